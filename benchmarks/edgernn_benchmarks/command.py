@@ -1,0 +1,90 @@
+"""The command `edgernn compare`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgernn.files import write_json
+from edgernn.quiet import standard_error_aside
+from edgernn_benchmarks.comparison import Comparison, compare
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 80
+
+
+@click.command("compare")
+@click.argument("source", metavar="MODEL.keras|RUN", type=click.Path(path_type=Path))
+@click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Test samples: a data set or a samples.npz. [default: the run's own]",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Also write the table as JSON; - prints it, and nothing else.",
+)
+def command(source: Path, artifacts: tuple[Path, ...], samples: Path | None, json_file: Path | None) -> None:
+    """Compare artifacts with the Keras model they come from, in one table.
+
+    Latency is of one inference on this machine: a float32 sample in, probabilities out.
+
+    \b
+    Example:
+        edgernn compare runs/digits-robust runs/digits-robust/*.tflite
+        edgernn compare model.keras model-int8.tflite --samples test.npz --json table.json
+    """
+    with standard_error_aside() as terminal:  # TensorFlow and backends log there
+        comparison = compare(
+            source, artifacts, samples=samples, progress=lambda step: click.echo(f"{step} …", file=terminal)
+        )
+    if json_file == Path("-"):
+        click.echo(json.dumps(comparison.as_json(), indent=2))
+        return
+    _print(comparison)
+    if json_file:
+        write_json(json_file, comparison.as_json())
+
+
+def _print(comparison: Comparison) -> None:
+    from rich.console import Console
+
+    console = Console(width=WIDTH, highlight=False)
+    console.print(_table(comparison))
+    best = comparison.recommended
+    if best is None:
+        console.print("No artifact keeps the accuracy of the original; none is recommended.")
+    else:
+        console.print(f"Recommended: {best.name}, the quickest that keeps the accuracy.", soft_wrap=True)
+
+
+def _table(comparison: Comparison) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        caption=f"{comparison.samples:,} test samples; latency of one inference from Python, one thread",
+        caption_justify="left",
+    )
+    table.add_column("artifact", overflow="fold")
+    for heading in ("bytes", "accuracy", "agreement", "median µs", "p95 µs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for subject in (comparison.keras, *comparison.artifacts):
+        table.add_row(
+            subject.name,
+            f"{subject.size_bytes:,}",
+            f"{subject.accuracy:.2%}",
+            f"{subject.agreement:.2%}",
+            f"{subject.latency.median_us:,.1f}",
+            f"{subject.latency.p95_us:,.1f}",
+        )
+    return table

@@ -1,0 +1,397 @@
+"""Compact: rewrite any .tflite file as small as it gets, with the same answers bit for bit.
+
+A .tflite file is a flatbuffer: one `Model` table whose children are reached through relative offsets.
+
+    "TFL3"  Model ─► OperatorCode*      which operators, in which version; an operator refers to one by index
+                  ─► SubGraph* ─► Tensor*    ─► shape, quantization ─► scales, zero points; a buffer by index
+                               ─► Operator*  ─► input and output tensors by index, an option table
+                  ─► Buffer* ─► the weights, aligned to 16 bytes
+                  ─► SignatureDef*, Metadata* (an entry names a buffer)
+
+Where the bytes go: in an unrolled recurrent layer every time step repeats some operators on tensors of the same shape,
+and converters write every child of every step anew: its name (often 100 bytes), shape, scales, option table, an empty
+buffer. But nothing in a flatbuffer forbids two parents to hold the offset of one child. So every child is written once
+per content (`_SharingBuilder`), and before that everything goes that no runtime reads (`_drop_unread`). What is left of
+an operator is its table (12 to 24 bytes), its lists of tensors (8 bytes for one) and four bytes for each offset to it.
+
+Left alone: the order of operators, and the index of every tensor, which the metadata of others may refer to.
+"""
+
+# ruff: noqa: N802  (methods of flatbuffers.Builder are overridden under their own names)
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
+
+from edgernn.errors import ArtifactError
+
+_IDENTIFIER = b"TFL3"
+_VERSION = 3
+_BUFFER_ALIGNMENT = 16  # `force_align: 16` of Buffer.data in the schema; the generated Python drops it
+
+# What reading a flatbuffer raises where an offset or a length in it is damaged.
+_DAMAGE = (struct.error, IndexError, ValueError, TypeError)
+
+# Written by converters for people and tools; no runtime reads it.
+_CONVERTER_METADATA = frozenset({b"min_runtime_version", b"CONVERSION_METADATA"})
+
+# Subgraphs that a runtime knows by their name (IsValidationSubgraph in LiteRT's tflite/util.h).
+_VALIDATION_PREFIX = b"VALIDATION:"
+
+# Option tables that may be left out where all fields have their defaults: the parser (LiteRT's
+# tflite/core/api/flatbuffer_conversions.cc, the same in TFLite Micro) then hands the kernel a struct of zeros, which is
+# what it makes of the defaults, too. Two exceptions matter to int16 tensors only (`pot_scale_int16` of ADD and SUB,
+# `quantized_bias_type` of FULLY_CONNECTED), so those keep their table. Tables that have no field at all are never read.
+_ZEROS_WHEN_MISSING = frozenset(
+    {
+        schema.AddOptionsT,
+        schema.BatchMatMulOptionsT,
+        schema.ConcatenationOptionsT,
+        schema.DivOptionsT,
+        schema.FullyConnectedOptionsT,
+        schema.GatherOptionsT,
+        schema.MulOptionsT,
+        schema.ReducerOptionsT,
+        schema.ReshapeOptionsT,
+        schema.StridedSliceOptionsT,
+        schema.SubOptionsT,
+    }
+)
+
+
+def compact(model: bytes, *, keep_names: bool = False, metadata: Mapping[str, bytes] | None = None) -> bytes:
+    """Rewrite a .tflite file as small as it gets; every signature still gives the same answers, bit for bit.
+
+    The result is the same for the same arguments, and compacting it again changes nothing.
+
+    model: a whole .tflite file, of any origin.
+    keep_names: keep what only people and tools read: all names of tensors and subgraphs, the description, and the
+        metadata of the converter. Otherwise names stay on the inputs and outputs that a caller can reach, and
+        whatever metadata the converter did not write.
+    metadata: entries to add to `Model.metadata`, or to replace there. Each content is stored verbatim, once.
+
+    Raises ArtifactError when `model` is not a .tflite file, is damaged, keeps data outside of its flatbuffer (as files
+    of more than 2 GB do), or has fields that are newer than the schema known here and would be lost.
+    """
+    parsed = _read(model)
+    if not keep_names:
+        _drop_unread(parsed)
+    _drop_defaults(parsed)
+    _set_metadata(parsed, metadata or {})
+    _share_operator_codes(parsed)
+    _share_buffers(parsed)
+    return _write(parsed)
+
+
+class _File(bytes):
+    """The bytes of a file, and how far into it the flatbuffer reaches."""
+
+    end = 0
+
+    def reach(self, end: int) -> None:
+        if end > len(self):
+            raise IndexError(f"a part of it ends at {end}, the file at {len(self)}")
+        self.end = max(self.end, end)
+
+    def __getitem__(self, key: Any) -> Any:
+        """What flatbuffers slices are strings, and it does so without a look at where the file ends."""
+        if isinstance(key, slice):
+            self.reach(key.stop)
+        return super().__getitem__(key)
+
+
+def _read(model: bytes) -> Any:
+    if len(model) < 8 or model[4:8] != _IDENTIFIER:
+        raise ArtifactError(f"not a .tflite file: no identifier TFL3 at byte 4 ({len(model)} bytes)")
+    file = _File(model)
+    try:
+        root = schema.Model.GetRootAs(file)
+        parsed = schema.ModelT.InitFromObj(root)
+        unknown = sorted(set(_unknown_parts(parsed, root, file)))
+    except _DAMAGE as error:
+        raise ArtifactError(f"damaged .tflite file: {error}") from error
+    if parsed.version != _VERSION or not parsed.subgraphs:
+        raise ArtifactError(
+            f"not a .tflite model of schema version {_VERSION}: "
+            f"version {parsed.version} with {len(parsed.subgraphs or ())} subgraphs"
+        )
+    if unknown:
+        raise ArtifactError(f"newer than the installed ai-edge-litert, which does not know {', '.join(unknown)}")
+    _refuse_outside_data(parsed, file)
+    return parsed
+
+
+def _unknown_parts(parsed: Any, table: Any, file: _File) -> Iterator[str]:
+    """Walk the file beside what was parsed of it; yield the fields and unions that the schema does not name."""
+    kind, tab = type(table).__name__, table._tab
+    vtable = tab.Pos - tab.Get(SOffsetTFlags, tab.Pos)
+    vtable_end = vtable + tab.Get(VOffsetTFlags, vtable)
+    file.reach(max(vtable_end, tab.Pos + tab.Get(VOffsetTFlags, vtable + 2)))
+    if any(tab.Get(VOffsetTFlags, slot) for slot in range(vtable + 4 + 2 * _slot_count(kind), vtable_end, 2)):
+        yield f"a field of {kind}"
+    for attribute, value in vars(parsed).items():
+        name = attribute[0].upper() + attribute[1:]
+        accessor = getattr(table, name)
+        if isinstance(value, np.ndarray) and value.size:
+            file.reach(_address(value) - _address(np.frombuffer(file, np.uint8)) + value.nbytes)
+        elif isinstance(value, list):
+            for position, element in enumerate(value):
+                if hasattr(element, "InitFromObj"):
+                    yield from _unknown_parts(element, accessor(position), file)
+        elif hasattr(value, "InitFromObj"):
+            yield from _unknown_parts(value, _typed(accessor(), value), file)
+        elif value is None and not hasattr(table, f"{name}Length") and accessor() is not None:
+            yield f"the type of {kind}.{attribute}"
+
+
+def _address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+@cache
+def _slot_count(table_name: str) -> int:
+    builder = flatbuffers.Builder(0)
+    getattr(schema, f"{table_name}Start")(builder)
+    return len(builder.current_vtable)
+
+
+def _typed(table: Any, parsed: Any) -> Any:
+    """A union is read as an untyped table; give it the type it was parsed as."""
+    if not isinstance(table, flatbuffers.table.Table):
+        return table
+    typed = getattr(schema, type(parsed).__name__.removesuffix("T"))()
+    typed.Init(table.Bytes, table.Pos)
+    return typed
+
+
+def _at(items: Sequence[Any] | None, index: int, what: str) -> Any:
+    if not 0 <= index < len(items or ()):
+        raise ArtifactError(f"damaged .tflite file: {what} {index} of {len(items or ())}")
+    return (items or ())[index]
+
+
+def _refuse_outside_data(model: Any, file: _File) -> None:
+    """Whatever lies outside of the flatbuffer is found by its distance from the start of the file, which changes."""
+    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors or ()]
+    operators = [op for subgraph in model.subgraphs for op in subgraph.operators or ()]
+    outside = {
+        "external buffers": model.externalBuffers or model.externalBufferGroups,
+        "external tensors": any(tensor.externalBuffer for tensor in tensors),
+        "weights outside of the flatbuffer": any(buffer.offset or buffer.size for buffer in model.buffers or ()),
+        "large custom options": any(op.largeCustomOptionsOffset or op.largeCustomOptionsSize for op in operators),
+        # Files of labels that TFLite Metadata appends as a zip, programs for an NPU. Old writers left a dead table of
+        # up to 16 bytes at the end; the smallest zip has 22.
+        "data after the flatbuffer": len(bytes(memoryview(file)[file.end :]).rstrip(b"\0")) > 16,
+    }
+    found = [what for what, present in outside.items() if present]
+    if found:
+        raise ArtifactError(f"a .tflite file with {' and '.join(found)} cannot be compacted")
+
+
+def _drop_unread(model: Any) -> None:
+    """Drop what people and tools read, but no runtime does: most names, the description, the converter's notes."""
+    model.description = None
+    model.metadata = [entry for entry in model.metadata or () if entry.name not in _CONVERTER_METADATA]
+    # The body of a loop is not among these: nobody can ask for its tensors.
+    entries = {0} | {signature.subgraphIndex for signature in model.signatureDefs or ()}
+    for number, subgraph in enumerate(model.subgraphs):
+        if not (subgraph.name or b"").startswith(_VALIDATION_PREFIX):
+            subgraph.name = None
+        ends = {*_indices(subgraph.inputs), *_indices(subgraph.outputs)} if number in entries else set()
+        for index, tensor in enumerate(subgraph.tensors or ()):
+            if index not in ends:
+                tensor.name = None
+
+
+def _drop_defaults(model: Any) -> None:
+    """Drop calibration ranges, and tables and lists that mean the same when they are missing."""
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors or ():
+            quantization = tensor.quantization
+            if quantization is None:
+                continue
+            quantization.min = quantization.max = None
+            # Without scales a tensor is not quantized, unless details say how. Zero points have to stay, zeros or not.
+            if not len(_indices(quantization.scale)) and not quantization.detailsType:
+                tensor.quantization = None
+        for op in subgraph.operators or ():
+            if not len(_indices(op.intermediates)):
+                op.intermediates = None
+            if not len(_indices(op.mutatingVariableInputs)):
+                op.mutatingVariableInputs = None
+            if op.builtinOptions is not None and _may_be_missing(op, subgraph):
+                op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.NONE, None
+
+
+def _may_be_missing(op: Any, subgraph: Any) -> bool:
+    """Does an operator without this option table do the same? See _ZEROS_WHEN_MISSING."""
+    kind = type(op.builtinOptions)
+    fields, defaults = vars(op.builtinOptions), vars(kind())
+    if not fields:
+        return True
+    if kind not in _ZEROS_WHEN_MISSING:
+        return False
+    if any(isinstance(value, np.ndarray) or value != defaults[name] for name, value in fields.items()):
+        return False
+    operands = {*_indices(op.inputs), *_indices(op.outputs)} - {-1}  # -1: an optional input that is not given
+    types = {_at(subgraph.tensors, index, "tensor").type for index in operands}
+    return schema.TensorType.INT16 not in types
+
+
+def _indices(vector: Any) -> Any:
+    """A vector of the file as it is, and an empty list for a missing one."""
+    return [] if vector is None else vector
+
+
+def _set_metadata(model: Any, metadata: Mapping[str, bytes]) -> None:
+    new = {name.encode(): content for name, content in metadata.items()}
+    kept = [entry for entry in model.metadata or () if entry.name not in new]
+    model.buffers = list(model.buffers or ())
+    for name, content in new.items():
+        kept.append(schema.MetadataT(name, len(model.buffers)))
+        model.buffers.append(schema.BufferT(np.frombuffer(content, np.uint8)))
+    model.metadata = kept or None
+
+
+def _share_operator_codes(model: Any) -> None:
+    """One operator code a content; the most used one is first, because index 0, a default, takes no bytes."""
+
+    def content(op: Any) -> tuple[Any, ...]:
+        return tuple(vars(_at(model.operatorCodes, op.opcodeIndex, "operator code")).values())
+
+    ops = [op for subgraph in model.subgraphs for op in subgraph.operators or ()]
+    codes = [code for code, _ in Counter(map(content, ops)).most_common()]
+    positions = {code: position for position, code in enumerate(codes)}
+    for op in ops:
+        op.opcodeIndex = positions[content(op)]
+    model.operatorCodes = [schema.OperatorCodeT(*code) for code in codes]
+
+
+def _share_buffers(model: Any) -> None:
+    """One buffer a content, and only those that are used.
+
+    Buffer 0 is the empty one: it marks a tensor that is computed. Data of no bytes are not that, but a constant.
+    """
+    shared = [schema.BufferT()]
+    positions: dict[bytes, int] = {}
+
+    def place(index: int) -> int:
+        data = _at(model.buffers, index, "buffer").data
+        if data is None:
+            return 0
+        position = positions.setdefault(data.tobytes(), len(shared))
+        if position == len(shared):
+            shared.append(schema.BufferT(data))
+        return position
+
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors or ():
+            tensor.buffer = tensor.buffer and place(tensor.buffer)
+    for entry in model.metadata or ():
+        entry.buffer = place(entry.buffer)
+    if model.metadataBuffer is not None:
+        model.metadataBuffer = np.array([place(index) for index in model.metadataBuffer], np.int32)
+    model.buffers = shared
+
+
+def _write(model: Any) -> bytes:
+    data = [buffer.data for buffer in model.buffers if buffer.data is not None]
+    builder = _SharingBuilder(sum(map(len, data)) + 1024)
+    # Buffers first and one by one: the table of each then lies in the padding before the data of the next.
+    for buffer in model.buffers:
+        if buffer.data is not None:
+            builder.CreateNumpyVector(buffer.data, _BUFFER_ALIGNMENT)
+            buffer.Pack(builder)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+# A field of a table: its type (None: an offset), its slot, its bytes (they tell 0.0 from -0.0) and its value.
+_Field = tuple[Any, int, bytes, Any]
+
+
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers is not typed
+    """A flatbuffers Builder that writes every string, vector and table once per content.
+
+    The generated `Pack` methods use it like any other. A child is always finished before its parent is begun, so that
+    equal children have become equal offsets by the time that their parents are compared.
+    """
+
+    def __init__(self, initial_size: int) -> None:
+        super().__init__(initial_size)
+        self._offsets: dict[Hashable, int] = {}  # content -> where it is
+        self._fields: list[_Field] = []  # of the table being built
+        self._slots = 0
+        self._elements: list[int] | None = None  # of the vector being built, if they are offsets
+        self._vector_start = 0
+
+    def _once(self, content: Hashable, write: Callable[[], int]) -> int:
+        if content not in self._offsets:
+            self._offsets[content] = write()
+        return self._offsets[content]
+
+    def CreateString(self, s: str | bytes, *coding: str) -> int:
+        create = super().CreateString
+        return self._once(("string", s), lambda: create(s, *coding))
+
+    def CreateNumpyVector(self, x: Any, alignment: int = 1) -> int:
+        create = super().CreateNumpyVector
+
+        def write() -> int:
+            self.Prep(alignment, x.nbytes)
+            return int(create(x))
+
+        return self._once((x.itemsize, x.tobytes()), write)
+
+    def StartVector(self, *sizes: int) -> int:
+        self._elements, self._vector_start = [], self.Offset()
+        return int(super().StartVector(*sizes))
+
+    def PrependUOffsetTRelative(self, off: int) -> None:
+        if self._elements is not None:
+            self._elements.append(off)
+        super().PrependUOffsetTRelative(off)
+
+    def EndVector(self) -> int:
+        elements, self._elements = tuple(self._elements or ()), None
+        offset = int(super().EndVector())
+        if not elements:
+            return offset
+        first = self._once(("offsets", elements), lambda: offset)
+        if first != offset:
+            self.head = len(self.Bytes) - self._vector_start  # take it back
+        return first
+
+    def StartObject(self, numfields: int) -> None:
+        self._slots, self._fields = numfields, []
+
+    def PrependSlot(self, flags: Any, o: int, x: Any, d: Any) -> None:
+        if x != d:
+            self._fields.append((flags, o, flags.packer_type.pack(x), x))
+
+    def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:
+        if x != d:
+            self._fields.append((None, o, x.to_bytes(4), x))
+
+    def EndObject(self) -> int:
+        builder: Any = super()
+        # Wide fields together need the least padding between them.
+        fields = sorted(self._fields, key=lambda field: (-len(field[2]), field[1]))
+
+        def write() -> int:
+            builder.StartObject(self._slots)
+            for flags, slot, _, value in fields:
+                if flags is None:
+                    builder.PrependUOffsetTRelativeSlot(slot, value, 0)
+                else:
+                    builder.PrependSlot(flags, slot, value, None)
+            return int(builder.EndObject())
+
+        return self._once(tuple((flags is None, slot, packed) for flags, slot, packed, _ in fields), write)

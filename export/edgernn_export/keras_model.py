@@ -1,0 +1,133 @@
+"""The Keras model: read safely, looked through, asked for its answers."""
+
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.datasets import check_classes
+from edgernn.errors import DataError, ModelError
+from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_export.cells import UNSUPPORTED, Cell, cell_of
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+# A .keras is a zip archive; this is far above any recurrent model for a small device.
+MAX_UNPACKED_BYTES = 2 << 30
+
+
+def load(path: Path) -> Any:
+    """Load a .keras file and check that it is a model edgernn can export.
+
+    Raises:
+        ModelError: it is not a .keras file, cannot be read safely, has no recurrent layer, or holds
+            something that is not supported.
+    """
+    _check_archive(path)
+    with quiet_tensorflow():
+        import keras
+
+    try:
+        # Keras's safe mode, its default, stays on: a model from a stranger must not run code.
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever a damaged archive or an unknown layer makes Keras raise
+        raise ModelError(f"{path}: Keras cannot read it: {_first_line(error)}") from error
+    try:
+        _check_supported(model)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return model
+
+
+def recurrent_layers(model: Any) -> list[Any]:
+    """Every recurrent layer, nested ones included, in the order of the model."""
+    import keras
+
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN) or type(layer).__name__ in UNSUPPORTED
+    ]
+
+
+def cells(model: Any) -> list[Cell]:
+    """The cell of each recurrent layer.
+
+    Raises:
+        ModelError: one is not supported.
+    """
+    return [cell_of(layer) for layer in recurrent_layers(model)]
+
+
+def probabilities(model: Any, x: Float32) -> Float32:
+    """The model's answers: [samples, steps, features] to float32 [samples, classes]."""
+    answers: Float32 = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float32)
+    return answers
+
+
+def compiled(model: Any) -> Callable[[Float32], Float32]:
+    """The model as a compiled function, Keras's quickest way to answer one sample."""
+    import tensorflow as tf
+
+    function = tf.function(lambda x: model(x, training=False))
+    return lambda x: np.asarray(function(x), np.float32)
+
+
+def check_samples(model: Any, x: Float32, y: Int64, labels: Sequence[str]) -> None:
+    """Check that samples, their classes and the labels fit the model.
+
+    Raises:
+        DataError: they do not.
+    """
+    expected, classes = tuple(model.inputs[0].shape[1:]), int(model.outputs[0].shape[1])
+    if x.shape[1:] != expected:
+        raise DataError(f"samples of shape {x.shape[1:]} do not fit the model, which takes {expected}")
+    check_classes(y, len(x), classes, "the samples' classes")
+    if labels and len(labels) != classes:
+        raise DataError(f"{len(labels)} labels for a model with {classes} classes")
+
+
+def _check_archive(path: Path) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: the file is empty")
+    if path.suffix != ".keras":
+        raise ModelError(f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; expected a .keras file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ModelError(f"{path}: not a .keras file: {error}") from error
+    if size > MAX_UNPACKED_BYTES:
+        raise ModelError(f"{path}: {size:,} bytes unpacked; at most {MAX_UNPACKED_BYTES:,} are read")
+
+
+def _check_supported(model: Any) -> None:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ModelError(f"{len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one of each")
+    shape = tuple(model.inputs[0].shape)
+    if len(shape) != 3 or not all(shape[1:]):
+        raise ModelError(f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed")
+    if len(model.outputs[0].shape) != 2:
+        raise ModelError(f"answers with shape {tuple(model.outputs[0].shape)}, expected (None, classes)")
+    layers = recurrent_layers(model)
+    if not layers:
+        names = ", ".join(type(layer).__name__ for layer in model._flatten_layers(include_self=False))
+        raise ModelError(f"no recurrent layer among {names}; supported: SimpleRNN")
+    for layer in layers:
+        cell_of(layer)
+        for option in ("stateful", "return_state"):
+            if getattr(layer, option):
+                raise ModelError(f"layer {layer.name!r} has {option}=True, which is not supported")
+    for weight in model.weights:
+        if not np.isfinite(np.asarray(weight)).all():
+            raise ModelError(f"weight {weight.path!r} holds NaN or infinity; train the model again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

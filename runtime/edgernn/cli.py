@@ -1,0 +1,52 @@
+"""The command line: one group whose commands are imported when they are called."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from edgernn import __version__
+from edgernn.errors import EdgernnError
+
+# The command's name, then where it lives. The other rooms are named here as text: `edgernn` imports
+# none of them, and a device never loads them.
+_COMMANDS = {
+    "demo": "edgernn.commands.demo:demo",
+    "train": "edgernn_train.command:train",
+    "export": "edgernn_export.command:command",
+    "compare": "edgernn_benchmarks.command:command",
+    "info": "edgernn.commands.info:info",
+    "predict": "edgernn.commands.predict:predict",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is asked for; turns our errors into one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EdgernnError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgernn")
+def main() -> None:
+    """Take a Keras recurrent model to small devices, and prove that it is still the same model.
+
+    \b
+    Example:
+        edgernn demo
+    """

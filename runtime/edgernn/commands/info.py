@@ -1,0 +1,67 @@
+"""The command `edgernn info`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgernn.card import Card, read_card
+from edgernn.errors import ArtifactError
+from edgernn.model import read_artifact
+
+
+@click.command()
+@click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def info(artifacts: tuple[Path, ...], as_json: bool) -> None:
+    """Show what artifacts say of themselves; no backend is needed.
+
+    \b
+    Example:
+        edgernn info digits-int8.tflite
+    """
+    cards = {str(path): _read(path) for path in artifacts}
+    if as_json:
+        documents = [{"path": path, **card.as_json()} for path, card in cards.items()]
+        click.echo(json.dumps(documents, indent=2))
+        return
+    for path, card in cards.items():
+        click.echo(f"{path}  {Path(path).stat().st_size:,} bytes")
+        for name, value in _describe(card).items():
+            click.echo(f"  {name:<14}{value}")
+
+
+def _read(path: Path) -> Card:
+    try:
+        return read_card(read_artifact(path))
+    except ArtifactError as error:
+        text = str(error)
+        raise ArtifactError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+
+
+def _describe(card: Card) -> dict[str, Any]:
+    measured = card.measured
+    low, high = card.input_range
+    meaning = f", {card.input_meaning}" if card.input_meaning else ""
+    return {
+        "name": card.name,
+        "task": f"{card.task}: {', '.join(card.labels) or 'classes without names'}",
+        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}",
+        "output": f"{card.io} {list(card.output_shape)}",
+        "quantization": f"{card.quantization}, {card.layout}",
+        "parameters": f"{card.parameters:,}",
+        "calibration": _calibration(card),
+        "accuracy": f"{measured['accuracy']:.2%} (Keras {measured['keras_accuracy']:.2%})",
+        "agreement": f"{measured['agreement']:.2%} on {measured['samples']:,} samples",
+        "difference": f"at most {measured['largest_difference']:.1e} in a probability",
+        "golden": f"{len(card.golden.outputs)} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
+        "source": f"SHA-256 {card.source_sha256}",
+        "exported by": f"edgernn {card.edgernn}",
+    }
+
+
+def _calibration(card: Card) -> str:
+    if not card.calibration:
+        return "none needed"
+    return f"{card.calibration['samples']:,} {card.calibration['chosen']}"

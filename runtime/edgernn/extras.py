@@ -1,0 +1,16 @@
+"""Packages that only some commands need: each is one of the distribution's extras."""
+
+from importlib.util import find_spec
+
+from edgernn.errors import MissingExtraError
+
+
+def require(extra: str, *packages: str) -> None:
+    """Check that the packages of an extra are installed, without importing them.
+
+    Raises:
+        MissingExtraError: one is not; the message is the `pip install` that brings it.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra)

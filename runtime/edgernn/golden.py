@@ -1,0 +1,53 @@
+"""Golden samples: inputs that every machine can make again, so that a card stores only their answers."""
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.card import Card, Golden
+from edgernn.errors import ArtifactError
+
+Float32 = npt.NDArray[np.float32]
+
+SAMPLES = 4
+
+
+def golden_inputs(count: int, shape: tuple[int, ...], low: float, high: float) -> Float32:
+    """Inputs between `low` and `high` from an integer hash: the same bits on every machine.
+
+    The hash is the 32-bit finalizer of MurmurHash3 (Appleby, public domain) of the value's index; its upper
+    24 bits, which float32 holds exactly, are the fraction of the way from low to high.
+
+    Returns:
+        float32 [count, *shape].
+    """
+    index = np.arange(1, count * int(np.prod(shape)) + 1, dtype=np.uint32)
+    index ^= index >> np.uint32(16)
+    index *= np.uint32(0x85EBCA6B)
+    index ^= index >> np.uint32(13)
+    index *= np.uint32(0xC2B2AE35)
+    index ^= index >> np.uint32(16)
+    fraction = (index >> np.uint32(8)).astype(np.float32) / np.float32(1 << 24)
+    span = np.float32(high) - np.float32(low)
+    return (np.float32(low) + fraction * span).reshape(count, *shape)
+
+
+def check_golden(card: Card, golden: Golden, outputs: Float32, backend: str) -> None:
+    """Check that `outputs` are the answers that the card promises.
+
+    Args:
+        outputs: what the backend answered to `golden_inputs`, float32 [samples, *output_shape].
+
+    Raises:
+        ArtifactError: the backend gives other answers than the exporter saw.
+    """
+    expected = np.asarray(golden.outputs, np.float32)
+    if outputs.shape != expected.shape:
+        raise ArtifactError(f"{backend} answers with shape {outputs.shape}, the card says {expected.shape}")
+    # Not (… <= …) rather than (… > …): a NaN must fail too.
+    difference = float(np.abs(outputs - expected).max())
+    if not difference <= golden.tolerance:
+        raise ArtifactError(
+            f"{backend} misreads this {card.quantization} artifact: its answers to the golden samples are up "
+            f"to {difference:.3g} off, at most {golden.tolerance:.3g} was promised; use another backend "
+            "or another quantization"
+        )

@@ -1,0 +1,163 @@
+"""A loaded artifact: from a file to predictions."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.backends import Backend, Float32, check_suffix, open_artifact
+from edgernn.card import Card, has_card, read_card
+from edgernn.datasets import scale_pixels
+from edgernn.errors import ArtifactError, DataError, InputError
+from edgernn.golden import check_golden, golden_inputs
+
+MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One class with its probability."""
+
+    label: str
+    probability: float
+
+
+class Model:
+    """An artifact, loaded and checked; made by `load`.
+
+    Attributes:
+        path: the file.
+        card: what the artifact says of itself; None when it has none and was loaded unverified.
+        backend: the library that executes it, with its version.
+        input_shape: one sample without the batch, (steps, features).
+    """
+
+    def __init__(self, path: Path, card: Card | None, backend: Backend) -> None:
+        self.path = path
+        self.card = card
+        self.backend = backend.name
+        self.input_shape = backend.input_shape
+        self._run = backend.run
+
+    def predict(self, x: npt.ArrayLike) -> Float32:
+        """Answer one sample or many.
+
+        Args:
+            x: [steps, features] or [samples, steps, features]; numbers as the card's `input_meaning` says,
+                or uint8 pixels, which are scaled as it says.
+
+        Returns:
+            float32 [classes] or [samples, classes], a fresh array.
+
+        Raises:
+            InputError: another shape or type, or a NaN or infinity in it.
+        """
+        array = np.asarray(x)
+        one = array.ndim == len(self.input_shape)
+        samples = array[np.newaxis] if one else array
+        if samples.shape[1:] != self.input_shape or not len(samples):
+            expected = ", ".join(map(str, self.input_shape))
+            raise InputError(f"the input has shape {array.shape}, expected ({expected}) or (samples, {expected})")
+        answers = self._run(self._as_float32(samples))
+        return answers[0] if one else answers
+
+    def classify(self, x: npt.ArrayLike, top: int | None = None) -> list[Guess] | list[list[Guess]]:
+        """Name what one sample or many show, most probable first.
+
+        Args:
+            x: as for `predict`.
+            top: how many classes to name; all by default.
+
+        Returns:
+            The guesses for one sample, or a list of them for many.
+
+        Raises:
+            InputError: as for `predict`.
+        """
+        probabilities = self.predict(x)
+        if probabilities.ndim == 1:
+            return self.guess(probabilities, top)
+        return [self.guess(row, top) for row in probabilities]
+
+    def guess(self, probabilities: Float32, top: int | None = None) -> list[Guess]:
+        """Name the classes of one answer of `predict`, float32 [classes], most probable first."""
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        labels = self.card.labels if self.card else ()
+        return [Guess(labels[i] if labels else str(i), float(probabilities[i])) for i in order]
+
+    def _as_float32(self, samples: npt.NDArray[np.generic]) -> Float32:
+        if samples.dtype == np.uint8:
+            try:
+                samples = scale_pixels(samples, self.card.input_meaning if self.card else "")
+            except DataError as error:
+                raise InputError(str(error)) from error
+        elif samples.dtype.kind not in "fiu":
+            raise InputError(f"the input has type {samples.dtype}, expected numbers")
+        x = np.ascontiguousarray(samples, np.float32)
+        # A NaN or an infinity makes the sum of squares not finite, at a fifth of the price of isfinite().all().
+        if not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
+            raise InputError("the input holds NaN or infinity")
+        return x
+
+
+def load(path: str | os.PathLike[str], *, threads: int = 1, unverified: bool = False) -> Model:
+    """Load an artifact, and check that it is what its card says and answers as its card promises.
+
+    Args:
+        path: a .tflite or an .onnx file.
+        threads: how many the backend may use; models of this size are slower with more than one.
+        unverified: also load a file that has no card, someone else's, unchecked.
+
+    Raises:
+        ArtifactError: the file cannot be read, has no card, is damaged, or the backend answers its
+            golden samples wrongly.
+        MissingExtraError: the backend that reads it is not installed.
+    """
+    file = Path(path)
+    check_suffix(file)
+    data = read_artifact(file)
+    try:
+        if unverified and not has_card(data):
+            return Model(file, None, open_artifact(file, data, threads))
+        return _load_verified(file, data, threads)
+    except ArtifactError as error:
+        raise ArtifactError(f"{file}: {error}") from error
+
+
+def read_artifact(path: Path) -> bytes:
+    """The content of an artifact's file.
+
+    Raises:
+        ArtifactError: it is missing, empty, not a file, or larger than 1 GiB.
+    """
+    try:
+        # Only a regular file has a size to trust; a device or a pipe might never end.
+        if not path.is_file():
+            raise ArtifactError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ArtifactError(f"{path}: {size:,} bytes, more than the {MAX_BYTES:,} that are read")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not data:
+        raise ArtifactError(f"{path}: the file is empty")
+    return data
+
+
+def _load_verified(file: Path, data: bytes, threads: int) -> Model:
+    if not has_card(data):
+        raise ArtifactError(
+            "no card in it, so it cannot be verified; if you trust it: load(path, unverified=True), or --unverified"
+        )
+    card = read_card(data)
+    backend = open_artifact(file, data, threads)
+    if backend.input_shape != card.input_shape:
+        raise ArtifactError(f"takes samples of shape {backend.input_shape}, its card says {card.input_shape}")
+    if card.golden is not None:
+        inputs = golden_inputs(len(card.golden.outputs), card.input_shape, *card.input_range)
+        check_golden(card, card.golden, backend.run(inputs), backend.name)
+    return Model(file, card, backend)

@@ -1,0 +1,36 @@
+"""Keeps TensorFlow's chatter off the terminal; imports no TensorFlow itself.
+
+Whoever imports TensorFlow or Keras does it inside `quiet_tensorflow()`.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgernn.quiet import standard_error_aside
+
+# Errors reach us as Python exceptions; what is logged beside them (no CUDA driver, the CPU's instructions)
+# is no news to anybody. 3 leaves only what ends the process.
+_LOG_LEVEL = "3"
+
+
+@contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Import TensorFlow and Keras in this block without their messages on standard error.
+
+    Its libraries log while they are loaded, before they read the level they should log at, so the file
+    descriptor itself leads elsewhere meanwhile. When the import fails, what was logged is shown after all.
+    TensorFlow that is loaded already costs nothing.
+    """
+    if "tensorflow" in sys.modules and "keras" in sys.modules:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LOG_LEVEL)
+    # Keras may be set to another backend on this machine; the models here are TensorFlow's.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    # Its Python half warns of functions traced again, which several models in one process always bring.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with standard_error_aside():
+        yield

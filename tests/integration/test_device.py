@@ -1,0 +1,101 @@
+"""What a device has: the built wheel with one backend in an environment of its own, no TensorFlow."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgernn
+from edgernn.datasets import read_samples
+
+ROOT = Path(__file__).parents[2]
+MAX_WHEEL_BYTES = 400_000
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.glob("edgernn-*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with only edgernn[litert], in the versions of the lock."""
+    folder = tmp_path_factory.mktemp("device")
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    lock = ROOT / "requirements.lock"
+    pins = "\n".join(line.split(" \\")[0] for line in lock.read_text().splitlines() if line[:1].isalpha())
+    constraints = folder / "constraints.txt"
+    constraints.write_text(pins)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
+    subprocess.run([*install, f"{wheel}[litert]"], check=True, capture_output=True)
+    return python
+
+
+def test_the_wheel_is_small_and_holds_the_four_rooms(wheel: Path) -> None:
+    assert wheel.stat().st_size <= MAX_WHEEL_BYTES
+    names = zipfile.ZipFile(wheel).namelist()
+    rooms = {name.partition("/")[0] for name in names}
+    assert {"edgernn", "edgernn_train", "edgernn_export", "edgernn_benchmarks"} <= rooms
+    assert not [name for name in names if name.endswith((".tflite", ".onnx", ".keras", ".npz"))]
+
+
+def test_a_device_predicts_without_tensorflow(device: Path, artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
+    x = read_samples(run_folder).x_test[:50]
+    np.save(tmp_path / "digits.npy", x)
+    artifact = artifacts / "digits-int8.tflite"
+    command = [device, "-m", "edgernn", "predict", artifact, tmp_path / "digits.npy", "--json"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert result.stderr == ""
+    labels = [answer["label"] for answer in json.loads(result.stdout)]
+    assert labels == [guesses[0].label for guesses in edgernn.load(artifact).classify(x, top=1)]
+
+
+def test_a_device_has_only_what_it_needs(device: Path) -> None:
+    program = "import importlib.metadata as m; print(*sorted(d.name.lower() for d in m.distributions()))"
+    result = subprocess.run([device, "-c", program], check=True, capture_output=True, text=True)
+    installed = set(result.stdout.split())
+    assert {"edgernn", "numpy", "click", "ai-edge-litert"} <= installed
+    assert not {"tensorflow", "keras", "onnx", "onnxruntime", "pillow", "rich", "scipy", "mlxtend"} & installed
+
+
+@pytest.mark.parametrize(
+    ("words", "install"),
+    [
+        (["train"], "edgernn[train]"),
+        (["export", "run"], "edgernn[export]"),
+        (["compare", "run", "digits-int8.tflite"], "edgernn[bench]"),
+        (["demo"], "edgernn[train]"),
+        (["predict", "digits-float32.onnx", "digit.npy"], "edgernn[onnx]"),
+        (["predict", "digits-int8.tflite", "digit.png"], "edgernn[images]"),
+    ],
+)
+def test_a_device_says_what_to_install(
+    device: Path, artifacts: Path, tmp_path: Path, words: list[str], install: str
+) -> None:
+    np.save(tmp_path / "digit.npy", np.zeros((28, 28)))
+    (tmp_path / "digit.png").write_bytes(b"\x89PNG")
+    words = [str(artifacts / word) if word.startswith("digits-") else word for word in words]
+    result = subprocess.run(
+        [device, "-m", "edgernn", *words], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert f'pip install "{install}"' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_every_help_answers_on_a_device(device: Path) -> None:
+    for words in ([], ["train"], ["export"], ["compare"], ["predict"], ["info"], ["demo"]):
+        result = subprocess.run([device, "-m", "edgernn", *words, "--help"], check=True, capture_output=True, text=True)
+        assert "Example:" in result.stdout

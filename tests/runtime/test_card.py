@@ -1,0 +1,111 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from edgernn.card import Card, Golden, read_card, seal
+from edgernn.errors import ArtifactError
+from edgernn.golden import check_golden, golden_inputs
+
+CARD = Card(
+    edgernn="0.1.0",
+    name="digits",
+    task="classification",
+    labels=("zero", "näht", '"'),
+    input_shape=(28, 28),
+    input_meaning="pixel / 255",
+    input_range=(0.0, 1.0),
+    output_shape=(3,),
+    quantization="int8",
+    layout="unrolled",
+    io="float32",
+    source_sha256="ab" * 32,
+    parameters=6602,
+    calibration={"samples": 4000, "chosen": "training samples"},
+    measured={"samples": 10, "accuracy": 0.9},
+    golden=Golden(((0.1, 0.2, 0.7),), 0.1),
+)
+
+
+def container(card: Card = CARD) -> bytes:
+    return seal(b"\x00head\xff" + card.encode() + b"\x00tail{}")
+
+
+@given(st.binary(max_size=50), st.binary(max_size=50))
+def test_the_card_is_read_back_out_of_any_container(head: bytes, tail: bytes) -> None:
+    data = head + CARD.encode() + tail
+    assume(data.count(b'{"edgernn_card":') == 1)
+    assert read_card(seal(data)) == CARD
+
+
+def test_sealing_changes_nothing_but_the_digest() -> None:
+    unsealed = b"head" + CARD.encode() + b"tail"
+    sealed = seal(unsealed)
+    assert len(sealed) == len(unsealed)
+    assert sum(a != b for a, b in zip(sealed, unsealed, strict=True)) <= 64
+
+
+@given(st.integers(0, len(container()) - 1), st.integers(1, 255))
+def test_every_changed_byte_is_noticed(position: int, change: int) -> None:
+    data = bytearray(container())
+    data[position] ^= change
+    with pytest.raises(ArtifactError):
+        read_card(bytes(data))
+
+
+def test_cut_and_extended_files_are_noticed() -> None:
+    data = container()
+    for damaged in (data[:-1], data + b"x", data[: len(data) // 2], b"", b"no card"):
+        with pytest.raises(ArtifactError):
+            read_card(damaged)
+
+
+def test_two_cards_are_refused() -> None:
+    with pytest.raises(ArtifactError, match="2 cards in the file, expected one"):
+        read_card(container() * 2)
+
+
+def test_another_format_is_named() -> None:
+    data = container().replace(b'{"edgernn_card":1,', b'{"edgernn_card":9,')
+    with pytest.raises(ArtifactError, match="format 9; this edgernn reads format 1"):
+        read_card(data)
+
+
+@pytest.mark.parametrize("missing", ["labels", "input_shape", "golden"])
+def test_a_sealed_card_that_lacks_a_field_is_refused(missing: str) -> None:
+    fields = json.loads(CARD.encode())
+    del fields[missing]
+    with pytest.raises(ArtifactError, match=missing):
+        read_card(seal(json.dumps(fields, separators=(",", ":")).encode()))
+
+
+def test_golden_inputs_are_the_documented_bits() -> None:
+    # MurmurHash3's finalizer of 1 and 2, computed with Python's own integers.
+    def finalize(h: int) -> int:
+        h ^= h >> 16
+        h = h * 0x85EBCA6B % 2**32
+        h ^= h >> 13
+        h = h * 0xC2B2AE35 % 2**32
+        return h ^ h >> 16
+
+    expected = [(finalize(index) >> 8) / 2**24 for index in (1, 2, 3, 4, 5, 6)]
+    inputs = golden_inputs(1, (2, 3), 0.0, 1.0)
+    assert inputs.dtype == np.float32
+    assert inputs.ravel().tolist() == expected
+
+
+@given(st.floats(-100, 100, width=32), st.floats(0.125, 100, width=32))
+def test_golden_inputs_stay_in_their_range(low: float, span: float) -> None:
+    inputs = golden_inputs(2, (5,), low, low + span)
+    assert inputs.min() >= np.float32(low)
+    assert inputs.max() <= np.float32(low + span) + np.float32(1e-4)
+
+
+@pytest.mark.parametrize("wrong", [[[0.1, 0.2, 0.3]], [[0.1, 0.2, np.nan]], [[0.1, 0.2]]])
+def test_wrong_golden_answers_are_refused(wrong: list[list[float]]) -> None:
+    assert CARD.golden
+    check_golden(CARD, CARD.golden, np.array([[0.15, 0.15, 0.7]], np.float32), "here")
+    with pytest.raises(ArtifactError, match="some backend"):
+        check_golden(CARD, CARD.golden, np.array(wrong, np.float32), "some backend")

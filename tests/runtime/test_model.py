@@ -1,0 +1,141 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgernn
+from edgernn.datasets import read_samples
+
+NAMES = ("digits-float32.tflite", "digits-int8.tflite", "digits-float32.onnx")
+
+
+@pytest.fixture(params=NAMES)
+def model(request: pytest.FixtureRequest, artifacts: Path) -> edgernn.Model:
+    return edgernn.load(artifacts / request.param)
+
+
+@pytest.fixture(scope="module")
+def x(run_folder: Path) -> np.ndarray:
+    return read_samples(run_folder).x_test
+
+
+def test_one_sample_answers_as_in_a_batch(model: edgernn.Model, x: np.ndarray) -> None:
+    one, batch = model.predict(x[3]), model.predict(x[:5])
+    assert one.shape == (10,)
+    assert batch.shape == (5, 10)
+    assert one.dtype == batch.dtype == np.float32
+    np.testing.assert_allclose(one, batch[3], atol=1e-6)
+
+
+def test_batches_of_any_size_score_the_same(model: edgernn.Model, x: np.ndarray) -> None:
+    whole = model.predict(x)
+    for size in (1, 7):
+        parts = np.concatenate([model.predict(x[start : start + size]) for start in range(0, len(x), size)])
+        np.testing.assert_array_equal(parts.argmax(1), whole.argmax(1))
+
+
+def test_calls_leave_no_trace(model: edgernn.Model, x: np.ndarray) -> None:
+    first = model.predict(x[0])
+    kept = first.copy()
+    model.predict(x[1:9])
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(model.predict(x[0]), kept)
+
+
+def test_uint8_pixels_lists_and_strided_arrays_are_the_same_input(model: edgernn.Model) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    scaled = pixels.astype(np.float32) / np.float32(255)
+    expected = model.predict(scaled)
+    big_endian = scaled.astype(">f4")
+    strided = np.repeat(scaled, 2, axis=1)[:, ::2]
+    for same in (pixels, scaled.tolist(), scaled.astype(np.float64), big_endian, strided):
+        np.testing.assert_array_equal(model.predict(same), expected)
+
+
+def test_classify_names_the_labels(model: edgernn.Model, x: np.ndarray) -> None:
+    guesses = model.classify(x[0])
+    probabilities = model.predict(x[0])
+    assert [guess.label for guess in guesses] == [str(i) for i in np.argsort(-probabilities, kind="stable")]
+    assert guesses[0].probability == probabilities.max()
+    assert len(model.classify(x[:2], top=3)[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((27, 28)), r"shape \(27, 28\), expected \(28, 28\) or \(samples, 28, 28\)"),
+        (np.zeros((0, 28, 28)), "shape"),
+        (np.zeros((1, 1, 28, 28)), "shape"),
+        (np.full((28, 28), np.nan), "NaN or infinity"),
+        (np.full((28, 28), -np.inf), "NaN or infinity"),
+        (np.full((28, 28), "a"), "expected numbers"),
+    ],
+)
+def test_bad_input_says_what_is_wrong(model: edgernn.Model, bad: np.ndarray, message: str) -> None:
+    with pytest.raises(edgernn.InputError, match=message):
+        model.predict(bad)
+
+
+def test_large_numbers_are_no_nan(model: edgernn.Model) -> None:
+    # Their squares overflow, which the quick check sees as not finite.
+    assert np.isfinite(model.predict(np.full((28, 28), 1e30))).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_artifacts_are_refused(artifacts: Path, tmp_path: Path, name: str) -> None:
+    data = (artifacts / name).read_bytes()
+    path = tmp_path / name
+    rng = np.random.default_rng(0)
+    for position in rng.integers(0, len(data), 50):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(edgernn.ArtifactError):
+            edgernn.load(path)
+
+
+def test_files_that_are_no_artifacts_are_refused(tmp_path: Path) -> None:
+    cases: dict[str, Callable[[Path], object]] = {
+        "empty.tflite": lambda path: path.write_bytes(b""),
+        "noise.tflite": lambda path: path.write_bytes(bytes(1000)),
+        "noise.onnx": lambda path: path.write_bytes(b"\xff" * 1000),
+        "folder.onnx": lambda path: path.mkdir(),
+        "missing.tflite": lambda _path: None,
+        "model.h5": lambda path: path.write_bytes(b"x"),
+    }
+    for name, make in cases.items():
+        make(tmp_path / name)
+        for unverified in (False, True):
+            with pytest.raises(edgernn.ArtifactError, match=name):
+                edgernn.load(tmp_path / name, unverified=unverified)
+
+
+def test_golden_samples_refuse_other_answers(artifacts: Path, tmp_path: Path) -> None:
+    """A file whose digest is right but whose weights are not those its golden samples were made with."""
+    from edgernn.card import read_card, seal
+
+    data = (artifacts / "digits-float32.onnx").read_bytes()
+    digest = read_card(data), data.index(b'"sha256":"') + len(b'"sha256":"')
+    weight = data.index(np.float32(0).tobytes() * 8)  # the recurrent bias, zeros
+    edited = bytearray(data)
+    edited[weight : weight + 4] = np.float32(3).tobytes()
+    edited[digest[1] : digest[1] + 64] = b"0" * 64
+    path = tmp_path / "edited.onnx"
+    path.write_bytes(seal(bytes(edited)))
+    with pytest.raises(edgernn.ArtifactError, match="misreads this float32 artifact"):
+        edgernn.load(path)
+
+
+def test_a_file_without_a_card_runs_only_when_asked_for(run_folder: Path, tmp_path: Path) -> None:
+    from edgernn_export import tflite
+
+    path = tmp_path / "foreign.tflite"
+    path.write_bytes(tflite.convert(run_folder / "model.keras"))
+    with pytest.raises(edgernn.ArtifactError, match="unverified=True"):
+        edgernn.load(path)
+    model = edgernn.load(path, unverified=True)
+    assert model.card is None
+    assert model.classify(np.zeros((28, 28)), top=1)[0].label in set("0123456789")
+    with pytest.raises(edgernn.InputError, match="uint8 pixels given"):
+        model.predict(np.zeros((28, 28), np.uint8))

@@ -1,0 +1,189 @@
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgernn.cli import main
+
+
+def edgernn(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    # Whatever went wrong reached the person as a message, not as a traceback.
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def assert_refused(result, message, out, exit_code=1):
+    assert result.exit_code == exit_code, result.output
+    assert message in result.stderr
+    assert len([line for line in result.stderr.splitlines() if "rror: " in line]) == 1
+    if exit_code == 1:
+        assert len(result.stderr.splitlines()) == 1
+    assert not out.exists()
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "run"
+
+
+def test_seed_shows_summary_epochs_first_prediction_and_results(tiny_npz, out):
+    result = edgernn("train", "--data", tiny_npz, "--recipe", "seed", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    assert "Total params: 6,602" in result.stdout
+    lines = result.stdout.splitlines()
+    assert sum(line.startswith("epoch ") for line in lines) == 5
+    assert any(line.startswith("first test image (noisy) is ") for line in lines)
+    assert any(line.startswith("noisy test images: loss ") for line in lines)
+    assert max(map(len, lines[:-1])) <= 80
+    assert str(out) in lines[-1]
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["recipe"], settings["epochs"], settings["seed"]) == ("seed", 5, 0)
+    assert settings["data"] == str(tiny_npz)
+
+
+def test_json_is_one_document_on_standard_output_and_quiet_is_quiet(tiny_idx, out):
+    arguments = ("train", "--data", tiny_idx, "--epochs", 1, "--seed", 5, "--quiet", "--json", "--out", out)
+    result = edgernn(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    answer = json.loads(result.stdout)
+    assert answer["run"] == str(out)
+    assert set(answer["results"]) == {"clean", "noisy"}
+    assert set(answer["results"]["noisy"]) == {"loss", "accuracy"}
+    assert answer["first_test_image"]["condition"] == "clean"
+    assert sum(answer["first_test_image"]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+    # Once more: refused, then replaced when asked for, with the same figures.
+    refused = edgernn(*arguments)
+    assert refused.exit_code == 1
+    assert "replace it with --overwrite" in refused.stderr
+    again = json.loads(edgernn(*arguments, "--overwrite").stdout)
+    assert again["results"] == answer["results"]
+
+
+def test_no_scale_keeps_pixels_and_cuts_them_off_at_one(tiny_npz, tiny, out):
+    result = edgernn(
+        "train", "--data", tiny_npz, "--recipe", "seed", "--no-scale", "--epochs", 1, "--quiet", "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["scaled"], settings["input"]) == (False, "pixel, at most 1")
+    with np.load(out / "samples.npz") as samples:
+        assert (samples["x_test"][tiny.x_test > 0] == 1.0).all()
+
+
+def test_help_has_an_example_and_loads_no_tensorflow():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from edgernn.cli import main\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'tensorflow', 'keras', 'rich', 'mlxtend'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Example:\n      edgernn train" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def without_a_file(folder):
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+
+
+def emptied(folder):
+    (folder / "train-images-idx3-ubyte").write_bytes(b"")
+
+
+def wrong_magic(folder):
+    file = folder / "train-images-idx3-ubyte"
+    file.write_bytes(b"\x00\x00\x07\x03" + file.read_bytes()[4:])
+
+
+def cut_short(folder):
+    file = folder / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def one_label_less(folder):
+    file = folder / "train-labels-idx1-ubyte"
+    data = file.read_bytes()
+    file.write_bytes(data[:4] + (199).to_bytes(4, "big") + data[8:-1])
+
+
+def a_label_of_ten(folder):
+    file = folder / "train-labels-idx1-ubyte"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x0a")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without_a_file, "no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz in this folder"),
+        (emptied, "the file is empty"),
+        (wrong_magic, "not an IDX file: magic number 00000703"),
+        (cut_short, "156,799 bytes of data where shape (200, 28, 28) needs 156,800"),
+        (one_label_less, "y_train has shape (199,), expected (200,)"),
+        (a_label_of_ten, "y_train[199] is 10, expected a class from 0 to 9"),
+    ],
+)
+def test_a_damaged_idx_folder_is_one_line(tiny_idx, out, damage, message):
+    damage(tiny_idx)
+    assert_refused(edgernn("train", "--data", tiny_idx, "--out", out), message, out)
+
+
+def test_a_missing_path_is_one_line(tmp_path, out):
+    assert_refused(edgernn("train", "--data", tmp_path / "none", "--out", out), "no such file", out)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "x_train holds NaN or infinity, first in sample 2"), (7.5, "x_train goes from 0 to 7.5")],
+)
+def test_values_that_no_recipe_takes_are_one_line(tiny, write_npz, tmp_path, out, value, message):
+    x_train = tiny.x_train.astype(np.float32) / 255
+    x_train[2, 3, 4] = value
+    x_train[2, 3, 5] = 0
+    file = write_npz(tmp_path / "float.npz", tiny, x_train=x_train, x_test=tiny.x_test / np.float32(255))
+    assert_refused(edgernn("train", "--data", file, "--out", out), message, out)
+
+
+def test_no_network_is_one_line(out, monkeypatch):
+    import keras
+
+    def refuse():
+        raise OSError("URL fetch failure: no route to host")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", refuse)
+    assert_refused(edgernn("train", "--data", "mnist", "--out", out), "Use `--data sample`", out)
+
+
+def test_no_scale_with_robust_is_one_line(tiny_npz, out):
+    result = edgernn("train", "--data", tiny_npz, "--no-scale", "--quiet", "--out", out)
+    assert_refused(result, "only recipe seed can leave pixels unscaled", out)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--recipe", "sede"), ("--epochs", "0"), ("--seed", "-1"), ("--epochs", "many")]
+)
+def test_a_wrong_option_is_wrong_usage(tiny_npz, out, option, value):
+    result = edgernn("train", "--data", tiny_npz, option, value, "--out", out)
+    assert_refused(result, f"Invalid value for '{option}'", out, exit_code=2)
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_line(tiny_npz, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = edgernn("train", "--data", tiny_npz, "--out", tmp_path / "file" / "run")
+    assert_refused(result, "cannot write", tmp_path / "file" / "run")
+    # Refused before the training, not after it.
+    assert "epoch" not in result.output
+
+
+def test_a_missing_extra_says_how_to_install_it(tiny_npz, out, monkeypatch):
+    monkeypatch.setattr("edgernn.extras.find_spec", lambda name: None if name == "mlxtend" else object())
+    result = edgernn("train", "--data", tiny_npz, "--out", out)
+    assert_refused(result, 'mlxtend is not installed: pip install "edgernn[train]"', out)

@@ -1,0 +1,45 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from edgernn_train import fit
+from edgernn_train.progress import epoch_line, epoch_lines
+
+
+def shown(tiny, **console):
+    file = io.StringIO()
+    with epoch_lines(Console(file=file, width=80, **console), epochs=2) as callback:
+        fit(tiny, "seed", epochs=2, callbacks=[callback])
+    return file.getvalue()
+
+
+def test_away_from_a_terminal_it_is_one_plain_line_an_epoch(tiny):
+    text = shown(tiny)
+    assert "\r" not in text
+    assert "\x1b" not in text
+    assert [line[:10] for line in text.splitlines() if line.startswith("epoch")] == ["epoch 1/2 ", "epoch 2/2 "]
+
+
+def test_the_summary_shows_the_parameters_of_each_layer(tiny):
+    text = shown(tiny)
+    assert all(number in text for number in ("5,952", "650", "Total params: 6,602"))
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_terminal_sees_a_bar_too(tiny):
+    text = shown(tiny, force_terminal=True)
+    assert "\x1b" in text
+    assert "14/14" in text
+
+
+def test_quiet_is_quiet(tiny):
+    assert shown(tiny, quiet=True) == ""
+
+
+def test_a_line_fits_a_terminal_of_80_columns():
+    logs = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.98765)
+    line = epoch_line(7, 20, logs)
+    assert line == ("epoch  7/20  loss 0.9877  accuracy 0.9877  test loss 0.9877, accuracy 0.9877")
+    with pytest.raises(KeyError):
+        epoch_line(1, 1, {"loss": 1.0})

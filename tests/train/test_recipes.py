@@ -1,0 +1,51 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from edgernn.errors import SettingError
+from edgernn_train import RECIPES, find_recipe
+
+
+def test_seed_is_the_five_epoch_recipe():
+    assert dataclasses.asdict(RECIPES["seed"]) == {
+        "name": "seed",
+        "conditions": ("noisy",),
+        "fresh_noise": False,
+        "epochs": 5,
+        "batch_size": 32,
+        "learning_rate": 0.001,
+        "cosine_decay": False,
+        "max_gradient_norm": None,
+    }
+
+
+def test_the_optimizer_of_seed_is_keras_s_own_adam():
+    import keras
+
+    ours, default = RECIPES["seed"].optimizer(100).get_config(), keras.optimizers.get("adam").get_config()
+    # What the word "adam" stands for, and nothing else; names are numbered as they are made.
+    assert ours["learning_rate"] == pytest.approx(default["learning_rate"])
+    same = {"name": "", "learning_rate": 0}
+    assert ours | same == default | same
+
+
+def test_the_learning_rate_of_robust_falls_to_zero_along_a_cosine():
+    recipe = RECIPES["robust"]
+    rate = recipe.optimizer(200)._learning_rate
+    steps = np.arange(0, 201, 20)
+    expected = recipe.learning_rate * (1 + np.cos(np.pi * steps / 200)) / 2
+    np.testing.assert_allclose([float(rate(step)) for step in steps], expected, atol=1e-8)
+
+
+def test_robust_clips_gradients_and_shows_clean_and_noisy_images():
+    recipe = RECIPES["robust"]
+    assert recipe.optimizer(10).clipnorm == recipe.max_gradient_norm
+    assert recipe.max_gradient_norm is not None
+    assert recipe.conditions == ("clean", "noisy")
+    assert recipe.fresh_noise
+
+
+def test_an_unknown_recipe_is_named_with_the_known_ones():
+    with pytest.raises(SettingError, match="no recipe is called 'sede'; there are seed, robust"):
+        find_recipe("sede")

@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+
+from edgernn.errors import OutputError
+from edgernn.run_folder import read_original
+from edgernn_train import open_run, write_run
+from edgernn_train.run import default_folder, name_of
+
+FILES = ["history.json", "model.keras", "samples.npz", "settings.json"]
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def run(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "deep" / "run"
+    with open_run(folder) as staging:
+        write_run(staging, trained, "tiny.npz")
+    return folder
+
+
+def test_a_run_folder_holds_its_four_files_and_nothing_else(run):
+    assert names_in(run) == FILES
+
+
+def test_settings_say_how_it_was_trained(run, trained):
+    import keras
+
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["versions"].pop("keras") == keras.__version__
+    assert sorted(settings.pop("versions")) == ["edgernn", "numpy", "python", "tensorflow"]
+    assert settings.pop("duration_s") > 0
+    assert settings.pop("results") == trained.results
+    assert settings == {
+        "format": 1,
+        "name": "digits",
+        "labels": list("0123456789"),
+        "input": "pixel / 255",
+        "recipe": "robust",
+        "seed": 3,
+        "epochs": 2,
+        "batch_size": 64,
+        "data": "tiny.npz",
+        "scaled": True,
+        "conditions": ["clean", "noisy"],
+        "noise": {"mean": 0.5, "stddev": 0.1, "max_value": 1.0},
+        "shape": [28, 28],
+        "parameters": 6602,
+    }
+
+
+def test_history_is_that_of_the_training(run, trained):
+    assert json.loads((run / "history.json").read_text()) == trained.history
+
+
+def test_the_runtime_reads_it_back(run, trained):
+    original = read_original(run)
+    assert (original.name, original.labels) == ("digits", trained.labels)
+    assert original.input_meaning == "pixel / 255"
+    assert original.samples is not None
+    for name in ("x_calibration", "y_calibration", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(original.samples, name), getattr(trained.samples, name))
+
+
+def test_the_saved_model_gives_the_same_probabilities(run, trained):
+    import keras
+
+    loaded = keras.models.load_model(run / "model.keras")
+    np.testing.assert_array_equal(
+        loaded.predict(trained.samples.x_test, verbose=0),
+        trained.model.predict(trained.samples.x_test, verbose=0),
+    )
+
+
+def test_a_failed_training_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "a" / "b") as staging:
+        (staging / "model.keras").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert names_in(tmp_path) == []
+
+
+def test_a_failed_training_leaves_an_older_run_alone(trained, tmp_path):
+    with open_run(tmp_path) as staging:
+        write_run(staging, trained, "first")
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    with pytest.raises(RuntimeError, match="half way"), open_run(tmp_path, overwrite=True) as staging:
+        write_run(staging, trained, "second")
+        raise RuntimeError("half way")
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+    assert names_in(tmp_path) == FILES
+
+
+def test_a_run_is_replaced_only_when_asked_for(trained, tmp_path):
+    with open_run(tmp_path) as staging:
+        write_run(staging, trained, "first")
+    (tmp_path / "digits-int8.tflite").write_bytes(b"made from it")
+    with pytest.raises(OutputError, match="holds a run; replace it with --overwrite"), open_run(tmp_path):
+        pytest.fail("the block must not begin")
+    with open_run(tmp_path, overwrite=True) as staging:
+        write_run(staging, trained, "second")
+    assert json.loads((tmp_path / "settings.json").read_text())["data"] == "second"
+    assert "digits-int8.tflite" in names_in(tmp_path)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_something_else_is_never_written(tmp_path, overwrite):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds no run \(thesis.txt is there\)"), open_run(tmp_path, overwrite):
+        pytest.fail("the block must not begin")
+    assert names_in(tmp_path) == ["thesis.txt"]
+
+
+def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match="cannot write"), open_run(target):
+            pytest.fail("the block must not begin")
+
+
+def test_what_an_interrupted_run_left_does_not_block_the_next(trained, tmp_path):
+    (tmp_path / ".run-abc").mkdir()
+    with open_run(tmp_path) as staging:
+        write_run(staging, trained, "again")
+    assert set(FILES) <= set(names_in(tmp_path))
+
+
+def test_digits_are_called_digits_and_others_model(tiny):
+    assert name_of(tuple("0123456789"), (28, 28)) == "digits"
+    assert name_of(tuple("0123456789"), (28, 27)) == "model"
+    assert name_of(("walk", "run"), (28, 28)) == "model"
+    assert default_folder(tiny, "robust").as_posix() == "runs/digits-robust"

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from edgernn.errors import DataError, SettingError
+from edgernn_train import fit
+from edgernn_train.inputs import one_hot
+
+
+@pytest.fixture(scope="module")
+def by_seed_recipe(tiny):
+    return fit(tiny, "seed")
+
+
+def test_seed_trains_as_its_recipe_says(by_seed_recipe):
+    model = by_seed_recipe.model
+    assert model.loss == "categorical_crossentropy"
+    assert type(model.optimizer).__name__ == "Adam"
+    assert model.count_params() == 6602
+    assert by_seed_recipe.epochs == 5
+    # Accuracy and loss of every epoch, the latter two on the noisy test images.
+    assert set(by_seed_recipe.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert {len(values) for values in by_seed_recipe.history.values()} == {5}
+
+
+def test_seed_is_validated_on_the_noisy_test_images(by_seed_recipe):
+    assert set(by_seed_recipe.results) == {"noisy"}
+    assert by_seed_recipe.results["noisy"]["loss"] == pytest.approx(by_seed_recipe.history["val_loss"][-1], abs=1e-5)
+    assert by_seed_recipe.results["noisy"]["accuracy"] == pytest.approx(
+        by_seed_recipe.history["val_accuracy"][-1], abs=1e-6
+    )
+
+
+def test_the_results_are_those_of_the_samples(by_seed_recipe):
+    # So few test images that all of them are samples: what travels on gives the reported figures.
+    samples = by_seed_recipe.samples
+    probabilities = by_seed_recipe.model.predict(samples.x_test, verbose=0)
+    wanted = one_hot(samples.y_test, 10)
+    accuracy = np.mean(probabilities.argmax(axis=1) == samples.y_test)
+    loss = -np.mean(np.log(np.sum(probabilities * wanted, axis=1)))
+    assert by_seed_recipe.results["noisy"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert by_seed_recipe.results["noisy"]["loss"] == pytest.approx(loss, abs=1e-5)
+    np.testing.assert_allclose(by_seed_recipe.first_probabilities, probabilities[0], atol=1e-6)
+    assert by_seed_recipe.first_class == samples.y_test[0]
+
+
+def test_it_learns(trained):
+    losses = trained.history["loss"]
+    assert losses[-1] < losses[0]
+    assert set(trained.results) == {"clean", "noisy"}
+
+
+def test_the_same_seed_gives_the_same_numbers(tiny, trained):
+    again = fit(tiny, "robust", epochs=2, seed=3)
+    assert again.history == trained.history
+    assert again.results == trained.results
+    for a, b in zip(again.model.get_weights(), trained.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(again.samples.x_calibration, trained.samples.x_calibration)
+
+
+def test_another_seed_gives_other_numbers(tiny, trained):
+    other = fit(tiny, "robust", epochs=1, seed=4)
+    assert other.history["loss"][0] != trained.history["loss"][0]
+    assert not np.array_equal(other.samples.x_test, trained.samples.x_test)
+
+
+def test_the_classes_may_be_of_any_number(tiny):
+    import dataclasses
+
+    two = dataclasses.replace(
+        tiny,
+        x_train=tiny.x_train[:, :6, :5],
+        y_train=tiny.y_train % 2,
+        x_test=tiny.x_test[:, :6, :5],
+        y_test=tiny.y_test % 2,
+        labels=("even", "odd"),
+    )
+    trained = fit(two, "seed", epochs=1)
+    assert trained.model.input_shape == (None, 6, 5)
+    assert trained.first_probabilities.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "0 epochs: at least one is needed"),
+        ({"seed": -1}, "seed -1 is outside 0 to 4294967295"),
+        ({"seed": 2**32}, "seed 4294967296 is outside"),
+        ({"recipe": "sede"}, "no recipe is called 'sede'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tiny, settings, message):
+    with pytest.raises(SettingError, match=message):
+        fit(tiny, **settings)
+
+
+def test_data_out_of_range_is_refused_before_training(tiny):
+    import dataclasses
+
+    x = tiny.x_train.astype(np.float32)
+    with pytest.raises(DataError, match="the recipes add noise to values in"):
+        fit(dataclasses.replace(tiny, x_train=x), "robust")

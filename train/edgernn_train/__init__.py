@@ -1,0 +1,29 @@
+"""Training: data, noise, recipes and the fit; leaves a run folder for export and compare.
+
+    >>> from edgernn_train import fit, load_dataset
+    >>> trained = fit(load_dataset("sample"), "robust", seed=0)  # doctest: +SKIP
+    >>> trained.results["noisy"]["accuracy"]  # doctest: +SKIP
+    0.93...
+
+Nothing here imports TensorFlow before it is needed.
+"""
+
+from edgernn_train.data import load_dataset
+from edgernn_train.model import build_model
+from edgernn_train.noise import add_noise
+from edgernn_train.recipes import RECIPES, Recipe, find_recipe
+from edgernn_train.run import open_run, write_run
+from edgernn_train.training import Trained, fit
+
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "Trained",
+    "add_noise",
+    "build_model",
+    "find_recipe",
+    "fit",
+    "load_dataset",
+    "open_run",
+    "write_run",
+]

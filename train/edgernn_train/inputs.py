@@ -1,0 +1,130 @@
+"""A data set to what the network is shown: scaled, in each of a recipe's conditions, one-hot classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.datasets import Dataset, Float32, Int64, Samples, scale_pixels
+from edgernn.errors import DataError
+from edgernn.readers import Array
+from edgernn_train.noise import add_noise
+from edgernn_train.recipes import Condition, Recipe
+
+# The images of every condition, each float32 [samples, steps, features], all in the same order.
+Conditioned = dict[Condition, Float32]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Training and test images as the network is shown them, in every condition.
+
+    Attributes:
+        x_train: the training images without noise, float32 [samples, steps, features].
+        train, test: a condition to its images, float32 [samples, steps, features].
+        y_train, y_test: int64 [samples], the class.
+        meaning: what an input value is before any noise, for instance "pixel / 255".
+    """
+
+    x_train: Float32
+    train: Conditioned
+    y_train: Int64
+    test: Conditioned
+    y_test: Int64
+    meaning: str
+
+
+def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = True) -> Inputs:
+    """Scale a data set and put it into the conditions of a recipe; the noise follows from `seed`.
+
+    Raises:
+        DataError: the values are not in [0, 1], or pixels are to stay unscaled where that cannot be.
+    """
+    if not scale:
+        _check_unscaled(dataset, recipe)
+    train, test = (_scaled(x, name, scale) for x, name in _parts(dataset))
+    # Streams of their own, so that other training images change nothing about the test images.
+    train_rng, test_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+    return Inputs(
+        x_train=train,
+        train={name: in_condition(train, name, train_rng) for name in recipe.conditions},
+        y_train=dataset.y_train,
+        test={name: in_condition(test, name, test_rng) for name in recipe.conditions},
+        y_test=dataset.y_test,
+        meaning=_meaning(dataset, scale),
+    )
+
+
+def in_condition(x: Float32, condition: Condition, rng: np.random.Generator) -> Float32:
+    """Give the images clean, that is as they are, or noisy."""
+    return add_noise(x, rng) if condition == "noisy" else x
+
+
+def one_hot(y: Int64, classes: int) -> Float32:
+    """Classes int64 [samples] as float32 [samples, classes], 1 at the class and 0 elsewhere."""
+    return np.eye(classes, dtype=np.float32)[y]
+
+
+def draw_samples(inputs: Inputs, max_calibration: int, max_test: int, seed: int) -> Samples:
+    """Draw the samples of a run folder; each image once, in the conditions by turns.
+
+    With the conditions clean and noisy the samples 0, 2, 4, … are clean and 1, 3, 5, … noisy. The noise
+    is that of the training and of the test. Where there are more images than wanted, chance chooses.
+    """
+    rng = np.random.default_rng([seed, 2])
+    calibration = _choose(len(inputs.y_train), max_calibration, rng)
+    test = _choose(len(inputs.y_test), max_test, rng)
+    return Samples(
+        x_calibration=_by_turns(inputs.train, calibration),
+        y_calibration=inputs.y_train[calibration],
+        x_test=_by_turns(inputs.test, test),
+        y_test=inputs.y_test[test],
+    )
+
+
+def _parts(dataset: Dataset) -> Sequence[tuple[Array, str]]:
+    return (dataset.x_train, "x_train"), (dataset.x_test, "x_test")
+
+
+def _scaled(x: Array, name: str, scale: bool) -> Float32:
+    if x.dtype == np.uint8:
+        return scale_pixels(x) if scale else x.astype(np.float32)
+    low, high = float(x.min()), float(x.max())
+    if low < 0.0 or high > 1.0:
+        raise DataError(
+            f"{name} goes from {low:g} to {high:g}: the recipes add noise to values in [0, 1]; "
+            "scale them, or give uint8 pixels, which are scaled for you"
+        )
+    return x.astype(np.float32)
+
+
+def _check_unscaled(dataset: Dataset, recipe: Recipe) -> None:
+    floating = [name for x, name in _parts(dataset) if x.dtype != np.uint8]
+    if floating:
+        raise DataError(f"{floating[0]} holds {dataset.x_train.dtype}: only uint8 pixels can be left unscaled")
+    if "clean" in recipe.conditions:
+        raise DataError(
+            f"recipe {recipe.name} shows clean images too, where unscaled pixels would reach 255 beside "
+            "noisy ones of at most 1; only recipe seed can leave pixels unscaled"
+        )
+
+
+def _meaning(dataset: Dataset, scale: bool) -> str:
+    if dataset.x_train.dtype != np.uint8:
+        return "number in [0, 1]"
+    # Unscaled pixels are cut off with their noise: a pixel of 0 stays 0, every other one becomes 1.
+    return "pixel / 255" if scale else "pixel, at most 1"
+
+
+def _choose(count: int, at_most: int, rng: np.random.Generator) -> Int64:
+    if count <= at_most:
+        return np.arange(count)
+    return np.sort(rng.choice(count, at_most, replace=False))
+
+
+def _by_turns(images: Conditioned, chosen: Int64) -> Float32:
+    turns = list(images.values())
+    samples = np.empty((len(chosen), *turns[0].shape[1:]), np.float32)
+    for turn, condition_images in enumerate(turns):
+        samples[turn :: len(turns)] = condition_images[chosen[turn :: len(turns)]]
+    return samples

@@ -1,0 +1,67 @@
+"""What a person sees while a model trains: its layers, a line an epoch and, in a terminal, a bar."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edgernn.tensorflow_setup import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+_SUMMARY_WIDTH = 80
+
+
+@contextmanager
+def epoch_lines(console: "Console", epochs: int) -> Iterator[Any]:
+    """Give a Keras callback that reports a training of `epochs` epochs on `console`.
+
+    Away from a terminal there is no bar, only the lines.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with quiet_tensorflow():
+        import keras
+
+    bar = Progress(
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("training", total=None)
+
+    def begin(_: object) -> None:
+        callback.model.summary(line_length=_SUMMARY_WIDTH, print_fn=lambda text: say(console, text))
+        bar.update(task, total=epochs * callback.params["steps"])
+
+    def advance(batch: int, logs: object) -> None:  # noqa: ARG001 (Keras passes them by name)
+        bar.advance(task)
+
+    # Functions in place of a subclass: the class would need Keras when this module is imported.
+    callback = keras.callbacks.LambdaCallback(
+        on_train_begin=begin,
+        on_train_batch_end=advance,
+        on_epoch_end=lambda epoch, logs: say(console, epoch_line(epoch + 1, epochs, logs)),
+    )
+    with bar:
+        yield callback
+
+
+def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
+    """One line about an epoch, the first being number 1, from Keras's logs."""
+    return (
+        f"epoch {epoch:>{len(str(epochs))}}/{epochs}  "
+        f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
+        f"test loss {logs['val_loss']:.4f}, accuracy {logs['val_accuracy']:.4f}"
+    )
+
+
+def say(console: "Console", text: str) -> None:
+    """Print text as it is: no markup, and no line broken that somebody reads from a file."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,142 @@
+"""Writes the run folder: the model, how it was trained, its history and its samples."""
+
+import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgernn import __version__
+from edgernn.datasets import Dataset
+from edgernn.errors import OutputError
+from edgernn.files import make_folder, write_json
+from edgernn.run_folder import HISTORY, MODEL, SAMPLES, SETTINGS, write_samples, write_settings
+from edgernn_train.data import DIGITS
+from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
+from edgernn_train.training import Trained
+
+_FILES = (MODEL, HISTORY, SAMPLES, SETTINGS)
+_STAGING_PREFIX = ".run-"
+
+
+@contextmanager
+def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Reserve a run folder before the training, fill it when the block ends well.
+
+    Gives a temporary folder inside `folder` for `write_run`; its files move up when the block ends. After an
+    error `folder` is as it was before.
+
+    Args:
+        folder: new, empty, or with `overwrite` one that holds a run; what else lies in it stays.
+        overwrite: replace a run that is there.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds something that must not be lost.
+    """
+    _check_free(folder, overwrite)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    make_folder(folder)
+    try:
+        with _staging(folder) as staging:
+            yield staging
+            for name in _FILES:
+                (staging / name).replace(folder / name)
+    except BaseException:
+        for path in made:
+            # Not empty: somebody else has put something there meanwhile.
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
+    """Write the four files of a run into `folder`, made by `open_run`.
+
+    Args:
+        folder: where to.
+        trained: what `fit` gave.
+        source: where the data came from, as `--data` takes it.
+
+    Returns:
+        The settings, as they stand in settings.json.
+
+    Raises:
+        OutputError: the disk is full, or the like.
+    """
+    settings = describe(trained, source)
+    try:
+        trained.model.save(folder / MODEL)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder / MODEL}: {error.strerror or error}") from error
+    write_json(folder / HISTORY, trained.history)
+    write_samples(folder, trained.samples)
+    write_settings(folder, settings)
+    return settings
+
+
+def describe(trained: Trained, source: str) -> dict[str, Any]:
+    """What settings.json says about a training."""
+    steps, features = trained.samples.x_test.shape[1:]
+    return {
+        "name": name_of(trained.labels, (steps, features)),
+        "labels": list(trained.labels),
+        "input": trained.input_meaning,
+        "recipe": trained.recipe.name,
+        "seed": trained.seed,
+        "epochs": trained.epochs,
+        "batch_size": trained.recipe.batch_size,
+        "data": source,
+        "scaled": trained.scaled,
+        "conditions": list(trained.recipe.conditions),
+        "noise": {"mean": NOISE_MEAN, "stddev": NOISE_STDDEV, "max_value": MAX_VALUE},
+        "shape": [steps, features],
+        "parameters": trained.model.count_params(),
+        "results": trained.results,
+        "duration_s": round(trained.duration_s, 1),
+        "versions": {
+            "edgernn": __version__,
+            "keras": version("keras"),
+            "tensorflow": version("tensorflow"),
+            "numpy": version("numpy"),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def name_of(labels: tuple[str, ...], shape: tuple[int, ...]) -> str:
+    """What the artifacts of a model are called: `digits` for MNIST and its like, else `model`."""
+    return "digits" if labels == DIGITS and shape == (28, 28) else "model"
+
+
+def default_folder(dataset: Dataset, recipe: str) -> Path:
+    """Where a run goes when nobody says it: runs/NAME-RECIPE."""
+    return Path("runs") / f"{name_of(dataset.labels, dataset.x_train.shape[1:])}-{recipe}"
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise OutputError(f"cannot write into {folder}: it is a file; choose a folder with --out")
+    try:
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(_STAGING_PREFIX)}
+    except OSError as error:
+        raise OutputError(f"cannot read {folder}: {error.strerror or error}") from error
+    if not names:
+        return
+    if not names.intersection((MODEL, SETTINGS)):
+        raise OutputError(f"{folder} is not empty and holds no run ({min(names)} is there); choose another with --out")
+    if not overwrite:
+        raise OutputError(f"{folder} holds a run; replace it with --overwrite or choose another with --out")
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    try:
+        staging = tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=folder)
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}: {error.strerror or error}") from error
+    with staging:
+        yield Path(staging.name)

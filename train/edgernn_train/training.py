@@ -1,0 +1,151 @@
+"""The fit: a data set and a recipe to a trained model, its results and the samples it was shown."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgernn.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Float32, Samples
+from edgernn.errors import SettingError
+from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_train.batches import batches_per_epoch, endless_batches
+from edgernn_train.inputs import Inputs, draw_samples, one_hot, prepare_inputs
+from edgernn_train.model import build_model
+from edgernn_train.recipes import LOSS, METRIC, Recipe, find_recipe
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and everything a run folder says about it.
+
+    Attributes:
+        model: the `keras.Model`, compiled.
+        recipe: it was trained by.
+        seed: everything random follows from.
+        epochs: it was trained for.
+        scaled: whether pixels were divided by 255.
+        input_meaning: what an input value is, for instance "pixel / 255".
+        labels: the name of each class.
+        history: loss and accuracy of every epoch, as Keras records them.
+        results: for every condition the `loss` and `accuracy` on all test images.
+        first_probabilities: float32 [classes], what it answers to the first test image in the first of
+            the recipe's conditions.
+        first_class: the right class of that image.
+        samples: calibration and test samples as it was shown them.
+        duration_s: what the training took, in seconds.
+    """
+
+    model: Any
+    recipe: Recipe
+    seed: int
+    epochs: int
+    scaled: bool
+    input_meaning: str
+    labels: tuple[str, ...]
+    history: dict[str, list[float]]
+    results: dict[str, dict[str, float]]
+    first_probabilities: Float32
+    first_class: int
+    samples: Samples
+    duration_s: float
+
+
+def fit(
+    dataset: Dataset,
+    recipe: str = "robust",
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    scale: bool = True,
+    callbacks: Sequence[Any] = (),
+) -> Trained:
+    """Train the model of `build_model` on a data set.
+
+    The same arguments on the same machine give the same numbers: Python's, NumPy's and TensorFlow's global
+    generators are seeded for it.
+
+    Args:
+        dataset: uint8 pixels, or float32 in [0, 1].
+        recipe: `seed` or `robust`.
+        epochs: the recipe's own number unless given.
+        seed: 0 to 2^32 - 1.
+        scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
+        callbacks: Keras callbacks, for instance `edgernn_train.progress.epoch_lines`.
+
+    Raises:
+        DataError: the values are not ones the recipes can add noise to.
+        SettingError: an unknown recipe, less than one epoch, a seed out of range.
+    """
+    chosen = find_recipe(recipe)
+    epochs = chosen.epochs if epochs is None else epochs
+    _check_settings(epochs, seed)
+    inputs = prepare_inputs(dataset, chosen, seed, scale)
+    with quiet_tensorflow():
+        import keras
+
+    started = time.monotonic()
+    keras.utils.set_random_seed(seed)
+    classes = len(dataset.labels)
+    steps, features = inputs.x_train.shape[1:]
+    model = build_model(steps, features, classes, seed=seed)
+    history = _train(model, inputs, chosen, epochs, seed, callbacks)
+    first = next(iter(inputs.test.values()))[:1]
+    return Trained(
+        model=model,
+        recipe=chosen,
+        seed=seed,
+        epochs=epochs,
+        scaled=scale,
+        input_meaning=inputs.meaning,
+        labels=dataset.labels,
+        history=history,
+        results=_evaluate(model, inputs, classes),
+        first_probabilities=np.asarray(model(first))[0],
+        first_class=int(inputs.y_test[0]),
+        samples=draw_samples(inputs, MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, seed),
+        duration_s=time.monotonic() - started,
+    )
+
+
+def _check_settings(epochs: int, seed: int) -> None:
+    if epochs < 1:
+        raise SettingError(f"{epochs} epochs: at least one is needed")
+    if not 0 <= seed <= MAX_SEED:
+        raise SettingError(f"seed {seed} is outside 0 to {MAX_SEED}")
+
+
+def _train(
+    model: Any, inputs: Inputs, recipe: Recipe, epochs: int, seed: int, callbacks: Sequence[Any]
+) -> dict[str, list[float]]:
+    """Compile and train `model`; validated each epoch on the test images of all conditions together."""
+    steps, classes = batches_per_epoch(inputs, recipe), model.output_shape[-1]
+    # Compiling with XLA, Keras's choice where it can, takes 3 s here and gains nothing on so small a model.
+    model.compile(recipe.optimizer(epochs * steps), LOSS, metrics=[METRIC], jit_compile=False)
+    x_test = np.concatenate(list(inputs.test.values()))
+    y_test = np.tile(one_hot(inputs.y_test, classes), (len(inputs.test), 1))
+    history = model.fit(
+        endless_batches(inputs, recipe, classes, np.random.default_rng([seed, 3])),
+        steps_per_epoch=steps,
+        epochs=epochs,
+        validation_data=(x_test, y_test),
+        # The batches come in a new order every epoch; left on, this only warns.
+        shuffle=False,
+        callbacks=list(callbacks),
+        verbose=0,
+    )
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def _evaluate(model: Any, inputs: Inputs, classes: int) -> dict[str, dict[str, float]]:
+    """Loss and accuracy on all test images, for every condition."""
+    y_test = one_hot(inputs.y_test, classes)
+    results = {}
+    for condition, x_test in inputs.test.items():
+        # Keras counts in float32: beyond the sixth digit there is nothing to read.
+        values = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
+        results[str(condition)] = {name: round(float(value), 6) for name, value in values.items()}
+    return results
