@@ -1,0 +1,67 @@
+"""What the documents say is true: the targets, the commands and the module names they mention."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from edgernn.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_make_lists_the_targets_the_readme_names() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in re.findall(r"make ([a-z]+)", README):
+        if target != "and":
+            assert f"make {target}" in listed
+    assert "make test" in listed
+
+
+@pytest.mark.parametrize("line", sorted(set(re.findall(r"^ {4}(edgernn [a-z].*?)(?: {2,}#.*)?$", README, re.M))))
+def test_every_command_in_the_readme_can_be_called_like_that(line: str) -> None:
+    words = shlex.split(line)[1:]
+    with click.Context(main) as ctx:
+        command = main.get_command(ctx, words[0])
+        assert command
+        # Parses the options and arguments without running the command.
+        command.make_context(words[0], words[1:], parent=ctx)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    for name in main.list_commands(click.Context(main)):
+        assert f"edgernn {name}" in README or f"make {name}" in README
+
+
+def test_ci_runs_make_test_and_nothing_else() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    commands = [line for line in script.splitlines() if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["make test"]
+
+
+def test_the_readme_lists_what_make_test_runs() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in re.findall(r"^\t\$\(BIN\)/((?:ruff|mypy|lint-imports|pytest).*)$", recipe, re.M):
+        if "--fix" not in command and command != "ruff format .":
+            assert f".venv\\Scripts\\{command}" in README
+
+
+def test_the_architecture_names_modules_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for room, folder in (("runtime/edgernn", "runtime"), ("export/edgernn_export", "export")):
+        section = text.split(f"## {room}\n")[1].split("\n## ")[0]
+        table = section.split("| --- | --- |\n")[1].split("\n\n")[0]
+        for names in re.findall(r"^\| (.*?) \|", table, re.M):
+            for name in re.findall(r"`([a-z_/]+)`", names):
+                path = ROOT / room / name.rstrip("/")
+                assert path.is_dir() or path.with_suffix(".py").is_file(), f"{name} in {folder}"
+
+
+def test_the_lock_names_no_host() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in lock
+    assert "--hash=sha256:" in lock
