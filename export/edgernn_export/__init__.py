@@ -1,11 +1,12 @@
 """Export: a Keras recurrent model to artifacts, each proven against it.
 
-from edgernn_export import export
-rows = export("runs/digits")
+from edgernn_export import export, select_targets
+rows = export("runs/digits", targets=select_targets())
 """
 
 from edgernn_export.pipeline import Row, export
 from edgernn_export.proof import Proof
-from edgernn_export.targets import Target
+from edgernn_export.settings import Settings
+from edgernn_export.targets import Target, select_targets
 
-__all__ = ["Proof", "Row", "Target", "export"]
+__all__ = ["Proof", "Row", "Settings", "Target", "export", "select_targets"]

@@ -1,55 +1,68 @@
-"""The artifact: a converted file gets its card, is proven, and only then its name."""
+"""The artifact: a converted file gets its card, is proven, and only then its golden samples and its digest."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-import edgernn
 from edgernn.card import Card, Golden, seal
-from edgernn.files import replacing
+from edgernn.errors import ArtifactError, ExportError
 from edgernn.golden import SAMPLES, golden_inputs
-from edgernn_export.proof import BARS, Proof, prove
+from edgernn.model import Model, load_bytes
+from edgernn_export.proof import Bar, Proof, bar_of, prove
+from edgernn_export.subject import Subject
+from edgernn_export.targets import Target
 
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 
+def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
+    """Convert, prove and complete one artifact.
 
-def write_artifact(
-    path: Path,
-    card: Card,
-    embed: Callable[[bytes], bytes],
-    x: Float32,
-    classes: Int64,
-    reference: Float32,
-) -> Proof:
-    """Write an artifact, proven, or not at all.
-
-    Args:
-        path: what it will be called.
-        card: without `measured` and `golden`, which the proof fills in.
-        embed: puts an encoded card into the converted file and gives the file's content.
-        x: test samples, float32 [samples, steps, features].
-        classes: the right answers, int64 [samples].
-        reference: the Keras model's answers, float32 [samples, classes].
+    Returns:
+        The file's content, what the proof saw, and why it fails its bar; empty if it does not.
 
     Raises:
-        ExportError: the artifact does not hold its bar.
-        ArtifactError: the runtime refuses it.
-        OutputError: it cannot be written.
+        ExportError: a converter fails.
+        ArtifactError: the runtime refuses what was made.
     """
-    bar = BARS[card.quantization]
-    with replacing(path) as temporary:
-        temporary.write_bytes(seal(embed(card.encode())))
-        model = edgernn.load(temporary)
-        proof = prove(model, x, classes, reference)
-        proof.check(bar)
-        answers = model.predict(golden_inputs(SAMPLES, card.input_shape, *card.input_range))
-        outputs = tuple(tuple(round(float(value), 6) for value in row) for row in answers)
-        complete = replace(card, measured=asdict(proof), golden=Golden(outputs, bar.golden))
-        temporary.write_bytes(seal(embed(complete.encode())))
-        # What gets the name is the file that loads on the device, its golden samples checked.
-        edgernn.load(temporary)
-    return proof
+    embed = subject.convert(target)
+    card, bar = subject.card(target), bar_of(target)
+    model = _load(target, embed, card)
+    card = replace(card, states=_states(model))
+    samples, settings = subject.samples, subject.settings
+    proof = prove(model, samples.x_test, samples.y_test, subject.test_answers, streams=bool(card.states))
+    reason = ""
+    try:
+        proof.check(bar, settings.max_drop, settings.min_agreement)
+    except ExportError as error:
+        reason = str(error)
+    complete = replace(card, measured=_rounded(asdict(proof)), golden=_golden(model, card, bar))
+    # What gets the name is a file that loads on the device, its golden samples checked.
+    _load(target, embed, complete)
+    return seal(embed(complete.encode())), proof, reason
+
+
+def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:
+    return load_bytes(Path(target.file_name(card.name)), seal(embed(card.encode())))
+
+
+def _states(model: Model) -> tuple[tuple[int, str], ...]:
+    """Size and number type of each state; none for an artifact that cannot stream."""
+    try:
+        return tuple((len(state), str(state.dtype)) for state in model.stream().state)
+    except ArtifactError:
+        return ()
+
+
+def _golden(model: Model, card: Card, bar: Bar) -> Golden:
+    answers = model.predict(golden_inputs(SAMPLES, card.input_shape, *card.input_range))
+    # A hundredth of what may differ is told; 0 is shorter than 0.0. Every byte of a card lies on a device.
+    digits = 2 - math.floor(math.log10(bar.golden))
+    outputs = tuple(tuple(round(float(value), digits) or 0 for value in row) for row in np.asarray(answers))
+    return Golden(outputs, bar.golden)
+
+
+def _rounded(measured: dict[str, float]) -> dict[str, float]:
+    """Four digits tell all there is to know."""
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in measured.items()}

@@ -1,26 +1,49 @@
-"""The command `edgernn export`."""
+"""The commands `edgernn export` and `edgernn compact`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.extras import require
+from edgernn.files import write_bytes
+from edgernn.model import read_artifact
 from edgernn.quiet import standard_error_aside
-from edgernn_export.pipeline import Row, export
-from edgernn_export.targets import FORMATS, QUANTIZATIONS
+from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
+from edgernn_export.settings import Settings
+from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, preferred_layout, select_targets
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 80
+_SHIPPED = ("tflite", "int8")
+
+
+class _Name(click.Choice[str]):
+    """A choice that names the nearest one for a word that is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices:
+            near = get_close_matches(str(value), list(self.choices), n=1, cutoff=0.3)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            self.fail(f"{value!r} is not one of {', '.join(self.choices)}.{hint}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command("export")
 @click.argument("source", metavar="MODEL.keras|RUN", type=click.Path(path_type=Path))
-@click.option("--to", "formats", multiple=True, type=click.Choice(FORMATS), help="Only this format; may be repeated.")
+@click.option("--to", "formats", multiple=True, type=_Name(FORMATS), help="Only this format; may be repeated.")
 @click.option(
-    "--quantize",
-    "quantizations",
-    multiple=True,
-    type=click.Choice(QUANTIZATIONS),
-    help="Only this quantization; may be repeated.",
+    "--quantize", "quantizations", multiple=True, type=_Name(QUANTIZATIONS), help="Only this one; may be repeated."
+)
+@click.option("--layout", "layouts", multiple=True, type=_Name(LAYOUTS), help="Only this one; may be repeated.")
+@click.option(
+    "--io", "io_type", type=_Name(IO_TYPES), default="float32", show_default=True, help="What goes in and comes out."
 )
 @click.option(
     "--samples",
@@ -28,6 +51,13 @@ from edgernn_export.targets import FORMATS, QUANTIZATIONS
     metavar="PATH",
     help="Real inputs to calibrate and prove with: a data set or a samples.npz. [default: the run's own]",
 )
+@click.option("--steps", type=click.IntRange(min=1), help="For a model that takes any number of time steps.")
+@click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
+@click.option("--max-drop", type=click.FloatRange(min=0), metavar="POINTS", help="Of accuracy an artifact may lose.")
+@click.option(
+    "--min-agreement", type=click.FloatRange(0, 1), metavar="SHARE", help="Of samples with Keras's class, 0 to 1."
+)
+@click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails its bar.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -42,14 +72,22 @@ def command(
     source: Path,
     formats: tuple[str, ...],
     quantizations: tuple[str, ...],
+    layouts: tuple[str, ...],
+    io_type: str,
     samples: Path | None,
+    steps: int | None,
+    refine: bool | None,
+    max_drop: float | None,
+    min_agreement: float | None,
+    keep_failed: bool,
     out: Path | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Export a Keras model to TFLite and ONNX files, each proven against it.
 
-    Exit code 1 if an artifact did not pass its proof; it is then not written.
+    With no choice of format, quantization or layout, every artifact worth having is made. Exit code 1 if
+    one did not pass its proof; it is then not written.
 
     \b
     Example:
@@ -60,25 +98,58 @@ def command(
         rows = export(
             source,
             out,
-            formats=formats,
-            quantizations=quantizations,
+            targets=select_targets(formats, quantizations, layouts, io_type),
             samples=samples,
+            settings=Settings(steps, refine, max_drop, min_agreement, keep_failed),
             overwrite=overwrite,
             progress=lambda step: click.echo(f"{step} …", file=terminal),
         )
     if as_json:
         click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
     else:
-        for row in rows:
-            click.echo(_as_line(row))
-    if not all(row.passed for row in rows):
+        _print(rows)
+    asked = bool(formats or quantizations or layouts)
+    # Of the default set a model need not have every one.
+    if not all(row.passed or (row.status == NOT_POSSIBLE and not asked) for row in rows):
         ctx.exit(1)
+
+
+@click.command("compact")
+@click.argument("file", metavar="FILE.tflite", type=click.Path(path_type=Path))
+@click.option("--keep-names", is_flag=True, help="Leave the names that Netron and Model Explorer show.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to. [default: FILE-compact.tflite, beside it]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: bool) -> None:
+    """Rewrite any .tflite file as small as it gets, with the same answers bit for bit.
+
+    An edgernn artifact keeps its card; its digest is made anew.
+
+    \b
+    Example:
+        edgernn compact model.tflite
+        edgernn compact model.tflite --keep-names --out smaller.tflite
+    """
+    require("export", "ai_edge_litert", "flatbuffers")
+    from edgernn_export.tflite import compact_file
+
+    target = out or file.with_name(f"{file.stem}-compact.tflite")
+    before = read_artifact(file)
+    after = compact_file(before, keep_names)
+    if target.exists() and not overwrite:
+        raise click.UsageError(f"{target} is there already; --overwrite replaces it, --out names another")
+    write_bytes(target, after)
+    click.echo(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
 
 
 def _as_json(row: Row) -> dict[str, Any]:
     return {
         "path": str(row.path),
-        "status": "passed" if row.passed else "failed",
+        "status": row.status,
         "reason": row.reason,
         "size_bytes": row.size_bytes,
         **asdict(row.target),
@@ -86,12 +157,66 @@ def _as_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _as_line(row: Row) -> str:
-    if row.proof is None:
-        return f"failed  {row.path}: {row.reason}"
+def _print(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+
+    console = Console(width=WIDTH, highlight=False)
+    console.print(_table(rows))
+    for row in rows:
+        if not row.passed:
+            console.print(f"{row.path.name}: {row.status}: {row.reason}", markup=False)
+    proven = next((row.proof for row in rows if row.proof), None)
+    if proven:
+        console.print(
+            f"{proven.samples:,} test samples; Keras answers {proven.keras_accuracy:.2%} of them rightly. "
+            "Streaming is against predicting.",
+        )
+    console.print(f"In {rows[0].path.parent}", soft_wrap=True)
+    advice = _advice(rows)
+    if advice:
+        console.print(advice)
+
+
+def _advice(rows: Sequence[Row]) -> str:
+    """Which int8 file to ship, where there is a choice of layouts."""
+    shipped = [row for row in rows if row.passed and (row.target.format, row.target.quantization) == _SHIPPED]
+    layouts = {row.target.layout: row for row in shipped}
+    if not {"unrolled", "loop"} <= layouts.keys():
+        return ""
+    steps = rows[0].steps
+    preferred = layouts[preferred_layout(steps)].path.name
+    if preferred_layout(steps) == "unrolled":
+        return f"Preferred: {preferred}. With cold caches, after other work, the loop is quicker."
+    return f"Preferred: {preferred}: over {steps} steps the loop is as quick as unrolled, and quicker with cold caches."
+
+
+def _table(rows: Sequence[Row]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("artifact", overflow="fold")
+    for heading in ("bytes", "accuracy", "agreement", "difference", "streaming"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(f"{'' if row.passed else '✗ '}{row.path.name}", *_figures(row))
+    return table
+
+
+def _figures(row: Row) -> list[str]:
     proof = row.proof
-    return (
-        f"passed  {row.path}  {row.size_bytes:,} bytes\n"
-        f"        accuracy {proof.accuracy:.1%} (Keras {proof.keras_accuracy:.1%}), agreement "
-        f"{proof.agreement:.2%}, largest difference {proof.largest_difference:.1e}"
-    )
+    if proof is None:
+        return [row.status, "", "", "", ""]
+    if not proof.streamed:
+        streaming = "none"
+    elif proof.stream_difference == 0:
+        streaming = "same bits"
+    else:
+        streaming = f"{proof.stream_difference:.0e}"
+    return [
+        f"{row.size_bytes:,}",
+        f"{proof.accuracy:.2%}",
+        f"{proof.agreement:.2%}",
+        f"{proof.largest_difference:.0e}",
+        streaming,
+    ]

@@ -31,6 +31,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
 
 from edgernn.errors import ArtifactError
+from edgernn_export.graph import take_in_weights
 
 _IDENTIFIER = b"TFL3"
 _VERSION = 3
@@ -115,6 +116,7 @@ def _read(model: bytes) -> Any:
         root = schema.Model.GetRootAs(file)
         parsed = schema.ModelT.InitFromObj(root)
         unknown = sorted(set(_unknown_parts(parsed, root, file)))
+        file.reach(take_in_weights(parsed, file))
     except _DAMAGE as error:
         raise ArtifactError(f"damaged .tflite file: {error}") from error
     if parsed.version != _VERSION or not parsed.subgraphs:
@@ -184,7 +186,6 @@ def _refuse_outside_data(model: Any, file: _File) -> None:
     outside = {
         "external buffers": model.externalBuffers or model.externalBufferGroups,
         "external tensors": any(tensor.externalBuffer for tensor in tensors),
-        "weights outside of the flatbuffer": any(buffer.offset or buffer.size for buffer in model.buffers or ()),
         "large custom options": any(op.largeCustomOptionsOffset or op.largeCustomOptionsSize for op in operators),
         # Files of labels that TFLite Metadata appends as a zip, programs for an NPU. Old writers left a dead table of
         # up to 16 bytes at the end; the smallest zip has 22.

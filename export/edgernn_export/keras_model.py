@@ -20,14 +20,18 @@ Int64 = npt.NDArray[np.int64]
 MAX_UNPACKED_BYTES = 2 << 30
 
 
-def load(path: Path) -> Any:
+def load(path: Path, steps: int | None = None) -> Any:
     """Load a .keras file and check that it is a model edgernn can export.
+
+    Args:
+        path: the file.
+        steps: for a model that takes any number of time steps; None for one that says it.
 
     Raises:
         ModelError: it is not a .keras file, cannot be read safely, has no recurrent layer, or holds
             something that is not supported.
     """
-    _check_archive(path)
+    check_archive(path)
     with quiet_tensorflow():
         import keras
 
@@ -37,6 +41,8 @@ def load(path: Path) -> Any:
     except Exception as error:  # whatever a damaged archive or an unknown layer makes Keras raise
         raise ModelError(f"{path}: Keras cannot read it: {_first_line(error)}") from error
     try:
+        if steps is not None and model.inputs[0].shape[1] != steps:
+            model = with_steps(model, steps)
         _check_supported(model)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
@@ -61,6 +67,27 @@ def cells(model: Any) -> list[Cell]:
         ModelError: one is not supported.
     """
     return [cell_of(layer) for layer in recurrent_layers(model)]
+
+
+def with_steps(model: Any, steps: int | None) -> Any:
+    """The same model, with the same weights, for another number of time steps.
+
+    Args:
+        model: functional or Sequential, as `load` gives it; it stays as it is.
+        steps: the number; None leaves it free.
+
+    Raises:
+        ModelError: a layer needs the number of steps that the model was made with.
+    """
+    import tensorflow as tf
+
+    config = _config_with_steps(model.get_config(), model.inputs[0].shape[1], steps)
+    try:
+        rebuilt = type(model).from_config(config)
+        rebuilt.set_weights(model.get_weights())
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        raise ModelError(f"cannot run with {steps or 'any number of'} steps: {_first_line(error)}") from error
+    return rebuilt
 
 
 def probabilities(model: Any, x: Float32) -> Float32:
@@ -91,7 +118,12 @@ def check_samples(model: Any, x: Float32, y: Int64, labels: Sequence[str]) -> No
         raise DataError(f"{len(labels)} labels for a model with {classes} classes")
 
 
-def _check_archive(path: Path) -> None:
+def check_archive(path: Path) -> None:
+    """Check, without Keras, that a file may be a .keras one.
+
+    Raises:
+        ModelError: it is missing, empty, no zip archive, of another suffix, or unpacks to more than 2 GiB.
+    """
     if not path.is_file():
         raise ModelError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     if path.stat().st_size == 0:
@@ -112,7 +144,10 @@ def _check_supported(model: Any) -> None:
         raise ModelError(f"{len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one of each")
     shape = tuple(model.inputs[0].shape)
     if len(shape) != 3 or not all(shape[1:]):
-        raise ModelError(f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed")
+        raise ModelError(
+            f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed; "
+            "a free number of steps is fixed by --steps"
+        )
     if len(model.outputs[0].shape) != 2:
         raise ModelError(f"answers with shape {tuple(model.outputs[0].shape)}, expected (None, classes)")
     layers = recurrent_layers(model)
@@ -127,6 +162,23 @@ def _check_supported(model: Any) -> None:
     for weight in model.weights:
         if not np.isfinite(np.asarray(weight)).all():
             raise ModelError(f"weight {weight.path!r} holds NaN or infinity; train the model again")
+
+
+def _config_with_steps(config: Any, old: int, new: int | None) -> Any:
+    """A Keras configuration in which every [batch, old, features] input has `new` steps."""
+    if isinstance(config, list | tuple):
+        return [_config_with_steps(value, old, new) for value in config]
+    if not isinstance(config, dict):
+        return config
+    # Shapes noted when the layers were built; without them they are built when they are called.
+    noted = ("build_config", "build_input_shape")
+    changed = {key: _config_with_steps(value, old, new) for key, value in config.items() if key not in noted}
+    shape = changed.get("batch_shape")
+    if shape and len(shape) == 3 and shape[1] == old:
+        changed["batch_shape"] = (shape[0], new, shape[2])
+    if changed.get("unroll"):
+        changed["unroll"] = False  # Keras unrolls fixed steps only; the answers are the same
+    return changed
 
 
 def _first_line(error: Exception) -> str:

@@ -5,39 +5,99 @@ Only `call` of the recurrent layers is rebound; every other layer stays Keras's 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from edgernn.errors import ModelError
 from edgernn_export.cells import Cell, cell_of
-from edgernn_export.cells.ops import TensorFlowOps
 from edgernn_export.keras_model import recurrent_layers
 
 # A time-major call of some recurrent layer: x [batch, steps, features] to its output.
 Call = Callable[[Any], Any]
 
 
-def unroll(model: Any) -> None:
-    """Lay the time steps out one after the other, for a batch of one.
+@dataclass(frozen=True)
+class Carrier:
+    """What stands for a recurrent layer in a graph on its way through a converter.
 
-    The input product of all steps is one matrix product in front: a step that holds only the
-    recurrent product is a third faster than one that holds both.
+    Attributes:
+        name: of the operator.
+        layer: the Keras layer's name.
+        cell: what the layer computes at each step.
+        return_sequences: whether it gives every step's output, or only the last one's.
+        backwards: whether it goes through the steps from the last to the first.
     """
-    for layer in recurrent_layers(model):
-        _rebind(layer, _unrolled(cell_of(layer), layer))
+
+    name: str
+    layer: str
+    cell: Cell
+    return_sequences: bool
+    backwards: bool
 
 
-def carry(model: Any) -> Mapping[str, Cell]:
+def carry_composite(model: Any) -> Mapping[str, Carrier]:
+    """Put a composite in place of each recurrent layer: TensorFlow's converter keeps it as one custom operator.
+
+    Returns:
+        What each carrier stands for, by the operator's name.
+    """
+    carriers = {}
+    for index, layer in enumerate(recurrent_layers(model)):
+        name = f"edgernn_cell_{index}"
+        carriers[name] = Carrier(name, layer.name, cell_of(layer), layer.return_sequences, layer.go_backwards)
+        _rebind(layer, _composite(carriers[name]))
+    return carriers
+
+
+def _composite(carrier: Carrier) -> Call:
+    import tensorflow as tf
+
+    implements = f'name: "{carrier.name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
+
+    def call(x: Any) -> Any:
+        shape = [1, x.shape[1], carrier.cell.units] if carrier.return_sequences else [1, carrier.cell.units]
+
+        # Never run: it has the right shape, and depends on x so that x is kept.
+        composite = tf.function(lambda x: tf.zeros(shape) + tf.reduce_sum(x), experimental_implements=implements)
+        return composite(x)
+
+    return call
+
+
+def carry(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, Cell]]:
     """Put a carrier operator in place of each recurrent layer, to be turned into ONNX's own.
 
     Returns:
-        The cell of each carrier, by the last part of the operator's name.
+        The model as a function of x [batch, steps, features] and, if it streams, of the first states of all
+        layers, each [batch, size]: it gives the answer and the last states. And the cell of each carrier, by
+        the last part of the operator's name; they are filled in while that function is traced.
     """
-    carried = {}
-    for index, layer in enumerate(recurrent_layers(model)):
-        name = f"edgernn_cell_{index}"
-        carried[name] = cell_of(layer)
-        _rebind(layer, _carrier(carried[name], layer, name))
-    return carried
+    layers = recurrent_layers(model)
+    cells = [cell_of(layer) for layer in layers]
+    carried: dict[str, Cell] = {}
+    first: list[tuple[Any, ...]] = [()] * len(cells)
+    last: list[tuple[Any, ...]] = [()] * len(cells)
+
+    def place(index: int) -> Call:
+        def call(x: Any) -> Any:
+            # A layer may be called more than once, so it is the calls that are counted.
+            name = f"edgernn_cell_{len(carried)}"
+            carried[name] = cells[index]
+            output, last[index] = _carrier(cells[index], layers[index], name, x, first[index])
+            return output
+
+        return call
+
+    def run(x: Any, *states: Any) -> tuple[Any, list[Any]]:
+        given = iter(states)
+        first[:] = [tuple(islice(given, len(cell.state_sizes))) for cell in cells]
+        answer = model(x, training=False)
+        return answer, [state for group in last for state in group]
+
+    for index, layer in enumerate(layers):
+        _rebind(layer, place(index))
+    return run, carried
 
 
 def _rebind(layer: Any, call: Call) -> None:
@@ -49,50 +109,32 @@ def _rebind(layer: Any, call: Call) -> None:
     layer.call = call_without_mask
 
 
-def _unrolled(cell: Cell, layer: Any) -> Call:
+def _carrier(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """The carrier of one call: x [batch, steps, features] to the layer's output and its last states.
+
+    `states` are the first ones, [batch, size] each; none stand for zeros.
+    """
     import tensorflow as tf
 
-    ops = TensorFlowOps()
-
-    def call(x: Any) -> Any:
-        _, steps, features = x.shape
-        # Reshape and split, never x[0]: STRIDED_SLICE is not delegated and costs half as much again.
-        projected = cell.project(ops, tf.reshape(x, [steps, features]))
-        rows = tf.split(projected, steps)
-        states: tuple[Any, ...] = tuple(tf.zeros([1, size]) for size in cell.state_sizes)
-        outputs = []
-        for row in reversed(rows) if layer.go_backwards else rows:
-            output, states = cell.step(ops, row, states)
-            outputs.append(output)
-        if layer.return_sequences:
-            return tf.reshape(tf.concat(outputs, axis=0), [1, steps, cell.units])
-        return outputs[-1]
-
-    return call
-
-
-def _carrier(cell: Cell, layer: Any, name: str) -> Call:
-    import tensorflow as tf
-
-    def call(x: Any) -> Any:
-        time_major = tf.transpose(x, [1, 0, 2])
-        if layer.go_backwards:
-            time_major = tf.reverse(time_major, axis=[0])
-        batch, steps = tf.shape(x)[0], x.shape[1]
-        state = tf.zeros([1, batch, cell.units])
-        # Never run: it only carries shapes through tf2onnx, whose handler replaces it.
-        carrier = tf.raw_ops.CudnnRNNV3(
-            input=time_major,
-            input_h=state,
-            input_c=state,
-            params=tf.zeros([1]),
-            sequence_lengths=tf.fill([batch], steps),
-            rnn_mode="rnn_tanh",
-            name=name,
-        )
-        if layer.return_sequences:
-            outputs = tf.ensure_shape(carrier.output, [steps, None, cell.units])
-            return tf.transpose(outputs, [1, 0, 2])
-        return tf.reshape(carrier.output_h, [-1, cell.units])
-
-    return call
+    time_major = tf.transpose(x, [1, 0, 2])
+    if layer.go_backwards:
+        time_major = tf.reverse(time_major, axis=[0])
+    batch, steps = tf.shape(x)[0], tf.shape(x)[1]
+    zeros = tf.zeros([1, batch, cell.units])
+    h, c, *_ = *(tf.reshape(state, [1, -1, cell.units]) for state in states), zeros, zeros
+    # Never run: it only carries shapes through tf2onnx, whose handler replaces it.
+    carrier = tf.raw_ops.CudnnRNNV3(
+        input=time_major,
+        input_h=h,
+        input_c=c,
+        params=tf.zeros([1]),
+        sequence_lengths=tf.fill([batch], steps),
+        rnn_mode="lstm",  # the one with two states
+        name=name,
+    )
+    ends = (carrier.output_h, carrier.output_c)[: len(cell.state_sizes)]
+    last = tuple(tf.reshape(end, [-1, cell.units]) for end in ends)
+    if not layer.return_sequences:
+        return last[0], last
+    outputs = tf.ensure_shape(carrier.output, [x.shape[1], None, cell.units])
+    return tf.transpose(outputs, [1, 0, 2]), last

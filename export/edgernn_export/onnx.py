@@ -1,9 +1,9 @@
-"""ONNX: the lowered model through tf2onnx, each recurrent layer as ONNX's own operator."""
+"""ONNX: the lowered model through tf2onnx, each recurrent layer as ONNX's own operator, each state in and out."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,44 +11,37 @@ import onnx
 
 from edgernn.card import NAME as CARD_NAME
 from edgernn.errors import ExportError
+from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering
 from edgernn_export.cells import Cell
+from edgernn_export.streaming import streams
 
-# The newest whose RNN every ONNX Runtime since 1.10 (2021) runs.
-OPSET = 15
+# The oldest whose DequantizeLinear takes a scale a channel.
+OPSET = 13
 INPUT, OUTPUT = "input", "output"
 _CARRIER = "CudnnRNNV3"
 _DIRECTION_AXIS = np.array([1], np.int64)
 
 
-def convert(path: Path) -> bytes:
-    """Convert a .keras file to float32 ONNX with a free batch.
+def convert(model: Any) -> bytes:
+    """Convert a Keras model to float32 ONNX with a free batch.
+
+    A model that streams also has a free number of steps, and for each recurrent state, in the order of the
+    layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. Zeros begin a sequence.
+    Any other model has the number of steps it was made with, and no states.
+
+    Args:
+        model: as `keras_model.load` gives it; of no use afterwards, as its layers may be rebound.
 
     Raises:
         ModelError: the model is not supported.
         ExportError: tf2onnx fails, or the graph needs more than ONNX's own operators.
     """
-    import tensorflow as tf
-    import tf2onnx
-
-    # It warns about the shapes of the carrier's outputs that nobody reads.
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    model = keras_model.load(path)
-    cells = lowering.carry(model)
-    spec = [tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
-    try:
-        proto, _ = tf2onnx.convert.from_function(
-            tf.function(lambda x: {OUTPUT: model(x, training=False)}),
-            input_signature=spec,
-            opset=OPSET,
-            custom_op_handlers={_CARRIER: (partial(_replace_carrier, cells), [])},
-        )
-    except Exception as error:  # tf2onnx raises whatever its stages raise
-        raise ExportError(f"tf2onnx fails: {str(error).strip().splitlines()[0]}") from error
-    _tidy(proto)
-    _check(proto)
-    data: bytes = proto.SerializeToString(deterministic=True)
-    return data
+    if streams(model):
+        # TimeDistributed, for one, becomes a loop where the steps are free.
+        with suppress(ExportError):
+            return _convert(keras_model.with_steps(model, None), with_states=True)
+    return _convert(model, with_states=False)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
@@ -59,23 +52,76 @@ def embed_card(data: bytes, card: bytes) -> bytes:
     return embedded
 
 
-def _replace_carrier(cells: Mapping[str, Cell], graph: Any, node: Any, name: str, _arguments: Any) -> None:
+def _convert(model: Any, with_states: bool) -> bytes:
+    sizes = [size for cell in keras_model.cells(model) for size in cell.state_sizes] if with_states else []
+    proto = _trace(model, sizes)
+    _tidy(proto)
+    return finish(proto)
+
+
+def finish(proto: onnx.ModelProto) -> bytes:
+    """Order and name everything the same way at every export, check the graph, and give the file's content.
+
+    Raises:
+        ExportError: it needs more than ONNX's own operators, or the ONNX checker refuses it.
+    """
+    _check_operators(proto)
+    _order(proto.graph)
+    _rename(proto.graph)
+    _check_graph(proto)
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
+
+
+def _trace(model: Any, state_sizes: Sequence[int]) -> onnx.ModelProto:
+    """Trace the model, with an input and an output for a state of each of these sizes."""
+    with quiet_tensorflow():
+        import tensorflow as tf
+    import tf2onnx
+
+    # It logs the shapes of the carrier's outputs, which nobody reads, and what the checks below find as well.
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
+    run, cells = lowering.carry(model)
+
+    def answer(x: Any, *states: Any) -> dict[str, Any]:
+        output, last = run(x, *states)
+        return {OUTPUT: output} | {f"state_{index}_out": last[index] for index in range(len(states))}
+
+    spec = [tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
+    spec += [tf.TensorSpec([None, size], tf.float32, name=f"state_{i}") for i, size in enumerate(state_sizes)]
+    replace = partial(_replace_carrier, cells, bool(state_sizes))
+    try:
+        proto, _ = tf2onnx.convert.from_function(
+            tf.function(answer), input_signature=spec, opset=OPSET, custom_op_handlers={_CARRIER: (replace, [])}
+        )
+    except Exception as error:  # tf2onnx raises whatever its stages raise
+        raise ExportError(f"tf2onnx fails: {str(error).strip().splitlines()[0]}") from error
+    return proto
+
+
+def _replace_carrier(
+    cells: Mapping[str, Cell], with_states: bool, graph: Any, node: Any, name: str, _arguments: Any
+) -> None:
     """tf2onnx calls this for each carrier: put ONNX's own operator in its place."""
-    operator = cells[name.rpartition("/")[2]].onnx_operator()
+    cell = cells[name.rpartition("/")[2]]
+    operator = cell.onnx_operator()
     constants = [graph.make_const(f"{name}/{part}", getattr(operator, part)).output[0] for part in ("w", "r", "b")]
-    sequence, state = node.output[:2]
-    source = node.input[0]
-    shapes = [graph.get_shape(sequence), graph.get_shape(state)]
+    states = len(cell.state_sizes)
+    # Behind the weights an input for the samples' lengths, left out, then the first states. Without them
+    # they are zeros.
+    first = ["", *node.input[1 : 1 + states]] if with_states else []
+    source, (sequence, *last) = node.input[0], node.output[: 1 + states]
+    shapes = [graph.get_shape(output) for output in (sequence, *last)]
     graph.remove_node(name)
     # ONNX keeps an axis for the direction behind the steps; the carrier has none.
     with_direction = f"{sequence}/direction"
     graph.make_node(
         operator.kind,
-        [source, *constants],
+        [source, *constants, *first],
         attr=dict(operator.attributes),
-        outputs=[with_direction, state],
-        shapes=[None, shapes[1]],
-        dtypes=[onnx.TensorProto.FLOAT] * 2,
+        outputs=[with_direction, *last],
+        shapes=[None, *shapes[1:]],
+        dtypes=[onnx.TensorProto.FLOAT] * (1 + states),
         name=name,
     )
     axes = graph.make_const(f"{name}/axes", _DIRECTION_AXIS).output[0]
@@ -90,38 +136,69 @@ def _replace_carrier(cells: Mapping[str, Cell], graph: Any, node: Any, name: str
 
 
 def _tidy(proto: onnx.ModelProto) -> None:
-    """Leave out what nothing reads, and give short names that are the same at every export."""
+    """Leave out what nothing reads, and say which sizes are free."""
     used = {node.domain for node in proto.graph.node}
     kept = [opset for opset in proto.opset_import if opset.domain in used]
     del proto.opset_import[:]
     proto.opset_import.extend(kept)
     proto.graph.ClearField("doc_string")
     proto.graph.ClearField("value_info")
-    _rename(proto.graph)
-    for value in (*proto.graph.input, *proto.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for values in (proto.graph.input, proto.graph.output):
+        values.sort(key=lambda value: (len(value.name), value.name))  # state_2 before state_10
+        for value in values:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    steps = proto.graph.input[0].type.tensor_type.shape.dim[1]
+    if not steps.dim_value:
+        steps.dim_param = "steps"
+
+
+def _order(graph: onnx.GraphProto) -> None:
+    """Put nodes and constants in the order in which the outputs need them; tf2onnx's differs between processes."""
+    made_by = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
+    ordered: dict[int, onnx.NodeProto] = {}
+    pending = [value.name for value in reversed(graph.output)]
+    while pending:
+        index = made_by.get(pending[-1])
+        if index is None or index in ordered:
+            pending.pop()
+            continue
+        node = graph.node[index]
+        missing = [name for name in node.input if name in made_by and made_by[name] not in ordered]
+        if not missing:
+            ordered[index] = node
+        pending += reversed(missing)
+    constants = {constant.name: constant for constant in graph.initializer}
+    used = dict.fromkeys(name for node in ordered.values() for name in node.input if name in constants)
+    for values, kept in ((graph.node, ordered.values()), (graph.initializer, [constants[name] for name in used])):
+        copies = [type(value).FromString(value.SerializeToString()) for value in kept]
+        del values[:]
+        values.extend(copies)
 
 
 def _rename(graph: onnx.GraphProto) -> None:
-    """Name every value after what makes it; tf2onnx counts on through the whole process."""
+    """Give short names: c0 … to constants and v0 … to what nodes make; tf2onnx counts on through a process."""
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
-    for index, constant in enumerate(graph.initializer):
-        constant.name = names.setdefault(constant.name, f"constant_{index}")
-    for index, node in enumerate(graph.node):
-        node.name = f"{node.op_type.lower()}_{index}"
-        for position, output in enumerate(node.output):
-            node.output[position] = output and names.setdefault(output, f"{node.name}_{position}")
+    names |= {constant.name: f"c{index}" for index, constant in enumerate(graph.initializer)}
+    made = (output for node in graph.node for output in node.output if output and output not in names)
+    names |= {output: f"v{index}" for index, output in enumerate(made)}
+    for constant in graph.initializer:
+        constant.name = names[constant.name]
     for node in graph.node:
+        node.ClearField("name")
         node.input[:] = [name and names[name] for name in node.input]
+        node.output[:] = [name and names[name] for name in node.output]
     graph.name = "edgernn"
 
 
-def _check(proto: onnx.ModelProto) -> None:
+def _check_operators(proto: onnx.ModelProto) -> None:
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in proto.graph.node if node.domain})
-    carriers = [node.op_type for node in proto.graph.node if node.op_type in (_CARRIER, "Loop", "Scan")]
-    if foreign or carriers:
-        raise ExportError(f"needs operators that are not wanted in an ONNX file: {', '.join(foreign + carriers)}")
+    inner = [node.op_type for node in proto.graph.node if node.op_type in (_CARRIER, "If", "Loop", "Scan")]
+    if foreign or inner:
+        raise ExportError(f"needs operators that are not wanted in an ONNX file: {', '.join(foreign + inner)}")
+
+
+def _check_graph(proto: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"the ONNX checker refuses the graph: {error}") from error
+        raise ExportError(f"the ONNX checker refuses the graph: {str(error).splitlines()[0]}") from error

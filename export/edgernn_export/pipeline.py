@@ -1,25 +1,23 @@
 """The export: one Keras model to artifacts, each converted, quantized, proven and written."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from edgernn import __version__
-from edgernn.card import Card
-from edgernn.datasets import Samples
-from edgernn.errors import ArtifactError, DataError, ExportError, OutputError
+from edgernn.errors import ArtifactError, DataError, ExportError, OutputError, UnsupportedError
 from edgernn.extras import require
-from edgernn.files import make_folder
-from edgernn.run_folder import Original, read_original
+from edgernn.files import make_folder, write_bytes
+from edgernn.run_folder import read_original
+from edgernn_export.keras_model import check_archive
 from edgernn_export.proof import Proof
-from edgernn_export.targets import Target, select_targets
+from edgernn_export.settings import Settings
+from edgernn_export.targets import Target
+from edgernn_export.worker import TIME_LIMIT_S, Worker
 
-Float32 = npt.NDArray[np.float32]
+PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE = "passed", "failed", "not exported", "not possible"
 
 
 @dataclass(frozen=True)
@@ -28,32 +26,38 @@ class Row:
 
     Attributes:
         target: which artifact was asked for.
-        path: where it lies, if it passed.
-        reason: why it does not exist; empty if it passed.
+        path: where it lies, or would lie.
+        status: passed; failed: its bar does not hold, so it was written only if that was asked for; not
+            exported: a converter failed; or not possible with this model.
+        reason: why it did not pass; empty if it did.
         size_bytes: of the file; 0 if there is none.
-        proof: what the proof saw; None if it does not exist.
+        proof: what the proof saw; None if it was not exported.
+        steps: how many time steps a sample has.
     """
 
     target: Target
     path: Path
+    status: str
     reason: str = ""
     size_bytes: int = 0
     proof: Proof | None = None
+    steps: int = 0
 
     @property
     def passed(self) -> bool:
         """Whether the artifact exists, proven."""
-        return self.proof is not None
+        return self.status == PASSED
 
 
 def export(
     source: Path | str,
     out: Path | str | None = None,
     *,
-    formats: Sequence[str] = (),
-    quantizations: Sequence[str] = (),
+    targets: Sequence[Target],
     samples: Path | str | None = None,
+    settings: Settings | None = None,
     overwrite: bool = False,
+    time_limit_s: float = TIME_LIMIT_S,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> list[Row]:
     """Export a Keras model to artifacts and prove each one.
@@ -61,10 +65,11 @@ def export(
     Args:
         source: a run folder, or a .keras file.
         out: the folder for the artifacts; the run folder, or the .keras file's own, by default.
-        formats: tflite, onnx; all by default.
-        quantizations: float32, int8; all by default.
+        targets: what `select_targets` gives.
         samples: real inputs with their classes, in place of the run folder's; needed for a .keras file.
+        settings: how; the defaults otherwise.
         overwrite: replace artifacts that are there.
+        time_limit_s: for one artifact.
         progress: called with what is about to be done.
 
     Returns:
@@ -73,127 +78,68 @@ def export(
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, or they do not fit the model.
-        OutputError: the folder cannot be written, or an artifact is there already.
+        OutputError: the folder cannot be written, an artifact is there already, or another export is at it.
         MissingExtraError: the export extra is not installed.
     """
-    require(
-        "export",
-        "tensorflow",
-        "keras",
-        "litert_quantizer",
-        "tf2onnx",
-        "onnx",
-        "ai_edge_litert",
-        "onnxruntime",
-    )
-    source = Path(source)
-    targets = select_targets(formats, quantizations)
-    original = read_original(source, Path(samples) if samples else None)
+    require("export", "tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "ai_edge_litert", "onnxruntime")
+    settings = settings or Settings()
+    original = read_original(Path(source), Path(samples) if samples else None)
+    check_archive(original.model)
+    if original.samples is None:
+        raise DataError(
+            f"{original.model}: no samples to calibrate and prove with; pass --samples, a data set or a run's "
+            "samples.npz"
+        )
     folder = Path(out) if out else original.model.parent
     paths = [folder / target.file_name(original.name) for target in targets]
-    if not overwrite:
-        _check_free(paths)
     make_folder(folder)
-    progress("loading TensorFlow and the model")
-    subject = _read_subject(original)
-    rows = []
-    for target, path in zip(targets, paths, strict=True):
-        progress(f"exporting {target.format} {target.quantization}")
-        rows.append(_export_one(subject, target, path))
+    with _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
+        if not overwrite:
+            _check_free(paths)
+        rows = []
+        for number, (target, path) in enumerate(zip(targets, paths, strict=True), start=1):
+            progress(f"exporting {number} of {len(targets)}: {target}")
+            row = _export_one(worker, target, path, settings.keep_failed)
+            rows.append(replace(row, steps=original.samples.x_test.shape[1]))
     return rows
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """The Keras model under export, with its own answers to the samples."""
-
-    original: Original
-    samples: Samples
-    input_shape: tuple[int, ...]
-    parameters: int
-    calibration_answers: Float32
-    test_answers: Float32
-
-    @cached_property
-    def float32_tflite(self) -> bytes:
-        """What every quantization of TFLite starts from."""
-        from edgernn_export import tflite
-
-        return tflite.convert(self.original.model)
-
-
-def _export_one(subject: _Subject, target: Target, path: Path) -> Row:
-    from edgernn_export.artifact import write_artifact
-
-    samples = subject.samples
+def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -> Row:
     try:
-        embed = _convert(subject, target)
-        card = _card(subject, target)
-        proof = write_artifact(path, card, embed, samples.x_test, samples.y_test, subject.test_answers)
+        made = worker.make(target)
+    except UnsupportedError as error:
+        return Row(target, path, NOT_POSSIBLE, reason=str(error))
     except (ExportError, ArtifactError) as error:
-        return Row(target, path, reason=str(error))
-    return Row(target, path, size_bytes=path.stat().st_size, proof=proof)
-
-
-def _convert(subject: _Subject, target: Target) -> Callable[[bytes], bytes]:
-    """The converted file, as a function that puts a card into it."""
-    from edgernn_export import onnx, tflite
-    from edgernn_export.quantize import quantize_int8
-
-    if target.format == "onnx":
-        return partial(onnx.embed_card, onnx.convert(subject.original.model))
-    data = subject.float32_tflite
-    if target.quantization == "int8":
-        data = quantize_int8(data, subject.samples.x_calibration, subject.calibration_answers)
-    return partial(tflite.embed_card, data)
-
-
-def _card(subject: _Subject, target: Target) -> Card:
-    x = subject.samples.x_calibration
-    calibrated = target.quantization == "int8"
-    return Card(
-        edgernn=__version__,
-        name=subject.original.name,
-        task="classification",
-        labels=subject.original.labels,
-        input_shape=subject.input_shape,
-        input_meaning=subject.original.input_meaning,
-        input_range=(float(x.min()), float(x.max())),
-        output_shape=subject.test_answers.shape[1:],
-        quantization=target.quantization,
-        layout=target.layout,
-        io="float32",
-        source_sha256=hashlib.sha256(subject.original.model.read_bytes()).hexdigest(),
-        parameters=subject.parameters,
-        calibration={"samples": len(x), "chosen": "training samples"} if calibrated else {},
-        measured={},
-        golden=None,
-    )
-
-
-def _read_subject(original: Original) -> _Subject:
-    from edgernn_export import keras_model
-
-    model = keras_model.load(original.model)
-    if original.samples is None:
-        raise DataError(
-            f"{original.model}: no samples to prove the artifacts with; pass --samples, a data set or a "
-            "run's samples.npz"
-        )
-    samples = original.samples
-    for x, y in ((samples.x_calibration, samples.y_calibration), (samples.x_test, samples.y_test)):
-        keras_model.check_samples(model, x, y, original.labels)
-    return _Subject(
-        original=original,
-        samples=samples,
-        input_shape=tuple(model.inputs[0].shape[1:]),
-        parameters=model.count_params(),
-        calibration_answers=keras_model.probabilities(model, samples.x_calibration),
-        test_answers=keras_model.probabilities(model, samples.x_test),
-    )
+        return Row(target, path, NOT_EXPORTED, reason=str(error))
+    if not made.reason or keep_failed:
+        write_bytes(path, made.data)
+    status = FAILED if made.reason else PASSED
+    return Row(target, path, status, made.reason, len(made.data), made.proof)
 
 
 def _check_free(paths: Sequence[Path]) -> None:
     there = [path.name for path in paths if path.exists()]
     if there:
         raise OutputError(f"{paths[0].parent}: {', '.join(there)} already there; --overwrite replaces them")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let only one export at a time write into a folder."""
+    from filelock import FileLock, Timeout
+
+    # Not in the folder itself, where the lock's file would be left lying.
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"edgernn-export-{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputError(
+            f"{folder}: another export is writing there; wait for it or choose another with --out"
+        ) from error
+    except OSError as error:
+        raise OutputError(f"cannot lock {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,23 +1,46 @@
-"""TFLite: the lowered model through TensorFlow's converter to a float32 flatbuffer."""
+"""TFLite: a Keras model through TensorFlow's converter, its recurrent layers still carriers."""
 
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ai_edge_litert import schema_py_generated as schema
+import numpy as np
 
 from edgernn.card import NAME as CARD_NAME
-from edgernn.errors import ExportError
-from edgernn_export import keras_model, lowering
+from edgernn.card import has_card, read_card, seal
+from edgernn.errors import ExportError, ModelError
+from edgernn_export import lowering
 from edgernn_export.compact import compact
+from edgernn_export.expand import SEQUENCE, STEP, dress
+from edgernn_export.graph import Operator, read
+from edgernn_export.keras_model import with_steps
+from edgernn_export.lowering import Carrier
+from edgernn_export.streaming import streams
 
-SIGNATURE = "sequence"
 INPUT, OUTPUT = "input", "output"
 
 
-def convert(path: Path) -> bytes:
-    """Convert a .keras file to float32 TFLite, unrolled, with one signature.
+@dataclass(frozen=True)
+class Converted:
+    """A converted model whose recurrent layers are still carriers.
+
+    Attributes:
+        data: a .tflite file's content, float32, with signature `sequence` and, if it streams, `step`.
+        carriers: what each carrier stands for, by the name of its output.
+        streams: whether there is a signature `step`.
+    """
+
+    data: bytes
+    carriers: Mapping[str, Carrier]
+    streams: bool
+
+
+def convert(model: Any) -> Converted:
+    """Convert a Keras model to TFLite, float32, for a batch of one.
+
+    Args:
+        model: as `keras_model.load` gives it; its recurrent layers are changed for good.
 
     Raises:
         ModelError: the model is not supported.
@@ -25,21 +48,22 @@ def convert(path: Path) -> bytes:
     """
     import tensorflow as tf
 
-    model = keras_model.load(path)
-    lowering.unroll(model)
-    spec = tf.TensorSpec([1, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)
-    sequence = tf.function(_frozen(model, spec), input_signature=[spec])
+    traced = {SEQUENCE: model}
+    if streams(model):
+        traced[STEP] = with_steps(model, 1)
+    carriers = {key: lowering.carry_composite(each) for key, each in traced.items()}[SEQUENCE]
     module = tf.Module()
-    module.sequence = sequence
+    for key, each in traced.items():
+        spec = tf.TensorSpec([1, *each.inputs[0].shape[1:]], tf.float32, name=INPUT)
+        setattr(module, key, tf.function(_on_constants(each), input_signature=[spec]))
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            tf.saved_model.save(module, folder, signatures={SIGNATURE: sequence})
-            converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
-            data: bytes = converter.convert()
+        data = _run_converter(module, list(traced))
+    except ModelError:
+        raise
     except Exception as error:  # the converter raises whatever its stages raise
         raise ExportError(f"TensorFlow's converter fails: {str(error).strip().splitlines()[0]}") from error
-    _check_operators(data)
-    return data
+    _check_operators(data, carriers)
+    return Converted(dress(data, carriers), carriers, STEP in traced)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
@@ -47,24 +71,51 @@ def embed_card(data: bytes, card: bytes) -> bytes:
     return compact(data, metadata={CARD_NAME: card})
 
 
-def _frozen(model: Any, spec: Any) -> Callable[[Any], dict[str, Any]]:
-    """The model as a function on constants.
+def compact_file(data: bytes, keep_names: bool) -> bytes:
+    """Compact any file; the card of one of ours is sealed again.
+
+    Raises:
+        ArtifactError: it is no .tflite file, or one that cannot be compacted.
+    """
+    if not has_card(data):
+        return compact(data, keep_names=keep_names)
+    card = read_card(data)
+    return seal(compact(data, keep_names=keep_names, metadata={CARD_NAME: card.encode()}))
+
+
+def _run_converter(module: Any, keys: list[str]) -> bytes:
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures={key: getattr(module, key) for key in keys})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=keys)
+        converter.allow_custom_ops = True  # the carriers; others are refused afterwards
+        data: bytes = converter.convert()
+        return data
+
+
+def _on_constants(model: Any) -> Callable[[Any], dict[str, Any]]:
+    """The model as a function of its input alone.
 
     The converter leaves READ_VARIABLE operators behind for a Keras model's variables; such a file loads and
-    answers with 9 % accuracy.
+    answers with 9 % accuracy. So the variables are constants before it sees them.
     """
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)
-    frozen = convert_variables_to_constants_v2(traced)
-    return lambda x: {OUTPUT: frozen(x)[0]}
+    groups = (model.trainable_variables, model.non_trainable_variables)
+    values = [[np.asarray(variable) for variable in group] for group in groups]
+
+    def call(x: Any) -> dict[str, Any]:
+        constants = [[tf.constant(value) for value in group] for group in values]
+        answer, _ = model.stateless_call(*constants, x, training=False)
+        return {OUTPUT: answer}
+
+    return call
 
 
-def _check_operators(data: bytes) -> None:
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    custom = [
-        code.customCode.decode() for code in model.operatorCodes if code.builtinCode == schema.BuiltinOperator.CUSTOM
-    ]
+def _check_operators(data: bytes, carriers: Mapping[str, Carrier]) -> None:
+    custom = {
+        code.customCode.decode() for code in read(data).operatorCodes if code.builtinCode == Operator.CUSTOM
+    } - carriers.keys()
     if custom:
-        raise ExportError(f"needs operators that no light runtime has: {', '.join(custom)}")
+        raise ExportError(f"needs operators that no light runtime has: {', '.join(sorted(custom))}")

@@ -16,8 +16,11 @@ from edgernn.errors import (
     MissingExtraError,
     ModelError,
     OutputError,
+    SettingError,
+    UnsupportedError,
 )
 from edgernn.model import Guess, Model, load
+from edgernn.stream import Stream
 
 __version__ = "0.1.0"
 
@@ -33,5 +36,8 @@ __all__ = [
     "Model",
     "ModelError",
     "OutputError",
+    "SettingError",
+    "Stream",
+    "UnsupportedError",
     "load",
 ]

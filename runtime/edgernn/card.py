@@ -47,6 +47,7 @@ class Card:
         input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
         input_range: the lowest and the highest input of the calibration set.
         output_shape: one answer without the batch.
+        states: size and number type of each state that a stream keeps; empty for one that cannot stream.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused for TFLite, operator for ONNX.
         io: the type that goes in and comes out.
@@ -65,6 +66,7 @@ class Card:
     input_meaning: str
     input_range: tuple[float, float]
     output_shape: tuple[int, ...]
+    states: tuple[tuple[int, str], ...]
     quantization: str
     layout: str
     io: str
@@ -167,6 +169,7 @@ def _decode(fields: dict[str, Any]) -> Card:
             input_meaning=str(fields["input_meaning"]),
             input_range=(float(fields["input_range"][0]), float(fields["input_range"][1])),
             output_shape=tuple(int(size) for size in fields["output_shape"]),
+            states=tuple((int(size), str(kind)) for size, kind in fields["states"]),
             quantization=str(fields["quantization"]),
             layout=str(fields["layout"]),
             io=str(fields["io"]),

@@ -14,6 +14,7 @@ _COMMANDS = {
     "demo": "edgernn.commands.demo:demo",
     "train": "edgernn_train.command:train",
     "export": "edgernn_export.command:command",
+    "compact": "edgernn_export.command:compact_command",
     "compare": "edgernn_benchmarks.command:command",
     "info": "edgernn.commands.info:info",
     "predict": "edgernn.commands.predict:predict",

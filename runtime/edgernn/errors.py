@@ -6,6 +6,7 @@
     ├── ArtifactError      an artifact that cannot be read, or is not what it says
     ├── ModelError         a Keras model that cannot be read or is not supported
     ├── ExportError        a conversion that failed, or an artifact that did not pass its proof
+    │   └── UnsupportedError   an artifact that there cannot be of this model
     ├── SettingError       a setting that cannot be, such as training for 0 epochs
     ├── OutputError        a file or a folder that cannot be written
     └── MissingExtraError  a package of an extra that is not installed
@@ -40,6 +41,10 @@ class ExportError(EdgernnError):
 
 class SettingError(EdgernnError):
     """A setting is not one that can be used."""
+
+
+class UnsupportedError(ExportError):
+    """There cannot be such an artifact of this model."""
 
 
 class OutputError(EdgernnError):

@@ -13,6 +13,7 @@ from edgernn.card import Card, has_card, read_card
 from edgernn.datasets import scale_pixels
 from edgernn.errors import ArtifactError, DataError, InputError
 from edgernn.golden import check_golden, golden_inputs
+from edgernn.stream import Stream
 
 MAX_BYTES = 1 << 30
 
@@ -39,8 +40,9 @@ class Model:
         self.path = path
         self.card = card
         self.backend = backend.name
-        self.input_shape = backend.input_shape
+        self.input_shape = card.input_shape if card else backend.input_shape
         self._run = backend.run
+        self._start = backend.start
 
     def predict(self, x: npt.ArrayLike) -> Float32:
         """Answer one sample or many.
@@ -58,8 +60,8 @@ class Model:
         array = np.asarray(x)
         one = array.ndim == len(self.input_shape)
         samples = array[np.newaxis] if one else array
-        if samples.shape[1:] != self.input_shape or not len(samples):
-            expected = ", ".join(map(str, self.input_shape))
+        if not fits(samples.shape[1:], self.input_shape) or not len(samples):
+            expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
             raise InputError(f"the input has shape {array.shape}, expected ({expected}) or (samples, {expected})")
         answers = self._run(self._as_float32(samples))
         return answers[0] if one else answers
@@ -81,6 +83,17 @@ class Model:
         if probabilities.ndim == 1:
             return self.guess(probabilities, top)
         return [self.guess(row, top) for row in probabilities]
+
+    def stream(self) -> Stream:
+        """Begin a sequence whose rows come one by one; the answers are those of `predict`.
+
+        Raises:
+            ArtifactError: the artifact has no step; it only answers whole sequences.
+        """
+        try:
+            return Stream(self._start(), self.input_shape[-1])
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.path}: {error}") from error
 
     def guess(self, probabilities: Float32, top: int | None = None) -> list[Guess]:
         """Name the classes of one answer of `predict`, float32 [classes], most probable first."""
@@ -118,13 +131,18 @@ def load(path: str | os.PathLike[str], *, threads: int = 1, unverified: bool = F
     """
     file = Path(path)
     check_suffix(file)
-    data = read_artifact(file)
+    return load_bytes(file, read_artifact(file), threads=threads, unverified=unverified)
+
+
+def load_bytes(name: Path, data: bytes, *, threads: int = 1, unverified: bool = False) -> Model:
+    """Load an artifact from memory; `name` has its suffix and stands in messages. Otherwise as `load`."""
+    check_suffix(name)
     try:
         if unverified and not has_card(data):
-            return Model(file, None, open_artifact(file, data, threads))
-        return _load_verified(file, data, threads)
+            return Model(name, None, open_artifact(name, data, threads))
+        return _load_verified(name, data, threads)
     except ArtifactError as error:
-        raise ArtifactError(f"{file}: {error}") from error
+        raise ArtifactError(f"{name}: {error}") from error
 
 
 def read_artifact(path: Path) -> bytes:
@@ -148,6 +166,11 @@ def read_artifact(path: Path) -> bytes:
     return data
 
 
+def fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether a shape is the expected one; -1 there is any size."""
+    return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
+
+
 def _load_verified(file: Path, data: bytes, threads: int) -> Model:
     if not has_card(data):
         raise ArtifactError(
@@ -155,7 +178,7 @@ def _load_verified(file: Path, data: bytes, threads: int) -> Model:
         )
     card = read_card(data)
     backend = open_artifact(file, data, threads)
-    if backend.input_shape != card.input_shape:
+    if not fits(card.input_shape, backend.input_shape):
         raise ArtifactError(f"takes samples of shape {backend.input_shape}, its card says {card.input_shape}")
     if card.golden is not None:
         inputs = golden_inputs(len(card.golden.outputs), card.input_shape, *card.input_range)

@@ -2,12 +2,46 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 
+from edgernn.run_folder import Original
+from edgernn_export.artifact import make_artifact
+from edgernn_export.settings import Settings
+from edgernn_export.subject import Subject
+from edgernn_export.targets import Target
+from edgernn_export.worker import Made
+
 STEPS, FEATURES, CLASSES = 6, 3, 4
+
+
+class InProcess:
+    """Stands in for the worker: makes artifacts in the tests' own process, where TensorFlow is loaded already.
+
+    The real one makes the session's `artifacts`, and is tested in test_worker.py.
+    """
+
+    def __init__(self, original: Original, settings: Settings, _time_limit_s: float) -> None:
+        self._arguments = (original, settings)
+        self._subject: Subject | None = None
+
+    def make(self, target: Target) -> Made:
+        self._subject = self._subject or Subject(*self._arguments)
+        return Made(*make_artifact(self._subject, target))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export without a child process."""
+    monkeypatch.setattr("edgernn_export.pipeline.Worker", InProcess)
 
 
 @pytest.fixture

@@ -9,9 +9,13 @@ from click.testing import Result
 
 import edgernn
 from edgernn.datasets import read_samples
-from edgernn_export import export, keras_model, proof
+from edgernn_export import Target, export, keras_model, proof, select_targets
+from edgernn_export.settings import Settings
+from edgernn_export.targets import DEFAULT_TARGETS, preferred_layout
 
-NAMES = {"digits-float32.tflite", "digits-int8.tflite", "digits-float32.onnx"}
+pytestmark = pytest.mark.usefixtures("in_process")
+
+NAMES = {target.file_name("digits") for target in DEFAULT_TARGETS}
 
 
 def test_the_default_export_makes_every_artifact(artifacts: Path) -> None:
@@ -23,12 +27,33 @@ def test_artifacts_answer_as_keras(artifacts: Path, run_folder: Path, name: str)
     samples = read_samples(run_folder)
     expected = keras_model.probabilities(keras_model.load(run_folder / "model.keras"), samples.x_test)
     answers = edgernn.load(artifacts / name).predict(samples.x_test)
+    difference = np.abs(answers - expected).max()
     if "float32" in name:
-        assert np.abs(answers - expected).max() <= 1e-5
+        assert difference <= 1e-5
+    elif "float16" in name:
+        assert difference <= 1e-2
     else:
         assert np.mean(answers.argmax(1) == expected.argmax(1)) >= 0.985
         lost = np.mean(expected.argmax(1) == samples.y_test) - np.mean(answers.argmax(1) == samples.y_test)
         assert lost <= 0.007
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_artifacts_stream_as_they_predict(artifacts: Path, run_folder: Path, name: str) -> None:
+    x = read_samples(run_folder).x_test[:100]
+    model = edgernn.load(artifacts / name)
+    expected = model.predict(x)
+    answers = []
+    with model.stream() as stream:
+        for sample in x:
+            stream.reset()
+            answers.append([stream.push(row) for row in sample][-1])
+    if "int8" in name and name.endswith("tflite"):
+        np.testing.assert_array_equal(answers, expected)
+    elif "float" in name or name.endswith("onnx"):
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+    else:
+        assert np.mean(np.argmax(answers, 1) == expected.argmax(1)) >= 0.99
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -47,34 +72,38 @@ def test_the_card_says_what_it_is(artifacts: Path, run_folder: Path, name: str) 
 def test_sizes_are_small(artifacts: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in artifacts.iterdir()}
     assert sizes["digits-int8.tflite"] <= 16_200
+    assert sizes["digits-int8-loop.tflite"] <= 12_900
+    assert sizes["digits-dynamic-fused.tflite"] <= 10_400
     assert sizes["digits-float32.tflite"] <= 34_000
     assert sizes["digits-float32.onnx"] <= 30_000
+    assert sizes["digits-int8.onnx"] <= 9_500
 
 
 def test_export_is_repeatable(artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
-    export(run_folder, tmp_path)
+    export(run_folder, tmp_path, targets=DEFAULT_TARGETS)
     for name in NAMES:
         assert (tmp_path / name).read_bytes() == (artifacts / name).read_bytes()
 
 
 def test_json_is_one_document(edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path) -> None:
-    result = edgernn_command("export", run_folder, "--to", "onnx", "--out", tmp_path, "--json")
+    result = edgernn_command("export", run_folder, "--to", "onnx", "--quantize", "float32", "--out", tmp_path, "--json")
     (row,) = json.loads(result.stdout)
     assert (row["status"], row["format"], row["quantization"]) == ("passed", "onnx", "float32")
     assert row["size_bytes"] == Path(row["path"]).stat().st_size
 
 
-def test_an_artifact_that_fails_its_bar_is_not_written(
-    edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_artifact_that_fails_its_bar_is_written_only_if_asked_for(
+    edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path
 ) -> None:
-    unreachable = proof.Bar(difference=0.0, agreement=1.0, drop=0.0, golden=0.1)
-    monkeypatch.setattr(proof, "BARS", {"float32": unreachable, "int8": unreachable})
-    monkeypatch.setattr("edgernn_export.artifact.BARS", proof.BARS)
-    result = edgernn_command("export", run_folder, "--out", tmp_path, "--quantize", "int8")
+    words = ("export", run_folder, "--out", tmp_path, "--quantize", "float16", "--min-agreement", "1.0")
+    words = (*words[:-3], "dynamic", "--layout", "fused", "--no-refine", "--min-agreement", "1.0")
+    result = edgernn_command(*words)
     assert result.exit_code == 1
-    assert "failed" in result.stdout
-    assert "differs from Keras by" in result.stdout
+    assert "digits-dynamic-fused.tflite: failed: agrees with Keras on" in result.stdout
     assert list(tmp_path.iterdir()) == []
+    result = edgernn_command(*words, "--keep-failed")
+    assert result.exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["digits-dynamic-fused.tflite"]
 
 
 @pytest.mark.parametrize(
@@ -82,13 +111,15 @@ def test_an_artifact_that_fails_its_bar_is_not_written(
     [
         ({"largest_difference": 0.5}, "differs from Keras"),
         ({"largest_difference": float("nan")}, "differs from Keras"),
-        ({"agreement": 0.98}, "agrees with Keras on 98.0%"),
-        ({"accuracy": 0.89}, "loses 1.0 points"),
+        ({"agreement": 0.98}, "agrees with Keras on 98.00%"),
+        ({"accuracy": 0.89}, "loses 1.00 points"),
+        ({"stream_difference": 1e-6}, "streams otherwise than it predicts"),
+        ({"stream_agreement": 0.99}, "streams otherwise than it predicts"),
     ],
 )
 def test_each_bar_is_checked(measured: dict[str, float], message: str) -> None:
     good = {"samples": 10, "keras_accuracy": 0.9, "accuracy": 0.9, "agreement": 1.0, "largest_difference": 0.01}
-    bar = proof.Bar(difference=0.1, agreement=0.985, drop=0.7, golden=0.1)
+    bar = proof.Bar(0.1, 0.985, 0.7, 0.1, stream_difference=0.0, stream_agreement=1.0)
     proof.Proof(**good).check(bar)
     with pytest.raises(edgernn.ExportError, match=message):
         proof.Proof(**(good | measured)).check(bar)
@@ -105,7 +136,7 @@ def test_a_bare_model_needs_samples(save_model: Callable[..., Path], refused: Ca
     from keras import layers
 
     path = save_model([layers.SimpleRNN(3), layers.Dense(4, activation="softmax")])
-    assert "no samples to prove the artifacts with; pass --samples" in refused("export", path)
+    assert "no samples to calibrate and prove with; pass --samples" in refused("export", path)
 
 
 def test_a_bare_model_with_samples_is_exported(
@@ -120,49 +151,53 @@ def test_a_bare_model_with_samples_is_exported(
     assert model.classify(np.zeros((6, 3)))[0].label in set("0123")
 
 
-def test_bad_models_are_refused(
-    save_model: Callable[..., Path], samples_file: Path, refused: Callable[..., str], tmp_path: Path
-) -> None:
-    from keras import layers
-
-    def head() -> layers.Dense:
-        return layers.Dense(4, activation="softmax")
-
+def test_files_that_are_no_models_are_refused(samples_file: Path, refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "text.keras").write_text("not a model")
     (tmp_path / "empty.keras").write_bytes(b"")
     (tmp_path / "old.h5").write_bytes(b"x")
     np.savez(tmp_path / "zip.npz", x=np.zeros(3))
     (tmp_path / "zip.npz").rename(tmp_path / "zip.keras")
-    cases = {
-        tmp_path / "text.keras": "not a .keras file",
-        tmp_path / "empty.keras": "the file is empty",
-        tmp_path / "zip.keras": "Keras cannot read it",
-        tmp_path / "old.h5": "nobody reads the suffix '.h5'",
-        tmp_path / "missing.keras": "no such file",
-        save_model([layers.Flatten(), head()], "flat.keras"): "no recurrent layer among",
-        save_model([layers.GRU(3, name="g"), head()], "gru.keras"): "layer 'g' is a GRU; supported recurrent",
-        save_model([layers.Bidirectional(layers.SimpleRNN(3)), head()], "bi.keras"): "is a Bidirectional",
-        save_model([layers.SimpleRNN(3, stateful=False), head()], "free.keras", None): "with both fixed",
-        save_model([layers.SimpleRNN(3, return_sequences=True)], "all.keras"): "expected (None, classes)",
-    }
-    for path, message in cases.items():
-        assert message in refused("export", path, "--samples", samples_file), path
+    for name, message in {
+        "text.keras": "not a .keras file",
+        "empty.keras": "the file is empty",
+        "zip.keras": "Keras cannot read it",
+        "old.h5": "nobody reads the suffix '.h5'",
+        "missing.keras": "no such file",
+    }.items():
+        assert message in refused("export", tmp_path / name, "--samples", samples_file), name
     assert {path.suffix for path in tmp_path.iterdir()} == {".keras", ".h5", ".npz"}
 
 
-def test_weights_that_are_not_finite_are_refused(
-    tmp_path: Path, samples_file: Path, refused: Callable[..., str]
-) -> None:
+def test_models_that_are_not_supported_are_refused(save_model: Callable[..., Path]) -> None:
+    from keras import layers
+
+    def head() -> layers.Dense:
+        return layers.Dense(4, activation="softmax")
+
+    cases = {
+        save_model([layers.Flatten(), head()], "flat.keras"): "no recurrent layer among",
+        save_model([layers.GRU(3, name="g"), head()], "gru.keras"): "layer 'g' is a GRU; supported recurrent",
+        save_model([layers.Bidirectional(layers.SimpleRNN(3)), head()], "bi.keras"): "is a Bidirectional",
+        save_model([layers.SimpleRNN(3), head()], "free.keras", None): "a free number of steps is fixed by --steps",
+        save_model([layers.SimpleRNN(3, return_sequences=True)], "all.keras"): r"expected \(None, classes\)",
+        save_model([layers.SimpleRNN(3, activation="gelu"), head()], "gelu.keras"): "has activation 'gelu'",
+    }
+    for path, message in cases.items():
+        with pytest.raises(edgernn.ModelError, match=message):
+            keras_model.load(path)
+
+
+def test_weights_that_are_not_finite_are_refused(save_model: Callable[..., Path]) -> None:
     import keras
 
-    layers = [keras.Input((6, 3)), keras.layers.SimpleRNN(3), keras.layers.Dense(4, activation="softmax")]
-    model = keras.Sequential(layers)
+    path = save_model([keras.layers.SimpleRNN(3), keras.layers.Dense(4, activation="softmax")])
+    model = keras.saving.load_model(path)
     weights = model.get_weights()
     weights[1][0, 0] = np.nan
     model.set_weights(weights)
-    model.save(tmp_path / "nan.keras")
-    message = refused("export", tmp_path / "nan.keras", "--samples", samples_file)
-    assert "holds NaN or infinity; train the model again" in message
+    model.save(path)
+    with pytest.raises(edgernn.ModelError, match="holds NaN or infinity; train the model again"):
+        keras_model.load(path)
 
 
 def test_samples_that_do_not_fit_are_refused(
@@ -177,10 +212,74 @@ def test_an_unwritable_folder_is_refused(run_folder: Path, refused: Callable[...
     assert "cannot write" in refused("export", run_folder, "--out", tmp_path / "file" / "out")
 
 
-def test_unknown_choices_are_wrong_usage(run_folder: Path, refused: Callable[..., str]) -> None:
-    assert "'int9' is not one of" in refused("export", run_folder, "--quantize", "int9", exit_code=2)
-    message = refused("export", run_folder, "--to", "onnx", "--quantize", "int8")
-    assert "nothing to export for quantization 'int8'" in message or "nothing to export" in message
+def test_unknown_choices_name_the_nearest_one(run_folder: Path, refused: Callable[..., str]) -> None:
+    message = refused("export", run_folder, "--quantize", "int9", exit_code=2)
+    assert "'int9' is not one of float32, float16, dynamic, int8, int16x8. Did you mean 'int8'?" in message
+    assert "Did you mean 'unrolled'?" in refused("export", run_folder, "--layout", "unroled", exit_code=2)
+    message = refused("export", run_folder, "--to", "onnx", "--quantize", "float16")
+    assert "nothing to export for format 'onnx' here; there are: tflite float32 unrolled" in message
+
+
+def test_targets_are_the_default_ones_unless_chosen() -> None:
+    assert select_targets() == list(DEFAULT_TARGETS)
+    assert select_targets(["onnx"]) == [Target("onnx", "float32", "operator"), Target("onnx", "int8", "operator")]
+    assert {target.quantization for target in select_targets(layouts=["loop"])} == {"float32", "dynamic", "int8"}
+    assert [target.file_name("m") for target in select_targets(io_type="int8")] == [
+        "m-int8-io8.tflite",
+        "m-int8-loop-io8.tflite",
+    ]
+    assert (preferred_layout(28), preferred_layout(512)) == ("unrolled", "loop")
+
+
+def test_a_free_number_of_steps_is_fixed_by_an_option(
+    save_model: Callable[..., Path], samples_file: Path, edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    from keras import layers
+
+    path = save_model([layers.SimpleRNN(3), layers.Dense(4, activation="softmax")], "free.keras", None)
+    words = ("export", path, "--samples", samples_file, "--quantize", "float32", "--layout", "unrolled")
+    assert edgernn_command(*words, "--steps", 6).exit_code == 0
+    assert edgernn.load(tmp_path / "free-float32.tflite").input_shape == (6, 3)
+
+
+def test_of_the_default_set_a_model_need_not_have_every_one(
+    save_model: Callable[..., Path], samples_file: Path, edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    from keras import layers
+
+    stack = [layers.SimpleRNN(3, return_sequences=True), layers.SimpleRNN(3), layers.Dense(4, activation="softmax")]
+    path = save_model(stack, "stack.keras")
+    words = ("export", path, "--samples", samples_file, "--min-agreement", 0, "--max-drop", 100, "--no-refine")
+    result = edgernn_command(*words, "--out", tmp_path / "all")
+    assert result.exit_code == 0, result.output
+    assert "stack-int8-loop.tflite: not possible: layer" in result.stdout
+    assert edgernn_command(*words, "--layout", "loop", "--out", tmp_path / "loop").exit_code == 1
+
+
+def test_constant_samples_are_refused(run_folder: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+    zeros = np.zeros((20, 28, 28), np.float32)
+    y = np.arange(20) % 10
+    np.savez(tmp_path / "zeros.npz", x_train=zeros, y_train=y, x_test=zeros, y_test=y)
+    message = refused("export", run_folder, "--samples", tmp_path / "zeros.npz", "--out", tmp_path / "out")
+    assert "every calibration sample is 0 throughout" in message
+
+
+def test_two_exports_into_one_folder_do_not_meet(run_folder: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+    from edgernn_export.pipeline import _alone_in
+
+    with _alone_in(tmp_path):
+        assert "another export is writing there" in refused("export", run_folder, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refinement_is_noted_and_can_be_left_out(run_folder: Path, artifacts: Path, tmp_path: Path) -> None:
+    targets = select_targets(["tflite"], ["int8"], ["unrolled"])
+    (row,) = export(run_folder, tmp_path, targets=targets, settings=Settings(refine=False))
+    assert row.passed
+    plain, refined = (edgernn.load(folder / "digits-int8.tflite").card for folder in (tmp_path, artifacts))
+    assert plain
+    assert refined
+    assert (plain.calibration["refined"], refined.calibration["refined"]) == (False, True)
 
 
 def test_a_damaged_run_folder_is_refused(run_folder: Path, refused: Callable[..., str], tmp_path: Path) -> None:

@@ -4,42 +4,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn_export import tflite
-from edgernn_export.ranges import Group, measure_groups
+from edgernn_export import keras_model, tflite
+from edgernn_export.expand import expand
+from edgernn_export.ranges import measure
+from edgernn_export.tflite_ops import Float32Ops
 
 
-@pytest.fixture
-def groups(save_model: Callable[..., Path]) -> tuple[list[Group], np.ndarray]:
+def test_ranges_are_the_extremes_over_all_samples_and_steps(save_model: Callable[..., Path]) -> None:
     from keras import layers
 
     path = save_model([layers.SimpleRNN(5, name="rnn"), layers.Dense(4, activation="softmax")])
     x = np.random.default_rng(0).random((30, 6, 3), np.float32)
-    return measure_groups(tflite.convert(path), x), x
+    model = keras_model.load(path)
+    kernel, recurrent, bias, *_ = model.get_weights()
+    converted = tflite.convert(model)
+    floats = expand(
+        converted.data, converted.carriers, "unrolled", lambda graph, name: Float32Ops(graph, f"{name}/sum")
+    )
+    ranges = measure(floats, x)
 
-
-def test_every_activation_is_in_one_group(groups: tuple[list[Group], np.ndarray]) -> None:
-    names = [name for group in groups[0] for name in group.names]
-    assert len(names) == len(set(names))
-
-
-def test_projections_recurrent_products_and_sums_share_a_range(groups: tuple[list[Group], np.ndarray]) -> None:
-    (shared,) = [group for group in groups[0] if group.saturates]
-    # The projection, its 6 rows, and for each step but the first a product and a sum.
-    assert len(shared.names) == 1 + 6 + 2 * 5
-    low, high = shared.range(limit=0.5)
-    assert low == -0.5
-    assert high == pytest.approx(0.5 * 127 / 128)
-    low, high = shared.range(limit=100)
-    assert low == -max(-shared.measured[0], shared.measured[1])
-
-
-def test_tanh_and_softmax_have_the_ranges_their_kernels_demand(groups: tuple[list[Group], np.ndarray]) -> None:
-    fixed = [group.fixed for group in groups[0] if group.fixed]
-    assert fixed.count((-1.0, 127 / 128)) == 6
-    assert fixed.count((0.0, 255 / 256)) == 1
-
-
-def test_the_input_is_measured_over_all_samples(groups: tuple[list[Group], np.ndarray]) -> None:
-    measured, x = groups
-    (inputs,) = [group for group in measured if any(name.endswith("input:0") for name in group.names)]
-    assert inputs.range(limit=1) == (0, pytest.approx(x.max()))
+    sums, state = [x @ kernel + bias], np.zeros((30, 5), np.float32)
+    states = []
+    for step in range(6):
+        product = state @ recurrent
+        sums += [product, x[:, step] @ kernel + bias + product]
+        state = np.tanh(sums[-1])
+        states.append(state)
+    expected = min(0, *(s.min() for s in sums)), max(0, *(s.max() for s in sums))
+    assert ranges["edgernn_cell_0/sum"] == pytest.approx(expected, abs=1e-5)
+    assert ranges["edgernn_cell_0@0"] == pytest.approx((min(0, state.min()), max(0, state.max())), abs=1e-5)
+    (inputs,) = [value for name, value in ranges.items() if name.endswith("input:0")]
+    assert inputs == (0, pytest.approx(x.max()))

@@ -18,6 +18,7 @@ CARD = Card(
     input_meaning="pixel / 255",
     input_range=(0.0, 1.0),
     output_shape=(3,),
+    states=((64, "int8"),),
     quantization="int8",
     layout="unrolled",
     io="float32",

@@ -127,11 +127,14 @@ def test_golden_samples_refuse_other_answers(artifacts: Path, tmp_path: Path) ->
         edgernn.load(path)
 
 
-def test_a_file_without_a_card_runs_only_when_asked_for(run_folder: Path, tmp_path: Path) -> None:
-    from edgernn_export import tflite
+def test_a_file_without_a_card_runs_only_when_asked_for(tmp_path: Path) -> None:
+    import tensorflow as tf
 
+    kernel = tf.constant(np.random.default_rng(0).normal(size=(784, 10)), tf.float32)
+    spec = tf.TensorSpec([1, 28, 28], tf.float32)
+    function = tf.function(lambda x: tf.nn.softmax(tf.reshape(x, [1, 784]) @ kernel)).get_concrete_function(spec)
     path = tmp_path / "foreign.tflite"
-    path.write_bytes(tflite.convert(run_folder / "model.keras"))
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert())
     with pytest.raises(edgernn.ArtifactError, match="unverified=True"):
         edgernn.load(path)
     model = edgernn.load(path, unverified=True)

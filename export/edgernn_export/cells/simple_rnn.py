@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.errors import ModelError
+from edgernn.errors import ModelError, UnsupportedError
 from edgernn_export.cells.onnx_operator import OnnxOperator
 from edgernn_export.cells.ops import Ops
 
@@ -21,6 +21,9 @@ _ACTIVATIONS: Mapping[str, Mapping[str, Any]] = {
     # alpha x + beta; ONNX Runtime takes both for 0 where they are left out.
     "linear": {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]},
 }
+
+# Keras's name, then that of TFLite's fused operator; it has no sigmoid.
+_FUSED = {"tanh": "TANH", "relu": "RELU", "linear": "NONE"}
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,29 @@ class SimpleRNN:
         """The size of each state that goes from one time step to the next."""
         return (self.units,)
 
+    @property
+    def state_activations(self) -> tuple[str, ...]:
+        """The activation that each state comes out of, which is what an integer of it means."""
+        return (self.activation,)
+
     def project(self, ops: Ops, x: Any) -> Any:
         """The input product: [steps, features] to [steps, units]."""
-        return ops.matmul(x, self.kernel) + self.bias
+        return ops.linear(x, self.kernel, self.bias)
 
     def step(self, ops: Ops, projected: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
         """One time step: projected [1, units] and the states [1, units] to the output and the new states."""
-        state = ops.activation(self.activation, projected + ops.matmul(states[0], self.recurrent_kernel))
+        state = ops.activation(self.activation, ops.add(projected, ops.linear(states[0], self.recurrent_kernel)))
         return state, (state,)
+
+    def fused_activation(self) -> str:
+        """The name of TFLite's fused activation for UNIDIRECTIONAL_SEQUENCE_RNN.
+
+        Raises:
+            UnsupportedError: the operator has none for this activation.
+        """
+        if self.activation not in _FUSED:
+            raise UnsupportedError(f"TFLite's fused RNN has no activation {self.activation!r}")
+        return _FUSED[self.activation]
 
     def onnx_operator(self) -> OnnxOperator:
         """ONNX's RNN (operator set 14): W [1, units, features], R [1, units, units], B [1, 2 × units].

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from edgernn.errors import InputError
-from edgernn.model import Guess, Model, load
+from edgernn.model import Guess, Model, fits, load
 from edgernn.quiet import standard_error_aside
 from edgernn.readers import read_array
 
@@ -54,7 +54,7 @@ def predict(artifact: Path, inputs: tuple[Path, ...], top: int, threads: int, un
 def _predict(model: Model, path: Path, top: int) -> list[list[Guess]]:
     """The guesses for each sample in a file."""
     x = read_array(path)
-    samples = x[np.newaxis] if x.shape == model.input_shape else x
+    samples = x[np.newaxis] if fits(x.shape, model.input_shape) else x
     try:
         return [model.guess(row, top) for row in model.predict(samples)]
     except InputError as error:

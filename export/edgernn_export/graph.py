@@ -1,0 +1,186 @@
+"""A TFLite graph under construction: tensors and operators added to a subgraph of a flatbuffer model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+Array = npt.NDArray[Any]
+
+TensorType = schema.TensorType
+Operator = schema.BuiltinOperator
+_TYPES = {
+    np.dtype(np.float32): TensorType.FLOAT32,
+    np.dtype(np.float16): TensorType.FLOAT16,
+    np.dtype(np.int8): TensorType.INT8,
+    np.dtype(np.int16): TensorType.INT16,
+    np.dtype(np.int32): TensorType.INT32,
+    np.dtype(np.int64): TensorType.INT64,
+    np.dtype(np.bool_): TensorType.BOOL,
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What an integer means: real = scale × (integer - zero point).
+
+    Attributes:
+        scales: one for the tensor, or one for each index of `axis`.
+        zero_point: the integer that means 0.
+        axis: along which there are several scales.
+    """
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+    axis: int = 0
+
+    def as_table(self) -> schema.QuantizationParametersT:
+        """As the flatbuffer holds it."""
+        zero_points = [self.zero_point] * len(self.scales)
+        return schema.QuantizationParametersT(
+            scale=np.array(self.scales, np.float32),
+            zeroPoint=np.array(zero_points, np.int64),
+            quantizedDimension=self.axis,
+        )
+
+
+class Graph:
+    """One subgraph of a model, to which tensors and operators are added.
+
+    Attributes:
+        model: the flatbuffer's object tree.
+        subgraph: the one under construction.
+        operators: what has been added since; the caller puts them in their place.
+    """
+
+    def __init__(self, model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
+        self.model = model
+        self.subgraph = subgraph
+        self.operators: list[schema.OperatorT] = []
+
+    @classmethod
+    def new(cls, model: schema.ModelT) -> tuple[Self, int]:
+        """A new, empty subgraph, and its index in the model."""
+        subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
+        model.subgraphs.append(subgraph)
+        return cls(model, subgraph), len(model.subgraphs) - 1
+
+    def tensor(self, shape: Sequence[int], tensor_type: int, scale: Scale | None = None, name: str = "") -> int:
+        """Add a tensor that is computed or given; its index."""
+        return self._add(shape, tensor_type, 0, scale, name)
+
+    def variable(self, shape: Sequence[int]) -> int:
+        """Add a float32 tensor that an operator changes in place; its index."""
+        index = self.tensor(shape, TensorType.FLOAT32)
+        self.subgraph.tensors[index].isVariable = True
+        return index
+
+    def constant(self, values: Array, scale: Scale | None = None, name: str = "") -> int:
+        """Add a constant; its index."""
+        data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self.model.buffers.append(schema.BufferT(data=data))
+        return self._add(values.shape, _TYPES[values.dtype], len(self.model.buffers) - 1, scale, name)
+
+    def operator(self, code: int, inputs: Sequence[int], outputs: Sequence[int], options: Any = None) -> None:
+        """Add an operator; an input of -1 is one left out."""
+        self.operators.append(
+            schema.OperatorT(
+                opcodeIndex=self._code(code),
+                inputs=list(inputs),
+                outputs=list(outputs),
+                builtinOptionsType=_options_type(options),
+                builtinOptions=options,
+            )
+        )
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The shape of a tensor."""
+        shape = self.subgraph.tensors[index].shape
+        return () if shape is None else tuple(int(size) for size in shape)
+
+    def type(self, index: int) -> int:
+        """The type of a tensor."""
+        return int(self.subgraph.tensors[index].type)
+
+    def scale(self, index: int) -> Scale:
+        """What the integers of a tensor mean; they have one scale."""
+        table = self.subgraph.tensors[index].quantization
+        return Scale((float(table.scale[0]),), int(table.zeroPoint[0]))
+
+    def scale_or_none(self, index: int) -> Scale | None:
+        """What the integers of a tensor mean; None for floating point."""
+        table = self.subgraph.tensors[index].quantization
+        return None if table is None or table.scale is None or not len(table.scale) else self.scale(index)
+
+    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Complete a subgraph that was made by `new`."""
+        self.subgraph.inputs = list(inputs)
+        self.subgraph.outputs = list(outputs)
+        self.subgraph.operators = self.operators
+
+    def _add(self, shape: Sequence[int], tensor_type: int, buffer: int, scale: Scale | None, name: str) -> int:
+        self.subgraph.tensors.append(
+            schema.TensorT(
+                shape=list(shape),
+                type=tensor_type,
+                buffer=buffer,
+                name=name.encode() or None,
+                quantization=scale.as_table() if scale else None,
+                hasRank=True,
+            )
+        )
+        return len(self.subgraph.tensors) - 1
+
+    def _code(self, code: int) -> int:
+        for index, known in enumerate(self.model.operatorCodes):
+            if known.builtinCode == code and known.version == 1:
+                return index
+        # Readers older than 2020 know only the deprecated field; 127 sends them to the new one.
+        self.model.operatorCodes.append(
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=1)
+        )
+        return len(self.model.operatorCodes) - 1
+
+
+def read(data: bytes) -> schema.ModelT:
+    """A .tflite file's content as an object tree."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    take_in_weights(model, data)
+    return model
+
+
+def take_in_weights(model: schema.ModelT, data: bytes) -> int:
+    """Put weights that lie behind the flatbuffer into it, as litert-quantizer writes them from 256 KB on.
+
+    Returns:
+        How far into the file they reach; 0 when there are none.
+
+    Raises:
+        ValueError: they reach beyond the end of the file.
+    """
+    reach = 0
+    for buffer in model.buffers or ():
+        # 1 is no place but a mark: a buffer that is elsewhere and empty.
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            reach = max(reach, buffer.offset + buffer.size)
+        buffer.offset = buffer.size = 0
+    return reach
+
+
+def write(model: schema.ModelT) -> bytes:
+    """An object tree as a .tflite file's content."""
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _options_type(options: Any) -> int:
+    """The union's tag, which the schema names as it names the table."""
+    if options is None:
+        return int(schema.BuiltinOptions.NONE)
+    return int(getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T")))

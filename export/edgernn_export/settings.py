@@ -1,0 +1,22 @@
+"""Settings: what a user chose for an export."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user chose for an export.
+
+    Attributes:
+        steps: for a model that takes any number of them; None for one that says it.
+        refine: whether int8 weights are tuned; None: if it takes under 30 s.
+        max_drop: points of accuracy an artifact may lose; None: the quantization's own bar.
+        min_agreement: share of samples with Keras's class; None: the quantization's own bar.
+        keep_failed: whether an artifact that fails its bar is written all the same.
+    """
+
+    steps: int | None = None
+    refine: bool | None = None
+    max_drop: float | None = None
+    min_agreement: float | None = None
+    keep_failed: bool = False

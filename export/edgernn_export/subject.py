@@ -1,0 +1,130 @@
+"""The subject of an export: the Keras model with its own answers, and what is converted once for several targets."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache, cached_property, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn import __version__
+from edgernn.card import Card
+from edgernn.datasets import Samples
+from edgernn.errors import DataError
+from edgernn.run_folder import Original
+from edgernn_export import keras_model, onnx, tflite
+from edgernn_export.onnx_weights import quantize_weights
+from edgernn_export.quantize import Quantized, quantize
+from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, refine
+from edgernn_export.settings import Settings
+from edgernn_export.targets import Target
+
+Float32 = npt.NDArray[np.float32]
+
+# Refinement is left out, unless asked for, where it would take longer.
+MAX_REFINE_SECONDS = 30.0
+
+
+class Subject:
+    """A Keras model under export.
+
+    Args:
+        original: what `read_original` gives, with samples.
+        settings: the user's.
+
+    Raises:
+        ModelError: the model cannot be read or is not supported.
+        DataError: the samples do not fit it, or are all the same number.
+    """
+
+    def __init__(self, original: Original, settings: Settings) -> None:
+        if original.samples is None:
+            raise DataError(
+                f"{original.model}: no samples to prove the artifacts with; pass --samples, a data set or a "
+                "run's samples.npz"
+            )
+        self.original = original
+        self.samples: Samples = original.samples
+        self.settings = settings
+        model = self.load()
+        for x, y in (
+            (self.samples.x_calibration, self.samples.y_calibration),
+            (self.samples.x_test, self.samples.y_test),
+        ):
+            keras_model.check_samples(model, x, y, original.labels)
+        if self.samples.x_calibration.min() == self.samples.x_calibration.max():
+            raise DataError(
+                f"every calibration sample is {self.samples.x_calibration.min():g} throughout; give real ones"
+            )
+        self.input_shape = tuple(model.inputs[0].shape[1:])
+        self.parameters = model.count_params()
+        self.calibration_answers = keras_model.probabilities(model, self.samples.x_calibration)
+        self.test_answers = keras_model.probabilities(model, self.samples.x_test)
+        self.refines = self._decide_refinement(model)
+        # Each is made once: several targets start from it.
+        self._converted = cache(self._convert)
+        self._quantized = cache(self._quantize)
+
+    def load(self, refined: bool = False) -> Any:
+        """The Keras model, afresh."""
+        model = keras_model.load(self.original.model, self.settings.steps)
+        if refined:
+            model.set_weights(self._refined_weights)
+        return model
+
+    def convert(self, target: Target) -> Callable[[bytes], bytes]:
+        """Convert for a target; what is given puts a card into the file.
+
+        Raises:
+            ExportError: a converter fails.
+        """
+        refined = self.refines and target.rounds_weights
+        if target.format == "onnx":
+            data = onnx.convert(self.load(refined))
+            return partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data)
+        quantized = self._quantized(target.quantization, target.io, refined)
+        return partial(tflite.embed_card, quantized.lay_out(target.layout))
+
+    def card(self, target: Target) -> Card:
+        """The card of a target's artifact, before its proof."""
+        x = self.samples.x_calibration
+        calibration: dict[str, Any] = {}
+        if target.needs_calibration or (self.refines and target.rounds_weights):
+            calibration = {"samples": len(x), "chosen": "training samples", "refined": self.refines}
+        return Card(
+            edgernn=__version__,
+            name=self.original.name,
+            task="classification",
+            labels=self.original.labels,
+            input_shape=self.input_shape,
+            input_meaning=self.original.input_meaning,
+            input_range=(float(x.min()), float(x.max())),
+            output_shape=self.test_answers.shape[1:],
+            states=(),
+            quantization=target.quantization,
+            layout=target.layout,
+            io=target.io,
+            source_sha256=hashlib.sha256(self.original.model.read_bytes()).hexdigest(),
+            parameters=self.parameters,
+            calibration=calibration,
+            measured={},
+            golden=None,
+        )
+
+    def _decide_refinement(self, model: Any) -> bool:
+        samples = len(self.samples.x_calibration)
+        if self.settings.refine is not None:
+            return self.settings.refine
+        return samples >= LEAST_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS
+
+    @cached_property
+    def _refined_weights(self) -> list[Float32]:
+        return refine(self.load(), self.samples.x_calibration, self.calibration_answers).weights
+
+    def _convert(self, refined: bool) -> tflite.Converted:
+        return tflite.convert(self.load(refined))
+
+    def _quantize(self, quantization: str, io_type: str, refined: bool) -> Quantized:
+        converted = self._converted(refined)
+        return quantize(converted, quantization, io_type, self.samples.x_calibration, self.calibration_answers)

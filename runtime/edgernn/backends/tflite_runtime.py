@@ -1,0 +1,32 @@
+"""tflite-runtime: LiteRT's predecessor, the one that 32-bit Arm has; runs .tflite files.
+
+Its last release, 2.14, is of 2023: for Python up to 3.11 and NumPy 1. It misreads int8 weights with float activations
+(quantization dynamic), which the golden samples catch.
+"""
+
+from functools import partial
+from importlib.metadata import version
+
+import numpy as np
+
+from edgernn.backends import Backend
+from edgernn.backends.interpreter import Interpreted
+from edgernn.errors import MissingExtraError
+
+
+def open_artifact(data: bytes, threads: int) -> Backend:
+    """Open the content of a .tflite file.
+
+    Raises:
+        ArtifactError: tflite-runtime refuses it, or it has not one input and output.
+        MissingExtraError: tflite-runtime is not installed, or NumPy is newer than it can bear.
+    """
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingExtraError("tflite-runtime, which runs .tflite files,", "tflite") from error
+    if not np.__version__.startswith("1."):
+        # It would write a page to standard error and raise a SystemError.
+        raise MissingExtraError(f"NumPy {np.__version__} is too new for tflite-runtime; a NumPy before 2", "tflite")
+    name = f"tflite-runtime {version('tflite-runtime')}"
+    return Interpreted(name, partial(Interpreter, num_threads=threads), data)

@@ -1,0 +1,60 @@
+"""A stream: one time step in, the answer so far out."""
+
+import math
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.backends import Float32, State, Stepper
+from edgernn.errors import InputError
+
+
+class Stream:
+    """One sequence on its way through a model; made by `Model.stream`. Several may run side by side."""
+
+    def __init__(self, stepper: Stepper, features: int) -> None:
+        self._stepper = stepper
+        self._features = features
+
+    def push(self, row: npt.ArrayLike) -> Float32:
+        """Take one time step.
+
+        Args:
+            row: float [features].
+
+        Returns:
+            The answer to all rows since the beginning, float32 [classes], a fresh array.
+
+        Raises:
+            InputError: another shape or type, or a NaN or infinity in it.
+        """
+        x = np.ascontiguousarray(row, np.float32)
+        if x.shape != (self._features,):
+            raise InputError(f"the row has shape {x.shape}, expected ({self._features},)")
+        if not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
+            raise InputError("the row holds NaN or infinity")
+        return self._stepper.step(x)
+
+    def reset(self) -> None:
+        """Begin a new sequence."""
+        self._stepper.reset()
+
+    @property
+    def state(self) -> Sequence[State]:
+        """What the model remembers of the rows so far, one array a state; set it to go on from there."""
+        return self._stepper.states
+
+    @state.setter
+    def state(self, state: Sequence[State]) -> None:
+        self._stepper.states = state
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.reset()

@@ -1,0 +1,263 @@
+"""ONNX files: the graph, its states, its int8 weights; each against the Keras model or NumPy."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgernn.backends import onnxruntime
+from edgernn.errors import ArtifactError, ExportError, ModelError
+from edgernn_export import keras_model
+from edgernn_export import onnx as converter
+from edgernn_export.onnx_weights import quantize_weights, rounded
+from edgernn_export.streaming import streams
+
+TOLERANCE = 1e-5
+STEPS, FEATURES = 6, 3
+
+
+def layers_of(kind: str) -> Sequence[Any]:
+    from keras import Sequential, layers
+
+    head = layers.Dense(4, activation="softmax")
+    rnn = layers.SimpleRNN
+    sequence = rnn(5, return_sequences=True)
+    return {
+        # These stream.
+        "plain": [rnn(5), head],
+        "stacked": [sequence, rnn(4, return_sequences=True), rnn(3), head],
+        "between": [layers.Dense(4), sequence, layers.Dense(3, "tanh"), layers.LayerNormalization(), rnn(4), head],
+        "nested": [Sequential([sequence, rnn(4)]), head],
+        "unrolled by keras": [rnn(5, unroll=True), layers.Dropout(0.5), head],
+        "many": [*(rnn(2, return_sequences=True) for _ in range(11)), rnn(3), head],
+        # These see more of the sequence than the newest row and their states.
+        "backwards": [rnn(5, go_backwards=True), head],
+        "backwards below": [rnn(5, go_backwards=True, return_sequences=True), rnn(3), head],
+        "flattened": [sequence, layers.Flatten(), head],
+        "averaged": [sequence, layers.GlobalAveragePooling1D(), head],
+        "convolved": [layers.Conv1D(3, 3), rnn(5), head],
+        "other steps": [layers.Reshape((3, 6)), rnn(5), head],
+        # This one would stream, by a loop.
+        "looping": [layers.TimeDistributed(layers.Dense(3)), rnn(5), head],
+    }[kind]
+
+
+STREAMING = ("plain", "stacked", "between", "nested", "unrolled by keras", "many")
+WHOLE_ONLY = ("backwards", "backwards below", "flattened", "averaged", "convolved", "other steps", "looping")
+
+
+def samples(batch: int, steps: int = STEPS) -> np.ndarray:
+    return np.random.default_rng(batch).normal(size=(batch, steps, FEATURES)).astype(np.float32)
+
+
+def convert(path: Path) -> bytes:
+    return converter.convert(keras_model.load(path))
+
+
+def shapes(values: Any) -> dict[str, list[int | str]]:
+    return {
+        value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim] for value in values
+    }
+
+
+@pytest.mark.parametrize("kind", STREAMING)
+def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(kind: str, save_model: Callable[..., Path]) -> None:
+    path = save_model(layers_of(kind))
+    model = keras_model.with_steps(keras_model.load(path), None)
+    x = samples(1, STEPS + 1)  # more than the model was made for, too
+    backend = onnxruntime.open_artifact(convert(path), threads=1)
+    assert backend.input_shape == (-1, FEATURES)
+    stream = backend.start()
+    for step, row in enumerate(x[0]):
+        expected = np.asarray(model(x[:, : step + 1], training=False))
+        np.testing.assert_allclose(stream.step(row), expected[0], atol=TOLERANCE)
+        np.testing.assert_allclose(backend.run(x[:, : step + 1]), expected, atol=TOLERANCE)
+
+
+def test_any_batch(save_model: Callable[..., Path]) -> None:
+    path, x = save_model(layers_of("stacked")), samples(300)
+    expected = keras_model.probabilities(keras_model.load(path), x)
+    backend = onnxruntime.open_artifact(convert(path), threads=1)
+    for batch in (1, 7, 300):
+        np.testing.assert_allclose(backend.run(x[:batch]), expected[:batch], atol=TOLERANCE)
+
+
+def test_every_state_goes_in_and_out_in_the_order_of_the_layers(save_model: Callable[..., Path]) -> None:
+    graph = onnx.load_from_string(convert(save_model(layers_of("many")))).graph
+    sizes = [2] * 11 + [3]
+    states = {f"state_{index}": ["batch", size] for index, size in enumerate(sizes)}
+    inputs, outputs = shapes(graph.input), shapes(graph.output)
+    assert inputs == {"input": ["batch", "steps", FEATURES]} | states
+    assert outputs == {"output": ["batch", 4]} | {f"{name}_out": shape for name, shape in states.items()}
+    assert list(inputs)[1:] == list(states)
+    assert list(outputs)[1:] == [f"{name}_out" for name in states]
+
+
+@pytest.mark.parametrize("kind", WHOLE_ONLY)
+def test_what_cannot_stream_has_no_states_and_fixed_steps(kind: str, save_model: Callable[..., Path]) -> None:
+    path, x = save_model(layers_of(kind)), samples(7)
+    data = convert(path)
+    graph = onnx.load_from_string(data).graph
+    assert shapes(graph.input) == {"input": ["batch", STEPS, FEATURES]}
+    assert shapes(graph.output) == {"output": ["batch", 4]}
+    backend = onnxruntime.open_artifact(data, threads=1)
+    np.testing.assert_allclose(backend.run(x), keras_model.probabilities(keras_model.load(path), x), atol=TOLERANCE)
+    with pytest.raises(ArtifactError, match="cannot stream"):
+        backend.start()
+
+
+def test_a_layer_that_is_used_twice(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((STEPS, FEATURES))
+    twice = keras.layers.SimpleRNN(FEATURES, return_sequences=True)
+    outputs = keras.layers.Dense(4)(keras.layers.SimpleRNN(5)(twice(twice(inputs))))
+    path = tmp_path / "twice.keras"
+    keras.Model(inputs, outputs).save(path)
+    model = keras_model.load(path)
+    assert not streams(model)  # its state would have to be kept twice
+    backend = onnxruntime.open_artifact(convert(path), threads=1)
+    np.testing.assert_allclose(backend.run(samples(7)), keras_model.probabilities(model, samples(7)), atol=TOLERANCE)
+
+
+def test_the_last_row_of_a_sequence_and_branches_stream(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((STEPS, FEATURES))
+    last = keras.layers.SimpleRNN(5, return_sequences=True)(inputs)[:, -1]
+    other = keras.layers.SimpleRNN(4)(keras.layers.Dense(3)(inputs))
+    path = tmp_path / "branches.keras"
+    keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Concatenate()([last, other]))).save(path)
+    x = samples(1)
+    stream = onnxruntime.open_artifact(convert(path), threads=1).start()
+    answers = [stream.step(row) for row in x[0]]
+    expected = keras_model.probabilities(keras_model.load(path), x)[0]
+    np.testing.assert_allclose(answers[-1], expected, atol=TOLERANCE)
+
+
+def test_masks_are_refused(save_model: Callable[..., Path]) -> None:
+    from keras import layers
+
+    with pytest.raises(ModelError, match="masked"):
+        convert(save_model([layers.Masking(), layers.SimpleRNN(5), layers.Dense(4)]))
+
+
+@pytest.mark.parametrize("kind", ["stacked", "backwards below"])
+@pytest.mark.parametrize("finish", [lambda data: data, quantize_weights], ids=["float32", "int8"])
+def test_the_graph_is_onnx_own(kind: str, finish: Callable[[bytes], bytes], save_model: Callable[..., Path]) -> None:
+    layers = layers_of(kind)
+    proto = onnx.load_from_string(finish(convert(save_model(layers))))
+    kinds = [node.op_type for node in proto.graph.node]
+    assert kinds.count("RNN") == len(layers) - 1
+    assert not {"Loop", "Scan", "If"} & set(kinds)
+    assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", converter.OPSET)]
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+
+
+def test_int8_weights_are_keras_weights_rounded_to_a_grid(save_model: Callable[..., Path]) -> None:
+    path = save_model(layers_of("stacked"))
+    data = convert(path)
+    proto = onnx.load_from_string(quantize_weights(data))
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in proto.graph.initializer}
+    dequantize = [node for node in proto.graph.node if node.op_type == "DequantizeLinear"]
+    on_grid = [constants[node.input[0]] for node in dequantize]
+    scales = [constants[node.input[1]] for node in dequantize]
+    weights = keras_model.load(path).get_weights()
+    kernels = [weight for weight in weights if weight.ndim == 2]
+    kernels[:-1] = [kernel.T[np.newaxis] for kernel in kernels[:-1]]  # as ONNX's RNN has them
+    assert len(kernels) == len(on_grid) == 3 * 2 + 1
+    for kernel, integers, scale in zip(kernels, on_grid, scales, strict=True):
+        step = scale.reshape(1, -1, *(1 for _ in kernel.shape[2:]))  # axis 1 is the units
+        assert integers.dtype == np.int8
+        assert integers.min() >= -127
+        assert (np.abs(integers * step - kernel) <= step / 2 * (1 + 1e-6)).all()
+        others = tuple(axis for axis in range(kernel.ndim) if axis != 1)
+        assert (np.abs(integers).max(axis=others) == 127).all()  # no channel wastes its range
+    floats = [constant for constant in constants.values() if constant.dtype == np.float32]
+    for bias in (weight for weight in weights if weight.ndim == 1):
+        assert any(constant.size == bias.size and (constant.ravel() == bias).all() for constant in floats)
+
+
+@pytest.mark.parametrize("units", [5, 64])
+def test_int8_answers_as_the_rounded_weights_do(units: int, save_model: Callable[..., Path]) -> None:
+    """64 units: what ONNX Runtime makes of DequantizeLinear by itself rounds the Dense layer's input, too."""
+    from keras import layers
+
+    data = convert(save_model([layers.SimpleRNN(units), layers.Dense(10)]))
+    proto = onnx.load_from_string(data)
+    for constant in proto.graph.initializer:
+        weights = numpy_helper.to_array(constant)
+        if constant.data_type == onnx.TensorProto.FLOAT and min(weights.shape[-2:], default=1) > 1:
+            integers, scales = rounded(weights, axis=1)
+            shape = [-1 if axis == 1 else 1 for axis in range(weights.ndim)]
+            constant.CopyFrom(numpy_helper.from_array(integers * scales.reshape(shape), constant.name))
+    expected = onnxruntime.open_artifact(proto.SerializeToString(), threads=1).run(samples(7))
+    answers = onnxruntime.open_artifact(quantize_weights(data), threads=1).run(samples(7))
+    np.testing.assert_array_equal(answers, expected)
+
+
+def test_rounding_a_channel_of_zeros() -> None:
+    integers, scales = rounded(np.array([[0, 1], [0, -0.5]], np.float32), axis=1)
+    np.testing.assert_array_equal(integers, [[0, 127], [0, -64]])
+    assert (scales > 0).all()
+
+
+def test_a_bias_of_the_recurrent_product_stays(save_model: Callable[..., Path]) -> None:
+    """Keras's SimpleRNN has none, so its zeros are left out; a GRU has one."""
+    proto = onnx.load_from_string(convert(save_model(layers_of("plain"))))
+    node = next(node for node in proto.graph.node if node.op_type == "RNN")
+    bias = next(constant for constant in proto.graph.initializer if constant.name == node.input[3])
+    bias.CopyFrom(numpy_helper.from_array(np.arange(10, dtype=np.float32)[np.newaxis] / 10, bias.name))
+    kept = onnx.load_from_string(quantize_weights(proto.SerializeToString()))
+    assert "Pad" not in {node.op_type for node in kept.graph.node}
+    assert [1, 10] in [list(constant.dims) for constant in kept.graph.initializer]
+
+
+def test_int8_needs_kernels() -> None:
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Relu", ["input"], ["output"])],
+        "none",
+        [value("input", onnx.TensorProto.FLOAT, ["batch", 3])],
+        [value("output", onnx.TensorProto.FLOAT, ["batch", 3])],
+    )
+    with pytest.raises(ExportError, match="no recurrent or dense kernel"):
+        quantize_weights(onnx.helper.make_model(graph).SerializeToString())
+
+
+def test_another_process_makes_the_same_bytes(save_model: Callable[..., Path]) -> None:
+    path = save_model(layers_of("stacked"))
+    convert(save_model(layers_of("plain"), name="other.keras"))  # tf2onnx counts on
+    data = convert(path)
+    code = (
+        "import sys; from pathlib import Path; from edgernn_export import keras_model, onnx, onnx_weights;"
+        "data = onnx.convert(keras_model.load(Path(sys.argv[1])));"
+        "Path(sys.argv[2]).write_bytes(data + onnx_weights.quantize_weights(data))"
+    )
+    out = path.with_suffix(".out")
+    subprocess.run([sys.executable, "-c", code, str(path), str(out)], check=True, capture_output=True)
+    assert out.read_bytes() == data + quantize_weights(data)
+
+
+def test_another_number_of_steps(save_model: Callable[..., Path]) -> None:
+    model = keras_model.load(save_model(layers_of("between")))
+    one = keras_model.with_steps(model, 1)
+    assert one.inputs[0].shape == (None, 1, FEATURES)
+    assert model.inputs[0].shape == (None, STEPS, FEATURES)
+    for weight, original in zip(one.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, original)
+
+
+def test_a_layer_that_needs_its_number_of_steps(save_model: Callable[..., Path]) -> None:
+    model = keras_model.load(save_model(layers_of("flattened")))
+    with pytest.raises(ModelError, match="cannot run with any number of steps"):
+        keras_model.with_steps(model, None)
+    with pytest.raises(ModelError, match="cannot run with 1 steps"):
+        keras_model.with_steps(model, 1)

@@ -1,0 +1,198 @@
+"""Refinement on small models whose large weights make rounding show."""
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgernn.errors import DataError
+from edgernn_export import keras_model
+from edgernn_export.refine import Refinement, estimate_seconds, refine, rounded_weights
+
+EPOCHS = 15
+STEPS, FEATURES = 6, 3
+
+
+def layers_of(kind: str) -> list[Any]:
+    from keras import layers
+
+    rnn = layers.SimpleRNN(12, recurrent_initializer="he_normal", bias_initializer="normal")
+    # Small gaps between the classes: otherwise rounding changes no top class.
+    head = layers.Dense(4, activation="softmax", kernel_initializer="he_normal")
+    return {
+        "plain": [rnn, head],
+        "frozen": [layers.SimpleRNN(12, trainable=False), head],
+        "others between": [rnn, layers.Dropout(0.5), layers.BatchNormalization(), head],
+    }[kind]
+
+
+@pytest.fixture
+def model_file(save_model: Callable[..., Path]) -> Callable[..., Path]:
+    """Saves the same random model of a kind at each call."""
+
+    def save(kind: str = "plain") -> Path:
+        import keras
+
+        keras.utils.set_random_seed(7)
+        return save_model(layers_of(kind), name=f"{kind.replace(' ', '_')}.keras")
+
+    return save
+
+
+@pytest.fixture
+def refined(model_file: Callable[..., Path]) -> Callable[..., Refinement]:
+    return lambda kind="plain", **options: refine_file(model_file(kind), **options)
+
+
+def samples(seed: int, count: int = 1500) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, STEPS, FEATURES)).astype(np.float32)
+
+
+def refine_file(path: Path, count: int = 1500, **options: Any) -> Refinement:
+    x, model = samples(0, count), keras_model.load(path)
+    return refine(model, x, keras_model.probabilities(model, x), **{"epochs": EPOCHS} | options)
+
+
+def answers_with(path: Path, weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+    model = keras_model.load(path)
+    model.set_weights(weights)
+    return keras_model.probabilities(model, x)
+
+
+def on_grid(kernel: np.ndarray) -> bool:
+    scales = np.abs(kernel).max(axis=0).astype(np.float64) / 127
+    quotients = kernel / np.where(scales > 0, scales, 1)
+    return bool(np.abs(quotients - np.round(quotients)).max() < 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["plain", "frozen", "others between"])
+def test_every_kernel_lies_on_its_grid(
+    kind: str, refined: Callable[..., Refinement], model_file: Callable[..., Path]
+) -> None:
+    result = refined(kind)
+    assert result.epoch > 0
+    model = keras_model.load(model_file(kind))
+    for variable, before, after in zip(model.weights, model.get_weights(), result.weights, strict=True):
+        assert (after.shape, after.dtype) == (before.shape, before.dtype), variable.path
+        assert after.ndim < 2 or on_grid(after), variable.path
+        # Statistics of a normalization are no business of the loss.
+        assert ("moving" in variable.path) == (after == before).all(), variable.path
+
+
+def test_rounding_alone_touches_kernels_only_and_takes_channels_of_zeros(model_file: Callable[..., Path]) -> None:
+    model = keras_model.load(model_file())
+    weights = model.get_weights()
+    weights[0][:, 3] = 0
+    model.set_weights(weights)
+    rounded = rounded_weights(model)
+    for before, after in zip(weights, rounded, strict=True):
+        if before.ndim == 2:
+            assert on_grid(after)
+            assert not on_grid(before)
+            assert (np.abs(after - before) <= 0.501 * np.abs(before).max(axis=0) / 127).all()
+        else:
+            assert (after == before).all()
+    assert not rounded[0][:, 3].any()
+
+
+def test_channels_of_zeros_do_not_stop_it(model_file: Callable[..., Path]) -> None:
+    model, x = keras_model.load(model_file()), samples(0, 100)
+    weights = model.get_weights()
+    weights[0][:, 3] = 0
+    model.set_weights(weights)
+    result = refine(model, x, keras_model.probabilities(model, x), epochs=3)
+    assert all(np.isfinite(weight).all() for weight in result.weights)
+    assert all(on_grid(weight) for weight in result.weights if weight.ndim == 2)
+
+
+def test_the_quantizer_finds_the_same_integers(refined: Callable[..., Refinement]) -> None:
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert import schema_py_generated as schema
+    from litert_quantizer import quantizer, recipe
+
+    result = refined()
+    inputs = keras.Input(batch_shape=(1, STEPS, FEATURES))
+    outputs = keras.layers.Dense(4)(keras.layers.SimpleRNN(12, unroll=True)(inputs))
+    model = keras.Model(inputs, outputs)
+    model.set_weights(result.weights)
+    with contextlib.redirect_stderr(io.StringIO()):
+        data = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        data = quantizer.Quantizer(data, recipe.dynamic_wi8_afp32()).quantize(None).quantized_model
+    file = schema.ModelT.InitFromPackedBuf(bytes(data), 0)
+    found = {}
+    for tensor in file.subgraphs[0].tensors:
+        if tensor.type == schema.TensorType.INT8:
+            integers = np.asarray(file.buffers[tensor.buffer].data, np.uint8).view(np.int8).reshape(tensor.shape)
+            found[integers.shape] = (integers, np.asarray(tensor.quantization.scale))
+    kernels = [weight for weight in result.weights if weight.ndim == 2]
+    assert sorted(found) == sorted(kernel.T.shape for kernel in kernels)
+    for kernel in kernels:
+        integers, scales = found[kernel.T.shape]
+        np.testing.assert_allclose(integers * scales[:, np.newaxis], kernel.T, rtol=1e-6)
+
+
+def test_on_other_samples_it_answers_nearer_to_the_original_than_the_rounded_one(
+    refined: Callable[..., Refinement], model_file: Callable[..., Path]
+) -> None:
+    path, x = model_file(), samples(1, 4000)
+    original = keras_model.load(path)
+    expected = keras_model.probabilities(original, x)
+    result = refined()
+    rounded = answers_with(path, rounded_weights(original), x)
+    answers = answers_with(path, result.weights, x)
+    assert np.abs(answers - expected).mean() < 0.8 * np.abs(rounded - expected).mean()
+    assert (answers.argmax(1) == expected.argmax(1)).sum() >= (rounded.argmax(1) == expected.argmax(1)).sum()
+
+
+def test_the_loss_is_that_of_the_weights_handed_out(
+    refined: Callable[..., Refinement], model_file: Callable[..., Path]
+) -> None:
+    result = refined()
+    assert result.loss < result.loss_rounded
+    x = samples(0)
+    held_out = np.random.default_rng(0).permutation(len(x))[: len(x) // 5]
+    expected = keras_model.probabilities(keras_model.load(model_file()), x[held_out])
+    answers = answers_with(model_file(), result.weights, x[held_out])
+    divergence = (expected * (np.log(expected) - np.log(answers))).sum(axis=1).mean()
+    assert divergence == pytest.approx(result.loss, rel=0.05)
+
+
+def test_it_is_repeatable_bit_for_bit(refined: Callable[..., Refinement]) -> None:
+    import keras
+
+    first = refined()
+    # Whatever else the process draws at random must not matter, nor that a model was refined before.
+    keras.utils.set_random_seed(99)
+    second = refined()
+    assert first.epoch == second.epoch
+    assert all((a == b).all() for a, b in zip(first.weights, second.weights, strict=True))
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan")])
+def test_weights_that_are_no_better_are_refused(value: float, model_file: Callable[..., Path]) -> None:
+    import tensorflow as tf
+
+    path = model_file()
+    result = refine_file(path, epochs=2, loss=lambda _reference, answers: 0 * tf.reduce_sum(answers) + value)
+    assert result.epoch == 0
+    rounded = rounded_weights(keras_model.load(path))
+    assert all((a == b).all() for a, b in zip(result.weights, rounded, strict=True))
+
+
+def test_few_samples_are_refused(model_file: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="19 calibration samples; at least 20"):
+        refine_file(model_file(), count=19)
+    assert refine_file(model_file(), count=20, epochs=1).weights
+
+
+def test_the_estimate_grows_with_what_there_is_to_do(model_file: Callable[..., Path]) -> None:
+    model = keras_model.load(model_file())
+    once = estimate_seconds(model, 1000)
+    assert once > 0
+    assert estimate_seconds(model, 2000) == pytest.approx(2 * once)
+    assert estimate_seconds(model, 1000, epochs=80) == pytest.approx(2 * once)

@@ -1,0 +1,143 @@
+"""The ONNX Runtime backend, on small graphs written by hand."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgernn.backends import onnxruntime
+from edgernn.errors import ArtifactError
+
+FEATURES, UNITS = 3, 4
+RNG = np.random.default_rng(0)
+W, R = (RNG.normal(size=(1, UNITS, size)).astype(np.float32) for size in (FEATURES, UNITS))
+
+
+def graph(
+    inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], first_state: str = ""
+) -> bytes:
+    """An RNN whose last state is the answer."""
+    nodes = [
+        helper.make_node("Transpose", ["input"], ["rows"], perm=[1, 0, 2]),
+        helper.make_node("RNN", ["rows", "w", "r", "", "", first_state], ["", "last"], hidden_size=UNITS),
+        helper.make_node("Squeeze", ["last", "zero"], ["output"]),
+    ]
+    if first_state:
+        nodes.insert(0, helper.make_node("Unsqueeze", ["state_0", "zero"], [first_state]))
+        nodes.append(helper.make_node("Identity", ["output"], ["state_0_out"]))
+    constants = {"w": W, "r": R, "zero": np.array([0])}
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    made = helper.make_graph(nodes, "small", inputs, outputs, initializers)
+    proto = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+def value(name: str, *shape: int | str, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+SEQUENCE, ANSWER = value("input", "batch", "steps", FEATURES), value("output", "batch", UNITS)
+STATE, LAST_STATE = value("state_0", "batch", UNITS), value("state_0_out", "batch", UNITS)
+
+
+@pytest.fixture
+def streaming() -> onnxruntime._OnnxRuntime:
+    return onnxruntime._OnnxRuntime(graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first"), threads=1)
+
+
+def states_of(x: np.ndarray) -> np.ndarray:
+    """The state behind every step of one sequence, by NumPy: [steps, units]."""
+    states = [np.zeros(UNITS, np.float32)]
+    for row in x:
+        states.append(np.tanh(W[0] @ row + R[0] @ states[-1]))
+    return np.array(states[1:])
+
+
+def samples(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(*shape, FEATURES)).astype(np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 300])
+@pytest.mark.parametrize("steps", [1, 6])
+def test_any_batch_and_any_number_of_steps(streaming: onnxruntime._OnnxRuntime, batch: int, steps: int) -> None:
+    x = samples(batch, steps)
+    assert streaming.input_shape == (-1, FEATURES)
+    expected = [states_of(sample)[-1] for sample in x]
+    for _ in range(2):  # nothing of one call is left for the next
+        np.testing.assert_allclose(streaming.run(x), expected, atol=1e-5)
+
+
+def test_a_stream_goes_row_by_row(streaming: onnxruntime._OnnxRuntime) -> None:
+    x, stream = samples(20), streaming.start()
+    answers = [stream.step(row) for row in x]
+    np.testing.assert_allclose(answers, states_of(x), atol=1e-5)  # every answer is an array of its own
+    np.testing.assert_allclose(streaming.run(x[np.newaxis])[0], answers[-1], atol=1e-5)
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x[0]), answers[0])
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+def test_states_are_saved_and_restored(streaming: onnxruntime._OnnxRuntime, before: int) -> None:
+    x, stream, other = samples(9), streaming.start(), streaming.start()
+    for row in x[:before]:
+        stream.step(row)
+    saved = stream.states
+    assert [state.shape for state in saved] == [(UNITS,)]
+    answers = [stream.step(row) for row in x[before:]]
+    other.step(x[-1])  # an odd number of steps, so that it goes on from the other of its two arrays
+    for target in (stream, other):
+        target.states = saved
+        np.testing.assert_array_equal([target.step(row) for row in x[before:]], answers)
+
+
+def test_streams_are_independent(streaming: onnxruntime._OnnxRuntime) -> None:
+    x, y = samples(5), -samples(5)
+    one, two = streaming.start(), streaming.start()
+    answers = [(one.step(a), streaming.run(y[np.newaxis]), two.step(b)) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose([answer[0] for answer in answers], states_of(x), atol=1e-5)
+    np.testing.assert_allclose([answer[2] for answer in answers], states_of(y), atol=1e-5)
+
+
+def test_a_stream_outlives_its_artifact() -> None:
+    stream = onnxruntime._OnnxRuntime(graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first"), threads=1).start()
+    x = samples(30)
+    np.testing.assert_allclose([stream.step(row) for row in x], states_of(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [[], [(UNITS + 1,)], [(1, UNITS)], [(UNITS,)] * 2])
+def test_states_of_other_shapes_are_refused(streaming: onnxruntime._OnnxRuntime, shapes: list[tuple[int, ...]]) -> None:
+    with pytest.raises(ArtifactError, match=r"expected \['float32 \(4,\)'\]"):
+        streaming.start().states = [np.zeros(shape, np.float32) for shape in shapes]
+
+
+def test_a_file_without_states_does_not_stream() -> None:
+    backend = onnxruntime.open_artifact(graph([value("input", "batch", 6, FEATURES)], [ANSWER]), threads=1)
+    assert backend.input_shape == (6, FEATURES)
+    x = samples(7, 6)
+    np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
+    with pytest.raises(ArtifactError, match="cannot stream"):
+        backend.start()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "reason"),
+    [
+        ([SEQUENCE, value("other", "batch", UNITS)], [ANSWER], "2 inputs and 1 outputs"),
+        ([SEQUENCE, value("state_0", "batch", UNITS)], [ANSWER], "2 inputs and 1 outputs"),
+        ([SEQUENCE], [ANSWER, value("last", 1, "batch", UNITS)], "1 inputs and 2 outputs"),
+        ([value("input", "batch", "steps", "features")], [ANSWER], "free shape"),
+    ],
+)
+def test_other_graphs_are_refused(
+    inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto], reason: str
+) -> None:
+    with pytest.raises(ArtifactError, match=reason):
+        onnxruntime.open_artifact(graph(inputs, outputs), threads=1)
+
+
+def test_damaged_files_are_refused() -> None:
+    with pytest.raises(ArtifactError, match="refuses the file"):
+        onnxruntime.open_artifact(b"no protobuf", threads=1)
