@@ -9,11 +9,10 @@ import click
 from edgernn.files import write_json
 from edgernn.quiet import standard_error_aside
 from edgernn_benchmarks.comparison import Comparison, compare
+from edgernn_export.console import make_console, make_table
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-WIDTH = 80
 
 
 @click.command("compare")
@@ -55,9 +54,7 @@ def command(source: Path, artifacts: tuple[Path, ...], samples: Path | None, jso
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
-
-    console = Console(width=WIDTH, highlight=False)
+    console = make_console()
     console.print(_table(comparison))
     best = comparison.recommended
     if best is None:
@@ -67,17 +64,9 @@ def _print(comparison: Comparison) -> None:
 
 
 def _table(comparison: Comparison) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        caption=f"{comparison.samples:,} test samples; latency of one inference from Python, one thread",
-        caption_justify="left",
-    )
-    table.add_column("artifact", overflow="fold")
-    for heading in ("bytes", "accuracy", "agreement", "median µs", "p95 µs"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = make_table(("bytes", "accuracy", "agreement", "median µs", "p95 µs"))
+    table.caption = f"{comparison.samples:,} test samples; latency of one inference from Python, one thread"
+    table.caption_justify = "left"
     for subject in (comparison.keras, *comparison.artifacts):
         table.add_row(
             subject.name,

@@ -13,6 +13,7 @@ from edgernn.extras import require
 from edgernn.files import write_bytes
 from edgernn.model import read_artifact
 from edgernn.quiet import standard_error_aside
+from edgernn_export.console import make_console, make_table
 from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
 from edgernn_export.settings import Settings
 from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, preferred_layout, select_targets
@@ -20,7 +21,6 @@ from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, pr
 if TYPE_CHECKING:
     from rich.table import Table
 
-WIDTH = 80
 _SHIPPED = ("tflite", "int8")
 
 
@@ -158,9 +158,7 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[Row]) -> None:
-    from rich.console import Console
-
-    console = Console(width=WIDTH, highlight=False)
+    console = make_console()
     console.print(_table(rows))
     for row in rows:
         if not row.passed:
@@ -168,8 +166,8 @@ def _print(rows: Sequence[Row]) -> None:
     proven = next((row.proof for row in rows if row.proof), None)
     if proven:
         console.print(
-            f"{proven.samples:,} test samples; Keras answers {proven.keras_accuracy:.2%} of them rightly. "
-            "Streaming is against predicting.",
+            f"{proven.samples:,} test samples; Keras is right on {proven.keras_accuracy:.2%}. Agreement and max diff "
+            "are against Keras, streaming is against predicting.",
         )
     console.print(f"In {rows[0].path.parent}", soft_wrap=True)
     advice = _advice(rows)
@@ -191,13 +189,7 @@ def _advice(rows: Sequence[Row]) -> str:
 
 
 def _table(rows: Sequence[Row]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("artifact", overflow="fold")
-    for heading in ("bytes", "accuracy", "agreement", "difference", "streaming"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = make_table(("bytes", "accuracy", "agreement", "max diff", "streaming"))
     for row in rows:
         table.add_row(f"{'' if row.passed else '✗ '}{row.path.name}", *_figures(row))
     return table
