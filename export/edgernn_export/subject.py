@@ -79,7 +79,7 @@ class Subject:
         Raises:
             ExportError: a converter fails.
         """
-        refined = self.refines and target.rounds_weights
+        refined = self.refines and target.wants_refined
         if target.format == "onnx":
             data = onnx.convert(self.load(refined))
             return partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data)
@@ -90,7 +90,7 @@ class Subject:
         """The card of a target's artifact, before its proof."""
         x = self.samples.x_calibration
         calibration: dict[str, Any] = {}
-        if target.needs_calibration or (self.refines and target.rounds_weights):
+        if target.needs_calibration or (self.refines and target.wants_refined):
             calibration = {"samples": len(x), "chosen": "training samples", "refined": self.refines}
         return Card(
             edgernn=__version__,

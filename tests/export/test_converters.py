@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edgernn.backends import litert
-from edgernn.errors import ArtifactError, UnsupportedError
+from edgernn.errors import ArtifactError, ExportError, UnsupportedError
 from edgernn_export import keras_model, tflite
 from edgernn_export.compact import compact
-from edgernn_export.graph import Operator, read
+from edgernn_export.graph import Operator, read, write
 from edgernn_export.quantize import Quantized, quantize
 
 STEPS, FEATURES, CLASSES = 6, 3, 4
@@ -197,3 +197,12 @@ def test_states_are_saved_and_restored(save_model: Callable[..., Path]) -> None:
     np.testing.assert_array_equal([other.step(row) for row in x[3:]], rest)
     with pytest.raises(ArtifactError, match="expected"):
         other.states = kept[:1]
+
+
+def test_operators_that_no_light_runtime_has_are_refused(save_model: Callable[..., Path]) -> None:
+    converted = tflite.convert(keras_model.load(save_model(layers_of("plain"))))
+    model = read(converted.data)
+    model.operatorCodes[0].builtinCode = Operator.CUSTOM
+    model.operatorCodes[0].customCode = b"FlexErfinv"
+    with pytest.raises(ExportError, match="needs operators that no light runtime has: FlexErfinv"):
+        tflite._check_operators(write(model), converted.carriers)
