@@ -228,7 +228,7 @@ def test_targets_are_the_default_ones_unless_chosen() -> None:
         "m-int8-io8.tflite",
         "m-int8-loop-io8.tflite",
     ]
-    assert (preferred_layout(28), preferred_layout(512)) == ("unrolled", "loop")
+    assert [preferred_layout(steps) for steps in (28, 512, 1024)] == ["unrolled", "unrolled", "loop"]
 
 
 def test_a_free_number_of_steps_is_fixed_by_an_option(
