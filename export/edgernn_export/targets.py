@@ -74,7 +74,7 @@ IO_TYPES = ("float32", "int8")
 
 # From so many steps on the loop is preferred: at most 1.05 times as slow as unrolled, or quicker, and a tenth of the
 # size. Measured for int8, 64 units, as ratios of the loop to unrolled in one run: with hot caches 2.0 at 28 steps,
-# 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048; with cold ones 0.8 at 28, 0.36 at 128, 0.25 at 512.
+# 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048; with cold ones 0.8, 0.36, 0.25 at 28, 128, 512.
 LOOP_FROM_STEPS = 768
 
 
