@@ -57,9 +57,9 @@ def _states(model: Model) -> tuple[tuple[int, str], ...]:
 
 def _golden(model: Model, card: Card, bar: Bar) -> Golden:
     answers = model.predict(golden_inputs(SAMPLES, card.input_shape, *card.input_range))
-    # A hundredth of what may differ is told; 0 is shorter than 0.0. Every byte of a card lies on a device.
+    # A hundredth of what may differ is told.
     digits = 2 - math.floor(math.log10(bar.golden))
-    outputs = tuple(tuple(round(float(value), digits) or 0 for value in row) for row in np.asarray(answers))
+    outputs = tuple(tuple(round(float(value), digits) for value in row) for row in np.asarray(answers))
     return Golden(outputs, bar.golden)
 
 

@@ -83,6 +83,10 @@ class Card:
     def encode(self) -> bytes:
         """The card as ASCII JSON, its digest still zeros: embed it, then `seal` the file."""
         fields = {"edgernn_card": FORMAT, **asdict(self), "sha256": _NO_DIGEST}
+        if self.golden:
+            # 0 is shorter than 0.0, and every byte of a card lies on a device.
+            outputs = [[int(value) if value.is_integer() else value for value in row] for row in self.golden.outputs]
+            fields["golden"]["outputs"] = outputs
         return json.dumps(fields, separators=(",", ":")).encode("ascii")
 
 

@@ -415,7 +415,7 @@ def data_outside() -> Iterator[tuple[str, bytes]]:
     model = one_operator(Op.ADD, None, Type.FLOAT32)
     yield "data after the flatbuffer", pack(model) + b"PK\x05\x06" + b"\1" * 18
     model.buffers.append(schema.BufferT(offset=4096, size=8))
-    yield "weights outside of the flatbuffer", pack(model)
+    yield "offset must be non-negative and no greater than buffer length", pack(model)
     model = one_operator(Op.CUSTOM, None, Type.FLOAT32)
     model.subgraphs[0].operators[0].largeCustomOptionsOffset = 4096
     yield "large custom options", pack(model)
@@ -433,6 +433,18 @@ def data_outside() -> Iterator[tuple[str, bytes]]:
 def test_data_outside_of_the_flatbuffer_are_refused(what: str, file: bytes) -> None:
     with pytest.raises(ArtifactError, match=what):
         compact(file)
+
+
+def test_weights_behind_the_flatbuffer_are_taken_in() -> None:
+    """From 256 KB on litert-quantizer writes them there."""
+    weights = np.arange(4, dtype=np.float32)
+    model = one_operator(Op.ADD, None, Type.FLOAT32)
+    model.buffers.append(schema.BufferT(data=np.frombuffer(weights.tobytes(), np.uint8)))
+    model.subgraphs[0].tensors[1].buffer = len(model.buffers) - 1
+    inside = compact(pack(model))
+    model.buffers[-1] = schema.BufferT(offset=4096, size=weights.nbytes)
+    file = pack(model)
+    assert compact(file + bytes(4096 - len(file)) + weights.tobytes()) == inside
 
 
 def test_newer_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
