@@ -8,10 +8,10 @@ READY := $(VENV)/.ready
 # Only makes the installation quicker; what is installed is the hashed lock, with or without it.
 UV := uv==0.13.9
 
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test lint format lock bench-export compatibility clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make .venv with the locked dependencies and edgernn, editable
 
@@ -46,7 +46,14 @@ format: $(READY) ## format the code and mend what ruff can
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--all-extras --group dev --upgrade pyproject.toml --output-file requirements.lock
+		--extra all --group dev --upgrade pyproject.toml --output-file requirements.lock
+
+bench-export: $(READY) ## every bar of the export, measured beside other tools: DATA=DIR or RUNS=DIR, JSON=FILE
+	$(BIN)/python benchmarks/peers/bench_export.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(JSON),--json $(JSON))
+
+compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime
+	$(BIN)/python benchmarks/peers/compatibility.py $(RUN)
 
 clean: ## delete the virtual environment and everything generated
 	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

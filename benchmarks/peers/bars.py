@@ -1,0 +1,142 @@
+"""Bars: a measured figure, what it must hold, and the table of all of them."""
+
+import math
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 80
+FORMAT = 1
+
+_PACKAGES = (
+    "edgernn",
+    "ai-edge-litert",
+    "onnxruntime",
+    "tensorflow",
+    "keras",
+    "litert-quantizer",
+    "tf2onnx",
+    "onnx",
+    "numpy",
+)
+_UNITS: Mapping[str, Callable[[float], str]] = {
+    "bytes": lambda value: f"{value:,.0f}",
+    "ratio": lambda value: f"{value:.3f} ×",
+    "points": lambda value: f"{value:+.3f} points",
+    "share": lambda value: f"{100 * value:.2f} %",
+    "probability": lambda value: f"{value:.1e}",
+    "answers": lambda value: f"{value:,.0f} apart",
+    "s": lambda value: f"{value:.1f} s",
+    "GB": lambda value: f"{value:.2f} GB",
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure and what it must hold.
+
+    Attributes:
+        group: what the bars around it are about.
+        name: what was measured.
+        unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference in one),
+            answers (how many differ), s or GB (1e9 bytes).
+        figure: what was measured; None: it could not be.
+        limit: what it must not pass; None: it is only told.
+        at_least: whether the limit is a lower one.
+    """
+
+    group: str
+    name: str
+    unit: str
+    figure: float | None
+    limit: float | None = None
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure keeps to its limit; one that is missing or NaN does not."""
+        if self.figure is None or math.isnan(self.figure):
+            return False
+        if self.limit is None:
+            return True
+        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
+
+
+def show(bars: Sequence[Bar]) -> None:
+    """Print the bars, 80 columns wide, a table a group."""
+    console = Console(width=WIDTH, highlight=False)
+    for group in dict.fromkeys(bar.group for bar in bars):
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=WIDTH)
+        table.add_column(group, overflow="fold", ratio=1)
+        for heading, width in (("measured", 13), ("bar", 14), ("", 6)):
+            table.add_column(heading, justify="right", no_wrap=True, width=width)
+        for bar in bars:
+            if bar.group == group:
+                table.add_row(bar.name, *_cells(bar))
+        console.print(table)
+    judged = [bar for bar in bars if bar.limit is not None or not bar.holds]
+    missed = [bar for bar in judged if not bar.holds]
+    console.print(f"{len(judged) - len(missed)} of {len(judged)} bars hold.")
+    for bar in missed:
+        console.print(f"misses: {bar.group}: {bar.name}", markup=False)
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions that were measured, and how busy the machine is."""
+    return {
+        "cpu": _cpu(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in _PACKAGES},
+    }
+
+
+def show_environment(environment: Mapping[str, Any]) -> None:
+    """Print the environment."""
+    console = Console(width=WIDTH, highlight=False)
+    machine = "{cpu}, {cores} cores, {machine}, {system}, Python {python}".format_map(environment)
+    console.print(machine, markup=False)
+    console.print(", ".join(f"{name} {number}" for name, number in environment["versions"].items()))
+    console.print(f"{environment['load']:.1f} processes were running, this one included.")
+
+
+def as_json(bars: Sequence[Bar], environment: Mapping[str, Any], latencies: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that was measured, for programs."""
+    return {
+        "format": FORMAT,
+        "environment": dict(environment),
+        "bars": [{**asdict(bar), "holds": bar.holds} for bar in bars],
+        "latencies": dict(latencies),
+        "holds": all(bar.holds for bar in bars),
+    }
+
+
+def _cells(bar: Bar) -> tuple[str, str, str]:
+    write = _UNITS[bar.unit]
+    measured = "–" if bar.figure is None else write(bar.figure)
+    if bar.limit is None:
+        return measured, "", "" if bar.holds else "misses"
+    return measured, f"{'≥' if bar.at_least else '≤'} {write(bar.limit).lstrip('+')}", _verdict(bar)
+
+
+def _verdict(bar: Bar) -> str:
+    return "holds" if bar.holds else "misses"
+
+
+def _cpu() -> str:
+    """The processor's name, which Python itself does not know on Linux."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"

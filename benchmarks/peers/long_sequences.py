@@ -1,0 +1,112 @@
+"""Long sequences: a model of 512 time steps, where unrolling may cost more than it gives."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn import metrics
+from edgernn.datasets import Samples
+from edgernn.run_folder import write_samples
+from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_export import Settings, export, keras_model
+from edgernn_export.targets import preferred_layout
+from peers import exports
+from peers.bars import Bar
+from peers.latency import time_cold, time_hot
+from peers.subjects import Subject, answer_all, from_artifact
+
+STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
+MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
+# The model learns on short pieces of the same waves: a tenth of the time, and it is no worse on long ones.
+TRAINING_STEPS, TRAINING_SAMPLES, EPOCHS, BATCH_SIZE, LEARNING_RATE = 32, 4000, 15, 64, 3e-3
+CALIBRATION_SAMPLES, TEST_SAMPLES = 300, 500
+# Of the fastest class, in periods a step; the others lie evenly between it and its opposite.
+_FASTEST = 0.1125
+_NOISE = 0.3
+_UNROLLED, _LOOP = str(exports.INT8), str(exports.INT8_LOOP)
+
+
+def waves(seed: int, samples: int, steps: int) -> tuple[Any, Any]:
+    """Noisy waves that run along the features; the class is their speed, so that a single row does not tell it.
+
+    Returns:
+        float32 [samples, steps, features] from 0 to 1, and the classes, int64 [samples].
+    """
+    random = np.random.default_rng(seed)
+    classes = random.integers(0, CLASSES, samples)
+    speed = np.linspace(-_FASTEST, _FASTEST, CLASSES)[classes][:, np.newaxis, np.newaxis]
+    place = np.arange(FEATURES) / (FEATURES / 2) - speed * np.arange(steps)[:, np.newaxis]
+    wave = np.sin(2 * np.pi * (place + random.uniform(size=(samples, 1, 1))))
+    x = 0.5 + 0.3 * wave + random.normal(0, _NOISE, wave.shape)
+    return np.clip(x, 0, 1).astype(np.float32), classes
+
+
+def train() -> Any:
+    """A SimpleRNN that tells the waves apart, for sequences of 512 steps."""
+    with quiet_tensorflow():
+        import keras
+
+    keras.utils.set_random_seed(0)
+    x, classes = waves(0, TRAINING_SAMPLES, TRAINING_STEPS)
+    layers = [keras.layers.SimpleRNN(UNITS), keras.layers.Dense(CLASSES, activation="softmax")]
+    model = keras.Sequential([keras.Input((TRAINING_STEPS, FEATURES)), *layers])
+    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, EPOCHS * len(x) // BATCH_SIZE)
+    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "sparse_categorical_crossentropy")
+    model.fit(x, classes, epochs=EPOCHS, batch_size=BATCH_SIZE, verbose=0)
+    return keras_model.with_steps(model, STEPS)
+
+
+def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Bar]:
+    """Train, export int8 unrolled and as a loop, and measure both."""
+    progress(f"{STEPS} steps: training")
+    folder.mkdir()
+    model = train()
+    model.save(folder / "waves.keras")
+    x_test, y_test = waves(2, TEST_SAMPLES, STEPS)
+    write_samples(folder, Samples(*waves(1, CALIBRATION_SAMPLES, STEPS), x_test, y_test))
+    progress(f"{STEPS} steps: exporting")
+    # It would take longer than the 30 s up to which an export refines unasked.
+    rows = export(
+        folder / "waves.keras",
+        targets=[exports.INT8, exports.INT8_LOOP],
+        samples=folder / "samples.npz",
+        settings=Settings(refine=False, keep_failed=True),
+    )
+    progress(f"{STEPS} steps: measuring")
+    subjects = {str(row.target): from_artifact(row.path) for row in rows if row.path.is_file()}
+    return _bars(subjects, model, x_test, y_test)
+
+
+def _bars(subjects: dict[str, Subject], model: Any, x: Any, classes: Any) -> list[Bar]:
+    group = f"{STEPS} steps of {FEATURES} features"
+    if len(subjects) < 2:
+        return [Bar(group, "int8 unrolled and loop exported", "bytes", None)]
+    hot, cold = time_hot(subjects, x[:1]), time_cold(subjects, x[:1])
+    quickest = min(hot.values(), key=lambda timing: timing.median_us)
+    quicker_cold = min(cold, key=lambda name: cold[name].median_us)
+    preferred = _LOOP if preferred_layout(STEPS) == "loop" else _UNROLLED
+    reference = keras_model.probabilities(model, x)
+    answers = {name: answer_all(subject, x) for name, subject in subjects.items()}
+    return [
+        Bar(group, _LOOP, "bytes", subjects[_LOOP].size_bytes, MAX_LOOP_BYTES),
+        Bar(group, _UNROLLED, "bytes", subjects[_UNROLLED].size_bytes),
+        Bar(
+            group,
+            f"preferred ({preferred}) / faster of loop and unrolled, hot",
+            "ratio",
+            hot[preferred].median_us / quickest.median_us,
+            MAX_RATIO,
+        ),
+        Bar(group, "loop / unrolled, hot", "ratio", hot[_LOOP].median_us / hot[_UNROLLED].median_us),
+        Bar(
+            group,
+            f"loop / unrolled, cold: {quicker_cold} is faster",
+            "ratio",
+            cold[_LOOP].median_us / cold[_UNROLLED].median_us,
+        ),
+        Bar(group, "Keras accuracy", "share", metrics.accuracy(reference, classes)),
+        Bar(group, "int8 loop agrees with Keras", "share", metrics.agreement(answers[_LOOP], reference)),
+        Bar(group, "loop against unrolled", "answers", int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum())),
+    ]

@@ -1,0 +1,79 @@
+"""Subjects: what is called and timed, one sample in and its answer out, on one thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.backends import open_artifact
+
+Float32 = npt.NDArray[np.float32]
+Answer = Callable[[Float32], Float32]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that answers one sample.
+
+    Attributes:
+        load: make it ready; gives a function from float32 [1, steps, features], contiguous, to float32 [1, classes].
+        size_bytes: of what must be on the device, without the library that runs it.
+    """
+
+    load: Callable[[], Answer]
+    size_bytes: int
+
+
+def from_tflite(data: bytes) -> Subject:
+    """A .tflite file in LiteRT by its bare interpreter: set_tensor, invoke, get_tensor."""
+    return Subject(partial(_load_tflite, data), len(data))
+
+
+def from_onnx(data: bytes) -> Subject:
+    """An .onnx file in ONNX Runtime by its bare session."""
+    return Subject(partial(_load_onnx, data), len(data))
+
+
+def from_artifact(path: Path) -> Subject:
+    """One of our files: .tflite as any other; .onnx as our runtime runs it, with its option and first states."""
+    data = path.read_bytes()
+    if path.suffix == ".tflite":
+        return from_tflite(data)
+    return Subject(lambda: open_artifact(path, data, threads=1).run, len(data))
+
+
+def answer_all(subject: Subject, x: Float32) -> Float32:
+    """The answers to samples, one by one: float32 [samples, steps, features] to [samples, classes]."""
+    answer = subject.load()
+    return np.concatenate([answer(x[index : index + 1]).copy() for index in range(len(x))])
+
+
+def _load_tflite(data: bytes) -> Answer:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    set_tensor, invoke, get_tensor = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
+    input_index, output_index = source["index"], target["index"]
+
+    def answer(x: Float32) -> Float32:
+        set_tensor(input_index, x)
+        invoke()
+        return get_tensor(output_index)
+
+    return answer
+
+
+def _load_onnx(data: bytes) -> Answer:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    (source,), (target,) = session.get_inputs(), session.get_outputs()
+    run, input_name, output_names = session.run, source.name, [target.name]
+    return lambda x: run(output_names, {input_name: x})[0]
