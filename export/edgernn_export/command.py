@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.errors import OutputError
 from edgernn.extras import require
 from edgernn.files import write_bytes
 from edgernn.model import read_artifact
@@ -138,10 +139,10 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
     from edgernn_export.tflite import compact_file
 
     target = out or file.with_name(f"{file.stem}-compact.tflite")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} is there already; --overwrite replaces it, --out names another")
     before = read_artifact(file)
     after = compact_file(before, keep_names)
-    if target.exists() and not overwrite:
-        raise click.UsageError(f"{target} is there already; --overwrite replaces it, --out names another")
     write_bytes(target, after)
     click.echo(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.datasets import check_classes
-from edgernn.errors import DataError, ModelError
+from edgernn.errors import DataError, ModelError, first_line
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export.cells import UNSUPPORTED, Cell, cell_of
 
@@ -39,7 +39,7 @@ def load(path: Path, steps: int | None = None) -> Any:
         # Keras's safe mode, its default, stays on: a model from a stranger must not run code.
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever a damaged archive or an unknown layer makes Keras raise
-        raise ModelError(f"{path}: Keras cannot read it: {_first_line(error)}") from error
+        raise ModelError(f"{path}: Keras cannot read it: {first_line(error)}") from error
     try:
         if steps is not None and model.inputs[0].shape[1] != steps:
             model = with_steps(model, steps)
@@ -86,7 +86,7 @@ def with_steps(model: Any, steps: int | None) -> Any:
         rebuilt = type(model).from_config(config)
         rebuilt.set_weights(model.get_weights())
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-        raise ModelError(f"cannot run with {steps or 'any number of'} steps: {_first_line(error)}") from error
+        raise ModelError(f"cannot run with {steps or 'any number of'} steps: {first_line(error)}") from error
     return rebuilt
 
 
@@ -179,7 +179,3 @@ def _config_with_steps(config: Any, old: int, new: int | None) -> Any:
     if changed.get("unroll"):
         changed["unroll"] = False  # Keras unrolls fixed steps only; the answers are the same
     return changed
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Lowering: the same Keras model with its recurrent layers laid out as a format wants them.
+"""Lowering: the same Keras model with a carrier in place of each recurrent layer.
 
 Only `call` of the recurrent layers is rebound; every other layer stays Keras's own. This reaches layers that
 `clone_model` does not (inside nested models), and changes the model for good: load it afresh each time.
@@ -13,7 +13,7 @@ from edgernn.errors import ModelError
 from edgernn_export.cells import Cell, cell_of
 from edgernn_export.keras_model import recurrent_layers
 
-# A time-major call of some recurrent layer: x [batch, steps, features] to its output.
+# A call of some recurrent layer: x [batch, steps, features] to its output.
 Call = Callable[[Any], Any]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from edgernn.card import NAME as CARD_NAME
-from edgernn.errors import ExportError
+from edgernn.errors import ExportError, first_line
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering
 from edgernn_export.cells import Cell
@@ -95,7 +95,7 @@ def _trace(model: Any, state_sizes: Sequence[int]) -> onnx.ModelProto:
             tf.function(answer), input_signature=spec, opset=OPSET, custom_op_handlers={_CARRIER: (replace, [])}
         )
     except Exception as error:  # tf2onnx raises whatever its stages raise
-        raise ExportError(f"tf2onnx fails: {str(error).strip().splitlines()[0]}") from error
+        raise ExportError(f"tf2onnx fails: {first_line(error)}") from error
     return proto
 
 

@@ -17,6 +17,10 @@ from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
 from edgernn_export.worker import TIME_LIMIT_S, Worker
 
+_PACKAGES = (
+    *("tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "flatbuffers", "filelock", "rich"),
+    *("ai_edge_litert", "onnxruntime"),
+)
 PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE = "passed", "failed", "not exported", "not possible"
 
 
@@ -30,7 +34,7 @@ class Row:
         status: passed; failed: its bar does not hold, so it was written only if that was asked for; not
             exported: a converter failed; or not possible with this model.
         reason: why it did not pass; empty if it did.
-        size_bytes: of the file; 0 if there is none.
+        size_bytes: of what was made; 0 if nothing was.
         proof: what the proof saw; None if it was not exported.
         steps: how many time steps a sample has.
     """
@@ -81,7 +85,7 @@ def export(
         OutputError: the folder cannot be written, an artifact is there already, or another export is at it.
         MissingExtraError: the export extra is not installed.
     """
-    require("export", "tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "ai_edge_litert", "onnxruntime")
+    require("export", *_PACKAGES)
     settings = settings or Settings()
     original = read_original(Path(source), Path(samples) if samples else None)
     check_archive(original.model)

@@ -27,7 +27,7 @@ SEARCH_SAMPLES = 1000
 # Where the sum in front of tanh or sigmoid is cut off: beyond ±4 they are flat to within a step of int8; below ±2
 # too much is lost. For relu and linear, parts of what was measured.
 LIMITS = (2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0)
-PARTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+LEAST_PART = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _limit_candidates(source: Converted, ranges: Mapping[str, Range], bits: int)
     if bits == 16:  # steps so fine that there is nothing to win
         yield measured
         return
-    for limit, part in zip(LIMITS, np.linspace(PARTS[0], PARTS[-1], len(LIMITS)), strict=True):
+    for limit, part in zip(LIMITS, np.linspace(LEAST_PART, 1.0, len(LIMITS)), strict=True):
         yield {
             name: min(limit, measured[name])
             if carrier.cell.activation in ("tanh", "sigmoid")

@@ -57,6 +57,7 @@ class Subject:
             raise DataError(
                 f"every calibration sample is {self.samples.x_calibration.min():g} throughout; give real ones"
             )
+        self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
         self.calibration_answers = keras_model.probabilities(model, self.samples.x_calibration)
@@ -105,7 +106,7 @@ class Subject:
             quantization=target.quantization,
             layout=target.layout,
             io=target.io,
-            source_sha256=hashlib.sha256(self.original.model.read_bytes()).hexdigest(),
+            source_sha256=self._sha256,
             parameters=self.parameters,
             calibration=calibration,
             measured={},
@@ -114,6 +115,8 @@ class Subject:
 
     def _decide_refinement(self, model: Any) -> bool:
         samples = len(self.samples.x_calibration)
+        if self.settings.refine and samples < LEAST_SAMPLES:
+            raise DataError(f"{samples} calibration samples; at least {LEAST_SAMPLES} are needed to refine with")
         if self.settings.refine is not None:
             return self.settings.refine
         return samples >= LEAST_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS

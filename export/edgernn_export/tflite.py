@@ -9,7 +9,7 @@ import numpy as np
 
 from edgernn.card import NAME as CARD_NAME
 from edgernn.card import has_card, read_card, seal
-from edgernn.errors import ExportError, ModelError
+from edgernn.errors import ExportError, ModelError, first_line
 from edgernn_export import lowering
 from edgernn_export.compact import compact
 from edgernn_export.expand import SEQUENCE, STEP, dress
@@ -61,7 +61,7 @@ def convert(model: Any) -> Converted:
     except ModelError:
         raise
     except Exception as error:  # the converter raises whatever its stages raise
-        raise ExportError(f"TensorFlow's converter fails: {str(error).strip().splitlines()[0]}") from error
+        raise ExportError(f"TensorFlow's converter fails: {first_line(error)}") from error
     _check_operators(data, carriers)
     return Converted(dress(data, carriers), carriers, STEP in traced)
 

@@ -42,7 +42,7 @@ class Float32Ops:
     def __init__(self, graph: Graph, sum_name: str = "") -> None:
         self.graph = graph
         self.sum_name = sum_name
-        self._weights: dict[int, int] = {}
+        self._weights: dict[tuple[int, bool], int] = {}
 
     def linear(self, x: Value, kernel: Float32, bias: Float32 | None = None) -> Value:
         """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
@@ -51,7 +51,7 @@ class Float32Ops:
             return ZERO
         rows = self.graph.shape(x)[-2]
         inputs = (x, self.weights(kernel), -1 if bias is None else self.bias(x, kernel, bias))
-        return self._append(Operator.FULLY_CONNECTED, inputs, (rows, kernel.shape[1]), self.fully_connected_options())
+        return self._append(Operator.FULLY_CONNECTED, inputs, (rows, kernel.shape[1]), schema.FullyConnectedOptionsT())
 
     def add(self, a: Value, b: Value) -> Value:
         """The sum of two of the same shape."""
@@ -79,9 +79,9 @@ class Float32Ops:
         self.graph.operator(Operator.SPLIT, (axis, x), rows, schema.SplitOptionsT(numSplits=count))
         return rows
 
-    def state(self, size: int, activation: str, name: str = "") -> int:
+    def state(self, size: int, activation: str) -> int:
         """A tensor [1, size] that holds a state which came out of an activation."""
-        return self.graph.tensor((1, size), self.type, self.activation_scale(activation), name)
+        return self.graph.tensor((1, size), self.type, self.activation_scale(activation))
 
     def zero_state(self, size: int, activation: str) -> int:
         """A state that is zero, as a constant [1, size]."""
@@ -104,7 +104,7 @@ class Float32Ops:
 
         Integers have a scale for each output, or `one_scale` for all of them.
         """
-        key = id(kernel)
+        key = (id(kernel), one_scale)
         if key not in self._weights:
             self._weights[key] = self._store(np.ascontiguousarray(kernel.T), one_scale)
         return self._weights[key]
@@ -112,10 +112,6 @@ class Float32Ops:
     def bias(self, x: int, kernel: Float32, bias: Float32) -> int:
         """A bias [outputs] as a constant."""
         return self.graph.constant(bias)
-
-    def fully_connected_options(self) -> schema.FullyConnectedOptionsT:
-        """The options of a matrix product."""
-        return schema.FullyConnectedOptionsT()
 
     def _store(self, rows: Float32, one_scale: bool) -> int:
         return self.graph.constant(rows)
@@ -143,7 +139,7 @@ class DynamicOps(Float32Ops):
         return self.graph.constant(*quantize_rows(rows, one_scale))
 
 
-class IntegerOps(Float32Ops):
+class IntegerOps(DynamicOps):
     """Integers throughout: int8 weights with a scale for each output, int8 or int16 activations.
 
     Args:
@@ -172,12 +168,9 @@ class IntegerOps(Float32Ops):
         integers = np.round(bias / scales).astype(np.int32 if self.bits == 8 else np.int64)
         return self.graph.constant(integers, Scale(tuple(scales)))
 
-    def _store(self, rows: Float32, one_scale: bool) -> int:
-        return self.graph.constant(*quantize_rows(rows, one_scale))
-
 
 def state_scale(activation: str, bits: int, sum_scale: Scale | None) -> Scale:
-    """What the integers of an activation's output mean; -> fixed by the kernels for tanh and sigmoid."""
+    """What the integers of an activation's output mean: fixed by the kernels for tanh and sigmoid."""
     if activation == "tanh":
         return Scale((1 / 2 ** (bits - 1),))
     if activation == "sigmoid":

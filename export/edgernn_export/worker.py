@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from edgernn.errors import EdgernnError, ExportError
+from edgernn.errors import EdgernnError, ExportError, first_line
 from edgernn.run_folder import Original
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
@@ -117,3 +117,5 @@ def serve(connection: Connection, original: Original, settings: Settings) -> Non
             connection.send(Made(*make_artifact(subject, target)))
         except EdgernnError as error:
             connection.send(error)
+        except Exception as error:  # noqa: BLE001 - a converter raises whatever its stages raise; it is this row's reason
+            connection.send(ExportError(f"unforeseen: {type(error).__name__}: {first_line(error)}"))

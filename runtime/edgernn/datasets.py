@@ -121,7 +121,7 @@ def read_samples(path: Path, input_meaning: str = PIXEL) -> Samples:
     if file.is_file():
         arrays = read_npz(file)
         if "x_calibration" in arrays:
-            return _samples_from(file, arrays)
+            return _samples_from(file, arrays, input_meaning)
     dataset = read_dataset(path)
     return Samples(
         x_calibration=scale_pixels(dataset.x_train[:MAX_CALIBRATION_SAMPLES], input_meaning),
@@ -213,7 +213,7 @@ def _labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
     return tuple(str(index) for index in range(len(classes)))
 
 
-def _samples_from(file: Path, arrays: Mapping[str, Array]) -> Samples:
+def _samples_from(file: Path, arrays: Mapping[str, Array], input_meaning: str) -> Samples:
     names = ("x_calibration", "y_calibration", "x_test", "y_test")
     missing = [name for name in names if name not in arrays]
     if missing:
@@ -224,9 +224,9 @@ def _samples_from(file: Path, arrays: Mapping[str, Array]) -> Samples:
         if samples != classes:
             raise DataError(f"{file}: {samples} samples in x_{part}, {classes} classes in y_{part}")
     return Samples(
-        x_calibration=scale_pixels(arrays["x_calibration"]),
+        x_calibration=scale_pixels(arrays["x_calibration"], input_meaning),
         y_calibration=_as_classes(arrays["y_calibration"], "y_calibration"),
-        x_test=scale_pixels(arrays["x_test"]),
+        x_test=scale_pixels(arrays["x_test"], input_meaning),
         y_test=_as_classes(arrays["y_test"], "y_test"),
     )
 

@@ -55,4 +55,13 @@ class MissingExtraError(EdgernnError):
     """A package is not installed; the message is the `pip install` that brings it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'{package} is not installed: pip install "edgernn[{extra}]"')
+        super().__init__(package, extra)  # as they came, so that it can go from one process to another
+
+    def __str__(self) -> str:
+        package, extra = self.args
+        return f'{package} is not installed: pip install "edgernn[{extra}]"'
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line; its kind if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

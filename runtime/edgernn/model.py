@@ -91,7 +91,7 @@ class Model:
             ArtifactError: the artifact has no step; it only answers whole sequences.
         """
         try:
-            return Stream(self._start(), self.input_shape[-1])
+            return Stream(self._start(), self.input_shape[-1], self._as_float32)
         except ArtifactError as error:
             raise ArtifactError(f"{self.path}: {error}") from error
 

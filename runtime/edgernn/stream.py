@@ -1,7 +1,6 @@
 """A stream: one time step in, the answer so far out."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,15 +14,18 @@ from edgernn.errors import InputError
 class Stream:
     """One sequence on its way through a model; made by `Model.stream`. Several may run side by side."""
 
-    def __init__(self, stepper: Stepper, features: int) -> None:
+    def __init__(
+        self, stepper: Stepper, features: int, as_float32: Callable[[npt.NDArray[np.generic]], Float32]
+    ) -> None:
         self._stepper = stepper
         self._features = features
+        self._as_float32 = as_float32
 
     def push(self, row: npt.ArrayLike) -> Float32:
         """Take one time step.
 
         Args:
-            row: float [features].
+            row: [features]; numbers as the card's `input_meaning` says, or uint8 pixels, as for `predict`.
 
         Returns:
             The answer to all rows since the beginning, float32 [classes], a fresh array.
@@ -31,12 +33,10 @@ class Stream:
         Raises:
             InputError: another shape or type, or a NaN or infinity in it.
         """
-        x = np.ascontiguousarray(row, np.float32)
-        if x.shape != (self._features,):
-            raise InputError(f"the row has shape {x.shape}, expected ({self._features},)")
-        if not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
-            raise InputError("the row holds NaN or infinity")
-        return self._stepper.step(x)
+        array = np.asarray(row)
+        if array.shape != (self._features,):
+            raise InputError(f"the row has shape {array.shape}, expected ({self._features},)")
+        return self._stepper.step(self._as_float32(array))
 
     def reset(self) -> None:
         """Begin a new sequence."""

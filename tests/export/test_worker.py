@@ -1,5 +1,6 @@
 """The child process that converts: what becomes of its errors, crashes and hangs."""
 
+import multiprocessing
 import os
 import signal
 from dataclasses import replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.errors import ExportError, ModelError
+from edgernn.errors import EdgernnError, ExportError, MissingExtraError, ModelError, UnsupportedError
 from edgernn.run_folder import read_original
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
@@ -42,3 +43,11 @@ def test_our_own_errors_come_through(run_folder: Path, tmp_path: Path) -> None:
         pytest.raises(ModelError, match=r"not a \.keras file"),
     ):
         worker.make(TARGET)
+
+
+@pytest.mark.parametrize("error", [MissingExtraError("onnx", "export"), ExportError("x"), UnsupportedError("y")])
+def test_errors_go_through_a_pipe(error: EdgernnError) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.send(error)
+    received = ours.recv()
+    assert (type(received), str(received)) == (type(error), str(error))

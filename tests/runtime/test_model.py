@@ -142,3 +142,17 @@ def test_a_file_without_a_card_runs_only_when_asked_for(tmp_path: Path) -> None:
     assert model.classify(np.zeros((28, 28)), top=1)[0].label in set("0123456789")
     with pytest.raises(edgernn.InputError, match="uint8 pixels given"):
         model.predict(np.zeros((28, 28), np.uint8))
+
+
+def test_a_stream_takes_what_predict_takes(model: edgernn.Model) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    with model.stream() as stream:
+        answers = [stream.push(row) for row in pixels]
+        np.testing.assert_allclose(answers[-1], model.predict(pixels), atol=1e-5)
+        for bad, message in (
+            (np.full(28, np.nan), "NaN or infinity"),
+            (np.zeros(27), r"shape \(27,\), expected \(28,\)"),
+            (["a"] * 28, "expected numbers"),
+        ):
+            with pytest.raises(edgernn.InputError, match=message):
+                stream.push(bad)

@@ -4,9 +4,11 @@ A kind is a frozen class of NumPy weights, taken from its Keras layer, with
 
     project(ops, x)                   the input product of all steps at once
     step(ops, projected, states)      one time step: (output, new states)
-    onnx_operator(direction)          ONNX's own operator with its gate order
+    state_sizes, state_activations    how large each state is, and what it came out of
+    fused_activation()                what TFLite's fused operator calls its activation
+    onnx_operator()                   ONNX's own operator with its gate order
 
-`ops` is what the arithmetic is done with: NumPy is the oracle that tests compare with, TensorFlow builds graphs.
+`ops` is what the arithmetic is done with: NumPy is the oracle that tests compare with, `tflite_ops` writes operators.
 """
 
 from typing import Any

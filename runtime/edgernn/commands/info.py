@@ -33,11 +33,11 @@ def info(artifacts: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _read(path: Path) -> Card:
+    data = read_artifact(path)
     try:
-        return read_card(read_artifact(path))
+        return read_card(data)
     except ArtifactError as error:
-        text = str(error)
-        raise ArtifactError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+        raise ArtifactError(f"{path}: {error}") from error
 
 
 def _describe(card: Card) -> dict[str, Any]:
