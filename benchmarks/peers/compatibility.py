@@ -1,0 +1,98 @@
+"""The compatibility page: every artifact tried on every runtime there is to try, and what came out."""
+
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import numpy as np
+
+import edgernn
+from edgernn.errors import EdgernnError, ModelError
+from edgernn.files import write_bytes
+from edgernn.run_folder import read_original
+from edgernn_export import export, select_targets
+from edgernn_export.targets import TARGETS
+from peers.compatibility_page import Host, describe, faults
+from peers.environments import ROOT, RUNTIMES, Result, Runtime, check_python, try_artifacts
+from peers.probe import STREAMED
+
+PAGE = ROOT / "docs" / "compatibility.md"
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=PAGE, help="[default: docs/compatibility.md]"
+)
+def main(run: Path, out: Path) -> None:
+    """Export RUN as every artifact there is, try each on every runtime, and write the page.
+
+    Exit code 1 if a runtime misreads an artifact and edgernn does not notice, or edgernn refuses one that is
+    read rightly. Takes about five minutes; each runtime is installed into an environment of its own.
+
+    \b
+    Example:
+        python benchmarks/peers/compatibility.py runs/digits-robust
+    """
+    try:
+        check_python()
+        with tempfile.TemporaryDirectory() as folder:
+            artifacts = _export(run, Path(folder))
+            hosts = {artifact.name: _host(artifact, run) for artifact in artifacts}
+            found = {runtime: _try(runtime, artifacts, run) for runtime in RUNTIMES}
+        write_bytes(out, describe(hosts, found, _versions()).encode())
+    except EdgernnError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{out} written")
+    problems = faults(hosts, found)
+    for problem in problems:
+        click.echo(f"problem: {problem}", err=True)
+    sys.exit(1 if problems else 0)
+
+
+def _export(run: Path, folder: Path) -> list[Path]:
+    """Every artifact there is, from the run."""
+    targets = (*TARGETS, *select_targets(io_type="int8"))
+    rows = export(run, folder, targets=targets, progress=_say)
+    missing = [f"{row.path.name}: {row.reason}" for row in rows if not row.passed]
+    if missing:
+        raise ModelError("; ".join(missing))
+    return [row.path for row in rows]
+
+
+def _host(artifact: Path, run: Path) -> Host:
+    """What edgernn answers here."""
+    samples = read_original(run).samples
+    model = edgernn.load(artifact)
+    if samples is None or model.card is None:
+        raise ModelError(f"{run}: no samples to try with")
+    stream, streams = model.stream(), []
+    for sample in samples.x_test[:STREAMED]:
+        stream.reset()
+        streams.append([stream.push(row) for row in sample][-1])
+    # One by one as on the runtimes: in a batch, sums are in another order.
+    answers = np.stack([model.predict(sample) for sample in samples.x_test])
+    return Host(samples.y_test, model.card.measured["keras_accuracy"], answers, streams)
+
+
+def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, Result]:
+    _say(runtime.title)
+    return try_artifacts(runtime, [path for path in artifacts if path.suffix == runtime.suffix], run / "samples.npz")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("edgernn", "ai-edge-litert", "onnxruntime", "numpy", "tensorflow", "litert-quantizer", "tf2onnx")
+    python = ".".join(map(str, sys.version_info[:2]))
+    return {"python": python, "machine": platform.machine()} | {package: version(package) for package in packages}
+
+
+def _say(step: str) -> None:
+    click.echo(f"{step} …", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The text of the compatibility page, and what on it is a fault."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn import metrics
+from peers.environments import Result, Runtime
+from peers.probe import STREAMED
+
+Float32 = npt.NDArray[np.float32]
+Found = Mapping[Runtime, Mapping[str, Result]]
+
+# A runtime that gives another class more often than this does not round differently, it computes something else.
+MISREADS_BELOW = 0.95
+
+_HEAD = """\
+# Which artifact runs where
+
+Written by `python benchmarks/peers/compatibility.py RUN` (`make compatibility RUN=…`); do not edit it. Every artifact
+that `edgernn export` can make of one SimpleRNN model was opened by each runtime's own API, in an environment of
+Python {python} with nothing else in it, and by `edgernn.load` where edgernn has a backend for the runtime. It answered
+{samples:,} test samples, of which the Keras model gets {keras} right, on {machine}.
+
+The host is edgernn {edgernn} with LiteRT {ai-edge-litert} and ONNX Runtime {onnxruntime} on NumPy {numpy}; the
+artifacts were made with TensorFlow {tensorflow}, litert-quantizer {litert-quantizer} and tf2onnx {tf2onnx}.
+Every runtime had its default settings, one thread and one sample at a time.
+
+- **same bits**: the answers are those of the host, bit for bit.
+- **99.90 %, 0.004**: the share of samples with the host's class, and the largest difference in any probability.
+- **misreads**: the answers are something else; edgernn's golden samples refuse the artifact there.
+- **refuses**: the runtime does not open it; the number is the reason, below the table.
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the host answers for one artifact.
+
+    Attributes:
+        classes: the right answers, int64 [samples].
+        keras_accuracy: of the model that it was made from.
+        answers: float32 [samples, classes].
+        streams: of the first samples, row by row.
+    """
+
+    classes: npt.NDArray[np.int64]
+    keras_accuracy: float
+    answers: Float32
+    streams: Sequence[Float32]
+
+
+class _Reasons:
+    """Reasons, numbered as they come; the same one has the same number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, reason: str) -> int:
+        return self._numbers.setdefault(reason, len(self._numbers) + 1)
+
+    def lines(self) -> list[str]:
+        return [f"{number}. {reason}" for reason, number in self._numbers.items()]
+
+
+def describe(hosts: Mapping[str, Host], found: Found, versions: Mapping[str, str]) -> str:
+    """The page, Markdown."""
+    host = next(iter(hosts.values()))
+    head = _HEAD.format(samples=len(host.classes), keras=_percent(host.keras_accuracy, 2), **versions)
+    parts = [head]
+    for suffix, title in ((".tflite", "TFLite"), (".onnx", "ONNX")):
+        some = {runtime: results for runtime, results in found.items() if runtime.suffix == suffix}
+        names = [name for name in hosts if name.endswith(suffix)]
+        parts += [f"## {title}\n", _runtimes(some), _answers(names, hosts, some), _streams(names, hosts, some)]
+    parts.append(_arenas(found))
+    return "\n".join(parts)
+
+
+def faults(hosts: Mapping[str, Host], found: Found) -> list[str]:
+    """Artifacts that edgernn accepts though they are misread, or refuses though they are read rightly."""
+    problems = []
+    for runtime, results in found.items():
+        for name, result in results.items():
+            if result.refuses or result.edgernn_refuses is None:
+                continue
+            if _misreads(hosts[name], result) and not result.edgernn_refuses:
+                problems.append(f"{runtime.title} misreads {name}, and edgernn does not notice")
+            elif result.edgernn_refuses and not _misreads(hosts[name], result):
+                problems.append(f"{runtime.title} reads {name} rightly, yet: {result.edgernn_refuses}")
+    return problems
+
+
+def _runtimes(found: Found) -> str:
+    rows = []
+    for runtime, results in found.items():
+        numpy = next((result.numpy for result in results.values() if result.numpy), "")
+        rows.append([runtime.title, runtime.distribution, runtime.version, numpy, runtime.note])
+    return _table(["runtime", "package", "version", "NumPy", "why it is here"], rows)
+
+
+def _answers(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:
+    reasons = _Reasons()
+    rows = []
+    for name in names:
+        cells = [_answer(hosts[name], results[name], reasons) for results in found.values()]
+        rows.append([f"`{name}`", *cells])
+    table = _table(["whole sequences", *(runtime.title for runtime in found)], rows)
+    return "\n".join([table, *reasons.lines(), ""]) if reasons.lines() else table
+
+
+def _answer(host: Host, result: Result, reasons: _Reasons) -> str:
+    if result.refuses:
+        return f"refuses ({reasons.number(result.refuses)})"
+    if not _misreads(host, result):
+        text = _likeness(host.answers, result.answers)
+        return f"{text}; edgernn refuses ({reasons.number(result.edgernn_refuses)})" if result.edgernn_refuses else text
+    text = f"**misreads**: accuracy {_percent(metrics.accuracy(result.answers, host.classes), 1)}"
+    if result.edgernn_refuses is None:
+        return text
+    if not result.edgernn_refuses:
+        return f"{text}, unnoticed by edgernn"
+    return f"{text}; edgernn refuses ({reasons.number(result.edgernn_refuses)})"
+
+
+def _streams(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:
+    """The streams where edgernn gives them; the first samples, row by row."""
+    some = {
+        runtime: results
+        for runtime, results in found.items()
+        if any(result.edgernn_refuses is not None for result in results.values())
+    }
+    rows = []
+    for name in names:
+        host = np.array(hosts[name].streams)
+        cells = [_likeness(host, results[name].streams) for results in some.values()]
+        rows.append([f"`{name}`", *cells])
+    return _table([f"streams, {STREAMED} samples", *(runtime.title for runtime in some)], rows)
+
+
+def _arenas(found: Found) -> str:
+    """The memory that runtimes for microcontrollers need."""
+    rows = [
+        [f"`{name}`", f"{result.arena:,}"]
+        for results in found.values()
+        for name, result in results.items()
+        if result.arena is not None
+    ]
+    text = (
+        "## The arena of tflite-micro\n\n"
+        "The fewest bytes, in steps of 16, with which it still answers, on a 64-bit machine; a microcontroller has\n"
+        "pointers half as long. They hold what both signatures, `sequence` and `step`, need; the file comes on top.\n"
+    )
+    return f"{text}\n{_table(['artifact', 'bytes'], rows)}".rstrip() + "\n"
+
+
+def _misreads(host: Host, result: Result) -> bool:
+    return metrics.agreement(result.answers, host.answers) < MISREADS_BELOW
+
+
+def _likeness(host: Float32, answers: Float32) -> str:
+    if not answers.size:
+        return "–"
+    if np.array_equal(host, answers):
+        return "same bits"
+    difference = metrics.largest_difference(answers, host)
+    return f"{_percent(metrics.agreement(answers, host), 2)}, {difference:.1g}"
+
+
+def _percent(share: float, digits: int) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

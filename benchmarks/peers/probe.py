@@ -1,0 +1,144 @@
+"""Run inside a runtime's own environment by `environments`: one artifact, by the runtime's own API and by edgernn's.
+
+Command line: LIBRARY ARTIFACT SAMPLES.npz RESULT.json. Only NumPy, the runtime and edgernn are there to import.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STREAMED = 200  # samples that are also given row by row
+MAX_ARENA, ARENA_STEP = 1 << 20, 16
+
+Answer = Callable[[Any], Any]
+
+
+def _encode(row: Any, details: dict[str, Any]) -> Any:
+    """A sample as the input takes it: itself, or in its integers."""
+    if details["dtype"] is np.float32:
+        return row
+    scale, zero_point, limits = *_quantization(details), np.iinfo(details["dtype"])
+    integers = np.round(row / np.float32(scale)) + zero_point
+    return np.clip(integers, limits.min, limits.max).astype(details["dtype"])
+
+
+def _decode(answer: Any, details: dict[str, Any]) -> Any:
+    if details["dtype"] is np.float32:
+        return answer
+    scale, zero_point = _quantization(details)
+    return (answer.astype(np.float32) - zero_point) * np.float32(scale)
+
+
+def _quantization(details: dict[str, Any]) -> tuple[float, int]:
+    parameters = details["quantization_parameters"]
+    return float(parameters["scales"][0]), int(parameters["zero_points"][0])
+
+
+def _open_tflite(module: Any, artifact: Path, delegates: bool = True) -> Answer:
+    types = module.OpResolverType
+    resolver = types.AUTO if delegates else types.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = module.Interpreter(str(artifact), num_threads=1, experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def answer(x: Any) -> Any:
+        interpreter.set_tensor(source["index"], _encode(x, source))
+        interpreter.invoke()
+        return _decode(interpreter.get_tensor(target["index"]), target)
+
+    return answer
+
+
+def _open_micro(artifact: Path, arena: int = MAX_ARENA) -> Answer:
+    from tflite_micro.python.tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_file(str(artifact), arena_size=arena)
+    source, target = interpreter.get_input_details(0), interpreter.get_output_details(0)
+
+    def answer(x: Any) -> Any:
+        interpreter.set_input(_encode(x, source), 0)
+        interpreter.invoke()
+        return _decode(interpreter.get_output(0), target)
+
+    return answer
+
+
+def _open_onnx(artifact: Path) -> Answer:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(artifact.read_bytes(), providers=["CPUExecutionProvider"])
+    source, *states = session.get_inputs()
+    zeros = {state.name: np.zeros((1, state.shape[1]), np.float32) for state in states}
+    target = session.get_outputs()[0].name
+    return lambda x: session.run([target], {source.name: x, **zeros})[0]
+
+
+def _open(library: str, artifact: Path) -> Answer:
+    if library == "tflite-micro":
+        return _open_micro(artifact)
+    if library == "onnxruntime":
+        return _open_onnx(artifact)
+    if library == "tflite-runtime":
+        from tflite_runtime import interpreter
+    else:
+        from ai_edge_litert import interpreter
+    return _open_tflite(interpreter, artifact, delegates=library != "litert without XNNPACK")
+
+
+def _smallest_arena(artifact: Path, x: Any) -> int:
+    """The bytes with which tflite-micro still answers, by bisection."""
+    low, high = 0, MAX_ARENA // ARENA_STEP  # the first is too little, the second enough
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            _open_micro(artifact, middle * ARENA_STEP)(x)
+            high = middle
+        except RuntimeError:
+            low = middle
+    return high * ARENA_STEP
+
+
+def _by_edgernn(artifact: Path, x: Any) -> dict[str, Any]:
+    import edgernn
+
+    try:
+        model = edgernn.load(artifact)
+    except edgernn.ArtifactError as error:
+        return {"refuses": str(error).removeprefix(f"{artifact}: "), "streams": None}
+    stream, streams = model.stream(), []
+    for sample in x:
+        stream.reset()
+        for row in sample:
+            answer = stream.push(row)
+        streams.append(answer.tolist())
+    return {"refuses": None, "streams": streams}
+
+
+def probe(library: str, artifact: Path, x: Any) -> dict[str, Any]:
+    """What the runtime makes of one artifact.
+
+    Args:
+        x: float32 [samples, steps, features].
+    """
+    result: dict[str, Any] = {"numpy": np.__version__, "refuses": None, "answers": None, "arena": None, "edgernn": None}
+    try:
+        answer = _open(library, artifact)
+        result["answers"] = [answer(x[index : index + 1])[0].tolist() for index in range(len(x))]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what this runtime says
+        return {**result, "refuses": f"{error}"}
+    if library == "tflite-micro":
+        result["arena"] = _smallest_arena(artifact, x[:1])
+    elif library != "litert without XNNPACK":  # edgernn runs neither
+        result["edgernn"] = _by_edgernn(artifact, x[:STREAMED])
+    return result
+
+
+if __name__ == "__main__":
+    library, artifact, samples, target = sys.argv[1:]
+    with np.load(samples) as arrays:
+        x_test = arrays["x_test"]
+    Path(target).write_text(json.dumps(probe(library, Path(artifact), x_test)))
