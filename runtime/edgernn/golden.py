@@ -43,11 +43,14 @@ def check_golden(card: Card, golden: Golden, outputs: Float32, backend: str) -> 
     expected = np.asarray(golden.outputs, np.float32)
     if outputs.shape != expected.shape:
         raise ArtifactError(f"{backend} answers with shape {outputs.shape}, the card says {expected.shape}")
+    # Of each sample the largest difference, of these the median: a sample near the border of two classes may go over to
+    # the other where a backend rounds otherwise. Of good int8 and dynamic artifacts 6 in 100 had such a one among four,
+    # and no median above 0.08; none of those that tflite-runtime misreads had one below 0.29.
+    difference = float(np.median(np.abs(outputs - expected).reshape(len(expected), -1).max(axis=1)))
     # Not (… <= …) rather than (… > …): a NaN must fail too.
-    difference = float(np.abs(outputs - expected).max())
     if not difference <= golden.tolerance:
         raise ArtifactError(
-            f"{backend} misreads this {card.quantization} artifact: its answers to the golden samples are up "
-            f"to {difference:.3g} off, at most {golden.tolerance:.3g} was promised; use another backend "
+            f"{backend} misreads this {card.quantization} artifact: its answers to the golden samples are "
+            f"{difference:.3g} off, at most {golden.tolerance:.3g} was promised; use another backend "
             "or another quantization"
         )

@@ -97,6 +97,14 @@ def test_golden_inputs_are_the_documented_bits() -> None:
     assert inputs.ravel().tolist() == expected
 
 
+def test_one_sample_at_a_border_is_forgiven_and_two_of_three_are_not() -> None:
+    golden = Golden(((0.5, 0.5),) * 3, 0.1)
+    border, right = [0.7, 0.3], [0.5, 0.5]
+    check_golden(CARD, golden, np.array([right, border, right], np.float32), "here")
+    with pytest.raises(ArtifactError, match=r"0\.2 off, at most 0\.1 was promised"):
+        check_golden(CARD, golden, np.array([border, border, right], np.float32), "here")
+
+
 @given(st.floats(-100, 100, width=32), st.floats(0.125, 100, width=32))
 def test_golden_inputs_stay_in_their_range(low: float, span: float) -> None:
     inputs = golden_inputs(2, (5,), low, low + span)
