@@ -41,6 +41,9 @@ def command(source: Path, artifacts: tuple[Path, ...], samples: Path | None, jso
         edgernn compare runs/digits-robust runs/digits-robust/*.tflite
         edgernn compare model.keras model-int8.tflite --samples test.npz --json table.json
     """
+    if json_file and json_file != Path("-") and json_file.suffix != ".json":
+        # `--json` right before an artifact would otherwise replace it by a table.
+        raise click.UsageError(f"--json takes a file named .json, or - for standard output; given {json_file}")
     with standard_error_aside() as terminal:  # TensorFlow and backends log there
         comparison = compare(
             source, artifacts, samples=samples, progress=lambda step: click.echo(f"{step} …", file=terminal)
@@ -58,7 +61,7 @@ def _print(comparison: Comparison) -> None:
     console.print(_table(comparison))
     best = comparison.recommended
     if best is None:
-        console.print("No artifact keeps the accuracy of the original; none is recommended.")
+        console.print("No artifact keeps the accuracy of the original and agrees with it; none is recommended.")
     else:
         console.print(f"Recommended: {best.name}, the quickest that keeps the accuracy.", soft_wrap=True)
 

@@ -25,6 +25,7 @@ Float32 = npt.NDArray[np.float32]
 FORMAT = 1
 # What an artifact may lose to be recommended; the export's own bar for int8.
 MAX_DROP_POINTS = 0.7
+MIN_AGREEMENT = 0.985
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,12 @@ class Comparison:
 
     @property
     def recommended(self) -> Subject | None:
-        """The quickest artifact that loses at most 0.7 points of accuracy; None when all lose more."""
-        good = [s for s in self.artifacts if 100 * (self.keras.accuracy - s.accuracy) <= MAX_DROP_POINTS]
+        """The quickest artifact that loses at most 0.7 points of accuracy and agrees on 98.5 %; None without one."""
+        good = [
+            subject
+            for subject in self.artifacts
+            if 100 * (self.keras.accuracy - subject.accuracy) <= MAX_DROP_POINTS and subject.agreement >= MIN_AGREEMENT
+        ]
         return min(good, key=lambda subject: subject.latency.median_us, default=None)
 
     def as_json(self) -> dict[str, Any]:

@@ -37,7 +37,11 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
         proof.check(bar, settings.max_drop, settings.min_agreement)
     except ExportError as error:
         reason = str(error)
-    complete = replace(card, measured=_rounded(asdict(proof)), golden=_golden(model, card, bar))
+    complete = replace(
+        card,
+        measured=_rounded(asdict(proof)) | ({"failed": reason} if reason else {}),
+        golden=_golden(model, card, bar),
+    )
     # What gets the name are the very bytes that load here as on the device, their golden samples checked.
     data = seal(embed(complete.encode()))
     load_bytes(Path(target.file_name(card.name)), data)

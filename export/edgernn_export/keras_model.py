@@ -154,6 +154,9 @@ def _check_supported(model: Any) -> None:
     if not layers:
         names = ", ".join(type(layer).__name__ for layer in model._flatten_layers(include_self=False))
         raise ModelError(f"no recurrent layer among {names}; supported: SimpleRNN")
+    for layer in model._flatten_layers():
+        if type(layer).__name__ == "Masking" or getattr(layer, "mask_zero", False):
+            raise ModelError(f"layer {layer.name!r} masks time steps, which is not supported")
     for layer in layers:
         cell_of(layer)
         for option in ("stateful", "return_state"):

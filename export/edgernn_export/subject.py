@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgernn import __version__
 from edgernn.card import Card
 from edgernn.datasets import Samples
-from edgernn.errors import DataError
+from edgernn.errors import DataError, ModelError
 from edgernn.run_folder import Original
 from edgernn_export import keras_model, onnx, tflite
 from edgernn_export.onnx_weights import quantize_weights
@@ -62,6 +62,7 @@ class Subject:
         self.parameters = model.count_params()
         self.calibration_answers = keras_model.probabilities(model, self.samples.x_calibration)
         self.test_answers = keras_model.probabilities(model, self.samples.x_test)
+        check_probabilities(self.test_answers)
         self.refines = self._decide_refinement(model)
         # Each is made once: several targets start from it.
         self._converted = cache(self._convert)
@@ -131,3 +132,18 @@ class Subject:
     def _quantize(self, quantization: str, io_type: str, refined: bool) -> Quantized:
         converted = self._converted(refined)
         return quantize(converted, quantization, io_type, self.samples.x_calibration, self.calibration_answers)
+
+
+def check_probabilities(answers: Float32) -> None:
+    """Check that answers [samples, classes] are class probabilities.
+
+    Raises:
+        ModelError: they are not.
+    """
+    sums = answers.sum(axis=1)
+    # Written so that a NaN fails; sums of float32 are exact to far less.
+    if not (answers.min() >= 0 and np.abs(sums - 1).max() <= 1e-3):
+        raise ModelError(
+            f"answers from {answers.min():.3g} to {answers.max():.3g} that add up to {sums.min():.3g} to "
+            f"{sums.max():.3g} are no class probabilities; only models that end in a softmax are supported yet"
+        )

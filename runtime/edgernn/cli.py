@@ -1,5 +1,6 @@
 """The command line: one group whose commands are imported when they are called."""
 
+import errno
 from importlib import import_module
 from typing import Any
 
@@ -39,6 +40,12 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except EdgernnError as error:
             click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except OSError as error:
+            # A reader that has gone is click's to handle; a full disk behind standard output is said here.
+            if error.errno != errno.ENOSPC:
+                raise
+            click.echo(f"error: cannot write standard output: {error.strerror}", err=True)
             ctx.exit(1)
 
 

@@ -128,8 +128,8 @@ def read_samples(path: Path, input_meaning: str = PIXEL) -> Samples:
         y_calibration=dataset.y_train[:MAX_CALIBRATION_SAMPLES],
         x_test=scale_pixels(dataset.x_test[:MAX_TEST_SAMPLES], input_meaning),
         y_test=dataset.y_test[:MAX_TEST_SAMPLES],
-        # Ten digits may only be what pixels without names were taken for.
-        labels=() if dataset.labels == _DIGITS else dataset.labels,
+        # Plain numbers may only be what classes without names were taken for; the model knows how many it has.
+        labels=() if dataset.labels == tuple(map(str, range(len(dataset.labels)))) else dataset.labels,
         input_meaning=input_meaning if dataset.x_train.dtype == np.uint8 else "",
     )
 

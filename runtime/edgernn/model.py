@@ -11,11 +11,13 @@ import numpy.typing as npt
 from edgernn.backends import Backend, Float32, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
 from edgernn.datasets import scale_pixels
-from edgernn.errors import ArtifactError, DataError, InputError
+from edgernn.errors import ArtifactError, DataError, InputError, SettingError
 from edgernn.golden import check_golden, golden_inputs
 from edgernn.stream import Stream
 
 MAX_BYTES = 1 << 30
+# More than any device these models are for has cores; a backend given very many crashes.
+MAX_THREADS = 64
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def load(path: str | os.PathLike[str], *, threads: int = 1, unverified: bool = F
     Raises:
         ArtifactError: the file cannot be read, has no card, is damaged, or the backend answers its
             golden samples wrongly.
+        SettingError: `threads` is not from 1 to 64.
         MissingExtraError: the backend that reads it is not installed.
     """
     file = Path(path)
@@ -137,6 +140,8 @@ def load(path: str | os.PathLike[str], *, threads: int = 1, unverified: bool = F
 def load_bytes(name: Path, data: bytes, *, threads: int = 1, unverified: bool = False) -> Model:
     """Load an artifact from memory; `name` has its suffix and stands in messages. Otherwise as `load`."""
     check_suffix(name)
+    if not 1 <= threads <= MAX_THREADS:
+        raise SettingError(f"{threads} threads; expected 1 to {MAX_THREADS}")
     try:
         if unverified and not has_card(data):
             return Model(name, None, open_artifact(name, data, threads))

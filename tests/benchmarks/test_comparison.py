@@ -52,8 +52,8 @@ def test_the_figures_are_those_of_the_files(table: tuple[str, dict], run_folder:
     assert document["environment"]["versions"]["edgernn"] == edgernn.__version__
 
 
-def subject(name: str, accuracy: float, median_us: float) -> Subject:
-    return Subject(name, "backend", 100, accuracy, 1.0, 0.0, Latency(10, median_us, median_us))
+def subject(name: str, accuracy: float, median_us: float, agreement: float = 1.0) -> Subject:
+    return Subject(name, "backend", 100, accuracy, agreement, 0.0, Latency(10, median_us, median_us))
 
 
 def test_the_quickest_that_keeps_the_accuracy_is_recommended() -> None:
@@ -61,6 +61,8 @@ def test_the_quickest_that_keeps_the_accuracy_is_recommended() -> None:
     quick_but_wrong, good, slow = subject("a", 0.892, 1), subject("b", 0.894, 5), subject("c", 0.9, 9)
     assert Comparison(1000, keras, (slow, good, quick_but_wrong), {}).recommended == good
     assert Comparison(1000, keras, (quick_but_wrong,), {}).recommended is None
+    another_model = subject("d", 0.91, 1, agreement=0.9)
+    assert Comparison(1000, keras, (another_model, slow), {}).recommended == slow
 
 
 def test_json_to_standard_output_is_alone_there(
@@ -75,6 +77,9 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     assert "no such file" in refused("compare", run_folder, tmp_path / "missing.tflite")
     assert "no model.keras" in refused("compare", tmp_path, good)
     assert "no samples to compare with" in refused("compare", run_folder / "model.keras", good)
+    before = good.read_bytes()
+    assert "--json takes a file named .json" in refused("compare", run_folder, good, "--json", good, exit_code=2)
+    assert good.read_bytes() == before
     assert "Missing argument" in refused("compare", run_folder, exit_code=2)
     np.savez(
         tmp_path / "other.npz",

@@ -104,6 +104,8 @@ def test_an_artifact_that_fails_its_bar_is_written_only_if_asked_for(
     result = edgernn_command(*words, "--keep-failed")
     assert result.exit_code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["digits-dynamic-fused.tflite"]
+    shown = edgernn_command("info", tmp_path / "digits-dynamic-fused.tflite").stdout
+    assert "FAILED        agrees with Keras on" in shown
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,7 @@ def test_models_that_are_not_supported_are_refused(save_model: Callable[..., Pat
         save_model([layers.Bidirectional(layers.SimpleRNN(3)), head()], "bi.keras"): "is a Bidirectional",
         save_model([layers.SimpleRNN(3), head()], "free.keras", None): "a free number of steps is fixed by --steps",
         save_model([layers.SimpleRNN(3, return_sequences=True)], "all.keras"): r"expected \(None, classes\)",
+        save_model([layers.Masking(), layers.SimpleRNN(3), head()], "mask.keras"): "masks time steps, which is not",
         save_model([layers.SimpleRNN(3, activation="gelu"), head()], "gelu.keras"): "has activation 'gelu'",
     }
     for path, message in cases.items():
@@ -293,3 +296,24 @@ def test_a_damaged_run_folder_is_refused(run_folder: Path, refused: Callable[...
     (folder / "settings.json").write_bytes((run_folder / "settings.json").read_bytes())
     (folder / "samples.npz").write_bytes((run_folder / "samples.npz").read_bytes()[:5000])
     assert "samples.npz: cannot be read as .npz" in refused("export", folder)
+
+
+def test_answers_that_are_no_probabilities_are_refused(
+    save_model: Callable[..., Path], samples_file: Path, refused: Callable[..., str]
+) -> None:
+    from keras import layers
+
+    path = save_model([layers.SimpleRNN(3), layers.Dense(4)], "logits.keras")
+    assert "are no class probabilities" in refused("export", path, "--samples", samples_file)
+
+
+def test_samples_that_lack_the_highest_class_are_taken(
+    save_model: Callable[..., Path], edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    from keras import layers
+
+    x, y = np.random.default_rng(0).random((20, 6, 3), np.float32), np.arange(20) % 2
+    np.savez(tmp_path / "two.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    path = save_model([layers.SimpleRNN(3), layers.Dense(4, activation="softmax")], "four.keras")
+    words = ("export", path, "--samples", tmp_path / "two.npz", "--to", "onnx", "--quantize", "float32")
+    assert edgernn_command(*words).exit_code == 0

@@ -149,3 +149,12 @@ def test_a_missing_package_says_the_pip_install(
     assert result.returncode == 1
     assert f'pip install "{install}"' in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a disk that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line(artifacts: Path) -> None:
+    command = [sys.executable, "-m", "edgernn", "info", str(artifacts / "digits-int8.tflite")]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "error: cannot write standard output: No space left on device\n"

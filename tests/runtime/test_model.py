@@ -156,3 +156,9 @@ def test_a_stream_takes_what_predict_takes(model: edgernn.Model) -> None:
         ):
             with pytest.raises(edgernn.InputError, match=message):
                 stream.push(bad)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 65, 100_000])
+def test_a_number_of_threads_that_no_device_has_is_refused(artifacts: Path, threads: int) -> None:
+    with pytest.raises(edgernn.SettingError, match=f"{threads} threads; expected 1 to 64"):
+        edgernn.load(artifacts / NAMES[1], threads=threads)

@@ -44,7 +44,8 @@ def _describe(card: Card) -> dict[str, Any]:
     measured = card.measured
     low, high = card.input_range
     meaning = f", {card.input_meaning}" if card.input_meaning else ""
-    return {
+    failed = {"FAILED": measured["failed"]} if "failed" in measured else {}
+    return failed | {
         "name": card.name,
         "task": f"{card.task}: {', '.join(card.labels) or 'classes without names'}",
         "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}",

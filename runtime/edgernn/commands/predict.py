@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from edgernn.errors import InputError
-from edgernn.model import Guess, Model, fits, load
+from edgernn.model import MAX_THREADS, Guess, Model, fits, load
 from edgernn.quiet import standard_error_aside
 from edgernn.readers import read_array
 
@@ -20,7 +20,7 @@ SHOWN = 20
 @click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to name.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of the backend.")
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of the backend.")
 @click.option("--unverified", is_flag=True, help="Also run a file that has no card, unchecked.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with every sample.")
 def predict(artifact: Path, inputs: tuple[Path, ...], top: int, threads: int, unverified: bool, as_json: bool) -> None:
