@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgernn.errors import OutputError
+from edgernn.errors import ArtifactError, OutputError
 from edgernn.extras import require
 from edgernn.files import write_bytes
 from edgernn.model import read_artifact
@@ -142,7 +142,10 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
     if target.exists() and not overwrite:
         raise OutputError(f"{target} is there already; --overwrite replaces it, --out names another")
     before = read_artifact(file)
-    after = compact_file(before, keep_names)
+    try:
+        after = compact_file(before, keep_names)
+    except ArtifactError as error:
+        raise ArtifactError(f"{file}: {error}") from error
     write_bytes(target, after)
     click.echo(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
 

@@ -66,6 +66,9 @@ def export(
 ) -> list[Row]:
     """Export a Keras model to artifacts and prove each one.
 
+    The work is done in a child process that is spawned: a script that calls this needs the usual
+    `if __name__ == "__main__":` around what it does.
+
     Args:
         source: a run folder, or a .keras file.
         out: the folder for the artifacts; the run folder, or the .keras file's own, by default.

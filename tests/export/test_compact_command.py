@@ -45,6 +45,6 @@ def test_an_artifact_stays_one(edgernn_command: Callable[..., Result], artifacts
 
 def test_what_is_no_tflite_file_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "noise.tflite").write_bytes(b"noise" * 100)
-    assert "not a .tflite file" in refused("compact", tmp_path / "noise.tflite")
+    assert "noise.tflite: not a .tflite file" in refused("compact", tmp_path / "noise.tflite")
     assert "no such file" in refused("compact", tmp_path / "missing.tflite")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noise.tflite"]
