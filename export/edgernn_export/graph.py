@@ -73,11 +73,9 @@ class Graph:
         """Add a tensor that is computed or given; its index."""
         return self._add(shape, tensor_type, 0, scale, name)
 
-    def variable(self, shape: Sequence[int]) -> int:
-        """Add a float32 tensor that an operator changes in place; its index."""
-        index = self.tensor(shape, TensorType.FLOAT32)
+    def make_variable(self, index: int) -> None:
+        """Let an operator change a tensor in place."""
         self.subgraph.tensors[index].isVariable = True
-        return index
 
     def constant(self, values: Array, scale: Scale | None = None, name: str = "") -> int:
         """Add a constant; its index."""

@@ -79,14 +79,14 @@ def fuse(ops: Float32Ops, cell: Cell, x: int, states: States) -> tuple[list[Valu
     # Its integer kernels know one scale a tensor; they read the first of several and answer wrongly.
     weights = [ops.weights(kernel, one_scale=True) for kernel in (cell.kernel, cell.recurrent_kernel)]
     bias = graph.constant(cell.bias)
-    (state,) = (graph.variable((1, cell.units)) if isinstance(value, Zero) else value for value in states)
+    (state,) = (graph.tensor((1, cell.units), ops.type) if isinstance(value, Zero) else value for value in states)
     if isinstance(states[0], Zero):
         # Not a constant: those are copied once, when the graph is prepared.
         zeros = graph.tensor((cell.units,), ops.type)
         graph.operator(Operator.ZEROS_LIKE, (bias,), (zeros,), schema.ZerosLikeOptionsT())
         shape = graph.constant(np.array((1, cell.units), np.int32))
         graph.operator(Operator.RESHAPE, (zeros, shape), (state,), schema.ReshapeOptionsT())
-    graph.subgraph.tensors[state].isVariable = True
+    graph.make_variable(state)
     outputs = graph.tensor((1, steps, cell.units), ops.type)
     options = schema.SequenceRNNOptionsT(fusedActivationFunction=activation)
     graph.operator(Operator.UNIDIRECTIONAL_SEQUENCE_RNN, (x, *weights, bias, state), (outputs,), options)

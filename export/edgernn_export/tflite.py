@@ -28,12 +28,10 @@ class Converted:
     Attributes:
         data: a .tflite file's content, float32, with signature `sequence` and, if it streams, `step`.
         carriers: what each carrier stands for, by the name of its output.
-        streams: whether there is a signature `step`.
     """
 
     data: bytes
     carriers: Mapping[str, Carrier]
-    streams: bool
 
 
 def convert(model: Any) -> Converted:
@@ -63,7 +61,7 @@ def convert(model: Any) -> Converted:
     except Exception as error:  # the converter raises whatever its stages raise
         raise ExportError(f"TensorFlow's converter fails: {first_line(error)}") from error
     _check_operators(data, carriers)
-    return Converted(dress(data, carriers), carriers, STEP in traced)
+    return Converted(dress(data, carriers), carriers)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:

@@ -4,6 +4,7 @@
     ├── DataError          a data set, a picture or an array that cannot be used
     │   └── InputError     an input that does not fit the model it is given to
     ├── ArtifactError      an artifact that cannot be read, or is not what it says
+    │   └── NoStepError    an artifact that only answers whole sequences is asked to stream
     ├── ModelError         a Keras model that cannot be read or is not supported
     ├── ExportError        a conversion that failed, or an artifact that did not pass its proof
     │   └── UnsupportedError   an artifact that there cannot be of this model
@@ -29,6 +30,10 @@ class InputError(DataError):
 
 class ArtifactError(EdgernnError):
     """An artifact cannot be read, or is not what its card says."""
+
+
+class NoStepError(ArtifactError):
+    """The artifact has no step: it only answers whole sequences."""
 
 
 class ModelError(EdgernnError):

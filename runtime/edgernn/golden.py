@@ -9,6 +9,8 @@ from edgernn.errors import ArtifactError
 Float32 = npt.NDArray[np.float32]
 
 SAMPLES = 4
+# A promise this wide is that of an artifact whose activations are rounded.
+ROUNDING_TOLERANCE = 0.01
 
 
 def golden_inputs(count: int, shape: tuple[int, ...], low: float, high: float) -> Float32:
@@ -43,10 +45,11 @@ def check_golden(card: Card, golden: Golden, outputs: Float32, backend: str) -> 
     expected = np.asarray(golden.outputs, np.float32)
     if outputs.shape != expected.shape:
         raise ArtifactError(f"{backend} answers with shape {outputs.shape}, the card says {expected.shape}")
-    # Of each sample the largest difference, of these the median: a sample near the border of two classes may go over to
-    # the other where a backend rounds otherwise. Of good int8 and dynamic artifacts 6 in 100 had such a one among four,
-    # and no median above 0.08; none of those that tflite-runtime misreads had one below 0.29.
-    difference = float(np.median(np.abs(outputs - expected).reshape(len(expected), -1).max(axis=1)))
+    largest = np.abs(outputs - expected).reshape(len(expected), -1).max(axis=1)
+    # Where activations are rounded, a sample near the border of two classes may go over to the other in a backend that
+    # rounds otherwise. Of good int8 and dynamic artifacts 6 in 100 had such a one among four, and no median above 0.08;
+    # none of those that tflite-runtime misreads had one below 0.29. In floating point every sample must agree.
+    difference = float(np.median(largest) if golden.tolerance >= ROUNDING_TOLERANCE else largest.max())
     # Not (… <= …) rather than (… > …): a NaN must fail too.
     if not difference <= golden.tolerance:
         raise ArtifactError(

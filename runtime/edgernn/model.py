@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgernn.backends import Backend, Float32, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
 from edgernn.datasets import scale_pixels
-from edgernn.errors import ArtifactError, DataError, InputError, SettingError
+from edgernn.errors import ArtifactError, DataError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, golden_inputs
 from edgernn.stream import Stream
 
@@ -90,12 +90,12 @@ class Model:
         """Begin a sequence whose rows come one by one; the answers are those of `predict`.
 
         Raises:
-            ArtifactError: the artifact has no step; it only answers whole sequences.
+            NoStepError: the artifact has no step; it only answers whole sequences.
         """
         try:
             return Stream(self._start(), self.input_shape[-1], self._as_float32)
-        except ArtifactError as error:
-            raise ArtifactError(f"{self.path}: {error}") from error
+        except NoStepError as error:
+            raise NoStepError(f"{self.path}: {error}") from error
 
     def guess(self, probabilities: Float32, top: int | None = None) -> list[Guess]:
         """Name the classes of one answer of `predict`, float32 [classes], most probable first."""

@@ -97,6 +97,16 @@ def test_golden_inputs_are_the_documented_bits() -> None:
     assert inputs.ravel().tolist() == expected
 
 
+@pytest.mark.parametrize("sample", range(4))
+def test_in_floating_point_every_sample_must_agree(sample: int) -> None:
+    golden = Golden(((0.5, 0.5),) * 4, 1e-4)
+    outputs = np.full((4, 2), 0.5, np.float32)
+    check_golden(CARD, golden, outputs, "here")
+    outputs[sample, 0] += 1e-3
+    with pytest.raises(ArtifactError, match=r"at most 0\.0001 was promised"):
+        check_golden(CARD, golden, outputs, "here")
+
+
 def test_one_sample_at_a_border_is_forgiven_and_two_of_three_are_not() -> None:
     golden = Golden(((0.5, 0.5),) * 3, 0.1)
     border, right = [0.7, 0.3], [0.5, 0.5]

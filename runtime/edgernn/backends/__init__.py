@@ -56,7 +56,7 @@ class Backend(Protocol):
         """Begin a stream of its own.
 
         Raises:
-            ArtifactError: the artifact has no step.
+            NoStepError: the artifact has no step.
         """
 
 

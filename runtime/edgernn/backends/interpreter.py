@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.backends import Float32, State, Stepper, check_states
-from edgernn.errors import ArtifactError
+from edgernn.errors import ArtifactError, NoStepError
 
 STEP = "step"
 
@@ -77,7 +77,7 @@ class Interpreted:
         # An interpreter of its own: while a signature's runner is alive, plain calls of the same one raise.
         interpreter = self._open()
         if STEP not in interpreter.get_signature_list():
-            raise ArtifactError("has no signature `step`, so it cannot stream; it only answers whole sequences")
+            raise NoStepError("has no signature `step`, so it cannot stream; it only answers whole sequences")
         return _Stepper(interpreter.get_signature_runner(STEP))
 
     def _open(self) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.backends import Backend, Float32, State, Stepper, check_states
-from edgernn.errors import ArtifactError, MissingExtraError
+from edgernn.errors import ArtifactError, MissingExtraError, NoStepError
 
 # ONNX Runtime keeps DequantizeLinear for integer kernels that it has not got for an RNN, and would work int8
 # weights out again at every call (1.09 × the time), or round a Dense layer's input as well (MatMulNBits). So it
@@ -53,7 +53,7 @@ class _OnnxRuntime:
 
     def start(self) -> Stepper:
         if not self._state_sizes:
-            raise ArtifactError("has no states going in and out, so it cannot stream; it only answers whole sequences")
+            raise NoStepError("has no states going in and out, so it cannot stream; it only answers whole sequences")
         names = (self._input, self._output)
         return _Stepper(self._session, names, self.input_shape[-1], self._answer_shape, self._state_sizes)
 
