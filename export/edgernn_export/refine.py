@@ -167,7 +167,7 @@ def _rounded(kernel: Float32) -> Float32:
     """A kernel [..., channels] on its grid, by the arithmetic of the quantizers."""
     scales = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)), keepdims=True) / np.float32(LARGEST)
     scales[scales == 0] = 1  # a channel of zeros has any grid
-    on_grid: Float32 = np.round(kernel / scales) * scales
+    on_grid: Float32 = (np.round(kernel / scales) * scales).astype(np.float32)
     return on_grid
 
 
