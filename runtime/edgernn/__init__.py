@@ -22,6 +22,7 @@ from edgernn.errors import (
 )
 from edgernn.model import Guess, Model, load
 from edgernn.stream import Stream
+from edgernn.tasks import Task
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "OutputError",
     "SettingError",
     "Stream",
+    "Task",
     "UnsupportedError",
     "load",
 ]

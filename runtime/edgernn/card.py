@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgernn.errors import ArtifactError
+from edgernn.tasks import Task
 
 FORMAT = 1
 NAME = "edgernn.card"  # the key under which containers hold the card
@@ -26,11 +27,13 @@ class Golden:
     """Inputs made by `edgernn.golden`, and the answers the exporter got for them.
 
     Attributes:
-        outputs: the answers, float [samples, classes].
-        tolerance: the largest difference in any value that another machine may show.
+        outputs: of each answer what `edgernn.golden.spread` keeps, in whole units, int [samples, kept].
+        unit: of the outputs, a power of ten.
+        tolerance: the largest difference that another machine may show, as `edgernn.metrics.largest_difference`.
     """
 
-    outputs: tuple[tuple[float, ...], ...]
+    outputs: tuple[tuple[int, ...], ...]
+    unit: float
     tolerance: float
 
 
@@ -41,12 +44,12 @@ class Card:
     Attributes:
         edgernn: the version that exported it.
         name: the model's name.
-        task: "classification" or "regression".
-        labels: the names of the classes; empty when nobody said them.
+        task: what its answers are; in JSON two fields, `task` with its kind and `logits`, left out if they are none.
+        labels: the names of the classes, of yes and no behind no, or of the outputs; empty when nobody said them.
         input_shape: one sample without the batch, (steps, features).
         input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
         input_range: the lowest and the highest input of the calibration set.
-        output_shape: one answer without the batch.
+        output_shape: one answer without the batch, (outputs,) or (steps, outputs).
         states: size and number type of each state that a stream keeps; empty for one that cannot stream.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused for TFLite, operator for ONNX.
@@ -54,13 +57,13 @@ class Card:
         source_sha256: of the Keras file that it was exported from.
         parameters: how many weights and biases that model has.
         calibration: how the calibration samples were chosen and how many there were; empty without.
-        measured: what the proof saw: samples, accuracies, agreement, largest difference.
+        measured: what the proof saw: samples, the measures of Keras and of the artifact, agreement, differences.
         golden: answers that are checked at every load; None only while the artifact is being made.
     """
 
     edgernn: str
     name: str
-    task: str
+    task: Task
     labels: tuple[str, ...]
     input_shape: tuple[int, ...]
     input_meaning: str
@@ -78,15 +81,14 @@ class Card:
 
     def as_json(self) -> dict[str, Any]:
         """The card's fields for programs."""
-        return asdict(self)
+        return {**asdict(self), "task": self.task.kind, "logits": self.task.logits}
 
     def encode(self) -> bytes:
         """The card as ASCII JSON, its digest still zeros: embed it, then `seal` the file."""
-        fields = {"edgernn_card": FORMAT, **asdict(self), "sha256": _NO_DIGEST}
-        if self.golden:
-            # 0 is shorter than 0.0, and every byte of a card lies on a device.
-            outputs = [[int(value) if value.is_integer() else value for value in row] for row in self.golden.outputs]
-            fields["golden"]["outputs"] = outputs
+        fields = {"edgernn_card": FORMAT, **_shortened(self.as_json())}
+        if not self.task.logits:
+            del fields["logits"]
+        fields["sha256"] = _NO_DIGEST
         return json.dumps(fields, separators=(",", ":")).encode("ascii")
 
 
@@ -130,6 +132,15 @@ def seal(data: bytes) -> bytes:
     return data[:start] + digest + data[start + len(digest) :]
 
 
+def _shortened(value: Any) -> Any:
+    """A JSON value with 0 in place of 0.0 and the like: every byte of a card lies on a device."""
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shortened(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _find(data: bytes) -> tuple[dict[str, Any], int]:
     """The card's fields and the offset behind its closing brace."""
     count = data.count(_MAGIC)
@@ -167,7 +178,7 @@ def _decode(fields: dict[str, Any]) -> Card:
         return Card(
             edgernn=str(fields["edgernn"]),
             name=str(fields["name"]),
-            task=str(fields["task"]),
+            task=Task(str(fields["task"]), bool(fields.get("logits"))),
             labels=tuple(str(label) for label in fields["labels"]),
             input_shape=tuple(int(size) for size in fields["input_shape"]),
             input_meaning=str(fields["input_meaning"]),
@@ -188,5 +199,5 @@ def _decode(fields: dict[str, Any]) -> Card:
 
 
 def _decode_golden(golden: Mapping[str, Any]) -> Golden:
-    outputs = tuple(tuple(float(value) for value in row) for row in golden["outputs"])
-    return Golden(outputs, float(golden["tolerance"]))
+    outputs = tuple(tuple(int(value) for value in row) for row in golden["outputs"])
+    return Golden(outputs, float(golden["unit"]), float(golden["tolerance"]))

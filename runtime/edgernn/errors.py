@@ -69,4 +69,6 @@ class MissingExtraError(EdgernnError):
 
 def first_line(error: BaseException) -> str:
     """What an error of another library says, in one line; its kind if it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # "in user code:" and a trace come before what TensorFlow has to say.
+    return lines[-1] if lines[0].endswith("in user code:") else lines[0]

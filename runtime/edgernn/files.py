@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, never half."""
+"""Files: checked before they are read; written whole or not at all, never half."""
 
 import json
 import os
@@ -8,7 +8,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgernn.errors import OutputError
+from edgernn.errors import EdgernnError, OutputError
+
+
+def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
+    """Check that a path is a file worth opening.
+
+    Only a regular file has a size to trust; a device or a pipe might never end.
+
+    Raises:
+        EdgernnError: it is missing, empty, not a file, or larger than `max_bytes`; of the type `refusal`.
+    """
+    try:
+        if not path.is_file():
+            raise refusal(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        size = path.stat().st_size
+    except OSError as error:
+        raise refusal(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not size:
+        raise refusal(f"{path}: the file is empty")
+    if size > max_bytes:
+        raise refusal(f"{path}: {size:,} bytes, more than the {max_bytes:,} that are read")
 
 
 @contextmanager

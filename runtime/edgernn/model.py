@@ -4,6 +4,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from edgernn.backends import Backend, Float32, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
 from edgernn.datasets import scale_pixels
 from edgernn.errors import ArtifactError, DataError, InputError, NoStepError, SettingError
+from edgernn.files import check_file
 from edgernn.golden import check_golden, golden_inputs
 from edgernn.stream import Stream
+from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
 MAX_BYTES = 1 << 30
 # More than any device these models are for has cores; a backend given very many crashes.
@@ -22,10 +25,14 @@ MAX_THREADS = 64
 
 @dataclass(frozen=True)
 class Guess:
-    """One class with its probability."""
+    """One class or label with its probability."""
 
     label: str
     probability: float
+
+
+# Of one answer, of one a step, or of those of many samples.
+Guesses: TypeAlias = "list[Guess] | list[Guesses]"
 
 
 class Model:
@@ -34,6 +41,7 @@ class Model:
     Attributes:
         path: the file.
         card: what the artifact says of itself; None when it has none and was loaded unverified.
+        task: what its answers are; classes, as far as anybody knows, when there is no card.
         backend: the library that executes it, with its version.
         input_shape: one sample without the batch, (steps, features).
     """
@@ -41,6 +49,7 @@ class Model:
     def __init__(self, path: Path, card: Card | None, backend: Backend) -> None:
         self.path = path
         self.card = card
+        self.task = card.task if card else Task(CLASSIFICATION)
         self.backend = backend.name
         self.input_shape = card.input_shape if card else backend.input_shape
         self._run = backend.run
@@ -54,7 +63,8 @@ class Model:
                 or uint8 pixels, which are scaled as it says.
 
         Returns:
-            float32 [classes] or [samples, classes], a fresh array.
+            float32 [*output_shape] or [samples, *output_shape], a fresh array; output_shape is (outputs,), or
+            (steps, outputs) of a model that gives an answer a step.
 
         Raises:
             InputError: another shape or type, or a NaN or infinity in it.
@@ -68,23 +78,25 @@ class Model:
         answers = self._run(self._as_float32(samples))
         return answers[0] if one else answers
 
-    def classify(self, x: npt.ArrayLike, top: int | None = None) -> list[Guess] | list[list[Guess]]:
+    def classify(self, x: npt.ArrayLike, top: int | None = None) -> Guesses:
         """Name what one sample or many show, most probable first.
 
         Args:
             x: as for `predict`.
-            top: how many classes to name; all by default.
+            top: how many classes or labels to name; all by default.
 
         Returns:
-            The guesses for one sample, or a list of them for many.
+            The guesses for one sample, or a list of them for many. Where there is an answer a step, a list of
+            guesses a step stands in place of guesses.
 
         Raises:
             InputError: as for `predict`.
+            ArtifactError: its answers are values, of which `predict` is all there is to say.
+            SettingError: `top` is less than 1.
         """
-        probabilities = self.predict(x)
-        if probabilities.ndim == 1:
-            return self.guess(probabilities, top)
-        return [self.guess(row, top) for row in probabilities]
+        if self.task.kind == REGRESSION:
+            raise ArtifactError(f"{self.path}: answers with values, which are no classes; `predict` gives them")
+        return self._guess_each(self.predict(x), top)
 
     def stream(self) -> Stream:
         """Begin a sequence whose rows come one by one; the answers are those of `predict`.
@@ -93,15 +105,27 @@ class Model:
             NoStepError: the artifact has no step; it only answers whole sequences.
         """
         try:
-            return Stream(self._start(), self.input_shape[-1], self._as_float32)
+            return Stream(
+                self._start(), self.input_shape[-1], self.card.output_shape if self.card else None, self._as_float32
+            )
         except NoStepError as error:
             raise NoStepError(f"{self.path}: {error}") from error
 
-    def guess(self, probabilities: Float32, top: int | None = None) -> list[Guess]:
-        """Name the classes of one answer of `predict`, float32 [classes], most probable first."""
+    def guess(self, answer: Float32, top: int | None = None) -> list[Guess]:
+        """Name the classes or labels of one answer, float32 [outputs], most probable first; see `classify`."""
+        if top is not None and top < 1:
+            raise SettingError(f"top={top}; expected at least 1")
+        probabilities = self.task.probabilities(answer)
+        if self.task.kind == BINARY:
+            probabilities = np.concatenate([1 - probabilities, probabilities])
         order = np.argsort(-probabilities, kind="stable")[:top]
         labels = self.card.labels if self.card else ()
         return [Guess(labels[i] if labels else str(i), float(probabilities[i])) for i in order]
+
+    def _guess_each(self, answers: Float32, top: int | None) -> Guesses:
+        if answers.ndim == 1:
+            return self.guess(answers, top)
+        return [self._guess_each(answer, top) for answer in answers]
 
     def _as_float32(self, samples: npt.NDArray[np.generic]) -> Float32:
         if samples.dtype == np.uint8:
@@ -156,19 +180,11 @@ def read_artifact(path: Path) -> bytes:
     Raises:
         ArtifactError: it is missing, empty, not a file, or larger than 1 GiB.
     """
+    check_file(path, ArtifactError, MAX_BYTES)
     try:
-        # Only a regular file has a size to trust; a device or a pipe might never end.
-        if not path.is_file():
-            raise ArtifactError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ArtifactError(f"{path}: {size:,} bytes, more than the {MAX_BYTES:,} that are read")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not data:
-        raise ArtifactError(f"{path}: the file is empty")
-    return data
 
 
 def fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:

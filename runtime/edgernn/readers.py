@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError, MissingExtraError
+from edgernn.files import check_file
 
 Array = npt.NDArray[np.generic]
 
@@ -65,7 +66,7 @@ def read_idx(path: Path) -> Array:
     Raises:
         DataError: the file is missing, has a wrong magic number, is cut short or has bytes left over.
     """
-    _check_file(path)
+    check_file(path, DataError, MAX_BYTES)
     try:
         with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
             return _parse_idx(path, file)
@@ -102,9 +103,7 @@ def read_npy(path: Path) -> Array:
     Raises:
         DataError: it is missing, not an .npy file, or holds Python objects.
     """
-    _check_file(path)
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path}: larger than the {MAX_BYTES:,} bytes that are read")
+    check_file(path, DataError, MAX_BYTES)
     try:
         array = np.load(path, allow_pickle=False, mmap_mode=None)
     except (OSError, ValueError, EOFError) as error:
@@ -120,7 +119,7 @@ def read_npz(path: Path) -> dict[str, Array]:
     Raises:
         DataError: it is missing, not an .npz file, too large, or holds Python objects.
     """
-    _check_file(path)
+    check_file(path, DataError, MAX_BYTES)
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -139,7 +138,7 @@ def read_image(path: Path) -> Array:
         DataError: it is missing, damaged or has more than 50 million pixels.
         MissingExtraError: Pillow is not installed.
     """
-    _check_file(path)
+    check_file(path, DataError, MAX_BYTES)
     try:
         # Optional: a device that reads sensors has no pictures, and 32-bit Arm has no wheel of it.
         from PIL import Image, UnidentifiedImageError
@@ -162,12 +161,3 @@ def _pick_array(path: Path, arrays: dict[str, Array]) -> Array:
     if len(arrays) == 1:
         return next(iter(arrays.values()))
     raise DataError(f"{path}: holds {', '.join(arrays) or 'no arrays'}; expected one called x_test or x, or only one")
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if not path.is_file():
-        raise DataError(f"{path}: not a file")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty")

@@ -3,7 +3,7 @@
 model.keras     the trained model
 settings.json   how it was trained, what its inputs mean, the names of the classes, its results
 history.json    loss and accuracy of every epoch
-samples.npz     calibration and test samples exactly as the model saw them, with their classes
+samples.npz     calibration and test samples exactly as the model saw them, with what it should answer
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import Samples, read_samples
+from edgernn.datasets import Samples, check_labels, read_samples
 from edgernn.errors import DataError, ModelError
 from edgernn.files import replacing, write_json
 
@@ -29,7 +29,7 @@ class Original:
     Attributes:
         model: the .keras file.
         name: what its artifacts are called.
-        labels: the names of its classes; empty when nobody said them.
+        labels: the names of its classes or outputs; empty when nobody said them.
         input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
         samples: to calibrate with and to test by; None when there are none.
     """
@@ -39,6 +39,18 @@ class Original:
     labels: tuple[str, ...]
     input_meaning: str
     samples: Samples | None
+
+    def require_samples(self) -> Samples:
+        """The samples.
+
+        Raises:
+            DataError: there are none.
+        """
+        if self.samples is None:
+            raise DataError(
+                f"{self.model}: no samples to prove and compare with; pass --samples, a data set or a run's samples.npz"
+            )
+        return self.samples
 
 
 def read_original(path: Path, samples: Path | None = None) -> Original:
@@ -65,7 +77,7 @@ def read_original(path: Path, samples: Path | None = None) -> Original:
     return Original(
         model=path / MODEL,
         name=settings["name"],
-        labels=tuple(settings["labels"]),
+        labels=tuple(map(str, settings["labels"])),
         input_meaning=settings["input"],
         samples=read_samples(samples or path, settings["input"]),
     )
@@ -87,6 +99,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
     for key, kind in {"name": str, "labels": list, "input": str}.items():
         if not isinstance(settings.get(key), kind):
             raise DataError(f"{file}: {key!r} is {settings.get(key)!r}, expected a {kind.__name__}")
+    try:
+        check_labels([str(label) for label in settings["labels"]])
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
     return settings
 
 

@@ -15,10 +15,15 @@ class Stream:
     """One sequence on its way through a model; made by `Model.stream`. Several may run side by side."""
 
     def __init__(
-        self, stepper: Stepper, features: int, as_float32: Callable[[npt.NDArray[np.generic]], Float32]
+        self,
+        stepper: Stepper,
+        features: int,
+        output_shape: tuple[int, ...] | None,
+        as_float32: Callable[[npt.NDArray[np.generic]], Float32],
     ) -> None:
         self._stepper = stepper
         self._features = features
+        self._output_shape = output_shape
         self._as_float32 = as_float32
 
     def push(self, row: npt.ArrayLike) -> Float32:
@@ -28,7 +33,8 @@ class Stream:
             row: [features]; numbers as the card's `input_meaning` says, or uint8 pixels, as for `predict`.
 
         Returns:
-            The answer to all rows since the beginning, float32 [classes], a fresh array.
+            The answer to all rows since the beginning, float32 [*output_shape], a fresh array; of a model that
+            answers every step the one to this row, [outputs].
 
         Raises:
             InputError: another shape or type, or a NaN or infinity in it.
@@ -36,7 +42,10 @@ class Stream:
         array = np.asarray(row)
         if array.shape != (self._features,):
             raise InputError(f"the row has shape {array.shape}, expected ({self._features},)")
-        return self._stepper.step(self._as_float32(array))
+        answer = self._stepper.step(self._as_float32(array))
+        # Where there is one answer a step, the step's graph has an axis for its only one.
+        every_step = answer.shape != self._output_shape and answer.ndim == 2 and len(answer) == 1
+        return answer[0] if every_step else answer
 
     def reset(self) -> None:
         """Begin a new sequence."""

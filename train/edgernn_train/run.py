@@ -15,6 +15,7 @@ from edgernn.files import make_folder, write_json
 from edgernn.run_folder import HISTORY, MODEL, SAMPLES, SETTINGS, write_samples, write_settings
 from edgernn_train.data import DIGITS
 from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
+from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
 
 _FILES = (MODEL, HISTORY, SAMPLES, SETTINGS)
@@ -90,7 +91,7 @@ def describe(trained: Trained, source: str) -> dict[str, Any]:
         "data": source,
         "scaled": trained.scaled,
         "conditions": list(trained.recipe.conditions),
-        "noise": {"mean": NOISE_MEAN, "stddev": NOISE_STDDEV, "max_value": MAX_VALUE},
+        "noise": _noise(trained.recipe),
         "shape": [steps, features],
         "parameters": trained.model.count_params(),
         "results": trained.results,
@@ -103,6 +104,12 @@ def describe(trained: Trained, source: str) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def _noise(recipe: Recipe) -> dict[str, float] | None:
+    if "noisy" not in recipe.conditions:
+        return None
+    return {"mean": NOISE_MEAN, "stddev": NOISE_STDDEV, "max_value": MAX_VALUE}
 
 
 def name_of(labels: tuple[str, ...], shape: tuple[int, ...]) -> str:

@@ -1,7 +1,7 @@
 """The fit: a data set and a recipe to a trained model, its results and the samples it was shown."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,21 +56,23 @@ class Trained:
 
 def fit(
     dataset: Dataset,
-    recipe: str = "robust",
+    recipe: str | Recipe = "robust",
     *,
+    build: Callable[..., Any] = build_model,
     epochs: int | None = None,
     seed: int = 0,
     scale: bool = True,
     callbacks: Sequence[Any] = (),
 ) -> Trained:
-    """Train the model of `build_model` on a data set.
+    """Train a model on a data set, that of `build_model` unless told otherwise.
 
     The same arguments on the same machine give the same numbers: Python's, NumPy's and TensorFlow's global
     generators are seeded for it.
 
     Args:
         dataset: uint8 pixels, or float32 in [0, 1].
-        recipe: `seed` or `robust`.
+        recipe: `seed` or `robust`, or one of your own.
+        build: makes the untrained model; called as `build_model` is, with steps, features, classes and seed.
         epochs: the recipe's own number unless given.
         seed: 0 to 2^32 - 1.
         scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
@@ -80,7 +82,7 @@ def fit(
         DataError: the values are not ones the recipes can add noise to.
         SettingError: an unknown recipe, less than one epoch, a seed out of range.
     """
-    chosen = find_recipe(recipe)
+    chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
     epochs = chosen.epochs if epochs is None else epochs
     _check_settings(epochs, seed)
     inputs = prepare_inputs(dataset, chosen, seed, scale)
@@ -91,7 +93,7 @@ def fit(
     keras.utils.set_random_seed(seed)
     classes = len(dataset.labels)
     steps, features = inputs.x_train.shape[1:]
-    model = build_model(steps, features, classes, seed=seed)
+    model = build(steps, features, classes, seed=seed)
     history = _train(model, inputs, chosen, epochs, seed, callbacks)
     first = next(iter(inputs.test.values()))[:1]
     return Trained(

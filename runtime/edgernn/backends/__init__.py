@@ -29,7 +29,10 @@ class Stepper(Protocol):
     states: Sequence[State]
 
     def step(self, row: Float32) -> Float32:
-        """Answer one time step: float32 [features] to the answer so far, float32 [*output_shape], a fresh array."""
+        """Answer one time step: float32 [features] to the answer so far, a fresh array.
+
+        It is float32 [outputs], or [1, outputs] of a model that gives an answer a step.
+        """
 
     def reset(self) -> None:
         """Go back to states that are zero."""

@@ -1,7 +1,7 @@
 """ONNX Runtime: runs .onnx files.
 
 A file that streams has an input `state_0` … and an output `state_0_out` … for each recurrent state, float32
-[batch, size], and takes any number of steps; zeros begin a sequence.
+[batch, size], and takes any number of steps; zeros begin a sequence. It may answer each of them.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,8 @@ class _OnnxRuntime:
         self.input_shape = tuple(size if isinstance(size, int) else -1 for size in source.shape[1:])
         self._input: str = source.name
         self._output: str = target.name
-        self._answer_shape = tuple(target.shape[1:])
+        # To one step: a free number of answers is one, too.
+        self._answer_shape = tuple(size if isinstance(size, int) else 1 for size in target.shape[1:])
         self._state_sizes: dict[str, int] = {state.name: state.shape[1] for state in states}
         self._start_of_one = self._zeros(1)
 
@@ -126,8 +127,11 @@ def _check(source: Any, target: Any, states: Sequence[Any], last: Sequence[Any])
         raise ArtifactError("takes or gives integers; only float32 in and out is supported")
     if len(source.shape) != 3 or not isinstance(source.shape[2], int):
         raise ArtifactError(f"takes inputs of free shape {source.shape}, expected (batch, steps, features)")
-    if not all(isinstance(size, int) for value in (target, *states) for size in value.shape[1:]):
-        raise ArtifactError(f"answers with free shape {target.shape}, expected only a free batch")
+    # A free axis between batch and outputs is the steps', of a model that answers each of them.
+    if not isinstance(target.shape[-1], int) or not all(isinstance(size, int) for size in target.shape[2:]):
+        raise ArtifactError(f"answers with free shape {target.shape}, expected only a free batch, or steps")
+    if not all(isinstance(size, int) for state in states for size in state.shape[1:]):
+        raise ArtifactError(f"keeps states of free shapes {[state.shape for state in states]}")
 
 
 def open_artifact(data: bytes, threads: int) -> Backend:

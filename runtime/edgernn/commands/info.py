@@ -9,6 +9,7 @@ import click
 from edgernn.card import Card, read_card
 from edgernn.errors import ArtifactError
 from edgernn.model import read_artifact
+from edgernn.tasks import MEASURES, show
 
 
 @click.command()
@@ -47,15 +48,18 @@ def _describe(card: Card) -> dict[str, Any]:
     failed = {"FAILED": measured["failed"]} if "failed" in measured else {}
     return failed | {
         "name": card.name,
-        "task": f"{card.task}: {', '.join(card.labels) or 'classes without names'}",
+        "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
         "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}",
-        "output": f"{card.io} {list(card.output_shape)}",
+        "output": f"{card.io} {list(card.output_shape)}, {card.task.numbers}",
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",
         "calibration": _calibration(card),
-        "accuracy": f"{measured['accuracy']:.2%} (Keras {measured['keras_accuracy']:.2%})",
-        "agreement": f"{measured['agreement']:.2%} on {measured['samples']:,} samples",
-        "difference": f"at most {measured['largest_difference']:.1e} in a probability",
+        **{
+            MEASURES[name]: f"{show(name, value)} (Keras {show(name, measured['keras'][name])})"
+            for name, value in measured["artifact"].items()
+        },
+        "agreement": f"{card.task.show_agreement(measured['agreement'])} on {measured['samples']:,} samples",
+        "difference": f"at most {measured['difference']:.1e} {card.task.differing}",
         "golden": f"{len(card.golden.outputs)} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
         "source": f"SHA-256 {card.source_sha256}",
         "exported by": f"edgernn {card.edgernn}",
@@ -65,4 +69,4 @@ def _describe(card: Card) -> dict[str, Any]:
 def _calibration(card: Card) -> str:
     if not card.calibration:
         return "none needed"
-    return f"{card.calibration['samples']:,} {card.calibration['chosen']}"
+    return f"{card.calibration['samples']:,} {card.calibration['chosen']} samples"
