@@ -1,15 +1,17 @@
 """The artifact: a converted file gets its card, is proven, and only then its golden samples and its digest."""
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgernn.card import Card, Golden, seal
 from edgernn.errors import ExportError, NoStepError
-from edgernn.golden import SAMPLES, golden_inputs
+from edgernn.golden import SAMPLES, golden_inputs, spread
+from edgernn.metrics import scale_of
 from edgernn.model import Model, load_bytes
 from edgernn_export.proof import Bar, Proof, bar_of, prove
 from edgernn_export.subject import Subject
@@ -39,7 +41,7 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
         reason = str(error)
     complete = replace(
         card,
-        measured=_rounded(asdict(proof)) | ({"failed": reason} if reason else {}),
+        measured=_measured(proof) | ({"failed": reason} if reason else {}),
         golden=_golden(model, card, bar),
     )
     # What gets the name are the very bytes that load here as on the device, their golden samples checked.
@@ -61,13 +63,39 @@ def _states(model: Model) -> tuple[tuple[int, str], ...]:
 
 
 def _golden(model: Model, card: Card, bar: Bar) -> Golden:
-    answers = model.predict(golden_inputs(SAMPLES, card.input_shape, *card.input_range))
-    # A hundredth of what may differ is told.
-    digits = 2 - math.floor(math.log10(bar.golden))
-    outputs = tuple(tuple(round(float(value), digits) for value in row) for row in np.asarray(answers))
-    return Golden(outputs, bar.golden)
+    low, high = card.input_range
+    answers = spread(model.predict(golden_inputs(SAMPLES, card.input_shape, low, high)))
+    if not np.isfinite(answers).all():
+        raise ExportError(f"answers random inputs from {low:g} to {high:g} with NaN or infinity")
+    # A tenth of what may differ is told.
+    unit = 10.0 ** (math.floor(math.log10(bar.golden * scale_of(answers))) - 1)
+    return Golden(tuple(tuple(round(float(value) / unit) for value in row) for row in answers), unit, bar.golden)
 
 
-def _rounded(measured: dict[str, float]) -> dict[str, float]:
+def _measured(proof: Proof) -> dict[str, Any]:
+    """What the card says of the proof, for every byte of it lies on a device; an export's JSON has all of it."""
+    headline = proof.task.headline
+
+    def short(measures: Mapping[str, float]) -> Mapping[str, float]:
+        return {name: value for name, value in measures.items() if name == headline or name != "f1"}
+
+    return _rounded(
+        {
+            "samples": proof.samples,
+            "keras": short(proof.keras),
+            "artifact": short(proof.artifact),
+            "agreement": proof.agreement,
+            "difference": proof.difference,
+        }
+    )
+
+
+def _rounded(measured: Mapping[str, Any]) -> dict[str, Any]:
     """Four digits tell all there is to know."""
-    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in measured.items()}
+
+    def rounded(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _rounded(value)
+        return float(f"{value:.4g}") if isinstance(value, float) else value
+
+    return {name: rounded(value) for name, value in measured.items()}

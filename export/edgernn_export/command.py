@@ -1,6 +1,7 @@
 """The commands `edgernn export` and `edgernn compact`."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -14,10 +15,12 @@ from edgernn.extras import require
 from edgernn.files import write_bytes
 from edgernn.model import read_artifact
 from edgernn.quiet import standard_error_aside
+from edgernn.tasks import MEASURES, show
 from edgernn_export.console import make_console, make_table
 from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
+from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
-from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, preferred_layout, select_targets
+from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, select_targets
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +37,16 @@ class _Name(click.Choice[str]):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             self.fail(f"{value!r} is not one of {', '.join(self.choices)}.{hint}", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class _Number(click.FloatRange):
+    """A range that NaN, which no comparison keeps out, is not in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 @click.command("export")
@@ -54,9 +67,9 @@ class _Name(click.Choice[str]):
 )
 @click.option("--steps", type=click.IntRange(min=1), help="For a model that takes any number of time steps.")
 @click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
-@click.option("--max-drop", type=click.FloatRange(min=0), metavar="POINTS", help="Of accuracy an artifact may lose.")
+@click.option("--max-drop", type=_Number(min=0), metavar="POINTS", help="Of accuracy, F1 or R² an artifact may lose.")
 @click.option(
-    "--min-agreement", type=click.FloatRange(0, 1), metavar="SHARE", help="Of samples with Keras's class, 0 to 1."
+    "--min-agreement", type=_Number(0, 1), metavar="SHARE", help="Of answers that decide as Keras's, or R²; 0 to 1."
 )
 @click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails its bar.")
 @click.option(
@@ -109,9 +122,9 @@ def command(
         click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
     else:
         _print(rows)
-    asked = bool(formats or quantizations or layouts)
-    # Of the default set a model need not have every one.
-    if not all(row.passed or (row.status == NOT_POSSIBLE and not asked) for row in rows):
+    # A model need not have every layout, unless it was asked for.
+    fine = all(row.passed or (row.status == NOT_POSSIBLE and not layouts) for row in rows)
+    if not fine or not any(row.passed for row in rows):
         ctx.exit(1)
 
 
@@ -163,15 +176,17 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 def _print(rows: Sequence[Row]) -> None:
     console = make_console()
-    console.print(_table(rows))
+    if any(row.proof for row in rows):
+        console.print(_table(rows))
     for row in rows:
         if not row.passed:
             console.print(f"{row.path.name}: {row.status}: {row.reason}", markup=False)
     proven = next((row.proof for row in rows if row.proof), None)
     if proven:
+        keras = ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in proven.keras.items())
         console.print(
-            f"{proven.samples:,} test samples; Keras is right on {proven.keras_accuracy:.2%}. Agreement and max diff "
-            "are against Keras, streaming is against predicting.",
+            f"{proven.samples:,} test samples; Keras has {keras}. Agreement and max diff are against Keras, streaming "
+            "is against predicting.",
         )
     console.print(f"In {rows[0].path.parent}", soft_wrap=True)
     advice = _advice(rows)
@@ -185,27 +200,26 @@ def _advice(rows: Sequence[Row]) -> str:
     layouts = {row.target.layout: row for row in shipped}
     if not {"unrolled", "loop"} <= layouts.keys():
         return ""
-    steps = rows[0].steps
-    preferred = layouts[preferred_layout(steps)].path.name
-    if preferred_layout(steps) == "unrolled":
-        loop = layouts["loop"]
-        return f"Preferred: {preferred}. With cold caches {loop.path.name} is quicker, and it is smaller."
+    unrolled, loop = layouts["unrolled"], layouts["loop"]
+    if loop.preferred_layout == "unrolled":
+        return f"Preferred: {unrolled.path.name}. With cold caches {loop.path.name} is quicker, and it is smaller."
     return (
-        f"Preferred: {preferred}: over {steps} steps it is as quick as unrolled, much smaller, and quicker when cold."
+        f"Preferred: {loop.path.name}: over {loop.steps} steps it is as quick as unrolled, much smaller, and quicker "
+        "when cold."
     )
 
 
 def _table(rows: Sequence[Row]) -> "Table":
-    table = make_table(("bytes", "accuracy", "agreement", "max diff", "streaming"))
-    for row in rows:
-        table.add_row(f"{'' if row.passed else '✗ '}{row.path.name}", *_figures(row))
+    """What was exported; of the others there is only a reason to tell."""
+    proofs = [(row, row.proof) for row in rows if row.proof]
+    measure = MEASURES[proofs[0][1].task.headline] if proofs else "score"
+    table = make_table(("bytes", measure, "agreement", "max diff", "streaming"))
+    for row, proof in proofs:
+        table.add_row(f"{'' if row.passed else '✗ '}{row.path.name}", f"{row.size_bytes:,}", *_figures(proof))
     return table
 
 
-def _figures(row: Row) -> list[str]:
-    proof = row.proof
-    if proof is None:
-        return [row.status, "", "", "", ""]
+def _figures(proof: Proof) -> list[str]:
     if not proof.streamed:
         streaming = "none"
     elif proof.stream_difference == 0:
@@ -213,9 +227,8 @@ def _figures(row: Row) -> list[str]:
     else:
         streaming = f"{proof.stream_difference:.0e}"
     return [
-        f"{row.size_bytes:,}",
-        f"{proof.accuracy:.2%}",
-        f"{proof.agreement:.2%}",
-        f"{proof.largest_difference:.0e}",
+        show(proof.task.headline, proof.artifact[proof.task.headline]),
+        proof.task.show_agreement(proof.agreement),
+        f"{proof.difference:.0e}",
         streaming,
     ]

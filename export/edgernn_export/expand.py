@@ -5,21 +5,22 @@ quantizer, which must be able to prepare the graph, it is dressed up as a matrix
 It is known by the name of its output.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgernn.errors import UnsupportedError
 from edgernn_export.graph import Graph, Operator, read, write
-from edgernn_export.layouts import fuse, loop, unroll
+from edgernn_export.layouts import Layer, fuse, loop, unroll
 from edgernn_export.lowering import Carrier
-from edgernn_export.tflite_ops import ZERO, Float32Ops, Value
+from edgernn_export.tflite_ops import Float32Ops, Value
 
 SEQUENCE, STEP = "sequence", "step"
 STATE = "state_{}"
 
+
+# Makes the arithmetic of a number format in a graph, for the carrier of a name.
 MakeCellOps = Callable[[Graph, str], Float32Ops]
 
 
@@ -28,16 +29,14 @@ def dress(data: bytes, carriers: Mapping[str, Carrier]) -> bytes:
     model = read(data)
     for number, subgraph in enumerate(model.subgraphs):
         graph = Graph(model, subgraph)
-        operators = []
-        for operator in subgraph.operators:
+        for call, operator in enumerate(subgraph.operators):
             name = _custom_name(model, operator)
             if name in carriers:
-                _dress(graph, operator, carriers[name], f"{name}@{number}")
+                # A layer may be called more than once, and the quantizer wants names that differ.
+                _dress(graph, operator, carriers[name], f"{name}@{number}.{call}")
             else:
                 graph.operators.append(operator)
-            operators += graph.operators
-            graph.operators = []
-        subgraph.operators = operators
+        subgraph.operators = graph.operators
     return write(model)
 
 
@@ -69,66 +68,86 @@ def expand(data: bytes, carriers: Mapping[str, Carrier], layout: str, make_ops: 
     for signature in model.signatureDefs:
         subgraph = model.subgraphs[signature.subgraphIndex]
         streaming = signature.signatureKey == STEP.encode()
+        places = {
+            number: carriers[name]
+            for number, operator in enumerate(subgraph.operators)
+            if (name := _output_name(subgraph, operator)) in carriers
+            and _code(model, operator) == Operator.FULLY_CONNECTED
+        }
+        # A chain's operators stand where its last carrier stood, when all that they need is there.
+        chains = {chain[-1]: chain for chain in _chains(subgraph, places, layout)}
         states: list[tuple[int, int]] = []
         operators = []
-        for operator in subgraph.operators:
-            kind = carriers.get(_output_name(subgraph, operator))
-            if kind is None or _code(model, operator) != Operator.FULLY_CONNECTED:
+        for number, operator in enumerate(subgraph.operators):
+            if number not in places:
                 operators.append(operator)
-                continue
-            graph = Graph(model, subgraph)
-            ops = make_ops(graph, kind.name)
-            states += _expand_one(ops, make_ops, kind, operator, layout, streaming)
-            operators += graph.operators
+            elif number in chains:
+                graph = Graph(model, subgraph)
+                source = int(subgraph.operators[chains[number][0]].inputs[0])
+                layers = [_layer(places[each], make_ops) for each in chains[number]]
+                states += _lay_out(graph, layers, source, int(operator.outputs[0]), layout, streaming)
+                operators += graph.operators
         subgraph.operators = operators
         _expose(model, signature, states)
         _drop_unused(subgraph, model)
     return write(model)
 
 
-def _expand_one(
-    ops: Float32Ops, make_ops: MakeCellOps, kind: Carrier, carrier: schema.OperatorT, layout: str, streaming: bool
+def _chains(subgraph: schema.SubGraphT, places: Mapping[int, Carrier], layout: str) -> list[list[int]]:
+    """The numbers of the carriers' operators, those of layers that follow each other directly together."""
+    chains: list[list[int]] = []
+    for number, kind in places.items():
+        source = int(subgraph.operators[number].inputs[0])
+        before = [
+            chain
+            for chain in chains
+            # A loop goes through the steps in one direction.
+            if not (layout == "loop" and kind.backwards) and int(subgraph.operators[chain[-1]].outputs[0]) == source
+        ]
+        users = [each for each in subgraph.operators if source in map(int, each.inputs)]
+        if before and len(users) == 1 and source not in map(int, subgraph.outputs):
+            before[0].append(number)
+        else:
+            chains.append([number])
+    return chains
+
+
+def _layer(kind: Carrier, make_ops: MakeCellOps) -> Layer:
+    return Layer(kind.layer, kind.cell, kind.return_sequences, kind.backwards, lambda graph: make_ops(graph, kind.name))
+
+
+def _lay_out(
+    graph: Graph, layers: Sequence[Layer], source: int, target: int, layout: str, streaming: bool
 ) -> list[tuple[int, int]]:
-    """Lay out one cell; for a stream the tensors of its first and last states."""
-    if layout != "unrolled" and (kind.return_sequences or kind.backwards):
-        option = "return_sequences" if kind.return_sequences else "go_backwards"
-        raise UnsupportedError(f"layer {kind.layer!r} has {option}=True, which layout {layout} cannot give")
-    source, target = int(carrier.inputs[0]), int(carrier.outputs[0])
-    cell = kind.cell
-    outputs: list[Value]
-    first: tuple[Value, ...] = (ZERO,) * len(cell.state_sizes)
-    if streaming:
-        first = tuple(
-            ops.state(size, activation)
-            for size, activation in zip(cell.state_sizes, cell.state_activations, strict=True)
-        )
-    if layout == "fused":
-        outputs, last = fuse(ops, cell, source, first)
-    elif layout == "loop" and not streaming:
-        last = loop(ops, lambda graph: make_ops(graph, kind.name), cell, source)
-        outputs = [last[0]]
-    else:
-        outputs, last = unroll(ops, cell, source, first, kind.backwards)
-    joined = _join(ops.graph, [o for o in (outputs if kind.return_sequences else outputs[-1:]) if isinstance(o, int)])
-    renamed = _lead_into(ops.graph, joined, target)
-    if not streaming:
+    """Lay out the layers of a chain; for a stream the tensors of their first and last states."""
+    if layout == "loop" and not streaming:
+        _lead_into(graph, loop(graph, layers, source), target)
         return []
-    ends = [renamed if end == joined else end for end in last]
-    return [(a, b) for a, b in zip(first, ends, strict=True) if isinstance(a, int) and isinstance(b, int)]
-
-
-def _join(graph: Graph, rows: list[int]) -> int:
-    """The outputs of several steps, each [1, units], as one tensor [steps, units]."""
-    if len(rows) == 1:
-        return rows[0]
-    shape = (len(rows), graph.shape(rows[0])[1])
-    joined = graph.tensor(shape, graph.type(rows[0]), graph.scale_or_none(rows[0]))
-    graph.operator(Operator.CONCATENATION, rows, (joined,), schema.ConcatenationOptionsT())
-    return joined
+    lay_out = fuse if layout == "fused" else unroll
+    values, pairs = source, list[tuple[Value, Value]]()
+    for layer in layers:
+        ops = layer.make_ops(graph)
+        zeros = layer.zero_states
+        first = tuple(ops.state(layer.cell.units, zero.role) for zero in zeros) if streaming else zeros
+        values, last = lay_out(ops, layer, values, first)
+        pairs += zip(first, last, strict=True)
+    led = _lead_into(graph, values, target)
+    return [(a, led if b == values else b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
 
 
 def _lead_into(graph: Graph, source: int, target: int) -> int:
     """Lead a result into the tensor that the carrier gave; where the result now is."""
+    ours, theirs = graph.scale_or_none(source), graph.scale_or_none(target)
+    if ours and theirs and not ours.is_close(theirs):
+        # What follows demands another scale.
+        rescaled = graph.tensor(graph.shape(source), graph.type(source), theirs)
+        graph.operator(Operator.QUANTIZE, (source,), (rescaled,), schema.QuantizeOptionsT())
+        _lead_into(graph, rescaled, target)
+        return source
+    # The quantizer reckoned the same scale from a range, right to a float32's last digits. And the role's name stays,
+    # to measure its range by.
+    led, leading = graph.subgraph.tensors[target], graph.subgraph.tensors[source]
+    led.quantization, led.name = leading.quantization, leading.name or led.name
     if graph.shape(source) != graph.shape(target):
         shape = graph.constant(np.array(graph.shape(target), np.int32))
         graph.operator(Operator.RESHAPE, (source, shape), (target,), schema.ReshapeOptionsT())

@@ -1,6 +1,6 @@
 """A TFLite graph under construction: tensors and operators added to a subgraph of a flatbuffer model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 TensorType = schema.TensorType
 Operator = schema.BuiltinOperator
-_TYPES = {
+_TYPES: Mapping[np.dtype[Any], int] = {
     np.dtype(np.float32): TensorType.FLOAT32,
     np.dtype(np.float16): TensorType.FLOAT16,
     np.dtype(np.int8): TensorType.INT8,
@@ -37,6 +37,14 @@ class Scale:
     scales: tuple[float, ...]
     zero_point: int = 0
     axis: int = 0
+
+    def __post_init__(self) -> None:
+        # As the flatbuffer holds them, so that scales can be compared.
+        object.__setattr__(self, "scales", tuple(float(np.float32(scale)) for scale in self.scales))
+
+    def is_close(self, other: "Scale") -> bool:
+        """Whether both mean the same but for rounding."""
+        return self.zero_point == other.zero_point and np.allclose(self.scales, other.scales, rtol=1e-5, atol=0)
 
     def as_table(self) -> schema.QuantizationParametersT:
         """As the flatbuffer holds it."""
@@ -73,6 +81,10 @@ class Graph:
         """Add a tensor that is computed or given; its index."""
         return self._add(shape, tensor_type, 0, scale, name)
 
+    def name(self, index: int, name: str) -> None:
+        """Name a tensor."""
+        self.subgraph.tensors[index].name = name.encode()
+
     def make_variable(self, index: int) -> None:
         """Let an operator change a tensor in place."""
         self.subgraph.tensors[index].isVariable = True
@@ -83,11 +95,13 @@ class Graph:
         self.model.buffers.append(schema.BufferT(data=data))
         return self._add(values.shape, _TYPES[values.dtype], len(self.model.buffers) - 1, scale, name)
 
-    def operator(self, code: int, inputs: Sequence[int], outputs: Sequence[int], options: Any = None) -> None:
+    def operator(
+        self, code: int, inputs: Sequence[int], outputs: Sequence[int], options: Any = None, version: int = 1
+    ) -> None:
         """Add an operator; an input of -1 is one left out."""
         self.operators.append(
             schema.OperatorT(
-                opcodeIndex=self._code(code),
+                opcodeIndex=self._code(code, version),
                 inputs=list(inputs),
                 outputs=list(outputs),
                 builtinOptionsType=_options_type(options),
@@ -104,6 +118,10 @@ class Graph:
         """The type of a tensor."""
         return int(self.subgraph.tensors[index].type)
 
+    def dtype(self, index: int) -> np.dtype[Any]:
+        """NumPy's name for the type of a tensor."""
+        return next(dtype for dtype, known in _TYPES.items() if known == self.type(index))
+
     def scale(self, index: int) -> Scale:
         """What the integers of a tensor mean; they have one scale."""
         table = self.subgraph.tensors[index].quantization
@@ -113,6 +131,27 @@ class Graph:
         """What the integers of a tensor mean; None for floating point."""
         table = self.subgraph.tensors[index].quantization
         return None if table is None or table.scale is None or not len(table.scale) else self.scale(index)
+
+    def append(self, model: schema.ModelT, x: int) -> int:
+        """Append the only subgraph of another model, from one input to one output, to `x`; the index of the result."""
+        (other,) = model.subgraphs
+        places = {int(other.inputs[0]): x, -1: -1}
+        for operator in other.operators:
+            for index in map(int, (*operator.inputs, *operator.outputs)):
+                if index not in places:
+                    places[index] = self._copy(model, other.tensors[index])
+            code = model.operatorCodes[operator.opcodeIndex]
+            inputs, outputs = ([places[int(index)] for index in group] for group in (operator.inputs, operator.outputs))
+            self.operator(code.builtinCode, inputs, outputs, operator.builtinOptions, code.version)
+        return places[int(other.outputs[0])]
+
+    def _copy(self, model: schema.ModelT, tensor: schema.TensorT) -> int:
+        data = model.buffers[tensor.buffer].data
+        buffer = 0
+        if data is not None and len(data):
+            self.model.buffers.append(schema.BufferT(data=data))
+            buffer = len(self.model.buffers) - 1
+        return self._add([int(size) for size in tensor.shape], tensor.type, buffer, None, "")
 
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Complete a subgraph that was made by `new`."""
@@ -133,13 +172,13 @@ class Graph:
         )
         return len(self.subgraph.tensors) - 1
 
-    def _code(self, code: int) -> int:
+    def _code(self, code: int, version: int) -> int:
         for index, known in enumerate(self.model.operatorCodes):
-            if known.builtinCode == code and known.version == 1:
+            if known.builtinCode == code and known.version == version:
                 return index
         # Readers older than 2020 know only the deprecated field; 127 sends them to the new one.
         self.model.operatorCodes.append(
-            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=1)
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=version)
         )
         return len(self.model.operatorCodes) - 1
 

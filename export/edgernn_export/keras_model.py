@@ -1,31 +1,32 @@
 """The Keras model: read safely, looked through, asked for its answers."""
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.datasets import check_classes
+from edgernn.datasets import Samples
 from edgernn.errors import DataError, ModelError, first_line
+from edgernn.files import check_file
 from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn_export.cells import UNSUPPORTED, Cell, cell_of
+from edgernn_export.cells import KINDS, Cell, cell_of
 
 Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 
 # A .keras is a zip archive; this is far above any recurrent model for a small device.
 MAX_UNPACKED_BYTES = 2 << 30
 
 
-def load(path: Path, steps: int | None = None) -> Any:
+def load(path: Path, steps: int | None = None, *, free_steps: int | None = None) -> Any:
     """Load a .keras file and check that it is a model edgernn can export.
 
     Args:
         path: the file.
-        steps: for a model that takes any number of time steps; None for one that says it.
+        steps: in place of the number of time steps that the model says, if it says one.
+        free_steps: for a model that takes any number of them, unless `steps` says it.
 
     Raises:
         ModelError: it is not a .keras file, cannot be read safely, has no recurrent layer, or holds
@@ -41,8 +42,10 @@ def load(path: Path, steps: int | None = None) -> Any:
     except Exception as error:  # whatever a damaged archive or an unknown layer makes Keras raise
         raise ModelError(f"{path}: Keras cannot read it: {first_line(error)}") from error
     try:
-        if steps is not None and model.inputs[0].shape[1] != steps:
-            model = with_steps(model, steps)
+        said = model.inputs[0].shape[1] if len(model.inputs[0].shape) == 3 else None
+        wanted = steps or said or free_steps
+        if wanted is not None and wanted != said:
+            model = with_steps(model, wanted)
         _check_supported(model)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
@@ -53,11 +56,7 @@ def recurrent_layers(model: Any) -> list[Any]:
     """Every recurrent layer, nested ones included, in the order of the model."""
     import keras
 
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.RNN) or type(layer).__name__ in UNSUPPORTED
-    ]
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
 
 
 def cells(model: Any) -> list[Cell]:
@@ -85,13 +84,13 @@ def with_steps(model: Any, steps: int | None) -> Any:
     try:
         rebuilt = type(model).from_config(config)
         rebuilt.set_weights(model.get_weights())
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+    except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ModelError(f"cannot run with {steps or 'any number of'} steps: {first_line(error)}") from error
     return rebuilt
 
 
-def probabilities(model: Any, x: Float32) -> Float32:
-    """The model's answers: [samples, steps, features] to float32 [samples, classes]."""
+def predict(model: Any, x: Float32) -> Float32:
+    """The model's answers: [samples, steps, features] to float32 [samples, outputs] or [samples, steps, outputs]."""
     answers: Float32 = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float32)
     return answers
 
@@ -104,18 +103,16 @@ def compiled(model: Any) -> Callable[[Float32], Float32]:
     return lambda x: np.asarray(function(x), np.float32)
 
 
-def check_samples(model: Any, x: Float32, y: Int64, labels: Sequence[str]) -> None:
-    """Check that samples, their classes and the labels fit the model.
+def check_samples(model: Any, samples: Samples) -> None:
+    """Check that a model takes samples of this shape.
 
     Raises:
-        DataError: they do not.
+        DataError: it does not.
     """
-    expected, classes = tuple(model.inputs[0].shape[1:]), int(model.outputs[0].shape[1])
-    if x.shape[1:] != expected:
-        raise DataError(f"samples of shape {x.shape[1:]} do not fit the model, which takes {expected}")
-    check_classes(y, len(x), classes, "the samples' classes")
-    if labels and len(labels) != classes:
-        raise DataError(f"{len(labels)} labels for a model with {classes} classes")
+    expected = tuple(model.inputs[0].shape[1:])
+    for x in (samples.x_calibration, samples.x_test):
+        if x.shape[1:] != expected:
+            raise DataError(f"samples of shape {x.shape[1:]} do not fit the model, which takes {expected}")
 
 
 def check_archive(path: Path) -> None:
@@ -124,10 +121,7 @@ def check_archive(path: Path) -> None:
     Raises:
         ModelError: it is missing, empty, no zip archive, of another suffix, or unpacks to more than 2 GiB.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-    if path.stat().st_size == 0:
-        raise ModelError(f"{path}: the file is empty")
+    check_file(path, ModelError, MAX_UNPACKED_BYTES)
     if path.suffix != ".keras":
         raise ModelError(f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; expected a .keras file")
     try:
@@ -148,23 +142,55 @@ def _check_supported(model: Any) -> None:
             f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed; "
             "a free number of steps is fixed by --steps"
         )
-    if len(model.outputs[0].shape) != 2:
-        raise ModelError(f"answers with shape {tuple(model.outputs[0].shape)}, expected (None, classes)")
-    layers = recurrent_layers(model)
-    if not layers:
-        names = ", ".join(type(layer).__name__ for layer in model._flatten_layers(include_self=False))
-        raise ModelError(f"no recurrent layer among {names}; supported: SimpleRNN")
-    for layer in model._flatten_layers():
-        if type(layer).__name__ == "Masking" or getattr(layer, "mask_zero", False):
-            raise ModelError(f"layer {layer.name!r} masks time steps, which is not supported")
-    for layer in layers:
-        cell_of(layer)
-        for option in ("stateful", "return_state"):
-            if getattr(layer, option):
-                raise ModelError(f"layer {layer.name!r} has {option}=True, which is not supported")
+    answer = tuple(model.outputs[0].shape)
+    if len(answer) not in (2, 3) or not all(answer[1:]):
+        raise ModelError(f"answers with shape {answer}, expected (None, outputs) or (None, steps, outputs)")
+    layers = list(_layers(model))
+    if not recurrent_layers(model):
+        names = ", ".join(type(layer).__name__ for layer in layers)
+        raise ModelError(f"no recurrent layer among {names}; supported: {', '.join(KINDS)}")
+    for number, layer in enumerate(layers, start=1):
+        try:
+            for part in layer._flatten_layers():
+                _check_layer(part)
+        except ModelError as error:
+            raise ModelError(f"layer {number} of {len(layers)}: {error}") from error
     for weight in model.weights:
         if not np.isfinite(np.asarray(weight)).all():
             raise ModelError(f"weight {weight.path!r} holds NaN or infinity; train the model again")
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """The layers as a person counts them: those of nested models in their place, no inputs, wrappers as one."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            yield layer
+
+
+def _check_layer(layer: Any) -> None:
+    import keras
+
+    if type(layer).__name__ == "Masking" or getattr(layer, "mask_zero", False):
+        raise ModelError(
+            f"{layer.name!r} masks time steps, which is not supported; train without a mask, on sequences of one length"
+        )
+    if layer.compute_dtype != "float32":
+        raise ModelError(
+            f"{layer.name!r} computes in {layer.compute_dtype}, expected float32; build the model under "
+            "keras.config.set_dtype_policy('float32'), set its weights from this one, and save that"
+        )
+    if not isinstance(layer, keras.layers.RNN):
+        return
+    cell_of(layer)
+    if any(node.arguments.kwargs.get("initial_state") is not None for node in layer._inbound_nodes):
+        raise ModelError(f"{layer.name!r} is given initial states, which is not supported; supported are zeros")
+    for option in ("stateful", "return_state"):
+        if getattr(layer, option):
+            raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")
 
 
 def _config_with_steps(config: Any, old: int, new: int | None) -> Any:

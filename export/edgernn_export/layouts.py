@@ -1,99 +1,185 @@
-"""Layouts: how the time steps of a cell lie in a TFLite graph.
+"""Layouts: how the time steps of recurrent layers lie in a TFLite graph.
 
     unrolled   one after the other
     loop       a WHILE over blocks of them: small, and any number of steps costs the same bytes
     fused      one operator for all of them, where TFLite has it
 
-Each takes the input [1, steps, features] and the first states, and gives the outputs of the steps it was asked for,
-each [1, units], and the last states.
+Each takes the input [1, steps, features] and gives the output, of every step [steps, units] or of the last one
+[1, units].
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgernn.errors import UnsupportedError
 from edgernn_export.cells import Cell
 from edgernn_export.graph import Graph, Operator, TensorType
 from edgernn_export.tflite_ops import Float32Ops, Value, Zero
 
 States = tuple[Value, ...]
-MakeOps = Callable[[Graph], Float32Ops]
-
-# Steps a round of the loop. Measured for int8, 64 units: at 28 steps rounds of 1, 2, 4 and 7 took 18.8, 16.2, 13.7 and
-# 15.1 µs; at 512 steps rounds of 4 and 8 took 149 and 137 µs. Rounds of 16 cost a kilobyte more.
-SHORT_BLOCK, LONG_BLOCK = 4, 8
-LONG_STEPS = 256
 
 
-def unroll(ops: Float32Ops, cell: Cell, x: int, states: States, backwards: bool) -> tuple[list[Value], States]:
-    """Every step's operators, one step after the other; the input product of all steps is one, in front."""
-    steps = ops.graph.shape(x)[1]
-    projected = cell.project(ops, x)
-    rows = ops.split(projected, steps)
-    outputs = []
-    for row in reversed(rows) if backwards else rows:
-        output, states = cell.step(ops, row, states)
-        outputs.append(output)
-    return outputs, states
+@dataclass(frozen=True)
+class Layer:
+    """A recurrent layer that is to be laid out.
 
-
-def loop(ops: Float32Ops, make_ops: MakeOps, cell: Cell, x: int) -> States:
-    """A WHILE over blocks of steps, from states that are zero; the last states.
-
-    Its variables are the number of the block, the input in blocks, and the states.
+    Attributes:
+        name: Keras's.
+        cell: what it computes at each step.
+        return_sequences: whether it gives every step's output, or only the last one's.
+        backwards: whether it goes through the steps from the last to the first; its outputs are in that order.
+        make_ops: its arithmetic in a graph.
     """
-    graph = ops.graph
+
+    name: str
+    cell: Cell
+    return_sequences: bool
+    backwards: bool
+    make_ops: Callable[[Graph], Float32Ops]
+
+    @property
+    def zero_states(self) -> tuple[Zero, ...]:
+        """The states before the first step."""
+        return tuple(Zero(role) for role in self.cell.states)
+
+
+# A round of the loop is so many operators in a short sequence, where the file is to be small; it has so many steps in a
+# long one, where it is to be quick. Measured for int8: SimpleRNN(64), 28 steps, rounds of 1, 2, 4 and 7: 18.8, 16.2,
+# 13.7 and 15.1 µs; 512 steps, rounds of 4 and 8: 149 and 137 µs. LSTM(64), 28 steps, rounds of 1, 2 and 4: 38, 37.5 and
+# 34 µs; 128 steps, rounds of 2, 4, 8 and 16: 146, 122, 130 and 142 µs; GRU and two layers likewise.
+OPERATORS = 24
+LEAST_BLOCK, MOST_BLOCK = 4, 8
+LONG_STEPS = 64
+
+
+# From so many steps on the loop is preferred: at most 1.05 times as slow as unrolled, or quicker, and a tenth of the
+# size. Measured for int8 as ratios of the loop to unrolled in one run, with hot caches. SimpleRNN(64): 2.0 at 28 steps,
+# 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048. Cells with gates, and two layers: 1.2 to 1.6 at
+# 28 steps, 0.85 to 1.0 at 128, 0.16 to 0.85 at 512. With cold ones SimpleRNN(64): 0.8, 0.36, 0.25 at 28, 128, 512.
+LOOP_FROM_STEPS = 768
+LOOP_FROM_STEPS_LARGE = 128
+LARGE_OPERATORS = 6  # a step
+
+
+def unroll(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, States]:
+    """Every step's operators, one step after the other; the input products of all steps are one each, in front.
+
+    Returns:
+        The output, and the last states.
+    """
+    rows = list(zip(*(ops.rows(values) for values in layer.cell.project(ops, x)), strict=True))
+    outputs = []
+    for row in reversed(rows) if layer.backwards else rows:
+        states = layer.cell.step(ops, row, states)
+        outputs.append(_computed(states[0]))
+    return _join(ops.graph, outputs if layer.return_sequences else outputs[-1:]), states
+
+
+def loop(graph: Graph, layers: Sequence[Layer], x: int) -> int:
+    """A WHILE over blocks of steps, from states that are zero, in which each layer takes what the one before gives.
+
+    Its variables are the number of the block, the input in blocks, the states of every layer, and the output in blocks
+    if it is of every step. All layers but the last give every step; all but the first go forward.
+    """
     _, steps, features = graph.shape(x)
-    block = block_size(steps)
-    blocks = graph.tensor((steps // block, block, features), ops.type, graph.scale_or_none(x))
-    new_shape = graph.constant(np.array((steps // block, block, features), np.int32))
-    graph.operator(Operator.RESHAPE, (x, new_shape), (blocks,), schema.ReshapeOptionsT())
+    block = block_size(steps, sum(layer.cell.operators for layer in layers))
+    rounds, last = steps // block, layers[-1]
+    blocks = _reshape(graph, x, (rounds, block, features))
     counter = graph.constant(np.array([0], np.int32))
-    zeros = [ops.zero_state(*state) for state in zip(cell.state_sizes, cell.state_activations, strict=True)]
-    variables = [counter, blocks, *zeros]
+    variables = [counter, blocks]
+    for layer in layers:
+        ops = layer.make_ops(graph)
+        variables += [ops.zeros(layer.cell.units, role) for role in layer.cell.states]
+    if last.return_sequences:
+        variables.append(_room(graph, variables[-len(last.cell.states)], (rounds, block, last.cell.units)))
     results = [_like(graph, graph, variable) for variable in variables]
     options = schema.WhileOptionsT(
-        condSubgraphIndex=_condition(graph, variables, steps // block),
-        bodySubgraphIndex=_body(graph, make_ops, cell, variables),
+        condSubgraphIndex=_condition(graph, variables, rounds),
+        bodySubgraphIndex=_body(graph, layers, variables, rounds),
     )
     graph.operator(Operator.WHILE, variables, results, options)
-    return tuple(results[2:])
+    if last.return_sequences:
+        return _reshape(graph, results[-1], (steps, last.cell.units))
+    return results[-len(last.cell.states)]
 
 
-def block_size(steps: int) -> int:
-    """How many steps a round of the loop takes: a divisor of all steps."""
-    most = LONG_BLOCK if steps >= LONG_STEPS else SHORT_BLOCK
-    return max(size for size in range(1, most + 1) if steps % size == 0)
+def preferred_layout(steps: int, operators: int) -> str:
+    """The layout to ship: unrolled is quickest, until the loop is nearly as quick and much smaller.
 
-
-def fuse(ops: Float32Ops, cell: Cell, x: int, states: States) -> tuple[list[Value], States]:
-    """One operator for all steps; the output of the last one, and the last states.
-
-    The operator keeps its state in a variable tensor. In a sequence that is set to zero in front of it, at every
-    call; in a stream it is the state that goes in and comes out.
+    Args:
+        steps: time steps of a sequence.
+        operators: of all recurrent layers, a step.
     """
-    graph = ops.graph
+    from_steps = LOOP_FROM_STEPS_LARGE if operators >= LARGE_OPERATORS else LOOP_FROM_STEPS
+    # A prime number of them makes rounds of one, which are slow.
+    return "loop" if steps >= from_steps and block_size(steps, operators) > 1 else "unrolled"
+
+
+def block_size(steps: int, operators: int) -> int:
+    """How many steps a round of the loop takes, a divisor of all steps; a step has so many operators."""
+    fitting = OPERATORS // operators
+    most = min(max(fitting, LEAST_BLOCK), MOST_BLOCK) if steps >= LONG_STEPS else min(max(fitting, 1), LEAST_BLOCK)
+    divisors = [size for size in range(1, MOST_BLOCK + 1) if steps % size == 0]
+    fitting_divisors = [size for size in divisors if size <= most]
+    # Rounds of one step are slow: for 49 steps rather 7 than 1.
+    return divisors[-1] if most > 1 and fitting_divisors[-1] == 1 else fitting_divisors[-1]
+
+
+def fuse(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, States]:
+    """One operator for all steps.
+
+    The operator keeps its states in variable tensors. In a sequence they are set to zero in front of it, at every
+    call; in a stream they are the states that go in and come out.
+
+    Returns:
+        The output, [1, …], and the last states.
+    """
+    graph, cell = ops.graph, layer.cell
+    try:
+        operator = cell.fused_operator()
+    except UnsupportedError as error:
+        raise UnsupportedError(f"layer {layer.name!r}: {error}") from error
     _, steps, _ = graph.shape(x)
-    activation = getattr(schema.ActivationFunctionType, cell.fused_activation())
     # Its integer kernels know one scale a tensor; they read the first of several and answer wrongly.
-    weights = [ops.weights(kernel, one_scale=True) for kernel in (cell.kernel, cell.recurrent_kernel)]
-    bias = graph.constant(cell.bias)
-    (state,) = (graph.tensor((1, cell.units), ops.type) if isinstance(value, Zero) else value for value in states)
-    if isinstance(states[0], Zero):
-        # Not a constant: those are copied once, when the graph is prepared.
-        zeros = graph.tensor((cell.units,), ops.type)
-        graph.operator(Operator.ZEROS_LIKE, (bias,), (zeros,), schema.ZerosLikeOptionsT())
-        shape = graph.constant(np.array((1, cell.units), np.int32))
-        graph.operator(Operator.RESHAPE, (zeros, shape), (state,), schema.ReshapeOptionsT())
-    graph.make_variable(state)
+    weights = [
+        -1 if array is None else graph.constant(array) if array.ndim == 1 else ops.weights(array, one_scale=True)
+        for array in operator.weights
+    ]
+    bias = next(weight for weight in reversed(weights) if weight != -1)
+    variables = [_zero_variable(graph, bias) if isinstance(state, Zero) else state for state in states]
+    for variable in variables:
+        graph.make_variable(variable)
+    if layer.backwards:
+        axis = graph.constant(np.array([1], np.int32))
+        reversed_x = graph.tensor(graph.shape(x), ops.type)
+        graph.operator(Operator.REVERSE_V2, (x, axis), (reversed_x,), schema.ReverseV2OptionsT())
+        x = reversed_x
     outputs = graph.tensor((1, steps, cell.units), ops.type)
-    options = schema.SequenceRNNOptionsT(fusedActivationFunction=activation)
-    graph.operator(Operator.UNIDIRECTIONAL_SEQUENCE_RNN, (x, *weights, bias, state), (outputs,), options)
+    activation = getattr(schema.ActivationFunctionType, operator.activation)
+    options = getattr(schema, f"{operator.options}T")(fusedActivationFunction=activation)
+    inputs = (x, *weights, *variables, *(-1,) * operator.left_out)
+    graph.operator(getattr(Operator, operator.kind), inputs, (outputs,), options)
+    if layer.return_sequences:
+        return outputs, tuple(variables)
     last = graph.tensor((1, 1, cell.units), ops.type)
     place = graph.constant(np.array([steps - 1], np.int32))
     graph.operator(Operator.GATHER, (outputs, place), (last,), schema.GatherOptionsT(axis=1))
-    return [last], (state,)
+    return last, tuple(variables)
+
+
+def _zero_variable(graph: Graph, bias: int) -> int:
+    """A tensor [1, units] that is set to zero at every call; from a bias [units], which need not be zero."""
+    zeros = graph.tensor(graph.shape(bias), graph.type(bias))
+    graph.operator(Operator.ZEROS_LIKE, (bias,), (zeros,), schema.ZerosLikeOptionsT())
+    # Not a constant: those are copied once, when the graph is prepared. Not RESHAPE: LiteRT without XNNPACK does it in
+    # place, and finds the variable without memory.
+    variable = graph.tensor((1, *graph.shape(bias)), graph.type(bias))
+    shape = graph.constant(np.array(graph.shape(variable), np.int32))
+    graph.operator(Operator.BROADCAST_TO, (zeros, shape), (variable,), schema.BroadcastToOptionsT(), version=2)
+    return variable
 
 
 def _condition(outer: Graph, variables: Sequence[int], rounds: int) -> int:
@@ -107,23 +193,83 @@ def _condition(outer: Graph, variables: Sequence[int], rounds: int) -> int:
     return index
 
 
-def _body(outer: Graph, make_ops: MakeOps, cell: Cell, variables: Sequence[int]) -> int:
-    """The subgraph of one round: a block of steps; its index."""
+def _body(outer: Graph, layers: Sequence[Layer], variables: Sequence[int], rounds: int) -> int:
+    """The subgraph of one round, a block of steps through all layers; its index."""
     graph, index = Graph.new(outer.model)
-    ops = make_ops(graph)
-    counter, blocks, *states = (_like(graph, outer, variable) for variable in variables)
+    inputs = [_like(graph, outer, variable) for variable in variables]
+    counter, blocks, *rest = inputs
     _, block, features = graph.shape(blocks)
-    rows = graph.tensor((1, block, features), ops.type, graph.scale_or_none(blocks))
-    graph.operator(Operator.GATHER, (blocks, counter), (rows,), schema.GatherOptionsT())
-    _, last = unroll(ops, cell, rows, tuple(states), backwards=False)
-    next_counter = graph.tensor((1,), TensorType.INT32)
+    values = graph.tensor((1, block, features), graph.type(blocks), graph.scale_or_none(blocks))
+    place = _counted_down(graph, counter, rounds) if layers[0].backwards else counter
+    graph.operator(Operator.GATHER, (blocks, place), (values,), schema.GatherOptionsT())
+    ends: list[int] = []
+    for layer in layers:
+        states = tuple(rest[len(ends) : len(ends) + len(layer.cell.states)])
+        values, last = unroll(layer.make_ops(graph), layer, values, states)
+        ends += [_computed(state) for state in last]
+    if layers[-1].return_sequences:
+        ends.append(_put(graph, rest[-1], values, counter))
     one = graph.constant(np.array([1], np.int32))
+    next_counter = graph.tensor((1,), TensorType.INT32)
     graph.operator(Operator.ADD, (counter, one), (next_counter,), schema.AddOptionsT())
-    ends = [end for end in last if isinstance(end, int)]
-    graph.finish([counter, blocks, *states], [next_counter, blocks, *ends])
+    graph.finish(inputs, [next_counter, blocks, *ends])
     return index
+
+
+def _counted_down(graph: Graph, counter: int, rounds: int) -> int:
+    """The number of the block, from the last to the first."""
+    place = graph.tensor((1,), TensorType.INT32)
+    last = graph.constant(np.array([rounds - 1], np.int32))
+    graph.operator(Operator.SUB, (last, counter), (place,), schema.SubOptionsT())
+    return place
+
+
+def _put(graph: Graph, blocks: int, values: int, counter: int) -> int:
+    """Blocks [rounds, block, units] with one of them, [block, units], put in its place."""
+    _, block, units = graph.shape(blocks)
+    start = graph.tensor((3,), TensorType.INT32)
+    zeros = graph.constant(np.array([0, 0], np.int32))
+    graph.operator(Operator.CONCATENATION, (counter, zeros), (start,), schema.ConcatenationOptionsT())
+    update = _reshape(graph, values, (1, block, units))
+    changed = _like(graph, graph, blocks)
+    options = schema.DynamicUpdateSliceOptionsT()
+    graph.operator(Operator.DYNAMIC_UPDATE_SLICE, (blocks, update, start), (changed,), options)
+    return changed
+
+
+def _room(graph: Graph, state: int, shape: Sequence[int]) -> int:
+    """A tensor for outputs, which are like a state; what it holds at first is never read."""
+    scale = graph.scale_or_none(state)
+    value = graph.constant(np.zeros((), graph.dtype(state)), scale)
+    room = graph.tensor(shape, graph.type(state), scale)
+    sizes = graph.constant(np.array(shape, np.int32))
+    graph.operator(Operator.FILL, (sizes, value), (room,), schema.FillOptionsT())
+    return room
+
+
+def _join(graph: Graph, rows: Sequence[int]) -> int:
+    """Rows, each [1, units], as one tensor [steps, units]."""
+    if len(rows) == 1:
+        return rows[0]
+    shape = (len(rows), graph.shape(rows[0])[1])
+    joined = graph.tensor(shape, graph.type(rows[0]), graph.scale_or_none(rows[0]))
+    graph.operator(Operator.CONCATENATION, rows, (joined,), schema.ConcatenationOptionsT())
+    return joined
+
+
+def _reshape(graph: Graph, x: int, shape: Sequence[int]) -> int:
+    reshaped = graph.tensor(shape, graph.type(x), graph.scale_or_none(x))
+    new_shape = graph.constant(np.array(shape, np.int32))
+    graph.operator(Operator.RESHAPE, (x, new_shape), (reshaped,), schema.ReshapeOptionsT())
+    return reshaped
 
 
 def _like(graph: Graph, other: Graph, index: int) -> int:
     """A new tensor in `graph`, shaped and scaled as one in another graph."""
     return graph.tensor(other.shape(index), other.type(index), other.scale_or_none(index))
+
+
+def _computed(value: Value) -> int:
+    if isinstance(value, Zero):
+        raise TypeError(f"{value.role!r} is zero after a step")
+    return value

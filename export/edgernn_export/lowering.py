@@ -1,7 +1,8 @@
 """Lowering: the same Keras model with a carrier in place of each recurrent layer.
 
-Only `call` of the recurrent layers is rebound; every other layer stays Keras's own. This reaches layers that
-`clone_model` does not (inside nested models), and changes the model for good: load it afresh each time.
+Only `call` of the recurrent layers is rebound, and a Dense is taken out of its TimeDistributed; every other layer stays
+Keras's own. This reaches layers that `clone_model` does not (inside nested models), and changes the model for good:
+load it afresh each time.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +47,8 @@ def carry_composite(model: Any) -> Mapping[str, Carrier]:
     for index, layer in enumerate(recurrent_layers(model)):
         name = f"edgernn_cell_{index}"
         carriers[name] = Carrier(name, layer.name, cell_of(layer), layer.return_sequences, layer.go_backwards)
-        _rebind(layer, _composite(carriers[name]))
+        rebind(layer, _composite(carriers[name]))
+    _unwrap(model)
     return carriers
 
 
@@ -91,22 +93,41 @@ def carry(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str
 
     def run(x: Any, *states: Any) -> tuple[Any, list[Any]]:
         given = iter(states)
-        first[:] = [tuple(islice(given, len(cell.state_sizes))) for cell in cells]
+        first[:] = [tuple(islice(given, len(cell.states))) for cell in cells]
         answer = model(x, training=False)
         return answer, [state for group in last for state in group]
 
     for index, layer in enumerate(layers):
-        _rebind(layer, place(index))
+        rebind(layer, place(index))
+    _unwrap(model)
     return run, carried
 
 
-def _rebind(layer: Any, call: Call) -> None:
-    def call_without_mask(x: Any, mask: Any = None, **_options: Any) -> Any:
-        if mask is not None:
-            raise ModelError(f"layer {layer.name!r} is masked, which is not supported")
+def rebind(layer: Any, call: Call) -> None:
+    """Let a layer do something else when it is called.
+
+    Its call raises a ModelError when it is given a mask or initial states.
+    """
+
+    def call_alone(x: Any, initial_state: Any = None, mask: Any = None, **_options: Any) -> Any:
+        for given, what in ((initial_state, "initial states"), (mask, "a mask")):
+            if given is not None:
+                raise ModelError(f"layer {layer.name!r} is given {what}, which is not supported")
         return call(x)
 
-    layer.call = call_without_mask
+    layer.call = call_alone
+
+
+def _unwrap(model: Any) -> None:
+    """Call each Dense in a TimeDistributed at once for all steps, which gives the same.
+
+    Wrapped, it is written once a step where their number is fixed, and otherwise as a loop.
+    """
+    import keras
+
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.TimeDistributed) and isinstance(layer.layer, keras.layers.Dense):
+            rebind(layer, layer.layer)
 
 
 def _carrier(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
@@ -132,7 +153,7 @@ def _carrier(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...])
         rnn_mode="lstm",  # the one with two states
         name=name,
     )
-    ends = (carrier.output_h, carrier.output_c)[: len(cell.state_sizes)]
+    ends = (carrier.output_h, carrier.output_c)[: len(cell.states)]
     last = tuple(tf.reshape(end, [-1, cell.units]) for end in ends)
     if not layer.return_sequences:
         return last[0], last

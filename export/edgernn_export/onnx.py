@@ -1,7 +1,7 @@
 """ONNX: the lowered model through tf2onnx, each recurrent layer as ONNX's own operator, each state in and out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -35,10 +35,13 @@ def convert(model: Any) -> bytes:
 
     Raises:
         ModelError: the model is not supported.
+        UnsupportedError: ONNX has no operator for a recurrent layer.
         ExportError: tf2onnx fails, or the graph needs more than ONNX's own operators.
     """
+    for cell in keras_model.cells(model):
+        cell.onnx_operator()  # within tf2onnx a refusal would be one of its failures
     if streams(model):
-        # TimeDistributed, for one, becomes a loop where the steps are free.
+        # TimeDistributed of anything but Dense, for one, becomes a loop where the steps are free.
         with suppress(ExportError):
             return _convert(keras_model.with_steps(model, None), with_states=True)
     return _convert(model, with_states=False)
@@ -53,7 +56,7 @@ def embed_card(data: bytes, card: bytes) -> bytes:
 
 
 def _convert(model: Any, with_states: bool) -> bytes:
-    sizes = [size for cell in keras_model.cells(model) for size in cell.state_sizes] if with_states else []
+    sizes = [cell.units for cell in keras_model.cells(model) for _ in cell.states] if with_states else []
     proto = _trace(model, sizes)
     _tidy(proto)
     return finish(proto)
@@ -89,10 +92,14 @@ def _trace(model: Any, state_sizes: Sequence[int]) -> onnx.ModelProto:
 
     spec = [tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
     spec += [tf.TensorSpec([None, size], tf.float32, name=f"state_{i}") for i, size in enumerate(state_sizes)]
-    replace = partial(_replace_carrier, cells, bool(state_sizes))
+    handlers: dict[str, tuple[Callable[..., None], list[str]]] = {
+        _CARRIER: (partial(_replace_carrier, cells, bool(state_sizes)), []),
+        "Erfc": (partial(_replace_by_difference, "Erf"), []),
+        "Expm1": (partial(_replace_by_difference, "Exp"), []),
+    }
     try:
         proto, _ = tf2onnx.convert.from_function(
-            tf.function(answer), input_signature=spec, opset=OPSET, custom_op_handlers={_CARRIER: (replace, [])}
+            tf.function(answer), input_signature=spec, opset=OPSET, custom_op_handlers=handlers
         )
     except Exception as error:  # tf2onnx raises whatever its stages raise
         raise ExportError(f"tf2onnx fails: {first_line(error)}") from error
@@ -106,7 +113,7 @@ def _replace_carrier(
     cell = cells[name.rpartition("/")[2]]
     operator = cell.onnx_operator()
     constants = [graph.make_const(f"{name}/{part}", getattr(operator, part)).output[0] for part in ("w", "r", "b")]
-    states = len(cell.state_sizes)
+    states = len(cell.states)
     # Behind the weights an input for the samples' lengths, left out, then the first states. Without them
     # they are zeros.
     first = ["", *node.input[1 : 1 + states]] if with_states else []
@@ -133,6 +140,17 @@ def _replace_carrier(
         dtypes=[onnx.TensorProto.FLOAT],
         name=f"{name}/squeeze",
     )
+
+
+def _replace_by_difference(operator: str, graph: Any, node: Any, name: str, _arguments: Any) -> None:
+    """What tf2onnx hands on though ONNX has it not: Erfc, which is 1 - Erf, and Expm1, which is Exp - 1."""
+    (source,), (target,) = node.input, node.output
+    shape, dtype = graph.get_shape(target), graph.get_dtype(target)
+    graph.remove_node(name)
+    first = graph.make_node(operator, [source], shapes=[shape], dtypes=[dtype], name=f"{name}/first").output[0]
+    one = graph.make_const(f"{name}/one", np.array(1, np.float32)).output[0]
+    difference = [one, first] if operator == "Erf" else [first, one]
+    graph.make_node("Sub", difference, outputs=[target], shapes=[shape], dtypes=[dtype], name=name)
 
 
 def _tidy(proto: onnx.ModelProto) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgernn.errors import ArtifactError, DataError, ExportError, OutputError, UnsupportedError
+from edgernn.errors import ArtifactError, ExportError, OutputError, UnsupportedError
 from edgernn.extras import require
 from edgernn.files import make_folder, write_bytes
 from edgernn.run_folder import read_original
@@ -37,6 +37,7 @@ class Row:
         size_bytes: of what was made; 0 if nothing was.
         proof: what the proof saw; None if it was not exported.
         steps: how many time steps a sample has.
+        preferred_layout: of the layouts of its number format; empty if it was not exported.
     """
 
     target: Target
@@ -46,6 +47,7 @@ class Row:
     size_bytes: int = 0
     proof: Proof | None = None
     steps: int = 0
+    preferred_layout: str = ""
 
     @property
     def passed(self) -> bool:
@@ -73,7 +75,7 @@ def export(
         source: a run folder, or a .keras file.
         out: the folder for the artifacts; the run folder, or the .keras file's own, by default.
         targets: what `select_targets` gives.
-        samples: real inputs with their classes, in place of the run folder's; needed for a .keras file.
+        samples: real inputs with what they should be answered, in place of the run folder's; needed for a .keras file.
         settings: how; the defaults otherwise.
         overwrite: replace artifacts that are there.
         time_limit_s: for one artifact.
@@ -92,22 +94,17 @@ def export(
     settings = settings or Settings()
     original = read_original(Path(source), Path(samples) if samples else None)
     check_archive(original.model)
-    if original.samples is None:
-        raise DataError(
-            f"{original.model}: no samples to calibrate and prove with; pass --samples, a data set or a run's "
-            "samples.npz"
-        )
+    steps = original.require_samples().x_test.shape[1]
     folder = Path(out) if out else original.model.parent
     paths = [folder / target.file_name(original.name) for target in targets]
-    make_folder(folder)
-    with _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
+    with _made(folder), _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
         if not overwrite:
             _check_free(paths)
         rows = []
         for number, (target, path) in enumerate(zip(targets, paths, strict=True), start=1):
             progress(f"exporting {number} of {len(targets)}: {target}")
             row = _export_one(worker, target, path, settings.keep_failed)
-            rows.append(replace(row, steps=original.samples.x_test.shape[1]))
+            rows.append(replace(row, steps=steps))
     return rows
 
 
@@ -121,13 +118,25 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
     if not made.reason or keep_failed:
         write_bytes(path, made.data)
     status = FAILED if made.reason else PASSED
-    return Row(target, path, status, made.reason, len(made.data), made.proof)
+    return Row(target, path, status, made.reason, len(made.data), made.proof, preferred_layout=made.preferred_layout)
 
 
 def _check_free(paths: Sequence[Path]) -> None:
     there = [path.name for path in paths if path.exists()]
     if there:
         raise OutputError(f"{paths[0].parent}: {', '.join(there)} already there; --overwrite replaces them")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; one that was not there before does not stay empty."""
+    was_there = folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        if not was_there and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,12 @@ import numpy.typing as npt
 
 from edgernn.backends.litert import open_artifact
 from edgernn.errors import ExportError
+from edgernn_export.cells.ops import Sum
 from edgernn_export.expand import MakeCellOps, expand
-from edgernn_export.graph import Graph, read
-from edgernn_export.ranges import FIXED, Range, measure
+from edgernn_export.graph import Graph, Operator, Scale, read
+from edgernn_export.layouts import preferred_layout
+from edgernn_export.lowering import Carrier
+from edgernn_export.ranges import FIXED, Range, measure, role_scales, span
 from edgernn_export.tflite import Converted
 from edgernn_export.tflite_ops import DynamicOps, Float16Ops, Float32Ops, IntegerOps
 
@@ -24,10 +27,15 @@ Float32 = npt.NDArray[np.float32]
 RANGE_SAMPLES = 500
 # Candidates are judged on this many, so that the search takes about a second.
 SEARCH_SAMPLES = 1000
-# Where the sum in front of tanh or sigmoid is cut off: beyond ±4 they are flat to within a step of int8; below ±2
-# too much is lost. For relu and linear, parts of what was measured.
-LIMITS = (2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0)
-LEAST_PART = 0.5
+# Where the sum in front of an activation may be cut off: beyond ±4 tanh is flat to within a step of int8, and sigmoid
+# beyond ±6; below ±2 and ±3 too much is lost. For any other activation, parts of what was measured.
+LIMITS = {
+    "tanh": (2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0),
+    "sigmoid": (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0),
+}
+PARTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+# Where there may be a cut: a role, and the activation that it is fed to.
+Cut = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,82 +80,126 @@ def quantize(source: Converted, quantization: str, io_type: str, x: Float32, ref
 
 
 def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: Float32) -> Quantized:
-    """Full integers: of the candidates, the one whose answers are nearest to the reference."""
-    floats = expand(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, _sum(name)))
+    """Full integers: of the candidates, the one whose answers are nearest to the reference.
+
+    The candidates differ in where the sums in front of activations are cut off. They are looked through role by role,
+    the same for all layers with one activation, with what was best for the roles before.
+    """
+    floats = expand(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
     ranges = measure(floats, x[:RANGE_SAMPLES])
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
-    candidates = [
-        _integers(source, bits, io_type, ranges, limits) for limits in _limit_candidates(source, ranges, bits)
-    ]
+    # Every layout gives the same bits; this one is quickest to make and to run.
+    layout = preferred_layout(x.shape[1], sum(carrier.cell.operators for carrier in source.carriers.values()))
 
     def distance(candidate: Quantized) -> float:
-        answers = open_artifact(candidate.lay_out("unrolled"), threads=1).run(x)
+        answers = open_artifact(candidate.lay_out(layout), threads=1).run(x)
         return float(np.abs(answers - reference).mean())
 
-    return min(candidates, key=distance)
-
-
-def _limit_candidates(source: Converted, ranges: Mapping[str, Range], bits: int) -> Iterator[dict[str, float]]:
-    """For each candidate the limit of every carrier's sum."""
-    measured = {name: max(map(abs, ranges[_sum(name)])) or 1.0 for name in source.carriers}
+    best = _integers(source, bits, io_type, ranges, {})
     if bits == 16:  # steps so fine that there is nothing to win
-        yield measured
-        return
-    for limit, part in zip(LIMITS, np.linspace(LEAST_PART, 1.0, len(LIMITS)), strict=True):
-        yield {
-            name: min(limit, measured[name])
-            if carrier.cell.activation in ("tanh", "sigmoid")
-            else float(part) * measured[name]
-            for name, carrier in source.carriers.items()
-        }
+        return best
+    least, cuts = distance(best), dict[Cut, float]()
+    for place, candidates in _cuts(source.carriers).items():
+        tried = [{**cuts, place: cut} for cut in candidates]
+        for trial in tried:
+            candidate = _integers(source, bits, io_type, ranges, trial)
+            if (found := distance(candidate)) < least:
+                best, least, cuts = candidate, found, trial
+    return best
+
+
+def _cuts(carriers: Mapping[str, Carrier]) -> dict[Cut, Sequence[float]]:
+    """The candidates wherever there may be a cut: limits for a flat activation, parts of the range otherwise."""
+    return {
+        (role, kind.feeds): LIMITS.get(kind.feeds, PARTS)
+        for carrier in carriers.values()
+        for role, kind in carrier.cell.roles.items()
+        if isinstance(kind, Sum)
+    }
+
+
+def _cut_off(carrier: Carrier, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]) -> dict[str, Range]:
+    """The ranges of a carrier's roles, the sums cut off."""
+    cut_off = {}
+    for role, kind in carrier.cell.roles.items():
+        low, high = ranges.get(f"{carrier.name}/{role}", (0.0, 0.0))
+        cut = cuts.get((role, kind.feeds)) if isinstance(kind, Sum) else None
+        if cut is not None and isinstance(kind, Sum):
+            largest = max(-low, high)
+            limit = min(cut, largest) if kind.feeds in LIMITS else cut * largest
+            low, high = -limit, limit
+        cut_off[role] = low, high
+    return cut_off
 
 
 def _integers(
-    source: Converted, bits: int, io_type: str, ranges: Mapping[str, Range], limits: Mapping[str, float]
+    source: Converted, bits: int, io_type: str, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]
 ) -> Quantized:
-    def make_ops(graph: Graph, name: str) -> Float32Ops:
-        return IntegerOps(graph, bits, limits[name])
+    scales = {
+        name: role_scales(carrier.cell.roles, _cut_off(carrier, ranges, cuts), bits)
+        for name, carrier in source.carriers.items()
+    }
 
-    known = {name: value for name, value in ranges.items() if "/" not in name or name.partition("/")[0] not in limits}
-    known |= _fixed(source)
-    for name, carrier in source.carriers.items():
-        known[f"{name}@0"] = _output_range(carrier.cell.activation, bits, limits[name])
+    def make_ops(graph: Graph, name: str) -> Float32Ops:
+        return IntegerOps(graph, bits, scales[name])
+
+    known = {name: value for name, value in ranges.items() if name.partition("/")[0] not in source.carriers}
+    known |= _fixed(source, bits) | _outputs(source, scales, bits)
     statistics = {
         name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
-        for name, (low, high) in _for_every_signature(source, known).items()
+        for name, (low, high) in _for_every_signature(source, _with_joined(source, known)).items()
     }
     recipe = _static8 if bits == 8 else _static16
     data = _run_quantizer(source.data, recipe, statistics, float_io=io_type == "float32")
     return Quantized(source, data, make_ops)
 
 
-def _output_range(activation: str, bits: int, limit: float) -> Range:
-    """The range that gives a carrier's output the scale its cell writes it in."""
-    if activation == "sigmoid" and bits == 8:
-        return 0.0, 255 / 256
-    bound = 1.0 if activation in ("tanh", "sigmoid") else limit
-    top = bound * (1 - 2.0 ** (1 - bits))
-    # int16 is symmetric: its lowest integer is not used.
-    return (-bound, top) if bits == 8 else (-top, top)
-
-
-def _fixed(source: Converted) -> dict[str, Range]:
-    """The outputs whose range the int8 kernels demand."""
+def _fixed(source: Converted, bits: int) -> dict[str, Range]:
+    """The outputs whose range the kernels demand."""
     model = read(source.data)
     return {
-        subgraph.tensors[int(operator.outputs[0])].name.decode(): FIXED[code]
+        subgraph.tensors[int(operator.outputs[0])].name.decode(): span(FIXED[code, bits], bits)
         for subgraph in model.subgraphs
         for operator in subgraph.operators
-        if (code := model.operatorCodes[operator.opcodeIndex].builtinCode) in FIXED
+        if ((code := model.operatorCodes[operator.opcodeIndex].builtinCode), bits) in FIXED
     }
+
+
+def _outputs(source: Converted, scales: Mapping[str, Mapping[str, Scale]], bits: int) -> dict[str, Range]:
+    """The carriers' outputs, which have the range of their cell's state."""
+    names = (tensor.name.decode() for tensor in read(source.data).subgraphs[0].tensors if tensor.name)
+    return {
+        name: span(scales[carrier.name][carrier.cell.states[0]], bits)
+        for name in names
+        if "@" in name and "/" not in name and (carrier := source.carriers.get(name.partition("@")[0]))
+    }
+
+
+def _with_joined(source: Converted, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges with those of CONCATENATION: its inputs must have its scale, and those of the cells are given."""
+    known = dict(ranges)
+    model = read(source.data)
+    first = model.subgraphs[0]
+    for operator in first.operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == Operator.CONCATENATION:
+            names = [first.tensors[int(index)].name.decode() for index in (*operator.inputs, *operator.outputs)]
+            found = [known[name] for name in names[:-1] if name in known]
+            if found:
+                known[names[-1]] = min(low for low, _ in found), max(high for _, high in found)
+    return known
 
 
 def _for_every_signature(source: Converted, ranges: Mapping[str, Range]) -> dict[str, Range]:
     """The step's tensors have the ranges of the sequence's: the same layers made both, in the same order."""
-    first, *others = read(source.data).subgraphs
+    model = read(source.data)
+
+    def codes(subgraph: Any) -> list[int]:
+        return [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in subgraph.operators]
+
+    first, *others = (model.subgraphs[signature.subgraphIndex] for signature in model.signatureDefs)
     everywhere = dict(ranges)
     for other in others:
-        if len(other.operators) != len(first.operators):
+        if codes(other) != codes(first):
             raise ExportError("the step is made of other operators than the sequence; their ranges cannot be shared")
         for ours, theirs in zip(first.operators, other.operators, strict=True):
             for a, b in zip((*ours.inputs, *ours.outputs), (*theirs.inputs, *theirs.outputs), strict=True):
@@ -155,11 +207,6 @@ def _for_every_signature(source: Converted, ranges: Mapping[str, Range]) -> dict
                 if name in ranges:
                     everywhere[other.tensors[int(b)].name.decode()] = ranges[name]
     return everywhere
-
-
-def _sum(name: str) -> str:
-    """What the sums of a carrier's cell are called while they are measured."""
-    return f"{name}/sum"
 
 
 def _run_quantizer(

@@ -1,20 +1,35 @@
 """Ranges: what each activation of a float32 TFLite graph may be, measured on the calibration set.
 
 The quantizer's own calibration keeps a moving average of every tensor's extremes, which is not a range. Here the
-extremes are the extremes, and tensors of one name (the sums of all steps of a cell) have one range.
+extremes are the extremes, and tensors of one name (those of one role in a cell, at all steps) have one range.
 """
+
+import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgernn_export.graph import Operator, TensorType, read
+from edgernn_export.cells.ops import Output, Role
+from edgernn_export.graph import Operator, Scale, TensorType, read
 
 Float32 = npt.NDArray[np.float32]
 Range = tuple[float, float]
 
-# Scale and zero point that the int8 kernels demand of their outputs (LiteRT's 8-bit quantization specification).
-FIXED = {Operator.TANH: (-1.0, 127 / 128), Operator.LOGISTIC: (0.0, 255 / 256), Operator.SOFTMAX: (0.0, 255 / 256)}
+# Scale and zero point that the kernels demand of their outputs, by operator and bits (LiteRT's quantization
+# specification).
+FIXED = {
+    (Operator.TANH, 8): Scale((1 / 128,)),
+    (Operator.LOGISTIC, 8): Scale((1 / 256,), -128),
+    (Operator.SOFTMAX, 8): Scale((1 / 256,), -128),
+    (Operator.TANH, 16): Scale((1 / 2**15,)),
+    (Operator.LOGISTIC, 16): Scale((1 / 2**15,)),
+    (Operator.SOFTMAX, 16): Scale((1 / 2**15,)),
+}
+_OPERATORS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC}
+# These have the scale of what they are given: there is nothing to rescale.
+_KEEP_SCALE = ("relu", "linear")
 
 
 def measure(model: bytes, x: Float32) -> dict[str, Range]:
@@ -42,6 +57,64 @@ def measure(model: bytes, x: Float32) -> dict[str, Range]:
             low, high = ranges[name]
             ranges[name] = min(low, float(values.min())), max(high, float(values.max()))
     return ranges
+
+
+def role_scales(roles: Mapping[str, Role], ranges: Mapping[str, Range], bits: int) -> dict[str, Scale]:
+    """What the integers of each role of a cell mean.
+
+    Args:
+        roles: of a cell.
+        ranges: of each role; one without was never computed.
+        bits: of the integers, 8 or 16.
+    """
+    scales: dict[str, Scale] = {}
+    for name, role in roles.items():
+        if not isinstance(role, Output):
+            scales[name] = _symmetric(ranges.get(name, (0.0, 0.0)), bits)
+    for name, role in roles.items():
+        if isinstance(role, Output):
+            fixed = (
+                scales[role.of]
+                if role.activation in _KEEP_SCALE
+                else FIXED.get((_OPERATORS.get(role.activation), bits))
+            )
+            scales[name] = fixed or _affine(ranges.get(name, (0.0, 0.0)), bits)
+    return scales
+
+
+def span(scale: Scale, bits: int) -> Range:
+    """The lowest and the highest value that integers of a scale can mean."""
+    (step,) = scale.scales
+    # int16 is symmetric: its lowest integer is not used.
+    low, high = (-128, 127) if bits == 8 else (-32767, 32767)
+    return (low - scale.zero_point) * step, (high - scale.zero_point) * step
+
+
+def _symmetric(measured: Range, bits: int) -> Scale:
+    return Scale((_short((max(map(abs, measured)) or 1.0) / 2 ** (bits - 1), bits),))
+
+
+def _affine(measured: Range, bits: int) -> Scale:
+    low, high = measured
+    if bits == 16 or low == high:
+        return _symmetric(measured, bits)
+    step = _short((high - low) / 255, bits)
+    return Scale((step,), round(-128 - low / step))
+
+
+def _short(step: float, bits: int) -> float:
+    """A step rounded up to so few digits that its multiples are exact in float32.
+
+    The quantizer is told the range that the integers span, and reckons this very step from it. XNNPACK joins only
+    tensors of the same one to the last digit.
+    """
+    digits = 24 - bits  # of float32's significand
+    mantissa, exponent = math.frexp(step)
+    significand = math.ceil(math.ldexp(mantissa, digits))
+    # TFLite's int16 sums have kernels of their own for powers of two alone, which refuse most of them.
+    if bits == 16 and significand.bit_count() == 1:
+        significand += 1
+    return math.ldexp(significand, exponent - digits)
 
 
 def _activations(model: bytes) -> dict[int, str]:

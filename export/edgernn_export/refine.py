@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError
+from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model
 
 Float32 = npt.NDArray[np.float32]
-# Of the original's answers and the refined model's, tensors [samples, classes]: a scalar tensor.
+# Of the original's answers and the refined model's, tensors [samples, ..., outputs]: a scalar tensor.
 Loss = Callable[[Any, Any], Any]
 
 LARGEST = 127  # of symmetric int8; -128 is left out
@@ -62,12 +63,39 @@ class Refinement:
     loss: float
 
 
-def divergence(reference: Any, answers: Any) -> Any:
-    """The Kullback-Leibler divergence of probabilities from the original's, in nats, mean over samples."""
+def loss_of(task: Task, reference: Float32) -> Loss:
+    """The loss that fits a task: how far answers are from the original's, mean over samples and steps.
+
+    Of values it is the squared error as a share of each output's variance, mean over the outputs: 1 - R². Of
+    probabilities it is the Kullback-Leibler divergence from the original's, in nats; of labels, each a distribution
+    of its own, the sum over them.
+
+    Args:
+        task: the model's.
+        reference: the original's answers to the calibration set, float32 [samples, ..., outputs].
+    """
     import tensorflow as tf
 
-    logarithms = tf.math.log(reference + _EPSILON) - tf.math.log(answers + _EPSILON)
-    return tf.reduce_mean(tf.reduce_sum(reference * logarithms, axis=-1))
+    if task.kind == REGRESSION:
+        variance = np.var(reference, axis=tuple(range(reference.ndim - 1)))
+        variance[variance == 0] = 1  # an output that is always the same
+        return lambda original, answers: tf.reduce_mean(tf.square(answers - original) / variance)
+
+    def probabilities(answers: Any) -> list[tuple[Any, Any]]:
+        """Probabilities with their logarithms; of labels those of yes and, apart, of no."""
+        if task.logits and task.kind == CLASSIFICATION:
+            return [(tf.nn.softmax(answers), tf.nn.log_softmax(answers))]
+        if task.logits:
+            return [(tf.sigmoid(each), tf.math.log_sigmoid(each)) for each in (answers, -answers)]
+        both = [answers] if task.kind == CLASSIFICATION else [answers, 1 - answers]
+        return [(each, tf.math.log(each + _EPSILON)) for each in both]
+
+    def divergence(original: Any, answers: Any) -> Any:
+        pairs = zip(probabilities(original), probabilities(answers), strict=True)
+        terms = [share * (ours - theirs) for (share, ours), (_, theirs) in pairs]
+        return tf.reduce_mean(tf.reduce_sum(tf.add_n(terms), axis=-1))
+
+    return divergence
 
 
 def estimate_seconds(model: Any, samples: int, *, epochs: int = EPOCHS) -> float:
@@ -86,7 +114,7 @@ def estimate_seconds(model: Any, samples: int, *, epochs: int = EPOCHS) -> float
     return float(batch_steps * (layers * _SECONDS_A_STEP + BATCH_SIZE * kernels * _SECONDS_A_WEIGHT))
 
 
-def refine(model: Any, x: Float32, reference: Float32, *, epochs: int = EPOCHS, loss: Loss = divergence) -> Refinement:
+def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: int = EPOCHS) -> Refinement:
     """Tune the weights of a Keras model for int8 kernels.
 
     The same arguments give the same weights, bit for bit, on one machine; so there is no time limit, which would stop
@@ -95,9 +123,9 @@ def refine(model: Any, x: Float32, reference: Float32, *, epochs: int = EPOCHS, 
     Args:
         model: as `keras_model.load` gives it; it learns, so it must be one of its own.
         x: the calibration set, float32 [samples, steps, features]; a fifth is held out to choose the epoch by.
-        reference: the original's answers to it, float32 [samples, classes].
+        reference: the original's answers to it, float32 [samples, ..., outputs].
+        loss: what is to become small; see `loss_of`.
         epochs: how often the others are gone through.
-        loss: what is to become small.
 
     Raises:
         DataError: there are too few samples.

@@ -10,8 +10,8 @@ class Settings:
     Attributes:
         steps: for a model that takes any number of them; None for one that says it.
         refine: whether int8 weights are tuned; None: if it takes under 30 s.
-        max_drop: points of accuracy an artifact may lose; None: the quantization's own bar.
-        min_agreement: share of samples with Keras's class; None: the quantization's own bar.
+        max_drop: points of accuracy, F1 or R² an artifact may lose; None: the quantization's own bar.
+        min_agreement: with Keras, a share of decisions or R²; None: the quantization's own bar.
         keep_failed: whether an artifact that fails its bar is written all the same.
     """
 

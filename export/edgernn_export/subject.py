@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from edgernn import __version__
 from edgernn.card import Card
-from edgernn.datasets import Samples
-from edgernn.errors import DataError, ModelError
+from edgernn.errors import DataError
 from edgernn.run_folder import Original
 from edgernn_export import keras_model, onnx, tflite
+from edgernn_export.heads import find_task
+from edgernn_export.layouts import preferred_layout
 from edgernn_export.onnx_weights import quantize_weights
 from edgernn_export.quantize import Quantized, quantize
-from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, refine
+from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, loss_of, refine
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
 
@@ -39,20 +40,11 @@ class Subject:
     """
 
     def __init__(self, original: Original, settings: Settings) -> None:
-        if original.samples is None:
-            raise DataError(
-                f"{original.model}: no samples to prove the artifacts with; pass --samples, a data set or a "
-                "run's samples.npz"
-            )
         self.original = original
-        self.samples: Samples = original.samples
+        self.samples = original.require_samples()
         self.settings = settings
         model = self.load()
-        for x, y in (
-            (self.samples.x_calibration, self.samples.y_calibration),
-            (self.samples.x_test, self.samples.y_test),
-        ):
-            keras_model.check_samples(model, x, y, original.labels)
+        keras_model.check_samples(model, self.samples)
         if self.samples.x_calibration.min() == self.samples.x_calibration.max():
             raise DataError(
                 f"every calibration sample is {self.samples.x_calibration.min():g} throughout; give real ones"
@@ -60,9 +52,12 @@ class Subject:
         self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
-        self.calibration_answers = keras_model.probabilities(model, self.samples.x_calibration)
-        self.test_answers = keras_model.probabilities(model, self.samples.x_test)
-        check_probabilities(self.test_answers)
+        self.calibration_answers = keras_model.predict(model, self.samples.x_calibration)
+        self.test_answers = keras_model.predict(model, self.samples.x_test)
+        both = np.concatenate([self.calibration_answers, self.test_answers])
+        self.task = find_task(both, self.samples, original.labels)
+        operators = sum(cell.operators for cell in keras_model.cells(model))
+        self.preferred_layout = preferred_layout(self.input_shape[0], operators)
         self.refines = self._decide_refinement(model)
         # Each is made once: several targets start from it.
         self._converted = cache(self._convert)
@@ -70,7 +65,7 @@ class Subject:
 
     def load(self, refined: bool = False) -> Any:
         """The Keras model, afresh."""
-        model = keras_model.load(self.original.model, self.settings.steps)
+        model = keras_model.load(self.original.model, self.settings.steps, free_steps=self.samples.x_test.shape[1])
         if refined:
             model.set_weights(self._refined_weights)
         return model
@@ -93,11 +88,11 @@ class Subject:
         x = self.samples.x_calibration
         calibration: dict[str, Any] = {}
         if target.needs_calibration or (self.refines and target.wants_refined):
-            calibration = {"samples": len(x), "chosen": "training samples", "refined": self.refines}
+            calibration = {"samples": len(x), "chosen": "training", "refined": self.refines}
         return Card(
             edgernn=__version__,
             name=self.original.name,
-            task="classification",
+            task=self.task,
             labels=self.original.labels,
             input_shape=self.input_shape,
             input_meaning=self.original.input_meaning,
@@ -124,7 +119,8 @@ class Subject:
 
     @cached_property
     def _refined_weights(self) -> list[Float32]:
-        return refine(self.load(), self.samples.x_calibration, self.calibration_answers).weights
+        answers = self.calibration_answers
+        return refine(self.load(), self.samples.x_calibration, answers, loss_of(self.task, answers)).weights
 
     def _convert(self, refined: bool) -> tflite.Converted:
         return tflite.convert(self.load(refined))
@@ -132,18 +128,3 @@ class Subject:
     def _quantize(self, quantization: str, io_type: str, refined: bool) -> Quantized:
         converted = self._converted(refined)
         return quantize(converted, quantization, io_type, self.samples.x_calibration, self.calibration_answers)
-
-
-def check_probabilities(answers: Float32) -> None:
-    """Check that answers [samples, classes] are class probabilities.
-
-    Raises:
-        ModelError: they are not.
-    """
-    sums = answers.sum(axis=1)
-    # Written so that a NaN fails; sums of float32 are exact to far less.
-    if not (answers.min() >= 0 and np.abs(sums - 1).max() <= 1e-3):
-        raise ModelError(
-            f"answers from {answers.min():.3g} to {answers.max():.3g} that add up to {sums.min():.3g} to "
-            f"{sums.max():.3g} are no class probabilities; only models that end in a softmax are supported yet"
-        )

@@ -1,4 +1,4 @@
-"""Targets: which artifacts there are, which of them an export makes, and which is preferred."""
+"""Targets: which artifacts there are, which of them an export makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,11 +72,6 @@ QUANTIZATIONS = tuple(dict.fromkeys(target.quantization for target in TARGETS))
 LAYOUTS = ("unrolled", "loop", "fused")
 IO_TYPES = ("float32", "int8")
 
-# From so many steps on the loop is preferred: at most 1.05 times as slow as unrolled, or quicker, and a tenth of the
-# size. Measured for int8, 64 units, as ratios of the loop to unrolled in one run: with hot caches 2.0 at 28 steps,
-# 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048; with cold ones 0.8, 0.36, 0.25 at 28, 128, 512.
-LOOP_FROM_STEPS = 768
-
 
 def select_targets(
     formats: Sequence[str] = (),
@@ -112,8 +107,3 @@ def select_targets(
                 there = ", ".join(str(target) for target in known)
                 raise SettingError(f"nothing to export for {attribute} {value!r} here; there are: {there}")
     return chosen
-
-
-def preferred_layout(steps: int) -> str:
-    """The layout to ship: unrolled is quickest, until the loop is nearly as quick and much smaller."""
-    return "loop" if steps >= LOOP_FROM_STEPS else "unrolled"

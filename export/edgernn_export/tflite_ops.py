@@ -1,10 +1,10 @@
 """The arithmetic of cells in TFLite operators: one class a number format, all with `cells.ops.Ops`.
 
-A value is the index of a tensor in the graph, or `ZERO`: the state before the first step. What is known to be zero
-is never computed, so the first step costs one activation.
+A value is the index of a tensor in the graph, or a `Zero`: a state before the first step, and what is made of it. What
+is known to be zero is not computed where that gives the same bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from edgernn.errors import UnsupportedError
+from edgernn_export.activations import append_activation
 from edgernn_export.graph import Graph, Operator, Scale, TensorType
 
 Float32 = npt.NDArray[np.float32]
@@ -19,10 +21,11 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Zero:
-    """A value that is known to be zero."""
+    """A value that is known to be zero, of a role."""
+
+    role: str
 
 
-ZERO = Zero()
 Value = int | Zero
 
 _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Operator.RELU}
@@ -31,73 +34,78 @@ _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Ope
 class Float32Ops:
     """float32 throughout; the base of all number formats.
 
-    Attributes:
+    Args:
         graph: where tensors and operators are added.
-        type: of what is computed.
-        sum_name: of what is fed to activations, to measure its range by.
+        names: what is put before a role to name its tensors, to measure their range by; empty for no names.
     """
 
     type = TensorType.FLOAT32
+    dtype: npt.DTypeLike = np.float32
 
-    def __init__(self, graph: Graph, sum_name: str = "") -> None:
+    def __init__(self, graph: Graph, names: str = "") -> None:
         self.graph = graph
-        self.sum_name = sum_name
+        self._names = names
         self._weights: dict[tuple[int, bool], int] = {}
+        self._axes: dict[int, int] = {}
 
-    def linear(self, x: Value, kernel: Float32, bias: Float32 | None = None) -> Value:
+    def linear(self, x: Value, kernel: Float32, bias: Float32 | None, role: str) -> Value:
         """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
         if isinstance(x, Zero):
-            assert bias is None  # noqa: S101 - only states can be zero, and no cell gives their product a bias
-            return ZERO
+            if bias is None:
+                return Zero(role)
+            # Computed after all: a constant might be rounded otherwise than the kernel rounds the accumulator.
+            x = self.zeros(kernel.shape[0], x.role)
         rows = self.graph.shape(x)[-2]
-        inputs = (x, self.weights(kernel), -1 if bias is None else self.bias(x, kernel, bias))
-        return self._append(Operator.FULLY_CONNECTED, inputs, (rows, kernel.shape[1]), schema.FullyConnectedOptionsT())
+        inputs = [x, self.weights(kernel)] + ([] if bias is None else [self.bias(x, kernel, bias)])
+        return self._append(
+            Operator.FULLY_CONNECTED, inputs, (rows, kernel.shape[1]), role, schema.FullyConnectedOptionsT()
+        )
 
-    def add(self, a: Value, b: Value) -> Value:
+    def add(self, a: Value, b: Value, role: str) -> Value:
         """The sum of two of the same shape."""
-        if isinstance(a, Zero) or isinstance(b, Zero):
-            return b if isinstance(a, Zero) else a
-        return self._append(Operator.ADD, (a, b), self.graph.shape(a), schema.AddOptionsT())
+        if isinstance(a, Zero):
+            a, b = b, a
+        # A sum with nothing is the other one, unless it must be rescaled.
+        if isinstance(b, Zero) and (isinstance(a, Zero) or self.graph.scale_or_none(a) == self.scale(role)):
+            return a
+        return self._append_pair(Operator.ADD, a, b, role, schema.AddOptionsT())
 
-    def activation(self, name: str, x: Value) -> Value:
+    def subtract(self, a: Value, b: Value, role: str) -> Value:
+        """The difference of two of the same shape."""
+        return self._append_pair(Operator.SUB, a, b, role, schema.SubOptionsT())
+
+    def multiply(self, a: Value, b: Value, role: str) -> Value:
+        """The product, value by value, of two of the same shape."""
+        if isinstance(a, Zero) or isinstance(b, Zero):
+            return Zero(role)
+        return self._append_pair(Operator.MUL, a, b, role, schema.MulOptionsT())
+
+    def activation(self, name: str, x: Value, role: str) -> Value:
         """A Keras activation by its name."""
         if isinstance(x, Zero):
             raise TypeError("an activation of nothing: a step's sum has the projected input in it")
         if name == "linear":
             return x
-        output = self.graph.tensor(self.graph.shape(x), self.type, self.activation_scale(name))
-        self.graph.operator(_ACTIVATIONS[name], (x,), (output,))
-        return output
+        if name in _ACTIVATIONS:
+            return self._append(_ACTIVATIONS[name], (x,), self.graph.shape(x), role)
+        return self._other_activation(name, x, role)
 
     def split(self, x: int, count: int) -> Sequence[int]:
-        """Split x [count, units] into its rows, each [1, units]."""
-        if count == 1:
-            return (x,)
-        axis = self.graph.constant(np.array(0, np.int32))
-        size = self.graph.shape(x)[-1]
-        rows = [self.graph.tensor((1, size), self.type, self.sum_scale) for _ in range(count)]
-        self.graph.operator(Operator.SPLIT, (axis, x), rows, schema.SplitOptionsT(numSplits=count))
-        return rows
+        """Values [rows, count × units] in `count` pieces, each [rows, units]."""
+        return self._split(x, count, axis=1)
 
-    def state(self, size: int, activation: str) -> int:
-        """A tensor [1, size] that holds a state which came out of an activation."""
-        return self.graph.tensor((1, size), self.type, self.activation_scale(activation))
+    def rows(self, x: int) -> Sequence[int]:
+        """Values [steps, units] in their rows, each [1, units]."""
+        return self._split(x, self.graph.shape(x)[0], axis=0)
 
-    def zero_state(self, size: int, activation: str) -> int:
-        """A state that is zero, as a constant [1, size]."""
-        scale = self.activation_scale(activation)
-        zero_point = scale.zero_point if scale else 0
-        return self.graph.constant(np.full((1, size), zero_point, self.dtype), scale)
+    def state(self, size: int, role: str) -> int:
+        """A tensor [1, size] that holds a state."""
+        return self.graph.tensor((1, size), self.type, self.scale(role))
 
-    # What a number format may do in its own way.
-
-    dtype: npt.DTypeLike = np.float32
-
-    sum_scale: Scale | None = None
-
-    def activation_scale(self, name: str) -> Scale | None:
-        """What the integers of an activation's output mean; None for floating point."""
-        return None
+    def zeros(self, size: int, role: str) -> int:
+        """A constant [1, size] that is zero."""
+        scale = self.scale(role)
+        return self.graph.constant(np.full((1, size), scale.zero_point if scale else 0, self.dtype), scale)
 
     def weights(self, kernel: Float32, one_scale: bool = False) -> int:
         """A kernel [inputs, outputs] as a constant [outputs, inputs], once a graph.
@@ -109,15 +117,50 @@ class Float32Ops:
             self._weights[key] = self._store(np.ascontiguousarray(kernel.T), one_scale)
         return self._weights[key]
 
+    # What a number format may do in its own way.
+
+    def scale(self, role: str) -> Scale | None:
+        """What the integers of a role's values mean; None for floating point."""
+        return None
+
     def bias(self, x: int, kernel: Float32, bias: Float32) -> int:
         """A bias [outputs] as a constant."""
         return self.graph.constant(bias)
 
+    def _other_activation(self, name: str, x: int, role: str) -> int:
+        """An activation that is no single operator; the outermost tensor has the role."""
+        result = append_activation(self.graph, name, x)
+        if self._names:
+            self.graph.name(result, f"{self._names}/{role}")
+        return result
+
     def _store(self, rows: Float32, one_scale: bool) -> int:
         return self.graph.constant(rows)
 
-    def _append(self, code: int, inputs: Sequence[int], shape: Sequence[int], options: Any) -> int:
-        output = self.graph.tensor(shape, self.type, self.sum_scale, self.sum_name)
+    def _split(self, x: int, count: int, axis: int) -> Sequence[int]:
+        if count == 1:
+            return (x,)
+        shape = list(self.graph.shape(x))
+        shape[axis] //= count
+        along = self._axis(axis)
+        pieces = [self.graph.tensor(shape, self.type, self.graph.scale_or_none(x)) for _ in range(count)]
+        self.graph.operator(Operator.SPLIT, (along, x), pieces, schema.SplitOptionsT(numSplits=count))
+        return pieces
+
+    def _axis(self, axis: int) -> int:
+        """An axis as a constant, once a graph."""
+        if axis not in self._axes:
+            self._axes[axis] = self.graph.constant(np.array(axis, np.int32))
+        return self._axes[axis]
+
+    def _append_pair(self, code: int, a: Value, b: Value, role: str, options: Any) -> int:
+        (shape,) = {self.graph.shape(value) for value in (a, b) if isinstance(value, int)}
+        inputs = [self.zeros(shape[-1], value.role) if isinstance(value, Zero) else value for value in (a, b)]
+        return self._append(code, inputs, shape, role, options)
+
+    def _append(self, code: int, inputs: Sequence[int], shape: Sequence[int], role: str, options: Any = None) -> int:
+        name = f"{self._names}/{role}" if self._names else ""
+        output = self.graph.tensor(shape, self.type, self.scale(role), name)
         self.graph.operator(code, inputs, (output,), options)
         return output
 
@@ -145,38 +188,42 @@ class IntegerOps(DynamicOps):
     Args:
         graph: where tensors and operators are added.
         bits: of the activations, 8 or 16.
-        limit: projection, recurrent product and their sum share one range, ± `limit`: added without rescaling,
-            and the same at every step, in a sequence and in a stream.
+        scales: of the values of each role: the same at every step, in a sequence and in a stream.
     """
 
-    def __init__(self, graph: Graph, bits: int, limit: float) -> None:
+    def __init__(self, graph: Graph, bits: int, scales: Mapping[str, Scale]) -> None:
         super().__init__(graph)
-        self.bits = bits
+        self._bits = bits
+        self._scales = scales
         self.type = TensorType.INT8 if bits == 8 else TensorType.INT16
         self.dtype = np.int8 if bits == 8 else np.int16
-        self.sum_scale = Scale((limit / 2 ** (bits - 1),))
 
-    def activation_scale(self, name: str) -> Scale:
-        """The scale that an activation's kernel demands (LiteRT's quantization specification)."""
-        return state_scale(name, self.bits, self.sum_scale)
+    def scale(self, role: str) -> Scale:
+        """What the integers of a role's values mean."""
+        return self._scales[role]
 
     def bias(self, x: int, kernel: Float32, bias: Float32) -> int:
         """A bias in the scale of the product's accumulator: that of the input times that of the weights."""
         _, weights = quantize_rows(np.ascontiguousarray(kernel.T))
         (scale,) = self.graph.scale(x).scales
         scales = np.array(weights.scales) * scale
-        integers = np.round(bias / scales).astype(np.int32 if self.bits == 8 else np.int64)
-        return self.graph.constant(integers, Scale(tuple(scales)))
+        integers = np.round(bias / scales)
+        kind = np.int32 if self._bits == 8 else np.int64
+        if np.abs(integers).max() > np.iinfo(np.int32).max:
+            raise UnsupportedError(
+                f"a unit's weights are so small beside its bias ({np.abs(kernel).max(axis=0).min():.1e} at most beside "
+                f"{np.abs(bias).max():.1e}) that integers cannot hold both; set those weights to 0"
+            )
+        return self.graph.constant(integers.astype(kind), Scale(tuple(scales)))
 
-
-def state_scale(activation: str, bits: int, sum_scale: Scale | None) -> Scale:
-    """What the integers of an activation's output mean: fixed by the kernels for tanh and sigmoid."""
-    if activation == "tanh":
-        return Scale((1 / 2 ** (bits - 1),))
-    if activation == "sigmoid":
-        return Scale((1 / 256,), -128) if bits == 8 else Scale((1 / 2**15,))
-    assert sum_scale  # noqa: S101 - relu and linear keep the scale of what they are given
-    return sum_scale
+    def _other_activation(self, name: str, x: int, role: str) -> int:
+        """In float32 between integers: such activations have no integer kernels, or inexact ones."""
+        shape = self.graph.shape(x)
+        real = self.graph.tensor(shape, TensorType.FLOAT32)
+        self.graph.operator(Operator.DEQUANTIZE, (x,), (real,), schema.DequantizeOptionsT())
+        return self._append(
+            Operator.QUANTIZE, (append_activation(self.graph, name, real),), shape, role, schema.QuantizeOptionsT()
+        )
 
 
 def quantize_rows(rows: Float32, one_scale: bool = False) -> tuple[npt.NDArray[np.int8], Scale]:

@@ -25,11 +25,13 @@ class Made:
         data: the file's content.
         proof: what the proof saw.
         reason: why it fails its bar; empty if it does not.
+        preferred_layout: of the layouts of its number format.
     """
 
     data: bytes
     proof: Proof
     reason: str
+    preferred_layout: str
 
 
 class Worker:
@@ -114,7 +116,7 @@ def serve(connection: Connection, original: Original, settings: Settings) -> Non
             return
         try:
             subject = subject or Subject(original, settings)
-            connection.send(Made(*make_artifact(subject, target)))
+            connection.send(Made(*make_artifact(subject, target), subject.preferred_layout))
         except EdgernnError as error:
             connection.send(error)
         except Exception as error:  # noqa: BLE001 - a converter raises whatever its stages raise; it is this row's reason

@@ -1,11 +1,27 @@
 """What ONNX needs to know of a cell: its own operator, with weights in its layout and gate order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from edgernn.errors import UnsupportedError
+
+# Keras's name, then ONNX's with the alphas and the betas that it takes (operator set 14, RNN, GRU and LSTM). ONNX
+# Runtime hands them out in turn to the activations that take some, and takes those that are missing for 0.
+_ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
+    "tanh": ("Tanh", (), ()),
+    "sigmoid": ("Sigmoid", (), ()),
+    "relu": ("Relu", (), ()),
+    "linear": ("Affine", (1.0,), (0.0,)),  # alpha x + beta
+    "hard_sigmoid": ("HardSigmoid", (1 / 6,), (0.5,)),  # max(0, min(1, alpha x + beta))
+    "elu": ("Elu", (1.0,), ()),
+    "leaky_relu": ("LeakyRelu", (0.2,), ()),
+    "softsign": ("Softsign", (), ()),
+    "softplus": ("Softplus", (), ()),
+}
 
 
 @dataclass(frozen=True)
@@ -16,7 +32,7 @@ class OnnxOperator:
         kind: RNN, GRU or LSTM.
         w: the input kernel, float32 [1, gates × units, features].
         r: the recurrent kernel, float32 [1, gates × units, units].
-        b: the biases, float32 [1, 2 × gates × units].
+        b: the biases, of the input product and then of the recurrent one, float32 [1, 2 × gates × units].
         attributes: the operator's own.
     """
 
@@ -25,3 +41,21 @@ class OnnxOperator:
     r: npt.NDArray[np.float32]
     b: npt.NDArray[np.float32]
     attributes: Mapping[str, Any]
+
+
+def activations(names: Sequence[str]) -> Mapping[str, Any]:
+    """The attributes that give an operator these Keras activations.
+
+    Raises:
+        UnsupportedError: ONNX's operators do not know one.
+    """
+    for name in names:
+        if name not in _ACTIVATIONS:
+            raise UnsupportedError(
+                f"ONNX's recurrent operators have no activation {name!r}; they have {', '.join(_ACTIVATIONS)}"
+            )
+    chosen = [_ACTIVATIONS[name] for name in names]
+    attributes: dict[str, Any] = {"activations": [name for name, _, _ in chosen]}
+    alphas = [alpha for _, each, _ in chosen for alpha in each]
+    betas = [beta for _, _, each in chosen for beta in each]
+    return attributes | ({"activation_alpha": alphas} if alphas else {}) | ({"activation_beta": betas} if betas else {})

@@ -1,46 +1,122 @@
-"""The arithmetic that cells are written in: by NumPy, the oracle; TFLite's own is in `tflite_ops`."""
+"""The arithmetic that cells are written in, and what they say of the values in it.
 
-from collections.abc import Callable
+NumPy's is here, the oracle; TFLite's is in `tflite_ops`. Every value has a role, a name that the cell chooses: values
+of one role have one range, at every time step, in a sequence and in a stream.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from edgernn.tensorflow_setup import quiet_tensorflow
+
 Float32 = npt.NDArray[np.float32]
 
 
-class Ops(Protocol):
-    """What a cell's equations need; an array for NumPy, a tensor of a graph for TFLite."""
+# Activations from 0 to 1: a mean weighted by them lies between what it is a mean of.
+BOUNDED = ("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "sparsemax")
 
-    def linear(self, x: Any, kernel: Float32, bias: Float32 | None = None) -> Any:
+
+@dataclass(frozen=True)
+class Sum:
+    """The role of what is fed to an activation: its range may be cut off, where that costs less than it gives."""
+
+    feeds: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """The role of what comes out of an activation, or lies between such values and 0.
+
+    Attributes:
+        activation: its Keras name.
+        of: the role of what was fed to it.
+    """
+
+    activation: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The role of everything else: its range is what was measured."""
+
+
+Role = Sum | Output | Measured
+
+
+class Ops(Protocol):
+    """What a cell's equations need; a value is an array for NumPy, a tensor of a graph for TFLite."""
+
+    def linear(self, x: Any, kernel: Float32, bias: Float32 | None, role: str) -> Any:
         """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
 
-    def add(self, a: Any, b: Any) -> Any:
+    def add(self, a: Any, b: Any, role: str) -> Any:
         """The sum of two of the same shape."""
 
-    def activation(self, name: str, x: Any) -> Any:
+    def subtract(self, a: Any, b: Any, role: str) -> Any:
+        """The difference of two of the same shape."""
+
+    def multiply(self, a: Any, b: Any, role: str) -> Any:
+        """The product, value by value, of two of the same shape."""
+
+    def activation(self, name: str, x: Any, role: str) -> Any:
         """A Keras activation by its name."""
 
+    def split(self, x: Any, count: int) -> Sequence[Any]:
+        """Values [rows, count × units] in `count` pieces, each [rows, units]."""
 
-_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "tanh": np.tanh,
-    "sigmoid": lambda x: 0.5 * (np.tanh(0.5 * x) + 1),  # the same function; it cannot overflow
-    "relu": lambda x: np.maximum(x, 0),
-    "linear": lambda x: x,
-}
+
+# Of a row's values together, so that it matters which ones are in a row.
+_OF_ALL_UNITS = ("softmax", "log_softmax", "sparsemax")
+
+
+def open_gates(ops: Ops, activation: str, gates: Any, count: int) -> Sequence[Any]:
+    """The activation of gates [1, count × units], each [1, units]; of all of them at once where that is the same."""
+    if activation in _OF_ALL_UNITS:
+        return [ops.activation(activation, gate, "gate") for gate in ops.split(gates, count)]
+    return ops.split(ops.activation(activation, gates, "gate"), count)
 
 
 class NumpyOps:
     """Plain NumPy, in the precision of its inputs."""
 
-    def linear(self, x: Any, kernel: Float32, bias: Float32 | None = None) -> Any:
+    def linear(self, x: Any, kernel: Float32, bias: Float32 | None, _role: str) -> Any:
         """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
         return x @ kernel if bias is None else x @ kernel + bias
 
-    def add(self, a: Any, b: Any) -> Any:
+    def add(self, a: Any, b: Any, _role: str) -> Any:
         """The sum of two of the same shape."""
         return a + b
 
-    def activation(self, name: str, x: Any) -> Any:
+    def subtract(self, a: Any, b: Any, _role: str) -> Any:
+        """The difference of two of the same shape."""
+        return a - b
+
+    def multiply(self, a: Any, b: Any, _role: str) -> Any:
+        """The product, value by value, of two of the same shape."""
+        return a * b
+
+    def activation(self, name: str, x: Any, _role: str) -> Any:
         """A Keras activation by its name."""
-        return _ACTIVATIONS[name](x)
+        return np.asarray(keras_activation(name)(x))
+
+    def split(self, x: Any, count: int) -> Sequence[Any]:
+        """Values [rows, count × units] in `count` pieces, each [rows, units]."""
+        return np.split(x, count, axis=-1)
+
+
+def keras_activation(name: str) -> Callable[[Any], Any]:
+    """Keras's own activation of this name.
+
+    Raises:
+        ValueError: Keras has none.
+    """
+    with quiet_tensorflow():
+        import keras
+
+    function: Callable[[Any], Any] = keras.activations.get(name)
+    return function

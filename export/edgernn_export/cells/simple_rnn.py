@@ -2,32 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from edgernn.errors import ModelError, UnsupportedError
-from edgernn_export.cells.onnx_operator import OnnxOperator
-from edgernn_export.cells.ops import Ops
-
-Float32 = npt.NDArray[np.float32]
-
-# Keras's name, then the attributes of ONNX's operator.
-_ACTIVATIONS: Mapping[str, Mapping[str, Any]] = {
-    "tanh": {"activations": ["Tanh"]},
-    "sigmoid": {"activations": ["Sigmoid"]},
-    "relu": {"activations": ["Relu"]},
-    # alpha x + beta; ONNX Runtime takes both for 0 where they are left out.
-    "linear": {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]},
-}
-
-# Keras's name, then that of TFLite's fused operator; it has no sigmoid.
-_FUSED = {"tanh": "TANH", "relu": "RELU", "linear": "NONE"}
+from edgernn_export.cells.cell import Cell, States, activation_name
+from edgernn_export.cells.fused_operator import FusedOperator, fused_activation
+from edgernn_export.cells.onnx_operator import OnnxOperator, activations
+from edgernn_export.cells.ops import Float32, Ops, Output, Role, Sum
 
 
 @dataclass(frozen=True)
-class SimpleRNN:
+class SimpleRNN(Cell):
     """The weights of a Keras SimpleRNN layer.
 
     Attributes:
@@ -37,6 +23,8 @@ class SimpleRNN:
         activation: its Keras name.
     """
 
+    operators: ClassVar[int] = 3
+
     kernel: Float32
     recurrent_kernel: Float32
     bias: Float32
@@ -44,63 +32,50 @@ class SimpleRNN:
 
     @classmethod
     def from_keras(cls, layer: Any) -> Self:
-        """Take the weights of a built Keras layer.
-
-        Raises:
-            ModelError: its activation is not supported.
-        """
-        activation = layer.activation.__name__
-        if activation not in _ACTIVATIONS:
-            raise ModelError(
-                f"layer {layer.name!r} (SimpleRNN) has activation {activation!r}; supported: {', '.join(_ACTIVATIONS)}"
-            )
-        weights = [np.asarray(weight, np.float32) for weight in layer.get_weights()]
-        bias = weights[2] if layer.use_bias else np.zeros(layer.units, np.float32)
-        return cls(weights[0], weights[1], bias, activation)
+        """See `Cell`."""
+        kernel, recurrent_kernel, *bias = (np.asarray(weight, np.float32) for weight in layer.get_weights())
+        zeros = np.zeros(layer.units, np.float32)
+        return cls(kernel, recurrent_kernel, bias[0] if bias else zeros, activation_name(layer, "activation"))
 
     @property
     def units(self) -> int:
-        """How many values the state has."""
+        """See `Cell`."""
         return len(self.bias)
 
     @property
-    def state_sizes(self) -> tuple[int, ...]:
-        """The size of each state that goes from one time step to the next."""
-        return (self.units,)
+    def states(self) -> tuple[str, ...]:
+        """See `Cell`."""
+        return ("state",)
 
     @property
-    def state_activations(self) -> tuple[str, ...]:
-        """The activation that each state comes out of, which is what an integer of it means."""
-        return (self.activation,)
+    def roles(self) -> Mapping[str, Role]:
+        """See `Cell`."""
+        return {"sum": Sum(self.activation), "state": Output(self.activation, "sum")}
 
-    def project(self, ops: Ops, x: Any) -> Any:
-        """The input product: [steps, features] to [steps, units]."""
-        return ops.linear(x, self.kernel, self.bias)
+    def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
+        """See `Cell`; [steps, units]."""
+        return (ops.linear(x, self.kernel, self.bias, "sum"),)
 
-    def step(self, ops: Ops, projected: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-        """One time step: projected [1, units] and the states [1, units] to the output and the new states."""
-        state = ops.activation(self.activation, ops.add(projected, ops.linear(states[0], self.recurrent_kernel)))
-        return state, (state,)
+    def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
+        """See `Cell`."""
+        recurrent = ops.linear(states[0], self.recurrent_kernel, None, "sum")
+        return (ops.activation(self.activation, ops.add(projected[0], recurrent, "sum"), "state"),)
 
-    def fused_activation(self) -> str:
-        """The name of TFLite's fused activation for UNIDIRECTIONAL_SEQUENCE_RNN.
-
-        Raises:
-            UnsupportedError: the operator has none for this activation.
-        """
-        if self.activation not in _FUSED:
-            raise UnsupportedError(f"TFLite's fused RNN has no activation {self.activation!r}")
-        return _FUSED[self.activation]
+    def fused_operator(self) -> FusedOperator:
+        """UNIDIRECTIONAL_SEQUENCE_RNN: W, R, b and the state."""
+        return FusedOperator(
+            kind="UNIDIRECTIONAL_SEQUENCE_RNN",
+            options="SequenceRNNOptions",
+            activation=fused_activation(self.activation),
+            weights=(self.kernel, self.recurrent_kernel, self.bias),
+        )
 
     def onnx_operator(self) -> OnnxOperator:
-        """ONNX's RNN (operator set 14): W [1, units, features], R [1, units, units], B [1, 2 × units].
-
-        B is the bias of the input product, then that of the recurrent product, which Keras has not.
-        """
+        """ONNX's RNN (operator set 14); Keras has no bias of the recurrent product."""
         return OnnxOperator(
             kind="RNN",
             w=self.kernel.T[np.newaxis],
             r=self.recurrent_kernel.T[np.newaxis],
             b=np.concatenate([self.bias, np.zeros_like(self.bias)])[np.newaxis],
-            attributes={"hidden_size": self.units, **_ACTIVATIONS[self.activation]},
+            attributes={"hidden_size": self.units, **activations([self.activation])},
         )

@@ -1,0 +1,87 @@
+"""What every kind of cell must hold."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from edgernn.errors import ModelError, UnsupportedError
+from edgernn_export.cells.fused_operator import FusedOperator
+from edgernn_export.cells.onnx_operator import OnnxOperator
+from edgernn_export.cells.ops import Ops, Role, keras_activation
+
+States = tuple[Any, ...]
+
+
+class Cell(ABC):
+    """What a recurrent layer computes at each time step, with its weights; one subclass a kind.
+
+    Attributes:
+        operators: how many TFLite operators a step takes, to reckon with what a layout costs.
+    """
+
+    operators: ClassVar[int]
+
+    @classmethod
+    @abstractmethod
+    def from_keras(cls, layer: Any) -> Self:
+        """Take the weights of a built Keras layer.
+
+        Raises:
+            ModelError: an option of the layer is not supported.
+        """
+
+    @property
+    @abstractmethod
+    def units(self) -> int:
+        """How many values an output has; each state has as many."""
+
+    @property
+    @abstractmethod
+    def states(self) -> tuple[str, ...]:
+        """The role of each state that goes from one time step to the next; the first state is the output."""
+
+    @property
+    @abstractmethod
+    def roles(self) -> Mapping[str, Role]:
+        """Every role that the equations speak of."""
+
+    @abstractmethod
+    def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
+        """What each step takes of the input, for all steps at once: [steps, features] to values [steps, …]."""
+
+    @abstractmethod
+    def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
+        """One time step: what `project` gave for it and the states, [1, …] each, to the new states."""
+
+    @abstractmethod
+    def onnx_operator(self) -> OnnxOperator:
+        """ONNX's own operator.
+
+        Raises:
+            UnsupportedError: ONNX has none for it.
+        """
+
+    def fused_operator(self) -> FusedOperator:
+        """TFLite's own operator for all time steps.
+
+        Raises:
+            UnsupportedError: TFLite has none for it.
+        """
+        raise UnsupportedError(f"TFLite has no fused operator for {type(self).__name__}")
+
+
+def activation_name(layer: Any, option: str) -> str:
+    """The Keras name of a layer's activation.
+
+    Raises:
+        ModelError: it is none of Keras's own functions.
+    """
+    function = getattr(layer, option)
+    name = getattr(function, "__name__", "")
+    try:
+        known = keras_activation(name) is function
+    except ValueError:
+        known = False
+    if not known:
+        raise ModelError(f"{layer.name!r} has {option}={name or function!r}; supported: Keras's own, by their names")
+    return str(name)

@@ -1,0 +1,150 @@
+"""LSTM, as Keras has it, without peepholes (Hochreiter and Schmidhuber, 1997; Gers et al., 2000).
+
+    i(t), f(t), o(t) = σ(x(t) W + b + h(t-1) R)        input, forget and output gate, each with its own W, b and R
+    g(t) = activation(x(t) Wc + bc + h(t-1) Rc)        the candidate
+    c(t) = f(t) c(t-1) + i(t) g(t)                     the cell state
+    h(t) = o(t) activation(c(t))
+
+In integers c's range must be cut off hard, at 2.5 to 3 where it reaches 10: tanh is flat there, and a wider one leaves
+too few steps for what is small.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from edgernn.errors import UnsupportedError
+from edgernn_export.cells.cell import Cell, States, activation_name
+from edgernn_export.cells.fused_operator import FusedOperator, fused_activation
+from edgernn_export.cells.onnx_operator import OnnxOperator, activations
+from edgernn_export.cells.ops import BOUNDED, Float32, Measured, Ops, Output, Role, Sum, open_gates
+
+
+@dataclass(frozen=True)
+class LSTM(Cell):
+    """The weights of a Keras LSTM layer; gates are in the order input, forget, output.
+
+    Attributes:
+        gates_kernel, candidate_kernel: W, float32 [features, 3 × units], and Wc, [features, units].
+        gates_recurrent, candidate_recurrent: R, float32 [units, 3 × units], and Rc, [units, units].
+        gates_bias, candidate_bias: b, float32 [3 × units], and bc, [units]; zeros for a layer without.
+        activation, recurrent_activation: their Keras names; the latter is that of the gates.
+    """
+
+    operators: ClassVar[int] = 12
+
+    gates_kernel: Float32
+    candidate_kernel: Float32
+    gates_recurrent: Float32
+    candidate_recurrent: Float32
+    gates_bias: Float32
+    candidate_bias: Float32
+    activation: str
+    recurrent_activation: str
+
+    @classmethod
+    def from_keras(cls, layer: Any) -> Self:
+        """See `Cell`."""
+        weights = [np.asarray(weight, np.float32) for weight in layer.get_weights()]
+        if not layer.use_bias:
+            weights.append(np.zeros(4 * layer.units, np.float32))
+        # Keras's order is input, forget, candidate, output.
+        quarters = [np.split(weight, 4, axis=-1) for weight in weights]
+        gates = [np.concatenate([i, f, o], axis=-1) for i, f, _, o in quarters]
+        candidates = [candidate for _, _, candidate, _ in quarters]
+        return cls(
+            gates_kernel=gates[0],
+            candidate_kernel=candidates[0],
+            gates_recurrent=gates[1],
+            candidate_recurrent=candidates[1],
+            gates_bias=gates[2],
+            candidate_bias=candidates[2],
+            activation=activation_name(layer, "activation"),
+            recurrent_activation=activation_name(layer, "recurrent_activation"),
+        )
+
+    @property
+    def units(self) -> int:
+        """See `Cell`."""
+        return len(self.candidate_bias)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """See `Cell`; h and c."""
+        return ("state", "cell")
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """See `Cell`."""
+        squashed = Output(self.activation, "cell")
+        return {
+            "gates": Sum(self.recurrent_activation),
+            "gate": Output(self.recurrent_activation, "gates"),
+            "candidate": Sum(self.activation),
+            "activated": Output(self.activation, "candidate"),
+            "cell": Sum(self.activation),
+            "squashed": squashed,
+            "state": squashed if self.recurrent_activation in BOUNDED else Measured(),
+        }
+
+    def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
+        """See `Cell`; of the gates [steps, 3 × units], of the candidate [steps, units]."""
+        return (
+            ops.linear(x, self.gates_kernel, self.gates_bias, "gates"),
+            ops.linear(x, self.candidate_kernel, self.candidate_bias, "candidate"),
+        )
+
+    def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
+        """See `Cell`."""
+        state, cell = states
+        gates = ops.add(projected[0], ops.linear(state, self.gates_recurrent, None, "gates"), "gates")
+        total = ops.add(projected[1], ops.linear(state, self.candidate_recurrent, None, "candidate"), "candidate")
+        take, keep, give = open_gates(ops, self.recurrent_activation, gates, 3)
+        # In the cell state's own scale, so that their sum is not rounded once more.
+        taken = ops.multiply(take, ops.activation(self.activation, total, "activated"), "cell")
+        cell = ops.add(ops.multiply(keep, cell, "cell"), taken, "cell")
+        return ops.multiply(give, ops.activation(self.activation, cell, "squashed"), "state"), cell
+
+    def fused_operator(self) -> FusedOperator:
+        """UNIDIRECTIONAL_SEQUENCE_LSTM: gates in the order input, forget, cell, output; no peepholes, no projection."""
+        if self.recurrent_activation != "sigmoid":
+            raise UnsupportedError(f"TFLite's fused LSTM has sigmoid gates, not {self.recurrent_activation}")
+        if self.activation == "linear":
+            # The kernel leaves NONE out and multiplies the output gate with what lay in the memory for the result.
+            raise UnsupportedError("TFLite's fused LSTM answers wrongly with a linear activation")
+        gates = ((self.gates_kernel, self.candidate_kernel), (self.gates_recurrent, self.candidate_recurrent))
+        kernels = [part for group in gates for part in self._in_keras_order(*group)]
+        biases = self._in_keras_order(self.gates_bias, self.candidate_bias)
+        return FusedOperator(
+            kind="UNIDIRECTIONAL_SEQUENCE_LSTM",
+            options="UnidirectionalSequenceLSTMOptions",
+            activation=fused_activation(self.activation),
+            weights=(*kernels, *(None,) * 3, *biases, *(None,) * 2),
+            left_out=4,
+        )
+
+    def onnx_operator(self) -> OnnxOperator:
+        """ONNX's LSTM (operator set 14): gates in the order input, output, forget, candidate."""
+
+        def in_order(gates: Float32, candidate: Float32) -> Float32:
+            i, f, o = np.split(gates, 3, axis=-1)
+            return np.concatenate([i, o, f, candidate], axis=-1)
+
+        bias = in_order(self.gates_bias, self.candidate_bias)
+        return OnnxOperator(
+            kind="LSTM",
+            w=in_order(self.gates_kernel, self.candidate_kernel).T[np.newaxis],
+            r=in_order(self.gates_recurrent, self.candidate_recurrent).T[np.newaxis],
+            b=np.concatenate([bias, np.zeros_like(bias)])[np.newaxis],
+            attributes={
+                "hidden_size": self.units,
+                **activations([self.recurrent_activation, self.activation, self.activation]),
+            },
+        )
+
+    def _in_keras_order(self, gates: Float32, candidate: Float32) -> tuple[Float32, ...]:
+        """Input, forget, candidate, output."""
+        i, f, o = np.split(gates, 3, axis=-1)
+        return i, f, candidate, o
