@@ -8,6 +8,7 @@ import click
 
 from edgernn.files import write_json
 from edgernn.quiet import standard_error_aside
+from edgernn.tasks import MEASURES, REGRESSION, show
 from edgernn_benchmarks.comparison import Comparison, compare
 from edgernn_export.console import make_console, make_table
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def command(source: Path, artifacts: tuple[Path, ...], samples: Path | None, json_file: Path | None) -> None:
     """Compare artifacts with the Keras model they come from, in one table.
 
-    Latency is of one inference on this machine: a float32 sample in, probabilities out.
+    Latency is of one inference on this machine: a float32 sample in, its answer out.
 
     \b
     Example:
@@ -59,23 +60,26 @@ def command(source: Path, artifacts: tuple[Path, ...], samples: Path | None, jso
 def _print(comparison: Comparison) -> None:
     console = make_console()
     console.print(_table(comparison))
-    best = comparison.recommended
+    best, kept = comparison.recommended, MEASURES[comparison.task.headline]
     if best is None:
-        console.print("No artifact keeps the accuracy of the original and agrees with it; none is recommended.")
+        console.print(f"No artifact keeps the {kept} of the original and agrees with it; none is recommended.")
     else:
-        console.print(f"Recommended: {best.name}, the quickest that keeps the accuracy.", soft_wrap=True)
+        console.print(f"Recommended: {best.name}, the quickest that keeps the {kept}.", soft_wrap=True)
 
 
 def _table(comparison: Comparison) -> "Table":
-    table = make_table(("bytes", "accuracy", "agreement", "median µs", "p95 µs"))
+    task = comparison.task
+    # F1 of classes is in the JSON; beside values, how far they are off tells more than R² alone.
+    shown = ("r2", "mae") if task.kind == REGRESSION else (task.headline,)
+    table = make_table(("bytes", *(MEASURES[name] for name in shown), "agreement", "median µs", "p95 µs"))
     table.caption = f"{comparison.samples:,} test samples; latency of one inference from Python, one thread"
     table.caption_justify = "left"
     for subject in (comparison.keras, *comparison.artifacts):
         table.add_row(
             subject.name,
             f"{subject.size_bytes:,}",
-            f"{subject.accuracy:.2%}",
-            f"{subject.agreement:.2%}",
+            *(show(name, subject.measures[name]) for name in shown),
+            task.show_agreement(subject.agreement),
             f"{subject.latency.median_us:,.1f}",
             f"{subject.latency.p95_us:,.1f}",
         )

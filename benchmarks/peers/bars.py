@@ -34,6 +34,7 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
     "share": lambda value: f"{100 * value:.2f} %",
     "probability": lambda value: f"{value:.1e}",
     "answers": lambda value: f"{value:,.0f} apart",
+    "operators": lambda value: f"{value:,.0f}",
     "s": lambda value: f"{value:.1f} s",
     "GB": lambda value: f"{value:.2f} GB",
 }
@@ -47,7 +48,7 @@ class Bar:
         group: what the bars around it are about.
         name: what was measured.
         unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference in one),
-            answers (how many differ), s or GB (1e9 bytes).
+            answers (how many differ), operators (how many there are), s or GB (1e9 bytes).
         figure: what was measured; None: it could not be.
         limit: what it must not pass; None: it is only told.
         at_least: whether the limit is a lower one.
@@ -89,6 +90,18 @@ def show(bars: Sequence[Bar]) -> None:
         console.print(f"misses: {bar.group}: {bar.name}", markup=False)
 
 
+def show_latencies(heading: str, latencies: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the latencies of subjects by name, the quickest first: what `latency.as_rows` gives."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=WIDTH)
+    table.add_column(heading, ratio=1)
+    for column in ("µs", "of loads", "bytes"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, row in sorted(latencies.items(), key=lambda item: item[1]["median_us"]):
+        loads = f"{row['lowest_us']:.1f} to {row['highest_us']:.1f}"
+        table.add_row(name, f"{row['median_us']:.1f}", loads, f"{row['size_bytes']:,}")
+    Console(width=WIDTH, highlight=False).print(table)
+
+
 def environment() -> dict[str, Any]:
     """The machine and the versions that were measured, and how busy the machine is."""
     return {
@@ -111,13 +124,16 @@ def show_environment(environment: Mapping[str, Any]) -> None:
     console.print(f"{environment['load']:.1f} processes were running, this one included.")
 
 
-def as_json(bars: Sequence[Bar], environment: Mapping[str, Any], latencies: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that was measured, for programs."""
+def as_json(
+    bars: Sequence[Bar], environment: Mapping[str, Any], latencies: Mapping[str, Any], reasons: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that was measured, and why the rest was not, for programs."""
     return {
         "format": FORMAT,
         "environment": dict(environment),
         "bars": [{**asdict(bar), "holds": bar.holds} for bar in bars],
         "latencies": dict(latencies),
+        "reasons": list(reasons),
         "holds": all(bar.holds for bar in bars),
     }
 

@@ -66,17 +66,17 @@ def _export(run: Path, folder: Path) -> list[Path]:
 
 def _host(artifact: Path, run: Path) -> Host:
     """What edgernn answers here."""
-    samples = read_original(run).samples
+    samples = read_original(run).require_samples()
     model = edgernn.load(artifact)
-    if samples is None or model.card is None:
-        raise ModelError(f"{run}: no samples to try with")
+    if model.card is None:
+        raise ModelError(f"{artifact}: no card to read Keras's accuracy from")
     stream, streams = model.stream(), []
     for sample in samples.x_test[:STREAMED]:
         stream.reset()
         streams.append([stream.push(row) for row in sample][-1])
     # One by one as on the runtimes: in a batch, sums are in another order.
     answers = np.stack([model.predict(sample) for sample in samples.x_test])
-    return Host(samples.y_test, model.card.measured["keras_accuracy"], answers, streams)
+    return Host(samples.y_test, model.card.measured["keras"]["accuracy"], answers, streams)
 
 
 def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, Result]:

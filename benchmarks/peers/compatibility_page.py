@@ -9,6 +9,7 @@ import numpy.typing as npt
 from edgernn import metrics
 from peers.environments import Result, Runtime
 from peers.probe import STREAMED
+from peers.subjects import CLASSIFIER
 
 Float32 = npt.NDArray[np.float32]
 Found = Mapping[Runtime, Mapping[str, Result]]
@@ -116,7 +117,7 @@ def _answer(host: Host, result: Result, reasons: _Reasons) -> str:
     if not _misreads(host, result):
         text = _likeness(host.answers, result.answers)
         return f"{text}; edgernn refuses ({reasons.number(result.edgernn_refuses)})" if result.edgernn_refuses else text
-    text = f"**misreads**: accuracy {_percent(metrics.accuracy(result.answers, host.classes), 1)}"
+    text = f"**misreads**: accuracy {_percent(CLASSIFIER.score(result.answers, host.classes), 1)}"
     if result.edgernn_refuses is None:
         return text
     if not result.edgernn_refuses:
@@ -156,7 +157,7 @@ def _arenas(found: Found) -> str:
 
 
 def _misreads(host: Host, result: Result) -> bool:
-    return metrics.agreement(result.answers, host.answers) < MISREADS_BELOW
+    return CLASSIFIER.agreement(result.answers, host.answers) < MISREADS_BELOW
 
 
 def _likeness(host: Float32, answers: Float32) -> str:
@@ -165,7 +166,7 @@ def _likeness(host: Float32, answers: Float32) -> str:
     if np.array_equal(host, answers):
         return "same bits"
     difference = metrics.largest_difference(answers, host)
-    return f"{_percent(metrics.agreement(answers, host), 2)}, {difference:.1g}"
+    return f"{_percent(CLASSIFIER.agreement(answers, host), 2)}, {difference:.1g}"
 
 
 def _percent(share: float, digits: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from peers import exports
 from peers.bars import Bar
 from peers.exports import Export
 from peers.prefixes import cut
+from peers.subjects import CLASSIFIER
 
 Float32 = npt.NDArray[np.float32]
 
@@ -48,13 +50,18 @@ class Fidelity:
 
 def mean_fidelity(pairs: Sequence[tuple[Float32, Float32, npt.NDArray[np.int64]]]) -> Fidelity:
     """Of one pair of answers a model, float32 [samples, classes], with the right classes, int64 [samples]."""
-    drops = [100 * (metrics.accuracy(b, y) - metrics.accuracy(a, y)) for a, b, y in pairs]
+    drops = [100 * (CLASSIFIER.score(b, y) - CLASSIFIER.score(a, y)) for a, b, y in pairs]
     return Fidelity(
         drop=float(np.mean(drops)),
-        agreement=float(np.mean([metrics.agreement(a, b) for a, b, _ in pairs])),
+        agreement=float(np.mean([CLASSIFIER.agreement(a, b) for a, b, _ in pairs])),
         difference=max(metrics.largest_difference(a, b) for a, b, _ in pairs),
-        apart=sum(int((a != b).any(axis=1).sum()) for a, b, _ in pairs),
+        apart=sum(count_apart(a, b) for a, b, _ in pairs),
     )
+
+
+def count_apart(a: Float32, b: Float32) -> int:
+    """How many answers differ in any bit; both float32 [..., classes]."""
+    return int((a != b).any(axis=-1).sum())
 
 
 def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Bar]:
@@ -63,9 +70,7 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
     for each in all_exports:
         progress(f"asking Keras and the files of {each.run.name}")
         samples = each.samples
-        models.append(
-            (each, samples, keras_model.probabilities(keras_model.load(each.run / "model.keras"), samples.x_test))
-        )
+        models.append((each, samples, keras_model.predict(keras_model.load(each.run / "model.keras"), samples.x_test)))
 
     def measure(path_of: Callable[[Export], Path]) -> Fidelity | None:
         if not all(path_of(each).is_file() for each, _, _ in models):
@@ -77,8 +82,10 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
     group = f"against Keras, {len(models[0][1].x_test):,} images, {len(models)} models"
     bars = []
     for target, limit in ((exports.FLOAT32, 1e-5), (exports.FLOAT16, 1e-2)):
-        found = measure(lambda each, target=target: each.path(target))
-        bars.append(Bar(group, f"{target}: largest difference", "probability", found and found.difference, limit))
+        found = measure(partial(Export.path, target=target))
+        bars.append(
+            Bar(group, f"{target}: largest difference", "probability", found.difference if found else None, limit)
+        )
     found = measure(lambda each: each.unrefined_int8)
     bars += _loss_bars(group, f"{exports.INT8}, not refined", found, 0.992)
     for target, least in (
@@ -87,7 +94,7 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
         (exports.INT16X8, 0.992),
         (exports.ONNX_INT8, 0.992),
     ):
-        found = measure(lambda each, target=target: each.path(target))
+        found = measure(partial(Export.path, target=target))
         bars += _loss_bars(group, str(target), found, least)
     return bars
 
@@ -104,12 +111,16 @@ def stream_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) 
                 [pair for each in all_exports for pair in _stream_pairs(each.path(target), each.samples)]
             )
         if target in INT8_FILES:
-            bars.append(Bar(group, str(target), "answers", found and found.apart, 0))
+            bars.append(Bar(group, str(target), "answers", found.apart if found else None, 0))
         elif target in ROUNDED:
-            bars.append(Bar(group, f"{target}: agreement", "share", found and found.agreement, STREAM_AGREEMENT, True))
+            bars.append(
+                Bar(group, f"{target}: agreement", "share", found.agreement if found else None, STREAM_AGREEMENT, True)
+            )
         else:
             bars.append(
-                Bar(group, f"{target}: difference", "probability", found and found.difference, FLOAT_DIFFERENCE)
+                Bar(
+                    group, f"{target}: difference", "probability", found.difference if found else None, FLOAT_DIFFERENCE
+                )
             )
     bars.append(Bar(group, "int8 loop against int8 unrolled", "answers", _layouts_apart(all_exports), 0))
     return bars
@@ -147,12 +158,12 @@ def _layouts_apart(all_exports: Sequence[Export]) -> int | None:
         x = each.samples.x_test
         for ask in (stream, lambda path, x: edgernn.load(path).predict(x)):
             a, b = (ask(path, x) for path in paths)
-            apart += int((a != b).any(axis=-1).sum())
+            apart += count_apart(a, b)
     return apart
 
 
 def _loss_bars(group: str, name: str, found: Fidelity | None, least: float) -> list[Bar]:
     return [
-        Bar(group, f"{name}: accuracy lost", "points", found and found.drop, MAX_DROP_POINTS),
-        Bar(group, f"{name}: agreement", "share", found and found.agreement, least, at_least=True),
+        Bar(group, f"{name}: accuracy lost", "points", found.drop if found else None, MAX_DROP_POINTS),
+        Bar(group, f"{name}: agreement", "share", found.agreement if found else None, least, at_least=True),
     ]

@@ -87,32 +87,45 @@ def latency_bars(export: Export) -> tuple[list[Bar], dict[str, Any]]:
     model = keras_model.load(export.run / "model.keras")
     samples = export.samples
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
-    peers = make_peers(model, samples.x_calibration, x, keras_model.probabilities(model, x))
+    peers = make_peers(model, samples.x_calibration, x, keras_model.predict(model, x))
     ours = {str(target): _artifact(export, target) for target in TIMED}
     subjects = {**ours, **peers}
     hot = time_hot(subjects, x[:1])
     cold = time_cold({str(target): ours[str(target)] for target in (exports.INT8, exports.INT8_LOOP)}, x[:1])
-    measured = {name: {"size_bytes": subjects[name].size_bytes, **asdict(timing)} for name, timing in hot.items()}
-    return _bars(hot, cold), measured
+    return _bars(hot, cold), as_rows(subjects, hot)
+
+
+def ratio(
+    group: str, timings: Mapping[str, Timing], name: str, base: str, limit: float | None = None, label: str = ""
+) -> Bar:
+    """The latency of a subject as a multiple of another's; without a figure where either was not timed.
+
+    Args:
+        label: what the bar is called, if not by the names of both.
+    """
+    both = name in timings and base in timings
+    figure = timings[name].median_us / timings[base].median_us if both else None
+    return Bar(group, label or f"{name} / {base}", "ratio", figure, limit)
+
+
+def as_rows(subjects: Mapping[str, Subject], timings: Mapping[str, Timing]) -> dict[str, Any]:
+    """Sizes and latencies by subject, for `bars.show_latencies` and for programs."""
+    return {name: {"size_bytes": subjects[name].size_bytes, **asdict(timing)} for name, timing in timings.items()}
 
 
 def _bars(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Bar]:
     group = "latency, ratio of medians"
-
-    def ratio(name: str, base: str, limit: float | None) -> Bar:
-        return Bar(group, f"{name} / {base}", "ratio", hot[name].median_us / hot[base].median_us, limit)
-
     int8, float32, loop = str(exports.INT8), str(exports.FLOAT32), str(exports.INT8_LOOP)
     onnx = str(exports.ONNX_FLOAT32)
     quickest = min(stock.UNROLLED_INT8, key=lambda name: hot[name].median_us)
     return [
-        ratio(int8, float32, 0.65),
-        ratio(int8, quickest, 0.85),
-        ratio(int8, stock.STOCK_FLOAT32, 0.25),
-        ratio(onnx, stock.TF2ONNX, 0.3),
-        ratio(str(exports.ONNX_INT8), onnx, 1.1),
-        ratio(loop, int8, None),
-        Bar(group, "the same with cold caches", "ratio", cold[loop].median_us / cold[int8].median_us),
+        ratio(group, hot, int8, float32, 0.65),
+        ratio(group, hot, int8, quickest, 0.85),
+        ratio(group, hot, int8, stock.STOCK_FLOAT32, 0.25),
+        ratio(group, hot, onnx, stock.TF2ONNX, 0.3),
+        ratio(group, hot, str(exports.ONNX_INT8), onnx, 1.1),
+        ratio(group, hot, loop, int8),
+        ratio(group, cold, loop, int8, label="the same with cold caches"),
     ]
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from edgernn import metrics
 from edgernn.datasets import Samples
 from edgernn.run_folder import write_samples
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, export, keras_model
-from edgernn_export.targets import preferred_layout
+from edgernn_export.cells.simple_rnn import SimpleRNN
+from edgernn_export.layouts import preferred_layout
 from peers import exports
 from peers.bars import Bar
 from peers.latency import time_cold, time_hot
-from peers.subjects import Subject, answer_all, from_artifact
+from peers.subjects import CLASSIFIER, Subject, answer_all, from_artifact
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
@@ -86,8 +86,8 @@ def _bars(subjects: dict[str, Subject], model: Any, x: Any, classes: Any) -> lis
     hot, cold = time_hot(subjects, x[:1]), time_cold(subjects, x[:1])
     quickest = min(hot.values(), key=lambda timing: timing.median_us)
     quicker_cold = min(cold, key=lambda name: cold[name].median_us)
-    preferred = _LOOP if preferred_layout(STEPS) == "loop" else _UNROLLED
-    reference = keras_model.probabilities(model, x)
+    preferred = _LOOP if preferred_layout(STEPS, SimpleRNN.operators) == "loop" else _UNROLLED
+    reference = keras_model.predict(model, x)
     answers = {name: answer_all(subject, x) for name, subject in subjects.items()}
     return [
         Bar(group, _LOOP, "bytes", subjects[_LOOP].size_bytes, MAX_LOOP_BYTES),
@@ -106,7 +106,7 @@ def _bars(subjects: dict[str, Subject], model: Any, x: Any, classes: Any) -> lis
             "ratio",
             cold[_LOOP].median_us / cold[_UNROLLED].median_us,
         ),
-        Bar(group, "Keras accuracy", "share", metrics.accuracy(reference, classes)),
-        Bar(group, "int8 loop agrees with Keras", "share", metrics.agreement(answers[_LOOP], reference)),
+        Bar(group, "Keras accuracy", "share", CLASSIFIER.score(reference, classes)),
+        Bar(group, "int8 loop agrees with Keras", "share", CLASSIFIER.agreement(answers[_LOOP], reference)),
         Bar(group, "loop against unrolled", "answers", int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum())),
     ]

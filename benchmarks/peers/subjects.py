@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.backends import open_artifact
+from edgernn.tasks import CLASSIFICATION, Task
 
 Float32 = npt.NDArray[np.float32]
 Answer = Callable[[Float32], Float32]
+
+# What every model here is.
+CLASSIFIER = Task(CLASSIFICATION)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def _load_tflite(data: bytes) -> Answer:
     def answer(x: Float32) -> Float32:
         set_tensor(input_index, x)
         invoke()
-        return get_tensor(output_index)
+        probabilities: Float32 = get_tensor(output_index)
+        return probabilities
 
     return answer
 

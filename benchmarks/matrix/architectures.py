@@ -1,0 +1,147 @@
+"""An architecture as data: what a model is made of, in words, and whether it can stream."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Option = str | int | float | bool | tuple[int, ...]
+
+RECURRENT = ("SimpleRNN", "GRU", "LSTM")
+# Heads, by what their answers are.
+SOFTMAX, BINARY, MULTILABEL, LOGITS, VALUES = HEADS = ("softmax", "binary", "multilabel", "logits", "values")
+SEQUENTIAL, FUNCTIONAL, NESTED = FORMS = ("Sequential", "functional with a skip connection", "nested")
+MERGE_MODES = ("concat", "sum", "mul", "ave")
+
+# What sees more than one step, so that a model with it cannot answer after each.
+_ALONG_THE_STEPS = (
+    *("GlobalAveragePooling1D", "GlobalMaxPooling1D", "AveragePooling1D", "MaxPooling1D", "Flatten", "Reshape"),
+    *("Conv1D",),
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A Keras layer.
+
+    Attributes:
+        kind: the class's name in `keras.layers`.
+        options: its keyword arguments.
+        merge_mode: of the Bidirectional around it; empty without one.
+        time_distributed: whether it is in a TimeDistributed.
+    """
+
+    kind: str
+    options: tuple[tuple[str, Option], ...] = ()
+    merge_mode: str = ""
+    time_distributed: bool = False
+
+    def __str__(self) -> str:
+        text = f"{self.kind}({', '.join(f'{name}={value}' for name, value in self.options)})"
+        if self.merge_mode:
+            return f"Bidirectional({text}, {self.merge_mode})"
+        return f"TimeDistributed({text})" if self.time_distributed else text
+
+    def option(self, name: str, default: Option) -> Option:
+        """An option's value, or its default."""
+        return dict(self.options).get(name, default)
+
+
+def layer(kind: str, merge_mode: str = "", time_distributed: bool = False, **options: Option) -> Layer:
+    """A layer with these options."""
+    return Layer(kind, tuple(options.items()), merge_mode, time_distributed)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model with recurrent layers, and the inputs that it is tried on.
+
+    Attributes:
+        recurrent: its recurrent layers, one behind the other.
+        front, behind: the layers in front of them and behind them, but for the head.
+        between: the layers between each two of them.
+        sequences: whether the last recurrent layer gives its output of every step.
+        head: one of `HEADS`.
+        outputs: of the head.
+        form: one of `FORMS`.
+        steps, features: of a sample.
+        uniform: whether inputs are uniform in 0 to 1; otherwise they are normal.
+        seed: of the weights and of the samples.
+    """
+
+    recurrent: tuple[Layer, ...]
+    front: tuple[Layer, ...] = ()
+    between: tuple[Layer, ...] = ()
+    behind: tuple[Layer, ...] = ()
+    sequences: bool = False
+    head: str = SOFTMAX
+    outputs: int = 4
+    form: str = SEQUENTIAL
+    steps: int = 6
+    features: int = 3
+    uniform: bool = False
+    seed: int = 0
+
+    def __str__(self) -> str:
+        between = f" -{', '.join(map(str, self.between))}- " if self.between else ", "
+        parts = [
+            *map(str, self.front),
+            between.join(map(str, self.recurrent)) + (" every step" if self.sequences else ""),
+            *map(str, self.behind),
+            f"{self.head}({self.outputs})",
+        ]
+        form = "" if self.form == SEQUENTIAL else f"{self.form}, "
+        inputs = "uniform" if self.uniform else "normal"
+        return f"{form}{inputs} [{self.steps}, {self.features}]: {', '.join(parts)}; seed {self.seed}"
+
+    @property
+    def causal(self) -> bool:
+        """Whether the states are all that it must remember of the steps before, so that it can stream."""
+        forward = not any(each.merge_mode or each.option("go_backwards", False) for each in self.recurrent)
+        return forward and not any(map(_looks_along, (*self.front, *self.between, *self._behind_every_step)))
+
+    @property
+    def _behind_every_step(self) -> tuple[Layer, ...]:
+        """The layers behind that are given all steps."""
+        return self.behind if self.sequences else ()
+
+
+def _looks_along(each: Layer) -> bool:
+    return each.kind in _ALONG_THE_STEPS and each.option("kernel_size", 0) != 1
+
+
+def traits(architecture: Architecture) -> list[str]:
+    """What the model has that may or may not work, as the rows of the page name it; each once."""
+    found = [trait for each in architecture.recurrent for trait in _recurrent_traits(each)]
+    if len(architecture.recurrent) > 1:
+        found.append("stacked")
+    places = (("in front", architecture.front), ("between", architecture.between), ("behind", architecture.behind))
+    found += [f"{_kind(each)} {place}" for place, layers in places for each in layers]
+    found += [
+        f"Dense activation={each.option('activation', 'linear')}"
+        for each in (*architecture.front, *architecture.between, *architecture.behind)
+        if each.kind == "Dense" and each.option("activation", "linear") != "linear"
+    ]
+    per_step = architecture.sequences and not any(
+        each.kind.startswith("Global") or each.kind == "Flatten" for each in architecture.behind
+    )
+    found.append("an answer a step" if per_step else "one answer")
+    found += [f"head {architecture.head}", architecture.form]
+    return list(dict.fromkeys(found))
+
+
+def _kind(each: Layer) -> str:
+    return f"TimeDistributed({each.kind})" if each.time_distributed else each.kind
+
+
+def _recurrent_traits(each: Layer) -> Iterator[str]:
+    yield f"{each.kind} reset_after=False" if not each.option("reset_after", True) else each.kind
+    if each.merge_mode:
+        yield f"Bidirectional {each.merge_mode}"
+    for name, value in each.options:
+        if name in ("activation", "recurrent_activation"):
+            yield f"{name}={value}"
+        elif name in ("go_backwards", "unroll") and value:
+            yield name
+        elif name == "use_bias" and not value:
+            yield "use_bias=False"
+        elif name in ("dropout", "recurrent_dropout") and value:
+            yield name

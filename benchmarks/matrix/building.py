@@ -1,0 +1,140 @@
+"""An architecture becomes a Keras model with weights that are none of the defaults, and samples that fit it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.datasets import Samples
+from edgernn.run_folder import Original
+from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_export.keras_model import recurrent_layers
+from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, Layer
+
+Float32 = npt.NDArray[np.float32]
+
+CALIBRATION_SAMPLES, TEST_SAMPLES = 100, 20
+_HEAD_ACTIVATIONS = {SOFTMAX: "softmax", BINARY: "sigmoid", MULTILABEL: "sigmoid"}
+# The gain of recurrent kernels, by what would grow from step to step: what is bounded does not, exponentials most.
+_BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign", "softmax", "sparsemax", "sparse_sigmoid")
+_GAINS = {"exponential": 0.05} | dict.fromkeys(_BOUNDED, 0.9)
+_GAIN = 0.4
+# Of both kernels where the gates are not bounded: there values are multiplied with values, step by step.
+_GAIN_OF_OPEN_GATES = 0.2
+
+
+def build(architecture: Architecture) -> Any:
+    """The Keras model, with weights from the architecture's seed."""
+    with quiet_tensorflow():
+        import keras
+
+    inputs = keras.Input((architecture.steps, architecture.features))
+    if architecture.form == FUNCTIONAL:
+        model = keras.Model(inputs, _with_skip(architecture, inputs))
+    else:
+        layers = [*map(_make, architecture.front), *_recurrent(architecture)]
+        if architecture.form == NESTED:
+            layers = [*layers[: len(architecture.front)], keras.Sequential(layers[len(architecture.front) :])]
+        model = keras.Sequential([inputs, *layers, *map(_make, architecture.behind), _head(architecture)])
+    _set_weights(model, np.random.default_rng(architecture.seed))
+    return model
+
+
+def original(architecture: Architecture, folder: Path) -> Original:
+    """The model, saved in a folder as small.keras, and its samples."""
+    path = folder / "small.keras"
+    model = build(architecture)
+    model.save(path)
+    return Original(path, "small", (), "", _samples(architecture, tuple(model.outputs[0].shape[1:])))
+
+
+def _make(each: Layer, **more: object) -> Any:
+    import keras
+
+    made = getattr(keras.layers, each.kind)(**dict(each.options), **more)
+    if each.merge_mode:
+        return keras.layers.Bidirectional(made, merge_mode=each.merge_mode)
+    return keras.layers.TimeDistributed(made) if each.time_distributed else made
+
+
+def _recurrent(architecture: Architecture) -> list[Any]:
+    """The recurrent layers with what is between them."""
+    *first, last = architecture.recurrent
+    layers = []
+    for each in first:
+        layers += [_make(each, return_sequences=True), *map(_make, architecture.between)]
+    return [*layers, _make(last, return_sequences=architecture.sequences)]
+
+
+def _with_skip(architecture: Architecture, inputs: Any) -> Any:
+    """The functional model's answer: something goes past the first recurrent layer, or past a Dense if it is alone."""
+    import keras
+
+    x = inputs
+    for each in architecture.front:
+        x = _make(each)(x)
+    first, *rest = _recurrent(architecture)
+    y = first(x)
+    if len(y.shape) == 3:
+        y = keras.layers.Concatenate()([y, x])
+    else:
+        y = keras.layers.Add()([y, keras.layers.Dense(y.shape[-1])(y)])
+    for layer in [*rest, *map(_make, architecture.behind), _head(architecture)]:
+        y = layer(y)
+    return y
+
+
+def _head(architecture: Architecture) -> Any:
+    import keras
+
+    return keras.layers.Dense(architecture.outputs, activation=_HEAD_ACTIVATIONS.get(architecture.head))
+
+
+def _set_weights(model: Any, rng: np.random.Generator) -> None:
+    """Give every weight a value that tells: biases are not 0, statistics not 0 and 1."""
+    gains = {id(weight): gain for layer in recurrent_layers(model) for weight, gain in _gains(layer)}
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        if weight.name in ("moving_variance", "gamma"):
+            weight.assign(rng.uniform(0.5, 1.5, shape))
+        elif weight.name in ("bias", "beta", "moving_mean"):
+            weight.assign(rng.normal(0, 0.3, shape))
+        elif weight.name.endswith("kernel"):
+            gain = gains.get(id(weight), 1.0)
+            weight.assign(rng.normal(0, gain / np.sqrt(np.prod(shape[:-1])), shape))
+
+
+def _gains(layer: Any) -> Iterator[tuple[Any, float]]:
+    """The kernels of a recurrent layer, each with its gain."""
+    gates = getattr(layer, "recurrent_activation", None)
+    opens = gates is not None and gates.__name__ not in _BOUNDED
+    for weight in layer.weights:
+        if opens and weight.name.endswith("kernel"):
+            yield weight, _GAIN_OF_OPEN_GATES
+        elif weight.name == "recurrent_kernel":
+            yield weight, _GAINS.get(layer.activation.__name__, _GAIN)
+
+
+def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
+    """Random samples; `answer` is the shape of one answer, [outputs] or [steps, outputs].
+
+    Those to test by are also among those to calibrate with: what is looked at is the arithmetic, not how well so few
+    samples tell the ranges of others.
+    """
+    rng = np.random.default_rng((architecture.seed, 1))
+
+    def inputs(count: int) -> Float32:
+        shape = (count, architecture.steps, architecture.features)
+        return rng.random(shape, np.float32) if architecture.uniform else rng.normal(size=shape).astype(np.float32)
+
+    def truth(count: int) -> npt.NDArray[Any]:
+        if architecture.head == VALUES:
+            return rng.normal(size=(count, *answer)).astype(np.float32)
+        if architecture.head in (BINARY, MULTILABEL):
+            return rng.integers(0, 2, (count, *answer))
+        return rng.integers(0, answer[-1], (count, *answer[:-1]))
+
+    x, y = inputs(CALIBRATION_SAMPLES), truth(CALIBRATION_SAMPLES)
+    return Samples(x, y, x[:TEST_SAMPLES], y[:TEST_SAMPLES])

@@ -1,0 +1,224 @@
+"""Drawing architectures: first a fixed list that has everything at least once, then whatever a seed brings."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from matrix.architectures import (
+    BINARY,
+    FORMS,
+    FUNCTIONAL,
+    HEADS,
+    LOGITS,
+    MERGE_MODES,
+    MULTILABEL,
+    NESTED,
+    RECURRENT,
+    SOFTMAX,
+    VALUES,
+    Architecture,
+    Layer,
+    Option,
+    layer,
+)
+
+# Keras's built-in activations, but for glu, which halves the units, and threshold, which needs an argument.
+ACTIVATIONS = (
+    *("tanh", "sigmoid", "relu", "linear", "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
+    *("hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "relu6", "selu", "silu"),
+    *("soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus"),
+    *("tanh_shrink",),
+)
+# Of gates those that are at home between 0 and 1, and some that are not.
+GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "tanh", "hard_tanh", "softsign", "linear")
+
+_RNN, _GRU, _LSTM = (layer(kind, units=5) for kind in RECURRENT)
+_POOLED = layer("GlobalAveragePooling1D")
+
+# The first dozen is what `make test` runs: every cell, layout and kind of head, and what most often goes wrong.
+FIXED = (
+    Architecture((_RNN,)),
+    Architecture((_GRU,), behind=(layer("Dense", units=6, activation="relu"),), head=LOGITS, steps=9),
+    Architecture((_LSTM,), head=BINARY, outputs=1, uniform=True),
+    Architecture(
+        (layer("GRU", units=4, reset_after=False), layer("SimpleRNN", units=5, activation="relu")),
+        between=(layer("LayerNormalization"),),
+        head=VALUES,
+        outputs=2,
+        steps=7,
+    ),
+    Architecture((layer("LSTM", "concat", units=4),), sequences=True, head=SOFTMAX, outputs=3),
+    Architecture(
+        (layer("GRU", units=4),),
+        front=(
+            layer("Conv1D", filters=4, kernel_size=3, padding="same", activation="relu"),
+            layer("MaxPooling1D", pool_size=2),
+        ),
+        behind=(layer("BatchNormalization"),),
+        steps=8,
+    ),
+    Architecture((_LSTM, layer("GRU", units=3)), sequences=True, head=MULTILABEL, outputs=3, form=FUNCTIONAL),
+    Architecture((layer("SimpleRNN", "sum", units=5), _GRU), form=NESTED, head=LOGITS),
+    Architecture((layer("LSTM", units=4, go_backwards=True, use_bias=False),), uniform=True, steps=11),
+    Architecture((_GRU,), sequences=True, behind=(_POOLED,), head=VALUES, outputs=1),
+    Architecture((layer("SimpleRNN", units=4, activation="gelu"), layer("LSTM", units=4, activation="softsign"))),
+    Architecture(
+        (layer("GRU", units=5, dropout=0.3, recurrent_dropout=0.2, recurrent_activation="hard_sigmoid"),),
+        front=(layer("BatchNormalization"),),
+        sequences=True,
+        behind=(layer("Dense", time_distributed=True, units=4, activation="tanh"),),
+    ),
+    # Bidirectional, in every way.
+    Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
+    Architecture((layer("LSTM", "ave", units=4), layer("LSTM", "sum", units=3)), head=LOGITS),
+    Architecture((layer("SimpleRNN", "concat", units=4),), sequences=True, behind=(layer("GlobalMaxPooling1D"),)),
+    Architecture((layer("GRU", "ave", units=3, reset_after=False),), sequences=True, head=BINARY, outputs=1),
+    # Answers a step.
+    Architecture((_RNN,), sequences=True, head=LOGITS),
+    Architecture((_GRU, _GRU, _RNN), sequences=True, head=VALUES, outputs=2),
+    Architecture((layer("LSTM", units=4, go_backwards=True),), sequences=True),
+    # Sizes at their ends.
+    Architecture((layer("LSTM", units=1),), steps=1, features=1, outputs=2),
+    Architecture((layer("GRU", units=17),), steps=30, features=9, outputs=7),
+    Architecture((_RNN, _LSTM, _GRU, layer("SimpleRNN", units=2)), steps=5),
+    Architecture((layer("GRU", units=1),), steps=1, sequences=True, head=VALUES, outputs=1),
+    Architecture((layer("LSTM", units=6),), steps=128, features=2, uniform=True),
+    # Options.
+    Architecture((layer("GRU", units=4, use_bias=False),), head=LOGITS),
+    Architecture((layer("GRU", units=4, use_bias=False, reset_after=False, go_backwards=True),)),
+    Architecture((layer("SimpleRNN", units=4, use_bias=False, dropout=0.2, recurrent_dropout=0.2),)),
+    Architecture((layer("LSTM", units=4, dropout=0.2, recurrent_dropout=0.2, unroll=True),)),
+    Architecture((layer("SimpleRNN", units=4, go_backwards=True), _GRU), head=VALUES, outputs=3),
+    # What the fused operators know.
+    Architecture((layer("LSTM", units=4, activation="relu"), layer("LSTM", units=4, activation="relu6"))),
+    Architecture((layer("SimpleRNN", units=4, activation="linear"), layer("SimpleRNN", units=4, activation="relu6"))),
+    # What lies along the steps.
+    Architecture((_LSTM,), sequences=True, behind=(layer("Flatten"),), head=LOGITS),
+    Architecture((_RNN,), sequences=True, behind=(layer("AveragePooling1D", pool_size=2), layer("Flatten"))),
+    Architecture((_GRU,), sequences=True, behind=(layer("MaxPooling1D", pool_size=2), layer("GlobalAveragePooling1D"))),
+    Architecture((_LSTM,), sequences=True, behind=(layer("MaxPooling1D", pool_size=2),)),
+    Architecture((_RNN,), front=(layer("Conv1D", filters=3, kernel_size=2, strides=2, padding="valid"),), steps=9),
+    Architecture((_GRU,), front=(layer("Conv1D", filters=4, kernel_size=3, padding="causal"),), sequences=True),
+    Architecture((_LSTM,), front=(layer("Conv1D", filters=4, kernel_size=1, activation="relu"),)),
+    Architecture((_GRU,), front=(layer("AveragePooling1D", pool_size=2), layer("Dense", units=4, activation="tanh"))),
+    Architecture((_RNN,), front=(layer("Reshape", target_shape=(3, 6)),)),
+    Architecture((layer("GRU", units=6),), behind=(layer("Reshape", target_shape=(2, 3)), layer("Flatten"))),
+    # Norms and the rest between and behind.
+    Architecture((_GRU, _GRU), between=(layer("BatchNormalization"), layer("Dense", units=4, activation="relu"))),
+    Architecture((_LSTM,), behind=(layer("LayerNormalization"), layer("Dropout", rate=0.3)), head=LOGITS),
+    Architecture((_RNN,), front=(layer("LayerNormalization"),), head=VALUES, outputs=2),
+    Architecture((_LSTM, _RNN), between=(layer("Dense", time_distributed=True, units=3),)),
+    Architecture((_RNN, _GRU), between=(layer("Dropout", rate=0.3), layer("Conv1D", filters=4, kernel_size=3))),
+    # Forms.
+    Architecture((_LSTM,), form=FUNCTIONAL),
+    Architecture((layer("GRU", "concat", units=3), _LSTM), form=FUNCTIONAL, head=LOGITS),
+    Architecture((_GRU, _LSTM), sequences=True, form=NESTED, front=(layer("Dense", units=4),)),
+    # Every activation, each in a model of one layer.
+    *(
+        Architecture((layer(kind, units=4, activation=name),), uniform=name == "exponential", seed=index)
+        for index, name in enumerate(ACTIVATIONS)
+        for kind in ("GRU", ("SimpleRNN", "LSTM")[index % 2])
+    ),
+    *(
+        Architecture((layer(kind, units=4, recurrent_activation=name),))
+        for name in GATE_ACTIVATIONS
+        for kind in ("GRU", "LSTM")
+        if name != "sigmoid"
+    ),
+    *(Architecture((_RNN,), behind=(layer("Dense", units=4, activation=name),)) for name in ACTIVATIONS),
+)
+
+
+def draw(number: int) -> Architecture:
+    """The architecture of a number: of the fixed list while it lasts, then a random one with that seed."""
+    return FIXED[number] if number < len(FIXED) else _random(number)
+
+
+def _random(seed: int) -> Architecture:
+    rng = np.random.default_rng(seed)
+    form = _pick(rng, FORMS, (0.6, 0.25, 0.15))
+    sequences = rng.random() < 0.5
+    head = _pick(rng, HEADS)
+    steps = int(rng.integers(4, 25))
+    return Architecture(
+        recurrent=tuple(_random_recurrent(rng) for _ in range(rng.integers(1, 4))),
+        front=_some(rng, 0.35, _FRONT),
+        between=_some(rng, 0.3, _BETWEEN),
+        behind=(*_some(rng, 0.5, _ALONG if sequences else ()), *_some(rng, 0.4, _BEHIND)),
+        sequences=sequences,
+        head=head,
+        outputs=1 if head == BINARY else int(rng.integers(2, 8)),
+        form=form,
+        steps=steps,
+        features=int(rng.integers(1, 10)),
+        uniform=bool(rng.random() < 0.5),
+        seed=seed,
+    )
+
+
+_FRONT = (
+    layer("Dense", units=4, activation="relu"),
+    layer("Conv1D", filters=4, kernel_size=3, padding="same", activation="relu"),
+    layer("Conv1D", filters=3, kernel_size=2, padding="causal"),
+    layer("MaxPooling1D", pool_size=2),
+    layer("AveragePooling1D", pool_size=2),
+    layer("BatchNormalization"),
+    layer("LayerNormalization"),
+)
+_BETWEEN = (
+    layer("Dense", units=4, activation="tanh"),
+    layer("Dense", units=5, time_distributed=True),
+    layer("Dropout", rate=0.2),
+    layer("BatchNormalization"),
+    layer("LayerNormalization"),
+)
+_ALONG = (
+    layer("GlobalAveragePooling1D"),
+    layer("GlobalMaxPooling1D"),
+    layer("Flatten"),
+    layer("AveragePooling1D", pool_size=2),
+    layer("MaxPooling1D", pool_size=2),
+)
+_BEHIND = (
+    layer("Dense", units=6, activation="relu"),
+    layer("Dense", units=5, activation="gelu"),
+    layer("BatchNormalization"),
+    layer("LayerNormalization"),
+    layer("Dropout", rate=0.2),
+)
+
+
+# Each with the share of layers that have it.
+_OPTIONS: Mapping[str, tuple[Option, float]] = {
+    "use_bias": (False, 0.2),
+    "dropout": (0.2, 0.1),
+    "recurrent_dropout": (0.2, 0.1),
+}
+# Stacked, exponentials overflow, and gates that are not bounded multiply what is large with what is large.
+_TAME = tuple(name for name in ACTIVATIONS if name != "exponential")
+_TAME_GATES = tuple(name for name in GATE_ACTIVATIONS if name != "linear")
+
+
+def _some(rng: np.random.Generator, share: float, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """One of these layers, or, in all cases but this share, none."""
+    return (layers[rng.integers(len(layers))],) if layers and rng.random() < share else ()
+
+
+def _random_recurrent(rng: np.random.Generator) -> Layer:
+    kind = _pick(rng, RECURRENT)
+    options: dict[str, Option] = {"units": int(rng.integers(1, 13))}
+    if kind == "GRU" and rng.random() < 0.4:
+        options["reset_after"] = False
+    if rng.random() < 0.3:
+        options["activation"] = _pick(rng, _TAME)
+    if kind != "SimpleRNN" and rng.random() < 0.2:
+        options["recurrent_activation"] = _pick(rng, _TAME_GATES)
+    merge_mode = _pick(rng, MERGE_MODES) if rng.random() < 0.2 else ""
+    if not merge_mode and rng.random() < 0.15:
+        options["go_backwards"] = True
+    options |= {option: value for option, (value, share) in _OPTIONS.items() if rng.random() < share}
+    return Layer(kind, tuple(options.items()), merge_mode)
+
+
+def _pick(rng: np.random.Generator, values: tuple[str, ...], shares: tuple[float, ...] | None = None) -> str:
+    return values[rng.choice(len(values), p=shares)]

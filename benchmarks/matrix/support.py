@@ -1,0 +1,54 @@
+"""The support page: many models exported as everything there is, and what came out, layer by layer."""
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from edgernn.files import write_bytes
+from matrix.checking import look_at, problems
+from matrix.drawing import draw
+from matrix.refused import REFUSED, refusal
+from matrix.support_page import describe
+
+PAGE = Path(__file__).parents[2] / "docs" / "support.md"
+
+
+@click.command()
+@click.argument("count", type=click.IntRange(min=1))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=PAGE, help="[default: docs/support.md]")
+def main(count: int, out: Path) -> None:
+    """Export the first COUNT models as every artifact there is, run each beside Keras, and write the page.
+
+    Exit code 1 if one answers otherwise than its tolerance allows, or is missing without a clear word. Each model
+    takes some four seconds.
+
+    \b
+    Example:
+        python benchmarks/matrix/support.py 160
+    """
+    seen, wrong = [], 0
+    for number in range(count):
+        click.echo(f"{number + 1} of {count}: {draw(number)}", err=True)
+        seen.append(look_at(number))
+        for problem in problems(seen[-1]):
+            click.echo(f"problem: {problem}", err=True)
+            wrong += 1
+    refused = {name: refusal(name) for name in REFUSED}
+    write_bytes(out, describe(seen, refused, _versions()).encode())
+    click.echo(f"{out} written")
+    sys.exit(1 if wrong or not all(refused.values()) else 0)
+
+
+def _versions() -> dict[str, str]:
+    packages = (
+        *("edgernn", "keras", "tensorflow", "litert-quantizer", "tf2onnx", "ai-edge-litert", "onnxruntime", "numpy"),
+    )
+    python = ".".join(map(str, sys.version_info[:2]))
+    return {"python": python, "machine": platform.machine()} | {package: version(package) for package in packages}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The table of tolerances: how far an artifact's answers may lie from Keras's, and a stream's from the artifact's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgernn_export.targets import Target
+from matrix.architectures import Architecture, traits
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What may differ at most, relative to the largest of Keras's answers, or to 1 if that is less.
+
+    Attributes:
+        keras: between the artifact's answers and Keras's.
+        stream: between the artifact's stream and its answers.
+    """
+
+    keras: float
+    stream: float
+
+
+TOLERANCES: Mapping[str, Tolerance] = {
+    "float32": Tolerance(2e-5, 1e-5),
+    "float16": Tolerance(1e-2, 1e-5),
+    "dynamic": Tolerance(0.1, 0.1),
+    "int8": Tolerance(0.1, 0.0),
+    "int16x8": Tolerance(0.05, 0.05),
+    "onnx int8": Tolerance(0.1, 1e-5),
+}
+_NEGATIVE_GATES = "gates that may be negative let the state grow, and its rounding with it"
+_NORM = "it divides by the spread of a few units, which int8 rounds away where it is small"
+# Where the 256 steps of int8 do not do, by `architectures.traits`: how far it may be off, and why. It is the steps: the
+# same graph in int16x8, whose steps are 256 times as fine, keeps to its tolerance.
+LIMITS_OF_INT8: Mapping[str, tuple[float, str]] = {
+    **{f"LayerNormalization {place}": (0.3, _NORM) for place in ("in front", "between", "behind")},
+    **{f"recurrent_activation={name}": (0.3, _NEGATIVE_GATES) for name in ("tanh", "hard_tanh", "softsign", "linear")},
+    "activation=exponential": (0.3, "its range is as wide as its largest value, and most values are small"),
+}
+
+
+def tolerance_of(target: Target) -> Tolerance:
+    """The tolerance of a target: its own where there is one, otherwise its quantization's."""
+    return TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
+
+
+def limit_of(architecture: Architecture, target: Target) -> float:
+    """How far a target's answers may lie from Keras's: more where int8 is known not to do."""
+    limit = tolerance_of(target).keras
+    if target.needs_calibration and target.quantization == "int8":
+        limit = max([limit, *(LIMITS_OF_INT8[trait][0] for trait in traits(architecture) if trait in LIMITS_OF_INT8)])
+    return limit

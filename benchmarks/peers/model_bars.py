@@ -1,0 +1,245 @@
+"""The bars of one model of bench-models: sizes, fidelity, streams, operators, latency beside the peers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+import edgernn
+from edgernn.datasets import Samples, read_samples
+from edgernn.errors import EdgernnError, ModelError
+from edgernn.run_folder import read_settings
+from edgernn_export import Target, export, keras_model
+from edgernn_export.targets import TARGETS
+from peers import exports, stock
+from peers.apart import make_peers_apart
+from peers.bars import Bar
+from peers.bench import Progress
+from peers.bench_runs import BenchModel, read_model
+from peers.fidelity import Fidelity, count_apart, mean_fidelity, stream
+from peers.latency import CHECKED_SAMPLES, Timing, as_rows, ratio, time_cold, time_hot
+from peers.operators import count_control_flow, count_custom
+from peers.subjects import CLASSIFIER, Subject, from_artifact
+
+Float32 = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+MAX_DIFFERENCE, MAX_DROP_POINTS = 2e-5, 0.5
+INT8_LAYOUTS = (exports.INT8, exports.INT8_LOOP)
+FLOAT32_FILES = tuple(target for target in TARGETS if target.quantization == "float32")
+FUSED = tuple(target for target in TARGETS if target.layout == "fused")
+TIMED = (exports.FLOAT32, *INT8_LAYOUTS, exports.ONNX_FLOAT32)
+EXPORTED = tuple(
+    dict.fromkeys((*INT8_LAYOUTS, *FLOAT32_FILES, *FUSED, exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8))
+)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A run, what Keras answers, and the artifacts.
+
+    Attributes:
+        run: its folder.
+        samples: the run's.
+        reference: Keras's answers to the test samples, float32 [samples, classes].
+        folder: of the artifacts.
+        reasons: why some are missing, a line each.
+    """
+
+    run: Path
+    samples: Samples
+    reference: Float32
+    folder: Path
+    reasons: tuple[str, ...]
+
+    @cached_property
+    def name(self) -> str:
+        """What the artifacts are called."""
+        return str(read_settings(self.run)["name"])
+
+    def path(self, target: Target) -> Path:
+        """Where a target's artifact lies; it may be missing."""
+        return self.folder / target.file_name(self.name)
+
+
+@dataclass
+class Findings:
+    """What was measured.
+
+    Attributes:
+        bars: all of them.
+        latencies: by model and subject, as `latency.as_rows` gives them.
+        reasons: why figures are missing, a line each.
+    """
+
+    bars: list[Bar] = field(default_factory=list)
+    latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+
+def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Progress) -> Findings:
+    """Every bar of a model.
+
+    Args:
+        model: which one.
+        runs: its run folders, one a seed; latency is measured on the first.
+        folder: where the artifacts may go.
+        say: called with what is about to be done.
+    """
+    found = [export_run(run, folder / run.name, say) for run in runs]
+    say(f"{model.name}: asking the files and streaming")
+    bars = [*_size_bars(model, found), *_fidelity_bars(model, found), *_stream_bars(model, found)]
+    bars += _operator_bars(model, found)
+    speed, latencies, missing = _latency_bars(model, found[0], say)
+    reasons = [reason for each in found for reason in each.reasons]
+    return Findings([*bars, *speed], {model.title: latencies}, [*reasons, *missing])
+
+
+def export_run(run: Path, folder: Path, say: Progress) -> Exported:
+    """Export a run's artifacts; what cannot be exported is told and no error."""
+    samples = read_samples(run)
+    reference = keras_model.predict(read_model(run / "model.keras"), samples.x_test)
+    say(f"exporting {run.name}")
+    try:
+        rows = export(run, folder, targets=EXPORTED)
+        reasons = [f"{row.path.name}: {row.reason}" for row in rows if row.reason]
+    except EdgernnError as error:
+        reasons = [str(error)]
+    return Exported(run, samples, reference, folder, tuple(f"{run.name}: {reason}" for reason in reasons))
+
+
+def _size_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+    group = f"{model.title}: size with card"
+    limits = {exports.INT8: model.limits.unrolled_bytes, exports.INT8_LOOP: model.limits.loop_bytes}
+
+    def largest(target: Target) -> int | None:
+        return _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
+
+    bars = [Bar(group, str(target), "bytes", largest(target), limit) for target, limit in limits.items()]
+    return bars + _told(
+        [Bar(group, str(target), "bytes", largest(target)) for target in EXPORTED if target not in limits]
+    )
+
+
+def _fidelity_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+    group = f"{model.title}: against Keras, {len(found[0].reference):,} samples"
+    accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.y_test) for each in found]))
+    bars = [Bar(group, "Keras: accuracy", "share", accuracy)]
+    for target in INT8_LAYOUTS:
+        fidelity = _fidelity(found, target)
+        drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
+        bars.append(Bar(group, f"{target}: accuracy lost", "points", drop, MAX_DROP_POINTS))
+        bars.append(Bar(group, f"{target}: agreement", "share", agreement, model.limits.int8_agreement, at_least=True))
+    for target in FLOAT32_FILES:
+        fidelity = _fidelity(found, target)
+        # The others do not exist for every cell.
+        if fidelity or target in (exports.FLOAT32, exports.ONNX_FLOAT32):
+            difference = fidelity.difference if fidelity else None
+            bars.append(Bar(group, f"{target}: largest difference", "probability", difference, MAX_DIFFERENCE))
+    for target in (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8):
+        fidelity = _fidelity(found, target)
+        bars += _told([Bar(group, f"{target}: agreement", "share", fidelity.agreement if fidelity else None)])
+    return bars
+
+
+def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
+    def measure() -> Fidelity:
+        return mean_fidelity(
+            [
+                (edgernn.load(each.path(target)).predict(each.samples.x_test), each.reference, each.samples.y_test)
+                for each in found
+            ]
+        )
+
+    return _if_there(found, target, measure)
+
+
+def _stream_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+    """Streams beside `predict` after the last row, and the two layouts, which are built apart, after every row."""
+    group = f"{model.title}: int8 streaming, every sample"
+    streams = {target: _if_there(found, target, partial(_streams, found, target)) for target in INT8_LAYOUTS}
+    bars = []
+    for target, answers in streams.items():
+        apart = None
+        if answers:
+            predicted = (edgernn.load(each.path(target)).predict(each.samples.x_test) for each in found)
+            apart = sum(count_apart(a[-1], b) for a, b in zip(answers, predicted, strict=True))
+        bars.append(Bar(group, f"{target}: after the last row against predict", "answers", apart, 0))
+    unrolled, loop = streams.values()
+    apart = sum(map(count_apart, unrolled, loop)) if unrolled and loop else None
+    return [*bars, Bar(group, "loop against unrolled, after every row", "answers", apart, 0)]
+
+
+def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
+    """For each model, float32 [steps, samples, classes]."""
+    return [stream(each.path(target), each.samples.x_test) for each in found]
+
+
+def _operator_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+    group = f"{model.title}: operators, all files together"
+
+    def count(file_format: str, count_in: Callable[[bytes], int]) -> int | None:
+        files = [path for each in found for path in sorted(each.folder.glob(f"*.{file_format}"))]
+        return sum(count_in(path.read_bytes()) for path in files) if files else None
+
+    return [
+        Bar(group, "custom (Flex included) in .tflite", "operators", count("tflite", count_custom), 0),
+        Bar(group, "Loop, Scan and If in .onnx", "operators", count("onnx", count_control_flow), 0),
+    ]
+
+
+def _latency_bars(model: BenchModel, export: Exported, say: Progress) -> tuple[list[Bar], dict[str, Any], list[str]]:
+    """The bars, all latencies by subject, and why peers are missing."""
+    x = np.ascontiguousarray(export.samples.x_test[:CHECKED_SAMPLES])
+    peers, agreements, reasons = _peers(export, x, partial(_prefixed, say, model.name))
+    ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
+    say(f"{model.name}: measuring latencies")
+    hot = time_hot({**ours, **peers}, x[:1])
+    cold = time_cold({name: ours[name] for name in map(str, INT8_LAYOUTS) if name in ours}, x[:1])
+    group = f"{model.title}: latency, ratio of medians"
+    unrolled, loop = map(str, INT8_LAYOUTS)
+    shipped = loop if model.limits.layout == "loop" else unrolled
+    quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="none of Keras")
+    bars = [
+        ratio(group, hot, shipped, quickest, model.limits.int8_ratio),
+        *_told([Bar(group, f"{quickest}: agreement", "share", agreements.get(quickest))]),
+        *_onnx_bars(group, hot, model.limits.onnx_ratio),
+        *_told([ratio(group, hot, loop, unrolled)]),
+        *_told([ratio(group, cold, loop, unrolled, label="the same with cold caches")]),
+    ]
+    return bars, as_rows({**ours, **peers}, hot), [f"{export.run.name}: {reason}" for reason in reasons]
+
+
+def _onnx_bars(group: str, hot: Mapping[str, Timing], limit: float | None) -> list[Bar]:
+    bar = ratio(group, hot, str(exports.ONNX_FLOAT32), stock.TF2ONNX, limit)
+    return [bar] if limit is not None else _told([bar])
+
+
+def _peers(export: Exported, x: Float32, progress: Progress) -> tuple[dict[str, Subject], dict[str, float], list[str]]:
+    """The peers that answer as Keras, on how many samples each names its class, and why others are missing."""
+    built, reasons = make_peers_apart(export.run / "model.keras", export.samples.x_calibration, progress)
+    agreements = {}
+    for name, subject in built.items():
+        try:
+            agreements[name] = stock.check_peer(name, subject, x, export.reference[: len(x)])
+        except ModelError as error:
+            reasons.append(str(error))
+    return {name: built[name] for name in agreements}, agreements, reasons
+
+
+def _prefixed(say: Progress, name: str, step: str) -> None:
+    say(f"{name}: {step}")
+
+
+def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T]) -> T | None:
+    """What is measured, if every run has the artifact."""
+    return measure() if all(each.path(target).is_file() for each in found) else None
+
+
+def _told(bars: Sequence[Bar]) -> list[Bar]:
+    """Bars without a limit: one without a figure says nothing, and misses nothing."""
+    return [bar for bar in bars if bar.figure is not None]

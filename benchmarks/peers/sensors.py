@@ -1,0 +1,48 @@
+"""Sensors: a generated data set of six activities, nine channels and 128 steps, that no single row tells apart."""
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.datasets import Dataset
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+STEPS, CHANNELS = 128, 9
+TRAINING_SAMPLES, TEST_SAMPLES = 4000, 2000
+# A cadence, in periods a step, each forwards and backwards.
+_CADENCES = (0.045, 0.06, 0.08)
+LABELS = tuple(f"{gait} {way}" for gait in ("strolling", "walking", "running") for way in ("forwards", "backwards"))
+# What differs from person to person: the cadence by so much of itself, and every channel's strength.
+_CADENCE_SPREAD, _STRENGTH_SPREAD = 0.07, 0.25
+# And from step to step: the gait falters (in periods), the sensors drift and are noisy.
+_FALTER, _DRIFT, _NOISE = 0.012, 0.006, 0.15
+
+
+def make_dataset(seed: int) -> Dataset:
+    """Training and test windows; the same seed gives the same ones."""
+    random = np.random.default_rng([seed, 128])
+    return Dataset(*_windows(random, TRAINING_SAMPLES), *_windows(random, TEST_SAMPLES), LABELS)
+
+
+def _windows(random: np.random.Generator, samples: int) -> tuple[Float32, Int64]:
+    """Three sensors of three axes that swing together, each at its own point of the period.
+
+    A walker begins anywhere in the period, so that one row has the same distribution in every class: what tells is how
+    fast, and which way round, the channels follow one another.
+
+    Returns:
+        float32 [samples, steps, channels] from 0 to 1, and the classes, int64 [samples].
+    """
+    classes = random.integers(0, len(LABELS), samples)
+    cadence = np.array(_CADENCES)[classes // 2] * random.normal(1, _CADENCE_SPREAD, samples)
+    steps = cadence[:, np.newaxis] + random.normal(0, _FALTER, (samples, STEPS))
+    way = np.where(classes % 2, -1, 1)[:, np.newaxis]
+    place = random.uniform(size=(samples, 1)) + way * np.cumsum(steps, axis=1)
+    angle = 2 * np.pi * (place[:, :, np.newaxis] + np.arange(CHANNELS) / CHANNELS)
+    strength = random.normal(1, _STRENGTH_SPREAD, (samples, 1, CHANNELS))
+    # The second harmonic is a heel's impact.
+    swing = strength * (0.18 * np.sin(angle) + 0.07 * np.sin(2 * angle))
+    drift = np.cumsum(random.normal(0, _DRIFT, angle.shape), axis=1)
+    x = 0.5 + swing + drift + random.normal(0, _NOISE, angle.shape)
+    return np.clip(x, 0, 1).astype(np.float32), classes
