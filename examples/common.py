@@ -1,0 +1,182 @@
+"""What the examples share: train on generated data, then export, stream and compare as a person would type it."""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+import edgernn
+from edgernn.cli import main as edgernn_command
+from edgernn.datasets import Float32
+from edgernn.errors import EdgernnError
+from edgernn.files import make_folder, replacing, write_bytes
+from edgernn.quiet import standard_error_aside
+from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
+from edgernn.tensorflow_setup import quiet_tensorflow
+
+TRAINING_SAMPLES, CALIBRATION_SAMPLES, TEST_SAMPLES = 4000, 1000, 1000
+TRAINING_SEED, TEST_SEED, MODEL_SEED = 1, 2, 3
+BATCH_SIZE = 64
+# How often a stream's answer is shown on the way.
+SHOWN = 8
+BEGIN, END = "<!-- filled in by run.py --write-readme -->", "<!-- until here -->"
+
+Truths = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A problem and the model that people use for it.
+
+    Attributes:
+        folder: its own, with its README; its name is the example's.
+        generate: from a number of samples and a seed to x, float32 [samples, steps, features], and the truths:
+            the class, int64 [samples], or the value, float32 [samples, 1].
+        build: the Keras model, not yet compiled.
+        epochs: to train.
+        learning_rate: the first one of Adam; it falls to zero along half a cosine.
+        labels: the names of the classes; empty for a regression.
+        unit: what a regression answers in.
+    """
+
+    folder: Path
+    generate: Callable[[int, int], tuple[Float32, Truths]]
+    build: Callable[[], Any]
+    epochs: int
+    learning_rate: float
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+
+    def describe(self, answer: Float32) -> str:
+        """One answer in words; float32 [classes] or [1]."""
+        if not self.labels:
+            return f"{answer[0]:.1f} {self.unit}"
+        return f"{self.labels[answer.argmax()]} {answer.max():.0%}"
+
+    def score(self, answers: Float32, truths: Truths) -> str:
+        """How good answers are, in words; [samples, classes] or [samples, 1] against the truths."""
+        if self.labels:
+            return f"accuracy {Task(CLASSIFICATION).score(answers, truths):.1%}"
+        measured = Task(REGRESSION).measure(answers, truths)
+        return f"R² {measured['r2']:.3f}, mean absolute error {measured['mae']:.1f} {self.unit}"
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/examples/NAME]")
+@click.option("--write-readme", is_flag=True, help="Put the results into the example's README.")
+@click.pass_obj
+def main(example: Example, out: Path | None, write_readme: bool) -> None:
+    """Train on generated data, export, stream one sequence and compare; what an earlier run left is replaced."""
+    folder = out or Path("runs", "examples", example.folder.name)
+    model, samples = folder / "model.keras", folder / "samples.npz"
+    try:
+        trained = train(example, folder)
+        click.echo(f"{trained}\n")
+        run_edgernn("export", str(model), "--samples", str(samples), "--out", str(folder), "--overwrite")
+        streamed = "\n".join(stream(example, folder / "model-int8.tflite", samples))
+        click.echo(f"{streamed}\n")
+        artifacts = sorted(str(path) for path in folder.glob("model-*") if path.suffix in (".tflite", ".onnx"))
+        compared = run_edgernn("compare", str(model), *artifacts, "--samples", str(samples))
+        if write_readme:
+            fill_in(example.folder / "README.md", f"{trained}\n\n{streamed}\n{compared}")
+    except EdgernnError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def train(example: Example, folder: Path) -> str:
+    """Train the example's model on generated data; leave model.keras and samples.npz in `folder`.
+
+    Returns:
+        What came out, in a line.
+    """
+    with quiet_tensorflow():
+        import keras
+
+    x, y = example.generate(TRAINING_SAMPLES, TRAINING_SEED)
+    x_test, y_test = example.generate(TEST_SAMPLES, TEST_SEED)
+    click.secho(f"{example.folder.name}: training on {len(x):,} sequences, {example.epochs} epochs", bold=True)
+    started = time.monotonic()
+    keras.utils.set_random_seed(MODEL_SEED)
+    model = example.build()
+    rate = keras.optimizers.schedules.CosineDecay(example.learning_rate, example.epochs * len(x) // BATCH_SIZE)
+    loss = "sparse_categorical_crossentropy" if example.labels else "mean_squared_error"
+    # Compiling with XLA takes longer than it gains on models this small.
+    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss, jit_compile=False)
+    show = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: click.echo(f"  epoch {epoch + 1:2}  loss {logs['loss']:.4f}")
+    )
+    model.fit(x, y, epochs=example.epochs, batch_size=BATCH_SIZE, callbacks=[show], verbose=0)
+    seconds = time.monotonic() - started
+    for earlier in (*folder.glob("model-*.tflite"), *folder.glob("model-*.onnx")):
+        earlier.unlink()
+    make_folder(folder)
+    model.save(folder / "model.keras")
+    arrays: dict[str, Any] = {
+        "x_calibration": x[:CALIBRATION_SAMPLES],
+        "y_calibration": y[:CALIBRATION_SAMPLES],
+        "x_test": x_test,
+        "y_test": y_test,
+    }
+    if example.labels:
+        arrays["labels"] = np.array(example.labels)
+    with replacing(folder / "samples.npz") as temporary:
+        np.savez_compressed(temporary, **arrays)
+    score = example.score(model.predict(x_test, verbose=0), y_test)
+    return (
+        f"Keras: {score} on {len(x_test):,} test sequences, after {seconds:.0f} s of training, {os.cpu_count()} cores"
+    )
+
+
+def run_edgernn(*words: str) -> str:
+    """Run an edgernn command as a person would type it; ends the process with its exit code if that is not 0.
+
+    Returns:
+        What it printed.
+    """
+    click.secho(f"$ edgernn {' '.join(words)}", bold=True)
+    with redirect_stdout(io.StringIO()) as printed:
+        code = edgernn_command(list(words), prog_name="edgernn", standalone_mode=False)
+    click.echo(printed.getvalue())
+    if code:
+        sys.exit(code)
+    return printed.getvalue()
+
+
+def stream(example: Example, artifact: Path, samples: Path) -> Iterator[str]:
+    """Push the first test sequence through an artifact row by row; gives a line for every eighth of it.
+
+    Raises:
+        ArtifactError: the last answer has not the very bits of `predict`.
+    """
+    with np.load(samples) as arrays:
+        x, truth = arrays["x_test"][0], arrays["y_test"][0]
+    with standard_error_aside():  # the backend says hello there
+        model = edgernn.load(artifact)
+    meant = example.labels[truth] if example.labels else f"{truth.item():.1f} {example.unit}"
+    yield f"{artifact.name}, row by row; the truth is {meant}:"
+    with model.stream() as rows:
+        for count, row in enumerate(x, start=1):
+            answer = rows.push(row)
+            if count * SHOWN // len(x) > (count - 1) * SHOWN // len(x):
+                yield f"  after row {count:3} of {len(x)}: {example.describe(answer)}"
+    if answer.tobytes() != model.predict(x).tobytes():
+        raise edgernn.ArtifactError(f"{artifact}: streaming ends with other bits than predict")
+    yield "  the same bits as predict gives for the whole sequence"
+
+
+def fill_in(readme: Path, results: str) -> None:
+    """Put results, as preformatted text, between the two marks in a README."""
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    lines = "\n".join(f"    {line}".rstrip() for line in results.strip().splitlines())
+    write_bytes(readme, f"{before}{BEGIN}\n\n{lines}\n\n{END}{after}".encode())
