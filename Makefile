@@ -8,7 +8,9 @@ READY := $(VENV)/.ready
 # Only makes the installation quicker; what is installed is the hashed lock, with or without it.
 UV := uv==0.13.9
 
-.PHONY: help setup demo test lint format lock bench-export compatibility clean
+EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
+
+.PHONY: help setup demo examples $(EXAMPLES) test test-models lint format lock bench-export bench-models compatibility support clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,8 +33,16 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## the main job: train on real digits, export, prove, compare; in runs/demo/
 	$(BIN)/edgernn demo --out runs/demo
 
+examples: $(EXAMPLES) ## an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 keeps their tables
+
+$(EXAMPLES): example-%: $(READY)
+	$(BIN)/python examples/$*/run.py $(if $(README),--write-readme)
+
 test: lint ## lint, types, import rules, tests
 	$(BIN)/pytest
+
+test-models: $(READY) ## N=160 models, drawn from their numbers: every artifact of each beside Keras
+	EDGERNN_MODELS=$(or $(N),160) $(BIN)/pytest -q tests/models
 
 lint: $(READY) ## formatting, lint, types and import rules only
 	$(BIN)/ruff format --check .
@@ -52,8 +62,15 @@ bench-export: $(READY) ## every bar of the export, measured beside other tools: 
 	$(BIN)/python benchmarks/peers/bench_export.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON))
 
+bench-models: $(READY) ## the same for GRU, LSTM, stacks and long sequences: DATA=DIR, RUNS=DIR, JSON=FILE
+	$(BIN)/python benchmarks/peers/bench_models.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(JSON),--json $(JSON))
+
 compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime
 	$(BIN)/python benchmarks/peers/compatibility.py $(RUN)
+
+support: $(READY) ## docs/support.md: what works in which format, seen on N=160 models
+	$(BIN)/python benchmarks/matrix/support.py $(or $(N),160)
 
 clean: ## delete the virtual environment and everything generated
 	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

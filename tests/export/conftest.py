@@ -1,6 +1,6 @@
 """Small Keras models that the tests save themselves, and samples for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ class InProcess:
 
     def make(self, target: Target) -> Made:
         self._subject = self._subject or Subject(*self._arguments)
-        return Made(*make_artifact(self._subject, target))
+        return Made(*make_artifact(self._subject, target), self._subject.preferred_layout)
 
     def __enter__(self) -> Self:
         return self
@@ -38,10 +38,12 @@ class InProcess:
         pass
 
 
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Export without a child process."""
-    monkeypatch.setattr("edgernn_export.pipeline.Worker", InProcess)
+@pytest.fixture(scope="module")
+def in_process() -> Iterator[None]:
+    """Export without a child process, in a whole module of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgernn_export.pipeline.Worker", InProcess)
+        yield
 
 
 @pytest.fixture

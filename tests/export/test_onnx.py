@@ -44,7 +44,7 @@ def layers_of(kind: str) -> Sequence[Any]:
         "convolved": [layers.Conv1D(3, 3), rnn(5), head],
         "other steps": [layers.Reshape((3, 6)), rnn(5), head],
         # This one would stream, by a loop.
-        "looping": [layers.TimeDistributed(layers.Dense(3)), rnn(5), head],
+        "looping": [layers.TimeDistributed(layers.LayerNormalization()), rnn(5), head],
     }[kind]
 
 
@@ -80,9 +80,18 @@ def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(kind: str, sav
         np.testing.assert_allclose(backend.run(x[:, : step + 1]), expected, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("activation", ["gelu", "celu"])  # Erfc and Expm1
+def test_what_tf2onnx_leaves_of_a_dense_layers_activation(activation: str, save_model: Callable[..., Path]) -> None:
+    from keras import layers
+
+    path, x = save_model([layers.SimpleRNN(5), layers.Dense(4, activation=activation), layers.Dense(3)]), samples(9)
+    backend = onnxruntime.open_artifact(convert(path), threads=1)
+    np.testing.assert_allclose(backend.run(x), keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
+
+
 def test_any_batch(save_model: Callable[..., Path]) -> None:
     path, x = save_model(layers_of("stacked")), samples(300)
-    expected = keras_model.probabilities(keras_model.load(path), x)
+    expected = keras_model.predict(keras_model.load(path), x)
     backend = onnxruntime.open_artifact(convert(path), threads=1)
     for batch in (1, 7, 300):
         np.testing.assert_allclose(backend.run(x[:batch]), expected[:batch], atol=TOLERANCE)
@@ -107,7 +116,7 @@ def test_what_cannot_stream_has_no_states_and_fixed_steps(kind: str, save_model:
     assert shapes(graph.input) == {"input": ["batch", STEPS, FEATURES]}
     assert shapes(graph.output) == {"output": ["batch", 4]}
     backend = onnxruntime.open_artifact(data, threads=1)
-    np.testing.assert_allclose(backend.run(x), keras_model.probabilities(keras_model.load(path), x), atol=TOLERANCE)
+    np.testing.assert_allclose(backend.run(x), keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
     with pytest.raises(ArtifactError, match="cannot stream"):
         backend.start()
 
@@ -123,7 +132,7 @@ def test_a_layer_that_is_used_twice(tmp_path: Path) -> None:
     model = keras_model.load(path)
     assert not streams(model)  # its state would have to be kept twice
     backend = onnxruntime.open_artifact(convert(path), threads=1)
-    np.testing.assert_allclose(backend.run(samples(7)), keras_model.probabilities(model, samples(7)), atol=TOLERANCE)
+    np.testing.assert_allclose(backend.run(samples(7)), keras_model.predict(model, samples(7)), atol=TOLERANCE)
 
 
 def test_the_last_row_of_a_sequence_and_branches_stream(tmp_path: Path) -> None:
@@ -137,14 +146,14 @@ def test_the_last_row_of_a_sequence_and_branches_stream(tmp_path: Path) -> None:
     x = samples(1)
     stream = onnxruntime.open_artifact(convert(path), threads=1).start()
     answers = [stream.step(row) for row in x[0]]
-    expected = keras_model.probabilities(keras_model.load(path), x)[0]
+    expected = keras_model.predict(keras_model.load(path), x)[0]
     np.testing.assert_allclose(answers[-1], expected, atol=TOLERANCE)
 
 
 def test_masks_are_refused(save_model: Callable[..., Path]) -> None:
     from keras import layers
 
-    with pytest.raises(ModelError, match=r"layer .masking.* masks time steps, which is not supported"):
+    with pytest.raises(ModelError, match=r"layer 1 of 3: 'masking.*' masks time steps, which is not supported"):
         convert(save_model([layers.Masking(), layers.SimpleRNN(5), layers.Dense(4)]))
 
 

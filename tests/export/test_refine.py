@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from edgernn.errors import DataError
+from edgernn.tasks import Task
 from edgernn_export import keras_model
-from edgernn_export.refine import Refinement, estimate_seconds, refine, rounded_weights
+from edgernn_export.refine import Refinement, estimate_seconds, loss_of, refine, rounded_weights
 
 EPOCHS = 15
 STEPS, FEATURES = 6, 3
+CLASSES = Task("classification")
 
 
 def layers_of(kind: str) -> list[Any]:
@@ -54,13 +56,15 @@ def samples(seed: int, count: int = 1500) -> np.ndarray:
 
 def refine_file(path: Path, count: int = 1500, **options: Any) -> Refinement:
     x, model = samples(0, count), keras_model.load(path)
-    return refine(model, x, keras_model.probabilities(model, x), **{"epochs": EPOCHS} | options)
+    reference = keras_model.predict(model, x)
+    options = {"epochs": EPOCHS, "loss": loss_of(CLASSES, reference)} | options
+    return refine(model, x, reference, **options)
 
 
 def answers_with(path: Path, weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
     model = keras_model.load(path)
     model.set_weights(weights)
-    return keras_model.probabilities(model, x)
+    return keras_model.predict(model, x)
 
 
 def on_grid(kernel: np.ndarray) -> bool:
@@ -104,7 +108,8 @@ def test_channels_of_zeros_do_not_stop_it(model_file: Callable[..., Path]) -> No
     weights = model.get_weights()
     weights[0][:, 3] = 0
     model.set_weights(weights)
-    result = refine(model, x, keras_model.probabilities(model, x), epochs=3)
+    reference = keras_model.predict(model, x)
+    result = refine(model, x, reference, loss_of(CLASSES, reference), epochs=3)
     assert all(np.isfinite(weight).all() for weight in result.weights)
     assert all(on_grid(weight) for weight in result.weights if weight.ndim == 2)
 
@@ -141,7 +146,7 @@ def test_on_other_samples_it_answers_nearer_to_the_original_than_the_rounded_one
 ) -> None:
     path, x = model_file(), samples(1, 4000)
     original = keras_model.load(path)
-    expected = keras_model.probabilities(original, x)
+    expected = keras_model.predict(original, x)
     result = refined()
     rounded = answers_with(path, rounded_weights(original), x)
     answers = answers_with(path, result.weights, x)
@@ -156,7 +161,7 @@ def test_the_loss_is_that_of_the_weights_handed_out(
     assert result.loss < result.loss_rounded
     x = samples(0)
     held_out = np.random.default_rng(0).permutation(len(x))[: len(x) // 5]
-    expected = keras_model.probabilities(keras_model.load(model_file()), x[held_out])
+    expected = keras_model.predict(keras_model.load(model_file()), x[held_out])
     answers = answers_with(model_file(), result.weights, x[held_out])
     divergence = (expected * (np.log(expected) - np.log(answers))).sum(axis=1).mean()
     assert divergence == pytest.approx(result.loss, rel=0.05)
@@ -171,6 +176,53 @@ def test_it_is_repeatable_bit_for_bit(refined: Callable[..., Refinement]) -> Non
     second = refined()
     assert first.epoch == second.epoch
     assert all((a == b).all() for a, b in zip(first.weights, second.weights, strict=True))
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    powers = np.exp(x)
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def kullback_leibler(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return (p * (np.log(p) - np.log(q))).sum(axis=-1)
+
+
+@pytest.mark.parametrize("shape", [(50, 4), (50, 6, 4)])
+@pytest.mark.parametrize("kind", ["classification", "binary", "multilabel", "regression"])
+@pytest.mark.parametrize("logits", [False, True])
+def test_each_loss_is_that_of_its_task(shape: tuple[int, ...], kind: str, logits: bool) -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = (rng.normal(size=shape) for _ in range(2))
+    if kind == "regression":
+        variance = ours.reshape(-1, 4).var(axis=0)
+        expected = (((ours - theirs) ** 2).reshape(-1, 4).mean(axis=0) / variance).mean()
+        assert expected == pytest.approx(1 - Task(kind).agreement(theirs, ours))
+    elif kind == "classification":
+        expected = kullback_leibler(softmax(ours), softmax(theirs)).mean()
+    else:
+        p, q = (np.stack([sigmoid(x), sigmoid(-x)], axis=-1) for x in (ours, theirs))
+        expected = kullback_leibler(p, q).sum(axis=-1).mean()
+    if kind != "regression" and not logits:
+        ours, theirs = (softmax(x) if kind == "classification" else sigmoid(x) for x in (ours, theirs))
+    ours, theirs = ours.astype(np.float32), theirs.astype(np.float32)
+    loss = loss_of(Task(kind, logits), ours)
+    assert float(loss(ours, theirs)) == pytest.approx(expected, rel=1e-4)
+    assert float(loss(ours, ours)) == 0
+
+
+def test_logits_of_any_size_have_a_finite_loss() -> None:
+    ours, theirs = np.array([[1000.0, -1000]], np.float32), np.array([[-1000.0, 1000]], np.float32)
+    for kind in ("classification", "multilabel"):
+        assert np.isfinite(float(loss_of(Task(kind, logits=True), ours)(ours, theirs)))
+
+
+def test_an_output_that_is_always_the_same_has_a_finite_loss() -> None:
+    ours = np.array([[1.0, 5], [2, 5]], np.float32)
+    assert float(loss_of(Task("regression"), ours)(ours, ours + np.float32(0.5))) == pytest.approx((1 + 0.25) / 2)
 
 
 @pytest.mark.parametrize("value", [1.0, float("nan")])

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,12 +8,13 @@ from hypothesis import strategies as st
 
 from edgernn.card import Card, Golden, read_card, seal
 from edgernn.errors import ArtifactError
-from edgernn.golden import check_golden, golden_inputs
+from edgernn.golden import check_golden, golden_inputs, spread
+from edgernn.tasks import Task
 
 CARD = Card(
     edgernn="0.1.0",
     name="digits",
-    task="classification",
+    task=Task("classification"),
     labels=("zero", "näht", '"'),
     input_shape=(28, 28),
     input_meaning="pixel / 255",
@@ -25,9 +27,10 @@ CARD = Card(
     source_sha256="ab" * 32,
     parameters=6602,
     calibration={"samples": 4000, "chosen": "training samples"},
-    measured={"samples": 10, "accuracy": 0.9},
-    golden=Golden(((0.1, 0.2, 0.7),), 0.1),
+    measured={"samples": 10, "keras": {"accuracy": 0.9}},
+    golden=Golden(((1, 2, 7),), 0.1, 0.1),
 )
+PAIR = replace(CARD, output_shape=(2,))
 
 
 def container(card: Card = CARD) -> bytes:
@@ -74,12 +77,27 @@ def test_another_format_is_named() -> None:
         read_card(data)
 
 
-@pytest.mark.parametrize("missing", ["labels", "input_shape", "golden"])
+@pytest.mark.parametrize("missing", ["labels", "task", "input_shape", "golden"])
 def test_a_sealed_card_that_lacks_a_field_is_refused(missing: str) -> None:
     fields = json.loads(CARD.encode())
     del fields[missing]
     with pytest.raises(ArtifactError, match=missing):
         read_card(seal(json.dumps(fields, separators=(",", ":")).encode()))
+
+
+def test_the_task_lies_flat_in_the_json() -> None:
+    for task in (Task("regression"), Task("multilabel", logits=True)):
+        card = replace(CARD, task=task)
+        fields = json.loads(card.encode())
+        assert (fields["task"], fields.get("logits", False)) == (task.kind, task.logits)
+        assert card.as_json()["task"] == task.kind
+        assert read_card(container(card)) == card
+
+
+def test_an_unknown_task_is_named() -> None:
+    data = CARD.encode().replace(b'"task":"classification"', b'"task":"divination"')
+    with pytest.raises(ArtifactError, match="'divination'; known are classification, binary, multilabel, regression"):
+        read_card(seal(data))
 
 
 def test_golden_inputs_are_the_documented_bits() -> None:
@@ -99,20 +117,48 @@ def test_golden_inputs_are_the_documented_bits() -> None:
 
 @pytest.mark.parametrize("sample", range(4))
 def test_in_floating_point_every_sample_must_agree(sample: int) -> None:
-    golden = Golden(((0.5, 0.5),) * 4, 1e-4)
+    golden = Golden(((5, 5),) * 4, 0.1, 1e-4)
     outputs = np.full((4, 2), 0.5, np.float32)
-    check_golden(CARD, golden, outputs, "here")
+    check_golden(PAIR, golden, outputs, "here")
     outputs[sample, 0] += 1e-3
     with pytest.raises(ArtifactError, match=r"at most 0\.0001 was promised"):
-        check_golden(CARD, golden, outputs, "here")
+        check_golden(PAIR, golden, outputs, "here")
+
+
+def test_of_large_values_the_difference_is_relative() -> None:
+    golden = Golden(((500, -2000),), 1.0, 1e-4)
+    check_golden(PAIR, golden, np.array([[500.1, -2000.1]], np.float32), "here")
+    with pytest.raises(ArtifactError, match=r"0\.0005 off, at most 0\.0001 was promised"):
+        check_golden(PAIR, golden, np.array([[500, -2001]], np.float32), "here")
+
+
+@given(st.integers(1, 200))
+def test_of_many_numbers_at_most_40_are_kept_with_the_first_and_the_last(size: int) -> None:
+    (kept,) = spread(np.arange(size, dtype=np.float32)[np.newaxis])
+    assert len(kept) == min(size, 40)
+    assert (kept[0], kept[-1]) == (0, size - 1)
+    gaps = np.diff(kept)
+    assert size <= 2 or gaps.max() - gaps.min() <= 1
+
+
+def test_answers_a_step_are_checked_at_the_numbers_that_are_kept() -> None:
+    answers = np.random.default_rng(0).random((2, 30, 3), np.float32)
+    card = replace(CARD, output_shape=(30, 3))
+    golden = Golden(tuple(tuple(int(value * 1e5) for value in row) for row in spread(answers)), 1e-5, 1e-4)
+    check_golden(card, golden, answers, "here")
+    answers[1, -1, -1] += 0.01
+    with pytest.raises(ArtifactError, match="some backend misreads"):
+        check_golden(card, golden, answers, "some backend")
+    with pytest.raises(ArtifactError, match=r"answers with shape \(2, 3\), the card says \(2, 30, 3\)"):
+        check_golden(card, golden, answers[:, 0], "some backend")
 
 
 def test_one_sample_at_a_border_is_forgiven_and_two_of_three_are_not() -> None:
-    golden = Golden(((0.5, 0.5),) * 3, 0.1)
+    golden = Golden(((5, 5),) * 3, 0.1, 0.1)
     border, right = [0.7, 0.3], [0.5, 0.5]
-    check_golden(CARD, golden, np.array([right, border, right], np.float32), "here")
+    check_golden(PAIR, golden, np.array([right, border, right], np.float32), "here")
     with pytest.raises(ArtifactError, match=r"0\.2 off, at most 0\.1 was promised"):
-        check_golden(CARD, golden, np.array([border, border, right], np.float32), "here")
+        check_golden(PAIR, golden, np.array([border, border, right], np.float32), "here")
 
 
 @given(st.floats(-100, 100, width=32), st.floats(0.125, 100, width=32))

@@ -144,6 +144,12 @@ def test_a_file_without_a_card_runs_only_when_asked_for(tmp_path: Path) -> None:
         model.predict(np.zeros((28, 28), np.uint8))
 
 
+@pytest.mark.parametrize("top", [0, -1])
+def test_less_than_one_class_is_refused(model: edgernn.Model, x: np.ndarray, top: int) -> None:
+    with pytest.raises(edgernn.SettingError, match=f"top={top}; expected at least 1"):
+        model.classify(x[0], top=top)
+
+
 def test_a_stream_takes_what_predict_takes(model: edgernn.Model) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     with model.stream() as stream:

@@ -187,6 +187,65 @@ def test_samples_of_a_dataset_are_scaled_pixels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples.y_calibration, arrays["y_train"])
 
 
+@pytest.mark.parametrize(
+    ("y", "dtype"),
+    [
+        (np.array([2, 0, 1, 1], np.uint8), np.int64),
+        (np.zeros((4, 5), bool), np.int64),
+        (np.linspace(0, 1, 4), np.float32),
+        (np.ones((4, 5, 2)), np.float32),
+    ],
+)
+@pytest.mark.parametrize("calibration", ["train", "calibration"])
+def test_samples_hold_classes_labels_and_values(
+    tmp_path: Path, y: np.ndarray, dtype: type[np.generic], calibration: str
+) -> None:
+    x = np.random.default_rng(0).random((4, 5, 2))
+    arrays = {f"x_{calibration}": x, f"y_{calibration}": y, "x_test": x, "y_test": y}
+    np.savez(tmp_path / "own.npz", **arrays, labels=np.array(["up", "down"]))
+    samples = read_samples(tmp_path / "own.npz")
+    assert samples.labels == ("up", "down")
+    assert samples.input_meaning == ""
+    for part in (samples.y_calibration, samples.y_test):
+        assert part.dtype == dtype
+        np.testing.assert_allclose(part, y)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"y_test": np.arange(3)}, r"own.npz: y_test has shape \(3,\), expected \(4, ...\): 4 samples in x_test"),
+        ({"y_test": np.array(["a"] * 4)}, "y_test has type <U1, expected whole numbers for classes or floating-point"),
+        ({"y_test": np.array(7)}, r"y_test has shape \(1,\)"),
+        ({"y_test": np.ones((4, 2), int)}, r"int64 and shape \(\), y_test int64 and shape \(2,\); expected"),
+        ({"y_test": np.ones(4)}, r"int64 and shape \(\), y_test float32 and shape \(\); expected"),
+        ({"y_test": np.full(4, np.inf), "y_train": np.ones(4)}, "y_test holds NaN or infinity, first in sample 0"),
+        ({"x_test": np.full((4, 5, 2), "a")}, "x_test has type <U1"),
+        ({"labels": np.array(["a", "b", "a"])}, "two labels are 'a'; expected different ones"),
+        ({"labels": np.array(["a", "b\n"])}, r"label 'b\\n'; expected one line of text"),
+        ({"labels": np.array(["", "b"])}, "label ''; expected one line of text"),
+    ],
+)
+def test_samples_that_do_not_fit_together_say_why(
+    tmp_path: Path, replaced: dict[str, np.ndarray], message: str
+) -> None:
+    x = np.random.default_rng(0).random((4, 5, 2))
+    np.savez(
+        tmp_path / "own.npz",
+        **({"x_train": x, "y_train": np.arange(4), "x_test": x, "y_test": np.arange(4)} | replaced),
+    )
+    with pytest.raises(DataError, match=message):
+        read_samples(tmp_path / "own.npz")
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "b"], ["a", "b\rc", "d"]])
+def test_labels_of_a_data_set_are_different_lines(tmp_path: Path, labels: list[str]) -> None:
+    x, y = np.zeros((3, 5, 2)), np.arange(3)
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y, labels=labels)
+    with pytest.raises(DataError, match=r"expected (different ones|one line of text)"):
+        read_dataset(tmp_path / "own.npz")
+
+
 def test_pixels_become_what_the_model_takes() -> None:
     pixels = np.array([0, 1, 51, 255], np.uint8)
     np.testing.assert_allclose(scale_pixels(pixels), [0, 1 / 255, 0.2, 1], atol=1e-7)

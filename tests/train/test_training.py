@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from edgernn.errors import DataError, SettingError
-from edgernn_train import fit
+from edgernn_train import find_recipe, fit
 from edgernn_train.inputs import one_hot
+from edgernn_train.run import describe
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,23 @@ def test_the_classes_may_be_of_any_number(tiny):
     trained = fit(two, "seed", epochs=1)
     assert trained.model.input_shape == (None, 6, 5)
     assert trained.first_probabilities.shape == (2,)
+
+
+def test_model_and_recipe_may_be_ones_own(tiny):
+    import dataclasses
+
+    import keras
+
+    def build(steps, features, classes, *, seed):
+        initializer = keras.initializers.GlorotUniform(seed)
+        layers = [keras.layers.Flatten(), keras.layers.Dense(classes, "softmax", kernel_initializer=initializer)]
+        return keras.Sequential([keras.Input((steps, features)), *layers])
+
+    clean = dataclasses.replace(find_recipe("robust"), name="clean", conditions=("clean",), fresh_noise=False)
+    trained = fit(tiny, clean, build=build, epochs=2)
+    assert trained.model.count_params() == 28 * 28 * 10 + 10
+    assert set(trained.results) == {"clean"}
+    assert describe(trained, "tiny")["noise"] is None
 
 
 @pytest.mark.parametrize(

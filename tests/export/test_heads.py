@@ -1,0 +1,297 @@
+"""Heads: the task that is found, and files of every kind of answer beside Keras."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import edgernn
+from edgernn.cli import main
+from edgernn.datasets import Samples
+from edgernn.tasks import MEASURES, Task
+from edgernn_export import keras_model
+from edgernn_export.heads import find_task
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+STEPS, FEATURES = 6, 3
+COUNT = 300
+
+
+def answers_like(*shape: int, kind: str = "softmax") -> np.ndarray:
+    x = np.random.default_rng(0).normal(0, 2, (8, *shape)).astype(np.float32)
+    if kind == "softmax":
+        powers = np.exp(x)
+        return powers / powers.sum(axis=-1, keepdims=True)
+    return 1 / (1 + np.exp(-x)) if kind == "sigmoid" else x
+
+
+def samples_with(y: np.ndarray, calibration: np.ndarray | None = None) -> Samples:
+    x = np.random.default_rng(0).random((8, STEPS, FEATURES), np.float32)
+    return Samples(x, y if calibration is None else calibration, x, y)
+
+
+ZEROS_AND_ONES = np.random.default_rng(1).integers(0, 2, (8, STEPS, 4))
+
+
+@pytest.mark.parametrize(
+    ("answers", "y", "expected"),
+    [
+        (answers_like(4), np.arange(8) % 4, Task("classification")),
+        (answers_like(4, kind="none"), np.arange(8) % 4, Task("classification", logits=True)),
+        (answers_like(STEPS, 4), np.zeros((8, STEPS), int), Task("classification")),
+        (answers_like(1, kind="sigmoid"), np.arange(8) % 2, Task("binary")),
+        (answers_like(1, kind="sigmoid"), np.arange(8)[:, np.newaxis] % 2, Task("binary")),
+        (answers_like(1, kind="none"), np.arange(8) % 2, Task("binary", logits=True)),
+        (answers_like(STEPS, 1, kind="sigmoid"), ZEROS_AND_ONES[..., 0], Task("binary")),
+        (answers_like(STEPS, 1, kind="none"), ZEROS_AND_ONES[..., :1], Task("binary", logits=True)),
+        (answers_like(4, kind="sigmoid"), ZEROS_AND_ONES[:, 0], Task("multilabel")),
+        (answers_like(STEPS, 4, kind="none"), ZEROS_AND_ONES, Task("multilabel", logits=True)),
+        (answers_like(1, kind="none"), np.arange(8), Task("regression")),
+        (answers_like(4, kind="none"), np.arange(32).reshape(8, 4), Task("regression")),
+        (answers_like(4, kind="none"), np.ones((8, 4), np.float32), Task("regression")),
+        (answers_like(1, kind="sigmoid"), np.full(8, 0.5, np.float32), Task("regression")),
+        (answers_like(STEPS, 1, kind="none"), np.ones((8, STEPS), np.float32), Task("regression")),
+    ],
+)
+def test_the_task_is_found(answers: np.ndarray, y: np.ndarray, expected: Task) -> None:
+    assert find_task(answers, samples_with(y), ()) == expected
+
+
+def test_the_calibration_samples_have_a_say() -> None:
+    answers = answers_like(1, kind="none")
+    assert find_task(answers, samples_with(np.zeros(8, int), np.arange(8)), ()) == Task("regression")
+    with pytest.raises(edgernn.DataError, match=r"y_calibration\[4\] is 4, expected a class from 0 to 3"):
+        find_task(answers_like(4), samples_with(np.zeros(8, int), np.arange(8)), ())
+
+
+@pytest.mark.parametrize(
+    ("answers", "y", "message"),
+    [
+        (answers_like(4), np.full(8, 4), r"y_test\[0\] is 4, expected a class from 0 to 3|y_calibration\[0\] is 4"),
+        (answers_like(STEPS, 4), np.full((8, STEPS), -1), r"y_calibration\[0, 0\] is -1, expected a class from 0 to 3"),
+        (
+            answers_like(4),
+            np.zeros((8, 3), int),
+            r"shape \(8, 3\), but .* shape \(8, 4\); expected .* shape \(8,\), or",
+        ),
+        (answers_like(4), np.zeros(8, np.float32), "expected a class for each answer, whole numbers"),
+        (answers_like(STEPS, 4), np.zeros(8, int), r"whole numbers of shape \(8, 6\)"),
+        (answers_like(4), np.eye(4, dtype=int)[np.arange(8) % 4], r"one-hot; give .* y\.argmax\(axis=-1\)"),
+        (answers_like(4), np.eye(4, dtype=np.float32)[np.arange(8) % 4], "y_test is one-hot"),
+        (answers_like(1, kind="sigmoid"), np.ones(8, np.float32), "for yes or no give whole numbers"),
+    ],
+)
+def test_truths_that_do_not_fit_the_answers_are_refused(answers: np.ndarray, y: np.ndarray, message: str) -> None:
+    with pytest.raises(edgernn.DataError, match=message):
+        find_task(answers, samples_with(y), ())
+
+
+def test_answers_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(edgernn.ModelError, match="NaN or infinity; train the model again"):
+        find_task(np.full((8, 4), np.nan, np.float32), samples_with(np.zeros(8, int)), ())
+
+
+def test_labels_must_fit_the_task() -> None:
+    classes, binary = (
+        (answers_like(4), samples_with(np.arange(8) % 4)),
+        (answers_like(1), samples_with(ZEROS_AND_ONES[:, 0, 0])),
+    )
+    assert find_task(*classes, tuple("abcd")).kind == "classification"
+    assert find_task(*binary, ("off", "on")).kind == "binary"
+    for case, labels, message in (
+        (classes, ("a", "b"), r"2 labels \(a, b\) for classification; expected 4 or none"),
+        (binary, ("on",), r"1 labels \(on\) for binary; expected 2 or none"),
+        (classes, ("a", "b", "c", "a"), "two labels are 'a'"),
+    ):
+        with pytest.raises(edgernn.DataError, match=message):
+            find_task(*case, labels)
+
+
+# The head's layer, whether it answers each step, and the task.
+HEADS: dict[str, tuple[int, str | None, bool, Task]] = {
+    "class logits": (4, None, False, Task("classification", logits=True)),
+    "classes a step": (4, "softmax", True, Task("classification")),
+    "yes or no": (1, "sigmoid", False, Task("binary")),
+    "yes or no logit": (1, None, False, Task("binary", logits=True)),
+    "labels": (5, "sigmoid", False, Task("multilabel")),
+    "label logits a step": (5, None, True, Task("multilabel", logits=True)),
+    "value": (1, None, False, Task("regression")),
+    "large values": (3, None, False, Task("regression")),
+    "values a step": (2, None, True, Task("regression")),
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A head's name, its Keras model, its samples, and the rows of its export to three files."""
+
+    name: str
+    model: Path
+    samples: Path
+    rows: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=HEADS)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    import keras
+    from keras import layers
+
+    outputs, activation, per_step, task = HEADS[request.param]
+    folder = tmp_path_factory.mktemp("head")
+    keras.utils.set_random_seed(3)
+    rnn = layers.SimpleRNN(8, return_sequences=per_step, bias_initializer="normal")
+    scale = 300 if request.param == "large values" else 1
+    head = layers.Dense(outputs, activation, kernel_initializer=keras.initializers.RandomNormal(stddev=scale))
+    model, samples = folder / "small.keras", folder / "samples.npz"
+    keras.Sequential([keras.Input((STEPS, FEATURES)), rnn, head]).save(model)
+    x = np.random.default_rng(0).normal(size=(COUNT, STEPS, FEATURES)).astype(np.float32)
+    y = truths(keras_model.predict(keras_model.load(model), x), task)
+    np.savez(samples, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    rows = []
+    # Rounding matters more to a model with random weights than to one that has learned.
+    for words in (
+        ("--to", "tflite", "--layout", "unrolled", "--quantize", "float32"),
+        ("--layout", "unrolled", "--quantize", "int8", "--min-agreement", "0.9", "--max-drop", "10"),
+        ("--to", "onnx", "--quantize", "float32"),
+    ):
+        called = CliRunner().invoke(main, ["export", str(model), "--samples", str(samples), "--json", *words])
+        rows += json.loads(called.stdout)
+    return Exported(request.param, model, samples, rows)
+
+
+def truths(answers: np.ndarray, task: Task) -> np.ndarray:
+    """What the model answers, with some noise."""
+    rng = np.random.default_rng(1)
+    if task.kind == "regression":
+        return answers + 0.1 * answers.std() * rng.normal(size=answers.shape)
+    decisions = task.decide(answers)
+    noise = rng.random(decisions.shape) < 0.05
+    return np.where(noise, rng.integers(0, 2, decisions.shape), decisions)
+
+
+def test_every_head_is_exported_proven_and_compared(exported: Exported, edgernn_command: Callable[..., Result]) -> None:
+    path, file, rows = exported.model, exported.samples, exported.rows
+    assert [row["status"] for row in rows] == ["passed"] * 3, [row["reason"] for row in rows]
+    _, _, per_step, task = HEADS[exported.name]
+    data = np.load(file)
+    x, y = data["x_test"], data["y_test"]
+    expected = keras_model.predict(keras_model.load(path), x)
+    scale = max(1, np.abs(expected).max())
+    for row in rows:
+        model, seen = edgernn.load(row["path"]), row["proof"]
+        assert model.card
+        assert model.task == task
+        answers = model.predict(x)
+        assert answers.shape == expected.shape
+        assert answers.dtype == np.float32
+        assert model.predict(x[0]).shape == model.card.output_shape == expected.shape[1:]
+        if row["quantization"] == "float32":
+            np.testing.assert_allclose(answers, expected, atol=2e-5 * scale)
+        assert seen["artifact"] == pytest.approx(task.measure(answers, y), rel=1e-5)
+        assert seen["keras"] == pytest.approx(task.measure(expected, y), rel=1e-5)
+        assert seen["difference"] == pytest.approx(np.abs(answers - expected).max() / scale, rel=1e-3, abs=1e-6)
+        assert seen["streamed"] == len(x)
+        stream = model.stream()
+        pushed = np.array([stream.push(row) for row in x[0]])
+        assert pushed.shape == (STEPS, expected.shape[-1])
+        tolerance = 0 if row["quantization"] == "int8" else 1e-5 * scale
+        np.testing.assert_allclose(pushed if per_step else pushed[-1], answers[0], atol=tolerance)
+    compared = edgernn_command("compare", path, *(row["path"] for row in rows), "--samples", file, "--json", "-")
+    document = json.loads(compared.stdout)
+    assert (document["task"], document["logits"]) == (task.kind, task.logits)
+    assert [subject["name"] for subject in document["subjects"][1:]] == [Path(row["path"]).name for row in rows]
+    for subject, row in zip(document["subjects"][1:], rows, strict=True):
+        assert {key: subject[key] for key in row["proof"]["artifact"]} == row["proof"]["artifact"]
+    assert document["recommended"]
+
+
+def test_what_a_device_says_fits_the_head(
+    exported: Exported, edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    outputs, _, per_step, task = HEADS[exported.name]
+    artifact = exported.rows[0]["path"]
+    model, x = edgernn.load(artifact), np.load(exported.samples)["x_test"][:2]
+    answers = model.predict(x)
+    np.save(tmp_path / "two.npy", x)
+    text = edgernn_command("predict", artifact, tmp_path / "two.npy").stdout.splitlines()
+    documents = json.loads(edgernn_command("predict", artifact, tmp_path / "two.npy", "--json").stdout)
+    info = edgernn_command("info", artifact).stdout
+    assert f"task          {task.kind}: no names" in info
+    assert f"{list(answers.shape[1:])}, {task.numbers}" in info
+    assert len(text) == len(documents) == 2
+    if task.kind == "regression":
+        assert "R²            0.9" in info
+        assert "MAE" in info
+        assert "agreement     R² 1.0000 on 100 samples" in info
+        assert "of the largest value" in info
+        with pytest.raises(edgernn.ArtifactError, match="`predict` gives them"):
+            model.classify(x)
+        np.testing.assert_allclose([document["values"] for document in documents], answers)
+        first = "  " + " ".join(f"{value:.6g}" for value in answers[0].reshape(-1, outputs)[0])
+        assert first in text[0]
+        return
+    assert MEASURES[task.headline] in info
+    guesses = model.classify(x)
+    assert model.classify(x[0]) == guesses[0]
+    probabilities = task.probabilities(answers)
+    firsts = (guesses[0], guesses[0][0]) if per_step else (guesses, guesses[0])
+    assert len(firsts[0]) == (STEPS if per_step else 2)
+    expected = probabilities[0, 0] if per_step else probabilities[0]
+    if task.kind == "binary":
+        expected = np.array([1 - expected[0], expected[0]])
+    order = np.argsort(-expected)
+    assert [guess.label for guess in firsts[1]] == [str(index) for index in order]
+    np.testing.assert_allclose([guess.probability for guess in firsts[1]], expected[order], rtol=1e-6)
+    steps = documents[0]["steps"] if per_step else [documents[0]]
+    assert steps[0]["label"] == firsts[1][0].label
+    assert len(steps[0]["guesses"]) == min(3, len(expected))
+    if per_step:
+        assert text[0].endswith("  " + " ".join(guess[0].label for guess in guesses[0]))
+    else:
+        assert f"  {firsts[1][0].label} {firsts[1][0].probability:.1%}" in text[0]
+
+
+def test_tables_name_the_measures(
+    save_model: Callable[..., Path], edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    path = save_model([layers.SimpleRNN(8), layers.Dense(1)], "level.keras")
+    x = np.random.default_rng(0).normal(size=(60, STEPS, FEATURES)).astype(np.float32)
+    y = keras_model.predict(keras_model.load(path), x)[:, 0]
+    np.savez(tmp_path / "samples.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    words = (path, "--samples", tmp_path / "samples.npz")
+    exported = edgernn_command("export", *words, "--to", "onnx", "--quantize", "float32").stdout
+    compared = edgernn_command("compare", *words, tmp_path / "level-float32.onnx").stdout
+    for text, words in (
+        (exported, ("R²", "1.0000", "R² 1.0000", "Keras has R² 1.0000, MAE 0")),
+        (compared, ("R²", "MAE", "keeps the R²")),
+    ):
+        assert max(map(len, text.splitlines())) <= 80
+        for word in words:
+            assert word in text
+
+
+def test_an_artifact_of_another_model_is_refused(
+    save_model: Callable[..., Path],
+    samples_file: Path,
+    edgernn_command: Callable[..., Result],
+    refused: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    from keras import layers
+
+    four = save_model([layers.SimpleRNN(3), layers.Dense(4, activation="softmax")], "four.keras")
+    five = save_model([layers.SimpleRNN(3), layers.Dense(5, activation="softmax")], "five.keras")
+    words = ("--samples", samples_file)
+    assert edgernn_command("export", four, *words, "--to", "onnx", "--quantize", "float32").exit_code == 0
+    message = refused("compare", five, tmp_path / "four-float32.onnx", *words)
+    assert "answers with shape (20, 4), the Keras model with (20, 5); it comes from another model" in message

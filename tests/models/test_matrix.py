@@ -1,0 +1,91 @@
+"""Every artifact of many models, drawn from a seed, beside Keras: one table of tolerances (`matrix.tolerances`).
+
+`make test` looks at a dozen, `make test-models N=500` at as many as one likes.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgernn_export.targets import TARGETS
+from matrix.architectures import BINARY, FUNCTIONAL, HEADS, MERGE_MODES, RECURRENT, SEQUENTIAL, Architecture, Layer
+from matrix.checking import look, look_at, problems
+from matrix.drawing import ACTIVATIONS, GATE_ACTIVATIONS
+from matrix.refused import REFUSED, refusal
+
+MODELS = int(os.environ.get("EDGERNN_MODELS", "12"))
+SMALL = int(os.environ.get("EDGERNN_SMALL_MODELS", str(max(6, MODELS // 4))))
+FLOAT32 = tuple(target for target in TARGETS if target.quantization == "float32" and target.layout != "fused")
+
+
+@pytest.mark.parametrize("number", range(MODELS))
+def test_every_artifact_answers_as_keras_and_streams_as_it_answers(number: int) -> None:
+    seen = look_at(number)
+    assert not list(problems(seen)), f"{number}: {seen.architecture}"
+
+
+@st.composite
+def small_models(draw: Callable[..., Any]) -> Architecture:
+    """Small ones; what is simple comes first, as it is there that a failing one shrinks to."""
+    sequences = draw(st.booleans())
+    head = draw(st.sampled_from(HEADS))
+    kinds = ("Dense", "BatchNormalization", "LayerNormalization")
+    return Architecture(
+        recurrent=tuple(draw(st.lists(small_layers(), min_size=1, max_size=3))),
+        front=_layers(draw(st.sampled_from(("", *kinds)))),
+        between=_layers(draw(st.sampled_from(("", *kinds)))),
+        behind=_layers(draw(st.sampled_from(("", "GlobalAveragePooling1D", "Flatten") if sequences else ("", *kinds)))),
+        sequences=sequences,
+        head=head,
+        outputs=1 if head == BINARY else draw(st.integers(2, 4)),
+        form=draw(st.sampled_from((SEQUENTIAL, FUNCTIONAL))),
+        steps=draw(st.integers(1, 6)),
+        features=draw(st.integers(1, 4)),
+        seed=draw(st.integers(0, 9)),
+    )
+
+
+@st.composite
+def small_layers(draw: Callable[..., Any]) -> Layer:
+    kind = draw(st.sampled_from(RECURRENT))
+    options: dict[str, Any] = {"units": draw(st.integers(1, 4))}
+    tame = [name for name in ACTIVATIONS if name != "exponential"]
+    choices: dict[str, Sequence[Any]] = {
+        "activation": ["tanh", *tame],
+        "use_bias": [True, False],
+    }
+    merge_mode = draw(st.sampled_from(("", *MERGE_MODES)))
+    if not merge_mode:
+        choices["go_backwards"] = [False, True]  # Keras has it in no Bidirectional
+    if kind != "SimpleRNN":
+        choices["recurrent_activation"] = GATE_ACTIVATIONS
+    if kind == "GRU":
+        choices["reset_after"] = [True, False]
+    for name, values in choices.items():
+        value = draw(st.sampled_from(values))
+        if value != values[0]:
+            options[name] = value
+    return Layer(kind, tuple(options.items()), merge_mode)
+
+
+def _layers(kind: str) -> tuple[Layer, ...]:
+    options = {"Dense": (("units", 3), ("activation", "relu"))}
+    return (Layer(kind, options.get(kind, ())),) if kind else ()
+
+
+# Each one takes seconds, most of them TensorFlow's.
+@settings(max_examples=SMALL, deadline=None, derandomize=MODELS <= 12, suppress_health_check=list(HealthCheck))
+@given(small_models())
+def test_small_models_in_float32(architecture: Architecture) -> None:
+    assert not list(problems(look(architecture, FLOAT32)))
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_is_not_supported_is_refused_by_name(name: str) -> None:
+    message = refusal(name)
+    for word in REFUSED[name].words:
+        assert word in message
