@@ -106,12 +106,6 @@ def _not_recurrent() -> Any:
     return _sequential(layers.Flatten())
 
 
-def _free_steps() -> Any:
-    from keras import layers
-
-    return _sequential(layers.SimpleRNN(4), steps=None)
-
-
 REFUSED: Mapping[str, Refused] = {
     "Masking": Refused(_masking, ("the_mask", "masks time steps")),
     "stateful=True": Refused(_stateful, ("the_lstm", "stateful=True")),
@@ -122,5 +116,4 @@ REFUSED: Mapping[str, Refused] = {
     "two inputs": Refused(_two_inputs, ("2 inputs and 1 outputs",)),
     "two outputs": Refused(_two_outputs, ("1 inputs and 2 outputs",)),
     "no recurrent layer": Refused(_not_recurrent, ("no recurrent layer among", "SimpleRNN, GRU, LSTM")),
-    "a free number of steps": Refused(_free_steps, ("--steps",)),
 }

@@ -27,8 +27,8 @@ Float32 = npt.NDArray[np.float32]
 RANGE_SAMPLES = 500
 # Candidates are judged on this many, so that the search takes about a second.
 SEARCH_SAMPLES = 1000
-# Where the sum in front of an activation may be cut off: beyond ±4 tanh is flat to within a step of int8, and sigmoid
-# beyond ±6; below ±2 and ±3 too much is lost. For any other activation, parts of what was measured.
+# Where the sum in front of an activation may be cut off. Beyond ±4 tanh is flat to within a step of int8, sigmoid
+# beyond ±6; nearer to 0 a cut costs what is beyond it and gives finer steps. For others, parts of what was measured.
 LIMITS = {
     "tanh": (2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0),
     "sigmoid": (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0),

@@ -5,8 +5,8 @@
     c(t) = f(t) c(t-1) + i(t) g(t)                     the cell state
     h(t) = o(t) activation(c(t))
 
-In integers c's range must be cut off hard, at 2.5 to 3 where it reaches 10: tanh is flat there, and a wider one leaves
-too few steps for what is small.
+In integers c's range is cut off hard, at 2 to 4 where it reaches 10: a wider one leaves too few steps for what is
+small.
 """
 
 from collections.abc import Mapping
