@@ -1,7 +1,10 @@
 """One architecture through the real export, every artifact beside Keras: what came of it, and what of that is wrong."""
 
+import multiprocessing
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +80,19 @@ def look_at(number: int) -> Seen:
     """What comes of the model of a number, as every artifact there is."""
     more = INTEGERS_IN_AND_OUT if number % _INTEGERS_EVERY == 0 else ()
     return look(draw(number), (*TARGETS, *more), refine=number % _REFINED_EVERY == 1)
+
+
+def look_apart(count: int) -> Iterator[Seen]:
+    """What comes of the first `count` models, in a process of their own: a converter that aborts ends one of them."""
+    context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads half alive
+    pool = ProcessPoolExecutor(1, context)
+    for number in range(count):
+        try:
+            yield pool.submit(look_at, number).result()
+        except BrokenProcessPool:
+            yield Seen(draw(number), (), "the process crashed")
+            pool = ProcessPoolExecutor(1, context)
+    pool.shutdown()
 
 
 def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine: bool = False) -> Seen:

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from edgernn.files import write_bytes
-from matrix.checking import look_at, problems
-from matrix.drawing import draw
+from matrix.checking import look_apart, problems
 from matrix.refused import REFUSED, refusal
 from matrix.support_page import describe
 
@@ -30,12 +29,12 @@ def main(count: int, out: Path) -> None:
         python benchmarks/matrix/support.py 160
     """
     seen, wrong = [], 0
-    for number in range(count):
-        click.echo(f"{number + 1} of {count}: {draw(number)}", err=True)
-        seen.append(look_at(number))
-        for problem in problems(seen[-1]):
+    for number, each in enumerate(look_apart(count), start=1):
+        click.echo(f"{number} of {count}: {each.architecture}", err=True)
+        for problem in problems(each):
             click.echo(f"problem: {problem}", err=True)
             wrong += 1
+        seen.append(each)
     refused = {name: refusal(name) for name in REFUSED}
     write_bytes(out, describe(seen, refused, _versions()).encode())
     click.echo(f"{out} written")
