@@ -143,7 +143,12 @@ def _integers(
     def make_ops(graph: Graph, name: str) -> Float32Ops:
         return IntegerOps(graph, bits, scales[name])
 
-    known = {name: value for name, value in ranges.items() if name.partition("/")[0] not in source.carriers}
+    known = {
+        # What is always 0, as the norm of one feature, may have any range but none: LiteRT aborts over a scale of 0.
+        name: (low, high) if low < high else (-1.0, 1.0)
+        for name, (low, high) in ranges.items()
+        if name.partition("/")[0] not in source.carriers
+    }
     known |= _fixed(source, bits) | _outputs(source, scales, bits)
     statistics = {
         name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}

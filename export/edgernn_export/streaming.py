@@ -20,6 +20,9 @@ Float32 = npt.NDArray[np.float32]
 _SAMPLES, _STEPS = 4, 32
 _COMPARED = (*range(5), _STEPS - 1)
 _TOLERANCE = 1e-5
+# A model that makes much of little, as gates that may be negative do, is not exact on the last row: what it makes of
+# rows that are so little larger is allowed ten times over.
+_SHAKEN = 1 + 1e-6
 
 
 def streams(model: Any) -> bool:
@@ -48,21 +51,25 @@ def streams(model: Any) -> bool:
     except ModelError:
         return False
     try:
-        whole = [free(x[:, : row + 1], training=False) for row in _COMPARED]
+        whole, shaken = (
+            [np.asarray(free(rows[:, : row + 1], training=False)) for row in _COMPARED] for rows in (x, x * _SHAKEN)
+        )
         for layer in recurrent_layers(free):
             rebind(layer, _keeping_states(layer))
         stepped = [free(x[:, row : row + 1], training=False) for row in range(_STEPS)]
     except (ValueError, tf.errors.OpError):  # what Keras and TensorFlow's kernels raise for too few steps
         return False
-    return all(_same(np.asarray(a), np.asarray(stepped[row])) for a, row in zip(whole, _COMPARED, strict=True))
+    rows = zip(whole, shaken, (np.asarray(stepped[row]) for row in _COMPARED), strict=True)
+    return all(_same(*answers) for answers in rows)
 
 
-def _same(whole: Float32, newest: Float32) -> bool:
+def _same(whole: Float32, shaken: Float32, newest: Float32) -> bool:
     """Whether the newest step's answer is the last one of a sequence, or the only one."""
     if whole.ndim == 3 and newest.shape[1] == 1:
-        whole = whole[:, -1:]
+        whole, shaken = whole[:, -1:], shaken[:, -1:]
     # Relative to the largest one: an answer may be in metres or in micrometres.
-    return whole.shape == newest.shape and np.allclose(whole, newest, atol=_TOLERANCE * np.abs(whole).max(initial=0))
+    allowed = _TOLERANCE * np.abs(whole).max(initial=0) + 10 * np.abs(shaken - whole).max(initial=0)
+    return whole.shape == newest.shape and np.allclose(whole, newest, atol=allowed)
 
 
 def _keeping_states(layer: Any) -> Callable[..., Any]:

@@ -70,6 +70,7 @@ def layers_of(kind: str) -> Sequence[Any]:
             layers.LSTM(4, recurrent_activation="sparsemax"),
             head,
         ],
+        "norm of one value": [layers.Dense(1), layers.LayerNormalization(), rnn(5), head],
         "max pooling in front": [layers.MaxPooling1D(2), layers.SimpleRNN(5), head],
         "time distributed": [
             rnn(5, return_sequences=True),
@@ -90,7 +91,7 @@ KINDS = (
     *("plain", "relu", "sigmoid", "linear", "no bias", "backwards", "stacked", "unrolled by keras", "dropout"),
     *("element-wise behind", "in front", "nested", "one unit", "gelu", "gru", "gru, reset before", "lstm"),
     *("lstm of relu", "mixed", "dense between", "bidirectional", "bidirectional stack", "backwards first"),
-    *("backwards behind", "pooled", "softmax gates", "max pooling in front", "time distributed"),
+    *("backwards behind", "pooled", "softmax gates", "norm of one value", "max pooling in front", "time distributed"),
 )
 WHOLE = (
     *("twice", "looks far back"),
@@ -212,6 +213,14 @@ def test_what_goes_backwards_does_not_stream_even_if_it_hardly_matters(save_mode
     small = initializers.RandomUniform(-1e-4, 1e-4, seed=0)
     layer = layers.Bidirectional(layers.LSTM(2, kernel_initializer=small), merge_mode="sum")
     assert not streams(keras_model.load(save_model([layer, layers.Dense(2, kernel_initializer=small)])))
+
+
+def test_what_makes_much_of_little_streams_all_the_same(save_model: Callable[..., Path]) -> None:
+    from keras import initializers, layers
+
+    wild = initializers.RandomNormal(stddev=1.5, seed=0)
+    layer = layers.GRU(4, recurrent_activation="hard_tanh", kernel_initializer=wild, recurrent_initializer=wild)
+    assert streams(keras_model.load(save_model([layer, layers.Dense(2)])))
 
 
 def test_time_distributed_dense_is_one_product_and_streams_in_onnx(save_model: Callable[..., Path]) -> None:
