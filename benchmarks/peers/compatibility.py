@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "compatibility.md"
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=PAGE, help="[default: docs/compatibility.md]"
 )
