@@ -46,12 +46,14 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
     )
     # What gets the name are the very bytes that load here as on the device, their golden samples checked.
     data = seal(embed(complete.encode()))
-    load_bytes(Path(target.file_name(card.name)), data)
+    loaded = load_bytes(Path(target.file_name(card.name)), data)
+    if complete.states:
+        loaded.stream()
     return data, proof, reason
 
 
 def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:
-    return load_bytes(Path(target.file_name(card.name)), seal(embed(card.encode())))
+    return load_bytes(Path(target.file_name(card.name)), seal(embed(card.encode())), unfinished=True)
 
 
 def _states(model: Model) -> tuple[tuple[int, str], ...]:

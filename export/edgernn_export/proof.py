@@ -43,14 +43,15 @@ class Bar:
 
 # float: other kernels add in another order. float16: rounding the weights moves a probability by up to 1e-2; of the few
 # models where it is a little more, that is said. Integers: a step of the softmax's output is 1/256 in int8, and the
-# kernels of different backends differ by up to 3 steps inside. A dynamic file is rounded by the kernels as it runs, so
+# kernels of different backends differ by up to 3 steps inside; with 16 bits for an activation no kernel of LiteRT,
+# tflite-runtime or tflite-micro was more than 0.004 off. A dynamic file is rounded by the kernels as it runs, so
 # a stream, which runs on other kernels, may round otherwise than a sequence.
 BARS: Mapping[str, Bar] = {
     "float32": Bar(2e-5, 0.999, 0.1, 1e-4, 1e-5, 0.999),
     "float16": Bar(1e-2, 0.99, 0.3, 1e-3, 1e-5, 0.999),
     "dynamic": Bar(1.0, 0.985, 0.7, 0.1, 1.0, 0.99),
     "int8": Bar(1.0, 0.985, 0.7, 0.1, 0.0, 1.0),
-    "int16x8": Bar(1.0, 0.985, 0.7, 0.1, 1.0, 0.99),
+    "int16x8": Bar(1.0, 0.985, 0.7, 9e-3, 1.0, 0.99),
     # Its weights are multiplied out when it is loaded; what is computed is float32.
     "onnx int8": Bar(1.0, 0.985, 0.7, 1e-4, 1e-5, 0.999),
 }

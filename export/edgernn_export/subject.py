@@ -11,6 +11,7 @@ import numpy.typing as npt
 from edgernn import __version__
 from edgernn.card import Card
 from edgernn.errors import DataError
+from edgernn.inputs import PIXELS
 from edgernn.run_folder import Original
 from edgernn_export import keras_model, onnx, tflite
 from edgernn_export.heads import find_task
@@ -22,6 +23,9 @@ from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
 
 Float32 = npt.NDArray[np.float32]
+
+# Of a picture's height and width, what on every side is its border.
+_BORDER = 0.1
 
 # Refinement is left out, unless asked for, where it would take longer.
 MAX_REFINE_SECONDS = 30.0
@@ -107,6 +111,7 @@ class Subject:
             calibration=calibration,
             measured={},
             golden=None,
+            inverted=self.original.input_meaning in PIXELS and is_dark_on_light(x),
         )
 
     def _decide_refinement(self, model: Any) -> bool:
@@ -128,3 +133,16 @@ class Subject:
     def _quantize(self, quantization: str, io_type: str, refined: bool) -> Quantized:
         converted = self._converted(refined)
         return quantize(converted, quantization, io_type, self.samples.x_calibration, self.calibration_answers)
+
+
+def is_dark_on_light(x: Float32) -> bool:
+    """Whether pictures, [samples, height, width], are lighter at their border than inside: ink is dark there.
+
+    Noise that is the same everywhere, and its cut at 1, change both alike.
+    """
+    rows, columns = (max(1, round(_BORDER * size)) for size in x.shape[1:])
+    inside = x[:, rows:-rows, columns:-columns]
+    if not inside.size:
+        return False
+    border = (x.sum(dtype=np.float64) - inside.sum(dtype=np.float64)) / (x.size - inside.size)
+    return bool(border > inside.mean(dtype=np.float64))

@@ -7,19 +7,39 @@ the SHA-256 of the whole file, taken while that field's own digits are zeros.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import re
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from edgernn.errors import ArtifactError
-from edgernn.tasks import Task
+from edgernn.tasks import BINARY, Task
+
+T = TypeVar("T")
 
 FORMAT = 1
 NAME = "edgernn.card"  # the key under which containers hold the card
 MAX_BYTES = 64 << 10
 
+# Limits of what a card may say. A digest keeps damage out; these keep out what somebody forged, or wrote with a bug,
+# before it costs memory or makes a promise that promises nothing.
+MAX_VALUES = 1 << 24  # in all golden inputs together, and in one answer
+MAX_TOLERANCE = 0.1  # the widest that an exporter gives
+_MAX_SAMPLES = 64
+_MAX_TEXT = 2_000
+_MAX_DEPTH = 3  # of what is told of the calibration and of the proof
+_MAX_WHOLE = 1 << 53  # which a float holds exactly
+_MAX_NUMBER = 1e38  # which a float32 holds
+_STATE_KINDS = ("float32", "int8", "int16")
+
 _MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
+_DIGEST = re.compile("[0-9a-f]{64}")
+# Control characters would act on a terminal, half a surrogate pair cannot be printed.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,8 @@ class Card:
         calibration: how the calibration samples were chosen and how many there were; empty without.
         measured: what the proof saw: samples, the measures of Keras and of the artifact, agreement, differences.
         golden: answers that are checked at every load; None only while the artifact is being made.
+        inverted: whether the training images have dark ink on light ground; left out of the JSON when they do not,
+            or when the inputs are no pixels.
     """
 
     edgernn: str
@@ -78,6 +100,7 @@ class Card:
     calibration: Mapping[str, Any]
     measured: Mapping[str, Any]
     golden: Golden | None
+    inverted: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The card's fields for programs."""
@@ -88,6 +111,8 @@ class Card:
         fields = {"edgernn_card": FORMAT, **_shortened(self.as_json())}
         if not self.task.logits:
             del fields["logits"]
+        if not self.inverted:
+            del fields["inverted"]
         fields["sha256"] = _NO_DIGEST
         return json.dumps(fields, separators=(",", ":")).encode("ascii")
 
@@ -107,15 +132,15 @@ def read_card(data: bytes) -> Card:
     fields, end = _find(data)
     if fields.get("edgernn_card") != FORMAT:
         raise ArtifactError(
-            f"a card of format {fields.get('edgernn_card')!r}; this edgernn reads format {FORMAT}: "
+            f"a card of format {_shown(fields.get('edgernn_card'))}; this edgernn reads format {FORMAT}: "
             "export the model again, or use the edgernn that wrote it"
         )
     digest = fields.pop("sha256", None)
     expected = _digest(data, end)
     if digest != expected:
+        says = f"{digest[:12]}…" if isinstance(digest, str) and _DIGEST.fullmatch(digest) else _shown(digest)
         raise ArtifactError(
-            f"damaged: SHA-256 {expected[:12]}… where the card says {str(digest)[:12]}…; "
-            "copy the file again or export it again"
+            f"damaged: SHA-256 {expected[:12]}… where the card says {says}; copy the file again or export it again"
         )
     return _decode(fields)
 
@@ -171,33 +196,142 @@ def _digest(data: bytes, end: int) -> str:
     return sha.hexdigest()
 
 
-def _decode(fields: dict[str, Any]) -> Card:
+def _decode(fields: Mapping[str, Any]) -> Card:
     """The digest is right, so the fields are what the exporter wrote; anything else is a forged card."""
-    try:
-        golden = fields["golden"]
-        return Card(
-            edgernn=str(fields["edgernn"]),
-            name=str(fields["name"]),
-            task=Task(str(fields["task"]), bool(fields.get("logits"))),
-            labels=tuple(str(label) for label in fields["labels"]),
-            input_shape=tuple(int(size) for size in fields["input_shape"]),
-            input_meaning=str(fields["input_meaning"]),
-            input_range=(float(fields["input_range"][0]), float(fields["input_range"][1])),
-            output_shape=tuple(int(size) for size in fields["output_shape"]),
-            states=tuple((int(size), str(kind)) for size, kind in fields["states"]),
-            quantization=str(fields["quantization"]),
-            layout=str(fields["layout"]),
-            io=str(fields["io"]),
-            source_sha256=str(fields["source_sha256"]),
-            parameters=int(fields["parameters"]),
-            calibration=dict(fields["calibration"]),
-            measured=dict(fields["measured"]),
-            golden=None if golden is None else _decode_golden(golden),
+
+    def read(name: str, reader: Callable[[Any], T]) -> T:
+        if name not in fields:
+            raise ArtifactError(f"the card is damaged: it has no {name!r}")
+        try:
+            return reader(fields[name])
+        except ValueError as error:
+            raise ArtifactError(f"the card is damaged: {name}: {error}") from error
+
+    logits, inverted = (name in fields and read(name, _flag) for name in ("logits", "inverted"))
+    card = Card(
+        edgernn=read("edgernn", _text),
+        name=read("name", _text),
+        task=read("task", lambda kind: Task(_text(kind), logits)),
+        labels=read("labels", lambda labels: tuple(_text(label) for label in _list(labels))),
+        input_shape=read("input_shape", _shape),
+        input_meaning=read("input_meaning", _text),
+        input_range=read("input_range", _range),
+        output_shape=read("output_shape", _shape),
+        states=read("states", lambda states: tuple(_state(state) for state in _list(states))),
+        quantization=read("quantization", _text),
+        layout=read("layout", _text),
+        io=read("io", _text),
+        source_sha256=read("source_sha256", _text),
+        parameters=read("parameters", partial(_whole, lowest=0)),
+        calibration=read("calibration", _told),
+        measured=read("measured", _told),
+        golden=read("golden", lambda golden: None if golden is None else _golden(golden)),
+        inverted=inverted,
+    )
+    _check_sizes(card)
+    return card
+
+
+def _check_sizes(card: Card) -> None:
+    names = 2 if card.task.kind == BINARY else card.output_shape[-1]
+    if len(card.labels) not in (0, names):
+        raise ArtifactError(f"the card is damaged: {len(card.labels)} labels, expected {names} or none")
+    samples = len(card.golden.outputs) if card.golden else 0
+    if samples * math.prod(card.input_shape) > MAX_VALUES:
+        raise ArtifactError(f"{samples} golden samples of shape {card.input_shape}, more than {MAX_VALUES:,} values")
+
+
+def _golden(value: Any) -> Golden:
+    fields = _dict(value)
+    if missing := {"outputs", "unit", "tolerance"} - fields.keys():
+        raise ValueError(f"no {', '.join(sorted(missing))}")
+    outputs = tuple(tuple(_whole(number, -_MAX_WHOLE) for number in _list(row)) for row in _list(fields["outputs"]))
+    if not 1 <= len(outputs) <= _MAX_SAMPLES or len({len(row) for row in outputs}) != 1 or not outputs[0]:
+        raise ValueError(
+            f"golden samples of {_shown([len(row) for row in outputs])} numbers, expected 1 to {_MAX_SAMPLES} samples "
+            "of the same number"
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ArtifactError(f"the card is damaged: {error!r}") from error
+    return Golden(outputs, _above_zero(fields["unit"], _MAX_NUMBER), _above_zero(fields["tolerance"], MAX_TOLERANCE))
 
 
-def _decode_golden(golden: Mapping[str, Any]) -> Golden:
-    outputs = tuple(tuple(int(value) for value in row) for row in golden["outputs"])
-    return Golden(outputs, float(golden["unit"]), float(golden["tolerance"]))
+def _shape(value: Any) -> tuple[int, ...]:
+    shape = tuple(_whole(size, 1) for size in _list(value))
+    if not 1 <= len(shape) <= _MAX_DEPTH or math.prod(shape) > MAX_VALUES:
+        raise ValueError(f"shape {_shown(value)}, expected 1 to {_MAX_DEPTH} sizes and at most {MAX_VALUES:,} values")
+    return shape
+
+
+def _range(value: Any) -> tuple[float, float]:
+    ends = [_number(end, -_MAX_NUMBER, _MAX_NUMBER) for end in _list(value)]
+    if len(ends) != 2 or ends[0] > ends[1]:
+        raise ValueError(f"range {_shown(value)}, expected the lowest and the highest input")
+    return ends[0], ends[1]
+
+
+def _state(value: Any) -> tuple[int, str]:
+    state = _list(value)
+    if len(state) != 2 or state[1] not in _STATE_KINDS:
+        raise ValueError(f"state {_shown(value)}, expected its size and {', '.join(_STATE_KINDS)}")
+    return _whole(state[0], 1), state[1]
+
+
+def _told(value: Any, depth: int = _MAX_DEPTH) -> Mapping[str, Any]:
+    """What is only told to people: names with numbers, texts and the like, nested a little."""
+    for name, each in _dict(value).items():
+        _text(name)
+        if isinstance(each, dict) and depth > 1:
+            _told(each, depth - 1)
+        elif isinstance(each, str):
+            _text(each)
+        elif not isinstance(each, bool | float | None):
+            _whole(each, -_MAX_WHOLE)
+    return dict(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or _UNPRINTABLE.search(value):
+        raise ValueError(f"{_shown(value)}, expected a text without control characters")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{_shown(value)}, expected true or false")  # noqa: TRY004 - all that a card may have wrong
+    return value
+
+
+def _whole(value: Any, lowest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= _MAX_WHOLE:
+        raise ValueError(f"{_shown(value)}, expected a whole number from {lowest}")
+    return value
+
+
+def _number(value: Any, lowest: float, highest: float) -> float:
+    # Compared before it is converted: a whole number may be too large for a float. A NaN is in no range.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise ValueError(f"{_shown(value)}, expected a number from {lowest:g} to {highest:g}")
+    return float(value)
+
+
+def _above_zero(value: Any, highest: float) -> float:
+    number = _number(value, 0, highest)
+    if not number:
+        raise ValueError("0, expected a number above it")
+    return number
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{_shown(value)}, expected a list")  # noqa: TRY004
+    return value
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{_shown(value)}, expected names with values")  # noqa: TRY004
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value of any size in a few characters, with nothing that acts on a terminal."""
+    return reprlib.repr(value)

@@ -4,7 +4,7 @@ A `Dataset` is raw: pixels as they lie in the files. `Samples` are what a model 
 float32, scaled, as a run folder keeps them in samples.npz.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError
+from edgernn.inputs import PIXEL, scale_pixels
 from edgernn.metrics import Truth
 from edgernn.readers import Array, read_idx, read_npz
 
@@ -20,13 +21,6 @@ Int64 = npt.NDArray[np.int64]
 
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
-
-PIXEL = "pixel / 255"
-# What an input value of a model may be that is made from a pixel of 0 to 255, and how.
-PIXELS: Mapping[str, Callable[[Float32], Float32]] = {
-    PIXEL: lambda pixels: pixels / np.float32(255),
-    "pixel, at most 1": lambda pixels: np.minimum(pixels, np.float32(1)),
-}
 
 _IDX_NAMES = {
     "x_train": "train-images-idx3-ubyte",
@@ -75,7 +69,7 @@ class Samples:
         y_calibration, y_test: what a model should answer, for each sample or each of its steps: int64 for classes
             and labels, float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`.
         labels: the names of the classes; empty when the samples do not say them.
-        input_meaning: what a value is, one of `PIXELS`; empty when the samples do not say it.
+        input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when the samples do not say it.
     """
 
     x_calibration: Float32
@@ -129,7 +123,7 @@ def read_samples(path: Path, input_meaning: str = PIXEL) -> Samples:
         path: a run folder, a samples.npz, or a data set in the files that `read_dataset` reads, of which the
             first 4,000 training samples calibrate and the first 2,000 test samples test. What a model should
             answer may be any that `Samples` holds.
-        input_meaning: how the model takes uint8 pixels, one of `PIXELS`.
+        input_meaning: how the model takes uint8 pixels, one of `edgernn.inputs.PIXELS`.
 
     Raises:
         DataError: it cannot be read, or what it holds does not fit together.
@@ -156,20 +150,6 @@ def read_samples(path: Path, input_meaning: str = PIXEL) -> Samples:
         )
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
-
-
-def scale_pixels(x: Array, input_meaning: str = PIXEL) -> Float32:
-    """uint8 pixels as a model takes them; anything else as float32, unchanged.
-
-    Raises:
-        DataError: the model's inputs are not pixels.
-    """
-    if x.dtype != np.uint8:
-        return x.astype(np.float32)
-    if input_meaning not in PIXELS:
-        meant = repr(input_meaning) if input_meaning else "not said"
-        raise DataError(f"uint8 pixels given, but what the model takes is {meant}; give it floating-point numbers")
-    return PIXELS[input_meaning](x.astype(np.float32))
 
 
 def check_sequences(x: Array, name: str) -> None:

@@ -1,5 +1,7 @@
 """Every error that edgernn raises on purpose; all have one line to show a person.
 
+The tree::
+
     EdgernnError
     ├── DataError          a data set, a picture or an array that cannot be used
     │   └── InputError     an input that does not fit the model it is given to
@@ -71,4 +73,6 @@ def first_line(error: BaseException) -> str:
     """What an error of another library says, in one line; its kind if it says nothing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # "in user code:" and a trace come before what TensorFlow has to say.
-    return lines[-1] if lines[0].endswith("in user code:") else lines[0]
+    line = lines[-1] if lines[0].endswith("in user code:") else lines[0]
+    # Names in a damaged file may be anything.
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
     """
     try:
         if not path.is_file():
-            raise refusal(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+            raise refusal(f"{path}: {_what_it_is(path)}")
         size = path.stat().st_size
     except OSError as error:
         raise refusal(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -29,6 +28,14 @@ def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
         raise refusal(f"{path}: the file is empty")
     if size > max_bytes:
         raise refusal(f"{path}: {size:,} bytes, more than the {max_bytes:,} that are read")
+
+
+def _what_it_is(path: Path) -> str:
+    if not path.exists():
+        return "no such file"
+    if path.is_dir():
+        return "a folder and not a file"
+    return "a pipe and not a file" if path.is_fifo() else "a device and not a file"
 
 
 @contextmanager
@@ -40,6 +47,8 @@ def replacing(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder or the file cannot be written.
     """
+    import tempfile  # late, with all that comes with it: a device that predicts writes nothing
+
     make_folder(target.parent)
     try:
         handle, name = tempfile.mkstemp(prefix=".", suffix=target.suffix, dir=target.parent)

@@ -1,24 +1,26 @@
 """A loaded artifact: from a file to predictions."""
 
-import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.backends import Backend, Float32, check_suffix, open_artifact
+from edgernn.backends import SUFFIXES, Backend, Float32, Stepper, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
-from edgernn.datasets import scale_pixels
-from edgernn.errors import ArtifactError, DataError, InputError, NoStepError, SettingError
+from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.files import check_file
 from edgernn.golden import check_golden, golden_inputs
+from edgernn.inputs import Taken, as_array, as_float32
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
 MAX_BYTES = 1 << 30
+# Of a file beside one that cannot stream, to be looked into.
+MAX_SIBLING_BYTES = 16 << 20
 # More than any device these models are for has cores; a backend given very many crashes.
 MAX_THREADS = 64
 
@@ -38,6 +40,9 @@ Guesses: TypeAlias = "list[Guess] | list[Guesses]"
 class Model:
     """An artifact, loaded and checked; made by `load`.
 
+    It may be used from several threads at once, and any number of streams beside it. Threads that share it wait for
+    each other; for throughput load one in each.
+
     Attributes:
         path: the file.
         card: what the artifact says of itself; None when it has none and was loaded unverified.
@@ -52,8 +57,10 @@ class Model:
         self.task = card.task if card else Task(CLASSIFICATION)
         self.backend = backend.name
         self.input_shape = card.input_shape if card else backend.input_shape
+        self._taken = _taken(card)
+        self._executor = backend
         self._run = backend.run
-        self._start = backend.start
+        self._step_is_checked = False
 
     def predict(self, x: npt.ArrayLike) -> Float32:
         """Answer one sample or many.
@@ -68,14 +75,17 @@ class Model:
 
         Raises:
             InputError: another shape or type, or a NaN or infinity in it.
+            ArtifactError: the backend cannot run it.
         """
-        array = np.asarray(x)
-        one = array.ndim == len(self.input_shape)
-        samples = array[np.newaxis] if one else array
-        if not fits(samples.shape[1:], self.input_shape) or not len(samples):
-            expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
-            raise InputError(f"the input has shape {array.shape}, expected ({expected}) or (samples, {expected})")
-        answers = self._run(self._as_float32(samples))
+        array = as_array(x)
+        one = array.shape == self.input_shape  # the rule, and quick
+        if not one:
+            one = self._is_one(array.shape)
+        values = as_float32(array[np.newaxis] if one else array, self._taken)
+        try:
+            answers = self._run(values)
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.path}: {error}") from error
         return answers[0] if one else answers
 
     def classify(self, x: npt.ArrayLike, top: int | None = None) -> Guesses:
@@ -101,19 +111,36 @@ class Model:
     def stream(self) -> Stream:
         """Begin a sequence whose rows come one by one; the answers are those of `predict`.
 
+        The first time, the golden samples are streamed, too, and must be answered as promised.
+
         Raises:
             NoStepError: the artifact has no step; it only answers whole sequences.
+            ArtifactError: the backend answers the golden samples wrongly when they are streamed.
         """
         try:
-            return Stream(
-                self._start(), self.input_shape[-1], self.card.output_shape if self.card else None, self._as_float32
-            )
+            stepper = self._executor.start()
         except NoStepError as error:
-            raise NoStepError(f"{self.path}: {error}") from error
+            raise NoStepError(f"{self.path}: {error}{self._sibling()}") from error
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.path}: {error}") from error
+        if not self._step_is_checked:
+            self._check_step(stepper)
+        return self._stream(stepper)
+
+    def _bare_call(self, x: npt.ArrayLike) -> Callable[[], object]:
+        """The backend's own call with one sample in place, for whoever measures what this package adds to it.
+
+        Args:
+            x: [steps, features].
+        """
+        return self._executor.bare(as_float32(as_array(x)[np.newaxis], self._taken))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a loaded model does not go from one process to another: load it in each")
 
     def guess(self, answer: Float32, top: int | None = None) -> list[Guess]:
         """Name the classes or labels of one answer, float32 [outputs], most probable first; see `classify`."""
-        if top is not None and top < 1:
+        if top is not None and not (isinstance(top, int) and top >= 1):
             raise SettingError(f"top={top}; expected at least 1")
         probabilities = self.task.probabilities(answer)
         if self.task.kind == BINARY:
@@ -122,54 +149,102 @@ class Model:
         labels = self.card.labels if self.card else ()
         return [Guess(labels[i] if labels else str(i), float(probabilities[i])) for i in order]
 
+    def _is_one(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape is one sample, or else many."""
+        one = fits(shape, self.input_shape)
+        if not (one or fits(shape[1:], self.input_shape)) or 0 in shape:
+            expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
+            raise InputError(f"the input has shape {shape}, expected ({expected}) or (samples, {expected})")
+        return one
+
     def _guess_each(self, answers: Float32, top: int | None) -> Guesses:
         if answers.ndim == 1:
             return self.guess(answers, top)
         return [self._guess_each(answer, top) for answer in answers]
 
-    def _as_float32(self, samples: npt.NDArray[np.generic]) -> Float32:
-        if samples.dtype == np.uint8:
+    def _stream(self, stepper: Stepper) -> Stream:
+        output_shape = self.card.output_shape if self.card else None
+        return Stream(self.path, stepper, self.input_shape[-1], output_shape, self._taken)
+
+    def _check_step(self, stepper: Stepper) -> None:
+        """Check that the golden samples are answered as promised row by row, too."""
+        card = self.card
+        if card is not None and card.golden is not None:
+            stream = self._stream(stepper)
+            inputs = golden_inputs(len(card.golden.outputs), card.input_shape, *card.input_range)
+            answers = np.stack([stream.answer(sample) for sample in inputs])
             try:
-                samples = scale_pixels(samples, self.card.input_meaning if self.card else "")
-            except DataError as error:
-                raise InputError(str(error)) from error
-        elif samples.dtype.kind not in "fiu":
-            raise InputError(f"the input has type {samples.dtype}, expected numbers")
-        x = np.ascontiguousarray(samples, np.float32)
-        # A NaN or an infinity makes the sum of squares not finite, at a fifth of the price of isfinite().all().
-        if not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
-            raise InputError("the input holds NaN or infinity")
-        return x
+                check_golden(card, card.golden, answers, f"{self.backend}, row by row,")
+            except ArtifactError as error:
+                raise ArtifactError(f"{self.path}: {error}") from error
+            stepper.reset()
+        self._step_is_checked = True
+
+    def _sibling(self) -> str:
+        """Words on another artifact of the same model, beside this one, that can stream; empty if there is none."""
+        if self.card is None:
+            return ""
+        try:
+            beside = sorted(self.path.parent.iterdir())
+        except OSError:  # a folder that only its owner may list
+            return ""
+        for path in beside:
+            if path.suffix in SUFFIXES and path.name != self.path.name:
+                try:
+                    check_file(path, ArtifactError, MAX_SIBLING_BYTES)
+                    card = read_card(read_artifact(path))
+                except ArtifactError:  # not of interest here
+                    continue
+                if card.states and card.source_sha256 == self.card.source_sha256:
+                    return f"; {path.name}, of the same model, can"
+        return ""
 
 
-def load(path: str | os.PathLike[str], *, threads: int = 1, unverified: bool = False) -> Model:
+def load(
+    path: str | os.PathLike[str], *, backend: str | None = None, threads: int = 1, unverified: bool = False
+) -> Model:
     """Load an artifact, and check that it is what its card says and answers as its card promises.
 
     Args:
         path: a .tflite or an .onnx file.
+        backend: what is to execute it: litert, tflite-runtime, tflite-micro or onnxruntime. By default the first of
+            them that is installed and reads the file.
         threads: how many the backend may use; models of this size are slower with more than one.
         unverified: also load a file that has no card, someone else's, unchecked.
 
     Raises:
         ArtifactError: the file cannot be read, has no card, is damaged, or the backend answers its
             golden samples wrongly.
-        SettingError: `threads` is not from 1 to 64.
+        SettingError: `threads` is not from 1 to 64, or there is no such backend, or it reads other files.
         MissingExtraError: the backend that reads it is not installed.
     """
     file = Path(path)
     check_suffix(file)
-    return load_bytes(file, read_artifact(file), threads=threads, unverified=unverified)
+    return load_bytes(file, read_artifact(file), backend=backend, threads=threads, unverified=unverified)
 
 
-def load_bytes(name: Path, data: bytes, *, threads: int = 1, unverified: bool = False) -> Model:
-    """Load an artifact from memory; `name` has its suffix and stands in messages. Otherwise as `load`."""
+def load_bytes(
+    name: Path,
+    data: bytes,
+    *,
+    backend: str | None = None,
+    threads: int = 1,
+    unverified: bool = False,
+    unfinished: bool = False,
+) -> Model:
+    """Load an artifact from memory; otherwise as `load`.
+
+    Args:
+        name: has its suffix and stands in messages.
+        unfinished: also load one whose card has no golden samples yet, as an export's has before its proof.
+    """
     check_suffix(name)
-    if not 1 <= threads <= MAX_THREADS:
+    if not (isinstance(threads, int) and 1 <= threads <= MAX_THREADS):
         raise SettingError(f"{threads} threads; expected 1 to {MAX_THREADS}")
     try:
         if unverified and not has_card(data):
-            return Model(name, None, open_artifact(name, data, threads))
-        return _load_verified(name, data, threads)
+            return Model(name, None, open_artifact(name, data, threads, backend))
+        return _load_verified(name, data, threads, backend, unfinished)
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from error
 
@@ -187,18 +262,27 @@ def read_artifact(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def _taken(card: Card | None) -> Taken:
+    if card is None:
+        return Taken()
+    # Of these two every input is rounded; a dynamic file's are by its kernels, which scale to what comes.
+    return Taken(card.input_meaning, *card.input_range, integers=card.quantization in ("int8", "int16x8"))
+
+
 def fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Whether a shape is the expected one; -1 there is any size."""
     return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
 
 
-def _load_verified(file: Path, data: bytes, threads: int) -> Model:
+def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfinished: bool) -> Model:
     if not has_card(data):
         raise ArtifactError(
             "no card in it, so it cannot be verified; if you trust it: load(path, unverified=True), or --unverified"
         )
     card = read_card(data)
-    backend = open_artifact(file, data, threads)
+    if card.golden is None and not unfinished:
+        raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
+    backend = open_artifact(file, data, threads, name)
     if not fits(card.input_shape, backend.input_shape):
         raise ArtifactError(f"takes samples of shape {backend.input_shape}, its card says {card.input_shape}")
     if card.golden is not None:

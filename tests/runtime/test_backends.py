@@ -1,6 +1,7 @@
 """Which backend runs a file, and what is said when it cannot."""
 
 import sys
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgernn.backends import open_artifact, tflite_runtime
+from edgernn import backends, load
+from edgernn.backends import KNOWN, open_artifact
 from edgernn.backends.interpreter import Interpreted
-from edgernn.errors import ArtifactError, MissingExtraError
+from edgernn.backends.litert import open_engine
+from edgernn.datasets import read_samples
+from edgernn.errors import ArtifactError, MissingExtraError, SettingError
 
 FILE = Path("any.tflite")
 
@@ -68,7 +72,7 @@ def with_tflite_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     module.Interpreter = Interpreter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tflite_runtime", package)
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", module)
-    monkeypatch.setattr(tflite_runtime, "version", lambda _name: "2.14.0")
+    package.__version__ = "2.14.0"  # type: ignore[attr-defined]
     monkeypatch.setattr(np, "__version__", "1.26.4")
 
 
@@ -103,17 +107,71 @@ def test_a_numpy_that_tflite_runtime_cannot_bear_is_named(monkeypatch: pytest.Mo
         open_artifact(FILE, Interpreter.content, 1)
 
 
+def opened(interpreter: type[Interpreter], data: bytes) -> Interpreted:
+    return Interpreted("some 1.0", partial(open_engine, interpreter, 1), data)
+
+
 def test_a_file_that_the_interpreter_refuses_is_named_with_it() -> None:
     with pytest.raises(ArtifactError, match=r"some 1\.0 refuses the file: no model"):
-        Interpreted("some 1.0", Interpreter, b"noise")
+        opened(Interpreter, b"noise")
 
 
 def test_a_file_that_opens_and_cannot_run_is_named_with_it() -> None:
-    backend = Interpreted("some 1.0", Failing, Interpreter.content)
+    backend = opened(Failing, Interpreter.content)
     with pytest.raises(ArtifactError, match=r"some 1\.0 cannot run the file: Input tensor 9 lacks data"):
         backend.run(np.zeros((1, 1, 2), np.float32))
 
 
-def test_a_file_without_a_step_does_not_stream() -> None:
-    with pytest.raises(ArtifactError, match="no signature `step`"):
-        Interpreted("some 1.0", Interpreter, Interpreter.content).start()
+def test_a_damaged_file_does_not_stream() -> None:
+    with pytest.raises(ArtifactError, match=r"not a \.tflite file that can be read"):
+        opened(Interpreter, Interpreter.content).start()
+
+
+def test_every_backend_has_its_module() -> None:
+    assert [known.name for known in KNOWN] == ["litert", "tflite-runtime", "tflite-micro", "onnxruntime"]
+    package = Path(backends.__file__).parent
+    assert all((package / f"{known.name.replace('-', '_')}.py").is_file() for known in KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("tensorrt", "backend 'tensorrt'; known are litert, tflite-runtime, tflite-micro, onnxruntime"),
+        ("onnxruntime", r"any\.tflite: backend onnxruntime reads \.onnx files only"),
+    ],
+)
+def test_a_backend_that_does_not_fit_is_refused(backend: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        open_artifact(FILE, Interpreter.content, 1, backend)
+
+
+@pytest.mark.usefixtures("with_tflite_runtime")
+def test_the_backend_asked_for_is_used() -> None:
+    assert open_artifact(FILE, Interpreter.content, 1, "tflite-runtime").name == "tflite-runtime 2.14.0"
+
+
+@pytest.mark.usefixtures("without_tflite_runtime")
+def test_a_backend_asked_for_that_is_missing_is_named() -> None:
+    with pytest.raises(MissingExtraError, match=r'tflite-runtime, .* pip install "edgernn\[tflite\]"'):
+        open_artifact(FILE, Interpreter.content, 1, "tflite-runtime")
+
+
+@pytest.mark.parametrize("name", ["float32", "int8", "int8-loop", "int16x8"])
+def test_tflite_micro_predicts_and_streams(artifacts: Path, run_folder: Path, name: str) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 Linux only")
+    path = artifacts / f"digits-{name}.tflite"
+    x = read_samples(run_folder).x_test[:20]
+    micro, here = load(path, backend="tflite-micro"), load(path)
+    assert micro.backend.startswith("tflite-micro ")
+    answers = micro.predict(x)
+    assert np.mean(answers.argmax(1) == here.predict(x).argmax(1)) >= 0.95
+    with micro.stream() as stream:
+        np.testing.assert_array_equal([stream.answer(sample) for sample in x], answers)
+
+
+def test_tflite_micro_says_what_it_cannot(artifacts: Path) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 Linux only")
+    with pytest.raises(ArtifactError, match=r"dynamic\.tflite: tflite-micro .* refuses the file"):
+        load(artifacts / "digits-dynamic.tflite", backend="tflite-micro")
+    with pytest.raises(SettingError, match="2 threads; tflite-micro has one"):
+        load(artifacts / "digits-int8.tflite", backend="tflite-micro", threads=2)

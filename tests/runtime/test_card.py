@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,82 @@ def test_a_sealed_card_that_lacks_a_field_is_refused(missing: str) -> None:
         read_card(seal(json.dumps(fields, separators=(",", ":")).encode()))
 
 
+# Anything that JSON can say; a text that is a number's digits makes an integer that no float holds.
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=9,
+)
+FIELDS = json.loads(CARD.encode())
+
+
+def sealed(fields: dict[str, Any]) -> bytes:
+    # The digest comes last.
+    fields = {name: value for name, value in fields.items() if name != "sha256"} | {"sha256": "0" * 64}
+    return seal(json.dumps(fields, separators=(",", ":")).encode("ascii"))
+
+
+@given(st.sampled_from([name for name in FIELDS if name not in ("edgernn_card", "sha256")]), JSON_VALUES)
+def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str, value: object) -> None:
+    try:
+        card = read_card(sealed({**FIELDS, name: value}))
+    except ArtifactError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 2_500
+        assert name in str(error) or "labels" in str(error)
+    else:
+        json.dumps(card.as_json()).encode()
+        low, high = card.input_range
+        assert np.isfinite(golden_inputs(1, (2,), low, high)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_shape": [1 << 20, 1 << 20]}, r"input_shape: shape \[1048576, 1048576\], expected 1 to 3 sizes"),
+        ({"input_shape": [0, 28]}, "input_shape: 0, expected a whole number from 1"),
+        ({"input_range": [1, 0]}, r"input_range: range \[1, 0\], expected the lowest and the highest"),
+        ({"input_range": [0, 10**400]}, r"input_range: 10+\.\.\.0+, expected a number from -1e\+38 to 1e\+38"),
+        ({"input_range": [float("nan"), 1]}, "input_range: nan, expected a number"),
+        ({"labels": ["one"]}, "1 labels, expected 3 or none"),
+        ({"name": "a\x1b[2J"}, "name: .*expected a text without control characters"),
+        ({"logits": "yes"}, "logits: 'yes', expected true or false"),
+        ({"states": [[64, "pickle"]]}, "states: .*expected its size and float32, int8, int16"),
+        ({"golden": {"outputs": [[1, 2, 7]], "unit": 0.1}}, "golden: no tolerance"),
+        ({"golden": {"outputs": [[1, 2], [1]], "unit": 0.1, "tolerance": 0.1}}, "1 to 64 samples of the same number"),
+        ({"golden": {"outputs": [], "unit": 0.1, "tolerance": 0.1}}, "1 to 64 samples of the same number"),
+        ({"golden": {"outputs": [[1]], "unit": 0, "tolerance": 0.1}}, "golden: 0, expected a number above it"),
+        ({"golden": {"outputs": [[1]], "unit": 0.1, "tolerance": 9}}, "golden: 9, expected a number from 0 to 0.1"),
+        (
+            {"input_shape": [1 << 23], "golden": FIELDS["golden"] | {"outputs": [[1]] * 3}},
+            "more than 16,777,216 values",
+        ),
+        ({"measured": {"a": {"b": {"c": {"d": 1}}}}}, "measured: .*expected a whole number"),
+    ],
+)
+def test_a_sealed_card_with_values_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        read_card(sealed(FIELDS | changes))
+
+
+def test_a_sealed_card_nested_too_deeply_is_refused() -> None:
+    for depth in (100, 20_000):
+        text = CARD.encode().replace(b'"calibration":{', b'"calibration":{"x":' + b"[" * depth + b"]" * depth + b",")
+        with pytest.raises(ArtifactError, match="damaged"):
+            read_card(seal(text))
+
+
+def test_one_huge_golden_answer_does_not_make_the_others_small() -> None:
+    golden = Golden(((5, 5), (5, 5), (5, 10**9), (5, 5)), 0.1, 0.1)
+    with pytest.raises(ArtifactError, match=r"at most 0\.1 was promised"):
+        check_golden(PAIR, golden, np.full((4, 2), 0.9, np.float32), "here")
+
+
+def test_golden_answers_of_another_length_are_refused() -> None:
+    with pytest.raises(ArtifactError, match="3 numbers of each golden sample, expected 2"):
+        check_golden(PAIR, Golden(((1, 2, 7),), 0.1, 0.1), np.zeros((1, 2), np.float32), "here")
+
+
 def test_the_task_lies_flat_in_the_json() -> None:
     for task in (Task("regression"), Task("multilabel", logits=True)):
         card = replace(CARD, task=task)
@@ -92,6 +169,14 @@ def test_the_task_lies_flat_in_the_json() -> None:
         assert (fields["task"], fields.get("logits", False)) == (task.kind, task.logits)
         assert card.as_json()["task"] == task.kind
         assert read_card(container(card)) == card
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_dark_ink_on_light_ground_is_said_and_its_opposite_takes_no_byte(inverted: bool) -> None:
+    card = replace(CARD, inverted=inverted)
+    assert (b"inverted" in card.encode()) == inverted
+    assert read_card(container(card)) == card
+    assert card.as_json()["inverted"] == inverted
 
 
 def test_an_unknown_task_is_named() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import edgernn
+from edgernn.card import seal
 from edgernn.datasets import read_samples
 
 NAMES = ("digits-float32.tflite", "digits-int8.tflite", "digits-float32.onnx")
@@ -77,9 +78,16 @@ def test_bad_input_says_what_is_wrong(model: edgernn.Model, bad: np.ndarray, mes
         model.predict(bad)
 
 
-def test_large_numbers_are_no_nan(model: edgernn.Model) -> None:
-    # Their squares overflow, which the quick check sees as not finite.
-    assert np.isfinite(model.predict(np.full((28, 28), 1e30))).all()
+@pytest.mark.parametrize("x", [np.full((28, 28), 255.0), np.eye(28) * 1e30, np.full((2, 28, 28), -70)])
+def test_pixels_that_nobody_scaled_are_refused(model: edgernn.Model, x: np.ndarray) -> None:
+    with pytest.raises(edgernn.InputError, match=r"expected 0 to 1 \(pixel / 255\); scale it, or give uint8 pixels"):
+        model.predict(x)
+    with pytest.raises(edgernn.InputError, match="scale it"):
+        model.stream().push(x.reshape(-1, 28)[0])
+
+
+def test_noise_beyond_the_range_is_taken(model: edgernn.Model) -> None:
+    assert np.isfinite(model.predict(np.random.default_rng(0).uniform(-0.9, 1.9, (28, 28)))).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -113,7 +121,7 @@ def test_files_that_are_no_artifacts_are_refused(tmp_path: Path) -> None:
 
 def test_golden_samples_refuse_other_answers(artifacts: Path, tmp_path: Path) -> None:
     """A file whose digest is right but whose weights are not those its golden samples were made with."""
-    from edgernn.card import read_card, seal
+    from edgernn.card import read_card
 
     data = (artifacts / "digits-float32.onnx").read_bytes()
     digest = read_card(data), data.index(b'"sha256":"') + len(b'"sha256":"')
@@ -164,7 +172,52 @@ def test_a_stream_takes_what_predict_takes(model: edgernn.Model) -> None:
                 stream.push(bad)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 65, 100_000])
+@pytest.mark.parametrize("threads", [0, -1, 65, 100_000, 1.5, "2"])
 def test_a_number_of_threads_that_no_device_has_is_refused(artifacts: Path, threads: int) -> None:
     with pytest.raises(edgernn.SettingError, match=f"{threads} threads; expected 1 to 64"):
         edgernn.load(artifacts / NAMES[1], threads=threads)
+
+
+def test_the_golden_samples_are_streamed_too(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that answers sequences rightly and steps wrongly is refused when a stream begins."""
+    from edgernn.backends import interpreter
+
+    model = edgernn.load(artifacts / "digits-float32.tflite")
+    step = interpreter._Stepper.step
+    monkeypatch.setattr(interpreter._Stepper, "step", lambda stepper, row: step(stepper, row) + np.float32(0.01))
+    with pytest.raises(edgernn.ArtifactError, match=r"litert .*, row by row, misreads this float32 artifact"):
+        model.stream()
+    monkeypatch.undo()
+    assert model.stream().push(np.zeros(28)).shape == (10,)
+
+
+def test_a_file_without_a_step_names_the_one_that_has(artifacts: Path, tmp_path: Path) -> None:
+    """Made of a file whose signature `step` is called otherwise, and sealed again."""
+    data = (artifacts / "digits-float32.tflite").read_bytes()
+    alone = tmp_path / "alone.tflite"
+    digest = data.index(b'"sha256":"') + len(b'"sha256":"')
+    unsealed = data[:digest] + b"0" * 64 + data[digest + 64 :]
+    alone.write_bytes(seal(unsealed.replace(b"\x04\x00\x00\x00step", b"\x04\x00\x00\x00stop")))
+    with pytest.raises(edgernn.NoStepError, match=r"alone\.tflite: has no signature `step`, so .* sequences$"):
+        edgernn.load(alone).stream()
+    (tmp_path / "other.onnx").write_bytes((artifacts / "digits-float32.onnx").read_bytes())
+    with pytest.raises(edgernn.NoStepError, match=r"; other\.onnx, of the same model, can$"):
+        edgernn.load(alone).stream()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([[0.0] * 28] * 27 + [[0.0]], "no array of numbers"),
+        ([[None] * 28] * 28, "expected numbers"),
+        (np.zeros((28, 28), complex), "type complex128, expected numbers"),
+        (np.zeros((28, 28), bool), "type bool, expected numbers"),
+        (np.full((28, 28), 1e300), "too large for float32"),
+        (None, "shape"),
+        (np.ma.masked_array(np.zeros((28, 28)), mask=True), "masked array"),
+        ("digits", "shape"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(model: edgernn.Model, bad: object, message: str) -> None:
+    with pytest.raises(edgernn.InputError, match=message):
+        model.predict(bad)  # type: ignore[arg-type]

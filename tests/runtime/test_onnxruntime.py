@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.backends import onnxruntime
-from edgernn.errors import ArtifactError
+from edgernn.errors import ArtifactError, InputError
 
 FEATURES, UNITS = 3, 4
 RNG = np.random.default_rng(0)
@@ -109,7 +109,7 @@ def test_a_stream_outlives_its_artifact() -> None:
 
 @pytest.mark.parametrize("shapes", [[], [(UNITS + 1,)], [(1, UNITS)], [(UNITS,)] * 2])
 def test_states_of_other_shapes_are_refused(streaming: onnxruntime._OnnxRuntime, shapes: list[tuple[int, ...]]) -> None:
-    with pytest.raises(ArtifactError, match=r"expected \['float32 \(4,\)'\]"):
+    with pytest.raises(InputError, match=r"expected \['float32 \(4,\)'\]"):
         streaming.start().states = [np.zeros(shape, np.float32) for shape in shapes]
 
 

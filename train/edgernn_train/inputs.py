@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.datasets import Dataset, Float32, Int64, Samples, scale_pixels
+from edgernn.datasets import Dataset, Float32, Int64, Samples
 from edgernn.errors import DataError
+from edgernn.inputs import scale_pixels
 from edgernn.readers import Array
 from edgernn_train.noise import add_noise
 from edgernn_train.recipes import Condition, Recipe

@@ -75,6 +75,7 @@ _ROBUST = Recipe(
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in (_SEED, _ROBUST)})
+"""The recipes there are, by name."""
 
 
 def find_recipe(name: str) -> Recipe:

@@ -1,9 +1,10 @@
-"""What executes an artifact. One module a backend; adding one adds a file and a line to `_BACKENDS`.
+"""What executes an artifact. One module a backend; adding one adds a file and a line to `KNOWN`.
 
 A backend's library is imported when an artifact needs it: a device has only the one it uses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.errors import ArtifactError
+from edgernn.errors import ArtifactError, InputError, SettingError
 
 Float32 = npt.NDArray[np.float32]
 # A state between two steps, in the artifact's own number format: float32, int8 or int16 [size].
@@ -22,24 +23,25 @@ State = npt.NDArray[Any]
 class Stepper(Protocol):
     """One stream through a loaded artifact; it begins in states that are zero.
 
+    Several may be used side by side, and each from several threads.
+
     Attributes:
+        answer_shape: of one answer: (outputs,) and the like, or (1, outputs) of a model that gives an answer a step.
         states: copies of the states behind the last step; may be set to go on from elsewhere.
     """
 
+    answer_shape: tuple[int, ...]
     states: Sequence[State]
 
     def step(self, row: Float32) -> Float32:
-        """Answer one time step: float32 [features] to the answer so far, a fresh array.
-
-        It is float32 [outputs], or [1, outputs] of a model that gives an answer a step.
-        """
+        """Answer one time step: float32 [features] to the answer so far, float32 [*answer_shape], a fresh array."""
 
     def reset(self) -> None:
         """Go back to states that are zero."""
 
 
 class Backend(Protocol):
-    """A loaded artifact, ready to run.
+    """A loaded artifact, ready to run, from several threads if need be.
 
     Attributes:
         name: the library and its version, for instance "litert 2.3.0".
@@ -55,6 +57,9 @@ class Backend(Protocol):
         `x` is contiguous; the answer is a fresh array that no later call changes.
         """
 
+    def bare(self, x: Float32) -> Callable[[], object]:
+        """Put one sample, float32 [1, *input_shape], in place and give the library's own call that answers it."""
+
     def start(self) -> Stepper:
         """Begin a stream of its own.
 
@@ -63,28 +68,62 @@ class Backend(Protocol):
         """
 
 
-# Suffix, then the modules of this package that read it, each with the library that it imports; the first whose library
-# is installed is used. Each has an `open_artifact(data, threads)`.
-_BACKENDS = {
-    ".tflite": {"litert": "ai_edge_litert", "tflite_runtime": "tflite_runtime"},
-    ".onnx": {"onnxruntime": "onnxruntime"},
-}
+@dataclass(frozen=True)
+class Known:
+    """A backend that may be installed.
+
+    Attributes:
+        name: what people call it; its module here is called so, too, with _ for -.
+        suffix: of the files that it reads.
+        library: the package that it imports.
+        extra: of edgernn, which brings it.
+        only_asked_for: whether it is never chosen by itself.
+    """
+
+    name: str
+    suffix: str
+    library: str
+    extra: str
+    only_asked_for: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Whether its library is there; it is not imported."""
+        return find_spec(self.library) is not None
+
+    @property
+    def version(self) -> str:
+        """Of its library; that must be installed."""
+        # Late: it takes as long as all of this package, and loading needs none.
+        from importlib.metadata import packages_distributions, version
+
+        # Of a package that comes in several distributions, such as onnxruntime and onnxruntime-gpu, the one there is.
+        return version(packages_distributions()[self.library][0])
 
 
-def open_artifact(path: Path, data: bytes, threads: int) -> Backend:
-    """Open an artifact's content with the first installed backend that reads its suffix.
+# For each suffix the first that is installed is used, unless another is asked for.
+KNOWN = (
+    Known("litert", ".tflite", "ai_edge_litert", "litert"),
+    Known("tflite-runtime", ".tflite", "tflite_runtime", "tflite"),
+    Known("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True),
+    Known("onnxruntime", ".onnx", "onnxruntime", "onnx"),
+)
+NAMES = tuple(known.name for known in KNOWN)
+SUFFIXES = tuple(dict.fromkeys(known.suffix for known in KNOWN))
+
+
+def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> Backend:
+    """Open an artifact's content with the backend asked for, or the first installed one that reads its suffix.
 
     Raises:
         ArtifactError: nobody reads the suffix, or the backend refuses the content.
+        SettingError: there is no such backend, or it reads other files, or not with so many threads.
         MissingExtraError: no backend for it is installed; the message names the preferred one.
     """
-    check_suffix(path)
-    libraries = _BACKENDS[path.suffix]
-    installed = (name for name, library in libraries.items() if find_spec(library) is not None)
-    # If there is none, the preferred one says how to install it.
-    module = import_module(f"edgernn.backends.{next(installed, next(iter(libraries)))}")
-    backend: Backend = module.open_artifact(data, threads)
-    return backend
+    known = _preferred(path) if backend is None else _named(backend, path)
+    module = import_module(f"edgernn.backends.{known.name.replace('-', '_')}")
+    opened: Backend = module.open_artifact(data, threads)
+    return opened
 
 
 def check_suffix(path: Path) -> None:
@@ -93,9 +132,9 @@ def check_suffix(path: Path) -> None:
     Raises:
         ArtifactError: none does.
     """
-    if path.suffix not in _BACKENDS:
+    if path.suffix not in SUFFIXES:
         raise ArtifactError(
-            f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; artifacts are {' and '.join(_BACKENDS)}"
+            f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; artifacts are {' and '.join(SUFFIXES)}"
         )
 
 
@@ -103,11 +142,29 @@ def check_states(states: Sequence[State], expected: Sequence[State]) -> None:
     """Check that states to go on from are like those of the artifact.
 
     Raises:
-        ArtifactError: their number, shapes or types differ.
+        InputError: their number, shapes or types differ, or a number is NaN or infinite.
     """
 
     def describe(group: Sequence[State]) -> list[str]:
         return [f"{np.asarray(state).dtype} {np.shape(state)}" for state in group]
 
     if describe(states) != describe(expected):
-        raise ArtifactError(f"states of {describe(states)} given, expected {describe(expected)}")
+        raise InputError(f"states of {describe(states)} given, expected {describe(expected)}")
+    if not all(np.isfinite(state).all() for state in states):
+        raise InputError("the states hold NaN or infinity")
+
+
+def _named(name: str, path: Path) -> Known:
+    found = next((known for known in KNOWN if known.name == name), None)
+    if found is None:
+        raise SettingError(f"backend {name!r}; known are {', '.join(NAMES)}")
+    if found.suffix != path.suffix:
+        raise SettingError(f"{path}: backend {name} reads {found.suffix} files only")
+    return found
+
+
+def _preferred(path: Path) -> Known:
+    check_suffix(path)
+    candidates = [known for known in KNOWN if known.suffix == path.suffix and not known.only_asked_for]
+    # If none is installed, the preferred one says how to install it.
+    return next((known for known in candidates if known.installed), candidates[0])

@@ -1,27 +1,50 @@
-"""The TFLite interpreter as LiteRT and tflite-runtime have it.
+"""What the backends of .tflite files share: an engine for the sequence, another for the step, their numbers.
 
-The first subgraph answers a sequence; a signature `step`, if there, one time step.
+The file's first graph answers a sequence; a signature `step`, if there, one time step.
 """
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgernn.backends import Float32, State, Stepper, check_states
-from edgernn.errors import ArtifactError, NoStepError
+from edgernn.backends.tflite_file import STEP, StepFile, step_file
+from edgernn.backends.turns import Turns
+from edgernn.errors import ArtifactError, NoStepError, first_line
 
-STEP = "step"
+# What interpreters raise for a file or a graph that they do not like: pybind11 makes the most of them of C++'s
+# exceptions; tflite-micro's looks into the flatbuffer with struct first.
+REFUSALS = (
+    ValueError,
+    RuntimeError,
+    TypeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+    SystemError,
+    struct.error,
+)
 
 
-class _Port:
-    """An input or an output of a graph: its index, and what its integers mean."""
+class Port:
+    """An input or an output of a graph: how its engine calls it, and what its integers mean.
 
-    def __init__(self, details: dict[str, Any]) -> None:
-        self.index: int = details["index"]
-        self.dtype = np.dtype(details["dtype"])
-        self.shape = tuple(int(size) for size in details["shape"])
-        self.scale, self.zero_point = (float(details["quantization"][0]), int(details["quantization"][1]))
+    Args:
+        handle: what the engine's `set` and `get` take.
+        shape, dtype: of its array.
+        quantization: scale and zero point; 0 and 0 where the numbers are real.
+    """
+
+    def __init__(self, handle: int, shape: Sequence[int], dtype: Any, quantization: tuple[float, int]) -> None:
+        self.handle = handle
+        self.dtype = np.dtype(dtype)
+        self.shape = tuple(int(size) for size in shape)
+        self.is_float = self.dtype == np.float32
+        self.scale, self.zero_point = np.float32(quantization[0]), int(quantization[1])
         if self.dtype not in (np.float32, np.int8, np.int16):
             raise ArtifactError(f"takes or gives {self.dtype}; only float32, int8 and int16 are supported")
         if self.shape[:1] != (1,):
@@ -30,106 +53,208 @@ class _Port:
     def encode(self, values: Float32) -> State:
         """Real values as the graph takes them."""
         limits = np.iinfo(self.dtype)
-        integers = np.round(values / np.float32(self.scale)) + self.zero_point
+        integers = np.round(values / self.scale) + np.float32(self.zero_point)
         encoded: State = np.clip(integers, limits.min, limits.max).astype(self.dtype)
         return encoded
 
     def decode(self, values: State) -> Float32:
         """What the graph gives as real values."""
-        reals: Float32 = (values.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+        reals: Float32 = (values.astype(np.float32) - np.float32(self.zero_point)) * self.scale
         return reals
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The first graph of a file, ready to run.
+
+    Attributes:
+        inputs, outputs: in the graph's order.
+        set: puts an array into the input of a handle.
+        invoke: runs the graph.
+        get: a fresh array of the output of a handle.
+        memory: what must live as long as the engine: an interpreter reads weights out of the file's own bytes.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    set: Callable[[int, Any], object]
+    invoke: Callable[[], object]
+    get: Callable[[int], Any]
+    memory: object
 
 
 class Interpreted:
     """An artifact in an interpreter.
 
+    An interpreter has one set of tensors, so a lock lets one thread at a time through. One interpreter a thread would
+    take load time and memory for each; who wants more throughput from threads loads a model in each.
+
     Args:
         name: the library and its version, for messages.
-        interpreter: makes an interpreter of a file's content, given as `model_content`.
+        engine: makes one of a file's content.
         data: the file's content.
 
     Raises:
         ArtifactError: the interpreter refuses it, or it has not one input and output.
     """
 
-    def __init__(self, name: str, interpreter: Callable[..., Any], data: bytes) -> None:
+    def __init__(self, name: str, engine: Callable[[bytes], Engine], data: bytes) -> None:
         self.name = name
-        self._new, self._data = interpreter, data
-        self._interpreter = self._open()
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ArtifactError(f"{len(inputs)} inputs and {len(outputs)} outputs, expected one of each")
-        self._input, self._output = _Port(inputs[0]), _Port(outputs[0])
+        self._new, self._data = engine, data
+        self._turns = Turns()
+        self._steps: _Steps | None = None
+        opened = self._engine = self._open(data)
+        if len(opened.inputs) != 1 or len(opened.outputs) != 1:
+            raise ArtifactError(f"inputs: {len(opened.inputs)}, outputs: {len(opened.outputs)}; expected one of each")
+        (self._input,), (self._output,) = opened.inputs, opened.outputs
         self.input_shape = self._input.shape[1:]
+        # Looked up once: a call is short.
+        self._put, self._invoke, self._get = opened.set, opened.invoke, opened.get
 
     def run(self, x: Float32) -> Float32:
         """Answer a batch; see `Backend`."""
+        source, target = self._input, self._output
+        values = x if source.is_float else source.encode(x)
         if len(x) == 1:
-            return self._run_one(x)
-        # The graph is laid out for one sample; an interpreter cannot give it another batch size.
-        answers = np.empty((len(x), *self._output.shape[1:]), np.float32)
-        for index in range(len(x)):
-            answers[index] = self._run_one(x[index : index + 1])[0]
-        return answers
+            answer = self._run_one(values)
+        else:
+            # The graph is laid out for one sample; an interpreter cannot give it another batch size.
+            answer = np.empty((len(x), *target.shape[1:]), target.dtype)
+            for index in range(len(x)):
+                answer[index] = self._run_one(values[index : index + 1])
+        return answer if target.is_float else target.decode(answer)
+
+    def _run_one(self, values: State) -> Any:
+        """The graph's own answer to its own numbers."""
+        turns = self._turns
+        try:
+            with turns.lock:
+                if turns.busy:
+                    raise turns.refusal()
+                try:
+                    turns.busy = True
+                    self._put(self._input.handle, values)
+                    self._invoke()
+                    return self._get(self._output.handle)
+                finally:
+                    turns.busy = False
+        except REFUSALS as error:  # some kernels look at the graph only now
+            raise ArtifactError(f"{self.name} cannot run the file: {first_line(error)}") from error
+
+    def bare(self, x: Float32) -> Callable[[], object]:
+        """The interpreter's own call with a sample in place; see `Backend`."""
+        self._put(self._input.handle, x if self._input.is_float else self._input.encode(x))
+        return self._invoke
 
     def start(self) -> Stepper:
-        """Begin a stream; see `Backend`."""
-        # An interpreter of its own: while a signature's runner is alive, plain calls of the same one raise.
-        interpreter = self._open()
-        if STEP not in interpreter.get_signature_list():
-            raise NoStepError("has no signature `step`, so it cannot stream; it only answers whole sequences")
-        return _Stepper(interpreter.get_signature_runner(STEP))
+        """Begin a stream; see `Backend`. All streams share one engine, and each keeps its own states."""
+        with self._turns.lock:
+            if self._steps is None:
+                self._steps = self._open_steps()
+        return _Stepper(self._steps)
 
-    def _open(self) -> Any:
-        try:
-            interpreter = self._new(model_content=self._data)
-            interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ArtifactError(f"{self.name} refuses the file: {error}") from error
-        return interpreter
+    def _open_steps(self) -> "_Steps":
+        file = step_file(self._data)
+        if file is None:
+            raise NoStepError(f"has no signature `{STEP}`, so it cannot stream; it only answers whole sequences")
+        return _Steps(self.name, self._open(file.data), file)
 
-    def _run_one(self, x: Float32) -> Float32:
-        interpreter, source, target = self._interpreter, self._input, self._output
-        interpreter.set_tensor(source.index, x if source.dtype == np.float32 else source.encode(x))
+    def _open(self, data: bytes) -> Engine:
         try:
-            interpreter.invoke()
-        except RuntimeError as error:  # some kernels look at the graph only now
-            raise ArtifactError(f"{self.name} cannot run the file: {error}") from error
-        answer: Float32 = interpreter.get_tensor(target.index)
-        return answer if target.dtype == np.float32 else target.decode(answer)
+            return self._new(data)
+        except REFUSALS as error:
+            raise ArtifactError(f"{self.name} refuses the file: {first_line(error)}") from error
+
+
+_ONE_STEP = (np.newaxis, np.newaxis)  # [features] as [batch, steps, features]; reshape takes twice as long
+# Puts a row and states in, and gives the answer and the next states.
+_Run = Callable[[State, Sequence[State]], tuple[Any, Sequence[State]]]
+
+
+class _Steps:
+    """The engine of the step, which the streams of an artifact share."""
+
+    def __init__(self, name: str, engine: Engine, file: StepFile) -> None:
+        self.name, self.engine, self.turns = name, engine, Turns()
+        self.input, before = _sorted(file.inputs, engine.inputs)
+        self.output, after = _sorted(file.outputs, engine.outputs)
+        if list(before) != list(after):
+            raise ArtifactError(f"its step takes the states {list(before)} and gives {list(after)}")
+        if len(self.input.shape) != 3 or self.input.shape[1] != 1:
+            raise ArtifactError(f"its step takes rows of shape {self.input.shape}, expected (1, 1, features)")
+        self.zeros = [np.full(port.shape, port.zero_point, port.dtype) for port in before.values()]
+        handles = [[port.handle for port in ports.values()] for ports in (before, after)]
+        self.run = _run(engine, self.input.handle, self.output.handle, *handles)
+
+
+def _run(engine: Engine, source: int, target: int, before: Sequence[int], after: Sequence[int]) -> _Run:
+    put, invoke, get = engine.set, engine.invoke, engine.get
+
+    def any_states(row: State, states: Sequence[State]) -> tuple[Any, Sequence[State]]:
+        put(source, row)
+        for handle, state in zip(before, states, strict=True):
+            put(handle, state)
+        invoke()
+        return get(target), [get(handle) for handle in after]
+
+    if len(before) != 1:
+        return any_states
+    (first,), (last,) = before, after
+
+    # The common case, and loops over one cost as much as a call of the interpreter.
+    def one_state(row: State, states: Sequence[State]) -> tuple[Any, Sequence[State]]:
+        put(source, row)
+        put(first, states[0])
+        invoke()
+        return get(target), [get(last)]
+
+    return one_state
 
 
 class _Stepper:
-    def __init__(self, runner: Any) -> None:
-        self._runner = runner
-        ports = {name: _Port(details) for name, details in runner.get_input_details().items()}
-        outputs = {name: _Port(details) for name, details in runner.get_output_details().items()}
-        self._names = sorted((name for name in ports if name.startswith("state_")), key=lambda name: int(name[6:]))
-        (self._input_name,) = ports.keys() - set(self._names)
-        (self._output_name,) = outputs.keys() - set(self._names)
-        self._input, self._output = ports[self._input_name], outputs[self._output_name]
-        self._zeros = {
-            name: np.full(ports[name].shape, ports[name].zero_point, ports[name].dtype) for name in self._names
-        }
-        self._states: dict[str, State] = dict(self._zeros)
+    def __init__(self, steps: _Steps) -> None:
+        self._steps = steps
+        self.answer_shape = steps.output.shape[1:]
+        self._states: Sequence[State] = steps.zeros
 
     def step(self, row: Float32) -> Float32:
-        x = row.reshape(self._input.shape)
-        if self._input.dtype != np.float32:
-            x = self._input.encode(x)
-        results = self._runner(**{self._input_name: x}, **self._states)
-        answer: Float32 = results.pop(self._output_name)[0]
-        self._states = results
-        return answer if self._output.dtype == np.float32 else self._output.decode(answer)
+        steps = self._steps
+        source, target, turns = steps.input, steps.output, steps.turns
+        values = row[_ONE_STEP] if source.is_float else source.encode(row[_ONE_STEP])
+        try:
+            with turns.lock:
+                if turns.busy:
+                    raise turns.refusal()
+                try:
+                    turns.busy = True
+                    answer, self._states = steps.run(values, self._states)
+                finally:
+                    turns.busy = False
+        except REFUSALS as error:
+            raise ArtifactError(f"{steps.name} cannot run the file's step: {first_line(error)}") from error
+        first: Float32 = answer[0]
+        return first if target.is_float else target.decode(first)
 
     def reset(self) -> None:
-        self._states = dict(self._zeros)
+        with self._steps.turns.lock:
+            self._states = self._steps.zeros
 
     @property
     def states(self) -> Sequence[State]:
-        return [self._states[name][0].copy() for name in self._names]
+        return [state[0].copy() for state in self._states]
 
     @states.setter
     def states(self, states: Sequence[State]) -> None:
         check_states(states, self.states)
-        self._states = {name: state[np.newaxis].copy() for name, state in zip(self._names, states, strict=True)}
+        with self._steps.turns.lock:
+            self._states = [state[np.newaxis].copy() for state in states]
+
+
+def _sorted(names: Sequence[str], ports: Sequence[Port]) -> tuple[Port, Mapping[str, Port]]:
+    """The port of the row or of the answer, and those of the states by name, in the order of their numbers."""
+    named = dict(zip(names, ports, strict=True))
+    states = sorted(name for name in named if name.startswith("state_") and name[6:].isdecimal())
+    rest = named.keys() - set(states)
+    if len(rest) != 1:
+        raise ArtifactError(f"its step takes or gives {sorted(rest)} beside its states; expected one")
+    return named[rest.pop()], {name: named[name] for name in sorted(states, key=lambda name: int(name[6:]))}

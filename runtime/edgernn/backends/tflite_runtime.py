@@ -5,12 +5,12 @@ Its last release, 2.14, is of 2023: for Python up to 3.11 and NumPy 1. It misrea
 """
 
 from functools import partial
-from importlib.metadata import version
 
 import numpy as np
 
 from edgernn.backends import Backend
 from edgernn.backends.interpreter import Interpreted
+from edgernn.backends.litert import open_engine
 from edgernn.errors import MissingExtraError
 
 
@@ -22,11 +22,11 @@ def open_artifact(data: bytes, threads: int) -> Backend:
         MissingExtraError: tflite-runtime is not installed, or NumPy is newer than it can bear.
     """
     try:
+        from tflite_runtime import __version__
         from tflite_runtime.interpreter import Interpreter
     except ImportError as error:
         raise MissingExtraError("tflite-runtime, which runs .tflite files,", "tflite") from error
     if not np.__version__.startswith("1."):
         # It would write a page to standard error and raise a SystemError.
         raise MissingExtraError(f"NumPy {np.__version__} is too new for tflite-runtime; a NumPy before 2", "tflite")
-    name = f"tflite-runtime {version('tflite-runtime')}"
-    return Interpreted(name, partial(Interpreter, num_threads=threads), data)
+    return Interpreted(f"tflite-runtime {__version__}", partial(open_engine, Interpreter, threads), data)

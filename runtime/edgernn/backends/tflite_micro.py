@@ -1,0 +1,53 @@
+"""tflite-micro: what a microcontroller will do, on this machine; runs .tflite files.
+
+Its kernels are those of the C++ library for microcontrollers, so the answers are theirs; the time it takes is not.
+"""
+
+from typing import Any
+
+from edgernn.backends import Backend
+from edgernn.backends.interpreter import Engine, Interpreted, Port
+from edgernn.backends.tflite_file import count_ports
+from edgernn.errors import MissingExtraError, SettingError
+
+# Memory for tensors; a microcontroller has less, this machine has not to find out how much.
+ARENA_BYTES = 8 << 20
+
+
+def open_artifact(data: bytes, threads: int) -> Backend:
+    """Open the content of a .tflite file.
+
+    Raises:
+        ArtifactError: tflite-micro refuses it, or it has not one input and output.
+        SettingError: more than one thread is asked for.
+        MissingExtraError: tflite-micro is not installed.
+    """
+    try:
+        from tflite_micro import __version__
+    except ImportError as error:
+        raise MissingExtraError("tflite-micro, which runs .tflite files as a microcontroller does,", "micro") from error
+    if threads != 1:
+        raise SettingError(f"{threads} threads; tflite-micro has one")
+    return Interpreted(f"tflite-micro {__version__}", _open_engine, data)
+
+
+def _open_engine(data: bytes) -> Engine:
+    from tflite_micro import runtime
+
+    opened = runtime.Interpreter.from_bytes(data, arena_size=ARENA_BYTES)
+    inputs, outputs = count_ports(data)
+    return Engine(
+        tuple(_port(index, opened.get_input_details(index)) for index in range(inputs)),
+        tuple(_port(index, opened.get_output_details(index)) for index in range(outputs)),
+        lambda index, values: opened.set_input(values, index),
+        opened.invoke,
+        opened.get_output,
+        (opened, data),
+    )
+
+
+def _port(index: int, details: dict[str, Any]) -> Port:
+    parameters = details["quantization_parameters"]
+    scales, zero_points = parameters["scales"], parameters["zero_points"]
+    quantization = (float(scales[0]), int(zero_points[0])) if len(scales) else (0.0, 0)
+    return Port(index, details["shape"], details["dtype"], quantization)

@@ -1,0 +1,138 @@
+"""Inputs as a model takes them: contiguous float32, finite, pixels scaled as its card says."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import DataError, InputError, first_line
+
+Float32 = npt.NDArray[np.float32]
+_FLOAT32 = np.dtype(np.float32)
+# As a multiple of the largest calibrated input; the sum of squares finds a single such one among a million.
+_CUT_OFF = 64.0
+_NEVER_EXCEEDED = 1e38  # but by an infinity or a NaN: it is a third of the largest float32
+# Without the detour that lets other libraries' arrays answer (NEP 18), where NumPy has it; a third of the time.
+_vdot: Callable[[Float32, Float32], np.float32] = getattr(np.vdot, "_implementation", np.vdot)
+
+PIXEL = "pixel / 255"
+# What an input value of a model may be that is made from a pixel of 0 to 255, and how.
+PIXELS: Mapping[str, Callable[[Float32], Float32]] = {
+    PIXEL: lambda pixels: pixels / np.float32(255),
+    "pixel, at most 1": lambda pixels: np.minimum(pixels, np.float32(1)),
+}
+
+
+def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Float32:
+    """uint8 pixels as a model takes them; anything else as float32, unchanged.
+
+    Raises:
+        DataError: the model's inputs are not pixels.
+    """
+    if x.dtype != np.uint8:
+        return x.astype(np.float32)
+    if input_meaning not in PIXELS:
+        meant = repr(input_meaning) if input_meaning else "not said"
+        raise DataError(f"uint8 pixels given, but what the model takes is {meant}; give it floating-point numbers")
+    return PIXELS[input_meaning](x.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What inputs a model takes.
+
+    Attributes:
+        meaning: what a value is, one of `PIXELS` or any other; empty when nobody said it.
+        low, high: the lowest and the highest of the calibration set.
+        integers: whether the graph rounds them to integers.
+    """
+
+    meaning: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    integers: bool = False
+
+    @cached_property
+    def usual_square(self) -> float:
+        """What the mean square of inputs does not exceed, unless they are worth a closer look."""
+        if self.meaning in PIXELS:
+            return max(abs(self.low - self._span), abs(self.high + self._span)) ** 2
+        return self.largest**2 if self.integers else _NEVER_EXCEEDED
+
+    @cached_property
+    def largest(self) -> float:
+        """What integers are surely cut off at, in a graph of them."""
+        return _CUT_OFF * max(abs(self.low), abs(self.high))
+
+    @property
+    def _span(self) -> float:
+        return self.high - self.low
+
+    def look_closer(self, values: Float32) -> Float32:
+        """Values as they can be taken.
+
+        Raises:
+            InputError: NaN or infinity is among them, or what is no scaled pixel where one is expected.
+        """
+        if not np.isfinite(values).all():
+            raise InputError("the input holds NaN or infinity, or a number too large for float32")
+        least, most = float(values.min()), float(values.max())
+        # Noise goes a little beyond the range; pixels that nobody scaled go far.
+        if self.meaning in PIXELS and (least < self.low - self._span or most > self.high + self._span):
+            raise InputError(
+                f"the input goes from {least:g} to {most:g}, expected {self.low:g} to {self.high:g} ({self.meaning}); "
+                "scale it, or give uint8 pixels, which are scaled for you"
+            )
+        # Kernels cut off what is beyond their integers, but what is beyond those of 32 bits comes out anywhere.
+        return np.clip(values, -self.largest, self.largest) if self.integers else values
+
+
+def as_array(x: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    """What a user gives as an array, whatever is in it.
+
+    Raises:
+        InputError: it is none, for instance a list whose rows differ in length, or some of it is masked.
+    """
+    if type(x) is np.ndarray:  # the common case, fast
+        return x
+    if hasattr(x, "mask") and hasattr(x, "filled"):
+        raise InputError("a masked array, of which nobody knows the masked values; give `filled` ones")
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"the input is no array of numbers: {first_line(error)}") from error
+
+
+def as_float32(x: npt.NDArray[np.generic], taken: Taken) -> Float32:
+    """Numbers as a backend takes them: contiguous float32 in native byte order.
+
+    Args:
+        x: numbers as `taken` says, or uint8 pixels, which are scaled as it says.
+        taken: what the model takes.
+
+    Raises:
+        InputError: no numbers, NaN or infinity among them, or pixels that nobody scaled.
+    """
+    values: Float32 = x if x.dtype is _FLOAT32 else _convert(x, taken.meaning)  # type: ignore[assignment]
+    if not values.flags.c_contiguous:
+        values = np.ascontiguousarray(values)
+    # A NaN or an infinity makes the sum of squares not finite, at a fifth of the price of isfinite().all(); what is
+    # far out of range makes it large.
+    if not float(_vdot(values, values)) <= values.size * taken.usual_square:
+        return taken.look_closer(values)
+    return values
+
+
+def _convert(x: npt.NDArray[np.generic], input_meaning: str) -> Float32:
+    if x.dtype == np.uint8:
+        try:
+            return scale_pixels(x, input_meaning)
+        except DataError as error:
+            raise InputError(str(error)) from error
+    if x.dtype.kind not in "fiu":
+        raise InputError(f"the input has type {x.dtype}, expected numbers")
+    with np.errstate(over="ignore"):  # what is too large becomes an infinity, which is refused
+        return x.astype(np.float32)

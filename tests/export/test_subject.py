@@ -1,0 +1,42 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgernn.datasets import Samples
+from edgernn.run_folder import Original
+from edgernn_export.settings import Settings
+from edgernn_export.subject import Subject, is_dark_on_light
+from edgernn_export.targets import Target
+
+
+def pictures(ground: float, ink: float, height: int = 28, width: int = 28) -> np.ndarray:
+    x = np.full((40, height, width), ground, np.float32)
+    x[:, height // 4 : -height // 4, width // 3 : -(width // 3)] = ink
+    return x
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_training_images_say_which_of_ink_and_ground_is_darker(noisy: bool) -> None:
+    # The recipes' noise: its mean is 0.5, and what comes above 1 is set to 1.
+    noise = np.random.default_rng(0).normal(0.5, 0.1, (40, 28, 28)) if noisy else 0.0
+    for ground, ink in ((0, 1), (0, 0.3), (1, 0), (1, 0.3)):
+        x = np.minimum(pictures(ground, ink) + noise, 1).astype(np.float32)
+        assert is_dark_on_light(x) == (ground > ink)
+
+
+def test_sequences_too_small_for_a_border_are_not_inverted() -> None:
+    assert not is_dark_on_light(np.ones((5, 2, 2), np.float32))
+
+
+def test_the_card_says_it_of_pixels_only(save_model: Callable[..., Path]) -> None:
+    from keras import layers
+
+    path = save_model([layers.SimpleRNN(4), layers.Dense(4, activation="softmax")])
+    y = np.arange(40) % 4
+    for meaning, ground, inverted in (("pixel / 255", 1, True), ("pixel / 255", 0, False), ("m/s²", 1, False)):
+        x = pictures(ground, 1 - ground, 6, 3)
+        original = Original(path, "small", tuple("abcd"), meaning, Samples(x, y, x, y))
+        card = Subject(original, Settings()).card(Target("tflite", "float32", "unrolled"))
+        assert card.inverted == inverted
