@@ -1,9 +1,12 @@
 """The runtime of edgernn: what a device runs, from an artifact to predictions.
 
-import edgernn
-model = edgernn.load("digits-int8.tflite")
-model.predict(x)     # x: float32 [28, 28] or [samples, 28, 28]
-model.classify(x)    # labels with their probabilities, most probable first
+>>> import edgernn, numpy as np
+>>> model = edgernn.load(edgernn.sample())
+>>> digits = np.load(edgernn.sample().with_name("digits.npy"))  # uint8 [10, 28, 28]
+>>> model.predict(digits).shape
+(10, 10)
+>>> model.classify(digits[3], top=1)[0].label
+'3'
 """
 
 from edgernn.card import Card
@@ -21,6 +24,7 @@ from edgernn.errors import (
     UnsupportedError,
 )
 from edgernn.model import Guess, Model, load
+from edgernn.samples import sample
 from edgernn.stream import Stream
 from edgernn.tasks import Task
 
@@ -44,4 +48,5 @@ __all__ = [
     "Task",
     "UnsupportedError",
     "load",
+    "sample",
 ]

@@ -1,6 +1,7 @@
 """The command line: one group whose commands are imported when they are called."""
 
 import errno
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,8 @@ _COMMANDS = {
     "compare": "edgernn_benchmarks.command:command",
     "info": "edgernn.commands.info:info",
     "predict": "edgernn.commands.predict:predict",
+    "stream": "edgernn.commands.stream:stream",
+    "bench": "edgernn.commands.bench:bench",
 }
 
 
@@ -36,6 +39,9 @@ class _LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        if sys.stdout is None:
+            click.echo("error: standard output is closed, so there is no place for the answer", err=True)
+            ctx.exit(1)
         try:
             return super().invoke(ctx)
         except EdgernnError as error:

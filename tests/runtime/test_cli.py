@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -58,56 +59,6 @@ def picture(run_folder: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["digits-int8.tflite", "digits-float32.onnx"])
-def test_predict_reads_a_picture_and_arrays(
-    edgernn_command: Callable[..., Result], artifacts: Path, picture: Path, run_folder: Path, tmp_path: Path, name: str
-) -> None:
-    x = read_samples(run_folder).x_test[:30]
-    expected = edgernn.load(artifacts / name).classify(x, top=1)
-    np.save(tmp_path / "many.npy", x)
-    np.savez(tmp_path / "many.npz", x_test=x)
-    result = edgernn_command("predict", artifacts / name, picture)
-    assert result.stdout.startswith(f"{picture}  {expected[0][0].label} ")
-    for file in ("many.npy", "many.npz"):
-        result = edgernn_command("predict", artifacts / name, tmp_path / file, "--json")
-        answers = json.loads(result.stdout)
-        assert [answer["label"] for answer in answers] == [guesses[0].label for guesses in expected]
-        assert [answer["index"] for answer in answers] == list(range(30))
-    shown = edgernn_command("predict", artifacts / name, tmp_path / "many.npy").stdout
-    assert "… and 10 more; --json prints them all" in shown
-
-
-def test_predict_refuses_what_does_not_fit(refused: Callable[..., str], artifacts: Path, tmp_path: Path) -> None:
-    artifact = artifacts / "digits-int8.tflite"
-    np.save(tmp_path / "nan.npy", np.full((28, 28), np.nan, np.float32))
-    np.save(tmp_path / "flat.npy", np.zeros((3, 784), np.float32))
-    Image.new("L", (30, 40)).save(tmp_path / "large.png")
-    (tmp_path / "notes.txt").write_text("7")
-    for name, message in {
-        "nan.npy": "nan.npy: the input holds NaN or infinity",
-        "flat.npy": "flat.npy: the input has shape (3, 784), expected (28, 28) or (samples, 28, 28)",
-        "large.png": "large.png: the input has shape (40, 30), expected (28, 28)",
-        "notes.txt": "nobody reads the suffix '.txt'",
-        "missing.png": "no such file",
-    }.items():
-        assert message in refused("predict", artifact, tmp_path / name)
-    assert "no such file" in refused("predict", tmp_path / "missing.tflite", tmp_path / "nan.npy")
-
-
-def test_predict_without_a_card_says_unverified(
-    edgernn_command: Callable[..., Result], run_folder: Path, refused: Callable[..., str], tmp_path: Path
-) -> None:
-    from edgernn_export import keras_model, onnx
-
-    foreign = tmp_path / "foreign.onnx"
-    foreign.write_bytes(onnx.convert(keras_model.load(run_folder / "model.keras")))
-    np.save(tmp_path / "x.npy", np.zeros((28, 28), np.float32))
-    assert "--unverified" in refused("predict", foreign, tmp_path / "x.npy")
-    result = edgernn_command("predict", foreign, tmp_path / "x.npy", "--unverified")
-    assert result.exit_code == 0
-    assert "its answers are unverified" in result.stderr
-
-
 def test_info_shows_the_card(edgernn_command: Callable[..., Result], artifacts: Path) -> None:
     names = sorted(artifacts.iterdir())
     text = edgernn_command("info", *names).stdout
@@ -158,3 +109,15 @@ def test_a_full_disk_behind_standard_output_is_one_line(artifacts: Path) -> None
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr == "error: cannot write standard output: No space left on device\n"
+
+
+def test_info_lists_the_backends(edgernn_command: Callable[..., Result], refused: Callable[..., str]) -> None:
+    documents = {each["backend"]: each for each in json.loads(edgernn_command("info", "--backends", "--json").stdout)}
+    assert documents["litert"]["version"] == version("ai-edge-litert")
+    assert documents["onnxruntime"]["reads"] == ".onnx"
+    lines = edgernn_command("info", "--backends").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(documents)
+    for each in documents.values():
+        if each["version"] is None:
+            assert f'pip install "edgernn[{each["extra"]}]"' in "\n".join(lines)
+    assert "either artifacts or --backends" in refused("info", exit_code=2)

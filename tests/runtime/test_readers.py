@@ -1,14 +1,23 @@
 import gzip
+import json
+import os
 import struct
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from edgernn import DataError
-from edgernn.datasets import read_dataset, read_samples, scale_pixels
-from edgernn.readers import read_array, read_idx
+from edgernn.commands.sources import find_files
+from edgernn.datasets import read_dataset, read_samples
+from edgernn.inputs import scale_pixels
+from edgernn.readers import parse_sample, read_array, read_csv, read_idx, read_json_lines
+from edgernn.readers import text as text_module
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -83,8 +92,8 @@ def test_gzip_that_is_cut_short_is_refused(tmp_path: Path, cut: int) -> None:
 
 def test_npz_takes_x_test_or_x_or_the_only_array(tmp_path: Path) -> None:
     x, other = np.ones((2, 3)), np.zeros(4)
-    for arrays in ({"x_test": x, "x_train": other}, {"x": x, "y": other}, {"anything": x}):
-        np.savez(tmp_path / "a.npz", **arrays)
+    for held in ({"x_test": x, "x_train": other}, {"x": x, "y": other}, {"anything": x}):
+        np.savez(tmp_path / "a.npz", **held)
         np.testing.assert_array_equal(read_array(tmp_path / "a.npz"), x)
     np.savez(tmp_path / "a.npz", first=x, second=other)
     with pytest.raises(DataError, match="holds first, second; expected one called x_test"):
@@ -98,11 +107,11 @@ def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
         np.save(tmp_path / name, objects, allow_pickle=True)
     else:
         np.savez(tmp_path / name, x=objects)
-    with pytest.raises(DataError, match="allow_pickle=False"):
+    with pytest.raises(DataError, match="it holds pickled Python objects, expected numbers"):
         read_array(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.png", "a.idx"])
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.idx", "a.idx.gz"])
 def test_files_of_noise_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(bytes(range(200)))
     with pytest.raises(DataError, match=name):
@@ -112,17 +121,167 @@ def test_files_of_noise_are_refused(tmp_path: Path, name: str) -> None:
 def test_missing_folder_and_unknown_suffix_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1")
     (tmp_path / "folder.npy").mkdir()
-    for name, message in {"b.npy": "no such file", "folder.npy": "not a file", "a.txt": "suffix '.txt'"}.items():
+    for name, message in {
+        "b.npy": "no such file",
+        "folder.npy": "a folder and not a file",
+        "a.txt": "suffix '.txt'",
+    }.items():
         with pytest.raises(DataError, match=message):
             read_array(tmp_path / name)
 
 
-def test_pictures_are_read_as_grey(tmp_path: Path) -> None:
-    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "colour.png")
-    np.testing.assert_array_equal(read_array(tmp_path / "grey.png"), grey)
-    np.testing.assert_array_equal(read_array(tmp_path / "colour.png"), grey)
+def test_a_large_npy_stays_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgernn.readers.binary.MAPPED_BYTES", 10)
+    x = np.arange(24.0).reshape(2, 3, 4)
+    np.save(tmp_path / "a.npy", x)
+    read = read_array(tmp_path / "a.npy")
+    np.testing.assert_array_equal(read, x)
+    assert isinstance(read, np.memmap)
+    np.save(tmp_path / "objects.npy", x.astype(object), allow_pickle=True)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    for name, message in {
+        "objects.npy": "it holds pickled Python objects",
+        "cut.npy": "cannot be read as .npy",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            read_array(tmp_path / name)
+
+
+def test_an_npz_that_has_both_gives_x_test(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)), x_test=np.ones((2, 3)))
+    assert read_array(tmp_path / "a.npz").all()
+
+
+def test_headers_that_are_wrong_or_ask_for_too_much_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "syntax.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", 20) + b"{" * 20)
+    with (tmp_path / "petabytes.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**12, 28, 28)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(b"123")
+    for name, message in {"syntax.npy": "cannot be read as .npy", "petabytes.npy": "larger than the memory"}.items():
+        with pytest.raises(DataError, match=message) as caught:
+            read_array(tmp_path / name)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1_000_000))
+    monkeypatch.setattr("edgernn.readers.binary.MAX_BYTES", 1_000_000)
+    with pytest.raises(DataError, match=r"8,000,\d{3} bytes unpacked; at most 1,000,000 are read"):
+        read_array(tmp_path / "bomb.npz")
+
+
+@given(arrays(np.float64, st.tuples(*[st.integers(1, 4)] * 3), elements=st.floats(-1e300, 1e300)), st.booleans())
+def test_text_reads_back_what_was_written(x: np.ndarray, header: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        csv, lines = Path(folder, "a.csv"), Path(folder, "a.jsonl")
+        names = ",".join(f"sensor {index}" for index in range(x.shape[2])) + "\n" if header else ""
+        samples = ("".join(",".join(map(repr, step.tolist())) + "\n" for step in sample) for sample in x)
+        csv.write_text(names + "\n".join(samples))
+        lines.write_text("\n".join(json.dumps(sample.tolist()) for sample in x))
+        for read in (read_array(csv), read_array(lines)):
+            np.testing.assert_array_equal(read, x)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_text_of_other_systems_is_read(tmp_path: Path, end: str) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + f"1, 2\r\n3,4{end}".encode())
+    np.testing.assert_array_equal(read_csv(tmp_path / "a.csv"), [[[1, 2], [3, 4]]])
+    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + f"[[1, 2], [3, 4]]{end}".encode())
+    np.testing.assert_array_equal(read_json_lines(tmp_path / "a.jsonl"), [[[1, 2], [3, 4]]])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,2\n3\n", "line 2 has 1 numbers, expected 2"),
+        ("1,2\n\n3,4\n5,6\n", r"sample 1 from line 3 on has shape \(2, 2\), those before \(1, 2\)"),
+        ("nan,1\n", "line 1 holds 'nan', which is no number"),
+        ("a,b\n1,inf\n", "line 2 holds 'inf', which is no number"),
+        ("1,2\nx,4\n", "line 2 holds 'x', which is no number"),
+        ("1_0,2\n", "line 1 holds '1_0'"),
+        ("1,,2\n", "line 1 holds '', which is no number"),
+        ("1;2\n3;4\n", "line 2 holds '3;4'"),
+        ("a,b\n", "no samples in it"),
+        ("\n\n", "no samples in it"),
+    ],
+)
+def test_wrong_csv_names_the_line(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(DataError, match=message) as caught:
+        read_csv(tmp_path / "a.csv")
+    assert str(caught.value).startswith(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[[1], [NaN]]", "holds 'NaN', which is no number"),
+        ("[[Infinity]]", "holds 'Infinity'"),
+        ("[[true]]", "holds 'true'"),
+        ("[[null]]", "holds 'null'"),
+        ('[["1"]]', "holds '\"1\"'"),
+        ('{"x": 1}', "holds '{\"x\":'"),
+        ("[[1,,2]]", "is no JSON"),
+        ("[[1, 2], [3]]", r"a time step of 1 numbers \(step 1\) behind one of 2"),
+        ("[[1], 2]", "no number or too large for one"),
+        (f"[[1{'0' * 400}]]", "no number or too large for one"),
+        ("[1, 2]", r"shape \(2,\), expected \(steps, features\)"),
+        ("[[]]", r"shape \(1, 0\)"),
+        ("[" * 100_000, "is no JSON"),
+        (f"[[{' ' * text_module.MAX_LINE_BYTES}1]]", "longer than 4,194,304 bytes"),
+    ],
+)
+def test_a_wrong_json_line_says_why(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        parse_sample(line.encode())
+    (tmp_path / "a.jsonl").write_text(f"[[1]]\n\n{line}\n")
+    with pytest.raises(DataError, match=r"a\.jsonl: line 3 "):
+        read_json_lines(tmp_path / "a.jsonl")
+
+
+@given(st.binary(max_size=60))
+def test_no_line_of_bytes_makes_anything_but_numbers_or_an_error(line: bytes) -> None:
+    try:
+        sample = parse_sample(line)
+    except DataError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert sample.dtype == np.float64
+        assert sample.ndim == 2
+
+
+def test_json_lines_of_different_lengths_are_refused_in_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("[[1]]\n[[1],[2]]\n")
+    with pytest.raises(DataError, match=r"sample 1 from line 2 on has shape \(2, 1\), those before \(1, 1\)"):
+        read_json_lines(tmp_path / "a.jsonl")
+
+
+@pytest.fixture
+def forbidding() -> Iterator[Path]:
+    """A folder of files that this process may not read, even if it is root's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "closed.npy").write_bytes(b"1")
+        (folder / "closed.npy").chmod(0)
+        (folder / "closed").mkdir(mode=0)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        yield folder
+        if root:
+            os.seteuid(0)
+        (folder / "closed").chmod(0o700)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such permissions")
+def test_what_may_not_be_read_is_one_line(forbidding: Path) -> None:
+    for name in ("closed.npy", "closed/inside.npy"):
+        with pytest.raises(DataError, match=f"{name}: cannot be read.*Permission denied"):
+            read_array(forbidding / name)
+    with pytest.raises(DataError, match="closed: cannot be read: Permission denied"):
+        find_files(forbidding / "closed")
 
 
 @pytest.mark.parametrize("compressed", [False, True])

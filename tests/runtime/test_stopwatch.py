@@ -35,3 +35,16 @@ def test_the_summary_is_of_single_calls_in_microseconds() -> None:
     latency = summarize(np.arange(1, 101) * 1000)
     assert (latency.calls, latency.median_us) == (100, 50.5)
     assert latency.p95_us == pytest.approx(95.05)
+
+
+def test_progress_is_told_after_every_round() -> None:
+    told: list[tuple[int, int]] = []
+    calls: list[None] = []
+    measure(
+        {"a": lambda: calls.append(None)},
+        rounds=3,
+        round_seconds=0,
+        warmup_seconds=0,
+        progress=lambda done: told.append((done, len(calls))),
+    )
+    assert told == [(1, 2), (2, 3), (3, 4)]  # the first call is the warm-up

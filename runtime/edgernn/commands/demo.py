@@ -1,12 +1,18 @@
-"""The command `edgernn demo`: train, export and compare, one after the other, as a person would type them."""
+"""The command `edgernn demo`: train, export and compare, one after the other, as a person would type them.
+
+On a device, where nothing can be trained, it shows what the sample artifact does.
+"""
 
 import json
 from pathlib import Path
 
 import click
 
-from edgernn.errors import ArtifactError
+from edgernn.commands.device_demo import show_device_demo
+from edgernn.errors import ArtifactError, MissingExtraError
+from edgernn.extras import require
 
+OUT = Path("runs/demo")
 TABLE = "table.json"
 # An upright stroke, which is how most people write a 1.
 _SNIPPET = (
@@ -17,24 +23,42 @@ _SNIPPET = (
 
 @click.command()
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/demo"),
-    show_default=True,
-    metavar="DIR",
-    help="The folder for everything.",
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder for everything. [default: runs/demo]"
 )
+@click.option("--device", is_flag=True, help="Show what a device does; nothing is trained or written.")
 @click.pass_context
-def demo(ctx: click.Context, out: Path) -> None:
+def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
     """Train on real digits, export, prove and compare; takes one to two minutes, no network.
 
     Leaves the run folder, the artifacts and the table in DIR; what an earlier demo left there is replaced.
+
+    On a device, that is without TensorFlow, it takes seconds: a small artifact that comes with edgernn predicts digits,
+    reads one row by row and shows its latency.
 
     \b
     Example:
         edgernn demo
         edgernn demo --out /tmp/demo
+        edgernn demo --device
     """
+    if device and out:
+        raise click.UsageError("--device writes nothing, so that --out has no use")
+    # Whoever names a folder wants to train; if that cannot be, it says what to install.
+    if device or (out is None and not _can_train()):
+        show_device_demo()
+    else:
+        _train_export_compare(ctx, out or OUT)
+
+
+def _can_train() -> bool:
+    try:
+        require("train", "tensorflow", "keras", "mlxtend")
+    except MissingExtraError:
+        return False
+    return True
+
+
+def _train_export_compare(ctx: click.Context, out: Path) -> None:
     group = ctx.find_root().command
 
     def run(*arguments: str) -> None:

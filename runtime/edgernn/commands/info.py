@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgernn.backends import KNOWN
 from edgernn.card import Card, read_card
 from edgernn.errors import ArtifactError
 from edgernn.model import read_artifact
@@ -13,15 +14,22 @@ from edgernn.tasks import MEASURES, show
 
 
 @click.command()
-@click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("artifacts", metavar="[ARTIFACT...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--backends", is_flag=True, help="List what can run artifacts here, with versions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def info(artifacts: tuple[Path, ...], as_json: bool) -> None:
+def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
     """Show what artifacts say of themselves; no backend is needed.
 
     \b
     Example:
         edgernn info digits-int8.tflite
+        edgernn info --backends
     """
+    if backends == bool(artifacts):
+        raise click.UsageError("expected either artifacts or --backends")
+    if backends:
+        _show_backends(as_json)
+        return
     cards = {str(path): _read(path) for path in artifacts}
     if as_json:
         documents = [{"path": path, **card.as_json()} for path, card in cards.items()]
@@ -31,6 +39,21 @@ def info(artifacts: tuple[Path, ...], as_json: bool) -> None:
         click.echo(f"{path}  {Path(path).stat().st_size:,} bytes")
         for name, value in _describe(card).items():
             click.echo(f"  {name:<14}{value}")
+
+
+def _show_backends(as_json: bool) -> None:
+    versions = {known.name: known.version if known.installed else None for known in KNOWN}
+    if as_json:
+        documents = [
+            {"backend": known.name, "reads": known.suffix, "version": versions[known.name], "extra": known.extra}
+            for known in KNOWN
+        ]
+        click.echo(json.dumps(documents, indent=2))
+        return
+    for known in KNOWN:
+        found = versions[known.name] or f'not installed: pip install "edgernn[{known.extra}]"'
+        asked = "  (only when asked for: --backend)" if known.only_asked_for and known.installed else ""
+        click.echo(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
 
 
 def _read(path: Path) -> Card:
@@ -45,11 +68,12 @@ def _describe(card: Card) -> dict[str, Any]:
     measured = card.measured
     low, high = card.input_range
     meaning = f", {card.input_meaning}" if card.input_meaning else ""
+    ink = ", dark ink on light ground" if card.inverted else ""
     failed = {"FAILED": measured["failed"]} if "failed" in measured else {}
     return failed | {
         "name": card.name,
         "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
-        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}",
+        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}{ink}",
         "output": f"{card.io} {list(card.output_shape)}, {card.task.numbers}",
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",

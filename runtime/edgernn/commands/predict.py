@@ -1,95 +1,190 @@
 """The command `edgernn predict`."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from edgernn.backends import Float32
-from edgernn.errors import InputError
-from edgernn.model import MAX_THREADS, Model, fits, load
+from edgernn.backends import NAMES, Float32
+from edgernn.commands.answers import Document, JsonLines, Lines, Place, Printer, check_answers
+from edgernn.commands.grading import Grade, grade, read_truth
+from edgernn.commands.lines import standard_input
+from edgernn.commands.progress import Progress
+from edgernn.commands.sources import chunks, find_files, read_lines, read_samples
+from edgernn.errors import DataError, EdgernnError
+from edgernn.metrics import Truth
+from edgernn.model import MAX_THREADS, Model, load
 from edgernn.quiet import standard_error_aside
-from edgernn.readers import read_array
-from edgernn.tasks import REGRESSION
 
-# Of samples, and of the steps or values of one. On a terminal nobody reads more; --json has them all.
-SHOWN = 20
+STANDARD_INPUT = Path("-")
 
 
 @click.command()
 @click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to name.")
+@click.option("--backend", type=click.Choice(NAMES), help="What executes it.  [default: the first installed]")
 @click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of the backend.")
 @click.option("--unverified", is_flag=True, help="Also run a file that has no card, unchecked.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with every sample.")
-def predict(artifact: Path, inputs: tuple[Path, ...], top: int, threads: int, unverified: bool, as_json: bool) -> None:
+@click.option(
+    "--expect",
+    "labels",
+    type=click.Path(path_type=Path),
+    metavar="LABELS",
+    help="Also print accuracy and confusion matrix; classes by name or number: text, CSV, .npy, .npz (y_test), IDX.",
+)
+@click.option("--show", is_flag=True, help="Also draw what the model sees, with characters.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with every sample; JSON lines for -.")
+def predict(artifact: Path, inputs: tuple[Path, ...], labels: Path | None, **options: Any) -> None:
     """Predict what arrays and pictures show; needs the artifact's backend, no TensorFlow.
 
     Names the most probable classes of each sample, or the most probable one of each time step; of a regression
     the values.
 
-    INPUT is an .npy, an .npz (its x_test, x, or only array), an IDX file, or a picture of the size that the
-    model takes.
+    INPUT is an .npy, an .npz (its x_test, x, or only array), an IDX file, CSV (a time step a line, a blank line
+    between samples), JSON lines (.jsonl: a sample a line, an array of its steps), a picture, or a folder of such
+    files. A picture is prepared as the model's training images were: upright, grey, cut to its ink, centred.
+    INPUT - answers JSON lines of standard input, each before the next is read.
+
+    An input that cannot be answered gets an error; the others are answered all the same.
+    Exit code: 0 everything is answered, 1 something is not, 2 wrong usage.
 
     \b
     Example:
-        edgernn predict digits-int8.tflite digit.png
+        edgernn predict digits-int8.tflite digit.png --show
         edgernn predict digits-int8.tflite test.npz --json
+        edgernn predict digits-int8.tflite pictures/ --expect labels.txt
+        sensor | edgernn predict gestures.tflite - --json
     """
+    _check_usage(inputs, options)
+    model = _load(artifact, options)
+    truth = None if labels is None else read_truth(labels, model.task, model.card)
+    session = _Session(model, _printer(model, inputs, options, labels is not None), 0 if truth is None else len(truth))
+    if inputs == (STANDARD_INPUT,):
+        session.answer_lines()
+    else:
+        session.answer_files(inputs, lines=not options["as_json"])
+    session.end(labels, truth)
+    if session.failures:
+        click.get_current_context().exit(1)
+
+
+class _Session:
+    """Answers inputs, counts what could not be answered, and keeps as many answers as there are labels for."""
+
+    def __init__(self, model: Model, printer: Printer, keep: int) -> None:
+        self.failures = 0
+        self._answered = 0
+        self._model, self._printer, self._keep = model, printer, keep
+        self._answers: list[Float32] = []
+
+    def answer_files(self, inputs: Sequence[Path], lines: bool) -> None:
+        """Answer files and folders, in lines for people or for programs."""
+        paths = list(self._find(inputs))
+        # Answers that come onto the terminal show by themselves how far it is; of one file only 20 do.
+        quiet = not sys.stdout.isatty() or (lines and len(paths) == 1)
+        with Progress(len(paths), shown=sys.stderr.isatty() and quiet) as progress:
+            for path in paths:
+                try:
+                    self._answer_file(path, progress)
+                except EdgernnError as error:  # one that lacks its extra, too
+                    progress.make_way()
+                    self._fail({"path": str(path)}, str(error))
+                    progress.advance(1)
+
+    def answer_lines(self) -> None:
+        """Answer the lines of standard input, each before the next is read."""
+        for line in read_lines(standard_input(), self._model):
+            place = Place("-", line.number)
+            if line.samples is None:
+                self._fail(place.as_json(), line.error, f"standard input: line {line.number} {line.error}")
+                continue
+            self._answer(place, line.samples)
+
+    def end(self, labels: Path | None, truth: Truth | None) -> None:
+        """Print what is behind the answers."""
+        result, reason = None, ""
+        if labels is not None and truth is not None:
+            try:
+                result = self._grade(labels, truth)
+            except DataError as error:
+                reason = str(error)
+        self._printer.end(result, reason)
+        if reason:
+            self.failures += 1
+            click.echo(f"error: {reason}", err=True)
+
+    def _find(self, inputs: Sequence[Path]) -> Iterator[Path]:
+        for path in inputs:
+            try:
+                found = find_files(path)
+            except DataError as error:
+                self._fail({"path": str(path)}, str(error))
+                continue
+            if found.skipped:
+                some = ", ".join(found.skipped[:3]) + (", …" if len(found.skipped) > 3 else "")
+                click.echo(f"{path}: {len(found.skipped):,} skipped, of no kind that is read: {some}", err=True)
+            yield from found.read
+
+    def _answer_file(self, path: Path, progress: Progress) -> None:
+        samples = read_samples(path, self._model)
+        for start, chunk in chunks(samples):
+            try:
+                answers = check_answers(self._model.predict(chunk), start)
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from error
+            progress.advance(len(chunk) / len(samples))
+            for index, answer in enumerate(answers, start):
+                self._print(Place(str(path), index, len(samples)), chunk[index - start], answer)
+
+    def _answer(self, place: Place, samples: Any) -> None:
+        try:
+            (answer,) = check_answers(self._model.predict(samples))
+        except DataError as error:
+            self._fail(place.as_json(), str(error), f"standard input: line {place.index}: {error}")
+            return
+        self._print(place, samples[0], answer)
+
+    def _print(self, place: Place, sample: Any, answer: Float32) -> None:
+        self._answered += 1
+        if self._answered <= self._keep:
+            self._answers.append(answer)
+        self._printer.answer(place, sample, answer)
+
+    def _fail(self, where: dict[str, Any], reason: str, line: str = "") -> None:
+        self.failures += 1
+        click.echo(f"error: {line or reason}", err=True)
+        self._printer.failure(where, reason)
+
+    def _grade(self, labels: Path, truth: Truth) -> Grade:
+        if self.failures:
+            raise DataError(f"{labels}: no accuracy, because {self.failures:,} of the inputs could not be answered")
+        if self._answered != len(truth):
+            raise DataError(f"{labels}: {len(truth):,} labels, expected {self._answered:,}, one for each sample")
+        return grade(labels, self._model.task, self._model.card, np.stack(self._answers), truth)
+
+
+def _check_usage(inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
+    if STANDARD_INPUT in inputs and len(inputs) > 1:
+        raise click.UsageError("- is standard input, which goes on for long: give it alone")
+    if options["show"] and options["as_json"]:
+        raise click.UsageError("--show draws for people, --json is for programs: give one of them")
+
+
+def _load(artifact: Path, options: dict[str, Any]) -> Model:
     with standard_error_aside():  # LiteRT says there which delegate it made
-        model = load(artifact, threads=threads, unverified=unverified)
+        model = load(artifact, **{name: options[name] for name in ("backend", "threads", "unverified")})
     if model.card is None:
         click.echo(f"warning: {artifact} has no card; its answers are unverified", err=True)
-    answers = {path: _predict(model, path) for path in inputs}
-    if as_json:
-        documents = [
-            {"path": str(path), "index": index, **_as_json(model, answer, top)}
-            for path, rows in answers.items()
-            for index, answer in enumerate(rows)
-        ]
-        click.echo(json.dumps(documents, indent=2))
-        return
-    for path, rows in answers.items():
-        for index, answer in enumerate(rows[:SHOWN]):
-            place = f"{path}[{index}]" if len(rows) > 1 else str(path)
-            click.echo(f"{place}  {_as_text(model, answer, top)}")
-        if len(rows) > SHOWN:
-            click.echo(f"… and {len(rows) - SHOWN:,} more; --json prints them all")
+    return model
 
 
-def _predict(model: Model, path: Path) -> Float32:
-    """The answers to the samples in a file, [samples, *output_shape]."""
-    x = read_array(path)
-    samples = x[np.newaxis] if fits(x.shape, model.input_shape) else x
-    try:
-        return model.predict(samples)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def _as_text(model: Model, answer: Float32, top: int) -> str:
-    """One answer, [outputs] or [steps, outputs], in a line."""
-    if model.task.kind == REGRESSION:
-        return _join([" ".join(f"{value:.6g}" for value in step) for step in np.atleast_2d(answer)], "; ")
-    if answer.ndim == 1:
-        return "  ".join(f"{guess.label} {guess.probability:.1%}" for guess in model.guess(answer, top))
-    return _join([model.guess(step, 1)[0].label for step in answer], " ")
-
-
-def _join(steps: Sequence[str], separator: str) -> str:
-    more = f"{separator}… and {len(steps) - SHOWN:,} more steps" if len(steps) > SHOWN else ""
-    return separator.join(steps[:SHOWN]) + more
-
-
-def _as_json(model: Model, answer: Float32, top: int) -> dict[str, Any]:
-    if model.task.kind == REGRESSION:
-        return {"values": answer.tolist()}
-    if answer.ndim > 1:
-        return {"steps": [_as_json(model, step, top) for step in answer]}
-    guesses = model.guess(answer, top)
-    return {"label": guesses[0].label, "guesses": [asdict(guess) for guess in guesses]}
+def _printer(model: Model, inputs: tuple[Path, ...], options: dict[str, Any], graded: bool) -> Printer:
+    if not options["as_json"]:
+        return Lines(model, options["top"], options["show"])
+    if inputs == (STANDARD_INPUT,):
+        return JsonLines(model, options["top"])
+    return Document(model, options["top"], graded)

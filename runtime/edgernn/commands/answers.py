@@ -1,0 +1,190 @@
+"""What `edgernn predict` prints: lines for people, JSON for programs. Everything is flushed as it is printed."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import click
+import numpy as np
+
+from edgernn.backends import Float32
+from edgernn.commands.grading import Grade, describe
+from edgernn.commands.text_drawing import draw, ramp_for
+from edgernn.errors import InputError
+from edgernn.model import Model
+from edgernn.readers import Array
+from edgernn.tasks import REGRESSION
+
+# Of samples, and of the steps or values of one. On a terminal nobody reads more; --json has them all.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sample comes from: a file and its number in it, or a line of standard input.
+
+    Attributes:
+        path: the file; `-` for standard input.
+        index: the number of the sample from 0, of a line from 1.
+        count: how many samples there are in the file.
+    """
+
+    path: str
+    index: int
+    count: int = 1
+
+    def __str__(self) -> str:
+        if self.path == "-":
+            return f"line {self.index}"
+        return f"{self.path}[{self.index}]" if self.count > 1 else self.path
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"path": self.path, "line" if self.path == "-" else "index": self.index}
+
+
+class Printer(Protocol):
+    """Prints answers one by one."""
+
+    def answer(self, place: Place, sample: Array, answer: Float32) -> None:
+        """An answer, [outputs] or [steps, outputs], to a sample."""
+
+    def failure(self, where: dict[str, Any], reason: str) -> None:
+        """Something could not be answered; standard error says so, too."""
+
+    def end(self, grade: Grade | None, reason: str) -> None:
+        """Everything is answered; the grade, or the reason why there is none."""
+
+
+class Lines:
+    """A line for each sample, of which at most 20 a file."""
+
+    def __init__(self, model: Model, top: int, show: bool) -> None:
+        self._model, self._top, self._show = model, top, show
+
+    def answer(self, place: Place, sample: Array, answer: Float32) -> None:
+        """See `Printer`."""
+        shown = SHOWN if place.path != "-" else place.index + 1  # a stream has no end to wait for
+        if place.index < shown:
+            if self._show:
+                click.echo(draw(sample, ramp_for(sys.stdout.encoding)))
+            unverified = "" if self._model.card else "  (unverified)"
+            click.echo(f"{place}  {as_text(self._model, answer, self._top)}{unverified}")
+        elif place.index == place.count - 1:
+            click.echo(f"… and {place.count - shown:,} more; --json prints them all")
+
+    def failure(self, where: dict[str, Any], reason: str) -> None:
+        """Standard error has said it."""
+
+    def end(self, grade: Grade | None, reason: str) -> None:
+        """See `Printer`."""
+        if grade:
+            unverified = "" if self._model.card else " (unverified)"
+            click.echo(f"\n{describe(grade)}{unverified}")
+
+
+class Document:
+    """One JSON document: a list of objects, one a line; with a grade an object of the list and the grade."""
+
+    def __init__(self, model: Model, top: int, graded: bool) -> None:
+        self._model, self._top, self._graded = model, top, graded
+        self._before = '{"answers": [\n' if graded else "[\n"
+
+    def answer(self, place: Place, sample: Array, answer: Float32) -> None:
+        """See `Printer`."""
+        self._add(place.as_json() | _verified(self._model) | as_fields(self._model, answer, self._top))
+
+    def failure(self, where: dict[str, Any], reason: str) -> None:
+        """See `Printer`."""
+        self._add(where | {"error": reason})
+
+    def end(self, grade: Grade | None, reason: str) -> None:
+        """See `Printer`."""
+        begin = self._before if self._before != ",\n" else ""
+        if not self._graded:
+            click.echo(f"{begin}\n]")
+            return
+        click.echo(f'{begin}\n],\n"expected": {json.dumps(_graded(self._model, grade, reason))}}}')
+
+    def _add(self, value: dict[str, Any]) -> None:
+        click.echo(f"{self._before}  {json.dumps(value)}", nl=False)
+        self._before = ",\n"
+
+
+class JsonLines:
+    """JSON lines: one object for each line of standard input, and one with the grade at its end."""
+
+    def __init__(self, model: Model, top: int) -> None:
+        self._model, self._top = model, top
+
+    def answer(self, place: Place, sample: Array, answer: Float32) -> None:
+        """See `Printer`."""
+        click.echo(json.dumps(place.as_json() | _verified(self._model) | as_fields(self._model, answer, self._top)))
+
+    def failure(self, where: dict[str, Any], reason: str) -> None:
+        """See `Printer`."""
+        click.echo(json.dumps(where | {"error": reason}))
+
+    def end(self, grade: Grade | None, reason: str) -> None:
+        """See `Printer`."""
+        if grade or reason:
+            click.echo(json.dumps({"expected": _graded(self._model, grade, reason)}))
+
+
+def _graded(model: Model, grade: Grade | None, reason: str) -> dict[str, Any]:
+    return _verified(model) | (dict(grade.as_json()) if grade else {"error": reason})
+
+
+def check_answers(answers: Float32, first: int = 0) -> Float32:
+    """Check that answers [samples, ...] are numbers; `first` is the number of the first sample.
+
+    Raises:
+        InputError: NaN or infinity is among them, of inputs so large that the model's own numbers have no end.
+    """
+    if not np.isfinite(answers).all():
+        bad = int(np.argmin(np.isfinite(answers).reshape(len(answers), -1).all(axis=1)))
+        raise InputError(
+            f"sample {first + bad} is answered with NaN or infinity; its numbers are too large for the model"
+        )
+    return answers
+
+
+def as_text(model: Model, answer: Float32, top: int) -> str:
+    """One answer, [outputs] or [steps, outputs], in a line; at most 20 steps of it."""
+    if answer.ndim > 1:
+        if model.task.kind == REGRESSION:
+            return _join([as_text(model, step, top) for step in answer], "; ")
+        return _join([model.guess(step, 1)[0].label for step in answer], " ")
+    if model.task.kind == REGRESSION:
+        return " ".join(f"{value:.6g}" for value in answer)
+    return "  ".join(f"{guess.label} {guess.probability:.1%}" for guess in model.guess(answer, top))
+
+
+def as_fields(model: Model, answer: Float32, top: int) -> dict[str, Any]:
+    """One answer, [outputs] or [steps, outputs], for programs."""
+    if model.task.kind == REGRESSION:
+        return {"values": _numbers(answer.tolist())}
+    if answer.ndim > 1:
+        return {"steps": [as_fields(model, step, top) for step in answer]}
+    guesses = model.guess(answer, top)
+    named = [{"label": guess.label, "probability": _numbers(guess.probability)} for guess in guesses]
+    return {"label": guesses[0].label, "guesses": named}
+
+
+def _join(steps: Sequence[str], separator: str) -> str:
+    more = f"{separator}… and {len(steps) - SHOWN:,} more steps" if len(steps) > SHOWN else ""
+    return separator.join(steps[:SHOWN]) + more
+
+
+def _numbers(value: Any) -> Any:
+    """A number or a list of such; JSON has no NaN and no infinity: null."""
+    if isinstance(value, list):
+        return [_numbers(each) for each in value]
+    return value if math.isfinite(value) else None
+
+
+def _verified(model: Model) -> dict[str, Any]:
+    return {"verified": model.card is not None}

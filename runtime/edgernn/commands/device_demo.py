@@ -1,0 +1,116 @@
+"""What `edgernn demo` shows on a device: the sample artifact predicts, streams and says how long it takes."""
+
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.backends import Float32
+from edgernn.commands.text_drawing import draw_small, halves_for
+from edgernn.inputs import scale_pixels
+from edgernn.metrics import largest_difference
+from edgernn.model import Model, load
+from edgernn.quiet import standard_error_aside
+from edgernn.samples import sample
+from edgernn.samples.drawing import draw_digits
+from edgernn.stopwatch import Latency, measure, summarize
+
+Pixels = npt.NDArray[np.uint8]
+
+_STREAMED = 8  # its upper half might be that of several others, so that the answer has to settle
+_A_LINE = 5  # pictures
+_MARGIN = 2  # of a picture, left out where it is shown small
+_BAR = 20  # characters for a probability of 1
+
+
+def show_device_demo() -> None:
+    """Predict, stream and measure with the sample artifact, and say what to do next.
+
+    Raises:
+        MissingExtraError: no backend for it is installed.
+        ArtifactError: it is damaged, or the backend misreads it.
+    """
+    path, digits = sample(), draw_digits()
+    with standard_error_aside():  # LiteRT says there which delegate it made
+        model = load(path)
+        answers = model.predict(digits)
+        so_far = _stream(model, digits[_STREAMED])
+        latencies = _measure(model, digits[_STREAMED])
+    click.echo(f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked; {model.backend} runs it.\n")
+    _show_answers(model, digits, answers)
+    _show_stream(model, digits[_STREAMED], so_far, answers[_STREAMED])
+    _show_latencies(latencies)
+    _show_next_steps(path)
+
+
+def _stream(model: Model, digit: Pixels) -> Float32:
+    """The answers so far, float32 [rows, classes]."""
+    with model.stream() as stream:
+        return np.stack([stream.push(row) for row in digit])
+
+
+def _measure(model: Model, digit: Pixels) -> Mapping[str, Latency]:
+    x = scale_pixels(digit)
+    with model.stream() as stream:
+        durations = measure(
+            {"predict, 28 rows": lambda: model.predict(x), "push, one row": lambda: stream.push(x[len(x) // 2])}
+        )
+    return {name: summarize(each) for name, each in durations.items()}
+
+
+def _show_answers(model: Model, digits: Pixels, answers: Float32) -> None:
+    click.echo("Digits that edgernn drew, and what the model says they are:\n")
+    halves = halves_for(sys.stdout.encoding)
+    small = [draw_small(_halve(digit), halves) for digit in digits]
+    texts = ["{0.label}  {0.probability:.0%}".format(model.guess(answer, 1)[0]) for answer in answers]
+    for first in range(0, len(digits), _A_LINE):
+        several = slice(first, first + _A_LINE)
+        width = len(small[first][0])
+        for line in (*zip(*small[several], strict=True), [text.center(width) for text in texts[several]]):
+            click.echo(("  " + "   ".join(line)).rstrip())
+        click.echo()
+
+
+def _halve(picture: Pixels) -> Pixels:
+    """A picture without its margin, half as large: each pixel is the mean of four."""
+    inner = picture[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    rows, columns = inner.shape
+    halved: Pixels = inner.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3)).astype(np.uint8)
+    return halved
+
+
+def _show_stream(model: Model, digit: Pixels, so_far: Float32, whole: Float32) -> None:
+    click.echo("One of them as a stream, row by row; behind every second row the answer so far:\n")
+    halves = halves_for(sys.stdout.encoding)
+    for line, picture in enumerate(draw_small(digit, halves)):
+        best = model.guess(so_far[2 * line + 1], 1)[0]
+        bar = halves[-1] * round(best.probability * _BAR)
+        click.echo(f"  {2 * line + 2:>2} {picture}  {best.label} {best.probability:>4.0%} {bar}".rstrip())
+    same = np.array_equal(so_far[-1], whole)
+    apart = "bit for bit" if same else f"but for {largest_difference(so_far[-1:], whole[np.newaxis]):.0e}"
+    click.echo(f"\nThe last answer is the one to the whole picture, {apart}.\n")
+
+
+def _show_latencies(latencies: Mapping[str, Latency]) -> None:
+    click.echo("Latency from Python, one thread: the median, and what 95 of 100 stay under:\n")
+    for name, latency in latencies.items():
+        click.echo(f"  {name:<18}{latency.median_us:>9,.1f} µs {latency.p95_us:>9,.1f} µs")
+
+
+def _show_next_steps(path: Path) -> None:
+    picture = "digit-3.png" if find_spec("PIL") else "digits.npy"  # pictures need Pillow
+    click.echo(f"""
+Try it yourself:
+
+  cd "{path.parent}"
+  edgernn info {path.name}
+  edgernn predict {path.name} {picture}
+
+Your own: export it on a workstation, copy the file, and predict with it here:
+
+  pip install "edgernn[all]" && edgernn export model.keras --samples data.npz
+  scp model-int8.tflite DEVICE:""")

@@ -1,0 +1,215 @@
+"""What samples should be answered, read from a file, and how an artifact's answers compare with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.backends import Float32
+from edgernn.card import Card
+from edgernn.errors import DataError
+from edgernn.files import check_file
+from edgernn.metrics import Int64, Truth
+from edgernn.readers import Array, read_idx, read_npy, read_one_of_npz
+from edgernn.readers.text import BOM
+from edgernn.tasks import BINARY, CLASSIFICATION, MEASURES, MULTILABEL, REGRESSION, Task, show
+
+MAX_TEXT_BYTES = 64 << 20
+WIDTH = 80
+# Of a name in front of a row of the confusion matrix; and of confusions, when there are too many classes for one.
+_NAME_WIDTH, _MOST_CONFUSED = 14, 10
+
+
+@dataclass(frozen=True)
+class Grade:
+    """How right answers are.
+
+    Attributes:
+        samples: how many there were.
+        measures: by name, as `Task.measure` gives them.
+        labels: the names of the classes; empty when the task has no classes.
+        confusion: int64 [expected, answered], how often which class was answered for which; None without classes.
+    """
+
+    samples: int
+    measures: Mapping[str, float]
+    labels: Sequence[str]
+    confusion: Int64 | None
+
+    def as_json(self) -> dict[str, object]:
+        """For programs; `confusion` has a row an expected class, a column an answered one."""
+        grade: dict[str, object] = {"samples": self.samples, **self.measures}
+        if self.confusion is not None:
+            grade |= {"labels": list(self.labels), "confusion": self.confusion.tolist()}
+        return grade
+
+
+def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
+    """Read what samples should be answered: .npy, .npz (its y_test, y, or only array), IDX, or text.
+
+    Text has a line for each sample, as has CSV, which may begin with a line that names its columns. A class is its
+    name or its number from 0.
+
+    Args:
+        path: the file.
+        task: what the answers are.
+        card: of the artifact, for the names of the classes.
+
+    Returns:
+        int64 [samples, ...] for classes and labels, float32 for values, see `Task.measure`.
+
+    Raises:
+        DataError: it cannot be read, or holds what the task does not have.
+    """
+    array = _read(path, task, card)
+    names = _names(task, card)
+    if array.dtype.kind in "US" and task.kind != REGRESSION:
+        array = _numbers_of(path, array, names)
+    wanted = "biuf" if task.kind == REGRESSION else "biu"
+    if array.dtype.kind not in wanted:
+        kind = "numbers" if task.kind == REGRESSION else "classes, by name or as whole numbers"
+        raise DataError(f"{path}: holds {array.dtype}, expected {kind}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError(f"{path}: holds NaN or infinity, expected numbers")
+    if task.kind == REGRESSION:
+        return array.astype(np.float32)
+    classes = array.astype(np.int64)
+    highest = 1 if task.kind in (BINARY, MULTILABEL) else len(names) - 1
+    # Without a card nobody knows how many classes there are: that is seen with the answers.
+    outside = (classes < 0) | ((classes > highest) if highest > 0 else False)
+    if outside.any():
+        raise DataError(
+            f"{path}: holds {classes[outside][0]}, expected classes from 0 {f'to {highest}' if highest > 0 else 'on'}"
+        )
+    return classes
+
+
+def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Truth) -> Grade:
+    """Compare answers, [samples, ...], with what `read_truth` gave for as many samples.
+
+    Raises:
+        DataError: it has another shape, or a class that there is not.
+    """
+    shape = answers.shape if task.kind == REGRESSION else task.decide(answers).shape
+    if truth.size != int(np.prod(shape)):
+        raise DataError(f"{path}: has shape {truth.shape}, expected {shape}")
+    measures = task.measure(answers, truth)
+    if task.kind not in (CLASSIFICATION, BINARY):
+        return Grade(len(answers), measures, (), None)
+    labels = _names(task, card) or [str(index) for index in range(max(2, answers.shape[-1]))]
+    decided, right = task.decide(answers).ravel(), truth.ravel()
+    if right.max() >= len(labels):
+        raise DataError(f"{path}: holds {right.max()}, expected classes from 0 to {len(labels) - 1}")
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(confusion, (right[decided >= 0], decided[decided >= 0]), 1)  # -1: a NaN decides nothing
+    return Grade(len(answers), measures, labels, confusion)
+
+
+def describe(grade: Grade) -> str:
+    """A grade in lines of at most 80 columns."""
+    measures = ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in grade.measures.items())
+    head = f"{measures} on {grade.samples:,} samples"
+    return head if grade.confusion is None else f"{head}\n\n{_matrix(grade.labels, grade.confusion)}"
+
+
+def _matrix(labels: Sequence[str], confusion: Int64) -> str:
+    """The confusion matrix, or the most frequent confusions where it is too wide."""
+    cell = 1 + max(len(f"{confusion.max()}"), len(str(len(labels) - 1)))
+    if max(map(len, labels)) <= max(cell - 1, 5):
+        headings, names = list(labels), list(labels)
+        cell = max(cell, 1 + max(map(len, labels)))
+    else:  # long names stand in front of the rows only, with their numbers
+        headings = [str(index) for index in range(len(labels))]
+        names = [f"{index} {label}" for index, label in enumerate(labels)]
+    width = max(len("expected"), min(_NAME_WIDTH, max(map(len, names))))
+    if width + cell * len(labels) > WIDTH:
+        return _most_confused(labels, confusion)
+    lines = [" " * (width + cell - 1) + "answered", "expected".ljust(width) + "".join(f"{h:>{cell}}" for h in headings)]
+    for name, row in zip(names, confusion, strict=True):
+        cut = name if len(name) <= width else name[: width - 1] + "…"
+        lines.append(cut.ljust(width) + "".join(f"{count or '·':>{cell}}" for count in row.tolist()))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _most_confused(labels: Sequence[str], confusion: Int64) -> str:
+    wrong = confusion * ~np.eye(len(labels), dtype=bool)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_CONFUSED]
+    pairs = [(int(flat) // len(labels), int(flat) % len(labels)) for flat in order if wrong.flat[flat]]
+    lines = [f"{wrong[pair]:>6,} × {labels[pair[0]]} answered as {labels[pair[1]]}" for pair in pairs]
+    return "\n".join([f"{len(labels)} classes; the most frequent confusions:" if lines else "no confusions", *lines])
+
+
+def _names(task: Task, card: Card | None) -> Sequence[str]:
+    """The names of the classes; numbers when nobody said them, nothing when nobody knows how many there are."""
+    if card is None or task.kind not in (CLASSIFICATION, BINARY):
+        return ()
+    count = 2 if task.kind == BINARY else card.output_shape[-1]
+    return card.labels if len(card.labels) == count else [str(index) for index in range(count)]
+
+
+def _read(path: Path, task: Task, card: Card | None) -> Array:
+    name = path.name.lower()
+    if name.endswith(".npy"):
+        return np.atleast_1d(read_npy(path))
+    if name.endswith(".npz"):
+        return np.atleast_1d(read_one_of_npz(path, ("y_test", "y")))
+    if name.endswith(("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")):
+        return read_idx(path)
+    rows = _read_text(path)
+    if task.kind in (REGRESSION, MULTILABEL):
+        return _as_numbers(path, rows, task)
+    if path.suffix.lower() == ".csv" and not _is_known(rows[0], _names(task, card)):
+        rows = rows[1:]
+    if len({len(row) for row in rows}) != 1:
+        raise DataError(f"{path}: expected a line of equally many labels for each sample")
+    return np.array(rows)[:, 0] if len(rows[0]) == 1 else np.array(rows)
+
+
+def _read_text(path: Path) -> list[list[str]]:
+    """The lines of a text, each with its fields: one, but of CSV, several."""
+    check_file(path, DataError, MAX_TEXT_BYTES)
+    try:
+        text = path.read_bytes().removeprefix(BOM).decode()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: no text: byte {error.start} is {error.object[error.start]:#04x}") from error
+    lines = [line.strip() for line in text.splitlines()]
+    commas = path.suffix.lower() == ".csv"
+    rows = [[field.strip().strip('"') for field in line.split(",")] if commas else [line] for line in lines if line]
+    if not rows:
+        raise DataError(f"{path}: no labels in it")
+    return rows
+
+
+def _as_numbers(path: Path, rows: list[list[str]], task: Task) -> Array:
+    kind = int if task.kind == MULTILABEL else float
+    values = []
+    for number, row in enumerate(rows):
+        try:
+            values.append([kind(field) for field in row])
+        except ValueError as error:
+            if number or path.suffix.lower() != ".csv":  # the first line of CSV may name the columns
+                raise DataError(f"{path}: {', '.join(row)!r} is no {kind.__name__}; expected numbers") from error
+    try:
+        return np.array(values)
+    except ValueError as error:
+        raise DataError(f"{path}: expected a line of equally many numbers for each sample") from error
+
+
+def _is_known(row: Sequence[str], names: Sequence[str]) -> bool:
+    return all(field in names or field.lstrip("+-").isdecimal() for field in row)
+
+
+def _numbers_of(path: Path, labels: Array, names: Sequence[str]) -> Int64:
+    """The numbers of classes given by name or by number, both as text."""
+    known = {str(index): index for index in range(len(names))} | {name: index for index, name in enumerate(names)}
+    numbers = {}
+    for label in map(str, np.unique(labels)):
+        number = known.get(label, int(label) if not names and label.isdecimal() and len(label) < 10 else None)
+        if number is None:
+            some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            raise DataError(f"{path}: unknown label {label!r}, expected {some or 'numbers from 0 on'}")
+        numbers[label] = number
+    return np.array([numbers[str(label)] for label in labels.ravel()], np.int64).reshape(labels.shape)

@@ -1,0 +1,172 @@
+"""Lines on standard input: of bounded length, until it ends or a signal asks to stop; and the numbers in them."""
+
+import io
+import json
+import math
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import DataError, InputError
+
+Float32 = npt.NDArray[np.float32]
+
+# What is read at once is answered even when a signal comes, so this is little.
+_CHUNK = 4096
+_LARGEST = float(np.finfo(np.float32).max)
+# Of a wrong value so many characters are shown.
+_SHOWN = 30
+
+
+class StopSignals:
+    """Ctrl-C, SIGTERM and SIGHUP, kept until somebody waits for input: what is being done is finished first.
+
+    Python writes each signal's number into a pipe the moment it comes. `wait` looks at that pipe and at the input
+    together, so a signal that comes just before is not missed. One that is ignored, as under nohup, stays so. On
+    Windows, where a pipe cannot be waited for, nothing is changed.
+
+    Attributes:
+        signal: the one that `wait` saw; None so far.
+    """
+
+    _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __enter__(self) -> Self:
+        self._handlers: dict[int, Any] = {}
+        if os.name != "posix":
+            return self
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in (getattr(signal, name) for name in self._NAMES):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, _ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if os.name != "posix":
+            return
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def wait(self, source: io.BufferedReader) -> bool:
+        """Wait until `source` has something to read or has ended; False when a signal asks to stop."""
+        if os.name != "posix":
+            return True
+        try:
+            ready = select.select([self._reader, source.fileno()], [], [])[0]
+        except io.UnsupportedOperation:  # not a file but a text in memory, which never makes anybody wait
+            ready = select.select([self._reader], [], [], 0)[0]
+        if self._reader not in ready:
+            return True
+        self.signal = os.read(self._reader, 1)[0]
+        return False
+
+
+def standard_input() -> io.BufferedReader:
+    """Standard input as bytes.
+
+    Raises:
+        DataError: it is closed.
+    """
+    if sys.stdin is None:
+        raise DataError("standard input is closed; expected lines of numbers")
+    return cast("io.BufferedReader", sys.stdin.buffer)
+
+
+def read_lines(source: io.BufferedReader, stop: StopSignals, max_bytes: int) -> Iterator[bytes]:
+    """The lines of `source`, each as soon as it is there.
+
+    When a signal asks to stop, the lines that have been read by then are still given.
+
+    Args:
+        max_bytes: of a longer line at least one byte more is given, and not much more is kept of it.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    begun = b""
+    while stop.wait(source):
+        try:
+            chunk = source.read1(_CHUNK)
+        except OSError as error:
+            raise DataError(f"standard input cannot be read: {error.strerror or error}") from error
+        if not chunk:
+            if begun:
+                yield begun
+            return
+        *lines, begun = (begun + chunk).split(b"\n")
+        yield from lines
+        begun = begun[: max_bytes + 1]
+
+
+def parse_numbers(line: bytes) -> Float32:
+    """The numbers of a line, float32 [numbers]: of a JSON array, or with commas or spaces between them.
+
+    Raises:
+        InputError: it holds something else, or a number that is no finite float32.
+    """
+    try:
+        text = line.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text: {_shorten(repr(line))}") from error
+    values = _parse_json(text) if text.startswith("[") else text.split("," if "," in text else None)
+    if "_" not in text and values:
+        with suppress(ValueError, OverflowError):
+            numbers = np.fromiter(map(float, values), np.float64, len(values))
+            if np.abs(numbers).max() <= _LARGEST:  # not so of a NaN
+                return numbers.astype(np.float32)
+    # One by one takes three times as long; it knows which one is wrong.
+    return np.array([_to_float(place, value) for place, value in enumerate(values, 1)], np.float32)
+
+
+def _parse_json(text: str) -> list[Any]:
+    try:
+        values: list[Any] = json.loads(text)  # a list, as it begins with a bracket
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not a JSON array: {str(error).partition(';')[0]}") from error
+    for place, value in enumerate(values, 1):
+        if type(value) not in (int, float):  # True is one for Python, too
+            raise InputError(f"number {place} is {_shorten(repr(value))}, expected a number")
+    return values
+
+
+def _to_float(place: int, value: str | float) -> float:
+    shown = _shorten(repr(value.strip()) if isinstance(value, str) else repr(value))
+    try:
+        number = float(value.replace("_", "?") if isinstance(value, str) else value)  # Python reads 1_000
+    except ValueError as error:
+        raise InputError(f"number {place} is {shown}, expected a number") from error
+    except OverflowError:  # of an integer
+        number = math.inf
+    if not abs(number) <= _LARGEST:
+        raise InputError(f"number {place} is {shown}, expected a finite number that float32 holds")
+    return number
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _ask(number: int, _frame: FrameType | None) -> None:
+    """Takes a signal whose number Python has already put into the pipe; the next one ends the process.
+
+    A reader behind standard output that takes nothing more would otherwise keep it for ever.
+    """
+    signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,166 @@
+"""What a person names on the command line into samples that fit a model: files, folders, lines of standard input.
+
+A file is checked as a whole before any of it is answered. Messages name what was found and what was expected.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from edgernn.errors import DataError, InputError
+from edgernn.inputs import PIXELS
+from edgernn.model import Model, fits
+from edgernn.pictures import IMAGE_SUFFIXES, read_picture
+from edgernn.readers import Array, is_readable, parse_sample, read_array
+from edgernn.readers.text import BOM, MAX_LINE_BYTES
+
+# Of one call of a backend: enough that calls cost nothing, little enough that memory does not grow with the file.
+MAX_CHUNK_SAMPLES, MAX_CHUNK_BYTES = 256, 4 << 20
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is to be read of one path.
+
+    Attributes:
+        read: the path itself, or the files of a folder that can be read, by name.
+        skipped: the names of a folder's other entries.
+    """
+
+    read: Sequence[Path]
+    skipped: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of standard input: its number, from 1, and its sample, [1, steps, features], or what is wrong with it."""
+
+    number: int
+    samples: Array | None
+    error: str = ""
+
+
+def find_files(path: Path) -> Files:
+    """The files that a path stands for: itself, or those right in a folder, not in folders inside it.
+
+    Raises:
+        DataError: a folder cannot be read, or there is nothing to read in it.
+    """
+    try:
+        if not path.is_dir():
+            return Files((path,))
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        wanted = [name for name in names if _is_wanted(path / name)]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not wanted:
+        held = f"{len(names):,} others" if names else "nothing"
+        raise DataError(f"{path}: a folder with {held} in it, expected pictures, arrays, CSV or JSON lines")
+    kept = set(wanted)
+    return Files(tuple(path / name for name in wanted), tuple(name for name in names if name not in kept))
+
+
+def read_samples(path: Path, model: Model) -> Array:
+    """Read the samples in a file, [samples, steps, features], as `Model.predict` takes them.
+
+    Raises:
+        DataError: the file cannot be read.
+        InputError: what is in it does not fit the model.
+        MissingExtraError: it is a picture, and Pillow is not installed.
+    """
+    if path.name.lower().endswith(IMAGE_SUFFIXES):
+        return read_picture(path, model.card)[np.newaxis]
+    try:
+        return check_samples(read_array(path), model)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def check_samples(x: Array, model: Model) -> Array:
+    """Check samples, or one, against what a model takes.
+
+    Returns:
+        The same, [samples, steps, features].
+
+    Raises:
+        InputError: another shape or type, nothing in it, a NaN or infinity, or numbers that are no scaled pixels.
+    """
+    if x.dtype.kind not in "fiu":
+        raise InputError(f"the input has type {x.dtype}, expected numbers")
+    samples = x[np.newaxis] if fits(x.shape, model.input_shape) else x
+    if not fits(samples.shape[1:], model.input_shape):
+        expected = ", ".join("any" if size < 0 else str(size) for size in model.input_shape)
+        raise InputError(f"the input has shape {x.shape}, expected ({expected}) or (samples, {expected})")
+    if not samples.size:
+        raise InputError(f"the input has shape {x.shape}: there is nothing in it")
+    for start, chunk in chunks(samples):
+        _check_values(chunk, start, model)
+    return samples
+
+
+def chunks(samples: Array) -> Iterator[tuple[int, Array]]:
+    """Samples [samples, ...] in pieces that a backend takes at once, each with the number of its first.
+
+    All but uint8 pixels become float32: what is too large for that, infinity.
+    """
+    bytes_each = max(1, samples[0].size * 4)
+    step = max(1, min(MAX_CHUNK_SAMPLES, MAX_CHUNK_BYTES // bytes_each))
+    for start in range(0, len(samples), step):
+        chunk = samples[start : start + step]
+        with np.errstate(over="ignore"):
+            yield start, chunk if chunk.dtype == np.uint8 else np.asarray(chunk, np.float32)
+
+
+def read_lines(stream: BinaryIO, model: Model) -> Iterator[Line]:
+    """Read JSON lines as they arrive, one sample each; blank ones are passed over."""
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        rest = line
+        while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE_BYTES + 1)
+        text = line.removeprefix(BOM).strip() if number == 1 else line.strip()
+        if text:
+            yield _parse_line(number, text, model)
+
+
+def _parse_line(number: int, text: bytes, model: Model) -> Line:
+    try:
+        sample = parse_sample(text)
+        if not fits(sample.shape, model.input_shape):
+            raise InputError(f"has shape {sample.shape}, expected {model.input_shape}: one sample a line")
+        ((_, samples),) = chunks(check_samples(sample, model))
+        return Line(number, samples)
+    except DataError as error:
+        return Line(number, None, str(error))
+
+
+def _is_wanted(path: Path) -> bool:
+    return path.is_file() and (is_readable(path) or path.name.lower().endswith(IMAGE_SUFFIXES))
+
+
+def _check_values(chunk: Array, start: int, model: Model) -> None:
+    if chunk.dtype == np.uint8:
+        return
+    values = np.asarray(chunk, np.float32)
+    axes = tuple(range(1, chunk.ndim))
+    bad = ~np.isfinite(values).all(axis=axes)
+    if bad.any():
+        raise InputError(f"the input holds NaN or infinity, first in sample {start + int(bad.argmax())}")
+    if model.card is None or model.card.input_meaning not in PIXELS:
+        return  # a sensor may say more than it did in training
+    low, high = model.card.input_range
+    # Noise goes a little beyond the range; pixels that nobody scaled go far.
+    outside = ((values < low - (high - low)) | (values > high + (high - low))).any(axis=axes)
+    if outside.any():
+        first = int(outside.argmax())
+        least, most = float(values[first].min()), float(values[first].max())
+        raise InputError(
+            f"sample {start + first} goes from {least:g} to {most:g}, expected {low:g} to {high:g} "
+            f"({model.card.input_meaning}); scale it, or give uint8 pixels, which are scaled for you"
+        )

@@ -1,0 +1,278 @@
+"""The command `edgernn stream`."""
+
+import hashlib
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from edgernn.backends import NAMES, Float32
+from edgernn.card import Card
+from edgernn.commands.answers import as_fields, as_text
+from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, standard_input
+from edgernn.errors import ArtifactError, DataError, InputError
+from edgernn.files import check_file, replacing
+from edgernn.model import MAX_THREADS, Model, load_bytes, read_artifact
+from edgernn.quiet import standard_error_aside
+from edgernn.readers import read_npz
+from edgernn.stream import Stream
+
+# Of a line; a number with its separator takes some 25 characters at most.
+BYTES_A_NUMBER = 64
+LEAST_BYTES = 64 << 10
+# States are some hundred numbers.
+MAX_STATE_BYTES = 64 << 20
+STATE_FORMAT = 1
+_STATE = "state_"
+_NOTHING = np.array("")
+INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended: 128 and the signal's number
+
+
+@dataclass
+class OpenSequence:
+    """The sequence that is coming in.
+
+    Attributes:
+        stream: what it goes through.
+        features: how many numbers a row has.
+        rows: how many have come.
+        answer: to them; None before the first one that came to this process.
+    """
+
+    stream: Stream
+    features: int
+    rows: int = 0
+    answer: Float32 | None = None
+
+    def push(self, row: Float32) -> None:
+        """Take a time step.
+
+        Raises:
+            InputError: it cannot be taken, or the answer is no number any more; then a new sequence begins.
+        """
+        answer = self.stream.push(row)
+        if not np.isfinite(answer).all():
+            self.begin()
+            raise InputError("answered with NaN or infinity; its numbers are too large for the model: begins anew")
+        self.answer = answer
+        self.rows += 1
+
+    def begin(self) -> None:
+        """Begin anew."""
+        self.stream.reset()
+        self.rows, self.answer = 0, None
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """Where a sequence is kept from one process to the next: its states, and how many rows it has had.
+
+    Attributes:
+        path: of the file, an .npz.
+        artifact: the name of the one whose states these are.
+        sha256: of that artifact.
+    """
+
+    path: Path
+    artifact: str
+    sha256: str
+
+    def restore(self, sequence: OpenSequence) -> None:
+        """Go on from what the file says; from the beginning if there is none.
+
+        Raises:
+            DataError: it cannot be read, or holds no states of such a model.
+            ArtifactError: it is a state of another artifact.
+        """
+        if not self.path.exists():
+            return
+        check_file(self.path, DataError, MAX_STATE_BYTES)
+        arrays = read_npz(self.path)
+        form, rows = arrays.get("format", _NOTHING), arrays.get("rows", _NOTHING)
+        if form.shape or form != STATE_FORMAT or rows.shape or rows.dtype.kind not in "iu" or rows < 0:
+            raise DataError(f"{self.path}: not a state of format {STATE_FORMAT}, as `edgernn stream` saves it")
+        artifact, sha256 = (str(arrays.get(name, _NOTHING)) for name in ("artifact", "sha256"))
+        if sha256 != self.sha256:
+            raise ArtifactError(
+                f"{self.path}: a state of {artifact[:80]!r}, SHA-256 {sha256[:12]!r}…; this is {self.artifact!r}, "
+                f"{self.sha256[:12]!r}…: name another file, or delete it to begin anew"
+            )
+        try:
+            sequence.stream.state = [arrays[name] for name in sorted(arrays) if name.startswith(_STATE)]
+        except InputError as error:
+            raise DataError(f"{self.path}: {error}") from error
+        sequence.rows = int(rows)
+
+    def save(self, sequence: OpenSequence) -> None:
+        """Write it, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        arrays: dict[str, Any] = {
+            "format": STATE_FORMAT,
+            "artifact": self.artifact,
+            "sha256": self.sha256,
+            "rows": sequence.rows,
+            **{f"{_STATE}{place:03}": state for place, state in enumerate(sequence.stream.state)},
+        }
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+
+class Writer:
+    """Answers in a line each, for people or for programs."""
+
+    def __init__(self, model: Model, top: int, as_json: bool) -> None:
+        self._model, self._top, self._as_json = model, top, as_json
+        self._verified = model.card is not None
+
+    def line(self, number: int, sequence: OpenSequence) -> str | None:
+        """The answer to the rows so far, given to this line of the input; None if no row has come yet."""
+        if sequence.answer is None:
+            return None
+        if self._as_json:
+            fields = {"line": number, "row": sequence.rows, **as_fields(self._model, sequence.answer, self._top)}
+            return json.dumps({**fields, "verified": self._verified})
+        return (
+            f"{number}  {as_text(self._model, sequence.answer, self._top)}{'' if self._verified else '  (unverified)'}"
+        )
+
+
+class RangeNote:
+    """Says once that a row is far from what the model has seen; a sensor's in other units, say."""
+
+    def __init__(self, card: Card | None) -> None:
+        self._card = card
+
+    def look(self, number: int, row: Float32) -> None:
+        """Look at the row in this line."""
+        if self._card is None:
+            return
+        low, high = self._card.input_range
+        # Measured values go a little beyond those of the calibration; this far they are something else.
+        least, most = float(row.min()), float(row.max())
+        if max(low - least, most - high) > high - low:
+            furthest = least if low - least > most - high else most
+            meaning = f" ({self._card.input_meaning})" if self._card.input_meaning else ""
+            seen = f"{low:g} to {high:g}, which the model was calibrated on{meaning}"
+            click.echo(f"note: line {number}: {furthest:g} is far from {seen}; this is said once", err=True)
+            self._card = None
+
+
+def _answer(
+    sequence: OpenSequence, writer: Writer, note: RangeNote, stop: StopSignals, every: int | None, last: bool
+) -> int:
+    """Answer the lines on standard input; how many could not be used."""
+    longest = max(LEAST_BYTES, sequence.features * BYTES_A_NUMBER)
+    number = bad = 0
+    for number, line in enumerate(read_lines(standard_input(), stop, longest), 1):
+        try:
+            row = _parse(line, sequence.features, longest)
+            if row is not None:
+                sequence.push(row)
+                note.look(number, row)
+        except InputError as error:
+            bad += 1
+            click.echo(f"error: line {number}: {error}", err=True)
+            continue
+        # A state may come from a process that was told of longer sequences.
+        ends = row is None or (every is not None and sequence.rows >= every)
+        answer = writer.line(number, sequence) if (ends if last else row is not None) else None
+        if ends:
+            sequence.begin()
+        if answer:
+            click.echo(answer)  # in one piece, with its line end, and flushed
+    if last and (answer := writer.line(number, sequence)):
+        click.echo(answer)
+    return bad
+
+
+def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
+    """The time step in a line; None when it is empty."""
+    if len(line) > longest:
+        raise InputError(f"longer than {longest:,} bytes, expected {features} numbers")
+    if not line.strip():
+        return None
+    row = parse_numbers(line)
+    if len(row) != features:
+        raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {features}")
+    return row
+
+
+def _greet(model: Model) -> None:
+    if model.card is None:
+        click.echo(f"warning: {model.path} has no card; its answers are unverified", err=True)
+    if sys.stdin is not None and sys.stdin.isatty():
+        meaning = f" ({model.card.input_meaning})" if model.card and model.card.input_meaning else ""
+        numbers = f"{model.input_shape[-1]} numbers a line{meaning}"
+        click.echo(f"{numbers}; empty line: new sequence; Ctrl-D ends", err=True)
+
+
+@click.command()
+@click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to name.")
+@click.option("--every", type=click.IntRange(min=1), metavar="N", help="Begin a new sequence after every N rows.")
+@click.option("--last", is_flag=True, help="Answer only the last row of each sequence, or of the input.")
+@click.option(
+    "--state",
+    "state_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Go on from the state in FILE if it exists, and save it there at the end.",
+)
+@click.option("--backend", type=click.Choice(NAMES), help="What executes it.  [default: the first installed]")
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of the backend.")
+@click.option("--unverified", is_flag=True, help="Also run a file that has no card, unchecked.")
+@click.option("--json", "as_json", is_flag=True, help="Print each answer as one JSON object a line.")
+@click.pass_context
+def stream(
+    ctx: click.Context,
+    artifact: Path,
+    top: int,
+    every: int | None,
+    last: bool,
+    state_file: Path | None,
+    backend: str | None,
+    threads: int,
+    unverified: bool,
+    as_json: bool,
+) -> None:
+    """Answer time steps as they come: one a line on standard input, one answer a line out.
+
+    A line holds the numbers of one time step, with commas or spaces between them, or as a JSON array. Its answer,
+    to all rows of the sequence so far, is printed before the next line is read. An empty line begins a new
+    sequence.
+
+    A line that cannot be used gets an error with its number on standard error, and changes nothing: it is no row.
+    Ends at the end of input, on Ctrl-C or SIGTERM: what has been read is answered, no line is cut, and the state
+    is saved.
+
+    Exit codes: 0; 1 if a line could not be used; 130 after Ctrl-C.
+
+    \b
+    Example:
+        sensor | edgernn stream activity-int8.tflite --every 128 --json
+        edgernn stream digits-int8.tflite --state state.npz < rows.csv
+    """
+    with StopSignals() as stop:
+        data = read_artifact(artifact)
+        with standard_error_aside():  # LiteRT says there which delegate it made
+            model = load_bytes(artifact, data, backend=backend, threads=threads, unverified=unverified)
+            sequence = OpenSequence(model.stream(), model.input_shape[-1])
+        kept = StateFile(state_file, artifact.name, hashlib.sha256(data).hexdigest()) if state_file else None
+        if kept:
+            kept.restore(sequence)
+            kept.save(sequence)  # a place that cannot be written is told now, not after days
+        _greet(model)
+        try:
+            bad = _answer(sequence, Writer(model, top, as_json), RangeNote(model.card), stop, every, last)
+        finally:
+            if kept:
+                kept.save(sequence)
+    ctx.exit(INTERRUPTED if stop.signal == signal.SIGINT else min(bad, 1))

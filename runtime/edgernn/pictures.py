@@ -1,0 +1,341 @@
+"""Pictures into what a model was trained on: a phone picture of a digit becomes like a training image.
+
+A picture of exactly the model's size in grey is taken as it is. Any other one is set upright, laid on its ground,
+made grey, freed of uneven light, cut to its ink and put into the model's field as MNIST's makers did: "The original
+black and white (bilevel) images from NIST were size normalized to fit in a 20x20 pixel box while preserving their
+aspect ratio", then "centered in a 28x28 image by computing the center of mass of the pixels, and translating the image
+so as to position this point at the center of the 28x28 field" (LeCun, Cortes, Burges, "The MNIST database of
+handwritten digits"). For a field of another size the box is in proportion.
+
+Ink is what differs from the ground, be it dark on light or light on dark. Only NumPy and Pillow are needed.
+"""
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.card import Card
+from edgernn.errors import DataError, InputError, MissingExtraError
+from edgernn.files import check_file
+from edgernn.inputs import PIXELS
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Float32 = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Uint8 = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]  # top, bottom, left, right; bottom and right behind the last pixel
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+MAX_BYTES = 256 << 20
+MAX_PIXELS = 50_000_000
+# Only what the suffixes say; Pillow would also read formats that start other programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+
+_BOX = 20 / 28  # of the field, what the ink is scaled to fit in
+_STROKE = 2 / 28  # of the field, how wide a stroke of MNIST's is at least
+# The longest side, in pixels, of a picture that is decoded, that is worked on, and that light is measured on.
+_DECODED, _WORKING, _COARSE = 2048, 512, 96
+_MARGIN = 0.4
+# Of the longest side: wider than a stroke, narrower than a shadow.
+_STROKE_AT_MOST = 0.25
+# Ink is as much darker than its ground, as a share of that, and so many times the ground's spread.
+_LEAST_CONTRAST, _LEAST_DEVIATIONS = 0.08, 6.0
+# So many pixels of it are there at least, and such a share of all; less is dust, or noise.
+_LEAST_INK, _LEAST_INK_SHARE = 8, 1e-4
+# Of a picture's height and width, what on every side is its border.
+_BORDER = 0.12
+# The median distance from the median of normally distributed numbers is a 1.4826th of their standard deviation.
+_MAD = 1.4826
+# As if no ground were darker: a quotient by nearly nothing is noise.
+_DARKEST = np.float32(0.1)
+# A patch of ink that is smaller than this share of the largest one is a speck.
+_LEAST_PATCH = 0.08
+
+
+def read_picture(path: Path, card: Card | None) -> Uint8:
+    """Read a picture as the model of a card takes it, uint8 [steps, features].
+
+    Raises:
+        DataError: it is missing, damaged, an animation, or has more than 50 million pixels.
+        InputError: the model takes no pictures, or nothing is drawn on this one.
+        MissingExtraError: Pillow is not installed.
+    """
+    if card is None:
+        raise InputError(f"{path}: a picture, but without a card nobody knows how the model takes pixels; give arrays")
+    if card.input_meaning not in PIXELS:
+        meant = repr(card.input_meaning) if card.input_meaning else "not said to be pixels"
+        raise InputError(f"{path}: a picture, but what the model takes is {meant}; give it arrays of numbers")
+    steps, features = card.input_shape
+    image = _open(path, (steps, features))
+    if image.mode == "L" and image.size == (features, steps):
+        return np.asarray(image)
+    try:
+        ink = find_ink(_grey_levels(image, max(_DECODED, 2 * steps, 2 * features)))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    pixels = np.round(fit_into(ink, (steps, features)) * 255).astype(np.uint8)
+    return 255 - pixels if card.inverted else pixels
+
+
+def find_ink(grey: Float32) -> Float32:
+    """Find what is drawn on a picture, whatever the light.
+
+    Args:
+        grey: [height, width], 0 black to 1 white.
+
+    Returns:
+        The part that holds the ink, float32 [height, width], 0 ground to 1 ink.
+
+    Raises:
+        InputError: nothing is drawn on it.
+    """
+    small = _shrunk(grey, _WORKING)
+    _, lighter = _fit_light(small)
+    dark_on_light = lighter <= 0
+    _, box = _ink_and_box(small if dark_on_light else 1 - small)
+    # Once more with a margin of ground, and as many pixels for a small digit as for a large one.
+    near = _shrunk(_cut_out(grey, box, grey.shape[0] / small.shape[0], _MARGIN), _WORKING)
+    ink, box = _ink_and_box(near if dark_on_light else 1 - near)
+    return _cut_out(ink, box)
+
+
+def _ink_and_box(dark: Float32) -> tuple[Float32, Box]:
+    """The ink on a light ground, 0 ground to 1 ink, and where it lies without the specks."""
+    light, _ = _fit_light(dark)
+    # First without what changes slowly all over the sheet, then without the edges of shadows.
+    shares = _blurred(dark, 0.002 * max(dark.shape)) / np.maximum(light, _DARKEST)
+    even = np.asarray(np.clip(shares / 2, 0, 1), np.float32)
+    ink = 1 - even / np.maximum(_closed(even), _DARKEST)
+    # Half of all pixels are ground, at least; the median's distance is a spread that ink does not widen.
+    level = float(np.median(ink))
+    spread = _MAD * float(np.median(np.abs(ink - level)))
+    clear = ink > level + max(_LEAST_CONTRAST, _LEAST_DEVIATIONS * spread)
+    if clear.sum() < max(_LEAST_INK, _LEAST_INK_SHARE * clear.size):
+        raise InputError(
+            "nothing is drawn on it that stands out from its ground; expected a drawing, dark on light or light on dark"
+        )
+    full = float(np.quantile(ink[clear], 0.9))
+    mask = _without_specks(ink > (level + full) / 2)
+    # Soft edges stay, half of them on either side of where a stroke ends.
+    low, high = level + 0.2 * (full - level), level + 0.8 * (full - level)
+    levels = np.asarray(np.clip((ink - low) / (high - low), 0, 1) * _grown(mask, 3), np.float32)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return levels, (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+
+
+def _cut_out(levels: Float32, box: Box, scale: float = 1.0, margin: float = 0.0) -> Float32:
+    """The part in a box of another scale, with a margin that is a share of the box's longer side."""
+    more = margin * max(box[1] - box[0], box[3] - box[2])
+    top, left = (max(0, int(scale * (start - more))) for start in box[::2])
+    bottom, right = (int(np.ceil(scale * (end + more))) for end in box[1::2])
+    return levels[top:bottom, left:right]
+
+
+def fit_into(ink: Float32, shape: tuple[int, int]) -> Float32:
+    """Scale ink into a field's box and centre it by its mass, as MNIST's makers did.
+
+    Args:
+        ink: [height, width], 0 ground to 1 ink, cut to the ink.
+        shape: of the field.
+
+    Returns:
+        float32 [*shape], 0 ground to 1 ink.
+    """
+    box = [max(1, round(_BOX * size)) for size in shape]
+    scale = min(box[0] / ink.shape[0], box[1] / ink.shape[1])
+    # A thin pen would become a faint grey when it is made small.
+    wanted = _STROKE * min(shape) / scale
+    ink = _grown(ink, 1 + 2 * round(max(0.0, wanted - _stroke_width(ink)) / 2))
+    height, width = (max(1, round(scale * size)) for size in ink.shape)
+    small = np.clip(_resized(ink, width, height), 0, 1)
+    small /= max(float(np.quantile(small, 0.98)), 0.5)
+    field = np.zeros(shape, np.float32)
+    mass = max(float(small.sum()), 1e-6)
+    for axis, size in enumerate(small.shape):
+        # In the published files the centre of mass lies within half a pixel of index 14 of 28.
+        centre = float((small.sum(axis=1 - axis) * np.arange(size)).sum()) / mass
+        box[axis] = min(max(0, round(shape[axis] / 2 - centre)), max(0, shape[axis] - size))
+    top, left = box
+    field[top : top + height, left : left + width] = np.minimum(small, 1)[: shape[0] - top, : shape[1] - left]
+    return field
+
+
+def _open(path: Path, wanted: tuple[int, int] | None) -> "Image.Image":
+    """Open and decode a picture, upright; a large JPEG in a size that is worked on, unless it has the wanted shape."""
+    try:
+        # Optional: a device that reads sensors has no pictures, and 32-bit Arm has no wheel of it.
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise MissingExtraError("Pillow, which reads pictures,", "images") from error
+    check_file(path, DataError, MAX_BYTES)
+    try:
+        with _without_warnings(), Image.open(path, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise DataError(f"{path}: {width}x{height} pixels; at most {MAX_PIXELS:,} are read")
+            # Phones put a second picture into a JPEG, which is no animation.
+            if image.format != "MPO" and getattr(image, "is_animated", False):
+                raise DataError(f"{path}: an animation; expected one picture")
+            if wanted and (height, width) not in (wanted, wanted[::-1]):
+                image.draft("L", (_DECODED, _DECODED))
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        SyntaxError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
+        raise DataError(f"{path}: cannot be read as a picture: {_reason(error)}") from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Pillow warns of sizes, which are checked here, and of damaged EXIF data."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _reason(error: BaseException) -> str:
+    # Pillow says the path once more, as "cannot identify image file PosixPath('…')".
+    text = str(error).partition(" image file ")[0]
+    return "no PNG, JPEG, BMP, GIF or WebP" if text == "cannot identify" else text or type(error).__name__
+
+
+def _grey_levels(image: "Image.Image", longest: int) -> Float32:
+    """Grey levels of 0 to 1, with transparency laid on its ground, no side longer than `longest`."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits; `convert` would cut them off
+        image = Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8))
+    if not image.has_transparency_data:
+        grey = image.convert("L") if image.mode in "1LP" else image.convert("RGB").convert("L")
+        grey.thumbnail((longest, longest), Image.Resampling.BOX)
+        return np.asarray(grey, np.float32) / np.float32(255)
+    layered = image.convert("RGBA").convert("LA")
+    layered.thumbnail((longest, longest), Image.Resampling.BOX)
+    level, cover = np.moveaxis(np.asarray(layered, np.float32) / np.float32(255), -1, 0)
+    mean = float((level * cover).sum() / max(float(cover.sum()), 1e-6))
+    # Mostly see-through: what is there is the ink, and its ground the opposite. Else the ground goes on.
+    ground = round(1 - mean) if cover.mean() < 0.5 else mean
+    return np.asarray(level * cover + ground * (1 - cover), np.float32)
+
+
+def _fit_light(grey: Float32) -> tuple[Float32, float]:
+    """The smooth light on a picture's ground, and by how much what stands out is lighter than it, summed up.
+
+    The light is a quadratic surface: through the border, where there is least ink, then through all that is near it.
+    """
+    small = _shrunk(grey, _COARSE)
+    terms, values = _quadratic(small.shape), small.ravel()
+    kept = np.abs(terms[:, 1:3]).max(axis=1) > 1 - 2 * _BORDER
+    for _ in range(8):
+        coefficients, *_ = np.linalg.lstsq(terms[kept], values[kept], rcond=None)
+        off = values - terms @ coefficients
+        limit = max(0.02, 2.5 * _MAD * float(np.median(np.abs(off[kept]))))
+        kept = np.abs(off) < limit
+        if kept.sum() < terms.shape[1]:
+            break
+    light = (_quadratic(grey.shape) @ coefficients).reshape(grey.shape)
+    return np.asarray(light, np.float32), float(off[~kept].sum())
+
+
+def _quadratic(shape: tuple[int, ...]) -> Float32:
+    """The terms of a quadratic surface over a picture, float32 [height x width, 6]."""
+    y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in shape)
+    across, down = (axis.ravel() for axis in np.meshgrid(x, y))
+    return np.stack([np.ones_like(across), across, down, across * across, across * down, down * down], axis=1)
+
+
+def _closed(levels: Float32) -> Float32:
+    """The light of the ground, under the ink too: a morphological closing wider than a stroke, blurred."""
+    from PIL import Image, ImageFilter
+
+    small = _shrunk(levels, _COARSE)
+    size = _odd(_STROKE_AT_MOST * max(small.shape))
+    image = Image.fromarray((small * 255).astype(np.uint8))
+    image = image.filter(ImageFilter.MaxFilter(size)).filter(ImageFilter.MinFilter(size))
+    closed = np.asarray(image.filter(ImageFilter.BoxBlur(size / 4)), np.float32) / np.float32(255)
+    return _resized(closed, levels.shape[1], levels.shape[0])
+
+
+def _without_specks(mask: Bools) -> Bools:
+    """Keep the patches of ink that are no specks, and do not come in from the edge if others do not."""
+    coarse = _shrunk(mask.astype(np.float32), _COARSE) > 0.1
+    patches = _patches(coarse)
+    numbers, sizes = np.unique(patches[coarse], return_counts=True)
+    edge = np.unique(np.concatenate([patches[0], patches[-1], patches[:, 0], patches[:, -1]]))
+    inside = ~np.isin(numbers, edge)
+    if inside.any() and sizes[inside].max() >= _LEAST_PATCH * sizes.max():
+        numbers, sizes = numbers[inside], sizes[inside]
+    kept = np.isin(patches, numbers[sizes >= _LEAST_PATCH * sizes.max()])
+    return mask & (_resized(_grown(kept.astype(np.float32), 3), mask.shape[1], mask.shape[0]) > 0)
+
+
+def _patches(mask: Bools) -> npt.NDArray[np.int64]:
+    """Number the patches that hang together, corners included; 0 where there is none."""
+    numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
+    while True:  # the highest number spreads through its patch
+        padded = np.pad(numbers, 1)
+        rows, columns = mask.shape
+        spread = np.max([padded[y : y + rows, x : x + columns] for y in range(3) for x in range(3)], axis=0) * mask
+        if (spread == numbers).all():
+            return numbers
+        numbers = spread
+
+
+def _stroke_width(ink: Float32) -> float:
+    """How wide strokes are, in pixels: of a long one the area by half of its outline."""
+    mask = np.pad(ink > 0.5, 1)
+    outline = sum(int((mask != np.roll(mask, 1, axis)).sum()) for axis in (0, 1))
+    # A slanting outline is counted along both axes; 4 / π on the average of all directions.
+    return 2 * int(mask.sum()) / max(1.0, outline * np.pi / 4)
+
+
+def _odd(size: float) -> int:
+    return 2 * (int(size) // 2) + 1
+
+
+def _shrunk(levels: Float32, longest: int) -> Float32:
+    scale = min(1.0, longest / max(levels.shape))
+    height, width = (max(1, round(scale * size)) for size in levels.shape)
+    return _resized(levels, width, height)
+
+
+def _resized(levels: Float32, width: int, height: int) -> Float32:
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(levels, np.float32))
+    # A box in front of every sample when it gets smaller, lines between them when it gets larger.
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _blurred(levels: Float32, radius: float) -> Float32:
+    from PIL import Image, ImageFilter
+
+    image = Image.fromarray((levels * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def _grown(levels: npt.NDArray[np.generic], size: int) -> Float32:
+    """Every pixel as the largest of the square of `size` pixels, an odd number, around it."""
+    padded = np.pad(levels.astype(np.float32), size // 2)
+    for axis in (0, 1):
+        windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis)
+        padded = windows.max(axis=-1)
+    return padded

@@ -1,0 +1,61 @@
+"""Files into arrays: IDX (plain or .gz), .npy, .npz, CSV, JSON lines and pictures.
+
+Nothing here runs code from a file (no pickle), and every size is checked before memory is taken for it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgernn.errors import DataError
+from edgernn.files import check_file
+from edgernn.readers.binary import MAX_BYTES, Array, read_idx, read_npy, read_npz, read_one_of_npz
+from edgernn.readers.text import parse_sample, read_csv, read_json_lines
+
+__all__ = [
+    "Array",
+    "is_readable",
+    "parse_sample",
+    "read_array",
+    "read_csv",
+    "read_idx",
+    "read_json_lines",
+    "read_npy",
+    "read_npz",
+    "read_one_of_npz",
+]
+
+IDX_SUFFIXES = ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")
+
+_READERS: dict[tuple[str, ...], Callable[[Path], Array]] = {
+    (".npy",): read_npy,
+    (".npz",): lambda path: read_one_of_npz(path, ("x_test", "x")),
+    IDX_SUFFIXES: read_idx,
+    (".csv",): read_csv,
+    (".jsonl", ".ndjson"): read_json_lines,
+}
+KNOWN = ".npy, .npz, IDX (-ubyte, .idx, plain or .gz), .csv and JSON lines (.jsonl, .ndjson)"
+
+
+def is_readable(path: Path) -> bool:
+    """Whether `read_array` reads files with a name like this."""
+    return path.name.lower().endswith(tuple(suffix for suffixes in _READERS for suffix in suffixes))
+
+
+def read_array(path: Path) -> Array:
+    """Read the array in a file, by its suffix: an IDX file, .npy, .npz, CSV or JSON lines.
+
+    Of an .npz the array `x_test` is taken, or `x`, or the only one there is. CSV and JSON lines
+    are [samples, steps, features].
+
+    Raises:
+        DataError: the file is missing, damaged, too large or of a kind that nobody reads.
+    """
+    check_file(path, DataError, MAX_BYTES)  # first, for what is no file has no suffix either
+    name = path.name.lower()
+    for suffixes, read in _READERS.items():
+        if name.endswith(suffixes):
+            return read(path)
+    raise DataError(
+        f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; known are {KNOWN}, and where a model takes "
+        "them pictures"
+    )

@@ -1,0 +1,180 @@
+"""CSV and JSON lines: sequences that people and programs write.
+
+CSV has one time step a line, its numbers between commas; a blank line stands between two samples, and the first line
+may name the columns. JSON lines have one sample a line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
+Only numbers stand in either: no NaN, no Infinity, no text.
+"""
+
+import json
+import re
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.errors import DataError
+from edgernn.files import check_file
+from edgernn.readers.binary import Array
+
+# A number of two characters takes eight bytes of memory.
+MAX_BYTES = 64 << 20
+# A sample of 500 steps of 500 numbers; a parsed line takes up to twenty times as much memory.
+MAX_LINE_BYTES = 4 << 20
+
+_SHOWN = 20  # bytes of what is wrong
+_NOT_JSON_NUMBERS = re.compile(rb"[^\d\s\[\],.eE+-]")
+_NOT_NUMBERS = re.compile(rb"[^\d\s,.eE+-]")
+BOM = b"\xef\xbb\xbf"
+
+
+def read_csv(path: Path) -> Array:
+    """Read a CSV file, float64 [samples, steps, features].
+
+    Raises:
+        DataError: it is missing, too large, or a line is wrong: the message names it.
+    """
+    samples = _Samples()
+    values, steps, begin, header = array("d"), 0, 1, True
+    for number, line in _lines(path):
+        if line:
+            if header and _is_header(line):
+                header, begin = False, number + 1
+                continue
+            header = False
+            row = _parse_row(path, number, line)
+            if steps and len(row) * steps != len(values):
+                raise DataError(f"{path}: line {number} has {len(row)} numbers, expected {len(values) // steps}")
+            values.extend(row)
+            steps += 1
+        elif steps:
+            samples.add(path, begin, np.frombuffer(values).reshape(steps, -1))
+            values, steps = array("d"), 0
+        if not line:
+            begin = number + 1
+    if steps:
+        samples.add(path, begin, np.frombuffer(values).reshape(steps, -1))
+    return samples.as_array(path)
+
+
+def read_json_lines(path: Path) -> Array:
+    """Read a file of JSON lines, float64 [samples, steps, features].
+
+    Raises:
+        DataError: it is missing, too large, or a line is wrong: the message names it.
+    """
+    samples = _Samples()
+    for number, line in _lines(path):
+        if line:
+            try:
+                samples.add(path, number, parse_sample(line))
+            except DataError as error:
+                raise DataError(f"{path}: line {number} {error}") from error
+    return samples.as_array(path)
+
+
+def parse_sample(line: bytes) -> Array:
+    """Parse one JSON line, float64 [steps, features].
+
+    Raises:
+        DataError: it is too long, no JSON, or not an array of time steps of equally many numbers; the message goes
+            on behind the line's place.
+    """
+    expected = "expected a JSON array [[…], […], …] of time steps with equally many numbers"
+    if len(line) > MAX_LINE_BYTES:
+        raise DataError(f"is longer than {MAX_LINE_BYTES:,} bytes")
+    wrong = _NOT_JSON_NUMBERS.search(line)
+    if wrong:
+        raise DataError(f"holds {_word(line, wrong.start())}, which is no number; {expected}")
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is no JSON: {error}; {expected}") from error
+    try:
+        sample = np.array(value, np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"holds {_unequal(value)}; {expected}") from error
+    if sample.ndim != 2 or not sample.size:
+        raise DataError(f"has shape {sample.shape}, expected (steps, features)")
+    return sample
+
+
+class _Samples:
+    """Samples of one shape, one behind the other, in no more memory than their numbers take."""
+
+    def __init__(self) -> None:
+        self._values = array("d")
+        self._shape: tuple[int, ...] | None = None
+        self._count = 0
+
+    def add(self, path: Path, line: int, sample: Array) -> None:
+        if self._shape is None:
+            self._shape = sample.shape
+        elif sample.shape != self._shape:
+            raise DataError(
+                f"{path}: sample {self._count} from line {line} on has shape {sample.shape}, "
+                f"those before {self._shape}; expected the same throughout a file"
+            )
+        self._values.frombytes(sample.tobytes())
+        self._count += 1
+
+    def as_array(self, path: Path) -> Array:
+        if self._shape is None:
+            raise DataError(f"{path}: no samples in it")
+        return np.frombuffer(self._values).reshape(self._count, *self._shape)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file without their ends, numbered from 1."""
+    check_file(path, DataError, MAX_BYTES)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise DataError(f"{path}: line {number} is longer than {MAX_LINE_BYTES:,} bytes")
+                yield number, line.removeprefix(BOM).strip() if number == 1 else line.strip()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _is_header(line: bytes) -> bool:
+    """Whether a line names columns: it has fields that are text, and none that is a number."""
+    return not any(_is_number(field) for field in line.split(b","))
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse_row(path: Path, number: int, line: bytes) -> list[float]:
+    wrong = _NOT_NUMBERS.search(line)
+    if wrong:
+        word = _word(line, wrong.start())
+        raise DataError(f"{path}: line {number} holds {word}, which is no number; expected 0.1,0.2,…")
+    fields = line.split(b",")
+    try:
+        return [float(field) for field in fields]
+    except ValueError as error:
+        other = next(field for field in fields if not _is_number(field))
+        word = repr(other.strip().decode("ascii")[:_SHOWN])
+        raise DataError(f"{path}: line {number} holds {word}, which is no number; expected 0.1,0.2,…") from error
+
+
+def _unequal(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(row, list) for row in value):
+        lengths = [len(row) for row in value]
+        other = next((index for index, length in enumerate(lengths) if length != lengths[0]), None)
+        if other is not None:
+            return f"a time step of {lengths[other]} numbers (step {other}) behind one of {lengths[0]}"
+    return "what is no number or too large for one"
+
+
+def _word(line: bytes, place: int) -> str:
+    """What stands around a byte that belongs to no number, up to the next comma, bracket or space."""
+    start = place - len(re.split(rb"[\s\[\],]", line[max(0, place - _SHOWN) : place])[-1])
+    word = re.split(rb"[\s\[\],]", line[start : start + _SHOWN])[0]
+    return repr(word.decode("utf-8", errors="replace"))
