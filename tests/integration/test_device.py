@@ -2,16 +2,19 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import venv
 import zipfile
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 import edgernn
+from edgernn.cli import main
 from edgernn.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +50,8 @@ def test_the_wheel_is_small_and_holds_the_four_rooms(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     rooms = {name.partition("/")[0] for name in names}
     assert {"edgernn", "edgernn_train", "edgernn_export", "edgernn_benchmarks"} <= rooms
-    assert not [name for name in names if name.endswith((".tflite", ".onnx", ".keras", ".npz"))]
+    made = [name for name in names if name.endswith((".tflite", ".onnx", ".keras", ".npz", ".npy"))]
+    assert sorted(made) == ["edgernn/samples/digits-int8.tflite", "edgernn/samples/digits.npy"]
 
 
 def test_a_device_predicts_without_tensorflow(device: Path, artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
@@ -69,13 +73,32 @@ def test_a_device_has_only_what_it_needs(device: Path) -> None:
     assert not {"tensorflow", "keras", "onnx", "onnxruntime", "pillow", "rich", "scipy", "mlxtend"} & installed
 
 
+def test_a_device_runs_the_demo_and_what_it_says_to_try(device: Path, tmp_path: Path) -> None:
+    def run(*words: str | Path, cwd: Path) -> str:
+        result = subprocess.run([device, "-m", "edgernn", *words], check=True, capture_output=True, text=True, cwd=cwd)
+        assert result.stderr == ""
+        return result.stdout
+
+    shown = run("demo", cwd=tmp_path)
+    version = next(line for line in (ROOT / "requirements.lock").read_text().splitlines() if "ai-edge-litert==" in line)
+    assert f"litert {version.split('==')[1].split()[0]} runs it" in shown
+    commands = [line.strip() for line in shown.splitlines() if line.startswith("  ")]
+    (folder,) = (Path(shlex.split(line)[1]) for line in commands if line.startswith("cd "))
+    assert device.parents[1] in folder.parents
+    assert "int8, unrolled" in run("info", "digits-int8.tflite", cwd=folder)
+    # There is no Pillow here, so that it tells of the array.
+    assert "edgernn predict digits-int8.tflite digits.npy" in commands
+    lines = run("predict", "digits-int8.tflite", "digits.npy", cwd=folder).splitlines()
+    assert [line.split()[1] for line in lines] == list("0123456789")
+
+
 @pytest.mark.parametrize(
     ("words", "install"),
     [
         (["train"], "edgernn[train]"),
         (["export", "run"], "edgernn[export]"),
         (["compare", "run", "digits-int8.tflite"], "edgernn[bench]"),
-        (["demo"], "edgernn[train]"),
+        (["demo", "--out", "here"], "edgernn[train]"),
         (["predict", "digits-float32.onnx", "digit.npy"], "edgernn[onnx]"),
         (["predict", "digits-int8.tflite", "digit.png"], "edgernn[images]"),
     ],
@@ -96,6 +119,6 @@ def test_a_device_says_what_to_install(
 
 
 def test_every_help_answers_on_a_device(device: Path) -> None:
-    for words in ([], ["train"], ["export"], ["compare"], ["predict"], ["info"], ["demo"]):
+    for words in ([], *([name] for name in main.list_commands(click.Context(main)))):
         result = subprocess.run([device, "-m", "edgernn", *words, "--help"], check=True, capture_output=True, text=True)
         assert "Example:" in result.stdout
