@@ -34,9 +34,11 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
     "share": lambda value: f"{100 * value:.2f} %",
     "probability": lambda value: f"{value:.1e}",
     "answers": lambda value: f"{value:,.0f} apart",
+    "lines": lambda value: f"{value:,.0f}",
     "operators": lambda value: f"{value:,.0f}",
     "s": lambda value: f"{value:.1f} s",
     "GB": lambda value: f"{value:.2f} GB",
+    "MB": lambda value: f"{value:.2f} MB",
 }
 
 
@@ -48,7 +50,7 @@ class Bar:
         group: what the bars around it are about.
         name: what was measured.
         unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference in one),
-            answers (how many differ), operators (how many there are), s or GB (1e9 bytes).
+            answers (how many differ), lines, operators (how many there are), s, GB (1e9 bytes) or MB.
         figure: what was measured; None: it could not be.
         limit: what it must not pass; None: it is only told.
         at_least: whether the limit is a lower one.

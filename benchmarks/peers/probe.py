@@ -102,11 +102,11 @@ def _smallest_arena(artifact: Path, x: Any) -> int:
     return high * ARENA_STEP
 
 
-def _by_edgernn(artifact: Path, x: Any) -> dict[str, Any]:
+def _by_edgernn(library: str, artifact: Path, x: Any) -> dict[str, Any]:
     import edgernn
 
     try:
-        model = edgernn.load(artifact)
+        model = edgernn.load(artifact, backend=library)
     except edgernn.ArtifactError as error:
         return {"refuses": str(error).removeprefix(f"{artifact}: "), "streams": None}
     stream, streams = model.stream(), []
@@ -132,8 +132,8 @@ def probe(library: str, artifact: Path, x: Any) -> dict[str, Any]:
         return {**result, "refuses": f"{error}"}
     if library == "tflite-micro":
         result["arena"] = _smallest_arena(artifact, x[:1])
-    elif library != "litert without XNNPACK":  # edgernn runs neither
-        result["edgernn"] = _by_edgernn(artifact, x[:STREAMED])
+    if library != "litert without XNNPACK":  # as which edgernn runs nothing
+        result["edgernn"] = _by_edgernn(library, artifact, x[:STREAMED])
     return result
 
 

@@ -1,0 +1,122 @@
+"""Cards to be damaged: the JSON taken out of an artifact, and put back changed without moving what lies behind it."""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+MAGIC = b'{"edgernn_card":'
+_NO_DIGEST = "0" * 64
+# Stands in the JSON for what json.dumps cannot write.
+_PLACEHOLDER = "\0nested"
+
+Fields = dict[str, Any]
+Steps = tuple[str | int, ...]
+
+
+def span(data: bytes) -> tuple[int, int]:
+    """Where the card of an undamaged artifact begins and ends."""
+    start = data.index(MAGIC)
+    _, length = json.JSONDecoder().raw_decode(data[start:].decode("ascii", errors="replace"))
+    return start, start + length
+
+
+def fields_of(data: bytes) -> Fields:
+    """The fields of an undamaged artifact's card, its digest zeros."""
+    start, end = span(data)
+    fields: Fields = json.loads(data[start:end])
+    return {**fields, "sha256": _NO_DIGEST}
+
+
+def with_fields(data: bytes, fields: Fields, nesting: int = 0) -> bytes:
+    """The artifact with another card in the place of its own.
+
+    A shorter card is filled up with spaces, so that nothing moves; a longer one first loses what nobody checks, and
+    if it is still longer moves what lies behind it.
+
+    Args:
+        data: the artifact.
+        fields: the card's.
+        nesting: how many lists deep the value `nested()` is.
+    """
+    start, end = span(data)
+    text = _encode(fields, nesting)
+    if len(text) > end - start:
+        text = _encode({**fields, "measured": {}, "calibration": {}}, nesting)
+    before, comma, behind = text.partition(b",")
+    return data[:start] + before + comma + b" " * (end - start - len(text)) + behind + data[end:]
+
+
+def nested() -> str:
+    """A value that `with_fields` writes as lists in lists."""
+    return _PLACEHOLDER
+
+
+def numbers(fields: Fields) -> list[Steps]:
+    """The way to every number in a card."""
+    return [steps for steps, value in _leaves(fields, ()) if isinstance(value, int | float)]
+
+
+def changed(fields: Fields, steps: Steps, value: Any) -> Fields:
+    """A card with another value at the end of a way; `...` deletes it."""
+    result = copy.deepcopy(fields)
+    inner: Any = result
+    for step in steps[:-1]:
+        inner = inner[step]
+    if value is ...:
+        del inner[steps[-1]]
+    else:
+        inner[steps[-1]] = value
+    return result
+
+
+def value_at(fields: Fields, steps: Steps) -> Any:
+    """The value at the end of a way."""
+    value: Any = fields
+    for step in steps:
+        value = value[step]
+    return value
+
+
+def edited_golden(fields: Fields, rng: np.random.Generator) -> Fields:
+    """A card whose golden samples are not what the exporter wrote."""
+    golden = copy.deepcopy(fields["golden"])
+    outputs: list[list[int]] = golden["outputs"]
+    sample = int(rng.integers(len(outputs)))
+    number = int(rng.integers(len(outputs[sample])))
+    edit = int(rng.integers(10))
+    if edit <= 2:  # the most likely ones
+        outputs[sample][number] += int(rng.choice([-1, 1])) * int(rng.integers(1, 10 ** int(rng.integers(1, 7))))
+    elif edit == 3:
+        outputs[sample].reverse()
+    elif edit == 4:
+        outputs.reverse()
+    elif edit == 5:
+        del outputs[sample]
+    elif edit == 6:
+        outputs[sample].pop(number)
+    elif edit == 7:
+        golden["outputs"] = [[0] * len(outputs[0])] * int(rng.choice([0, 1, 2, 3]))
+    elif edit == 8:
+        golden["unit"] *= float(rng.choice([0.1, 10, -1, 0, 1e300]))
+    else:
+        golden["tolerance"] *= float(rng.choice([0.01, 10, -1, 0, 1e300]))
+    return {**fields, "golden": golden}
+
+
+def _encode(fields: Fields, nesting: int) -> bytes:
+    text = json.dumps(fields, separators=(",", ":"))
+    return text.replace(json.dumps(_PLACEHOLDER), "[" * nesting + "]" * nesting).encode("ascii")
+
+
+def _leaves(value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]:
+    inner: Sequence[tuple[str | int, Any]]
+    inner = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
+    if not isinstance(value, dict | list):
+        yield steps, value
+    for step, each in inner:
+        yield from _leaves(each, (*steps, step))

@@ -1,0 +1,183 @@
+"""What becomes of a mutant: loaded as a device would, and its answers beside those of the undamaged artifact."""
+
+import traceback
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import edgernn
+from edgernn.card import Card
+from edgernn.errors import ArtifactError, first_line
+from edgernn.golden import golden_inputs
+from edgernn.metrics import scale_of
+from edgernn.model import Model
+from mutants.remedies import Differences, Probe
+
+Float32 = npt.NDArray[np.float32]
+
+REFUSED, RIGHT, WRONG, EXCEPTION, CRASH, HANG, MEMORY = OUTCOMES = (
+    *("refused", "right", "wrong", "exception", "crash", "hang", "memory"),
+)
+# An artifact is some ten thousand bytes; one that makes the process grow by so much has deceived somebody.
+MAX_GROWTH_BYTES = 256 << 20
+# Golden inputs beside the real samples, more than a card has.
+_GOLDEN = 16
+# Of the real samples so many are also given row by row.
+_STREAMED = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant.
+
+    Attributes:
+        outcome: one of `OUTCOMES`.
+        detail: the refusal, the exception and where it came from, or in what the answers are wrong.
+        tolerance: that the artifact's card promises.
+        differences: of wrong answers, to inputs that checks could use.
+    """
+
+    outcome: str
+    detail: str = ""
+    tolerance: float = 0.0
+    differences: Differences = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an artifact says, float32 [samples, *output_shape] each, and what its card says of it.
+
+    Attributes:
+        whole: to whole samples.
+        streamed: to some of them row by row, after the last row; None of one that cannot.
+        meaning: what of the card `classify` and uint8 inputs depend on.
+        decisions: what `whole` decides for; of a regression the same as `whole`.
+    """
+
+    whole: Float32
+    streamed: Float32 | None
+    meaning: tuple[object, ...]
+    decisions: npt.NDArray[np.generic]
+
+
+class Judge:
+    """Knows the answers of an undamaged artifact.
+
+    Args:
+        path: the artifact.
+        x: real samples, float32 [samples, steps, features].
+        place: where mutants are written; has the artifact's name, which messages must name.
+    """
+
+    def __init__(self, path: Path, x: Float32, place: Path) -> None:
+        model = edgernn.load(path)
+        card = _card(model)
+        assert card.golden is not None  # noqa: S101 - every finished artifact has them
+        self._tolerance = card.golden.tolerance
+        self._x = np.concatenate([x, golden_inputs(_GOLDEN, card.input_shape, *card.input_range)])
+        self._path, self._place = path, place
+        self._right = self._answers(model)
+
+    @cached_property
+    def _probe(self) -> Probe:
+        """Only for wrong answers, which few mutants give."""
+        model = edgernn.load(self._path)
+        return Probe(model, _card(model))
+
+    def judge(self, data: bytes) -> Verdict:
+        """What becomes of a file of this content. Crashes, hangs and what is not Python's are for the caller."""
+        self._place.write_bytes(data)
+        before = _largest_memory(since_now=True)
+        verdict = self._judge()
+        growth = _largest_memory() - before
+        if growth > MAX_GROWTH_BYTES:
+            return Verdict(MEMORY, f"{growth >> 20} MiB; {verdict.outcome}: {verdict.detail}")
+        return verdict
+
+    def _judge(self) -> Verdict:
+        try:
+            model = edgernn.load(self._place)
+            answers = self._answers(model)
+        except ArtifactError as error:
+            return self._refusal(error)
+        except MemoryError as error:
+            return Verdict(MEMORY, _where(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+            return Verdict(EXCEPTION, _where(error))
+        wrong = self._compare(answers)
+        return Verdict(WRONG, wrong, self._tolerance, self._probe.differences(model)) if wrong else Verdict(RIGHT)
+
+    def _refusal(self, error: ArtifactError) -> Verdict:
+        """A refusal must be one line that names the file and says more than that."""
+        text = str(error)
+        unnamed = text.replace(str(self._place), "").strip(": ")
+        if len(text.splitlines()) != 1 or not text.isprintable() or unnamed == text or not unnamed:
+            return Verdict(EXCEPTION, f"a refusal that is not one line with the file's name: {text!r}")
+        return Verdict(REFUSED, unnamed)
+
+    def _answers(self, model: Model) -> Answers:
+        card = _card(model)
+        whole = model.predict(self._x)
+        regression = model.task.kind == "regression"
+        return Answers(
+            whole=whole,
+            streamed=self._stream(model) if card.states else None,
+            meaning=(card.task, card.labels, card.input_meaning, card.inverted),
+            decisions=whole if regression else model.task.decide(whole),
+        )
+
+    def _stream(self, model: Model) -> Float32:
+        stream, answers = model.stream(), []
+        for sample in self._x[:_STREAMED]:
+            stream.reset()
+            answers.append([stream.push(row) for row in sample][-1])
+        return np.stack(answers)
+
+    def _compare(self, answers: Answers) -> str:
+        """In what answers are wrong; empty if they are right."""
+        right = self._right
+        if answers.meaning != right.meaning:
+            return "card: says otherwise what the answers mean"
+        if (wrong := _difference(answers.whole, right.whole, self._tolerance)) is not None:
+            decides = np.mean(answers.decisions != right.decisions) if answers.whole.shape == right.whole.shape else 1
+            return f"predict: {wrong:.3g} off, {decides:.0%} decided otherwise"
+        if right.decisions is not right.whole and np.any(answers.decisions != right.decisions):
+            return f"border: within tolerance, {np.mean(answers.decisions != right.decisions):.0%} decided otherwise"
+        if (right.streamed is None) != (answers.streamed is None):
+            return "stream: it streams no more, or only now"
+        if right.streamed is not None and answers.streamed is not None:
+            wrong = _difference(answers.streamed, right.streamed, self._tolerance)
+            if wrong is not None:
+                return f"stream: {wrong:.3g} off"
+        return ""
+
+
+def _difference(answers: Float32, right: Float32, tolerance: float) -> float | None:
+    """The largest difference, if that is too large."""
+    if answers.shape != right.shape:
+        return float("inf")
+    difference = float(np.abs(answers - right).max()) / scale_of(right)
+    return None if difference <= tolerance else difference
+
+
+def _card(model: Model) -> Card:
+    assert model.card is not None  # noqa: S101 - load refuses what has none
+    return model.card
+
+
+def _where(error: BaseException) -> str:
+    """An exception with the last line of edgernn that it came through."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/edgernn/" in frame.filename]
+    place = f"{Path(frames[-1].filename).name}, {frames[-1].name}: {frames[-1].line}" if frames else "not in edgernn"
+    return f"{type(error).__name__}: {first_line(error)[:200]} ({place})"
+
+
+def _largest_memory(since_now: bool = False) -> int:
+    """The most bytes that this process has held, or holds now; what comes is then compared with that (Linux)."""
+    if since_now:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))

@@ -1,0 +1,210 @@
+"""Mutants: artifacts with one damage each, made from the artifact's name and a number, always the same."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from edgernn.card import seal
+from edgernn.errors import ArtifactError
+from mutants import cards
+from mutants.structure import Place, places
+
+# A damage that changes nothing, or after which there is no card to seal, is made anew, so many times.
+_ATTEMPTS = 50
+_BLOCKS = (4, 16, 64, 256, 1024)
+
+
+@dataclass(frozen=True)
+class Source:
+    """An undamaged artifact, and the others of its folder, whose cards it may get.
+
+    Attributes:
+        name: of its file.
+        data: its content.
+        others: the content of the others.
+    """
+
+    name: str
+    data: bytes
+    others: tuple[bytes, ...]
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """The numbers that hold the file together."""
+        return places(self.data, Path(self.name).suffix)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A damaged artifact: what was done to it, and its content."""
+
+    kind: str
+    data: bytes
+
+
+def kind_of(number: int, resealed: bool) -> str:
+    """What is done to the mutant of a number."""
+    known = list(RESEALED if resealed else KINDS)
+    return known[number % len(known)]
+
+
+def make(source: Source, number: int, resealed: bool) -> Mutant:
+    """The mutant of a number; `resealed` makes the digest right again behind the damage."""
+    kind = kind_of(number, resealed)
+    rng = np.random.default_rng([crc32(source.name.encode()), number, resealed])
+    for _attempt in range(_ATTEMPTS):
+        data = KINDS[kind](source, rng)
+        if data == source.data:
+            continue
+        if not resealed:
+            return Mutant(kind, data)
+        try:
+            return Mutant(kind, seal(data))
+        except ArtifactError:  # the damage hit the card itself: the kinds without a digest made right have those
+            continue
+    raise ValueError(f"{source.name} {number}: no damage of the kind {kind!r} in {_ATTEMPTS} attempts")
+
+
+def _flipped(source: Source, rng: np.random.Generator) -> bytes:
+    data = bytearray(source.data)
+    for _ in range(int(rng.choice([1, 1, 1, 2, 8, 64]))):
+        position = int(rng.integers(len(data)))
+        data[position] ^= 1 << int(rng.integers(8)) if rng.random() < 0.5 else int(rng.integers(1, 256))
+    return bytes(data)
+
+
+def _cut(source: Source, rng: np.random.Generator) -> bytes:
+    data = source.data
+    length = int(rng.integers(1, 9 if rng.random() < 0.3 else len(data)))
+    where = rng.choice(["end", "front", "middle"])
+    if where == "end":
+        return data[:-length]
+    if where == "front":
+        return data[length:]
+    start = int(rng.integers(len(data)))
+    return data[:start] + data[start + length :]
+
+
+def _extended(source: Source, rng: np.random.Generator) -> bytes:
+    data = source.data
+    length = int(rng.choice([1, 4, 16, 4096]))
+    start = int(rng.integers(len(data)))
+    more = [bytes(length), rng.bytes(length), data[start : start + length]][int(rng.integers(3))]
+    position = len(data) if rng.random() < 0.4 else int(rng.integers(len(data)))
+    return data[:position] + more + data[position:]
+
+
+def _structure(source: Source, rng: np.random.Generator) -> bytes:
+    """A number that holds the file together; the first ones, of the header, most often."""
+    found = source.places
+    place = found[int(rng.integers(min(len(found), 24 if rng.random() < 0.4 else len(found))))]
+    return _renumbered(source.data, place, rng)
+
+
+def _words(source: Source, rng: np.random.Generator) -> bytes:
+    """Any four bytes that lie as a number of a flatbuffer does."""
+    return _renumbered(source.data, Place(4 * int(rng.integers(len(source.data) // 4)), 4), rng)
+
+
+def _blocks(source: Source, rng: np.random.Generator) -> bytes:
+    data = source.data
+    length = int(rng.choice(_BLOCKS))
+    first, second = (4 * int(each) for each in rng.integers((len(data) - length) // 4, size=2))
+    block, other = data[first : first + length], data[second : second + length]
+    change = rng.choice(["zeroed", "filled", "copied", "exchanged", "moved"])
+    if change == "moved":
+        rest = data[:first] + data[first + length :]
+        return rest[:second] + block + rest[second:]
+    result = bytearray(data)
+    if change == "exchanged":
+        result[first : first + length] = other
+    result[second : second + length] = {"zeroed": bytes(length), "filled": b"\xff" * length}.get(change, block)
+    return bytes(result[: len(data)])
+
+
+def _swapped(source: Source, rng: np.random.Generator) -> bytes:
+    other = source.others[int(rng.integers(len(source.others)))]
+    return cards.with_fields(source.data, cards.fields_of(other))
+
+
+def _golden(source: Source, rng: np.random.Generator) -> bytes:
+    return cards.with_fields(source.data, cards.edited_golden(cards.fields_of(source.data), rng))
+
+
+def _numbers(source: Source, rng: np.random.Generator) -> bytes:
+    """Another value in place of a number in the card, now and then in place of a whole field."""
+    fields = cards.fields_of(source.data)
+    ways = cards.numbers(fields)
+    steps = ways[int(rng.integers(len(ways)))]
+    if rng.random() < 0.3:
+        steps = (list(fields)[int(rng.integers(1, len(fields) - 1))],)
+    old = cards.value_at(fields, steps)
+    number = old if isinstance(old, int | float) else 1
+    values: list[Any] = [
+        *(0, -1, number + 1, -number, number * 10, 0.5, 1e-320, 1e308, 2**31, 2**63, 10**30, 10**400, 65537),
+        *(float("nan"), float("inf"), -float("inf"), True, None, "1", "a\nb\x1b[2J", "\ud800", [], {}, [[]], ...),
+        *[cards.nested()] * 2,
+    ]
+    nesting = int(rng.choice([2, 60, 900, 20_000]))
+    return cards.with_fields(source.data, cards.changed(fields, steps, values[int(rng.integers(len(values)))]), nesting)
+
+
+def _magic(source: Source, rng: np.random.Generator) -> bytes:
+    """The card's beginning, or the name that the container has for it."""
+    name = cards.MAGIC if rng.random() < 0.5 else b"edgernn.card"
+    data = bytearray(source.data)
+    position = data.index(name) + int(rng.integers(len(name)))
+    data[position] ^= int(rng.integers(1, 256))
+    return bytes(data)
+
+
+def _second(source: Source, rng: np.random.Generator) -> bytes:
+    """A second card, or what looks like one."""
+    data = source.data
+    donor = data if rng.random() < 0.5 else source.others[int(rng.integers(len(source.others)))]
+    start, end = cards.span(donor)
+    card = donor[start:end] if rng.random() < 0.7 else cards.MAGIC
+    position = int(rng.choice([0, len(data), int(rng.integers(len(data)))]))
+    overwritten = int(rng.choice([0, len(card)]))
+    return data[:position] + card + data[position + overwritten :]
+
+
+def _renumbered(data: bytes, place: Place, rng: np.random.Generator) -> bytes:
+    bits = 8 * place.size
+    old = int.from_bytes(data[place.start : place.start + place.size], "little")
+    values = [
+        0,
+        1,
+        old + 1,
+        old - 1,
+        old + 4,
+        old - 4,
+        old * 2,
+        1 << (bits - 1),
+        (1 << (bits - 1)) - 1,
+        (1 << bits) - 1,
+    ]
+    value = int(rng.integers(1 << min(bits, 32))) if rng.random() < 0.2 else values[int(rng.integers(len(values)))]
+    return data[: place.start] + (value % (1 << bits)).to_bytes(place.size, "little") + data[place.start + place.size :]
+
+
+Damage = Callable[[Source, np.random.Generator], bytes]
+
+# Those after which a digest can be made right again.
+RESEALED: Mapping[str, Damage] = {
+    "bytes flipped": _flipped,
+    "cut": _cut,
+    "extended": _extended,
+    "structure": _structure,
+    "words": _words,
+    "blocks": _blocks,
+    "card swapped": _swapped,
+    "golden edited": _golden,
+    "card's numbers": _numbers,
+}
+KINDS: Mapping[str, Damage] = {**RESEALED, "magic or name": _magic, "second card": _second}

@@ -1,0 +1,123 @@
+"""Damage every artifact of a folder in thousands of ways, and see what becomes of each."""
+
+import os
+
+# Before NumPy comes: its threads would not live through a fork.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+# The backends are loaded once, before the workers are forked.
+import ai_edge_litert.interpreter  # noqa: F401
+import click
+import onnxruntime  # noqa: F401
+
+from edgernn.datasets import read_samples
+from edgernn.errors import EdgernnError
+from edgernn.files import write_bytes, write_json
+from mutants.judging import Float32, Judge, Verdict
+from mutants.mutations import Source, kind_of, make
+from mutants.report import KEPT, MODES, RESEALED, Seen, as_json, tables
+from mutants.workers import verdicts
+
+_TIMEOUT_SECONDS = 30.0
+# Real samples that each artifact answers.
+_SAMPLES = 48
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=3000,
+    show_default=True,
+    help="mutants of each artifact, with each digest",
+)
+@click.option("--artifacts", type=click.Path(exists=True, file_okay=False, path_type=Path), help="[default: RUN]")
+@click.option("--only", metavar="FILE:kept|resealed:NUMBER", help="make this one again, and write it to --out")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="where to; without it, it is not kept")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write everything here")
+def main(
+    run: Path, count: int, artifacts: Path | None, only: str | None, out: Path | None, json_file: Path | None
+) -> None:
+    """Damage each artifact of RUN, a run folder, and see what becomes of it.
+
+    COUNT times the digest is left as it is, and each must end as a refusal or a right answer. COUNT times it is made
+    right again; then wrong answers and crashes of the backend are counted. Exit code 1 if one ends as it must not.
+
+    \b
+    Example:
+        python benchmarks/mutants/run.py runs/digits-robust --count 300
+        python benchmarks/mutants/run.py runs/digits-robust --only digits-int8.tflite:resealed:17
+    """
+    try:
+        x = read_samples(run).x_test[:_SAMPLES]
+        sources = _sources(artifacts or run)
+        with tempfile.TemporaryDirectory() as folder:
+            if only:
+                sys.exit(_one(only, sources, x, Path(folder), out))
+            seen = list(_everything(sources, x, Path(folder), count))
+        for line in tables(seen):
+            click.echo(line)
+        if json_file:
+            write_json(json_file, as_json(seen, {"count": count}))
+    except EdgernnError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(1 if any(each.failure for each in seen) else 0)
+
+
+def _sources(folder: Path) -> dict[Path, Source]:
+    suffixes = (".tflite", ".onnx")
+    contents = {path: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in suffixes}
+    if len(contents) < 2:
+        raise click.UsageError(
+            f"{folder}: {len(contents)} artifacts; expected at least two, whose cards can be swapped"
+        )
+    return {
+        path: Source(path.name, data, tuple(other for each, other in contents.items() if each != path))
+        for path, data in contents.items()
+    }
+
+
+def _everything(sources: dict[Path, Source], x: Float32, folder: Path, count: int) -> Iterator[Seen]:
+    for mode in MODES:
+        for path, source in sources.items():
+            click.echo(f"{mode}: {path.name}", err=True)
+            judge = partial(_judge_maker, path, source, x, folder, mode)
+            for number, verdict in verdicts(range(count), judge, _TIMEOUT_SECONDS):
+                yield Seen(path.name, mode, number, kind_of(number, mode == RESEALED), verdict)
+
+
+def _judge_maker(path: Path, source: Source, x: Float32, folder: Path, mode: str) -> Callable[[int], Verdict]:
+    judge = Judge(path, x, folder / path.name)
+    return lambda number: judge.judge(make(source, number, mode == RESEALED).data)
+
+
+def _one(only: str, sources: dict[Path, Source], x: Float32, folder: Path, out: Path | None) -> int:
+    """One mutant made again; the exit code."""
+    name, _, rest = only.partition(":")
+    which, _, digits = rest.partition(":")
+    path = next((path for path in sources if path.name == name), None)
+    if path is None or which not in ("kept", "resealed") or not digits.isdecimal():
+        raise click.UsageError(
+            f"--only {only}: expected FILE:kept:NUMBER or FILE:resealed:NUMBER of a file in the folder"
+        )
+    mode, number = (RESEALED if which == "resealed" else KEPT), int(digits)
+    mutant = make(sources[path], number, mode == RESEALED)
+    if out:
+        write_bytes(out, mutant.data)
+    ((_, verdict),) = verdicts([number], partial(_judge_maker, path, sources[path], x, folder, mode), _TIMEOUT_SECONDS)
+    seen = Seen(path.name, mode, number, mutant.kind, verdict)
+    click.echo(seen)
+    for kind, differences in verdict.differences.items():
+        click.echo(f"  off by, {kind}: {' '.join(f'{each:.3g}' for each in differences)}")
+    return int(seen.failure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Where a container keeps the numbers that everything else hangs on: offsets and lengths, tags and counts."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Deep enough for model, graph, node and attribute; a wrong guess costs nothing, it is only a place to damage.
+_DEPTH = 4
+_MESSAGE = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """A number in a file: where it begins and of how many bytes it is."""
+
+    start: int
+    size: int
+
+
+def places(data: bytes, suffix: str) -> list[Place]:
+    """The numbers that hold an undamaged .tflite or .onnx file together."""
+    found = flatbuffer_places(data) if suffix == ".tflite" else protobuf_places(data, 0, len(data), _DEPTH)
+    return list(found)
+
+
+def flatbuffer_places(data: bytes) -> Iterator[Place]:
+    """Root offset, identifier, and of the model and of what its vectors hold the vtables, fields and lengths."""
+    yield Place(0, 4)
+    yield Place(4, 4)
+    root = _unsigned(data, 0)
+    yield from _table(data, root)
+    for field in _fields(data, root):
+        vector = field + _unsigned(data, field)
+        if vector + 4 > len(data) or not 0 < _unsigned(data, vector) <= (len(data) - vector - 4) // 4:
+            continue
+        yield Place(vector, 4)
+        for element in range(_unsigned(data, vector)):
+            place = vector + 4 + 4 * element
+            yield Place(place, 4)
+            table = place + _unsigned(data, place)
+            if _is_table(data, table):
+                yield from _table(data, table)
+
+
+def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[Place]:
+    """Tags and lengths of a message and of the messages in it."""
+    position = start
+    while position < end:
+        tag, after = _varint(data, position)
+        yield Place(position, after - position)
+        position = after
+        if tag & 7 == _MESSAGE:
+            length, after = _varint(data, position)
+            yield Place(position, after - position)
+            position = after + length
+            if depth and _is_message(data, after, position):
+                yield from protobuf_places(data, after, position, depth - 1)
+        else:
+            position = _behind(data, position, tag & 7)
+
+
+def _table(data: bytes, table: int) -> Iterator[Place]:
+    """A table's distance to its vtable, its vtable's numbers and its fields."""
+    yield Place(table, 4)
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    yield from (Place(vtable + slot, 2) for slot in range(0, struct.unpack_from("<H", data, vtable)[0], 2))
+    yield from (Place(field, 4) for field in _fields(data, table))
+
+
+def _fields(data: bytes, table: int) -> Iterator[int]:
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    for slot in range(4, struct.unpack_from("<H", data, vtable)[0], 2):
+        distance = struct.unpack_from("<H", data, vtable + slot)[0]
+        if distance and table + distance + 4 <= len(data):
+            yield table + distance
+
+
+def _is_table(data: bytes, table: int) -> bool:
+    if table + 4 > len(data):
+        return False
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    if not 0 <= vtable <= len(data) - 4:
+        return False
+    size: int = struct.unpack_from("<H", data, vtable)[0]
+    return 4 <= size <= 64 and size % 2 == 0 and vtable + size <= len(data)
+
+
+def _is_message(data: bytes, start: int, end: int) -> bool:
+    """Whether bytes read as a message to their very end."""
+    position = start
+    while position < end:
+        tag, position = _varint(data, position)
+        if not tag >> 3 or tag & 7 not in (0, 1, _MESSAGE, 5):
+            return False
+        if tag & 7 == _MESSAGE:
+            length, position = _varint(data, position)
+            position += length
+        else:
+            position = _behind(data, position, tag & 7)
+    return start < position == end
+
+
+def _behind(data: bytes, position: int, wire_type: int) -> int:
+    """Behind a field of a number."""
+    return _varint(data, position)[1] if wire_type == 0 else position + (8 if wire_type == 1 else 4)
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and the position behind it; what lies behind the file is zeros."""
+    value = shift = 0
+    while position < len(data):
+        value |= (data[position] & 127) << shift
+        position, shift = position + 1, shift + 7
+        if data[position - 1] < 128:
+            break
+    return value, position
+
+
+def _unsigned(data: bytes, place: int) -> int:
+    value: int = struct.unpack_from("<I", data, place)[0]
+    return value

@@ -1,0 +1,138 @@
+"""A fork server: the libraries are loaded once, and a process that a mutant kills costs a fork.
+
+This process imports everything, makes no interpreter and starts no thread. A worker forked from it takes a batch of
+mutants and tells each one's verdict before it takes the next. Where it falls silent, the mutant in hand is to blame,
+and another worker goes on behind that one.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import IO
+
+from edgernn.errors import first_line
+from mutants.judging import CRASH, EXCEPTION, HANG, MEMORY, Verdict
+
+# What a library loses on the way out of a refused file must not add up.
+BATCH = 250
+# Beyond what the process has when it is forked. Address space, of which allocators reserve more than they use.
+_MEMORY_BYTES = 1 << 30
+_STARTED = "started"
+
+JudgeMaker = Callable[[], Callable[[int], Verdict]]
+
+
+def verdicts(numbers: Sequence[int], make_judge: JudgeMaker, timeout_seconds: float) -> Iterator[tuple[int, Verdict]]:
+    """The verdict of each number, in order.
+
+    Args:
+        numbers: of the mutants.
+        make_judge: called once in each worker; what it gives is called with a number.
+        timeout_seconds: a worker that is silent for longer hangs.
+
+    Raises:
+        RuntimeError: a worker dies before it is ready: nothing to do with any mutant.
+    """
+    waiting = list(numbers)
+    while waiting:
+        for number, verdict in _one_worker(waiting[:BATCH], make_judge, timeout_seconds):
+            waiting.pop(0)
+            yield number, verdict
+
+
+def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) -> Iterator[tuple[int, Verdict]]:
+    """The verdicts of one worker, the last of them that of its death if it dies before the batch is done."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile() as errors:
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            os.close(reading)
+            _work(batch, make_judge, writing, errors)  # never comes back
+        os.close(writing)
+        lines = _lines(reading, timeout)
+        try:
+            if next(lines, None) != _STARTED:
+                raise RuntimeError(f"a worker did not start: {_last_words(errors)}")
+            for number in batch:
+                try:
+                    line = next(lines, None)
+                except TimeoutError:
+                    yield number, Verdict(HANG, f"silent for {timeout:g} s")
+                    return
+                if line is None:
+                    _, status = os.waitpid(child, 0)
+                    child = 0
+                    yield number, _death(status, _last_words(errors))
+                    return
+                yield number, Verdict(**json.loads(line))
+        finally:
+            os.close(reading)
+            if child:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+
+
+def _lines(reading: int, timeout: float) -> Iterator[str]:
+    """What a worker tells, line by line, until it is dead; TimeoutError if it is silent for too long."""
+    kept = b""
+    while True:
+        while b"\n" in kept:
+            line, kept = kept.split(b"\n", 1)
+            yield line.decode()
+        if not select.select([reading], [], [], timeout)[0]:
+            raise TimeoutError
+        more = os.read(reading, 1 << 16)
+        if not more:
+            return
+        kept += more
+
+
+def _death(status: int, words: str) -> Verdict:
+    """What a worker died of."""
+    if os.WIFSIGNALED(status):
+        outcome = MEMORY if "bad_alloc" in words else CRASH
+        return Verdict(outcome, f"{signal.Signals(os.WTERMSIG(status)).name}: {words}")
+    outcome = MEMORY if words.startswith("MemoryError") else EXCEPTION
+    return Verdict(outcome, f"exit code {os.waitstatus_to_exitcode(status)}: {words}")
+
+
+def _work(batch: Sequence[int], make_judge: JudgeMaker, writing: int, errors: IO[bytes]) -> None:
+    """The worker's whole life."""
+    code = 1
+    try:
+        for chatter in (1, 2):
+            os.dup2(errors.fileno(), chatter)
+        warnings.simplefilter("ignore")
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limit = _address_space() + _MEMORY_BYTES
+        judge = make_judge()
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        os.write(writing, f"{_STARTED}\n".encode())
+        for number in batch:
+            os.truncate(2, 0)
+            os.lseek(2, 0, os.SEEK_SET)
+            os.write(writing, (json.dumps(asdict(judge(number))) + "\n").encode())
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not go on as a second parent
+        os.write(2, f"{type(error).__name__}: {first_line(error)}".encode())
+    finally:
+        os._exit(code)
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file of this disk
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _last_words(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").splitlines()
+    return " | ".join(line.strip() for line in lines[-3:])[:300]

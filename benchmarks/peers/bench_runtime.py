@@ -1,0 +1,57 @@
+"""What the runtime adds to the bare backends: calls, steps, cold starts, memory, threads, long runs."""
+
+from pathlib import Path
+
+import click
+
+from edgernn.errors import ArtifactError
+from peers.bars import environment
+from peers.bench import finish, measuring, report
+from peers.cold_start import cold_start_bars
+from peers.endurance import endurance_bars
+from peers.overhead import overhead_bars
+from peers.threads import thread_bars
+
+ARTIFACTS = ("int8.tflite", "float32.tflite", "float32.onnx", "int8.onnx")
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all of it here.")
+@click.option("--calls", type=click.IntRange(min=1000), default=200_000, show_default=True, help="Of the long runs.")
+@click.pass_context
+def main(context: click.Context, run: Path, json_file: Path | None, calls: int) -> None:
+    """Measure every bar of the runtime on the artifacts in RUN. Exit code 1 if one misses.
+
+    \b
+    Example:
+        python benchmarks/peers/bench_runtime.py runs/demo
+    """
+    machine = environment()
+    with measuring() as (_folder, say):
+        paths = [_find(run, ending) for ending in ARTIFACTS]
+        bars = []
+        for path in paths:
+            say(f"{path.name}: calls beside the bare backend's")
+            bars += overhead_bars(path)
+            say(f"{path.name}: cold starts")
+            bars += cold_start_bars(path)
+        for path in (paths[0], paths[2]):
+            say(f"{path.name}: threads")
+            bars += thread_bars(path)
+        for path in (paths[0], paths[2]):
+            say(f"{path.name}: {calls:,} predictions and {calls:,} steps")
+            bars += endurance_bars(path, calls)
+    report(machine, bars, [])
+    finish(context, json_file, machine, bars, {}, [])
+
+
+def _find(run: Path, ending: str) -> Path:
+    found = sorted(run.glob(f"*-{ending}"))
+    if not found:
+        raise ArtifactError(f"{run}: no artifact …-{ending} in this folder; `edgernn export` makes it")
+    return found[0]
+
+
+if __name__ == "__main__":
+    main()

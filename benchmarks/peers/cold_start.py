@@ -1,0 +1,83 @@
+"""Cold starts: a fresh Python imports, loads and answers one sample, with edgernn and with the bare backend."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import edgernn
+from peers.bars import Bar
+
+ROUNDS = 15
+TIME, MEMORY = 1.25, 1.15
+
+# Both import NumPy, without which there is no sample.
+_OURS = """
+import edgernn
+edgernn.load(path).predict(x)
+"""
+_BARE = {
+    ".tflite": """
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(path, num_threads=1)
+interpreter.allocate_tensors()
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x[None])
+interpreter.invoke()
+interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+""",
+    ".onnx": """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+options.add_session_config_entry("session.disable_quant_qdq", "1")
+session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+source, *states = session.get_inputs()
+session.run(None, {source.name: x[None], **{s.name: np.zeros((1, s.shape[1]), np.float32) for s in states}})
+""",
+}
+_PROGRAM = """
+import sys, time
+start = time.perf_counter()
+import numpy as np
+path, x = sys.argv[1], np.zeros([int(size) for size in sys.argv[2:]], np.float32)
+{body}
+seconds = time.perf_counter() - start
+# Not getrusage: what that says at most is the parent's at the time of the fork.
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(seconds, status["VmHWM"].split()[0])
+"""
+
+
+def cold_start_bars(path: Path) -> list[Bar]:
+    """Time from the first import to the first answer, and the most memory, as ratios of medians; interleaved."""
+    programs = {"edgernn": _OURS, "bare": _BARE[path.suffix]}
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+    shape = edgernn.load(path).input_shape
+    order = random.Random(0)  # noqa: S311  it only has to vary
+    for _ in range(ROUNDS):
+        for name in order.sample(list(programs), len(programs)):
+            seen[name].append(_run(_PROGRAM.format(body=programs[name]), path, shape))
+    (our_time, our_memory), (bare_time, bare_memory) = (
+        np.median(np.array(seen[name]), axis=0) for name in ("edgernn", "bare")
+    )
+    group = f"{path.name}, × the bare backend"
+    return [
+        Bar(
+            group,
+            f"import, load, check, answer ({bare_time * 1000:.0f} ms)",
+            "ratio",
+            float(our_time / bare_time),
+            TIME,
+        ),
+        Bar(group, f"memory ({bare_memory / 1024:.0f} MiB)", "ratio", float(our_memory / bare_memory), MEMORY),
+    ]
+
+
+def _run(program: str, path: Path, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Seconds from the first import to the answer, and KiB at most."""
+    command = [sys.executable, "-c", program, str(path), *map(str, shape)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    seconds, kib = output.split()
+    return float(seconds), float(kib)

@@ -1,0 +1,171 @@
+"""What a call of the runtime takes beside the bare backend's own, the same file, float32 in and out."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import edgernn
+from edgernn.backends.tflite_file import StepFile, step_file
+from edgernn.errors import ArtifactError
+from edgernn.stopwatch import measure
+from peers.bars import Bar
+
+Float32 = npt.NDArray[np.float32]
+Call = Callable[[], object]
+
+# Where a file's tensors come to lie in memory moves its time, as long as it is loaded. So each is loaded several times.
+LOADS = 5
+ROUNDS, ROUND_SECONDS, WARMUP_SECONDS = 40, 0.01, 0.03
+BATCH = 100
+PREDICT, PUSH = 1.3, 1.6
+# ONNX Runtime answers a batch in one call; an interpreter's graph is laid out for one sample.
+BATCHED = {".onnx": 0.7, ".tflite": 1.0}
+
+
+def overhead_bars(path: Path) -> list[Bar]:
+    """The bars of `predict`, of `push` and of a batch, checks included."""
+    x = np.random.default_rng(0).random((BATCH, *edgernn.load(path).input_shape), np.float32)
+    make = _bare_tflite if path.suffix == ".tflite" else _bare_onnx
+    calls: dict[tuple[str, int], Call] = {}
+    for load in range(LOADS):
+        model = edgernn.load(path)
+        named: dict[str, Call] = {**make(path.read_bytes(), x), **_ours(model, x)}
+        calls |= {(name, load): call for name, call in named.items()}
+    durations = measure(calls, rounds=ROUNDS, round_seconds=ROUND_SECONDS, warmup_seconds=WARMUP_SECONDS)
+    names = dict.fromkeys(name for name, _ in calls)
+    median = {
+        name: float(np.median([np.median(durations[name, load]) for load in range(LOADS)])) / 1000 for name in names
+    }
+    return _bars(path, median)
+
+
+def _bars(path: Path, median: Mapping[str, float]) -> list[Bar]:
+    group = f"{path.name}, × the bare backend"
+    bars = [
+        Bar(
+            group,
+            f"predict / bare call ({median['bare']:.1f} µs)",
+            "ratio",
+            median["predict"] / median["bare"],
+            PREDICT,
+        ),
+        Bar(group, f"push / bare step ({median['step']:.1f} µs)", "ratio", median["push"] / median["step"], PUSH),
+    ]
+    if "runner" in median:
+        ratio = median["push"] / median["runner"]
+        bars.append(Bar(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", ratio))
+    limit = BATCHED[path.suffix]
+    ratio = median["batch"] / BATCH / median["predict"]
+    return [*bars, Bar(group, f"one of a batch of {BATCH} / one by one", "ratio", ratio, limit)]
+
+
+def _ours(model: edgernn.Model, x: Float32) -> dict[str, Call]:
+    sample, row, stream = x[0], x[0, 0], model.stream()
+    return {
+        "predict": lambda: model.predict(sample),
+        "batch": lambda: model.predict(x),
+        "push": lambda: stream.push(row),
+    }
+
+
+def _bare_tflite(data: bytes, x: Float32) -> dict[str, Call]:
+    file = step_file(data)
+    if file is None:
+        raise ArtifactError("has no step to be measured")
+    return {"bare": _bare_sequence(data, x), "step": _bare_step(file, x), "runner": _runner(data, x)}
+
+
+def _open(data: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _bare_sequence(data: bytes, x: Float32) -> Call:
+    interpreter, sample = _open(data), x[:1]
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def call() -> object:
+        interpreter.set_tensor(source, sample)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return call
+
+
+def _bare_step(file: StepFile, x: Float32) -> Call:
+    """The least that a step can be: the row and the states in, the answer and the states out."""
+    interpreter = _open(file.data)
+    inputs = dict(zip(file.inputs, interpreter.get_input_details(), strict=True))
+    outputs = dict(zip(file.outputs, interpreter.get_output_details(), strict=True))
+    names = [name for name in file.inputs if name.startswith("state_")]
+    (row_name,), (answer_name,) = inputs.keys() - set(names), outputs.keys() - set(names)
+    row = x[0, 0].reshape(inputs[row_name]["shape"])
+    source, target = inputs[row_name]["index"], outputs[answer_name]["index"]
+    before, after = ([ports[name]["index"] for name in names] for ports in (inputs, outputs))
+    states = [np.zeros(inputs[name]["shape"], inputs[name]["dtype"]) for name in names]
+
+    def any_states() -> object:
+        interpreter.set_tensor(source, row)
+        for index, state in zip(before, states, strict=True):
+            interpreter.set_tensor(index, state)
+        interpreter.invoke()
+        states[:] = [interpreter.get_tensor(index) for index in after]
+        return interpreter.get_tensor(target)
+
+    if len(names) != 1:
+        return any_states
+    (first,), (last,) = before, after
+
+    def one_state() -> object:  # as somebody would write it who knows that there is one
+        interpreter.set_tensor(source, row)
+        interpreter.set_tensor(first, states[0])
+        interpreter.invoke()
+        states[0] = interpreter.get_tensor(last)
+        return interpreter.get_tensor(target)
+
+    return one_state
+
+
+def _runner(data: bytes, x: Float32) -> Call:
+    """The documented way: the runner of the signature."""
+    runner = _open(data).get_signature_runner("step")
+    details = runner.get_input_details()
+    (row_name,) = (name for name in details if not name.startswith("state_"))
+    states = {name: np.zeros(each["shape"], each["dtype"]) for name, each in details.items() if name != row_name}
+    row = x[0, 0].reshape(details[row_name]["shape"])
+
+    def call() -> object:
+        answers = runner(**{row_name: row}, **states)
+        for name in states:
+            states[name] = answers[name]
+        return answers
+
+    return call
+
+
+def _bare_onnx(data: bytes, x: Float32) -> dict[str, Call]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    source, *before = session.get_inputs()
+    target, *after = session.get_outputs()
+    zeros = {state.name: np.zeros((1, state.shape[1]), np.float32) for state in before}
+    sample, row = x[:1], x[:1, :1]
+    answers = [target.name, *(state.name for state in after)]
+    states = dict(zeros)
+
+    def step() -> object:
+        answer, *last = session.run(answers, {source.name: row, **states})
+        states.update(zip(zeros, last, strict=True))
+        return answer
+
+    return {"bare": lambda: session.run([target.name], {source.name: sample, **zeros}), "step": step}

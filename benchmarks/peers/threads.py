@@ -1,0 +1,60 @@
+"""Threads: what more of them inside the backend cost, and what two of them outside gain."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+import edgernn
+from edgernn.stopwatch import measure
+from peers.bars import Bar
+
+CALLS, ROUNDS = 2000, 15
+# Where a file's tensors come to lie moves its time, as long as it is loaded.
+LOADS = 5
+
+
+def thread_bars(path: Path) -> list[Bar]:
+    """Figures without a limit: they are why `threads` is 1, and why a lock will do."""
+    x = np.random.default_rng(0).random(edgernn.load(path).input_shape, np.float32)
+    named = [(threads, load) for threads in (1, 2, 4) for load in range(LOADS)]
+    calls = {each: partial(edgernn.load(path, threads=each[0]).predict, x) for each in named}
+    durations = measure(calls, warmup_seconds=0.05)
+    medians = {
+        threads: float(np.median([np.median(durations[threads, load]) for load in range(LOADS)]))
+        for threads in (1, 2, 4)
+    }
+    group = f"{path.name}, threads"
+    inside = [
+        Bar(group, f"predict, threads={threads} / threads=1", "ratio", medians[threads] / medians[1])
+        for threads in (2, 4)
+    ]
+    return [*inside, *_outside(path, x, group)]
+
+
+def _outside(path: Path, x: np.ndarray, group: str) -> list[Bar]:
+    """The throughput of two Python threads beside that of one, sharing a model or with one each."""
+    shared, other = edgernn.load(path), edgernn.load(path)
+    seen: dict[str, list[float]] = {"one": [], "shared": [], "each": []}
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(ROUNDS):
+            seen["one"].append(_seconds(pool, [shared], x) / CALLS)
+            seen["shared"].append(_seconds(pool, [shared, shared], x) / (2 * CALLS))
+            seen["each"].append(_seconds(pool, [shared, other], x) / (2 * CALLS))
+    median = {name: float(np.median(values)) for name, values in seen.items()}
+    return [
+        Bar(group, "throughput of two threads, one model / of one", "ratio", median["one"] / median["shared"]),
+        Bar(group, "throughput of two threads, a model each / of one", "ratio", median["one"] / median["each"]),
+    ]
+
+
+def _seconds(pool: ThreadPoolExecutor, models: list[edgernn.Model], x: np.ndarray) -> float:
+    def work(model: edgernn.Model) -> None:
+        for _ in range(CALLS):
+            model.predict(x)
+
+    start = time.perf_counter()
+    list(pool.map(work, models))
+    return time.perf_counter() - start
