@@ -8,9 +8,14 @@ READY := $(VENV)/.ready
 # Only makes the installation quicker; what is installed is the hashed lock, with or without it.
 UV := uv==0.13.9
 
+SAMPLES := runtime/edgernn/samples
+# What runs a web page for `make test-web`.
+CHROME ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
+WEB := build/web
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) test test-models lint format lock bench-export bench-models compatibility support clean
+.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-cpp lint format lock docs \
+	bench-export bench-models bench-runtime compatibility support mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,11 +43,36 @@ examples: $(EXAMPLES) ## an LSTM, a GRU and stacked GRUs from data to a proven f
 $(EXAMPLES): example-%: $(READY)
 	$(BIN)/python examples/$*/run.py $(if $(README),--write-readme)
 
+# Made as anybody would make it. Training is not the same bit for bit on every machine, so the file is not either.
+sample: $(READY) ## the artifact and the digits that the wheel ships, made again
+	$(BIN)/edgernn train --data sample --recipe robust --seed 0 --out runs/sample --overwrite
+	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
+	$(BIN)/python -m edgernn.samples.drawing
+
 test: lint ## lint, types, import rules, tests
 	$(BIN)/pytest
 
 test-models: $(READY) ## N=160 models, drawn from their numbers: every artifact of each beside Keras
 	EDGERNN_MODELS=$(or $(N),160) $(BIN)/pytest -q tests/models
+
+docs: $(READY) ## the pages of docs/ and the API's, in build/docs/; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
+	@echo build/docs/index.html
+
+test-web: $(READY) $(WEB)/.ready ## docs/ in a browser: .onnx files in headless Chromium beside edgernn; RUN=DIR has some
+	@test -n "$(CHROME)" || { echo "no Chromium found: apt-get install chromium, or make test-web CHROME=/its/path"; exit 1; }
+	CHROME="$(CHROME)" RUN="$(RUN)" $(BIN)/pytest -q tests/web
+
+$(WEB)/.ready: tests/web/package.json tests/web/package-lock.json
+	@command -v npm >/dev/null || { echo "no npm found: install Node.js, https://nodejs.org"; exit 1; }
+	mkdir -p $(WEB)
+	cp tests/web/package.json tests/web/package-lock.json $(WEB)
+	npm ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-cpp: $(READY) ## the C++ program of docs/ beside edgernn; FLAGS="…" compile and link with LiteRT's SDK; RUN=DIR
+	@test -n "$(FLAGS)" || { echo 'FLAGS="-I… …/libLiteRt.so": what compiles and links with the SDK of LiteRT'; exit 1; }
+	FLAGS="$(FLAGS)" RUN="$(RUN)" $(BIN)/pytest -q tests/cpp
 
 lint: $(READY) ## formatting, lint, types and import rules only
 	$(BIN)/ruff format --check .
@@ -56,7 +86,7 @@ format: $(READY) ## format the code and mend what ruff can
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra all --group dev --upgrade pyproject.toml --output-file requirements.lock
+		--extra all --group dev --group docs --upgrade pyproject.toml --output-file requirements.lock
 
 bench-export: $(READY) ## every bar of the export, measured beside other tools: DATA=DIR or RUNS=DIR, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_export.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
@@ -66,11 +96,18 @@ bench-models: $(READY) ## the same for GRU, LSTM, stacks and long sequences: DAT
 	$(BIN)/python benchmarks/peers/bench_models.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON))
 
+bench-runtime: $(READY) ## what the runtime adds to the bare backends, and long runs: RUN=DIR with artifacts, JSON=FILE
+	$(BIN)/python benchmarks/peers/bench_runtime.py $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
+
 compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime
-	$(BIN)/python benchmarks/peers/compatibility.py $(RUN)
+	$(BIN)/python benchmarks/peers/compatibility.py $(or $(RUN),runs/demo)
 
 support: $(READY) ## docs/support.md: what works in which format, seen on N=160 models
 	$(BIN)/python benchmarks/matrix/support.py $(or $(N),160)
+
+mutants: $(READY) ## every artifact of RUN=DIR damaged N=3000 times, and N times with its digest made right; ARTIFACTS=DIR, JSON=FILE
+	$(BIN)/python benchmarks/mutants/run.py $(or $(RUN),runs/demo) --count $(or $(N),3000) \
+		$(if $(ARTIFACTS),--artifacts $(ARTIFACTS)) $(if $(JSON),--json $(JSON))
 
 clean: ## delete the virtual environment and everything generated
 	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

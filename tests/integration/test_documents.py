@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_make_lists_the_targets_the_readme_names() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in re.findall(r"make ([a-z]+)", README):
+    for target in re.findall(r"make ([a-z-]+)", README):
         if target != "and":
             assert f"make {target}" in listed
     assert "make test" in listed
@@ -30,6 +30,10 @@ def test_every_command_in_the_readme_can_be_called_like_that(line: str) -> None:
         assert command
         # Parses the options and arguments without running the command.
         command.make_context(words[0], words[1:], parent=ctx)
+
+
+def test_no_figure_is_left_to_be_filled_in() -> None:
+    assert not re.search(r"@[A-Z]+@", README)
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -1,0 +1,190 @@
+"""The pages in docs/: they build without a warning, name every public thing, and every example in them runs."""
+
+import doctest
+import io
+import re
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+import edgernn
+from edgernn.datasets import read_samples
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+ROOMS = ("edgernn", "edgernn_train", "edgernn_export", "edgernn_benchmarks")
+ALONE = "use-without-edgernn.md"
+# Sphinx in a process of its own, which ends with an error if anything in it has imported TensorFlow.
+BUILD = """
+import sys
+from sphinx.cmd.build import main
+code = main(sys.argv[1:])
+sys.exit(code or ("TensorFlow was imported" if "tensorflow" in sys.modules else 0))
+"""
+
+
+def blocks_of(page: Path) -> list[str]:
+    """The Python code in a page, one text a block."""
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def execute(code: str, place: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run a block among `names`; what it prints is not shown."""
+    with redirect_stdout(io.StringIO()):
+        exec(compile(code, place, "exec"), names)  # noqa: S102 the project's own pages
+    return names
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-c", BUILD, "-W", "--keep-going", "-q", "-E", "-d", str(folder / "trees")]
+    result = subprocess.run([*command, str(DOCS), str(folder / "html")], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return folder / "html"
+
+
+def test_the_site_builds_without_a_warning_and_without_tensorflow(site: Path) -> None:
+    pages = [page.relative_to(DOCS).with_suffix(".html") for page in DOCS.rglob("*.md")]
+    assert len(pages) > 8
+    assert [page for page in pages if not (site / page).is_file()] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_everything_public_is_in_the_api_pages(site: Path, room: str) -> None:
+    inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    documented = {line.split()[0] for line in zlib.decompress(inventory).decode().splitlines() if " py:" in line}
+    assert [name for name in import_module(room).__all__ if f"{room}.{name}" not in documented] == []
+
+
+def test_the_command_line_page_has_every_command(site: Path) -> None:
+    page = (site / "command-line.html").read_text(encoding="utf-8")
+    for name in edgernn_commands():
+        assert f'id="edgernn-{name}"' in page
+
+
+def edgernn_commands() -> list[str]:
+    import click
+
+    from edgernn.cli import main
+
+    return main.list_commands(click.Context(main))
+
+
+@pytest.mark.parametrize("name", ["guide.md", "workstation.md"])
+def test_the_examples_of_a_page_run_one_after_the_other(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = blocks_of(DOCS / name)
+    assert len(blocks) > 2
+    names: dict[str, Any] = {"__name__": "example"}
+    for number, block in enumerate(blocks, start=1):
+        execute(block, f"{name}, block {number}", names)
+
+
+def test_every_page_with_examples_is_run() -> None:
+    with_examples = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if blocks_of(page)}
+    assert with_examples == {"guide.md", "workstation.md", ALONE}
+
+
+@pytest.fixture(scope="module")
+def beside(artifacts: Path, run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `use-without-edgernn.md` has it: a digit, and artifacts, one of them with int8 in and out."""
+    folder = tmp_path_factory.mktemp("beside")
+    for path in artifacts.glob("digits-*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    np.save(folder / "digit.npy", read_samples(run_folder).x_test[7])
+    return folder
+
+
+@pytest.fixture
+def with_integers(beside: Path, run_folder: Path, edgernn_command: Callable[..., Result]) -> Path:
+    if not (beside / "digits-int8-io8.tflite").exists():
+        words = ("--to", "tflite", "--layout", "unrolled", "--io", "int8", "--no-refine", "--out", beside)
+        assert edgernn_command("export", run_folder, *words).exit_code == 0
+    return beside
+
+
+ALONE_BLOCKS = blocks_of(DOCS / ALONE)
+ANSWERING = [block for block in ALONE_BLOCKS if "answer.argmax()" in block]
+
+
+def test_the_page_for_people_without_edgernn_needs_none() -> None:
+    assert len(ANSWERING) == 5
+    assert not [block for block in ALONE_BLOCKS if "edgernn." in block or "import edgernn" in block]
+
+
+@pytest.mark.parametrize("block", ANSWERING, ids=range(len(ANSWERING)))
+def test_what_people_write_without_edgernn_answers_as_edgernn(
+    block: str, with_integers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(with_integers)
+    (name,) = re.findall(r'"(digits-[\w-]+\.\w+)"', block)
+    answer = execute(block, ALONE, {})["answer"]
+    expected = edgernn.load(name).predict(np.load("digit.npy"))
+    if name.endswith(".tflite"):
+        assert np.array_equal(answer, expected)
+    else:
+        np.testing.assert_allclose(answer, expected, atol=1e-5)  # row by row, float32 adds in another order
+
+
+def test_the_card_is_read_without_edgernn(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(beside)
+    (block,) = (block for block in ALONE_BLOCKS if "zeroed" in block)
+    for path in sorted(beside.glob("digits-*")):
+        names = execute(block.replace("digits-int8.tflite", path.name), ALONE, {})
+        card = edgernn.load(path).card
+        assert card is not None
+        assert names["card"]["labels"] == list(card.labels)
+        assert names["card"]["quantization"] == card.quantization
+    damaged = bytearray((beside / "digits-int8.tflite").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (beside / "damaged.tflite").write_bytes(damaged)
+    with pytest.raises(AssertionError, match="damaged"):
+        execute(block.replace("digits-int8.tflite", "damaged.tflite"), ALONE, {})
+
+
+def test_a_runtime_is_checked_without_edgernn(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(beside)
+    (block,) = (block for block in ALONE_BLOCKS if "golden" in block and "0x85EBCA6B" in block)
+    for path in sorted(set(beside.glob("digits-*.tflite")) - set(beside.glob("*-io8.tflite"))):
+        execute(block.replace("digits-int8.tflite", path.name), ALONE, {})
+    misreading = block.replace('["output"][0]', '["output"][0][::-1]')
+    assert misreading != block
+    with pytest.raises(AssertionError, match="misreads"):
+        execute(misreading, ALONE, {})
+
+
+def test_the_example_of_the_readme_runs(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(beside)
+    (block,) = blocks_of(ROOT / "README.md")
+    x = np.load("digit.npy")[np.newaxis]
+    names = execute(block, "README.md", {"x": x})
+    assert np.array_equal(names["answer"], names["model"].predict(x[0]))
+
+
+def modules() -> list[ModuleType]:
+    rooms = [import_module(room) for room in ROOMS]
+    inside = [module.name for room in rooms for module in walk_packages(room.__path__, f"{room.__name__}.")]
+    return rooms + [import_module(name) for name in inside if not name.endswith(".__main__")]
+
+
+def test_every_example_in_a_docstring_runs() -> None:
+    for module in modules():
+        for test in doctest.DocTestFinder().find(module, module.__name__):
+            assert not [example for example in test.examples if doctest.SKIP in example.options], test.name
+            failed, _tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
+            assert failed == 0, test.name
