@@ -6,12 +6,13 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from edgernn.processor import processor_name
 
 WIDTH = 80
 FORMAT = 1
@@ -107,7 +108,7 @@ def show_latencies(heading: str, latencies: Mapping[str, Mapping[str, float]]) -
 def environment() -> dict[str, Any]:
     """The machine and the versions that were measured, and how busy the machine is."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor_name(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
@@ -150,11 +151,3 @@ def _cells(bar: Bar) -> tuple[str, str, str]:
 
 def _verdict(bar: Bar) -> str:
     return "holds" if bar.holds else "misses"
-
-
-def _cpu() -> str:
-    """The processor's name, which Python itself does not know on Linux."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown processor"

@@ -74,11 +74,11 @@ class Model:
             (steps, outputs) of a model that gives an answer a step.
 
         Raises:
-            InputError: another shape or type, or a NaN or infinity in it.
+            InputError: another shape or type, a NaN or infinity in it, or pixels that nobody scaled.
             ArtifactError: the backend cannot run it.
         """
         array = as_array(x)
-        one = array.shape == self.input_shape  # the rule, and quick
+        one = array.shape == self.input_shape  # the common case, fast
         if not one:
             one = self._is_one(array.shape)
         values = as_float32(array[np.newaxis] if one else array, self._taken)

@@ -47,7 +47,8 @@ class Stream:
             answers every step the one to this row, [outputs].
 
         Raises:
-            InputError: another shape or type, or a NaN or infinity in it; the state is as before.
+            InputError: another shape or type, a NaN or infinity in it, or pixels that nobody scaled; the state is as
+                before.
             ArtifactError: the backend cannot run it.
         """
         array = as_array(row)

@@ -107,7 +107,7 @@ def test_what_cannot_stream_has_a_dash_and_what_has_no_card_says_so(
     table = result.stdout.partition("\n\n")[0]
     assert "foreign.onnx (unverified)" in table
     assert table.endswith(" –")
-    assert f"warning: {foreign} has no card; what it answers is unverified" in result.stderr
+    assert f"warning: {foreign} has no card; its answers are unverified" in result.stderr
     known, unknown = json.loads(edgernn_command(*words, "--json").stdout)["artifacts"]
     assert (known["verified"], unknown["verified"]) == (True, False)
     assert (unknown["input_shape"], unknown["step"]) == ([bench.FREE_STEPS, 3], None)

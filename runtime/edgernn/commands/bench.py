@@ -15,10 +15,11 @@ import click
 import numpy as np
 
 from edgernn import __version__
-from edgernn.backends import NAMES
+from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, InputError, NoStepError
 from edgernn.golden import golden_inputs
-from edgernn.model import MAX_THREADS, Model, load
+from edgernn.model import Model, load
+from edgernn.processor import processor_name
 from edgernn.quiet import standard_error_aside
 from edgernn.stopwatch import Latency, measure, summarize
 
@@ -80,9 +81,7 @@ class _Row:
     show_default=True,
     help="How long each call is measured, in all its turns.",
 )
-@click.option("--backend", type=click.Choice(NAMES), help="What executes them.  [default: the first installed]")
-@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of the backend.")
-@click.option("--unverified", is_flag=True, help="Also run files that have no card, unchecked.")
+@loading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def bench(
     artifacts: tuple[Path, ...],
@@ -111,8 +110,7 @@ def bench(
         subjects = [_prepare(path, open_one(path)) for path in artifacts]
         loads = _measure_loads([partial(open_one, path) for path in artifacts])
     for subject in subjects:
-        if subject.model.card is None:
-            click.echo(f"warning: {subject.path} has no card; what it answers is unverified", err=True)
+        warn_unverified(subject.model)
     rows = [_row(*each) for each in zip(subjects, loads, _measure_calls(subjects, rounds, seconds), strict=True)]
     environment["backends"] = sorted({row.backend for row in rows})
     if as_json:
@@ -215,7 +213,7 @@ def _figures(row: _Row) -> tuple[str, ...]:
 def _environment(threads: int) -> dict[str, Any]:
     """The device, and how busy it is before anything is measured."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor_name(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # Windows has none
@@ -238,12 +236,3 @@ def _describe(environment: Mapping[str, Any]) -> list[str]:
     if load is None or load < BUSY:
         return [text]
     return [text, f"The machine is busy: {load:.1f} processes were running before; a quiet one is quicker."]
-
-
-def _cpu() -> str:
-    """The processor's or the board's name, which Python itself does not know on Linux."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    # On Arm a processor has no name there, but a Raspberry Pi says which one it is.
-    return fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"

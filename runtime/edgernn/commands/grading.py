@@ -11,11 +11,11 @@ from edgernn.card import Card
 from edgernn.errors import DataError
 from edgernn.files import check_file
 from edgernn.metrics import Int64, Truth
-from edgernn.readers import Array, read_idx, read_npy, read_one_of_npz
+from edgernn.readers import IDX_SUFFIXES, Array, read_idx, read_npy, read_one_of_npz
 from edgernn.readers.text import BOM
+from edgernn.readers.text import MAX_BYTES as MAX_TEXT_BYTES
 from edgernn.tasks import BINARY, CLASSIFICATION, MEASURES, MULTILABEL, REGRESSION, Task, show
 
-MAX_TEXT_BYTES = 64 << 20
 WIDTH = 80
 # Of a name in front of a row of the confusion matrix; and of confusions, when there are too many classes for one.
 _NAME_WIDTH, _MOST_CONFUSED = 14, 10
@@ -154,7 +154,7 @@ def _read(path: Path, task: Task, card: Card | None) -> Array:
         return np.atleast_1d(read_npy(path))
     if name.endswith(".npz"):
         return np.atleast_1d(read_one_of_npz(path, ("y_test", "y")))
-    if name.endswith(("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")):
+    if name.endswith(IDX_SUFFIXES):
         return read_idx(path)
     rows = _read_text(path)
     if task.kind in (REGRESSION, MULTILABEL):

@@ -8,15 +8,16 @@ from typing import Any
 import click
 import numpy as np
 
-from edgernn.backends import NAMES, Float32
+from edgernn.backends import Float32
 from edgernn.commands.answers import Document, JsonLines, Lines, Place, Printer, check_answers
 from edgernn.commands.grading import Grade, grade, read_truth
 from edgernn.commands.lines import standard_input
+from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.commands.progress import Progress
 from edgernn.commands.sources import chunks, find_files, read_lines, read_samples
 from edgernn.errors import DataError, EdgernnError
 from edgernn.metrics import Truth
-from edgernn.model import MAX_THREADS, Model, load
+from edgernn.model import Model, load
 from edgernn.quiet import standard_error_aside
 
 STANDARD_INPUT = Path("-")
@@ -26,9 +27,7 @@ STANDARD_INPUT = Path("-")
 @click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to name.")
-@click.option("--backend", type=click.Choice(NAMES), help="What executes it.  [default: the first installed]")
-@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of the backend.")
-@click.option("--unverified", is_flag=True, help="Also run a file that has no card, unchecked.")
+@loading_options
 @click.option(
     "--expect",
     "labels",
@@ -177,8 +176,7 @@ def _check_usage(inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
 def _load(artifact: Path, options: dict[str, Any]) -> Model:
     with standard_error_aside():  # LiteRT says there which delegate it made
         model = load(artifact, **{name: options[name] for name in ("backend", "threads", "unverified")})
-    if model.card is None:
-        click.echo(f"warning: {artifact} has no card; its answers are unverified", err=True)
+    warn_unverified(model)
     return model
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import click
 import numpy as np
 
-from edgernn.backends import NAMES, Float32
+from edgernn.backends import Float32
 from edgernn.card import Card
 from edgernn.commands.answers import as_fields, as_text
 from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, standard_input
+from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, DataError, InputError
 from edgernn.files import check_file, replacing
-from edgernn.model import MAX_THREADS, Model, load_bytes, read_artifact
+from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
 from edgernn.readers import read_npz
 from edgernn.stream import Stream
@@ -206,8 +207,7 @@ def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
 
 
 def _greet(model: Model) -> None:
-    if model.card is None:
-        click.echo(f"warning: {model.path} has no card; its answers are unverified", err=True)
+    warn_unverified(model)
     if sys.stdin is not None and sys.stdin.isatty():
         meaning = f" ({model.card.input_meaning})" if model.card and model.card.input_meaning else ""
         numbers = f"{model.input_shape[-1]} numbers a line{meaning}"
@@ -226,9 +226,7 @@ def _greet(model: Model) -> None:
     metavar="FILE.npz",
     help="Go on from the state in FILE if it exists, and save it there at the end.",
 )
-@click.option("--backend", type=click.Choice(NAMES), help="What executes it.  [default: the first installed]")
-@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of the backend.")
-@click.option("--unverified", is_flag=True, help="Also run a file that has no card, unchecked.")
+@loading_options
 @click.option("--json", "as_json", is_flag=True, help="Print each answer as one JSON object a line.")
 @click.pass_context
 def stream(

@@ -1,4 +1,4 @@
-"""Files into arrays: IDX (plain or .gz), .npy, .npz, CSV, JSON lines and pictures.
+"""Files into arrays: IDX (plain or .gz), .npy, .npz, CSV and JSON lines.
 
 Nothing here runs code from a file (no pickle), and every size is checked before memory is taken for it.
 """
