@@ -100,6 +100,18 @@ def test_with_neither_the_preferred_one_is_named() -> None:
         open_artifact(FILE, Interpreter.content, 1)
 
 
+@pytest.mark.usefixtures("without_litert", "without_tflite_runtime")
+def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
+    monkeypatch.setattr("sys.version_info", (3, 11, 2))
+    monkeypatch.setattr("platform.machine", lambda: "armv7l")
+    with pytest.raises(MissingExtraError, match=r'pip install "edgernn\[tflite\]"'):
+        open_artifact(FILE, Interpreter.content, 1)
+    monkeypatch.setattr("platform.machine", lambda: "armv6l")
+    with pytest.raises(ArtifactError, match=r"nothing .* can be installed here; litert: .* 32-bit .*: .* armv6l linux"):
+        open_artifact(FILE, Interpreter.content, 1)
+
+
 @pytest.mark.usefixtures("without_litert", "with_tflite_runtime")
 def test_a_numpy_that_tflite_runtime_cannot_bear_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "__version__", "2.4.6")

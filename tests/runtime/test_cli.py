@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -119,5 +120,21 @@ def test_info_lists_the_backends(edgernn_command: Callable[..., Result], refused
     assert [line.split()[0] for line in lines] == list(documents)
     for each in documents.values():
         if each["version"] is None:
-            assert f'pip install "edgernn[{each["extra"]}]"' in "\n".join(lines)
+            assert re.search(
+                rf'^{each["backend"]} .*(pip install "edgernn\[{each["extra"]}\]"|no wheel)', "\n".join(lines), re.M
+            )
     assert "either artifacts or --backends" in refused("info", exit_code=2)
+
+
+def test_info_names_no_backend_to_install_that_has_no_wheel(
+    edgernn_command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgernn.backends.find_spec", lambda _library: None)
+    monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
+    monkeypatch.setattr("sys.version_info", (3, 11, 2))
+    here = dict(line.split(maxsplit=1) for line in edgernn_command("info", "--backends").stdout.splitlines())
+    assert here["litert"].endswith("not installed: it has no wheel for 32-bit systems")
+    assert here["tflite-runtime"].endswith('not installed: pip install "edgernn[tflite]"')
+    monkeypatch.setattr("sys.version_info", (3, 13, 5))
+    here = dict(line.split(maxsplit=1) for line in edgernn_command("info", "--backends").stdout.splitlines())
+    assert here["tflite-runtime"].endswith("not installed: it has no wheel for Python 3.12 and later")

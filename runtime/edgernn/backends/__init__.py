@@ -3,6 +3,8 @@
 A backend's library is imported when an artifact needs it: a device has only the one it uses.
 """
 
+import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -78,6 +80,7 @@ class Known:
         library: the package that it imports.
         extra: of edgernn, which brings it.
         only_asked_for: whether it is never chosen by itself.
+        no_wheel: says why the library has no wheel for this Python and machine; empty if it has one.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Known:
     library: str
     extra: str
     only_asked_for: bool = False
+    no_wheel: Callable[[], str] = lambda: ""
 
     @property
     def installed(self) -> bool:
@@ -101,12 +105,29 @@ class Known:
         return version(packages_distributions()[self.library][0])
 
 
+def _for_64_bit() -> str:
+    # Of this Python: a 32-bit system may run on a 64-bit kernel.
+    return "" if sys.maxsize > 1 << 32 else "it has no wheel for 32-bit systems"
+
+
+def _of_tflite_runtime() -> str:
+    if sys.version_info >= (3, 12):
+        return "it has no wheel for Python 3.12 and later"
+    known = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "armv7l", "armv8l")
+    return "" if known else f"it has no wheel for {platform.machine()} {sys.platform}"
+
+
+def _for_x86_64_linux() -> str:
+    on_one = sys.platform == "linux" and platform.machine() == "x86_64"
+    return "" if on_one else "it only has wheels for x86-64 Linux"
+
+
 # For each suffix the first that is installed is used, unless another is asked for.
 KNOWN = (
-    Known("litert", ".tflite", "ai_edge_litert", "litert"),
-    Known("tflite-runtime", ".tflite", "tflite_runtime", "tflite"),
-    Known("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True),
-    Known("onnxruntime", ".onnx", "onnxruntime", "onnx"),
+    Known("litert", ".tflite", "ai_edge_litert", "litert", no_wheel=_for_64_bit),
+    Known("tflite-runtime", ".tflite", "tflite_runtime", "tflite", no_wheel=_of_tflite_runtime),
+    Known("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True, no_wheel=_for_x86_64_linux),
+    Known("onnxruntime", ".onnx", "onnxruntime", "onnx", no_wheel=_for_64_bit),
 )
 NAMES = tuple(known.name for known in KNOWN)
 SUFFIXES = tuple(dict.fromkeys(known.suffix for known in KNOWN))
@@ -118,7 +139,8 @@ def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = N
     Raises:
         ArtifactError: nobody reads the suffix, or the backend refuses the content.
         SettingError: there is no such backend, or it reads other files, or not with so many threads.
-        MissingExtraError: no backend for it is installed; the message names the preferred one.
+        MissingExtraError: no backend for it is installed; the message names the preferred one that there is for this
+            Python and machine. If there is none, an ArtifactError says why.
     """
     known = _preferred(path) if backend is None else _named(backend, path)
     module = import_module(f"edgernn.backends.{known.name.replace('-', '_')}")
@@ -166,5 +188,9 @@ def _named(name: str, path: Path) -> Known:
 def _preferred(path: Path) -> Known:
     check_suffix(path)
     candidates = [known for known in KNOWN if known.suffix == path.suffix and not known.only_asked_for]
-    # If none is installed, the preferred one says how to install it.
-    return next((known for known in candidates if known.installed), candidates[0])
+    # If none is installed, the preferred one of those that can be says how to install it.
+    found = next((known for known in candidates if known.installed or not known.no_wheel()), None)
+    if found is None:
+        reasons = "; ".join(f"{known.name}: {known.no_wheel()}" for known in candidates)
+        raise ArtifactError(f"{path}: nothing that could run it can be installed here; {reasons}")
+    return next((known for known in candidates if known.installed), found)

@@ -45,13 +45,20 @@ def _show_backends(as_json: bool) -> None:
     versions = {known.name: known.version if known.installed else None for known in KNOWN}
     if as_json:
         documents = [
-            {"backend": known.name, "reads": known.suffix, "version": versions[known.name], "extra": known.extra}
+            {
+                "backend": known.name,
+                "reads": known.suffix,
+                "version": versions[known.name],
+                "extra": known.extra,
+                "no_wheel": known.no_wheel() or None,
+            }
             for known in KNOWN
         ]
         click.echo(json.dumps(documents, indent=2))
         return
     for known in KNOWN:
-        found = versions[known.name] or f'not installed: pip install "edgernn[{known.extra}]"'
+        install = known.no_wheel() or f'pip install "edgernn[{known.extra}]"'
+        found = versions[known.name] or f"not installed: {install}"
         asked = "  (only when asked for: --backend)" if known.only_asked_for and known.installed else ""
         click.echo(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
 
