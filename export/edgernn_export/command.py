@@ -20,7 +20,7 @@ from edgernn_export.console import make_console, make_table
 from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
-from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, select_targets
+from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, Target, select_targets
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -189,12 +189,12 @@ def _print(rows: Sequence[Row]) -> None:
             "is against predicting.",
         )
     console.print(f"In {rows[0].path.parent}", soft_wrap=True)
-    advice = _advice(rows)
-    if advice:
-        console.print(advice)
+    for advice in (_layout_advice(rows), _old_runtime_advice(rows)):
+        if advice:
+            console.print(advice)
 
 
-def _advice(rows: Sequence[Row]) -> str:
+def _layout_advice(rows: Sequence[Row]) -> str:
     """Which int8 file to ship, where there is a choice of layouts."""
     shipped = [row for row in rows if row.passed and (row.target.format, row.target.quantization) == _SHIPPED]
     layouts = {row.target.layout: row for row in shipped}
@@ -206,6 +206,18 @@ def _advice(rows: Sequence[Row]) -> str:
     return (
         f"Preferred: {loop.path.name}: over {loop.steps} steps it is as quick as unrolled, much smaller, and quicker "
         "when cold."
+    )
+
+
+def _old_runtime_advice(rows: Sequence[Row]) -> str:
+    """What to ship where only tflite-runtime is to be had; docs/raspberry-pi.md has the counts."""
+    passed = {row.target: row for row in rows if row.passed}
+    float32, int8 = (Target("tflite", quantization, "unrolled") for quantization in ("float32", "int8"))
+    if not {float32, int8} <= passed.keys():
+        return ""
+    return (
+        f"With tflite-runtime int8 takes some 3 times the instructions of {passed[float32].path.name} on 64-bit Arm, "
+        "about as many on 32-bit."
     )
 
 

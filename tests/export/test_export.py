@@ -82,8 +82,12 @@ def test_sizes_are_small(artifacts: Path) -> None:
     assert sizes["digits-int8.onnx"] <= 9_500
 
 
-def test_export_is_repeatable(artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
-    export(run_folder, tmp_path, targets=DEFAULT_TARGETS)
+def test_export_is_repeatable_and_says_what_to_ship(
+    artifacts: Path, run_folder: Path, tmp_path: Path, edgernn_command: Callable[..., Result]
+) -> None:
+    advice = " ".join(edgernn_command("export", run_folder, "--out", tmp_path).stdout.split())
+    assert "Preferred: digits-int8.tflite." in advice
+    assert "With tflite-runtime int8 takes some 3 times the instructions of digits-float32.tflite on 64-bit" in advice
     for name in NAMES:
         assert (tmp_path / name).read_bytes() == (artifacts / name).read_bytes()
 
