@@ -9,13 +9,15 @@ READY := $(VENV)/.ready
 UV := uv==0.13.9
 
 SAMPLES := runtime/edgernn/samples
+# Of what `demo` makes, the last.
+DEMO := runs/demo/table.json
 # What runs a web page for `make test-web`.
 CHROME ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 WEB := build/web
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-cpp lint format lock docs \
-	bench-export bench-models bench-runtime compatibility support mutants clean
+.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-cpp test-pi lint format lock docs \
+	bench-export bench-models bench-runtime bench-pi compatibility support mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -74,6 +76,15 @@ test-cpp: $(READY) ## the C++ program of docs/ beside edgernn; FLAGS="…" compi
 	@test -n "$(FLAGS)" || { echo 'FLAGS="-I… …/libLiteRt.so": what compiles and links with the SDK of LiteRT'; exit 1; }
 	FLAGS="$(FLAGS)" RUN="$(RUN)" $(BIN)/pytest -q tests/cpp
 
+# Root's rights, because it enters other systems.
+test-pi: $(READY) ## Raspberry Pi OS under QEMU: every artifact, every command; root; RUN=DIR, DOCS=1
+	$(BIN)/python benchmarks/raspberry_pi/building.py --check
+	@test -z "$(RUN)" || test -f "$(RUN)/samples.npz" || { echo "RUN=$(RUN): no run folder there, samples.npz is missing"; exit 1; }
+	$(if $(RUN),,test -f $(DEMO) || $(MAKE) demo)
+	$(BIN)/python benchmarks/raspberry_pi/building.py
+	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
+	$(if $(DOCS),$(BIN)/python benchmarks/raspberry_pi/page.py build/raspberry-pi.json)
+
 lint: $(READY) ## formatting, lint, types and import rules only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -98,6 +109,12 @@ bench-models: $(READY) ## the same for GRU, LSTM, stacks and long sequences: DAT
 
 bench-runtime: $(READY) ## what the runtime adds to the bare backends, and long runs: RUN=DIR with artifacts, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_runtime.py $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
+
+bench-pi: $(READY) ## instructions per inference on a Raspberry Pi, under QEMU; root; DOCS=1, JSON=FILE
+	$(BIN)/python benchmarks/raspberry_pi/building.py --check
+	test -f $(DEMO) || $(MAKE) demo
+	$(BIN)/python benchmarks/raspberry_pi/building.py
+	$(BIN)/python benchmarks/raspberry_pi/counting.py runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
 
 compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime
 	$(BIN)/python benchmarks/peers/compatibility.py $(or $(RUN),runs/demo)

@@ -86,7 +86,7 @@ def describe(seen: Sequence[Seen], refused: Mapping[str, str], versions: Mapping
     parts = [_HEAD.format(models=len(seen), artifacts=artifacts, **versions)]
     for title, chosen in _sections(rows).items():
         parts += [f"## {title}\n", _support(chosen, seen, reasons)]
-    parts += ["\n".join(["Why not:\n", *reasons.lines(), ""]), _differences(seen), _refusals(refused)]
+    parts += ["\n".join(["Why not:\n", *reasons.lines(), ""]), _differences(seen), _ELSEWHERE, _refusals(refused)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -179,6 +179,23 @@ def _difference_row(kind: str, outcomes: Sequence[Outcome]) -> list[str]:
 def _tolerance_name(target: Target) -> str:
     name = f"{target.format} {target.quantization}"
     return name if name in TOLERANCES else target.quantization
+
+
+_ELSEWHERE = """\
+## On other processors
+
+Beside x86_64, as `make test-pi` holds it for the digits' SimpleRNN; [On a Raspberry Pi](raspberry-pi.md) has the
+figures.
+
+- **int8 with LiteRT: the same bits** on x86_64, Cortex-A76 (Pi 5), Cortex-A72 (Pi 4) and Cortex-A53 (Pi 3), unrolled
+  and loop, whole and row by row. All of them run XNNPACK's integer kernels.
+- **int16x8 with LiteRT** runs in TFLite's own kernels, and **dynamic** rounds what it computes in float32: near, and
+  row by row the bits of whole.
+- **float32, float16**: near, because sums are added up in another order; so is a stream to its own `predict`.
+- **int8 and int16x8 with tflite-runtime 2.14** run in TFLite's own kernels, not in XNNPACK's: near. On Arm the one for
+  one row rounds halves otherwise than the one for several, so that a stream is only near its own `predict`, too.
+- **ONNX Runtime**: near; int8 is only how weights are stored there.
+"""
 
 
 def _refusals(refused: Mapping[str, str]) -> str:

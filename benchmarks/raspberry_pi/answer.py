@@ -1,0 +1,38 @@
+"""Run in a root, by its Python: what artifacts answer there, whole and row by row.
+
+Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and what it needs is there to import. The result
+has, for each artifact, NAME/answers and NAME/streams, or NAME/refused with the message; and `backend`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgernn
+
+
+def _answer(path: Path, backend: str, x: Any) -> dict[str, Any]:
+    try:
+        model = edgernn.load(path, backend=backend)
+    except edgernn.ArtifactError as error:
+        return {"refused": str(error)}
+    stream, last = model.stream(), []
+    for sample in x:
+        stream.reset()
+        last.append(stream.push_many(sample)[-1])
+    return {"answers": model.predict(x), "streams": np.array(last), "backend": model.backend}
+
+
+def main() -> None:
+    """Answer all samples with each artifact."""
+    backend, samples, target, *artifacts = sys.argv[1:]
+    x, found = np.load(samples), dict[str, Any]()
+    for path in map(Path, artifacts):
+        found |= {f"{path.name}/{name}": value for name, value in _answer(path, backend, x).items()}
+    np.savez(target, **found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""The roots, built once and kept: Debian under QEMU, and edgernn installed there as a user would."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from filelock import FileLock, Timeout
+
+from edgernn.errors import EdgernnError, SettingError
+from edgernn.files import make_folder
+from raspberry_pi.roots import ENVIRONMENT, NAMESPACES, REPOSITORY, ROOTS, SHARED, USER, USER_ID, Device, Root
+
+PACKAGES = ("python3", "python3-venv", "ca-certificates")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+_NEEDED = {
+    "debootstrap": "debootstrap",
+    "qemu-aarch64-static": "qemu-user-static",
+    "update-binfmts": "binfmt-support",
+    "unshare": "util-linux",
+}
+
+Progress = Callable[[str], None]
+
+
+def cache_folder() -> Path:
+    """Where roots are kept: the user's cache folder (XDG Base Directory Specification)."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "edgernn" / "raspberry-pi"
+
+
+@contextmanager
+def roots_locked() -> Iterator[None]:
+    """Keep other processes out of the roots meanwhile, which have one home and one environment each.
+
+    Raises:
+        SettingError: another one has them.
+    """
+    lock = FileLock(cache_folder() / "lock", timeout=0)
+    try:
+        make_folder(cache_folder())
+        with lock:
+            yield
+    except Timeout as error:
+        raise SettingError(f"{cache_folder()}: another run is using it; wait until it has ended") from error
+
+
+def devices(shared: Path) -> list[Device]:
+    """The built roots, each with each of its boards.
+
+    Raises:
+        SettingError: one is not built.
+    """
+    for root in ROOTS:
+        if not (cache_folder() / root.name).is_dir():
+            raise SettingError(f"{cache_folder() / root.name}: no root there; `make test-pi` builds it")
+    return [Device(root, cache_folder() / root.name, board, shared) for root in ROOTS for board in root.boards]
+
+
+def build_all(progress: Progress) -> None:
+    """Build what is missing, two at a time, and install edgernn as it is now.
+
+    Raises:
+        SettingError: this machine cannot; the message says what is missing.
+    """
+    check_machine()
+    with roots_locked(), ThreadPoolExecutor(max_workers=2) as pool:
+        wheel = _build_wheel(cache_folder() / "wheel")
+        for done in [pool.submit(_build, root, wheel, progress) for root in ROOTS]:
+            done.result()
+
+
+def check_machine() -> None:
+    """Check that roots can be built and entered here; emulation is switched on where it is installed.
+
+    Raises:
+        SettingError: they cannot.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise SettingError("roots are built and entered by root on Linux; run it with sudo, or in a container")
+    if platform.machine() != "x86_64":
+        raise SettingError(f"this machine is {platform.machine()}; the host that answers are held against is x86_64")
+    missing = {package for name, package in _NEEDED.items() if not shutil.which(name)}
+    missing |= set() if KEYRING.exists() else {"debian-archive-keyring"}
+    if missing:
+        raise SettingError(f"not installed here: apt-get install {' '.join(sorted(missing))}")
+    if not (BINFMT / "register").exists():
+        _call(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT])
+    for emulator in sorted({root.emulator for root in ROOTS}):
+        if not (BINFMT / f"qemu-{emulator}").exists():
+            _call(["update-binfmts", "--enable", f"qemu-{emulator}"])
+
+
+def _build_wheel(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    _call([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder])
+    (wheel,) = folder.glob("edgernn-*.whl")
+    return wheel
+
+
+def _build(root: Root, wheel: Path, progress: Progress) -> None:
+    """One root, as far as it is not there: the system, the wheels, the environment; and edgernn as it is now."""
+    folder, wheels = cache_folder() / root.name, cache_folder() / "wheels" / root.name
+    if not (folder / _system_mark(root)).exists():
+        progress(f"{root.name}: Debian {root.release} for {root.architecture}, some minutes")
+        _bootstrap(root, folder)
+    device = Device(root, folder, root.boards[0], wheels)
+    mark = folder / ENVIRONMENT.relative_to("/") / f"requirements-{_digest(root)}"
+    if not mark.exists():
+        progress(f"{root.name}: wheels for Python {root.python}, resolved here")
+        _download(root, wheel, wheels)
+        progress(f"{root.name}: python3 -m venv, pip install, without network")
+        _install(device, wheel)
+        mark.touch()
+    progress(f"{root.name}: pip install {wheel.name}")
+    make_folder(wheels)
+    shutil.copy(wheel, wheels)
+    # The version stays the same while the code changes.
+    _in(device, ["pip", "install", "--no-deps", "--force-reinstall", *_INDEX, f"{SHARED}/{wheel.name}"])
+
+
+def _bootstrap(root: Root, folder: Path) -> None:
+    """Debian's least system with Python; under its name only when it is whole."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    packages = ",".join((*PACKAGES, *root.packages))
+    options = [f"--arch={root.architecture}", "--variant=minbase", f"--include={packages}"]
+    signatures = ["--force-check-gpg", f"--keyring={KEYRING}"]
+    # What it mounts and starts goes with it, even if it is killed.
+    _call([*NAMESPACES, "debootstrap", *signatures, *options, root.release, part])
+    _call(["chroot", part, "useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(USER_ID), USER])
+    (part / _system_mark(root)).touch()
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+
+
+def _system_mark(root: Root) -> str:
+    """The name of a file in a root that says of which packages it is."""
+    text = repr((root.architecture, root.release, PACKAGES, root.packages))
+    return f".edgernn-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _download(root: Root, wheel: Path, folder: Path) -> None:
+    """Wheels for the root's Python and architecture, nothing that would have to be compiled."""
+    shutil.rmtree(folder, ignore_errors=True)
+    tags = [word for tag in root.platforms for word in ("--platform", tag)]
+    options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--python-version", root.python]
+    wanted = [f"{wheel}[{','.join(root.extras)}]", *root.requirements]
+    if root.uses_debian_numpy:  # and pip would look for a wheel of it, which there is none of
+        needed = [each for each in _project()["dependencies"] if not each.startswith("numpy")]
+        wanted = [*root.requirements, *needed]
+        options.append("--no-deps")
+    _call([sys.executable, "-m", "pip", "download", *options, *tags, "--dest", folder, *wanted])
+
+
+# A quarter of the time under emulation goes into compiling what is never imported.
+_INDEX = ("--quiet", "--no-compile", "--disable-pip-version-check", "--no-index", "--find-links", str(SHARED))
+
+
+def _install(device: Device, wheel: Path) -> None:
+    shutil.copy(wheel, device.shared)
+    options = ["--system-site-packages"] if device.root.uses_debian_numpy else []
+    _in(device, ["/usr/bin/python3", "-m", "venv", "--clear", *options, ENVIRONMENT])
+    _in(device, ["pip", "install", *_INDEX, f"edgernn[{','.join(device.root.extras)}]"])
+
+
+def _digest(root: Root) -> str:
+    """Of all that decides what is installed beside edgernn."""
+    project = _project()
+    # Not the boards: they are emulated, not installed.
+    text = repr((replace(root, boards=()), project["dependencies"], project["optional-dependencies"]))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project
+
+
+def _in(device: Device, words: Sequence[str | Path]) -> None:
+    done = device.run(words, time_limit_s=1800)
+    if done.returncode:
+        raise SettingError(f"{device.root.name}: {' '.join(map(str, words))}: {_last_line(done)}")
+
+
+def _call(words: Sequence[str | Path]) -> None:
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise SettingError(f"{' '.join(map(str, words))}: {_last_line(done)}")
+
+
+def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1] if lines else f"exit code {done.returncode}"
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Only check that this machine can build and enter them.")
+def main(check: bool) -> None:
+    """Build the roots of a Raspberry Pi's operating systems, in the user's cache folder.
+
+    Half an hour on two cores the first time, a minute later on. Root's rights, and Debian or Ubuntu, are needed.
+
+    \b
+    Example:
+        python benchmarks/raspberry_pi/building.py
+    """
+    try:
+        if check:
+            check_machine()
+            return
+        build_all(lambda line: click.echo(line, err=True))
+    except (EdgernnError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise click.ClickException(f"{' '.join(map(str, error.cmd[-3:]))}: no end in {error.timeout:.0f} s") from error
+    click.echo(f"{cache_folder()}: {', '.join(root.name for root in ROOTS)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""Instructions per inference on each root and board: QEMU counts them, so the host's speed does not matter."""
+
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+
+from edgernn.errors import ArtifactError, EdgernnError, ExportError, SettingError
+from edgernn.files import write_json
+from edgernn.model import load
+from edgernn.quiet import standard_error_aside
+from edgernn_export import export
+from edgernn_export.targets import DEFAULT_TARGETS
+from peers.bench_runs import MODELS, find_run
+from raspberry_pi import count
+from raspberry_pi.answers import takes
+from raspberry_pi.building import cache_folder, check_machine, devices, roots_locked
+from raspberry_pi.page import fill_in, instructions_tables
+from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
+
+FORMAT = 1
+CALLS, ROUNDS = 20, 7
+# The median round above the quickest, at most; single rounds are longer, when a library does something besides.
+SPREAD = 0.01
+NAMES = ("invoke", "predict", "push")
+OTHERS = ("gru64", "lstm64")  # of the models of bench-models
+PLUGIN = Path(__file__).with_name("instructions.c")
+# Of getppid: arch/arm/tools/syscall.tbl and include/uapi/asm-generic/unistd.h of Linux.
+_MARK = {"arm": 64, "aarch64": 173}
+# The emulator with plugins is not static: it finds its libraries where the host has them.
+_LIBRARIES = (Path("/lib64"), Path(f"/usr/lib/{platform.machine()}-linux-gnu"))
+_PROGRAMS, _PLUGINS, _COUNTS = Path("/edgernn-host"), Path("/edgernn-plugin"), HOME / "counts"
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """What a call of an artifact takes on a device, in instructions of its processor.
+
+    Attributes:
+        model: of which kind, for instance GRU(64).
+        invoke: the backend's own call, its input in place.
+        predict: one sample in, its answer out, checks included.
+        push: one row of a stream.
+        refused: why the backend does not run it; then the others are 0.
+    """
+
+    root: str
+    board: str
+    backend: str
+    model: str
+    artifact: str
+    size_bytes: int
+    invoke: int
+    predict: int
+    push: int
+    refused: str = ""
+
+
+def build_plugin(folder: Path) -> Path:
+    """Compile the plugin for the QEMU that is here.
+
+    Raises:
+        SettingError: there is no compiler, or no QEMU that takes plugins.
+    """
+    missing = [name for name in ("gcc", "qemu-aarch64", "qemu-arm") if not shutil.which(name)]
+    if missing:
+        raise SettingError(f"no {missing[0]} here: apt-get install gcc libc6-dev qemu-user")
+    usage = subprocess.run(["qemu-arm", "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    if "-plugin" not in usage:
+        raise SettingError("the QEMU here takes no plugins; Debian bookworm's package qemu-user does")
+    said = subprocess.run(["qemu-arm", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    version = re.search(r"version (\d+)", said)
+    if not version:
+        raise SettingError(f"qemu-arm --version says {said[:80]!r}, expected a version")
+    api = 1 if int(version[1]) < 9 else 2
+    folder.chmod(0o755)  # another user will load it
+    plugin = folder / "instructions.so"
+    command: list[str | Path] = ["gcc", f"-DAPI={api}", "-O2", "-shared", "-fPIC", "-o", plugin, PLUGIN]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise SettingError(f"{PLUGIN}: {done.stderr.strip()[:400]}")
+    return plugin
+
+
+def count_instructions(device: Device, backend: str, artifact: Path, model: str, plugin: Path) -> Instructions:
+    """Count what calls of an artifact take on a device.
+
+    Raises:
+        SettingError: it did not run there, or the rounds differ by more than a hundredth.
+    """
+    emulator = f"qemu-{device.root.emulator}"
+    settings = f"{_PLUGINS}/{plugin.name},mark={_MARK[device.root.emulator]},out={_COUNTS}"
+    libraries = {path: path for path in _LIBRARIES if path.exists()}
+    mounts = {**libraries, plugin.parent: _PLUGINS, Path("/usr/bin"): _PROGRAMS}
+    words: list[str | Path] = [
+        ENVIRONMENT / "bin" / "python",
+        SHARED / Path(count.__file__).name,
+        backend,
+        SHARED / artifact.name,
+    ]
+    done = device.run(
+        [*words, str(CALLS), str(ROUNDS)],
+        emulator=[_PROGRAMS / emulator, "-plugin", settings, "-E", "PYTHONHASHSEED=0"],
+        mounts=mounts,
+    )
+    what = f"{device.root.name}, {device.board.name}, {backend}, {artifact.name}"
+    result = partial(
+        Instructions, device.root.name, device.board.name, backend, model, artifact.name, artifact.stat().st_size
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+        if "misreads" not in said:
+            raise SettingError(f"{what}: {said}")
+        return result(0, 0, 0, said.partition(f"{artifact.name}: ")[2])
+    marks = [int(line) for line in (device.folder / _COUNTS.relative_to("/")).read_text().split()]
+    invoke, predict, push = per_call(marks, what)
+    return result(invoke, predict, push)
+
+
+def per_call(marks: Sequence[int], what: str) -> list[int]:
+    """Instructions a call, for each of NAMES: the median of its rounds.
+
+    Args:
+        marks: the counter at each mark, two a round.
+        what: is measured, for messages.
+
+    Raises:
+        SettingError: marks are missing, or the rounds do not repeat.
+    """
+    if len(marks) != 2 * ROUNDS * len(NAMES):
+        raise SettingError(f"{what}: {len(marks)} marks, expected {2 * ROUNDS * len(NAMES)}")
+    rounds = [(after - before) / CALLS for before, after in zip(marks[::2], marks[1::2], strict=True)]
+    found = []
+    for index in range(0, len(rounds), ROUNDS):
+        group = rounds[index : index + ROUNDS]
+        if statistics.median(group) > (1 + SPREAD) * min(group):
+            raise SettingError(f"{what}: {group} instructions in the rounds of one call, expected nearly the same")
+        found.append(round(statistics.median(group)))
+    return found
+
+
+def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Callable[[str], None]) -> list[Instructions]:
+    """Count for every artifact of these run folders, on every board and backend that takes it.
+
+    Where several roots have the same board and backend, on the first, which is the newest.
+
+    Args:
+        runs: kinds of models, and where the artifacts of each are.
+        plugin: of `build_plugin`.
+        progress: is told what is being counted.
+    """
+    rows: list[Instructions] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        shared = Path(temporary)
+        shared.chmod(0o755)
+        shutil.copy(count.__file__, shared)
+        for model, run in runs:
+            artifacts = _artifacts(run)
+            for artifact in artifacts:
+                shutil.copy(artifact, shared)
+            places: dict[tuple[str, str], Device] = {}
+            for device in devices(shared):
+                for backend in device.root.backends:
+                    places.setdefault((device.board.name, backend), device)
+            for (_, backend), device in places.items():
+                progress(f"{device.root.name}, {device.board.name}, {backend}: {model}")
+                rows += [
+                    count_instructions(device, backend, artifact, model, plugin)
+                    for artifact in artifacts
+                    if takes(backend, artifact.suffix)
+                ]
+    return rows
+
+
+def _artifacts(run: Path) -> list[Path]:
+    found = sorted(path for suffix in ("tflite", "onnx") for path in run.glob(f"*.{suffix}"))
+    if not found:
+        raise ArtifactError(f"{run}: no artifact there; `edgernn export {run}` makes them")
+    for path in found:
+        load(path)  # so that what is wrong with it is said here
+    return found
+
+
+def find_runs(folder: Path, progress: Callable[[str], None]) -> list[tuple[str, Path]]:
+    """The digits' SimpleRNN of `make demo`, and a GRU and an LSTM, trained on the bundled digits if they are not there.
+
+    Raises:
+        ExportError: one of them could not be exported.
+    """
+    runs = [("SimpleRNN(64)", folder / "demo")]
+    for model in MODELS:
+        if model.name in OTHERS:
+            run = find_run(folder, model, 0, "sample", progress)
+            artifacts = run / "artifacts"
+            if not artifacts.is_dir():
+                _export(run, artifacts, progress)
+            runs.append((model.title, artifacts))
+    return runs
+
+
+def _export(run: Path, artifacts: Path, progress: Callable[[str], None]) -> None:
+    """The default export, under its name when it is whole."""
+    part = artifacts.with_name("artifacts.part")
+    rows = export(run, part, targets=DEFAULT_TARGETS, overwrite=True, progress=progress)
+    wrong = [f"{row.path.name}: {row.reason}" for row in rows if row.proof and not row.passed]
+    if wrong:
+        raise ExportError(f"{run}: {'; '.join(wrong)}")
+    part.rename(artifacts)
+
+
+@click.command()
+@click.argument(
+    "folder", metavar="RUNS", type=click.Path(exists=True, file_okay=False, path_type=Path), default=REPOSITORY / "runs"
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts here.")
+@click.option("--docs", is_flag=True, help="Put the tables into docs/raspberry-pi.md.")
+def main(folder: Path, json_file: Path | None, docs: bool) -> None:
+    """Count the instructions per inference of artifacts on a Raspberry Pi's operating systems, under QEMU.
+
+    RUNS has the run folders demo, gru64-0 and lstm64-0; the last two are trained if they are not there. The roots are
+    those of `make test-pi`. Takes a quarter of an hour.
+
+    \b
+    Example:
+        python benchmarks/raspberry_pi/counting.py runs --docs
+    """
+    try:
+        check_machine()
+        with roots_locked(), standard_error_aside() as terminal, tempfile.TemporaryDirectory() as temporary:
+            say = partial(click.echo, file=terminal)  # LiteRT and TensorFlow chatter on standard error
+            # What may be missing comes first, what takes long last.
+            _artifacts(folder / "demo")
+            devices(Path(temporary))
+            plugin = build_plugin(Path(temporary))
+            rows = count_all(find_runs(folder, say), plugin, say)
+        text = instructions_tables([asdict(row) for row in rows])
+        click.echo(text)
+        if json_file:
+            write_json(json_file, {"format": FORMAT, "instructions": [asdict(row) for row in rows]})
+        if docs:
+            click.echo(f"{fill_in('instructions', text)} written", err=True)
+    except (EdgernnError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise click.ClickException(f"no end within {error.timeout:.0f} s: {cache_folder()}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The tables of docs/raspberry-pi.md, from what `make test-pi` and `make bench-pi` found."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgernn.errors import DataError, EdgernnError
+from edgernn.files import write_bytes
+from raspberry_pi.answers import cases
+from raspberry_pi.roots import REPOSITORY, ROOTS
+
+PAGE = REPOSITORY / "docs" / "raspberry-pi.md"
+Row = Mapping[str, Any]
+FORMAT = 1  # of the results
+MORE = 1.05  # times as many is worth a word
+
+
+def fill_in(name: str, text: str) -> Path:
+    """Put generated text between the two marks of this name in the page.
+
+    Raises:
+        DataError: the page has no such marks.
+    """
+    begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: until here -->"
+    page = PAGE.read_text(encoding="utf-8")
+    before, found, rest = page.partition(begin)
+    _, also_found, after = rest.partition(end)
+    if not found or not also_found:
+        raise DataError(f"{PAGE}: no marks {begin} and {end}")
+    write_bytes(PAGE, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}".encode())
+    return PAGE
+
+
+def answers_tables(found: Mapping[str, Any]) -> str:
+    """What was installed on each root; what its answers are beside the host's, and its streams beside its answers.
+
+    Raises:
+        DataError: `found` is not of a whole run.
+    """
+    rows: Sequence[Row] = found["answers"]
+    there = {(row["root"], row["board"], row["backend"], row["artifact"]): row for row in rows}
+    missing = [root.name for root in ROOTS if root.name not in found["systems"]]
+    missing += [", ".join(case.place) for case in cases() if case.place not in there]
+    if missing:
+        raise DataError(f"{missing[0]}: not there; not the results of a whole run of `make test-pi`")
+    systems = _table(
+        ["system", "Python", "installed", "processors"],
+        [
+            [
+                root.title,
+                found["systems"][root.name]["python"],
+                found["systems"][root.name]["installed"],
+                ", ".join(_short(board.name) for board in root.boards),
+            ]
+            for root in ROOTS
+        ],
+    )
+    answers = _beside_each_other(there, _answer)
+    streams = _beside_each_other(there, _stream)
+    return (
+        f"{systems}\nBeside the host:\n\n{answers}\nA stream's last answer beside `predict`, both there:\n\n{streams}"
+    )
+
+
+def _beside_each_other(there: Mapping[tuple[str, str, str, str], Row], say: Callable[[Row], str]) -> str:
+    """A table with an artifact a line, a root and backend a column."""
+    columns = [(root, backend) for root in ROOTS for backend in root.backends]
+    lines = []
+    for artifact in dict.fromkeys(case.artifact for case in cases()):
+        line = [f"`{artifact}`"]
+        for root, backend in columns:
+            places = [(board, there.get((root.name, board.name, backend, artifact))) for board in root.boards]
+            line.append(_same({board.name: say(row) if row else "–" for board, row in places}))
+        lines.append(line)
+    return _table(["", *(f"{root.title}: {backend}" for root, backend in columns)], lines)
+
+
+def _same(said: Mapping[str, str]) -> str:
+    """What boards have in common once; what they have not, for each."""
+    boards: dict[str, list[str]] = {}
+    for board, text in said.items():
+        boards.setdefault(text, []).append(_short(board))
+    if len(boards) == 1:
+        return next(iter(boards))
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in boards.items())
+
+
+def _answer(row: Row) -> str:
+    if row["refused"]:
+        return "refused: misread"
+    return f"{100 * row['agreement']:.1f} %, {row['difference']:.0e}" if row["difference"] else "same bits"
+
+
+def _stream(row: Row) -> str:
+    if row["refused"]:
+        return "–"
+    return f"{row['stream']:.0e}" if row["stream"] else "same bits"
+
+
+def instructions_tables(rows: Sequence[Row]) -> str:
+    """Thousands of instructions, a table a model; the boards of a root beside each other."""
+    parts = []
+    titles = {root.name: root.title for root in ROOTS}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        chosen = [row for row in rows if row["model"] == model]
+        columns = list(dict.fromkeys((row["root"], row["backend"], row["board"]) for row in chosen))
+        cells = {(row["artifact"], row["root"], row["backend"], row["board"]): _count(row) for row in chosen}
+        artifacts = {row["artifact"]: row["size_bytes"] for row in chosen}
+        heads = ["", "bytes", *(f"{_short(board)}, {titles[root]}: {backend}" for root, backend, board in columns)]
+        lines = [
+            [f"`{artifact}`", f"{size:,}", *(cells.get((artifact, *column), "–") for column in columns)]
+            for artifact, size in artifacts.items()
+        ]
+        parts.append(f"**{model}**\n\n{_table(heads, lines)}")
+    return "\n".join([*parts, *_dearer_integers(rows)])
+
+
+def _count(row: Row) -> str:
+    if row["refused"]:
+        return "refused"
+    return " / ".join(f"{row[name] / 1000:,.0f}" for name in ("invoke", "predict", "push"))
+
+
+def _dearer_integers(rows: Sequence[Row]) -> list[str]:
+    """Where int8 takes more instructions than float32."""
+    lines = []
+    titles = {root.name: root.title for root in ROOTS}
+    counts = {
+        (row["model"], row["root"], row["board"], row["backend"], row["artifact"]): row["invoke"]
+        for row in rows
+        if not row["refused"]
+    }
+    for (model, root, board, backend, artifact), count in counts.items():
+        other = counts.get((model, root, board, backend, artifact.replace("-int8.", "-float32.")))
+        if "-int8." in artifact and other and count > MORE * other:
+            lines.append(f"- {model}, {_short(board)}, {titles[root]}, {backend}: {count / other:.2f} ×")
+    return (
+        ["Where int8 unrolled takes more instructions than float32 unrolled (the backend's own call):\n", *lines]
+        if lines
+        else []
+    )
+
+
+def _short(board: str) -> str:
+    return board.removeprefix("Raspberry ")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _read(results: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(results.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{results}: not JSON: {error}") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise DataError(f"{results}: not what `make test-pi` writes, results of format {FORMAT}")
+    return found
+
+
+@click.command()
+@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(results: Path) -> None:
+    """Put what `make test-pi` found, RESULTS, into docs/raspberry-pi.md.
+
+    \b
+    Example:
+        python benchmarks/raspberry_pi/page.py build/raspberry-pi.json
+    """
+    try:
+        click.echo(f"{fill_in('answers', answers_tables(_read(results)))} written")
+    except (EdgernnError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What `make test-pi` and `make bench-pi` do without root: counts, tables, what a board shows, what is missing."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from edgernn.errors import DataError, SettingError
+from raspberry_pi import building, counting, page
+from raspberry_pi.answers import cases
+from raspberry_pi.counting import CALLS, ROUNDS, Instructions, per_call
+from raspberry_pi.roots import PI_2, PI_3, PI_4, PI_5, ROOTS
+
+
+def marks(per_round: list[list[int]]) -> list[int]:
+    """The counter at each mark, where calls take so many instructions and something else runs between rounds."""
+    found, counter = [], 5_000_000
+    for rounds in per_round:
+        for count in rounds:
+            found += [counter, counter + CALLS * count]
+            counter = found[-1] + 123_456
+    return found
+
+
+def test_a_call_takes_the_median_of_its_rounds_and_nothing_of_what_is_between() -> None:
+    rounds = [[65_000] * ROUNDS, [88_000] * (ROUNDS - 1) + [140_000], [37_000] * ROUNDS]
+    assert per_call(marks(rounds), "here") == [65_000, 88_000, 37_000]
+
+
+def test_rounds_that_do_not_repeat_and_marks_that_are_missing_are_told() -> None:
+    rounds = [[65_000] * ROUNDS, list(range(80_000, 80_000 + 1000 * ROUNDS, 1000)), [37_000] * ROUNDS]
+    with pytest.raises(SettingError, match=r"here: .* in the rounds of one call, expected nearly the same"):
+        per_call(marks(rounds), "here")
+    with pytest.raises(SettingError, match=f"here: {6 * ROUNDS - 1} marks, expected {6 * ROUNDS}"):
+        per_call(marks([[1] * ROUNDS] * 3)[1:], "here")
+
+
+@pytest.mark.parametrize(("board", "part"), [(PI_5, 0xD0B), (PI_4, 0xD08), (PI_3, 0xD03), (PI_2, 0xC07)])
+def test_a_board_shows_its_processor_for_each_core(board: Any, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    blocks = board.cpuinfo().strip().split("\n\n")
+    shown = [
+        dict(line.split("\t: ") for line in block.replace(" architecture:", " architecture\t:").splitlines())
+        for block in blocks
+    ]
+    assert [block["processor"] for block in shown] == ["0", "1", "2"]
+    assert {int(block["CPU part"], 16) for block in shown} == {part}
+    # By this one XNNPACK chooses its quickest integer kernels; Cortex-A72 is older.
+    assert ("asimddp" in shown[0]["Features"].split()) == (board is PI_5)
+
+
+def test_wheels_are_for_the_c_library_of_the_system() -> None:
+    for root in ROOTS:
+        assert root.platforms[0] == f"manylinux_2_{root.glibc}_{root.wheel_architecture}"
+        assert f"manylinux_2_17_{root.wheel_architecture}" in root.platforms
+
+
+def results() -> dict[str, Any]:
+    """Of a whole run in which everything has the host's bits, but for one board."""
+    rows = [
+        {
+            **dict(zip(("root", "board", "backend", "artifact"), case.place, strict=True)),
+            "refused": "misreads" if (case.backend, case.target.quantization) == ("tflite-runtime", "dynamic") else "",
+            "agreement": 0.995,
+            "difference": 0.25 if case.board is PI_4 else 0.0,
+            "stream": 0.0,
+        }
+        for case in cases()
+    ]
+    systems = {root.name: {"python": f"{root.python}.1", "installed": "numpy 2"} for root in ROOTS}
+    return {"format": page.FORMAT, "answers": rows, "systems": systems}
+
+
+def test_the_table_tells_boards_that_differ_and_what_is_refused() -> None:
+    text = page.answers_tables(results())
+    (line, streams) = [line for line in text.splitlines() if line.startswith("| `digits-int8.tflite` |")]
+    assert line.startswith("| `digits-int8.tflite` | Pi 5, Pi 3: same bits; Pi 4: 99.5 %, 2e-01 | – |")
+    assert streams.startswith("| `digits-int8.tflite` | same bits | – |")
+    (line, _) = [line for line in text.splitlines() if line.startswith("| `digits-dynamic.tflite` |")]
+    assert line.endswith("| refused: misread | refused: misread |")
+
+
+def test_a_run_without_one_of_the_artifacts_is_not_whole() -> None:
+    found = results()
+    gone = found["answers"].pop()
+    with pytest.raises(DataError, match=f"{gone['board']}.*{gone['artifact']}: not there"):
+        page.answers_tables(found)
+
+
+ROWS = [
+    asdict(Instructions("arm64-trixie", "Raspberry Pi 5", "litert", "GRU(64)", "a-float32.tflite", 900, 100, 110, 50)),
+    asdict(Instructions("arm64-trixie", "Raspberry Pi 5", "litert", "GRU(64)", "a-int8.tflite", 300, 60, 70, 40)),
+    asdict(
+        Instructions(
+            "armhf-bookworm", "Raspberry Pi 2", "tflite-runtime", "GRU(64)", "a-float32.tflite", 900, 100, 9, 9
+        )
+    ),
+    asdict(
+        Instructions("armhf-bookworm", "Raspberry Pi 2", "tflite-runtime", "GRU(64)", "a-int8.tflite", 300, 150, 9, 9)
+    ),
+    asdict(
+        Instructions(
+            "armhf-bookworm", "Raspberry Pi 2", "tflite-runtime", "GRU(64)", "a-dynamic.tflite", 300, 0, 0, 0, "misread"
+        )
+    ),
+]
+
+
+def test_the_table_has_each_count_and_says_where_int8_takes_more() -> None:
+    rows = [{**row, **{name: 1000 * row[name] for name in counting.NAMES}} for row in ROWS]
+    lines = page.instructions_tables(rows).splitlines()
+    assert "| `a-int8.tflite` | 300 | 60 / 70 / 40 | 150 / 9 / 9 |" in lines
+    assert "| `a-dynamic.tflite` | 300 | – | refused |" in lines
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- GRU(64), Pi 2, 32-bit, bookworm, tflite-runtime: 1.50 ×"
+    ]
+
+
+def test_the_page_is_filled_in_between_its_marks_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    page.PAGE.write_text("before <!-- this: generated -->\nold\n<!-- this: until here --> behind\n")
+    page.fill_in("this", "new\n")
+    assert page.PAGE.read_text() == "before <!-- this: generated -->\n\nnew\n\n<!-- this: until here --> behind\n"
+    with pytest.raises(DataError, match="no marks <!-- that: generated -->"):
+        page.fill_in("that", "new")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            json.dumps({"format": 1, "systems": {}, "answers": []}),
+            "arm64-trixie: not there; not the results of a whole run",
+        ),
+        ("{", "not JSON"),
+        ("[1]", "not what `make test-pi` writes"),
+        (json.dumps({"format": 2}), "not what `make test-pi` writes, results of format 1"),
+    ],
+)
+def test_results_that_are_not_of_a_whole_run_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    result = CliRunner().invoke(page.main, [str(tmp_path / "results.json")])
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(SettingError, match="by root on Linux"):
+        building.check_machine()
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "debootstrap" else f"/usr/bin/{name}")
+    with pytest.raises(SettingError, match=r"apt-get install debootstrap$"):
+        building.check_machine()
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    with pytest.raises(SettingError, match="apt-get install gcc libc6-dev qemu-user"):
+        counting.build_plugin(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(SettingError, match="no root there; `make test-pi` builds it"):
+        building.devices(tmp_path)

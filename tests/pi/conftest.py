@@ -1,0 +1,114 @@
+"""The devices of `make test-pi`, what is run on them, and what came out, kept for docs/raspberry-pi.md."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import edgernn
+from edgernn.datasets import read_samples
+from edgernn.files import write_json
+from edgernn_export.targets import DEFAULT_TARGETS
+from raspberry_pi import page
+from raspberry_pi.answers import COUNT, Answers, answers_of, share, takes
+from raspberry_pi.building import cache_folder, devices, roots_locked
+from raspberry_pi.roots import REPOSITORY, ROOTS, Device, Root
+
+RESULTS = REPOSITORY / "build" / "raspberry-pi.json"
+Float32 = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="session")
+def run() -> Path:
+    """The run folder with the default export, RUN=DIR of make."""
+    return Path(os.environ.get("RUN") or REPOSITORY / "runs" / "demo").resolve()
+
+
+@pytest.fixture(scope="session")
+def artifacts(run: Path) -> list[Path]:
+    found = [run / target.file_name("digits") for target in DEFAULT_TARGETS]
+    missing = [path.name for path in found if not path.is_file()]
+    assert not missing, f"{run}: {', '.join(missing)} not there; `edgernn export {run}` makes them of digits"
+    return found
+
+
+@pytest.fixture(scope="session")
+def digits(run: Path) -> Float32:
+    return read_samples(run).x_test[:COUNT]
+
+
+@pytest.fixture(scope="session")
+def shared(artifacts: list[Path], digits: Float32, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every device sees of the host."""
+    folder = tmp_path_factory.mktemp("shared")
+    folder.chmod(0o755)
+    share(folder, artifacts, digits)
+    shutil.copytree(REPOSITORY / "examples" / "pi", folder / "pi")
+    for wheels in (cache_folder() / "wheels").iterdir():
+        shutil.copytree(wheels, folder / "wheels" / wheels.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def all_devices(shared: Path) -> dict[tuple[str, str], Device]:
+    return {(device.root.name, device.board.name): device for device in devices(shared)}
+
+
+@pytest.fixture(scope="session", params=ROOTS, ids=lambda root: root.name)
+def device(request: pytest.FixtureRequest, all_devices: dict[tuple[str, str], Device]) -> Device:
+    """A root, on the first of its boards."""
+    root: Root = request.param
+    return all_devices[root.name, root.boards[0].name]
+
+
+@pytest.fixture(scope="session")
+def on_host(artifacts: list[Path], digits: Float32) -> Callable[[str], Answers]:
+    """What an artifact of this name answers here."""
+    kept: dict[str, Answers] = {}
+    paths = {path.name: path for path in artifacts}
+
+    def find(name: str) -> Answers:
+        if name not in kept:
+            model = edgernn.load(paths[name])
+            streamed = [model.stream().push_many(digit)[-1] for digit in digits]
+            kept[name] = Answers(model.predict(digits), np.array(streamed))
+        return kept[name]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def on_device(artifacts: list[Path]) -> Callable[[Device, str], dict[str, Answers]]:
+    """What every artifact that a backend takes answers on a device, by name."""
+    kept: dict[tuple[str, str, str], dict[str, Answers]] = {}
+
+    def find(device: Device, backend: str) -> dict[str, Answers]:
+        place = device.root.name, device.board.name, backend
+        if place not in kept:
+            names = [path.name for path in artifacts if takes(backend, path.suffix)]
+            kept[place] = answers_of(device, backend, names)
+        return kept[place]
+
+    return find
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lock() -> Iterator[None]:
+    with roots_locked():
+        yield
+
+
+@pytest.fixture(scope="session")
+def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """What the checks find, for the page; written when they end, if all of them held."""
+    found: dict[str, Any] = {"format": page.FORMAT, "answers": [], "systems": {}}
+    yield found
+    if request.session.testsfailed:
+        return
+    RESULTS.parent.mkdir(exist_ok=True)
+    write_json(RESULTS, found)

@@ -1,0 +1,92 @@
+"""Every artifact on every system, board and backend: the host's answers, and its stream's are its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from raspberry_pi.answers import COUNT, Answers, Case, cases
+from raspberry_pi.roots import Device
+
+CASES = [pytest.param(case, id=", ".join(case.place)) for case in cases()]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What answers must be.
+
+    Attributes:
+        difference: the largest there may be to the host's, in a probability; 0: the same bits.
+        agreement: on how many of the samples the class must be the host's, at least.
+        stream: the largest difference between a stream's last answer and predicting; 0: the same bits.
+    """
+
+    difference: float
+    agreement: int
+    stream: float
+
+
+# float32 is added up in another order. Integers are not, so LiteRT gives one answer everywhere; what is rounded on the
+# way to them (dynamic) or by other kernels than XNNPACK's (int16x8) is near.
+_LITERT = {
+    "float32 unrolled": Expected(1e-5, COUNT, 1e-5),
+    "float16 unrolled": Expected(1e-5, COUNT, 1e-5),
+    "dynamic unrolled": Expected(0.03, COUNT - 1, 0),
+    "int8 unrolled": Expected(0, COUNT, 0),
+    "int16x8 unrolled": Expected(2e-3, COUNT, 0),
+    "int8 loop": Expected(0, COUNT, 0),
+    "dynamic fused": Expected(0.03, COUNT - 1, 0),
+}
+# Its kernels round otherwise than LiteRT's, and on Arm the one for a single row otherwise than the one for all rows.
+# None: it misreads them, and edgernn refuses them there.
+_TFLITE_RUNTIME = {
+    "float32 unrolled": Expected(1e-5, COUNT, 1e-5),
+    "float16 unrolled": Expected(1e-5, COUNT, 1e-5),
+    "dynamic unrolled": None,
+    "int8 unrolled": Expected(0.2, COUNT - 1, 0.05),
+    "int16x8 unrolled": Expected(5e-3, COUNT, 5e-4),
+    "int8 loop": Expected(0.2, COUNT - 1, 0.05),
+    "dynamic fused": None,
+}
+# On 32-bit Arm float32 has no XNNPACK, and its kernels approximate quotients.
+_ON_32_BIT = dict.fromkeys(("float32 unrolled", "float16 unrolled"), Expected(1e-4, COUNT, 1e-5))
+_ONNXRUNTIME = {"float32 operator": Expected(1e-5, COUNT, 1e-5), "int8 operator": Expected(1e-5, COUNT, 1e-5)}
+_BY_BACKEND: dict[str, dict[str, Expected | None]] = {
+    "litert": _LITERT,
+    "onnxruntime": _ONNXRUNTIME,
+    "tflite-runtime": _TFLITE_RUNTIME,
+}
+
+
+def expected(case: Case) -> Expected | None:
+    table = _BY_BACKEND[case.backend] | (_ON_32_BIT if case.root.architecture == "armhf" else {})
+    return table[f"{case.target.quantization} {case.target.layout}"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_artifact_answers_as_on_the_host_and_streams_as_it_predicts(
+    all_devices: dict[tuple[str, str], Device],
+    on_device: Callable[[Device, str], dict[str, Answers]],
+    on_host: Callable[[str], Answers],
+    results: dict[str, Any],
+    case: Case,
+) -> None:
+    found = on_device(all_devices[case.root.name, case.board.name], case.backend)[case.artifact]
+    here, limits = on_host(case.artifact), expected(case)
+    names = dict(zip(("root", "board", "backend", "artifact"), case.place, strict=True))
+    row: dict[str, Any] = {**names, "refused": found.refused}
+    results["answers"].append(row)
+    if limits is None:
+        assert f"misreads this {case.target.quantization} artifact" in found.refused
+        return
+    assert found.refused == ""
+    assert found.whole.shape == found.streamed.shape == (COUNT, 10)
+    agreement = int((found.whole.argmax(axis=1) == here.whole.argmax(axis=1)).sum())
+    difference = float(np.abs(found.whole - here.whole).max())
+    stream = float(np.abs(found.streamed - found.whole).max())
+    row |= {"agreement": agreement / COUNT, "difference": difference, "stream": stream}
+    assert agreement >= limits.agreement
+    assert difference <= limits.difference
+    assert stream <= limits.stream

@@ -1,0 +1,116 @@
+"""What a user types, on every system: as user pi, with no compiler and no network."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgernn
+from raspberry_pi.roots import SHARED, Device
+
+ARTIFACT = str(SHARED / "digits-int8.tflite")
+DAMAGE = """
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[5000] ^= 255
+open("damaged.tflite", "wb").write(data)
+"""
+
+
+def say(device: Device, *words: str | Path, given: str | None = None) -> str:
+    """What a command says on standard output; it must end well and without a word on standard error."""
+    done = device.run(words, given=given)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def installed(device: Device) -> dict[str, str]:
+    lines = say(device, "python", "-m", "pip", "--disable-pip-version-check", "list", "--format=json")
+    return {each["name"].lower(): each["version"] for each in json.loads(lines)}
+
+
+def test_the_system_is_what_it_says_and_edgernn_needs_no_more(device: Device, results: dict[str, Any]) -> None:
+    release = say(device, "cat", "/etc/os-release")
+    assert f"VERSION_CODENAME={device.root.release}" in release
+    assert say(device, "dpkg", "--print-architecture").strip() == device.root.architecture
+    python = say(device, "python", "-c", "import platform; print(platform.python_version())").strip()
+    assert python.startswith(f"{device.root.python}.")
+    packages = installed(device)
+    assert not {"tensorflow", "keras", "onnx", "rich", "scipy"} & packages.keys()
+    shown = ("numpy", "click", "ai-edge-litert", "onnxruntime", "tflite-runtime", "pillow")
+    results["systems"][device.root.name] = {
+        "python": python,
+        "installed": ", ".join(f"{name} {packages[name]}" for name in shown if name in packages),
+    }
+
+
+def test_there_is_no_compiler_and_no_network(device: Device) -> None:
+    for name in ("cc", "gcc", "g++", "clang", "make"):
+        assert device.run(["sh", "-c", "command -v $0", name]).returncode != 0
+    interfaces = say(device, "sh", "-c", "ls /sys/class/net").split()
+    assert interfaces == ["lo"]
+
+
+def test_info_lists_the_backends_that_are_there(device: Device) -> None:
+    lines = say(device, "edgernn", "info", "--backends").splitlines()
+    there = {line.split()[0] for line in lines if "not installed" not in line}
+    assert set(device.root.backends) <= there
+
+
+def test_info_shows_the_card(device: Device) -> None:
+    shown = say(device, "edgernn", "info", ARTIFACT)
+    assert "int8, unrolled" in shown
+    assert json.loads(say(device, "edgernn", "info", "--json", ARTIFACT))
+
+
+def test_demo_reads_the_digits_that_come_with_it(device: Device) -> None:
+    shown = say(device, "edgernn", "demo")
+    assert f"{device.root.backends[0]} " in shown
+    assert re.findall(r"\b(\d)  \d+%", shown)[:10] == list("0123456789")
+
+
+def test_predict_reads_a_picture_and_an_array(device: Device) -> None:
+    folder = say(device, "python", "-c", "import edgernn; print(edgernn.sample().parent)").strip()
+    for digit in (0, 3, 9):
+        answer = json.loads(say(device, "edgernn", "predict", ARTIFACT, f"{folder}/digit-{digit}.png", "--json"))
+        assert [each["label"] for each in answer] == [str(digit)]
+    answers = json.loads(say(device, "edgernn", "predict", ARTIFACT, f"{folder}/digits.npy", "--json"))
+    assert [each["label"] for each in answers] == list("0123456789")
+
+
+def test_stream_answers_row_by_row(device: Device) -> None:
+    digit = np.load(edgernn.sample().with_name("digits.npy"))[7] / 255
+    rows = "".join(" ".join(f"{value:.6f}" for value in row) + "\n" for row in digit)
+    lines = say(device, "edgernn", "stream", ARTIFACT, "--json", given=rows).splitlines()
+    assert len(lines) == 28
+    assert json.loads(lines[-1])["label"] == "7"
+
+
+def test_bench_measures(device: Device) -> None:
+    done = device.run(["edgernn", "bench", ARTIFACT, "--rounds", "2", "--seconds", "0.2", "--json"])
+    assert (done.returncode, done.stderr) == (0, "measuring 3 calls\n")
+    (row,) = json.loads(done.stdout)["artifacts"]
+    assert row["backend"].startswith(device.root.backends[0])
+    assert row["predict"]["median_us"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict", ARTIFACT, "missing.npy"], "error: missing.npy: no such file"),
+        (["predict", "damaged.tflite", str(SHARED / "digits.npy")], "error: damaged.tflite: "),
+        (["export", "run"], 'pip install "edgernn[export]"'),
+    ],
+)
+def test_what_is_wrong_is_one_line(device: Device, words: list[str], message: str) -> None:
+    say(device, "python", "-c", DAMAGE, ARTIFACT)
+    done = device.run(["edgernn", *words])
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line

@@ -1,0 +1,100 @@
+"""docs/raspberry-pi.md, followed word for word in 64-bit trixie, and the files it tells to copy."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from raspberry_pi.roots import HOME, REPOSITORY, SHARED, USER, Device
+
+PAGE = (REPOSITORY / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
+UNIT = REPOSITORY / "examples" / "pi" / "edgernn-stream.service"
+# What each system is told to type, by the headings.
+PARTS = {"arm64-trixie": ("From a blank card, 64-bit", "At boot"), "armhf-bookworm": ("32-bit",)}
+LEFTOVERS = ("home/pi/edgernn", "home/pi/pi", "home/pi/state.npz", "tmp/rows.txt", "opt/edgernn")
+EXPOSURE = 10  # of 100, to systemd-analyze
+
+
+def commands_of(system: str) -> list[str]:
+    """The commands in the boxes of its parts, as they stand."""
+    sections = dict(section.split("\n", 1) for section in PAGE.split("\n## ")[1:])
+    boxes = [box for part in PARTS[system] for box in re.findall(r"^```sh\n(.*?)^```$", sections[part], re.M | re.S)]
+    return "".join(boxes).splitlines()
+
+
+def follow(device: Device) -> dict[str, str]:
+    """Type every command of the page, each as its user: sudo is to be root; what each said."""
+    # The package index of this root is what pip downloaded for it. Nothing else is set that a user has not.
+    index = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": f"{SHARED}/wheels/{device.root.name}",
+        "PIP_NO_COMPILE": "1",  # a quarter of the time, under emulation
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    device = replace(device, variables=index)
+    for leftover in LEFTOVERS:
+        path = device.folder / leftover
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    copied = device.run(["cp", "-r", f"{SHARED}/pi", str(HOME / "pi")])  # scp, from the other computer
+    assert copied.returncode == 0, copied.stderr
+    said, before, here = dict[str, str](), list[str](), HOME
+    for command in commands_of(device.root.name):
+        if command.startswith("sudo "):  # which keeps the folder, and nothing else of the shell
+            user, script = "root", command.removeprefix("sudo ")
+        else:
+            user, script = USER, "\n".join([*before, command])
+        # Debian's packages come from its mirrors; everything else has no network.
+        network = command.startswith("sudo apt ")
+        done = device.run(["bash", "-ec", script], user=user, folder=here, network=network, time_limit_s=1800)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        said[command] = done.stdout
+        if command.startswith(". "):
+            before.append(command)
+        elif command.startswith("cd "):
+            here = Path(device.run(["bash", "-ec", f"{script}; pwd"], folder=here).stdout.strip())
+    return said
+
+
+@pytest.fixture(scope="module")
+def followed(all_devices: dict[tuple[str, str], Device]) -> dict[str, str]:
+    return follow(all_devices["arm64-trixie", "Raspberry Pi 5"])
+
+
+def test_the_page_has_its_commands() -> None:
+    assert len(commands_of("arm64-trixie")) > 12
+    assert len(commands_of("armhf-bookworm")) == 6
+
+
+def test_the_32_bit_part_ends_with_the_demo(all_devices: dict[tuple[str, str], Device]) -> None:
+    said = follow(all_devices["armhf-bookworm", "Raspberry Pi 2"])
+    assert "tflite-runtime 2.14.0 runs it" in said["edgernn demo"]
+
+
+def test_every_command_says_what_a_reader_expects(followed: dict[str, str]) -> None:
+    assert "litert" in followed["edgernn demo"]
+    assert "int8, unrolled" in followed["edgernn info digits-int8.tflite"]
+    assert followed["edgernn predict digits-int8.tflite digit-3.png"].split()[1] == "3"
+    assert followed["edgernn stream digits-int8.tflite --last < /tmp/rows.txt"].split()[1] == "7"
+    assert "predict" in followed["edgernn bench digits-int8.tflite"]
+
+
+@pytest.mark.usefixtures("followed")
+def test_the_unit_can_start_what_was_installed(
+    all_devices: dict[tuple[str, str], Device],
+) -> None:
+    device = all_devices["arm64-trixie", "Raspberry Pi 5"]
+    (command,) = re.findall(r"^ExecStart=(.*)$", UNIT.read_text(), re.M)
+    words = command.replace("/var/lib/edgernn", str(HOME)).split()
+    rows = "\n".join([" ".join(["0.5"] * 28)] * 3) + "\n"
+    done = device.run(words, given=rows)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 3)
+
+
+def test_the_unit_is_hardened() -> None:
+    assert shutil.which("systemd-analyze"), "apt-get install systemd"
+    words = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", str(UNIT)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
