@@ -1,0 +1,84 @@
+"""A camera into a model: the handwritten digit that is held in front of it, once a second.
+
+sudo apt install python3-picamera2        # the virtual environment: python3 -m venv --system-site-packages
+python camera.py digits-int8.tflite
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+import edgernn
+from edgernn.pictures import find_ink, fit_into
+from edgernn.quiet import standard_error_aside
+
+WIDTH, HEIGHT = 640, 480
+PERIOD_S = 1.0
+PIXELS = "pixel / 255"  # what a model of pictures says of its input: light ink is near 1, the ground is 0
+
+
+def frames_of(camera: Any) -> Iterator[np.ndarray]:
+    """Frames as they come, uint8 [height, width], grey.
+
+    Args:
+        camera: a picamera2.Picamera2, or what answers like one.
+    """
+    # The first HEIGHT rows of YUV420 are the brightness alone: no colour to be converted.
+    camera.configure(camera.create_video_configuration(main={"size": (WIDTH, HEIGHT), "format": "YUV420"}))
+    camera.start()
+    try:
+        while True:
+            yield camera.capture_array("main")[:HEIGHT, :WIDTH]
+            time.sleep(PERIOD_S)
+    finally:
+        camera.stop()
+
+
+def answers(model: edgernn.Model, frames: Iterable[np.ndarray]) -> Iterator[edgernn.Guess | None]:
+    """The best guess for each frame; None where nothing is drawn on it."""
+    if model.card is None or model.card.input_meaning != PIXELS or not model.card.labels:
+        raise edgernn.InputError(f"{model.path}: expected a model that takes {PIXELS!r} and answers classes")
+    labels = model.card.labels
+    steps, features = model.input_shape
+    for frame in frames:
+        try:
+            digit = fit_into(find_ink(frame.astype(np.float32) / np.float32(255)), (steps, features))
+        except edgernn.InputError:
+            yield None
+        else:
+            answer = model.predict(digit)
+            yield edgernn.Guess(labels[int(answer.argmax())], float(answer.max()))
+
+
+def open_camera() -> Any:
+    """The board's camera."""
+    from picamera2 import Picamera2
+
+    try:
+        return Picamera2()
+    except (IndexError, RuntimeError) as error:  # what it raises without one, and with one that is taken
+        raise OSError("no camera that is free: `rpicam-hello --list-cameras` shows what is there") from error
+
+
+def main(artifact: str) -> None:
+    """Watch until Ctrl-C."""
+    with standard_error_aside():  # LiteRT says there which delegate it made
+        model = edgernn.load(artifact)
+    for guess in answers(model, frames_of(open_camera())):
+        print("nothing is drawn" if guess is None else f"{guess.label}  {guess.probability:.0%}", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} ARTIFACT")
+    try:
+        main(sys.argv[1])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}: sudo apt install python3-picamera2, and python3 -m venv --system-site-packages")
+    except (OSError, edgernn.EdgernnError) as error:
+        sys.exit(f"error: {error}")
