@@ -36,6 +36,13 @@ def test_no_figure_is_left_to_be_filled_in() -> None:
     assert not re.search(r"@[A-Z]+@", README)
 
 
+def test_what_is_generated_into_the_page_of_a_raspberry_pi_is_there() -> None:
+    page = (ROOT / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
+    parts = re.findall(r"<!-- (\w+): generated -->\n(.*?)<!-- \1: until here -->", page, re.S)
+    assert [name for name, _ in parts] == ["answers", "instructions"]
+    assert all("| `digits-int8.tflite` |" in text for _, text in parts)
+
+
 def test_every_command_is_in_the_readme() -> None:
     for name in main.list_commands(click.Context(main)):
         assert f"edgernn {name}" in README or f"make {name}" in README
