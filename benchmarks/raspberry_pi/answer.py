@@ -1,7 +1,7 @@
 """Run in a root, by its Python: what artifacts answer there, whole and row by row.
 
 Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and what it needs is there to import. The result
-has, for each artifact, NAME/answers and NAME/streams, or NAME/refused with the message; and `backend`.
+has, for each artifact, NAME/answers, NAME/streams and NAME/backend, or NAME/refused with the message.
 """
 
 import sys

@@ -162,14 +162,14 @@ def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Callable
         shared = Path(temporary)
         shared.chmod(0o755)
         shutil.copy(count.__file__, shared)
+        places: dict[tuple[str, str], Device] = {}
+        for device in devices(shared):
+            for backend in device.root.backends:
+                places.setdefault((device.board.name, backend), device)
         for model, run in runs:
             artifacts = _artifacts(run)
             for artifact in artifacts:
                 shutil.copy(artifact, shared)
-            places: dict[tuple[str, str], Device] = {}
-            for device in devices(shared):
-                for backend in device.root.backends:
-                    places.setdefault((device.board.name, backend), device)
             for (_, backend), device in places.items():
                 progress(f"{device.root.name}, {device.board.name}, {backend}: {model}")
                 rows += [

@@ -1,7 +1,9 @@
 """A camera into a model: the handwritten digit that is held in front of it, once a second.
 
-sudo apt install python3-picamera2        # the virtual environment: python3 -m venv --system-site-packages
-python camera.py digits-int8.tflite
+    sudo apt install python3-picamera2        # the virtual environment: python3 -m venv --system-site-packages
+    python camera.py digits-int8.tflite
+
+Each frame is prepared as `edgernn predict` prepares a photo.
 """
 
 import sys
@@ -12,12 +14,12 @@ from typing import Any
 import numpy as np
 
 import edgernn
-from edgernn.pictures import find_ink, fit_into
+from edgernn.inputs import PIXELS
+from edgernn.pictures import prepare
 from edgernn.quiet import standard_error_aside
 
 WIDTH, HEIGHT = 640, 480
 PERIOD_S = 1.0
-PIXELS = "pixel / 255"  # what a model of pictures says of its input: light ink is near 1, the ground is 0
 
 
 def frames_of(camera: Any) -> Iterator[np.ndarray]:
@@ -39,18 +41,17 @@ def frames_of(camera: Any) -> Iterator[np.ndarray]:
 
 def answers(model: edgernn.Model, frames: Iterable[np.ndarray]) -> Iterator[edgernn.Guess | None]:
     """The best guess for each frame; None where nothing is drawn on it."""
-    if model.card is None or model.card.input_meaning != PIXELS or not model.card.labels:
-        raise edgernn.InputError(f"{model.path}: expected a model that takes {PIXELS!r} and answers classes")
-    labels = model.card.labels
-    steps, features = model.input_shape
+    card = model.card
+    if card is None or card.input_meaning not in PIXELS or not card.labels:
+        raise edgernn.InputError(f"{model.path}: expected a model that takes pixels and answers classes")
     for frame in frames:
         try:
-            digit = fit_into(find_ink(frame.astype(np.float32) / np.float32(255)), (steps, features))
+            digit = prepare(frame.astype(np.float32) / np.float32(255), card)
         except edgernn.InputError:
             yield None
         else:
             answer = model.predict(digit)
-            yield edgernn.Guess(labels[int(answer.argmax())], float(answer.max()))
+            yield edgernn.Guess(card.labels[int(answer.argmax())], float(answer.max()))
 
 
 def open_camera() -> Any:

@@ -78,10 +78,23 @@ def read_picture(path: Path, card: Card | None) -> Uint8:
     if image.mode == "L" and image.size == (features, steps):
         return np.asarray(image)
     try:
-        ink = find_ink(_grey_levels(image, max(_DECODED, 2 * steps, 2 * features)))
+        return prepare(_grey_levels(image, max(_DECODED, 2 * steps, 2 * features)), card)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    pixels = np.round(fit_into(ink, (steps, features)) * 255).astype(np.uint8)
+
+
+def prepare(grey: Float32, card: Card) -> Uint8:
+    """Make a picture into what the model of a card takes, uint8 [steps, features].
+
+    Args:
+        grey: [height, width], 0 black to 1 white.
+        card: of a model that takes pixels.
+
+    Raises:
+        InputError: nothing is drawn on it.
+    """
+    steps, features = card.input_shape
+    pixels = np.round(fit_into(find_ink(grey), (steps, features)) * 255).astype(np.uint8)
     return 255 - pixels if card.inverted else pixels
 
 

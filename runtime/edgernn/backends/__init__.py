@@ -188,9 +188,10 @@ def _named(name: str, path: Path) -> Known:
 def _preferred(path: Path) -> Known:
     check_suffix(path)
     candidates = [known for known in KNOWN if known.suffix == path.suffix and not known.only_asked_for]
-    # If none is installed, the preferred one of those that can be says how to install it.
-    found = next((known for known in candidates if known.installed or not known.no_wheel()), None)
+    found = next((known for known in candidates if known.installed), None)
+    if found is None:  # then the preferred one of those that can be installed says how
+        found = next((known for known in candidates if not known.no_wheel()), None)
     if found is None:
         reasons = "; ".join(f"{known.name}: {known.no_wheel()}" for known in candidates)
         raise ArtifactError(f"{path}: nothing that could run it can be installed here; {reasons}")
-    return next((known for known in candidates if known.installed), found)
+    return found
