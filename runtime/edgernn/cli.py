@@ -1,6 +1,7 @@
 """The command line: one group whose commands are imported when they are called."""
 
 import errno
+import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -18,6 +19,7 @@ _COMMANDS = {
     "export": "edgernn_export.command:command",
     "compact": "edgernn_export.command:compact_command",
     "compare": "edgernn_benchmarks.command:command",
+    "report": "edgernn_benchmarks.command:report",
     "info": "edgernn.commands.info:info",
     "predict": "edgernn.commands.predict:predict",
     "stream": "edgernn.commands.stream:stream",
@@ -42,6 +44,10 @@ class _LazyGroup(click.Group):
         if sys.stdout is None:
             click.echo("error: standard output is closed, so there is no place for the answer", err=True)
             ctx.exit(1)
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal or a pipe that cannot write ± gets a question mark, and no traceback after minutes of work.
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except EdgernnError as error:

@@ -74,5 +74,9 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # "in user code:" and a trace come before what TensorFlow has to say.
     line = lines[-1] if lines[0].endswith("in user code:") else lines[0]
-    # Names in a damaged file may be anything.
-    return "".join(character if character.isprintable() else "?" for character in line)
+    return printable(line)
+
+
+def printable(text: str) -> str:
+    """A text with ? for what a terminal would obey in place of showing it: names in files may be anything."""
+    return "".join(character if character.isprintable() else "?" for character in text)

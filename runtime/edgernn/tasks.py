@@ -42,6 +42,11 @@ class Task:
         return _HEADLINES[self.kind]
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of what `measure` gives."""
+        return ("r2", "mae") if self.kind == REGRESSION else ("accuracy", "f1")
+
+    @property
     def numbers(self) -> str:
         """What the answers' numbers are."""
         if self.kind == REGRESSION:

@@ -1,17 +1,26 @@
 """The command `edgernn bench`: what it measures, not how quick this machine is."""
 
+import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import Result
+from made_up import measured, result
 
 import edgernn
-from edgernn.commands import bench
+from edgernn.bench.apart import Memory, start_apart
+from edgernn.bench.document import read_result
+from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.subjects import FREE_STEPS, ArtifactLoader
+from edgernn.commands.bench import bench_lines
+from edgernn.errors import ArtifactError
+from edgernn.golden import golden_inputs
 
 QUICK = ("--rounds", "2", "--seconds", "0")
 
@@ -32,70 +41,110 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path / "foreign.onnx"
 
 
-def test_every_artifact_has_a_row_of_80_columns(edgernn_command: Callable[..., Result], artifacts: Path) -> None:
+def test_every_artifact_has_a_row_of_80_columns(
+    edgernn_command: Callable[..., Result], artifacts: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     names = sorted(path.name for path in artifacts.iterdir())
     result = edgernn_command("bench", *(artifacts / name for name in names), *QUICK)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    heading = "artifact bytes load ms invoke µs predict µs p95 µs step µs"
+    heading = "artifact bytes load ms invoke µs predict µs ± p95 µs step µs speed"
     assert lines[0].split() == heading.split()
-    # On a slow machine the longest name may have a line of its own.
-    words = " ".join(lines[2 : lines.index("")]).split()
-    assert words[::7] == names
-    assert words[1::7] == [f"{(artifacts / name).stat().st_size:,}" for name in names]
+    table = " ".join(" ".join(lines[2 : lines.index("")]).split())
+    for name in names:
+        assert name in table
+        assert f" {(artifacts / name).stat().st_size:,} " in table
     assert max(map(len, lines)) <= 80
-    assert "1 thread" in result.stdout
-    assert "measuring 27 calls" in result.stderr
+    assert table.count("!") == len(names)
+    text = " ".join(result.stdout.split())
+    assert "1 thread" in text
+    assert "0 s for each call in 2 rounds tells little" in text
+    assert f"measuring {len(names)} artifacts" in capfd.readouterr().err
 
 
-def test_json_has_the_figures_the_backends_and_the_device(
-    edgernn_command: Callable[..., Result], artifacts: Path
+def test_json_is_a_result_with_raw_times(
+    edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path
 ) -> None:
     names = ("digits-int8.tflite", "digits-float32.onnx")
-    result = edgernn_command(
-        "bench", *(artifacts / name for name in names), "--rounds", "4", "--seconds", "0", "--json"
+    printed = edgernn_command(
+        "bench",
+        *(artifacts / name for name in names),
+        "--rounds",
+        "4",
+        "--seconds",
+        "0",
+        "--baseline",
+        names[1],
+        "--json",
     )
-    document = json.loads(result.stdout)
-    assert (document["format"], document["rounds"], document["seconds"]) == (1, 4, 0)
-    environment = document["environment"]
-    assert environment["threads"] == 1
-    assert environment["versions"] == {"edgernn": edgernn.__version__, "numpy": np.__version__}
-    assert environment["backends"] == sorted(edgernn.load(artifacts / name).backend for name in names)
-    for row, name in zip(document["artifacts"], names, strict=True):
-        assert row["path"] == str(artifacts / name)
-        assert row["size_bytes"] == (artifacts / name).stat().st_size
-        assert (row["verified"], row["input_shape"]) == (True, [28, 28])
-        assert row["load"]["calls"] == bench.LOADS
-        for call in ("invoke", "predict", "step"):
-            assert row[call]["calls"] == 4  # a turn of no length is one call
-            assert 0 < row[call]["median_us"] <= row[call]["p95_us"]
+    (tmp_path / "result.json").write_text(printed.stdout, encoding="utf-8")
+    result = read_result(tmp_path / "result.json")
+    assert (result.method, result.baseline, result.task) == (Method(4, 0.0), names[1], None)
+    assert result.machine["versions"]["edgernn"] == edgernn.__version__
+    for subject, name in zip(result.subjects, names, strict=True):
+        data = (artifacts / name).read_bytes()
+        assert (subject.name, subject.size_bytes, subject.sha256) == (name, len(data), hashlib.sha256(data).hexdigest())
+        assert subject.backend == edgernn.load(artifacts / name).backend
+        assert (subject.verified, subject.input_shape, subject.quantization) == (
+            True,
+            (28, 28),
+            name.split("-")[1].split(".")[0],
+        )
+        assert {call: len(turns) for call, turns in subject.turns.items()} == dict.fromkeys(
+            ("load", "first answer", "invoke", "predict", "step"), 4
+        )
+        load, first = subject.median_ms
+        assert 0 < load < first
 
 
-def test_each_call_is_what_its_column_says(
-    edgernn_command: Callable[..., Result], artifacts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With durations that nobody measured, each figure must be found in its own place."""
-    made_up = {"invoke": 11_000, "predict": 22_000, "step": 33_000}
-    answers: dict[str, Any] = {}
-
-    def stand_in(subjects: Mapping[Hashable, Callable[[], object]], **_settings: object) -> dict[Hashable, Any]:
-        answers.update({name[1]: call() for name, call in subjects.items() if isinstance(name, tuple)})
-        return {
-            name: np.array([made_up[name[1]] if isinstance(name, tuple) else 5_500_000], np.int64) for name in subjects
-        }
-
-    monkeypatch.setattr(bench, "measure", stand_in)
+def test_each_call_is_what_its_name_says(artifacts: Path) -> None:
     path = artifacts / "digits-float32.tflite"
-    line = edgernn_command("bench", path, *QUICK).stdout.splitlines()[2]
-    assert line.split()[1:] == [f"{path.stat().st_size:,}", "5.5", "11.0", "22.0", "22.0", "33.0"]
-    from edgernn.golden import golden_inputs
-
+    calls = ArtifactLoader(path)().calls()
     model = edgernn.load(path)
     x = golden_inputs(1, (28, 28), 0, 1)[0]
-    np.testing.assert_array_equal(answers["predict"], model.predict(x))
+    np.testing.assert_array_equal(calls["predict"](), model.predict(x))
     with model.stream() as stream:
         stream.push(x[0])  # once when it was made ready
-        np.testing.assert_array_equal(answers["step"], stream.push(x[0]))
+        np.testing.assert_array_equal(calls["step"](), stream.push(x[0]))
+    given = np.full((28, 28), 0.5, np.float32)
+    np.testing.assert_array_equal(ArtifactLoader(path, x=given)().answer(), model.predict(given))
+
+
+def test_each_figure_stands_in_its_own_column() -> None:
+    """With durations that nobody measured."""
+    made_up = {"load": 5_500_000, "first answer": 6_000_000, "invoke": 11_000, "predict": 22_000, "step": 33_000}
+    turns = {call: (Turn(np.array([ns])),) * 12 for call, ns in made_up.items()}
+    quick = measured("a.tflite", turns=turns)
+    slow = measured("b.tflite", turns={**turns, "predict": turns["step"]}, memory=Memory(40_000_000, 41_500_000))
+    heading, _, first, second, *_ = bench_lines(result(quick, slow))
+    words = "artifact bytes load ms invoke µs predict µs ± p95 µs step µs peak MB speed"
+    assert heading.split() == words.split()
+    assert first.split() == ["a.tflite", "14,736", "5.5", "11.0", "22.0", "±0.0%", "22.0", "33.0", "–", "1"]
+    assert second.split() == ["b.tflite", "14,736", "5.5", "11.0", "33.0", "±0.0%", "33.0", "33.0", "41.5", "0.67×"]
+
+
+def test_a_process_for_each_tells_its_memory(
+    edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path
+) -> None:
+    words = ("bench", artifacts / "digits-int8.tflite", "--isolate", *QUICK)
+    (tmp_path / "result.json").write_text(edgernn_command(*words, "--json").stdout, encoding="utf-8")
+    (subject,) = read_result(tmp_path / "result.json").subjects
+    if Path("/proc/self/status").exists():
+        assert subject.memory is not None
+        # Python and NumPy alone have 20 MB; TensorFlow, which this process has, 300 and more.
+        assert 20e6 < subject.memory.steady_bytes <= subject.memory.peak_bytes < 200e6
+    assert len(subject.turns["predict"]) == 2
+
+
+def test_a_process_that_ends_or_fails_is_one_line() -> None:
+    with start_apart("a.tflite", partial(os._exit, 3)) as subject, pytest.raises(ArtifactError) as refusal:
+        subject.turn(Method(1, 0))
+    assert str(refusal.value) == "a.tflite: the process that runs it ended: exit code 3"
+    with start_apart("a.tflite", os.abort) as subject, pytest.raises(ArtifactError, match="signal SIGABRT"):
+        subject.turn(Method(1, 0))
+    missing = ArtifactLoader(Path("missing.tflite"))
+    with start_apart("missing.tflite", missing) as subject, pytest.raises(ArtifactError, match="no such file"):
+        subject.turn(Method(1, 0))
 
 
 def test_what_cannot_stream_has_a_dash_and_what_has_no_card_says_so(
@@ -106,11 +155,13 @@ def test_what_cannot_stream_has_a_dash_and_what_has_no_card_says_so(
     result = edgernn_command(*words)
     table = result.stdout.partition("\n\n")[0]
     assert "foreign.onnx (unverified)" in table
-    assert table.endswith(" –")
+    assert " – " in table.splitlines()[-1]
     assert f"warning: {foreign} has no card; its answers are unverified" in result.stderr
-    known, unknown = json.loads(edgernn_command(*words, "--json").stdout)["artifacts"]
+    known, unknown = json.loads(edgernn_command(*words, "--json").stdout)["subjects"]
     assert (known["verified"], unknown["verified"]) == (True, False)
-    assert (unknown["input_shape"], unknown["step"]) == ([bench.FREE_STEPS, 3], None)
+    assert unknown["input_shape"] == [FREE_STEPS, 3]
+    assert "step" in known["turns"]
+    assert "step" not in unknown["turns"]
 
 
 def test_long_names_and_equal_ones_keep_the_columns(
@@ -143,14 +194,7 @@ def test_a_bad_artifact_is_one_line(
     assert f"{bad}: damaged" in refused("bench", good, bad)
     assert "no such file" in refused("bench", tmp_path / "missing.onnx")
     assert "reads .onnx files only" in refused("bench", good, "--backend", "onnxruntime")
+    assert "no baseline 'x'; there are digits-int8.tflite" in refused("bench", good, "--baseline", "x")
+    assert "is given twice" in refused("bench", good, good)
     for words in (("--seconds", "nan"), ("--seconds", "-1"), ("--rounds", "0"), ("--threads", "65")):
         assert edgernn_command("bench", good, *words).exit_code == 2
-
-
-@pytest.mark.parametrize(("load", "busy"), [(0.1, False), (1.7, True)])
-def test_a_busy_machine_is_said(
-    edgernn_command: Callable[..., Result], artifacts: Path, monkeypatch: pytest.MonkeyPatch, load: float, busy: bool
-) -> None:
-    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
-    result = edgernn_command("bench", artifacts / "digits-int8.tflite", *QUICK)
-    assert ("The machine is busy: 1.7 processes" in result.stdout) is busy

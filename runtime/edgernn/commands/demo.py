@@ -3,17 +3,18 @@
 On a device, where nothing can be trained, it shows what the sample artifact does.
 """
 
-import json
 from pathlib import Path
 
 import click
 
+from edgernn.bench.document import read_result
+from edgernn.bench.verdict import judge
 from edgernn.commands.device_demo import show_device_demo
 from edgernn.errors import ArtifactError, MissingExtraError
 from edgernn.extras import require
 
 OUT = Path("runs/demo")
-TABLE = "table.json"
+RESULT, REPORT = "result.json", "report.html"
 # An upright stroke, which is how most people write a 1.
 _SNIPPET = (
     'python -c "import edgernn, numpy as np; x = np.zeros((28, 28)); x[4:24, 13:15] = 1; '
@@ -28,9 +29,9 @@ _SNIPPET = (
 @click.option("--device", is_flag=True, help="Show what a device does; nothing is trained or written.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
-    """Train on real digits, export, prove and compare; takes one to two minutes, no network.
+    """Train on real digits, export, prove and compare; takes two to three minutes, no network.
 
-    Leaves the run folder, the artifacts and the table in DIR; what an earlier demo left there is replaced.
+    Leaves the run folder, the artifacts and a report to look at in DIR; what an earlier demo left there is replaced.
 
     On a device, that is without TensorFlow, it takes seconds: a small artifact that comes with edgernn predicts digits,
     reads one row by row and shows its latency.
@@ -72,10 +73,14 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
         left.unlink()
     run("export", str(out))
     artifacts = sorted(str(path) for path in out.glob("digits-*") if path.suffix in (".tflite", ".onnx"))
-    run("compare", str(out), *artifacts, "--json", str(out / TABLE))
-    name = json.loads((out / TABLE).read_text(encoding="utf-8"))["recommended"]
-    if name is None:
-        raise ArtifactError(f"no artifact in {out} keeps the accuracy of the original")
-    click.echo(f"Everything is in {out}. Copy this file to the device:\n\n    {out / name}\n")
+    run("compare", str(out), *artifacts, "--json", str(out / RESULT), "--html", str(out / REPORT))
+    best = judge(read_result(out / RESULT)).recommended
+    if best is None:
+        raise ArtifactError(
+            f"no artifact in {out} keeps the accuracy of the original; {out / REPORT} shows how far each is from it"
+        )
+    name = best.name
+    click.echo(f"Everything is in {out}. Open the report in a browser:\n\n    {out / REPORT}\n")
+    click.echo(f"Copy this file to the device:\n\n    {out / name}\n")
     extra = "litert" if name.endswith(".tflite") else "onnx"
     click.echo(f'There, after pip install "edgernn[{extra}]", this line runs it:\n\n    {_SNIPPET.format(name=name)}')

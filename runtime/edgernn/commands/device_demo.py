@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.backends import Float32
+from edgernn.bench.statistics import Latency, summarize
+from edgernn.bench.stopwatch import Method, measure_calls
 from edgernn.commands.text_drawing import draw_small, halves_for
 from edgernn.inputs import scale_pixels
 from edgernn.metrics import largest_difference
@@ -17,7 +19,6 @@ from edgernn.model import Model, load
 from edgernn.quiet import standard_error_aside
 from edgernn.samples import sample
 from edgernn.samples.drawing import draw_digits
-from edgernn.stopwatch import Latency, measure, summarize
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -25,6 +26,7 @@ _STREAMED = 8  # its upper half might be that of several others, so that the ans
 _A_LINE = 5  # pictures
 _MARGIN = 2  # of a picture, left out where it is shown small
 _BAR = 20  # characters for a probability of 1
+_METHOD = Method(rounds=10, seconds=0.2)  # a demo is to be quick
 
 
 def show_device_demo() -> None:
@@ -56,10 +58,11 @@ def _stream(model: Model, digit: Pixels) -> Float32:
 def _measure(model: Model, digit: Pixels) -> Mapping[str, Latency]:
     x = scale_pixels(digit)
     with model.stream() as stream:
-        durations = measure(
-            {"predict, 28 rows": lambda: model.predict(x), "push, one row": lambda: stream.push(x[len(x) // 2])}
+        turns = measure_calls(
+            {"predict, 28 rows": lambda: model.predict(x), "push, one row": lambda: stream.push(x[len(x) // 2])},
+            _METHOD,
         )
-    return {name: summarize(each) for name, each in durations.items()}
+    return {name: summarize(each) for name, each in turns.items()}
 
 
 def _show_answers(model: Model, digits: Pixels, answers: Float32) -> None:

@@ -1,0 +1,298 @@
+"""A result as one JSON document: raw times and facts, from which every statistic can be made again."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from edgernn.bench.apart import Memory
+from edgernn.bench.result import ROLES, Answers, Measured, Result
+from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.subjects import PREDICT
+from edgernn.bench.verdict import judge
+from edgernn.errors import DataError
+from edgernn.files import check_file
+from edgernn.tasks import REGRESSION, Task
+
+FORMAT = 2
+MAX_BYTES = 256 << 20
+# Sixty artifacts, each call for the second that is usual, have about as many times.
+MAX_TIMES = 20_000_000
+MAX_ROUNDS = 1000
+# What a floating-point number counts to exactly.
+MOST = 1 << 53
+_MACHINE = ("cpu", "machine", "system", "kernel", "python")
+_STATE = ("load", "frequency_mhz", "highest_mhz", "temperature_c")
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The document, for `json.dumps`; what it says of statistics is for programs and is not read again."""
+    task = {"kind": result.task.kind, "logits": result.task.logits} if result.task else None
+    return {
+        "format": FORMAT,
+        "started": result.started,
+        "method": {
+            **asdict(result.method),
+            "isolated": result.isolated,
+            "threads": result.threads,
+            "clock_step_ns": result.clock_step_ns,
+        },
+        "machine": dict(result.machine),
+        "before": dict(result.before),
+        "after": dict(result.after),
+        "others_cores": result.others_cores,
+        "frequencies_mhz": list(result.frequencies_mhz),
+        "task": task,
+        "samples": result.samples,
+        "baseline": result.baseline,
+        "limits": dict(result.limits),
+        "verdict": _verdict_as_json(result),
+        "believed": result.believed,
+        "doubts": list(result.doubts),
+        "subjects": [_subject_as_json(result, subject) for subject in result.subjects],
+        "evidence": dict(result.evidence),
+    }
+
+
+def _verdict_as_json(result: Result) -> dict[str, Any] | None:
+    if not result.artifacts:
+        return None
+    verdict = judge(result)
+    return {
+        "smallest": verdict.smallest.name,
+        "fastest": verdict.fastest.name,
+        "most_accurate": verdict.most_accurate.name if verdict.most_accurate else None,
+        "recommended": verdict.recommended.name if verdict.recommended else None,
+        "why": verdict.why,
+    }
+
+
+def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
+    speed = result.speed(subject)
+    return {
+        "name": subject.name,
+        "role": subject.role,
+        "backend": subject.backend,
+        "size_bytes": subject.size_bytes,
+        "sha256": subject.sha256,
+        "quantization": subject.quantization,
+        "layout": subject.layout,
+        "verified": subject.verified,
+        "input_shape": list(subject.input_shape),
+        "answers": _numbers(asdict(subject.answers)) if subject.answers else None,
+        "memory": asdict(subject.memory) if subject.memory else None,
+        "doubts": list(result.doubts_of(subject)),
+        "statistics": {
+            call: {**asdict(latency), "per_second": latency.per_second} for call, latency in subject.latencies.items()
+        },
+        "speed": {**asdict(speed), "verdict": speed.verdict} if speed else None,
+        "turns": {call: [_turn_as_json(turn) for turn in turns] for call, turns in subject.turns.items()},
+    }
+
+
+def read_result(path: Path) -> Result:
+    """Read a result, as `--json` writes it.
+
+    Raises:
+        DataError: it cannot be read, is of another format, or is not a result.
+    """
+    check_file(path, DataError, MAX_BYTES)
+    try:
+        # Of bytes, for some shells write UTF-16.
+        document = json.loads(path.read_bytes(), parse_constant=_refuse)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT or isinstance(found, bool):
+        raise DataError(
+            f"{path}: expected a result of format {FORMAT}, found {found!r}; measure again with `edgernn bench --json` "
+            "or `edgernn compare --json`"
+        )
+    try:
+        return _result(document)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{path}: is no complete result: {what}") from error
+
+
+def dump(result: Result) -> str:
+    """The document as text."""
+    return json.dumps(as_json(result), separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def _result(document: Mapping[str, Any]) -> Result:
+    method, task = document["method"], document["task"]
+    times = sum(
+        sum(_count(count) for count in turn["count"])
+        for each in document["subjects"]
+        for turns in each["turns"].values()
+        for turn in turns
+    )
+    if times > MAX_TIMES:
+        raise ValueError(f"{times:,} times, more than the {MAX_TIMES:,} that are read")
+    result = Result(
+        started=_text(document["started"]),
+        method=Method(_count(method["rounds"], MAX_ROUNDS), _figure(method["seconds"]), bool(method["cold"])),
+        isolated=bool(method["isolated"]),
+        threads=_count(method["threads"]),
+        clock_step_ns=_count(method["clock_step_ns"]),
+        machine=_machine(document["machine"]),
+        before=_state(document["before"]),
+        after=_state(document["after"]),
+        others_cores=None if document["others_cores"] is None else _figure(document["others_cores"]),
+        frequencies_mhz=tuple(map(_figure, document["frequencies_mhz"])),
+        subjects=tuple(_measured(each, _count(method["rounds"])) for each in document["subjects"]),
+        baseline=_text(document["baseline"]),
+        task=Task(_text(task["kind"]), bool(task["logits"])) if task else None,
+        samples=_count(document["samples"], least=0),
+        limits={_text(name): _figure(limit) for name, limit in document["limits"].items()},
+        evidence=_mapping(document["evidence"]),
+    )
+    _check(result)
+    return result
+
+
+def _check(result: Result) -> None:
+    """Whether what it says fits together."""
+    names = [subject.name for subject in result.subjects]
+    if len(set(names)) < len(names) or result.baseline not in names:
+        raise ValueError(f"subjects are {', '.join(names)}; each needs a name of its own, the baseline one of them")
+    if result.task is None:
+        return
+    if result.original is None:
+        raise ValueError("a task without an original that has answers")
+    result.limits["max_drop_points"], result.limits["min_agreement"]
+    for subject in result.subjects:
+        if subject.answers:
+            _check_answers(result.task, subject.answers)
+
+
+def _check_answers(task: Task, answers: Answers) -> None:
+    shares = [answers.agreement, *(answers.measures[name] for name in task.measures if name != "mae")]
+    least = -math.inf if task.kind == REGRESSION else 0.0
+    # NaN is what a broken artifact has.
+    if any(not least <= share <= 1 for share in shares if not math.isnan(share)):
+        raise ValueError(f"measures {dict(answers.measures)} with an agreement of {answers.agreement}")
+    if answers.largest_difference < 0 or answers.measures.get("mae", 0.0) < 0:
+        raise ValueError("a difference below 0")
+
+
+def _machine(value: Any) -> Mapping[str, Any]:
+    machine = _mapping(value)
+    return {
+        **{name: _text(machine[name]) for name in _MACHINE},
+        "board": None if machine["board"] is None else _text(machine["board"]),
+        "cores": None if machine["cores"] is None else _count(machine["cores"]),
+        "flags": [_text(flag) for flag in machine["flags"]],
+        "versions": {_text(name): _text(number) for name, number in machine["versions"].items()},
+    }
+
+
+def _state(value: Any) -> Mapping[str, Any]:
+    state = _mapping(value)
+    figures = {name: None if state[name] is None else _figure(state[name]) for name in _STATE}
+    return {
+        **figures,
+        "governor": None if state["governor"] is None else _text(state["governor"]),
+        "throttled": None if state["throttled"] is None else _count(state["throttled"], least=0),
+    }
+
+
+def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
+    answers, memory = document["answers"], document["memory"]
+    name, role = _text(document["name"]), document["role"]
+    if role not in ROLES:
+        raise ValueError(f"role {role!r}, expected one of {', '.join(ROLES)}")
+    turns = {_text(call): tuple(map(_turn, turns)) for call, turns in document["turns"].items()}
+    # What takes long is loaded once.
+    if len(turns.get(PREDICT, ())) != rounds or any(len(each) not in (1, rounds) for each in turns.values()):
+        seen = ", ".join(f"{len(each)} of {call!r}" for call, each in turns.items())
+        raise ValueError(f"{name}: turns are {seen or 'none'}; expected {rounds} of {PREDICT!r}, as many as rounds")
+    return Measured(
+        name=name,
+        role=role,
+        backend=_text(document["backend"]),
+        size_bytes=_count(document["size_bytes"]),
+        sha256=_text(document["sha256"]),
+        quantization=_text(document["quantization"]),
+        layout=_text(document["layout"]),
+        verified=bool(document["verified"]),
+        input_shape=tuple(map(_count, document["input_shape"])),
+        turns=turns,
+        memory=Memory(_count(memory["steady_bytes"]), _count(memory["peak_bytes"])) if memory else None,
+        answers=_answers(answers) if answers else None,
+    )
+
+
+def _answers(document: Mapping[str, Any]) -> Answers:
+    measures = {_text(name): _number(value) for name, value in document["measures"].items()}
+    return Answers(measures, _number(document["agreement"]), _number(document["largest_difference"]))
+
+
+def _turn_as_json(turn: Turn) -> dict[str, Any]:
+    values, counts = np.unique(turn.durations_ns, return_counts=True)
+    return {
+        "ns": values.tolist(),
+        "count": counts.tolist(),
+        "batch": turn.batch,
+        "cpu_share": round(turn.cpu_share, 4),
+        "settled": turn.settled,
+    }
+
+
+def _turn(document: Mapping[str, Any]) -> Turn:
+    values, counts = (np.array([_count(each) for each in document[name]], np.int64) for name in ("ns", "count"))
+    if values.shape != counts.shape or not len(values):
+        raise ValueError(f"a turn of {len(values)} times, and how often {len(counts)} of them were seen")
+    return Turn(
+        np.repeat(values, counts), _count(document["batch"]), _figure(document["cpu_share"]), bool(document["settled"])
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"found {type(value).__name__}, expected an object")
+    return value
+
+
+def _count(value: Any, most: int = MOST, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"found {_short(value)}, expected a whole number from {least} to {most:,}")
+    return value
+
+
+def _figure(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
+        raise ValueError(f"found {_short(value)}, expected a number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    # It goes to terminals, which obey some characters.
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"found {_short(value)}, expected printable text")
+    return value
+
+
+def _short(value: Any) -> str:
+    known = isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= MOST)
+    return ascii(value)[:40] if known else type(value).__name__
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _numbers(value: Any) -> Any:
+    """JSON knows no NaN: null stands for it."""
+    if isinstance(value, Mapping):
+        return {name: _numbers(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else _figure(value)

@@ -1,0 +1,155 @@
+"""The machine that measures: what it is, and how it is before and after."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgernn.processor import processor_name
+
+PACKAGES = (
+    "edgernn",
+    "numpy",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "tflite-micro",
+    "onnxruntime",
+    "tensorflow",
+    "keras",
+    "litert-quantizer",
+    "tf2onnx",
+    "onnx",
+)
+# The bits of `vcgencmd get_throttled` that slow a Raspberry Pi down, now or since it was started:
+# https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
+THROTTLED = {
+    0: "undervoltage",
+    1: "the clock was capped",
+    2: "throttled",
+    3: "the soft temperature limit",
+    16: "undervoltage since it was started",
+    17: "the clock was capped since it was started",
+    18: "throttled since it was started",
+    19: "the soft temperature limit since it was started",
+}
+_CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+
+
+def describe_machine() -> dict[str, Any]:
+    """What does not change while it measures."""
+    cpuinfo = _fields(Path("/proc/cpuinfo"))
+    return {
+        "cpu": processor_name(),
+        "flags": (cpuinfo.get("flags") or cpuinfo.get("Features") or "").split(),
+        "board": _text(Path("/proc/device-tree/model")),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "versions": dict(_versions()),
+    }
+
+
+def look_at_machine() -> dict[str, Any]:
+    """What changes: None where the machine does not tell.
+
+    load: processes that were running, a mean over the last minute; governor; frequency_mhz and highest_mhz of the first
+    core; temperature_c: the warmest; throttled: the firmware's bits of a Raspberry Pi.
+    """
+    return {
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # Windows has none
+        "governor": _text(_CPU / "scaling_governor"),
+        "frequency_mhz": frequency_mhz(),
+        "highest_mhz": _thousandth(_text(_CPU / "cpuinfo_max_freq")),
+        "temperature_c": _temperature(),
+        "throttled": _throttled(),
+    }
+
+
+def busy_seconds() -> float | None:
+    """How long all cores together have been busy, or taken away by a host, since the machine was started.
+
+    None where there is no /proc/stat; its columns: https://docs.kernel.org/filesystems/proc.html
+    """
+    ticks = (_text(Path("/proc/stat")) or "").partition("\n")[0].split()[1:]
+    if len(ticks) < 8:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds() -> float:
+    """How long of that this process was, with its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def throttled_reasons(bits: int) -> list[str]:
+    """What the firmware of a Raspberry Pi means by its bits."""
+    return [text for bit, text in THROTTLED.items() if bits >> bit & 1]
+
+
+def describe(environment: Mapping[str, Any]) -> str:
+    """The machine in one line: processor, cores, Python, and what is special about it."""
+    parts = [str(environment["cpu"]), f"{environment['cores']} cores", f"Python {environment['python']}"]
+    if environment["board"] and environment["board"] not in parts:
+        parts.insert(0, environment["board"])
+    return ", ".join(parts)
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue
+
+
+def frequency_mhz() -> float | None:
+    """Of the first core, in MHz; virtual machines tell only /proc/cpuinfo."""
+    told = _thousandth(_text(_CPU / "scaling_cur_freq"))
+    if told is not None:
+        return told
+    try:
+        return float(_fields(Path("/proc/cpuinfo"))["cpu MHz"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _temperature() -> float | None:
+    zones = Path("/sys/class/thermal").glob("thermal_zone*/temp")
+    return max((celsius for zone in zones if (celsius := _thousandth(_text(zone))) is not None), default=None)
+
+
+def _throttled() -> int | None:
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return None
+    try:
+        answer = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S603
+        return int(answer.stdout.strip().removeprefix("throttled="), 16)
+    except (OSError, ValueError, subprocess.SubprocessError):  # a user outside the group `video` may not ask
+        return None
+
+
+def _fields(file: Path) -> dict[str, str]:
+    lines: Sequence[str] = (_text(file) or "").splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _thousandth(text: str | None) -> float | None:
+    try:
+        return int(text) / 1000 if text else None
+    except ValueError:
+        return None
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8").strip("\0\n ") or None
+    except (OSError, UnicodeDecodeError):
+        return None

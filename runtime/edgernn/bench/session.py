@@ -1,0 +1,220 @@
+"""A session: candidates measured side by side, the machine looked at before, meanwhile and after."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.bench.apart import Apart, start_apart
+from edgernn.bench.environment import busy_seconds, describe_machine, frequency_mhz, look_at_machine, own_seconds
+from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_names
+from edgernn.bench.stopwatch import Loaded, Local, Method, Subject, clock_step_ns, measure
+from edgernn.bench.subjects import ArtifactLoader, Float32, LoadedArtifact
+from edgernn.errors import ArtifactError, SettingError, printable
+from edgernn.model import Model
+from edgernn.tasks import Task
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to be measured.
+
+    Attributes:
+        facts: what is known of it; its turns and memory are not.
+        load: makes it ready; goes to another process, if need be.
+        afresh: whether it is loaded again for every turn; not what takes seconds.
+    """
+
+    facts: Measured
+    load: Callable[[], Loaded]
+    afresh: bool = True
+
+
+@dataclass(frozen=True)
+class OpenArtifact:
+    """An artifact that loads and answers.
+
+    Attributes:
+        facts: what is known of it.
+        loader: loads it again.
+        model: it, loaded.
+    """
+
+    facts: Measured
+    loader: ArtifactLoader
+    model: Model
+
+    def candidate(self, x: Float32 | None = None, answers: Answers | None = None) -> Candidate:
+        """It as a candidate.
+
+        Args:
+            x: the sample that it answers, float32 [steps, features], in place of a made-up one.
+            answers: how right it is, if that is known.
+        """
+        shape = self.facts.input_shape if x is None else x.shape
+        return Candidate(replace(self.facts, input_shape=shape, answers=answers), replace(self.loader, x=x))
+
+
+def open_artifacts(loaders: Sequence[ArtifactLoader], role: str = ARTIFACT) -> list[OpenArtifact]:
+    """Load artifacts and try all their calls.
+
+    Raises:
+        EdgernnError: one cannot be loaded, or called, or answers with NaN.
+    """
+    opened = [loader() for loader in loaders]
+    for each in opened:
+        each.calls()
+        if not np.isfinite(each.answer()).all():
+            raise ArtifactError(f"{each.model.path}: answers with NaN or infinity; export it again")
+    paths = [loader.path for loader in loaders]
+    names = unique_names([printable(path.name) for path in paths], [printable(str(path)) for path in paths])
+    return [
+        OpenArtifact(_facts(name, role, each), loader, each.model)
+        for name, loader, each in zip(names, loaders, opened, strict=True)
+    ]
+
+
+def run_session(
+    candidates: Sequence[Candidate],
+    method: Method,
+    *,
+    baseline: str | None = None,
+    isolated: bool = False,
+    threads: int = 1,
+    task: Task | None = None,
+    samples: int = 0,
+    limits: Mapping[str, float] | None = None,
+    evidence: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Result:
+    """Measure candidates.
+
+    Args:
+        candidates: at least one; their names differ.
+        method: how.
+        baseline: the name of the one that speeds are told against; the first by default.
+        isolated: whether each is in a process of its own.
+        threads: of each artifact, which the candidates say; for the record.
+        task, samples, limits, evidence: see `Result`.
+        progress: called with the number of rounds done.
+
+    Raises:
+        SettingError: no candidate has the baseline's name, or two have the same name.
+        EdgernnError: one of them fails.
+    """
+    names = [candidate.facts.name for candidate in candidates]
+    check_baseline(baseline, names)
+    started, before, watch = datetime.now(UTC), look_at_machine(), _Watch()
+    measured, frequencies = _measure(candidates, method, isolated, progress)
+    return Result(
+        started=started.isoformat(timespec="seconds"),
+        method=method,
+        isolated=isolated,
+        threads=threads,
+        clock_step_ns=clock_step_ns(),
+        machine=describe_machine(),
+        before=before,
+        # Children have ended, so that what they did is not taken for that of others.
+        others_cores=watch.others_cores(),
+        after=look_at_machine(),
+        frequencies_mhz=frequencies,
+        subjects=measured,
+        baseline=baseline or names[0],
+        task=task,
+        samples=samples,
+        limits=limits or {},
+        evidence=evidence or {},
+    )
+
+
+def _measure(
+    candidates: Sequence[Candidate], method: Method, isolated: bool, progress: Callable[[int], None]
+) -> tuple[tuple[Measured, ...], tuple[float, ...]]:
+    """What was seen of each, and the clock's frequency after each round, where the machine tells."""
+    frequencies = []
+
+    def after_round(done: int) -> None:
+        frequencies.append(frequency_mhz())
+        progress(done)
+
+    with ExitStack() as stack:
+        subjects: dict[str, Subject] = {
+            each.facts.name: (
+                stack.enter_context(start_apart(each.facts.name, each.load, afresh=each.afresh))
+                if isolated
+                else Local(each.load, afresh=each.afresh)
+            )
+            for each in candidates
+        }
+        seen = measure(subjects, method, after_round)
+        memory = {name: subject.memory() for name, subject in subjects.items() if isinstance(subject, Apart)}
+    measured = (
+        replace(
+            each.facts,
+            turns={call: tuple(turns) for call, turns in seen[each.facts.name].items()},
+            memory=memory.get(each.facts.name),
+        )
+        for each in candidates
+    )
+    return tuple(measured), tuple(each for each in frequencies if each is not None)
+
+
+class _Watch:
+    """How busy others keep the machine, from now on."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._others = self._seconds()
+
+    def others_cores(self) -> float | None:
+        """How many cores others have kept busy; to be asked when this process's children have ended."""
+        now = self._seconds()
+        if now is None or self._others is None:
+            return None
+        # Ticks of the kernel are counted, which may be a few too many or too few.
+        return max(0.0, (now - self._others) / (time.monotonic() - self._start))
+
+    @staticmethod
+    def _seconds() -> float | None:
+        busy = busy_seconds()
+        return None if busy is None else busy - own_seconds()
+
+
+def check_baseline(baseline: str | None, names: Sequence[str]) -> None:
+    """Check that one has the baseline's name, before anything is measured.
+
+    Raises:
+        SettingError: none has, or two have the same.
+    """
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingError(f"{twice!r} is given twice; each artifact is measured once")
+    if baseline is not None and baseline not in names:
+        raise SettingError(f"no baseline {baseline!r}; there are {', '.join(names)}")
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _facts(name: str, role: str, opened: LoadedArtifact) -> Measured:
+    model, card = opened.model, opened.model.card
+    return Measured(
+        name=name,
+        role=role,
+        backend=model.backend,
+        size_bytes=model.path.stat().st_size,
+        sha256=sha256_of(model.path),
+        quantization=card.quantization if card else "",
+        layout=card.layout if card else "",
+        verified=card is not None,
+        input_shape=opened.x.shape,
+        turns={},
+    )

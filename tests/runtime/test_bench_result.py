@@ -1,0 +1,192 @@
+"""A result: its document, its doubts, and what is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up import STATE, measured, result, turns
+
+from edgernn.bench.apart import Memory
+from edgernn.bench.document import FORMAT, as_json, dump, read_result
+from edgernn.bench.result import Answers, unique_names
+from edgernn.bench.statistics import summarize
+from edgernn.bench.stopwatch import Method, Turn
+from edgernn.errors import DataError, SettingError
+from edgernn.tasks import Task
+
+
+def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
+    before = result(
+        measured(
+            "a.tflite",
+            role="original",
+            memory=Memory(50_000_000, 53_000_000),
+            answers=Answers({"r2": 0.9, "mae": 0.1}, 0.99, 0.1),
+        ),
+        measured("b.tflite", answers=Answers({"r2": float("nan"), "mae": 1.0}, float("nan"), 1.0)),
+        task=Task("regression"),
+    )
+    (tmp_path / "result.json").write_text(dump(before), encoding="utf-8")
+    after = read_result(tmp_path / "result.json")
+    assert json.loads(dump(after)) == json.loads(dump(before))
+    assert after.subjects[0].memory == before.subjects[0].memory
+    assert after.task == before.task
+    for old, new in zip(before.subjects, after.subjects, strict=True):
+        assert old.latencies == new.latencies
+    nan = after.subjects[1].answers
+    assert nan is not None
+    assert np.isnan([nan.agreement, nan.measures["r2"]]).all()
+
+
+def test_statistics_in_the_document_are_not_what_is_read(tmp_path: Path) -> None:
+    document = as_json(result())
+    document["subjects"][0]["statistics"]["predict"]["median_us"] = 1.0
+    (tmp_path / "result.json").write_text(json.dumps(document), encoding="utf-8")
+    assert read_result(tmp_path / "result.json").subjects[0].predict.median_us == pytest.approx(20, rel=0.01)
+
+
+def change(path: list[Any], value: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(document: dict[str, Any]) -> None:
+        *way, last = path
+        place: Any = document
+        for key in way:
+            place = place[key]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+
+    return apply
+
+
+TURN = ["subjects", 0, "turns", "predict", 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["format"], 1, f"expected a result of format {FORMAT}, found 1; measure again"),
+        (["format"], ..., "found None"),
+        (["subjects"], ..., "'subjects' is missing"),
+        (["subjects"], [], "each needs a name of its own, the baseline one of them"),
+        (["subjects", 0, "role"], "spy", "role 'spy'"),
+        (["subjects", 0, "turns", "predict"], ..., "expected 12 of 'predict', as many as rounds"),
+        (["subjects", 0, "turns", "invoke"], [], "0 of 'invoke'"),
+        ([*TURN, "ns"], [0, 1, 2], "found 0, expected a whole number from 1"),
+        ([*TURN, "count"], [1, 1], "a turn of 3 times, and how often 2 of them were seen"),
+        ([*TURN, "count"], [1 << 50, 1, 1], "times, more than the 20,000,000 that are read"),
+        ([*TURN, "ns"], [1 << 70, 1, 1], "int"),
+        ([*TURN, "ns"], ["a", "b", "c"], "found 'a', expected a whole number"),
+        ([*TURN, "batch"], 10**400, "found int, expected a whole number"),
+        (["subjects", 1, "name"], "a.tflite", "a name of its own"),
+        (["baseline"], "c.tflite", "the baseline one of them"),
+        (["machine"], 3, "found int, expected an object"),
+        (["before", "throttled"], ..., "'throttled' is missing"),
+        (["after", "throttled"], 0.5, "found 0.5, expected a whole number from 0"),
+        (["after", "temperature_c"], "hot", "found 'hot', expected a number"),
+        (["machine", "board"], ..., "'board' is missing"),
+        (["machine", "cores"], "four", "found 'four', expected a whole number"),
+        (["machine", "board"], ["x"], "found list, expected printable text"),
+        (["subjects", 0, "name"], "\x1b[2J", "expected printable text"),
+        (["subjects", 0, "size_bytes"], 0, "expected a whole number from 1"),
+        (["subjects", 1, "turns", "predict"], [{}], "'count' is missing"),
+        (["subjects", 0, "role"], "artifact", "a task without an original that has answers"),
+        (["subjects", 1, "answers", "measures", "accuracy"], 2.0, "'accuracy': 2.0"),
+        (["subjects", 1, "answers", "agreement"], 5, "an agreement of 5.0"),
+        (["subjects", 1, "answers", "largest_difference"], -3, "a difference below 0"),
+        (["limits"], {}, "'max_drop_points' is missing"),
+        (["limits", "min_agreement"], "0.7", "found '0.7', expected a number"),
+        (["others_cores"], float("nan"), "NaN is no JSON"),
+        (["subjects", 0, "answers", "measures"], {"r2": 1.0}, "'accuracy' is missing"),
+        (["task"], {"kind": "fortune", "logits": False}, "task 'fortune'"),
+        (["method", "rounds"], "many", "found 'many', expected a whole number from 1 to 1,000"),
+    ],
+)
+def test_a_damaged_document_is_one_line(tmp_path: Path, path: list[Any], value: Any, message: str) -> None:
+    document = as_json(result())
+    change(path, value)(document)
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(DataError) as refusal:
+        read_result(file)
+    assert message in str(refusal.value)
+    assert str(refusal.value).startswith(str(file))
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_no_json_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    for text in ("{", "[]", '"a"', "\x00", "[" * 100_000):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError):
+            read_result(file)
+    with pytest.raises(DataError, match="no such file"):
+        read_result(tmp_path / "missing.json")
+
+
+def test_a_quiet_machine_gives_no_reason_to_doubt() -> None:
+    assert result().believed
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"after": {**STATE, "throttled": 0x50005}}, "throttled (after): undervoltage, throttled, undervoltage since"),
+        ({"before": {**STATE, "throttled": 0x20000}}, "throttled (before): the clock was capped since it was started"),
+        ({"frequencies_mhz": (1800.0, 1500.0)}, "the clock changed from 1,500 to 1,800 MHz"),
+        ({"others_cores": 1.9}, "other processes kept 1.9 of 4 cores busy"),
+        ({"method": Method(9, 1.0)}, "1 s for each call in 9 rounds tells little"),
+        ({"method": Method(10, 0.5)}, "0.5 s for each call in 10 rounds tells little"),
+    ],
+)
+def test_a_machine_that_cannot_be_believed_says_why(changed: dict[str, Any], reason: str) -> None:
+    doubted = result(**changed)
+    assert not doubted.believed
+    assert any(reason in doubt for doubt in doubted.doubts)
+    # Of every subject, and in the document.
+    assert all(reason in " ".join(row["doubts"]) for row in as_json(doubted)["subjects"])
+
+
+@pytest.mark.parametrize(
+    ("predict", "reason"),
+    [
+        (turns(20, cpu_share=0.9), "other processes had its core for"),
+        (turns(20, noise=0.3), "noisy: predict ±"),
+        (turns(20, settled=False), "predict had not settled"),
+    ],
+)
+def test_a_subject_that_cannot_be_believed_says_why(predict: tuple[Turn, ...], reason: str) -> None:
+    doubted, fine = measured("a.tflite"), measured("b.tflite")
+    doubted = replace(doubted, turns={**doubted.turns, "predict": predict})
+    both = result(doubted, fine)
+    assert reason in " ".join(both.doubts_of(doubted))
+    assert not both.doubts_of(fine)
+    assert not both.believed
+
+
+def test_speeds_are_against_the_baseline() -> None:
+    both = result()
+    first, second = both.subjects
+    speed = both.speed(second)
+    assert speed is not None
+    assert speed.estimate == pytest.approx(0.5, rel=0.01)
+    against = both.speed(first, against="b.tflite")
+    assert against is not None
+    assert against.estimate == pytest.approx(2, rel=0.01)
+    assert both.speed(first, call="step") is None
+    with pytest.raises(SettingError, match=r"no subject 'c'; there are a\.tflite, b\.tflite"):
+        both.speed(first, against="c")
+
+
+def test_a_latency_is_that_of_its_turns() -> None:
+    subject = measured("a.tflite")
+    assert subject.latencies["invoke"] == summarize(subject.turns["invoke"])
+    assert subject.median_ms == pytest.approx((2.0, 2.2), rel=0.02)
+
+
+def test_names_are_long_only_where_they_must_be() -> None:
+    assert unique_names(["a", "b", "a"], ["x/a", "x/b", "y/a"]) == ["x/a", "b", "y/a"]

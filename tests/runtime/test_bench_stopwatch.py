@@ -1,0 +1,145 @@
+"""The stopwatch: turns, rounds, batches and garbage, with clocks and calls of our own."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from edgernn.bench import stopwatch
+from edgernn.bench.stopwatch import Local, Method, Ready, measure, measure_calls, time_turn
+
+
+@dataclass
+class Noted:
+    """A subject that notes when it is loaded, answers and is called."""
+
+    name: str
+    notes: list[str]
+    names: tuple[str, ...] = ("a", "b")
+    loads: int = field(default=0)
+
+    def __call__(self) -> "Noted":
+        self.loads += 1
+        self.notes.append(f"{self.name} load")
+        return self
+
+    def answer(self) -> None:
+        self.notes.append(f"{self.name} answer")
+
+    def calls(self) -> Mapping[str, Callable[[], object]]:
+        return {name: lambda name=name: self.notes.append(f"{self.name} {name}") for name in self.names}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Method:
+    """Turns of as few calls as there can be."""
+    monkeypatch.setattr(stopwatch, "WINDOW_SECONDS", 0)
+    monkeypatch.setattr(stopwatch, "WARMUP_SECONDS", 0)
+    return Method(rounds=5, seconds=0)
+
+
+def test_every_subject_has_a_turn_in_every_round_in_an_order_of_its_own(quick: Method) -> None:
+    notes: list[str] = []
+    subjects = {name: Local(Noted(name, notes)) for name in "xyz"}
+    seen = measure(subjects, quick)
+    assert set(seen) == set("xyz")
+    for turns in seen.values():
+        assert {name: len(each) for name, each in turns.items()} == dict.fromkeys(("load", "first answer", "a", "b"), 5)
+    order = [note.partition(" ")[0] for note in notes if note.endswith("load")]
+    rounds = [order[start : start + 3] for start in range(0, 15, 3)]
+    assert all(sorted(names) == ["x", "y", "z"] for names in rounds)
+    assert len({tuple(names) for names in rounds}) > 1
+    # Loaded, asked once, and only then timed: within a turn nothing of another subject happens.
+    turn = notes[: notes.index(next(note for note in notes[1:] if note.endswith("load")))]
+    assert len({note.partition(" ")[0] for note in turn}) == 1
+    assert [note.partition(" ")[2] for note in turn[:2]] == ["load", "answer"]
+
+
+def test_what_takes_long_to_load_is_loaded_once(quick: Method) -> None:
+    subject = Noted("x", [])
+    turns = measure({"x": Local(subject, afresh=False)}, quick)["x"]
+    assert subject.loads == 1
+    assert (len(turns["load"]), len(turns["a"])) == (1, 5)
+
+
+def test_garbage_is_not_collected_meanwhile_and_is_again_after_an_error() -> None:
+    seen: list[bool] = []
+
+    def call() -> None:
+        seen.append(gc.isenabled())
+        if len(seen) == 3:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        time_turn(call, Method())
+    assert seen == [False] * 3
+    assert gc.isenabled()
+
+
+def test_short_calls_are_timed_in_batches_of_a_hundred_steps_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = [0]
+
+    def call() -> None:
+        counted[0] += 1
+
+    monkeypatch.setattr(stopwatch, "clock_step_ns", lambda: 1000)
+    monkeypatch.setattr(stopwatch, "_warm_up", lambda _call: (40.0, True))
+    turn = time_turn(call, Method(rounds=1, seconds=0))
+    assert (turn.batch, counted[0], len(turn.durations_ns)) == (2500, 2500, 1)
+    monkeypatch.setattr(stopwatch, "_warm_up", lambda _call: (100_000.0, True))
+    assert time_turn(call, Method(rounds=1, seconds=0)).batch == 1
+    monkeypatch.setattr(stopwatch, "_warm_up", lambda _call: (99_999.0, True))
+    assert time_turn(call, Method(rounds=1, seconds=0)).batch == 2
+    # Between two walks through memory there is one call.
+    assert time_turn(call, Method(rounds=1, seconds=0, cold=True)).batch == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_cold_calls_have_other_work_before_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(stopwatch, "walk_caches", lambda: notes.append("walk"))
+    turn = time_turn(lambda: notes.append("call"), Method(rounds=2, seconds=0.002, cold=True))
+    timed = notes[-2 * len(turn.durations_ns) :]
+    assert timed == ["walk", "call"] * len(turn.durations_ns)
+    assert len(turn.durations_ns) > 1
+
+
+def test_the_walk_is_longer_than_the_last_level_cache() -> None:
+    assert stopwatch._other_work().nbytes >= 2 * stopwatch.largest_cache_bytes() > 1 << 20
+
+
+def test_a_warm_up_lasts_until_times_do_not_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    medians = iter([100, 50, 30, 29.9, 30.2, 1, 1])
+    windows: list[float] = []
+
+    def window(*_arguments: object) -> list[float]:
+        windows.append(next(medians))
+        return [windows[-1]]
+
+    monkeypatch.setattr(stopwatch, "_time_hot", window)
+    assert stopwatch._warm_up(lambda: None) == (30.2, True)
+    assert windows == [100, 50, 30, 29.9, 30.2]
+    monkeypatch.setattr(stopwatch, "WARMUP_SECONDS", 0)
+    medians = iter([100, 50])
+    assert stopwatch._warm_up(lambda: None) == (100, False)  # the time is up, and nobody knows
+
+
+def test_times_are_of_the_calls_and_the_share_of_a_process_that_sleeps_is_small() -> None:
+    turns = measure_calls({"sleep": lambda: time.sleep(0.002)}, Method(rounds=2, seconds=0.02))["sleep"]
+    durations = np.concatenate([turn.durations_ns for turn in turns])
+    assert durations.min() >= 2_000_000  # a sleep is never shorter
+    assert all(turn.cpu_share < 0.5 for turn in turns)
+    assert all(turn.batch == 1 for turn in turns)
+
+
+def test_the_clock_has_a_step() -> None:
+    assert 0 < stopwatch.clock_step_ns() < 1_000_000
+
+
+def test_progress_is_told_after_every_round(quick: Method) -> None:
+    told: list[int] = []
+    measure({"x": Local(lambda: Ready({"call": lambda: None}))}, quick, told.append)
+    assert told == [1, 2, 3, 4, 5]
