@@ -1,33 +1,93 @@
-"""What the tests share: one short training on the bundled digits, and its artifacts."""
+"""What the tests share: one short training on the bundled digits, and its artifacts.
 
+`make test` runs them in several processes (pytest-xdist), which share both; `pytest` alone does without.
+"""
+
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from filelock import FileLock
+from hypothesis import settings
+from made_up_report import make_result
 
+from edgernn.bench.result import Result as Measurement
 from edgernn.cli import main
 
 EPOCHS = 4  # enough for a model whose rounding can be judged
+MakeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One thread for each process: more would only wait for each other. TensorFlow reads it when it is imported.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
+# Whoever starts the tests in the background may have them ignore Ctrl-C, which their children would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# No test asserts a time, nor does hypothesis: a busy machine is no fault of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that need the training last, so that no process begins by waiting for the one that makes it."""
+    needing = {item.path for item in items if "run_folder" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in needing)
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeOnce:
+    """Have a folder of this name filled by whichever process of the tests asks first; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                unfinished = tmp_path_factory.mktemp(name) / name
+                unfinished.mkdir()
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_folder(made_once: MakeOnce) -> Path:
     """A run folder of the robust recipe, trained for a few epochs on the bundled digits."""
-    folder = tmp_path_factory.mktemp("run") / "digits"
-    arguments = ["train", "--recipe", "robust", "--epochs", str(EPOCHS), "--out", str(folder), "--quiet"]
-    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return folder
+
+    def train(folder: Path) -> None:
+        words = ["train", "--recipe", "robust", "--epochs", str(EPOCHS), "--out", str(folder / "digits"), "--quiet"]
+        result = CliRunner().invoke(main, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    return made_once("run", train) / "digits"
 
 
 @pytest.fixture(scope="session")
-def artifacts(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def artifacts(run_folder: Path, made_once: MakeOnce) -> Path:
     """A folder with every artifact that the default export makes of `run_folder`."""
-    folder = tmp_path_factory.mktemp("artifacts")
-    result = CliRunner().invoke(main, ["export", str(run_folder), "--out", str(folder)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return folder
+
+    def export(folder: Path) -> None:
+        result = CliRunner().invoke(main, ["export", str(run_folder), "--out", str(folder)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    return made_once("artifacts", export)
+
+
+@pytest.fixture(scope="session")
+def made_up_result(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
+    """A result of `edgernn compare` that took no measuring."""
+    return make_result(tmp_path_factory.mktemp("made_up") / "run")
 
 
 @pytest.fixture

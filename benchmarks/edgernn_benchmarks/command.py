@@ -1,19 +1,40 @@
-"""The command `edgernn compare`."""
+"""The commands `edgernn compare` and `edgernn report`."""
 
-import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TextIO
 
 import click
 
-from edgernn.files import write_json
+from edgernn.bench.document import dump, read_result
+from edgernn.bench.result import Result
+from edgernn.bench.session import check_baseline
+from edgernn.bench.stopwatch import Method
+from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
+from edgernn.commands.measuring import Number, measuring_options, round_bar
+from edgernn.errors import printable
+from edgernn.extras import require
+from edgernn.files import make_folder, write_bytes
+from edgernn.model import MAX_THREADS
 from edgernn.quiet import standard_error_aside
-from edgernn.tasks import MEASURES, REGRESSION, show
-from edgernn_benchmarks.comparison import Comparison, compare
-from edgernn_export.console import make_console, make_table
+from edgernn_benchmarks.floor import Floor, check_floor, read_floor
 
-if TYPE_CHECKING:
-    from rich.table import Table
+_HTML = click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write a report to look at: one file, nothing beside it.",
+)
+_FLOOR = click.option(
+    "--floor",
+    "floor_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Fail if an artifact is worse than this TOML file says: docs/benchmarks.md.",
+)
 
 
 @click.command("compare")
@@ -25,62 +46,176 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Test samples: a data set or a samples.npz. [default: the run's own]",
 )
+@click.option("--peers", is_flag=True, help="Beside the stock TFLite and tf2onnx conversions of the model.")
+@click.option(
+    "--max-drop",
+    type=Number(0, 100),
+    default=MAX_DROP_POINTS,
+    show_default=True,
+    metavar="POINTS",
+    help="What a recommended artifact may lose, in hundredths of accuracy, F1 or R².",
+)
+@click.option(
+    "--min-agreement",
+    type=Number(0, 1),
+    default=MIN_AGREEMENT,
+    show_default=True,
+    metavar="SHARE",
+    help="How often a recommended artifact decides as the original, or R².",
+)
+@measuring_options
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of each artifact.")
+@click.option("--unverified", is_flag=True, help="Also measure files that have no card.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="Also write the table as JSON; - prints it, and nothing else.",
+    help="Also write all of it as JSON, raw times included; - prints it, and nothing else.",
 )
-def command(source: Path, artifacts: tuple[Path, ...], samples: Path | None, json_file: Path | None) -> None:
+@_HTML
+@_FLOOR
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    source: Path,
+    artifacts: tuple[Path, ...],
+    samples: Path | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    floor_file: Path | None,
+    rounds: int,
+    seconds: float,
+    cold: bool,
+    **settings: Any,
+) -> None:
     """Compare artifacts with the Keras model they come from, in one table.
 
-    Latency is of one inference on this machine: a float32 sample in, its answer out.
+    Size, correctness, agreement with Keras, and the latency of one inference on this machine: a float32 sample in,
+    its answer out, timed in rounds of turns beside Keras. Says which to ship. Times that the machine gives reason to
+    doubt are marked.
 
     \b
     Example:
-        edgernn compare runs/digits-robust runs/digits-robust/*.tflite
-        edgernn compare model.keras model-int8.tflite --samples test.npz --json table.json
+        edgernn compare runs/digits runs/digits/*.tflite --html report.html
+        edgernn compare model.keras model-int8.tflite --samples test.npz --json result.json
+        edgernn compare runs/digits runs/digits/*.onnx --peers --cold --floor floor.toml
     """
-    if json_file and json_file != Path("-") and json_file.suffix != ".json":
-        # `--json` right before an artifact would otherwise replace it by a table.
-        raise click.UsageError(f"--json takes a file named .json, or - for standard output; given {json_file}")
+    _check_target("--json", json_file, ".json")
+    _check_target("--html", html_file, ".html")
+    floor = read_floor(floor_file) if floor_file else None
+    method = Method(rounds, seconds, cold)
     with standard_error_aside() as terminal:  # TensorFlow and backends log there
-        comparison = compare(
-            source, artifacts, samples=samples, progress=lambda step: click.echo(f"{step} …", file=terminal)
-        )
+        from edgernn_benchmarks.comparison import Progress, compare
+
+        # However many there are, all of them have a turn in each round.
+        with round_bar(method, "measuring", terminal) as after_round:
+            result = compare(
+                source,
+                artifacts,
+                samples=samples,
+                method=method,
+                isolated=settings.pop("isolate"),
+                max_drop_points=settings.pop("max_drop"),
+                progress=Progress(partial(_say, terminal), after_round, partial(click.echo, file=terminal)),
+                **settings,
+            )
+    _finish(ctx, {"": result}, json_file, html_file, floor)
+
+
+@click.command("report")
+@click.argument("files", metavar="RESULT.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--baseline", metavar="NAME", help="What speeds are told against. [default: that of each result]")
+@_HTML
+@_FLOOR
+@click.pass_context
+def report(
+    ctx: click.Context, files: tuple[Path, ...], baseline: str | None, html_file: Path | None, floor_file: Path | None
+) -> None:
+    """Show results again, or compare those of several devices or days.
+
+    Takes what `edgernn compare --json` and `edgernn bench --json` wrote; all times are made anew from its raw ones.
+    With several, says what got faster, what slower, and where no difference is seen.
+
+    \b
+    Example:
+        edgernn report result.json --html report.html
+        edgernn report workstation.json pi.json
+        edgernn report monday.json tuesday.json --floor floor.toml
+    """
+    require("bench", "rich", "jinja2", "matplotlib")
+    _check_target("--html", html_file, ".html")
+    floor = read_floor(floor_file) if floor_file else None
+    results = {str(file): read_result(file) for file in files}
+    # Not every result need have it: on a device there is no Keras.
+    check_baseline(baseline, list(dict.fromkeys(each.name for result in results.values() for each in result.subjects)))
+    results = {name: _with_baseline(result, baseline) for name, result in results.items()}
+    _finish(ctx, results, None, html_file, floor)
+
+
+def _with_baseline(result: Result, baseline: str | None) -> Result:
+    has_it = baseline in {subject.name for subject in result.subjects}
+    return replace(result, baseline=baseline) if baseline and has_it else result
+
+
+def _finish(
+    ctx: click.Context,
+    named: Mapping[str, Result],
+    json_file: Path | None,
+    html_file: Path | None,
+    floor: Floor | None,
+) -> None:
+    """Write and print results, by the names of their files; exit code 1 if one is below the floor."""
+    results = list(named.values())
+    # What is written comes first: nothing that was measured is lost when a table cannot be printed.
+    if json_file and json_file != Path("-"):
+        write_bytes(json_file, dump(results[0]).encode())
+    if html_file:
+        from edgernn_benchmarks.report.page import write_html
+
+        write_html(html_file, results)
     if json_file == Path("-"):
-        click.echo(json.dumps(comparison.as_json(), indent=2))
-        return
-    _print(comparison)
-    if json_file:
-        write_json(json_file, comparison.as_json())
-
-
-def _print(comparison: Comparison) -> None:
-    console = make_console()
-    console.print(_table(comparison))
-    best, kept = comparison.recommended, MEASURES[comparison.task.headline]
-    if best is None:
-        console.print(f"No artifact keeps the {kept} of the original and agrees with it; none is recommended.")
+        click.echo(dump(results[0]), nl=False)
     else:
-        console.print(f"Recommended: {best.name}, the quickest that keeps the {kept}.", soft_wrap=True)
+        _print(named)
+        if html_file:
+            click.echo(f"Report: {html_file}")
+    if floor:
+        _judge(ctx, results, floor)
 
 
-def _table(comparison: Comparison) -> "Table":
-    task = comparison.task
-    # F1 of classes is in the JSON; beside values, how far they are off tells more than R² alone.
-    shown = ("r2", "mae") if task.kind == REGRESSION else (task.headline,)
-    table = make_table(("bytes", *(MEASURES[name] for name in shown), "agreement", "median µs", "p95 µs"))
-    table.caption = f"{comparison.samples:,} test samples; latency of one inference from Python, one thread"
-    table.caption_justify = "left"
-    for subject in (comparison.keras, *comparison.artifacts):
-        table.add_row(
-            subject.name,
-            f"{subject.size_bytes:,}",
-            *(show(name, subject.measures[name]) for name in shown),
-            task.show_agreement(subject.agreement),
-            f"{subject.latency.median_us:,.1f}",
-            f"{subject.latency.p95_us:,.1f}",
-        )
-    return table
+def _print(named: Mapping[str, Result]) -> None:
+    from edgernn_benchmarks.changes import find_changes
+    from edgernn_benchmarks.terminal import print_changes, print_result
+
+    for name, result in named.items():
+        if len(named) > 1:
+            click.secho(name, bold=True)
+        print_result(result)
+        click.echo()
+    if len(named) > 1:
+        results = list(named.values())
+        print_changes(results, list(named), find_changes(results))
+
+
+def _judge(ctx: click.Context, results: Sequence[Result], floor: Floor) -> None:
+    failures = check_floor(results, floor)
+    for failure in failures:
+        click.echo(f"below the floor: {printable(failure)}", err=True)
+    if failures:
+        ctx.exit(1)
+
+
+def _check_target(option: str, file: Path | None, suffix: str) -> None:
+    if file is None or (option == "--json" and file == Path("-")):
+        return
+    if file.suffix != suffix:
+        # The option right before an artifact would otherwise replace it.
+        dash = ", or - for standard output" if option == "--json" else ""
+        raise click.UsageError(f"{option} takes a file named {suffix}{dash}; given {file}")
+    make_folder(file.parent)  # it says now, and not after minutes, that nothing can be written there
+
+
+def _say(terminal: TextIO, step: str) -> None:
+    click.echo(f"{step} …", file=terminal)

@@ -1,10 +1,9 @@
 """The comparison: size, correctness, agreement and latency of artifacts, measured beside their Keras model."""
 
-import os
-import platform
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,90 +12,59 @@ import numpy.typing as npt
 
 import edgernn
 from edgernn import metrics
-from edgernn.errors import ArtifactError, InputError
+from edgernn.bench.result import ORIGINAL, PEER, Answers, Measured, Result
+from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session, sha256_of
+from edgernn.bench.stopwatch import Method
+from edgernn.bench.subjects import ArtifactLoader
+from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
+from edgernn.datasets import Samples
+from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
 from edgernn.extras import require
-from edgernn.run_folder import read_original
-from edgernn.stopwatch import Latency, measure, summarize
+from edgernn.metrics import Truth
+from edgernn.run_folder import Original, read_original
 from edgernn.tasks import Task
+from edgernn_benchmarks import conversions
+from edgernn_benchmarks.evidence import collect
+from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
 from edgernn_export import keras_model as keras_models
 from edgernn_export.heads import find_task
 
 Float32 = npt.NDArray[np.float32]
-
-FORMAT = 1
-# What an artifact may lose to be recommended; the export's own bar for int8.
-MAX_DROP_POINTS = 0.7
-MIN_AGREEMENT = 0.985
+# What, as a rule, the quickest way to ask the original is called, which speeds are told against.
+BASELINE = f"Keras {FUNCTION}"
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One line of the table.
+class Progress:
+    """What is told meanwhile.
 
     Attributes:
-        name: the file's name, or "Keras".
-        backend: what executes it.
-        size_bytes: of the file.
-        measures: how right the answers are, by the names of `edgernn.tasks.MEASURES`.
-        agreement: with Keras, as `Task.agreement`: share of the same decisions, or R².
-        largest_difference: from Keras in any number, as `metrics.largest_difference`.
-        latency: of one inference, a float32 sample in and its answer out.
+        step: called with what is about to be done.
+        rounds: called with the number of rounds that are done.
+        note: called with a line that is worth to know, such as why a peer is left out.
     """
 
-    name: str
-    backend: str
-    size_bytes: int
-    measures: Mapping[str, float]
-    agreement: float
-    largest_difference: float
-    latency: Latency
+    step: Callable[[str], None] = lambda _step: None
+    rounds: Callable[[int], None] = lambda _done: None
+    note: Callable[[str], None] = lambda _line: None
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Artifacts beside the Keras model.
+class _Reference:
+    """The samples, the original's answers to them, and what is asked for."""
 
-    Attributes:
-        task: the model's.
-        samples: how many were answered for the measures and the agreement.
-        keras: the model they come from.
-        artifacts: in the order they were given.
-        environment: the machine and the versions it was measured with.
-    """
-
+    x: Float32
+    answers: Float32
+    truth: Truth
     task: Task
-    samples: int
-    keras: Subject
-    artifacts: tuple[Subject, ...]
-    environment: Mapping[str, Any]
 
-    @property
-    def recommended(self) -> Subject | None:
-        """The quickest good artifact, or None.
-
-        A good one loses at most 0.7 points of the task's headline measure and has an agreement of at least 0.985.
-        """
-        headline = self.task.headline
-        good = [
-            subject
-            for subject in self.artifacts
-            if 100 * (self.keras.measures[headline] - subject.measures[headline]) <= MAX_DROP_POINTS
-            and subject.agreement >= MIN_AGREEMENT
-        ]
-        return min(good, key=lambda subject: subject.latency.median_us, default=None)
-
-    def as_json(self) -> dict[str, Any]:
-        """The comparison for programs."""
-        best = self.recommended
-        return {
-            "format": FORMAT,
-            "task": self.task.kind,
-            "logits": self.task.logits,
-            "samples": self.samples,
-            "subjects": [_as_json(subject) for subject in (self.keras, *self.artifacts)],
-            "recommended": best.name if best else None,
-            "environment": dict(self.environment),
-        }
+    def judge(self, answers: Float32) -> Answers:
+        """How right answers of the same shape are."""
+        return Answers(
+            measures=self.task.measure(answers, self.truth),
+            agreement=self.task.agreement(answers, self.answers),
+            largest_difference=metrics.largest_difference(answers, self.answers),
+        )
 
 
 def compare(
@@ -104,59 +72,130 @@ def compare(
     artifacts: Sequence[Path | str],
     *,
     samples: Path | str | None = None,
-    progress: Callable[[str], None] = lambda _step: None,
-) -> Comparison:
-    """Measure artifacts beside the Keras model they come from.
+    method: Method | None = None,
+    isolated: bool = False,
+    threads: int = 1,
+    unverified: bool = False,
+    peers: bool = False,
+    baseline: str | None = None,
+    max_drop_points: float = MAX_DROP_POINTS,
+    min_agreement: float = MIN_AGREEMENT,
+    progress: Progress | None = None,
+) -> Result:
+    """Measure artifacts beside the Keras model they come from; `judge` says which to ship.
 
-    Latencies are of one float32 sample in and its answer out, on one thread for artifacts,
-    interleaved. Keras is measured as a compiled `tf.function`, its quickest way to answer one sample.
+    Times are of one float32 sample in and its answer out, and of the backend's bare call; see `edgernn.bench`.
 
     Args:
         source: a run folder, or a .keras file.
         artifacts: .tflite and .onnx files.
         samples: test samples with what they should be answered, in place of the run folder's; needed for a .keras file.
-        progress: called with what is about to be done.
+        method: how to time; 30 rounds and a second for each call by default.
+        isolated: whether each has a process of its own, which also tells its memory; a script then needs the usual
+            `if __name__ == "__main__":`.
+        threads: of each artifact.
+        unverified: whether files without a card are measured, too.
+        peers: whether the stock TFLite and tf2onnx conversions are measured, too.
+        baseline: the name of what speeds are told against; "Keras tf.function" by default.
+        max_drop_points, min_agreement: what an artifact may lose to be recommended: hundredths of the task's headline
+            measure; agreement as a share, or R².
+        progress: what is told meanwhile.
 
     Raises:
         ModelError: the Keras model cannot be read.
         DataError: there are no samples, or they do not fit the model or an artifact.
-        ArtifactError: an artifact cannot be loaded, or answers with another shape than the model.
+        ArtifactError: an artifact cannot be loaded, answers with another shape than the model, or with NaN.
+        SettingError: there is no artifact, one is given twice, or no subject has the baseline's name.
         MissingExtraError: the bench extra is not installed.
     """
     require("bench", "tensorflow", "keras", "rich", "ai_edge_litert", "onnxruntime")
+    if not artifacts:
+        raise SettingError("no artifact to compare; give .tflite or .onnx files")
+    tell = progress or Progress()
     original = read_original(Path(source), Path(samples) if samples else None)
-    models = [edgernn.load(path) for path in artifacts]
     test = original.require_samples()
-    progress("loading the Keras model")
-    keras_model = keras_models.load(original.model, free_steps=test.x_test.shape[1])
-    x = test.x_test
-    keras_models.check_samples(keras_model, test)
-    progress("answering the test samples")
-    reference = keras_models.predict(keras_model, x)
-    task = find_task(reference, test, original.labels)
-    answers = [_answers(model, x, reference) for model in models]
-    progress("measuring latency")
-    calls: dict[str, Callable[[], object]] = {"Keras": _bind(keras_models.compiled(keras_model), x[:1])}
-    calls |= {str(model.path): _bind(model.predict, x[0]) for model in models}
-    latencies = {name: summarize(durations) for name, durations in measure(calls).items()}
-
-    def subject(name: str, key: str, backend: str, path: Path, answers: Float32) -> Subject:
-        return Subject(
-            name=name,
-            backend=backend,
-            size_bytes=path.stat().st_size,
-            measures=task.measure(answers, test.y_test),
-            agreement=task.agreement(answers, reference),
-            largest_difference=metrics.largest_difference(answers, reference),
-            latency=latencies[key],
+    loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
+    ours = open_artifacts(loaders)
+    _check_labels(original, test, ours)
+    names = [f"Keras {way}" for way in WAYS] + [each.facts.name for each in ours]
+    check_baseline(baseline, [*names, conversions.TFLITE, conversions.TF2ONNX] if peers else names)
+    tell.step("loading the Keras model")
+    model = keras_models.load(original.model, free_steps=test.x_test.shape[1])
+    keras_models.check_samples(model, test)
+    tell.step("answering the test samples")
+    reference = _ask(model, original, test)
+    answers = {each.facts.name: _answers(each.model, reference.x, reference.answers) for each in ours}
+    tell.step("reading the test samples row by row")
+    evidence = _collect(Path(source), original, reference, answers, ours)
+    with tempfile.TemporaryDirectory() as place:
+        foreign = _open_peers(model, Path(place), reference, threads, tell) if peers else []
+        judged = [each.candidate(reference.x[0], reference.judge(answers[each.facts.name])) for each in ours]
+        return run_session(
+            [*_originals(original, reference), *judged, *foreign],
+            method or Method(),
+            baseline=baseline or BASELINE,
+            isolated=isolated,
+            threads=threads,
+            task=reference.task,
+            samples=len(reference.x),
+            limits={"max_drop_points": max_drop_points, "min_agreement": min_agreement},
+            evidence=evidence,
+            progress=tell.rounds,
         )
 
-    keras = subject("Keras", "Keras", f"keras {version('keras')}", original.model, reference)
-    rows = [
-        subject(model.path.name, str(model.path), model.backend, model.path, answer)
-        for model, answer in zip(models, answers, strict=True)
+
+def _ask(model: Any, original: Original, test: Samples) -> _Reference:
+    answers = keras_models.predict(model, test.x_test)
+    return _Reference(test.x_test, answers, test.y_test, find_task(answers, test, original.labels))
+
+
+def _collect(
+    source: Path,
+    original: Original,
+    reference: _Reference,
+    answers: Mapping[str, Float32],
+    artifacts: Sequence[OpenArtifact],
+) -> dict[str, Any]:
+    models = {each.facts.name: each.model for each in artifacts}
+    folder = source if source.is_dir() else None
+    return collect(folder, original, reference.x, reference.truth, reference.task, reference.answers, answers, models)
+
+
+def _originals(original: Original, reference: _Reference) -> list[Candidate]:
+    facts = Measured(
+        name="",
+        role=ORIGINAL,
+        backend=f"keras {version('keras')}",
+        size_bytes=original.model.stat().st_size,
+        sha256=sha256_of(original.model),
+        quantization="float32",
+        layout="",
+        verified=True,
+        input_shape=reference.x.shape[1:],
+        turns={},
+        answers=reference.judge(reference.answers),
+    )
+    return [
+        Candidate(replace(facts, name=f"Keras {way}"), KerasLoader(original.model, reference.x[0], way), afresh=False)
+        for way in WAYS
     ]
-    return Comparison(task, len(x), keras, tuple(rows), _environment())
+
+
+def _open_peers(model: Any, folder: Path, reference: _Reference, threads: int, tell: Progress) -> list[Candidate]:
+    """The stock conversions that can be made and run; why one cannot is told."""
+    paths, reasons = conversions.convert(model, folder, tell.step)
+    x, peers = reference.x, []
+    for path in paths:
+        try:
+            (peer,) = open_artifacts([ArtifactLoader(path, threads=threads, unverified=True, x=x[0])], PEER)
+            answers = np.stack([_answers(peer.model, one[np.newaxis], reference.answers[:1])[0] for one in x])
+        except EdgernnError as error:
+            reasons.append(str(error))
+            continue
+        peers.append(peer.candidate(x[0], reference.judge(answers)))
+    for reason in reasons:
+        tell.note(f"left out: {reason}")
+    return peers
 
 
 def _answers(model: edgernn.Model, x: Float32, reference: Float32) -> Float32:
@@ -169,30 +208,24 @@ def _answers(model: edgernn.Model, x: Float32, reference: Float32) -> Float32:
             f"{model.path}: answers with shape {answers.shape}, the Keras model with {reference.shape}; it comes from "
             "another model"
         )
+    broken = ~np.isfinite(answers).reshape(len(answers), -1).all(axis=1)
+    if broken.any():
+        raise ArtifactError(
+            f"{model.path}: answers {int(broken.sum()):,} of {len(answers):,} samples with NaN or infinity, the Keras "
+            "model none; export it again"
+        )
     return answers
 
 
-def _as_json(subject: Subject) -> dict[str, Any]:
-    fields = asdict(subject)
-    measures = fields.pop("measures")
-    return {**fields, **measures}
-
-
-def _bind(predict: Callable[[Float32], object], x: Float32) -> Callable[[], object]:
-    return lambda: predict(x)
-
-
-def _environment() -> dict[str, Any]:
-    versions = {}
-    for package in ("edgernn", "numpy", "tensorflow", "keras", "ai-edge-litert", "onnxruntime"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": versions,
-    }
+def _check_labels(original: Original, test: Samples, artifacts: Sequence[OpenArtifact]) -> None:
+    if test.labels and original.labels and test.labels != original.labels:
+        raise DataError(
+            f"the samples' labels are {', '.join(test.labels)}, the original's {', '.join(original.labels)}"
+        )
+    for artifact in artifacts:
+        labels = artifact.model.card.labels if artifact.model.card else ()
+        if labels and original.labels and labels != original.labels:
+            raise ArtifactError(
+                f"{artifact.loader.path}: labels {', '.join(labels)}, the original's are {', '.join(original.labels)}; "
+                "it comes from another model"
+            )

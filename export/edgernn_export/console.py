@@ -14,7 +14,8 @@ def make_console() -> "Console":
     """A console of 80 columns, whatever the terminal's width: a table reads the same everywhere."""
     from rich.console import Console
 
-    return Console(width=WIDTH, highlight=False)
+    # File names may have brackets in them, which are not meant as markup.
+    return Console(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def make_table(headings: Sequence[str]) -> "Table":

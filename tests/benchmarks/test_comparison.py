@@ -1,84 +1,195 @@
+"""The command `edgernn compare`, on real artifacts: figures, table, JSON, what is refused."""
+
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from sklearn.metrics import f1_score
 
 import edgernn
+from edgernn.bench import result as results
+from edgernn.bench.apart import start_apart
+from edgernn.bench.document import dump, read_result
+from edgernn.bench.stopwatch import Method
+from edgernn.bench.verdict import judge
+from edgernn.cli import main
 from edgernn.datasets import read_samples
-from edgernn.stopwatch import Latency
-from edgernn.tasks import MEASURES, Task
-from edgernn_benchmarks import Comparison, Subject
+from edgernn_benchmarks.comparison import BASELINE
+from edgernn_benchmarks.originals import CALL, WAYS, KerasLoader
 
-NAMES = ("digits-float32.tflite", "digits-int8.tflite", "digits-float32.onnx")
+NAMES = (
+    "digits-float32.tflite",
+    "digits-int8.tflite",
+    "digits-dynamic-fused.tflite",
+    "digits-dynamic.tflite",
+    "digits-float16.tflite",
+    "digits-int16x8.tflite",
+    "digits-int8-loop.tflite",
+    "digits-float32.onnx",
+    "digits-int8.onnx",
+)
+KERAS = ("Keras predict", "Keras model(x)", "Keras tf.function")
+PEERS = ("stock-tflite.tflite", "stock-tf2onnx.onnx")
+QUICK = ("--rounds", "2", "--seconds", "0")
+# What every build must hold.
+FLOOR = Path(__file__).with_name("floor.toml")
+
+
+@dataclass(frozen=True)
+class Compared:
+    text: str
+    result: results.Result
+    html: str
 
 
 @pytest.fixture(scope="module")
-def table(run_folder: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
-    from click.testing import CliRunner
-
-    from edgernn.cli import main
-
-    json_file = tmp_path_factory.mktemp("table") / "table.json"
-    words = ["compare", run_folder, *(artifacts / name for name in NAMES), "--json", json_file]
-    result = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout, json.loads(json_file.read_text())
+def compared(run_folder: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    folder = tmp_path_factory.mktemp("compared")
+    json_file, html_file = folder / "result.json", folder / "report.html"
+    words = ["compare", run_folder, *(artifacts / name for name in NAMES), "--peers", *QUICK]
+    words += ["--json", json_file, "--html", html_file]
+    outcome = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    return Compared(outcome.stdout, read_result(json_file), html_file.read_text(encoding="utf-8"))
 
 
-def test_the_table_fits_80_columns_and_names_everyone(table: tuple[str, dict]) -> None:
-    text, _ = table
-    assert max(map(len, text.splitlines())) <= 80
-    for name in ("Keras", *NAMES, "bytes", "accuracy", "agreement", "median", "p95"):
-        assert name in text
+def test_the_table_fits_80_columns_and_names_everyone(compared: Compared) -> None:
+    lines = compared.text.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(compared.text.split())
+    for name in (
+        *KERAS,
+        *NAMES,
+        "stock-tflite.tflite",
+        "stock-tf2onnx.onnx",
+        "bytes",
+        "accuracy",
+        "agrees",
+        "median",
+        "speed",
+    ):
+        assert name in words, name
+    # Two rounds of no time tell nothing, and it says so.
+    assert "0 s for each call in 2 rounds tells little" in words
+    for line in ("Smallest: ", "Fastest: ", "Best accuracy: "):
+        assert sum(each.startswith(line) for each in lines) == 1
+    best = judge(compared.result).recommended
+    assert (f"Recommended: {best.name}" if best else "None is recommended: ") in words
+    assert ("measure again on a quiet machine" in words) is (best is not None)
 
 
-def test_the_figures_are_those_of_the_files(table: tuple[str, dict], run_folder: Path, artifacts: Path) -> None:
-    _, document = table
-    samples = read_samples(run_folder)
-    assert document["samples"] == len(samples.x_test)
-    assert (document["task"], document["logits"]) == ("classification", False)
-    subjects = {subject["name"]: subject for subject in document["subjects"]}
-    assert set(subjects) == {"Keras", *NAMES}
+def test_the_figures_are_those_of_the_files(compared: Compared, run_folder: Path, artifacts: Path) -> None:
+    result, samples = compared.result, read_samples(run_folder)
+    assert result.samples == len(samples.x_test)
+    assert result.task is not None
+    assert (result.task.kind, result.task.logits, result.baseline) == ("classification", False, BASELINE)
+    assert [subject.name for subject in result.subjects] == [
+        *KERAS,
+        *NAMES,
+        "stock-tflite.tflite",
+        "stock-tf2onnx.onnx",
+    ]
+    roles = [subject.role for subject in result.subjects]
+    assert roles == ["original"] * 3 + ["artifact"] * 9 + ["peer"] * 2
     for name in NAMES:
+        subject = result.subject(name)
         answers = edgernn.load(artifacts / name).predict(samples.x_test)
-        assert subjects[name]["accuracy"] == np.mean(answers.argmax(1) == samples.y_test)
+        assert subject.answers is not None
+        assert subject.answers.measures["accuracy"] == np.mean(answers.argmax(1) == samples.y_test)
         expected = f1_score(samples.y_test, answers.argmax(1), average="macro")
-        assert subjects[name]["f1"] == pytest.approx(expected)
-        assert subjects[name]["size_bytes"] == (artifacts / name).stat().st_size
-        latency = subjects[name]["latency"]
-        assert 0 < latency["median_us"] <= latency["p95_us"]
-        assert latency["calls"] > 100
-    assert subjects["Keras"]["agreement"] == 1
-    assert subjects["digits-float32.tflite"]["largest_difference"] <= 2e-5
-    assert document["environment"]["versions"]["edgernn"] == edgernn.__version__
+        assert subject.answers.measures["f1"] == pytest.approx(expected)
+        assert subject.size_bytes == (artifacts / name).stat().st_size
+        assert set(subject.turns) == {"load", "first answer", "invoke", "predict", "step"}
+    for name in KERAS:
+        subject = result.subject(name)
+        assert subject.answers is not None
+        assert subject.answers.agreement == 1
+        assert len(subject.turns["predict"]) == 2
+    for name in ("digits-float32.tflite", *PEERS):
+        answers_of = result.subject(name).answers
+        assert answers_of is not None
+        assert answers_of.largest_difference <= 2e-5
+    assert {"edgernn", "tensorflow", "keras", "ai-edge-litert"} <= set(result.machine["versions"])
 
 
-def subject(name: str, score: float, median_us: float, agreement: float = 1.0) -> Subject:
-    # Another measure than the headline does not matter.
-    measures = dict.fromkeys(MEASURES, 0.0 if name != "Keras" else 1.0)
-    return Subject(name, "backend", 100, measures | {"f1": score}, agreement, 0.0, Latency(10, median_us, median_us))
+def test_the_report_is_of_the_same_result(
+    compared: Compared, edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "result.json").write_text(dump(compared.result), encoding="utf-8")
+    again = edgernn_command("report", tmp_path / "result.json", "--html", tmp_path / "report.html")
+    assert again.exit_code == 0
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == compared.html
+    for name in NAMES:
+        assert name in compared.html
+    # What is printed is printed again, but for where the report is.
+    assert again.stdout.splitlines()[:20] == compared.text.splitlines()[:20]
 
 
-def test_the_quickest_that_keeps_the_headline_measure_is_recommended() -> None:
-    task, keras = Task("multilabel"), subject("Keras", 0.900, 1000)
-    quick_but_wrong, good, slow = subject("a", 0.892, 1), subject("b", 0.894, 5), subject("c", 0.9, 9)
-    assert Comparison(task, 1000, keras, (slow, good, quick_but_wrong), {}).recommended == good
-    assert Comparison(task, 1000, keras, (quick_but_wrong,), {}).recommended is None
-    another_model = subject("d", 0.91, 1, agreement=0.9)
-    assert Comparison(task, 1000, keras, (another_model, slow), {}).recommended == slow
-    broken = subject("e", float("nan"), 1)
-    assert Comparison(task, 1000, keras, (broken, slow), {}).recommended == slow
+def test_results_of_several_days_are_compared(
+    compared: Compared, edgernn_command: Callable[..., Result], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("monday.json", "tuesday.json")]
+    for file in files:
+        file.write_text(dump(compared.result), encoding="utf-8")
+    text = " ".join(edgernn_command("report", *files, "--baseline", NAMES[0]).stdout.split())
+    for name in (*KERAS, *NAMES):
+        assert f"{name}: no difference seen, [2] against [1]." in text
+    assert f"times as quick as {NAMES[0]}" in text
+    assert "no baseline 'x'; there are Keras predict, " in refused("report", files[0], "--baseline", "x")
 
 
 def test_json_to_standard_output_is_alone_there(
     edgernn_command: Callable[..., Result], run_folder: Path, artifacts: Path
 ) -> None:
-    result = edgernn_command("compare", run_folder, artifacts / NAMES[1], "--json", "-")
-    assert [row["name"] for row in json.loads(result.stdout)["subjects"]] == ["Keras", NAMES[1]]
+    result = edgernn_command("compare", run_folder, artifacts / NAMES[1], *QUICK, "--baseline", NAMES[1], "--json", "-")
+    document = json.loads(result.stdout)
+    assert [row["name"] for row in document["subjects"]] == [*KERAS, NAMES[1]]
+    assert (document["baseline"], document["believed"]) == (NAMES[1], False)
+    assert set(document["verdict"]) == {"smallest", "fastest", "most_accurate", "recommended", "why"}
+    assert document["verdict"]["smallest"] == NAMES[1]
+
+
+def test_the_original_is_asked_in_each_way_and_can_be_in_a_process_of_its_own(run_folder: Path) -> None:
+    x = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
+    loaders = {way: KerasLoader(run_folder / "model.keras", x, way) for way in WAYS}
+    first, *others = (np.asarray(loader().calls()["predict"]()) for loader in loaders.values())
+    assert first.shape == (1, 10)
+    for other in others:
+        np.testing.assert_allclose(other, first, atol=1e-6)
+    with start_apart("Keras", loaders[CALL], afresh=False) as subject:
+        turns = subject.turn(Method(1, 0))
+        memory = subject.memory()
+    assert set(turns) == {"load", "first answer", "predict"}
+    # TensorFlow came with it.
+    assert memory is None or memory.peak_bytes > 200e6
+
+
+def test_what_every_build_must_hold_is_held(
+    compared: Compared, edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path
+) -> None:
+    assert set(NAMES) == {path.name for path in artifacts.iterdir()}
+    (tmp_path / "result.json").write_text(dump(compared.result), encoding="utf-8")
+    held = edgernn_command("report", tmp_path / "result.json", "--floor", FLOOR)
+    assert (held.exit_code, held.stderr) == (0, "")
+
+
+def test_a_floor_is_held_or_the_exit_code_is_1(
+    compared: Compared, edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    result, floor = tmp_path / "result.json", tmp_path / "floor.toml"
+    result.write_text(dump(compared.result), encoding="utf-8")
+    floor.write_text('["digits-int8.tflite"]\nsize_bytes = 15_000\nagreement = 0.9\n', encoding="utf-8")
+    assert edgernn_command("report", result, "--floor", floor).exit_code == 0
+    floor.write_text('["digits-int8.tflite"]\nsize_bytes = 9_000\nagreement = 0.9\n', encoding="utf-8")
+    below = edgernn_command("report", result, "--floor", floor)
+    assert below.exit_code == 1
+    assert below.stderr.startswith("below the floor: digits-int8.tflite: size bytes ")
+    assert below.stderr.endswith("at most 9,000\n")
 
 
 def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, artifacts: Path, tmp_path: Path) -> None:
@@ -88,8 +199,17 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     assert "no samples to prove and compare with" in refused("compare", run_folder / "model.keras", good)
     before = good.read_bytes()
     assert "--json takes a file named .json" in refused("compare", run_folder, good, "--json", good, exit_code=2)
+    assert "--html takes a file named .html" in refused("compare", run_folder, good, "--html", good, exit_code=2)
     assert good.read_bytes() == before
     assert "Missing argument" in refused("compare", run_folder, exit_code=2)
+    assert "is given twice" in refused("compare", run_folder, good, good)
+    assert "no baseline 'Keras'; there are Keras predict, " in refused(
+        "compare", run_folder, good, "--baseline", "Keras"
+    )
+    (tmp_path / "floor.toml").write_text("speed", encoding="utf-8")
+    assert "cannot be read as TOML" in refused("compare", run_folder, good, "--floor", tmp_path / "floor.toml")
+    (tmp_path / "file").touch()
+    assert "cannot write" in refused("compare", run_folder, good, "--html", tmp_path / "file" / "a.html")
     np.savez(
         tmp_path / "other.npz",
         x_train=np.zeros((4, 5, 2)),
@@ -99,3 +219,34 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     )
     message = refused("compare", run_folder, good, "--samples", tmp_path / "other.npz")
     assert "samples of shape (5, 2) do not fit the model" in message
+
+
+def test_an_artifact_of_another_model_or_a_broken_one_is_refused(
+    refused: Callable[..., str], run_folder: Path, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("model.keras", "samples.npz", "history.json"):
+        (folder / name).write_bytes((run_folder / name).read_bytes())
+    settings = json.loads((run_folder / "settings.json").read_text())
+    settings["labels"] = settings["labels"][::-1]
+    (folder / "settings.json").write_text(json.dumps(settings))
+    good = artifacts / NAMES[1]
+    message = refused("compare", folder, good)
+    assert f"{good}: labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, the original's are 9, 8, " in message
+
+    def with_nan(_model: edgernn.Model, x: np.ndarray) -> np.ndarray:
+        if x.ndim == 2:
+            return np.full(10, one, np.float32)
+        answers = np.full((len(x), 10), 0.1, np.float32)
+        answers[:3] = np.nan
+        return answers
+
+    one = 0.1
+    monkeypatch.setattr(edgernn.Model, "predict", with_nan)
+    message = refused("compare", run_folder, good)
+    assert re.search(rf"{re.escape(str(good))}: answers 3 of [\d,]+ samples with NaN or infinity", message)
+    # Where every answer is broken, nothing else need be asked.
+    one = np.nan
+    for words in (("compare", run_folder, good), ("bench", good)):
+        assert f"{good}: answers with NaN or infinity; export it again" in refused(*words)

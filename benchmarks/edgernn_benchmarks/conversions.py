@@ -1,0 +1,95 @@
+"""The stock conversions of a Keras model, as their own pages say: what someone has who does without edgernn."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgernn.errors import first_line
+from edgernn.extras import require
+
+TFLITE, TF2ONNX = "stock-tflite.tflite", "stock-tf2onnx.onnx"
+
+
+def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[list[Path], list[str]]:
+    """Convert a Keras model by the stock tools.
+
+    Args:
+        model: the Keras model; it stays as it is.
+        folder: where the files come to be.
+        progress: called with what is about to be done.
+
+    Returns:
+        The files, and why others are missing.
+
+    Raises:
+        MissingExtraError: the export extra is not installed.
+    """
+    require("export", "tf2onnx", "onnx")
+    paths, reasons = [], []
+    for name, make in _TOOLS.items():
+        progress(f"converting to {name}")
+        try:
+            with quiet_converters():
+                data = make(model)
+        except Exception as error:  # noqa: BLE001 - whatever a converter raises is why the peer is missing
+            reasons.append(f"{name}: {type(error).__name__}: {first_line(error)}")
+            continue
+        (folder / name).write_bytes(data)
+        paths.append(folder / name)
+    return paths, reasons
+
+
+def stock_tflite(model: Any) -> bytes:
+    """`TFLiteConverter.from_keras_model`, for a batch of one; with a free batch it fails on TensorList.
+
+    https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
+    """
+    import tensorflow as tf
+
+    data: bytes = tf.lite.TFLiteConverter.from_keras_model(rebuild(model, unroll=False)).convert()
+    return data
+
+
+def stock_onnx(model: Any) -> bytes:
+    """`tf2onnx.convert.from_function`; `from_keras` fails on a model of Keras 3 with a KeyError.
+
+    https://github.com/onnx/tensorflow-onnx#python-api-reference
+    """
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = [tf.TensorSpec([1, *model.inputs[0].shape[1:]], tf.float32, name="input")]
+    function = tf.function(lambda x: model(x, training=False), input_signature=signature)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=signature)
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+def rebuild(model: Any, unroll: bool) -> Any:
+    """The same model for a batch of one, as someone would write it down again."""
+    import keras
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.RNN):
+            config["unroll"] = unroll
+        return type(layer).from_config(config)
+
+    x = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]))
+    rebuilt = keras.models.clone_model(model, input_tensors=x, clone_function=clone)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
+
+
+_TOOLS: Mapping[str, Callable[[Any], bytes]] = {TFLITE: stock_tflite, TF2ONNX: stock_onnx}
+
+
+@contextlib.contextmanager
+def quiet_converters() -> Iterator[None]:
+    """Keep what the tools print of their progress off standard output; the command leads standard error aside."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,268 @@
+"""Evidence: what a report shows beside figures, small enough to travel in a result's JSON.
+
+Every key is left out where there is nothing to tell. "Keras" names the original's answers; artifacts have their names.
+
+labels      [classes], what decisions are called
+truth       [decided], the right decision; of a classification or a yes or no, one a sequence or one a step, flat
+decisions   {name: [decided]}; -1 where a NaN decides nothing
+conditions  [k], what samples were put through: sample i through `conditions[i % k]`; only of a run folder's own
+rows        steps: how many rows a sequence has; samples: how many were streamed; unit: "row" or "step";
+            accuracy {name: [steps]}, after each row; settled {name: [steps]}, the share that is right from there on
+pictures    steps, features: of each picture; scale: what black and white are;
+            examples, disagreements: [{sample, truth, keras, pixels, condition?, answers {name: decision}}]; pixels is
+            Base64 of uint8 [steps, features]
+values      of a regression: output: which, if there are several; truth [n], answers {name: [n]}, some of them
+history     {series: [epochs]}, as history.json has them
+"""
+
+import base64
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import edgernn
+from edgernn.datasets import read_samples
+from edgernn.errors import NoStepError
+from edgernn.metrics import Truth
+from edgernn.run_folder import HISTORY, SAMPLES, Original, read_settings
+from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+Decisions = Mapping[str, Int64]
+
+KERAS = "Keras"
+# So much at most of each kind: what a person looks at, in a file that is quickly read.
+MAX_DECISIONS, MAX_VALUES = 20_000, 400
+MAX_STREAMED, MAX_ROWS = 500, 20_000
+MAX_DISAGREEMENTS, MAX_EXAMPLES = 24, 10
+MAX_EPOCHS = 2_000
+# A picture has at least so many pixels each way, and is shrunk to at most as many.
+LEAST_SIDE, MOST_SIDE = 2, 96
+
+
+def collect(
+    folder: Path | None,
+    original: Original,
+    x: Float32,
+    truth: Truth,
+    task: Task,
+    reference: Float32,
+    answers: Mapping[str, Float32],
+    models: Mapping[str, edgernn.Model],
+) -> dict[str, Any]:
+    """Collect what this module's docstring says, for `json.dumps`.
+
+    Args:
+        folder: the run folder; None where there is none.
+        original: the Keras model on disk.
+        x: the test samples, float32 [samples, steps, features].
+        truth: what they should be answered.
+        task: what is asked for.
+        reference: Keras's answers, [samples, outputs] or [samples, steps, outputs].
+        answers, models: the artifacts' answers, and the artifacts, loaded; by their names.
+    """
+    conditions = _conditions(folder, x)
+    found: dict[str, Any] = {"conditions": conditions, "history": _history(folder)}
+    if task.kind in (CLASSIFICATION, BINARY):
+        decisions = {name: task.decide(answer) for name, answer in ((KERAS, reference), *answers.items())}
+        right = truth.reshape(decisions[KERAS].shape)
+        found["labels"] = _labels(original.labels, task, reference.shape[-1])
+        if right.size <= MAX_DECISIONS:
+            found["truth"] = right.ravel().tolist()
+            found["decisions"] = {name: each.ravel().tolist() for name, each in decisions.items()}
+        if right.ndim == 1:
+            found["rows"] = _rows(x, right, task, models)
+            found["pictures"] = _pictures(x, right, decisions, conditions)
+        else:
+            found["rows"] = _steps(right, decisions)
+    elif task.kind == REGRESSION:
+        found["values"] = _values(original.labels, truth.reshape(reference.shape), {KERAS: reference, **answers})
+    return {name: value for name, value in found.items() if value}
+
+
+def _labels(labels: Sequence[str], task: Task, outputs: int) -> list[str]:
+    if task.kind == BINARY:
+        return list(labels) if len(labels) == 2 else ["no", "yes"]
+    return [str(index) for index in range(outputs)] if len(labels) != outputs else list(labels)
+
+
+def _conditions(folder: Path | None, x: Float32) -> list[str]:
+    """The conditions of a run folder's samples, which `edgernn train` draws by turns: clean, noisy, clean."""
+    if folder is None or not (folder / SAMPLES).is_file():
+        return []
+    settings = read_settings(folder)
+    conditions = settings.get("conditions")
+    if not isinstance(conditions, list) or not np.array_equal(read_samples(folder, settings["input"]).x_test, x):
+        return []
+    return [str(condition) for condition in conditions]
+
+
+def _history(folder: Path | None) -> dict[str, list[float]]:
+    """The series of numbers in history.json; a file of another kind has none."""
+    file = folder / HISTORY if folder else None
+    if file is None or not file.is_file():
+        return {}
+    try:
+        series = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a report without curves is better than none
+        return {}
+    if not isinstance(series, dict):
+        return {}
+    return {
+        str(name): [round(value, 6) for value in values[:MAX_EPOCHS]]
+        for name, values in series.items()
+        if isinstance(values, list) and values and all(map(_is_finite, values))
+    }
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _rows(x: Float32, right: Int64, task: Task, models: Mapping[str, edgernn.Model]) -> dict[str, Any]:
+    """Answers as rows arrive, of the artifacts that can be streamed."""
+    steps = x.shape[1]
+    count = min(len(x), MAX_STREAMED, max(1, MAX_ROWS // steps))
+    decisions = {}
+    for name, model in models.items():
+        try:
+            stream = model.stream()
+        except NoStepError:
+            continue
+        with stream:
+            decisions[name] = np.stack([_decide_each(stream, sample, task) for sample in x[:count]])
+    return _as_rows(decisions, right[:count, np.newaxis], "row")
+
+
+def _decide_each(stream: edgernn.Stream, sample: Float32, task: Task) -> Int64:
+    stream.reset()
+    return task.decide(stream.push_many(sample))
+
+
+def _steps(right: Int64, decisions: Decisions) -> dict[str, Any]:
+    """The same of a model that answers each step: each has a truth of its own."""
+    return _as_rows({name: each for name, each in decisions.items() if each.ndim == 2}, right, "step")
+
+
+def _as_rows(decisions: Decisions, right: Int64, unit: str) -> dict[str, Any]:
+    if not decisions:
+        return {}
+    met = {name: each == right for name, each in decisions.items()}
+    # Right from a row on: right there and in all that follow.
+    settled = {name: np.logical_and.accumulate(each[:, ::-1], axis=1)[:, ::-1] for name, each in met.items()}
+    samples, steps = next(iter(met.values())).shape
+    return {
+        "unit": unit,
+        "steps": steps,
+        "samples": samples,
+        "accuracy": {name: _shares(each) for name, each in met.items()},
+        "settled": {name: _shares(each) for name, each in settled.items()} if unit == "row" else {},
+    }
+
+
+def _shares(met: npt.NDArray[np.bool_]) -> list[float]:
+    return [round(float(share), 4) for share in met.mean(axis=0)]
+
+
+def _pictures(x: Float32, right: Int64, decisions: Decisions, conditions: Sequence[str]) -> dict[str, Any]:
+    if min(x.shape[1:]) < LEAST_SIDE:
+        return {}
+    low, high, scale = _range_of(x)
+    examples, disagreements = _examples(right, conditions), _disagreements(decisions)
+
+    def picture(sample: int) -> dict[str, Any]:
+        pixels = _shrunk(np.clip((x[sample] - low) / (high - low), 0, 1))
+        keras = int(decisions[KERAS][sample])
+        others = {name: int(each[sample]) for name, each in decisions.items() if int(each[sample]) != keras}
+        return {
+            "sample": sample,
+            "truth": int(right[sample]),
+            "keras": keras,
+            "answers": others,
+            "pixels": base64.b64encode(np.rint(255 * pixels).astype(np.uint8).tobytes()).decode("ascii"),
+            **({"condition": conditions[sample % len(conditions)]} if conditions else {}),
+        }
+
+    steps, features = _shrunk(x[0]).shape
+    return {
+        "steps": steps,
+        "features": features,
+        "scale": scale,
+        "examples": [picture(sample) for sample in examples],
+        "disagreements": [picture(sample) for sample in disagreements],
+    }
+
+
+def _range_of(x: Float32) -> tuple[Float32, Float32, str]:
+    """What is drawn black and what white, [features], and a phrase that says it."""
+    features = x.shape[2]
+    if x.min() >= 0 and x.max() <= 1:
+        return np.zeros(features, np.float32), np.ones(features, np.float32), "black is 0, white is 1"
+    low, high = x.min(axis=(0, 1)), x.max(axis=(0, 1))
+    return low, np.where(high > low, high, low + 1), "each feature from its lowest value, black, to its highest, white"
+
+
+def _shrunk(sample: Float32) -> Float32:
+    """At most `MOST_SIDE` each way: the means of neighbours."""
+    for axis in (0, 1):
+        size = sample.shape[axis]
+        if size > MOST_SIDE:
+            starts = np.arange(MOST_SIDE) * size // MOST_SIDE
+            counts = np.diff(np.append(starts, size))
+            means = np.add.reduceat(sample, starts, axis=axis) / np.expand_dims(counts, 1 - axis)
+            sample = means.astype(np.float32)
+    return sample
+
+
+def _examples(right: Int64, conditions: Sequence[str]) -> list[int]:
+    """Of each condition the first sample of each class."""
+    turns = max(1, len(conditions))
+    chosen: list[int] = []
+    for turn in range(turns):
+        _, first = np.unique(right[turn::turns], return_index=True)
+        chosen += (turn + turns * first[:MAX_EXAMPLES]).tolist()
+    return chosen
+
+
+def _disagreements(decisions: Decisions) -> list[int]:
+    """Samples where an artifact decides otherwise than Keras; the artifacts have their turns until there are enough."""
+    waiting = [iter(np.flatnonzero(each != decisions[KERAS]).tolist()) for each in decisions.values()]
+    chosen: dict[int, None] = {}
+    for sample in _by_turns(waiting):
+        if len(chosen) == MAX_DISAGREEMENTS:
+            break
+        chosen[sample] = None
+    return sorted(chosen)
+
+
+def _by_turns(waiting: list[Iterator[int]]) -> Iterator[int]:
+    while waiting:
+        for each in list(waiting):
+            try:
+                yield next(each)
+            except StopIteration:
+                waiting.remove(each)
+
+
+def _values(labels: Sequence[str], truth: Float32, answers: Mapping[str, Float32]) -> dict[str, Any]:
+    """Of the first output, samples and steps from all over the test set."""
+    outputs = truth.shape[-1]
+    flat = truth.reshape(-1, outputs)
+    chosen = np.linspace(0, len(flat) - 1, min(len(flat), MAX_VALUES)).astype(np.int64)
+    output = labels[0] if len(labels) == outputs else "output 1"
+
+    def some(values: Float32) -> list[float | None]:
+        numbers = values.reshape(-1, outputs)[chosen, 0].tolist()
+        return [float(f"{number:.5g}") if math.isfinite(number) else None for number in numbers]
+
+    return {
+        "output": output if outputs > 1 else "",
+        "truth": some(truth),
+        "answers": {name: some(each) for name, each in answers.items()},
+    }

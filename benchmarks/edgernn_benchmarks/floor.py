@@ -1,0 +1,156 @@
+"""The floor: what artifacts must not fall below, written down once and checked for ever after."""
+
+import fnmatch
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgernn.bench.result import LEAST_ROUNDS, Measured, Result
+from edgernn.errors import DataError
+from edgernn.files import check_file
+from edgernn.tasks import MEASURES
+
+MAX_BYTES = 1 << 20
+# Those that must not be less, and those that must not be more.
+AT_LEAST = ("accuracy", "f1", "r2", "agreement")
+AT_MOST = ("mae", "largest_difference", "size_bytes")
+SPEED = "speed"
+Check = Callable[[Result, Measured, str, float], str | None]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Limits by artifact; a name may have * and ? in it.
+
+    Attributes:
+        limits: by the artifact's name and one of `AT_LEAST` and `AT_MOST`.
+        speeds: by the artifact's name and the name of another subject: at least so many times as quick.
+    """
+
+    limits: Mapping[str, Mapping[str, float]]
+    speeds: Mapping[str, Mapping[str, float]]
+
+
+def read_floor(path: Path) -> Floor:
+    """Read a floor, a TOML file.
+
+    For example::
+
+        ["digits-int8.tflite"]
+        accuracy = 0.92
+        agreement = 0.985
+        size_bytes = 15_000
+        ["digits-int8.tflite".speed]
+        "Keras tf.function" = 10
+
+    Raises:
+        DataError: it cannot be read, or says something that is not known.
+    """
+    check_file(path, DataError, MAX_BYTES)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as TOML: {error}") from error
+    limits: dict[str, dict[str, float]] = {}
+    speeds: dict[str, dict[str, float]] = {}
+    for name, table in document.items():
+        if not isinstance(table, dict):
+            raise DataError(f'{path}: {name!r} is {table!r}, expected a table: ["digits-int8.tflite"]')
+        said = dict(table)
+        speeds[name] = _figures(path, f"{name}.{SPEED}", said.pop(SPEED, {}))
+        limits[name] = _figures(path, name, said, known=(*AT_LEAST, *AT_MOST))
+    if not any(limits.values()) and not any(speeds.values()):
+        raise DataError(f"{path}: says nothing; expected limits of artifacts, see docs/benchmarks.md")
+    return Floor(limits, speeds)
+
+
+def check_floor(results: Sequence[Result], floor: Floor) -> list[str]:
+    """What of results is below the floor, a line each; empty where nothing is.
+
+    A speed is below only if its whole interval is: noise is no regression. What no result has measured is below, too,
+    for nobody knows that it is not.
+    """
+    failures: list[str] = []
+    everyone = [(result, artifact) for result in results for artifact in result.artifacts]
+    for tables, check in ((floor.limits, _check_limit), (floor.speeds, _check_speed)):
+        for pattern, table in tables.items():
+            found = [(result, artifact) for result, artifact in everyone if _is(artifact, pattern)]
+            if table and not found:
+                names = dict.fromkeys(artifact.name for _, artifact in everyone)
+                failures.append(f"{pattern}: no such artifact was measured; there are {', '.join(names) or 'none'}")
+                continue
+            for name, limit in table.items():
+                failures += _failures(found, name, limit, check)
+    return list(dict.fromkeys(failures))
+
+
+def _is(artifact: Measured, pattern: str) -> bool:
+    # Brackets may be meant as they are.
+    return artifact.name == pattern or fnmatch.fnmatchcase(artifact.name, pattern)
+
+
+def _failures(found: Sequence[tuple[Result, Measured]], name: str, limit: float, check: Check) -> Iterator[str]:
+    """One for each name of an artifact that is below in some result, or that no result has measured."""
+    measured = set()
+    for result, artifact in found:
+        failure = check(result, artifact, name, limit)
+        if failure is not None:
+            measured.add(artifact.name)
+            if failure:
+                yield f"{artifact.name}: {failure}"
+    for artifact_name in dict.fromkeys(artifact.name for _, artifact in found):
+        if artifact_name not in measured:
+            yield f"{artifact_name}: {name!r} was not measured, the floor is {limit:,g}"
+
+
+def _check_limit(_result: Result, artifact: Measured, name: str, limit: float) -> str | None:
+    """What is below; empty where nothing is, None where it was not measured."""
+    figure = _figure(artifact, name)
+    if figure is None:
+        return None
+    called = MEASURES.get(name, name.replace("_", " "))
+    if name in AT_LEAST:
+        return "" if figure >= limit else f"{called} {figure:,.4f}, the floor is {limit:,g}"
+    return "" if figure <= limit else f"{called} {figure:,g}, at most {limit:,g}"
+
+
+def _check_speed(result: Result, artifact: Measured, against: str, limit: float) -> str | None:
+    """The same of a speed."""
+    if against not in {subject.name for subject in result.subjects}:
+        return None
+    speed = result.speed(artifact, against=against)
+    if speed is None:
+        return None
+    if result.method.rounds < LEAST_ROUNDS:
+        return f"its speed cannot be judged in {result.method.rounds} rounds, {LEAST_ROUNDS} are the least"
+    if speed.high >= limit:
+        return ""
+    doubts = result.doubts_of(artifact)
+    beside = f" (not to be believed: {'; '.join(doubts)})" if doubts else ""
+    return (
+        f"{speed.estimate:,.2f} times as quick as {against} ({speed.low:,.2f} to {speed.high:,.2f}), the floor is "
+        f"{limit:,g}{beside}"
+    )
+
+
+def _figure(artifact: Measured, name: str) -> float | None:
+    if name == "size_bytes":
+        return artifact.size_bytes
+    if artifact.answers is None:
+        return None
+    if name in ("agreement", "largest_difference"):
+        return float(getattr(artifact.answers, name))
+    return artifact.answers.measures.get(name)
+
+
+def _figures(path: Path, name: str, table: Any, known: tuple[str, ...] = ()) -> dict[str, float]:
+    if not isinstance(table, dict):
+        raise DataError(f"{path}: {name} is {table!r}, expected a table")
+    for key, value in table.items():
+        if known and key not in known:
+            raise DataError(f"{path}: {name}: nobody measures {key!r}; known are {', '.join((*known, SPEED))}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            raise DataError(f"{path}: {name}.{key} is {value!r}, expected a number")
+    return {str(key): float(value) for key, value in table.items()}

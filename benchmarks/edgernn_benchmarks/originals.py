@@ -1,0 +1,63 @@
+"""The original as what is timed: the Keras model in each of the ways to ask it for one sample's answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn_export import keras_model as keras_models
+
+Float32 = npt.NDArray[np.float32]
+Call = Callable[[], object]
+
+PREDICT, CALL, FUNCTION = WAYS = ("predict", "model(x)", "tf.function")
+
+
+@dataclass(frozen=True)
+class KerasLoader:
+    """Loads a Keras model; goes from one process to another.
+
+    Attributes:
+        path: the .keras file.
+        x: the sample that it answers, float32 [steps, features].
+        way: one of `WAYS`: `model.predict(x)`, `model(x, training=False)`, or the latter compiled.
+    """
+
+    path: Path
+    x: Float32
+    way: str
+
+    def __call__(self) -> "LoadedKeras":
+        """Load it.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
+        return LoadedKeras(keras_models.load(self.path, free_steps=len(self.x)), self.x[np.newaxis], self.way)
+
+
+class LoadedKeras:
+    """A Keras model, loaded, with the sample that it answers, float32 [1, steps, features]."""
+
+    def __init__(self, model: Any, x: Float32, way: str) -> None:
+        self._call = _bind(model, x, way)
+
+    def answer(self) -> object:
+        """A NumPy array in, a NumPy array out."""
+        return self._call()
+
+    def calls(self) -> Mapping[str, Call]:
+        """Only `predict`: nobody puts Keras's input in place beforehand."""
+        return {"predict": self._call}
+
+
+def _bind(model: Any, x: Float32, way: str) -> Call:
+    if way == PREDICT:
+        return lambda: model.predict(x, verbose=0)
+    if way == CALL:
+        return lambda: np.asarray(model(x, training=False))
+    compiled = keras_models.compiled(model)
+    return lambda: compiled(x)

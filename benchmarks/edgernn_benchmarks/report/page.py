@@ -1,0 +1,250 @@
+"""The page: results as HTML."""
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgernn import __version__
+from edgernn.bench.result import ARTIFACT, Measured, Result
+from edgernn.bench.statistics import round_medians_us
+from edgernn.bench.subjects import PREDICT
+from edgernn.bench.verdict import Verdict, judge
+from edgernn.errors import DataError
+from edgernn.extras import require
+from edgernn.files import write_bytes
+from edgernn.tasks import MEASURES, REGRESSION
+from edgernn_benchmarks.evidence import KERAS
+from edgernn_benchmarks.report import words
+from edgernn_benchmarks.report.shown import Shown, read_evidence
+from edgernn_benchmarks.report.table import make_table, read_changes
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
+
+    from edgernn_benchmarks.report.figures import Point, Spread
+
+# Of a name beside a point: a longer one is cut in its middle.
+MAX_NAME = 30
+
+
+def write_html(path: Path, results: Sequence[Result]) -> None:
+    """Write the report.
+
+    Raises:
+        MissingExtraError: the bench extra is not installed.
+        DataError: the evidence of a result is damaged.
+        OutputError: the file cannot be written.
+    """
+    write_bytes(path, render(results).encode("utf-8", "replace"))
+
+
+def render(results: Sequence[Result]) -> str:
+    """The report as text.
+
+    Args:
+        results: at least one; all but a table and the comparison with the others is of the first.
+
+    Raises:
+        MissingExtraError: the bench extra is not installed.
+        DataError: the evidence of a result is damaged.
+    """
+    require("bench", "jinja2", "matplotlib", "PIL")
+    from jinja2 import UndefinedError
+
+    folder = files("edgernn_benchmarks.report") / "templates"
+    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    template = _template()
+    try:
+        return template.render(
+            **_content(results), style=_trusted(style), script=_trusted(script), script_hash=_digest(script)
+        )
+    # Everything else in a result was checked when it was read; SystemError is Pillow's, of a picture without a size.
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SystemError, UndefinedError) as error:
+        raise DataError(f"the evidence of the result of {results[0].started} is damaged: {error!r}") from error
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("edgernn_benchmarks.report"),
+        # Names and labels are from files that anybody wrote.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _content(results: Sequence[Result]) -> dict[str, Any]:
+    result = results[0]
+    verdict = judge(result) if result.artifacts else None
+    best = (verdict.recommended or verdict.fastest).name if verdict else result.subjects[0].name
+    short = short_names([subject.name for subject in result.subjects])
+    shown = read_evidence(result.evidence, best)
+    figures = _figures(result, verdict, shown, best, short)
+    places = [_place(each) for each in results]
+    recommended = [judge(each).recommended if each.artifacts else None for each in results]
+    return {
+        "version": __version__,
+        "result": result,
+        "results": results,
+        "places": places,
+        "verdict": verdict,
+        "bests": words.bests(result, verdict) if verdict else [],
+        "cards": words.cards(result, verdict) if verdict else [],
+        "highlighted": best,
+        "short": short,
+        "tables": [
+            make_table(each, chosen.name if chosen else None) for each, chosen in zip(results, recommended, strict=True)
+        ],
+        "changes": read_changes(results, places),
+        "evidence": shown,
+        "figures": figures,
+        "measured": MEASURES[result.task.headline] if result.task else "",
+        "method": words.method_words(result),
+        "environment": words.environment_rows(results),
+    }
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names without the beginning that all artifacts' files share up to a hyphen: int8.tflite of digits-int8.tflite."""
+    files = [name for name in names if name.endswith((".tflite", ".onnx", ".c"))]
+    cut = _shared([name.split("-")[:-1] for name in files]) if len(files) > 1 else 0
+    shorter = {name: "-".join(name.split("-")[cut:]) if name in files else name for name in names}
+    return {name: _printable(each) for name, each in shorter.items()}
+
+
+def _shared(lists: Sequence[Sequence[str]]) -> int:
+    """How many words all lists begin with."""
+    return next(
+        (place for place, words in enumerate(zip(*lists, strict=False)) if len(set(words)) > 1), min(map(len, lists))
+    )
+
+
+def _printable(name: str) -> str:
+    # What XML cannot hold, and what would turn the rest of a line around.
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    half = MAX_NAME // 2
+    return text if len(text) <= MAX_NAME else f"{text[: half - 1]}…{text[-half:]}"
+
+
+def _place(result: Result) -> str:
+    """What tells a result from others: the board or the processor, and the time."""
+    return f"{result.machine.get('board') or result.machine['cpu']}, {result.started[:16].replace('T', ' ')}"
+
+
+def _figures(
+    result: Result, verdict: Verdict | None, shown: Shown, best: str, short: Mapping[str, str]
+) -> "dict[str, Markup]":
+    from edgernn_benchmarks.report import figures
+
+    recommended = verdict.recommended.name if verdict and verdict.recommended else None
+    drawn = _draw_evidence(result.evidence, shown, best, short)
+    points, measured = _points(result, recommended, short)
+    if len(points) > 1:
+        title = f"{MEASURES[result.task.headline]} →" if measured and result.task else "size, bytes →"
+        drawn["trade"] = figures.draw_trade(points, title, share=measured and _is_share(result), least=not measured)
+    drawn["latencies"] = figures.draw_latencies([_spread(each, short) for each in result.subjects])
+    return {name: _trusted(picture) for name, picture in drawn.items()}
+
+
+def _draw_evidence(evidence: Mapping[str, Any], shown: Shown, best: str, short: Mapping[str, str]) -> dict[str, str]:
+    from edgernn_benchmarks.report import figures
+
+    drawn = {}
+    if shown.rows:
+        name = shown.rows_shown
+        settled = shown.rows["settled"].get(name)
+        drawn["rows"] = figures.draw_rows(
+            {str(each): np.array(line, np.float64) for each, line in shown.rows["accuracy"].items() if each != name},
+            np.array(shown.rows["accuracy"][name], np.float64),
+            None if settled is None else np.array(settled, np.float64),
+            short.get(name) or _printable(name),
+            shown.rows["unit"] == "row",
+        )
+    if "history" in evidence:
+        history = {_printable(str(name)): np.array(each, np.float64) for name, each in evidence["history"].items()}
+        drawn["training"] = figures.draw_training(history)
+    values = evidence.get("values")
+    if values and best in values["answers"]:
+        columns = values["truth"], values["answers"][KERAS], values["answers"][best]
+        truth, original, artifact = (np.array(column, np.float64) for column in columns)
+        drawn["values"] = figures.draw_values(truth, original, artifact, short[best])
+    return drawn
+
+
+def _is_share(result: Result) -> bool:
+    return result.task is not None and result.task.kind != REGRESSION
+
+
+def _spread(subject: Measured, short: Mapping[str, str]) -> "Spread":
+    from edgernn_benchmarks.report.figures import Spread
+
+    turns = subject.turns[PREDICT]
+    each = np.concatenate([turn.durations_ns / (1000 * turn.batch) for turn in turns])
+    return Spread(
+        name=short[subject.name],
+        artifact=subject.role == ARTIFACT,
+        median=subject.predict.median_us,
+        percentiles=np.percentile(each, [5, 25, 75, 95]).tolist(),
+        rounds=round_medians_us(turns),
+    )
+
+
+def _points(result: Result, recommended: str | None, short: Mapping[str, str]) -> "tuple[list[Point], bool]":
+    """Every subject as a point, and whether it stands as high as it is right; otherwise as high as it is large."""
+    from edgernn_benchmarks.report.figures import Point
+
+    name = result.task.headline if result.task else ""
+    measures = {
+        subject.name: subject.answers.measures.get(name, math.nan) if subject.answers else math.nan
+        for subject in result.subjects
+    }
+    measured = any(map(math.isfinite, measures.values()))
+    subjects = [each for each in result.subjects if not measured or math.isfinite(measures[each.name])]
+
+    def losses(subject: Measured) -> tuple[float, ...]:
+        return subject.predict.median_us, subject.size_bytes, -measures[subject.name] if measured else 0.0
+
+    artifacts = [subject for subject in subjects if subject.role == ARTIFACT]
+    points = [
+        Point(
+            name=short[subject.name],
+            time_us=subject.predict.median_us,
+            measure=measures[subject.name] if measured else subject.size_bytes,
+            size_bytes=subject.size_bytes,
+            artifact=subject.role == ARTIFACT,
+            best=subject.role == ARTIFACT and not any(_beats(losses(other), losses(subject)) for other in artifacts),
+            chosen=subject.name == recommended,
+        )
+        for subject in subjects
+    ]
+    return points, measured
+
+
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether one is nowhere worse and somewhere better: Pareto's order."""
+    return all(a <= b for a, b in zip(one, other, strict=True)) and tuple(one) != tuple(other)
+
+
+def _digest(script: str) -> str:
+    """What a content security policy knows the page's own script by, so that no other one runs."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def _trusted(text: str) -> "Markup":
+    """Text of this package, or made by `svg`, that the page takes as it is."""
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704

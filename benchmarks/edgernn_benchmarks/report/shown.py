@@ -1,0 +1,252 @@
+"""What a report shows of a result's evidence: who is right where, and what the samples look like."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn_benchmarks.evidence import KERAS
+
+Int64 = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# Of a matrix that people can look through.
+MAX_CLASSES = 20
+# A sequence of so many more steps than features is drawn with its time to the right.
+LONG = 1.5
+
+
+@dataclass(frozen=True)
+class Share:
+    """A cell: a share, how dark it is drawn, from 0 to 1, and of how many it is."""
+
+    text: str
+    heat: float
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Accuracy per condition and per class: a title and a number of decisions for each column, a line a subject."""
+
+    columns: Sequence[tuple[str, int]]
+    lines: Sequence[tuple[str, Sequence[Share]]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix: what is decided for to the right, what is true downwards."""
+
+    name: str
+    shown: bool
+    answers: Sequence[str]
+    lines: Sequence[tuple[str, Sequence[tuple[int, bool, float]]]]
+
+
+@dataclass(frozen=True)
+class Disagreeing:
+    """How often an artifact and the original decide otherwise, and who is right then."""
+
+    name: str
+    count: int
+    original: int
+    artifact: int
+    neither: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sample: an address that holds the picture itself, what it is, and what is answered, rightly or not."""
+
+    address: str
+    text: str
+    truth: str
+    condition: str
+    keras: str
+    keras_right: bool
+    answers: Sequence[tuple[str, bool, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one condition, or of none."""
+
+    title: str
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """An artifact's answers as rows arrive: after how many half and nine of ten samples are right for good."""
+
+    name: str
+    end: str
+    half: str
+    most: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The evidence as a report has it; empty where there is none."""
+
+    classes: Classes | None = None
+    matrices: Sequence[Matrix] = ()
+    disagreeing: Sequence[Disagreeing] = ()
+    decided: int = 0
+    disagreements: Sequence[Picture] = ()
+    examples: Sequence[Gallery] = ()
+    scale: str = ""
+    wide: bool = False
+    streamed: Sequence[Streamed] = ()
+    rows: Mapping[str, Any] = field(default_factory=dict)
+    rows_shown: str = ""
+
+
+def read_evidence(evidence: Mapping[str, Any], shown: str) -> Shown:
+    """Make what is shown of evidence as `evidence.collect` gives it.
+
+    Args:
+        evidence: possibly from a file that anybody wrote.
+        shown: the artifact whose matrix is open.
+
+    Raises:
+        KeyError, TypeError, ValueError, IndexError: it is not what `evidence` says.
+    """
+    parts: dict[str, Any] = {}
+    labels = [str(label) for label in evidence.get("labels", ())]
+    if "decisions" in evidence:
+        truth = np.array(evidence["truth"], np.int64)
+        decisions = {str(name): np.array(each, np.int64) for name, each in evidence["decisions"].items()}
+        _check_decisions(truth, decisions, len(labels))
+        conditions = [str(condition) for condition in evidence.get("conditions", ())]
+        parts["decided"] = len(truth)
+        parts["disagreeing"] = _disagreeing(truth, decisions)
+        if len(labels) <= MAX_CLASSES:
+            parts["classes"] = _classes(truth, decisions, labels, conditions)
+            parts["matrices"] = [_matrix(name, truth, each, labels, shown) for name, each in decisions.items()]
+    if "pictures" in evidence:
+        parts |= _pictures(evidence["pictures"], labels)
+    if "rows" in evidence:
+        parts["rows"] = evidence["rows"]
+        parts["streamed"] = _streamed(evidence["rows"])
+        names = [each.name for each in parts["streamed"]]
+        parts["rows_shown"] = shown if shown in names else names[0]
+    return Shown(**parts)
+
+
+def _check_decisions(truth: Int64, decisions: Mapping[str, Int64], classes: int) -> None:
+    if (truth < 0).any():
+        raise ValueError("a truth below 0")
+    for name, each in {"truth": truth, **decisions}.items():
+        if each.shape != truth.shape or each.ndim != 1 or not len(each) or each.min() < -1 or each.max() >= classes:
+            raise ValueError(f"decisions of {name} are not {len(truth)} classes from -1 to {classes - 1}")
+
+
+def _classes(truth: Int64, decisions: Mapping[str, Int64], labels: Sequence[str], conditions: Sequence[str]) -> Classes:
+    turns = np.arange(len(truth)) % max(1, len(conditions))
+    # One condition alone is all of them.
+    groups = [(name, turns == turn) for turn, name in enumerate(conditions) if len(conditions) > 1]
+    groups += [(label, truth == index) for index, label in enumerate(labels) if (truth == index).any()]
+    shares = {name: [float((each == truth)[group].mean()) for _, group in groups] for name, each in decisions.items()}
+    worst = max(0.02, *(1 - share for line in shares.values() for share in line))
+    return Classes(
+        [(name, int(group.sum())) for name, group in groups],
+        [(name, [Share(f"{100 * share:.1f}", (1 - share) / worst) for share in line]) for name, line in shares.items()],
+    )
+
+
+def _matrix(name: str, truth: Int64, decisions: Int64, labels: Sequence[str], shown: str) -> Matrix:
+    classes = len(labels)
+    counts = np.zeros((classes, classes + 1), np.int64)
+    np.add.at(counts, (truth, np.where(decisions < 0, classes, decisions)), 1)
+    # A column for what a NaN decides, where there is one.
+    columns = [*labels, "none"] if counts[:, -1].any() else list(labels)
+    wrong = counts * (1 - np.eye(classes, classes + 1, dtype=np.int64))
+    most, of_each = max(1, int(wrong.max())), np.maximum(1, counts.sum(axis=1))
+    lines = [
+        (
+            label,
+            [
+                (int(count), row == column, float(count / of_each[row] if row == column else count / most))
+                for column, count in enumerate(counts[row][: len(columns)])
+            ],
+        )
+        for row, label in enumerate(labels)
+    ]
+    return Matrix(name, name in (KERAS, shown), columns, lines)
+
+
+def _disagreeing(truth: Int64, decisions: Mapping[str, Int64]) -> list[Disagreeing]:
+    keras = decisions[KERAS]
+    found = []
+    for name, each in decisions.items():
+        if name != KERAS:
+            other = each != keras
+            original, artifact = (int((other & (one == truth)).sum()) for one in (keras, each))
+            count = int(other.sum())
+            found.append(Disagreeing(name, count, original, artifact, count - original - artifact))
+    return found
+
+
+def _pictures(document: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    shape = int(document["steps"]), int(document["features"])
+    wide = shape[0] > LONG * shape[1]
+    examples: dict[str, list[Picture]] = {}
+    for each in document["examples"]:
+        picture = _picture(each, shape, wide, labels)
+        examples.setdefault(picture.condition, []).append(picture)
+    return {
+        "examples": [Gallery(condition or "samples", pictures) for condition, pictures in examples.items()],
+        "disagreements": [_picture(each, shape, wide, labels) for each in document["disagreements"]],
+        "scale": str(document["scale"]),
+        "wide": wide,
+    }
+
+
+def _picture(document: Mapping[str, Any], shape: tuple[int, int], wide: bool, labels: Sequence[str]) -> Picture:
+    truth, keras = int(document["truth"]), int(document["keras"])
+    condition = str(document.get("condition", ""))
+    answers: dict[int, list[str]] = {}
+    for name, decision in document["answers"].items():
+        answers.setdefault(int(decision), []).append(str(name))
+    return Picture(
+        address=_address(document["pixels"], shape, wide),
+        text=f"test sample {int(document['sample']):,}" + (f", {condition}" if condition else ""),
+        truth=_label(labels, truth),
+        condition=condition,
+        keras=_label(labels, keras),
+        keras_right=keras == truth,
+        answers=[(_label(labels, each), each == truth, names) for each, names in answers.items()],
+    )
+
+
+def _label(labels: Sequence[str], decision: int) -> str:
+    return labels[decision] if 0 <= decision < len(labels) else "nothing (NaN)"
+
+
+def _address(pixels: str, shape: tuple[int, int], wide: bool) -> str:
+    from PIL import Image
+
+    values = np.frombuffer(base64.b64decode(pixels, validate=True), np.uint8).reshape(shape)
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(values.T if wide else values)).save(content, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def _streamed(document: Mapping[str, Any]) -> list[Streamed]:
+    def after(line: Sequence[float], share: float) -> str:
+        reached = np.flatnonzero(np.array(line, np.float64) >= share)
+        return str(int(reached[0]) + 1) if len(reached) else "never"
+
+    return [
+        Streamed(
+            name=str(name),
+            end=f"{float(line[-1]):.1%}",
+            half=after(document["settled"][name], 0.5) if document["settled"] else "",
+            most=after(document["settled"][name], 0.9) if document["settled"] else "",
+        )
+        for name, line in document["accuracy"].items()
+    ]

@@ -1,0 +1,230 @@
+"""The tables of a report: every figure of every subject, and the same artifact in several results."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from edgernn.bench.result import Measured, Result
+from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
+from edgernn.bench.subjects import INVOKE, STEP
+from edgernn.tasks import MEASURES, REGRESSION
+from edgernn_benchmarks.changes import find_changes
+from edgernn_benchmarks.report.words import NOTHING, measure, number, times
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows, what it is sorted by (None comes last), and a smaller line below."""
+
+    text: str
+    value: float | None
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, its unit, what it means, and its cell of a subject."""
+
+    title: str
+    unit: str
+    meaning: str
+    cell: Callable[[Measured], Cell]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A subject's line; its doubts are its own and the machine's."""
+
+    name: str
+    role: str
+    backend: str
+    recommended: bool
+    doubts: Sequence[str]
+    own_doubts: Sequence[str]
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Every figure of a result."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+
+    @property
+    def doubted(self) -> Sequence[Row]:
+        """The rows that have doubts of their own."""
+        return [row for row in self.rows if row.own_doubts]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A subject in two results: how many times as quick it is in the later one."""
+
+    name: str
+    first: str
+    later: str
+    before: str
+    after: str
+    ratio: str
+    interval: str
+    verdict: str
+
+
+def make_table(result: Result, recommended: str | None) -> Table:
+    """Columns that no subject has anything for are left out."""
+    columns = [*_file_columns(), *_answer_columns(result), *_time_columns(result)]
+    kept = [column for column in columns if any(column.cell(subject).text != NOTHING for subject in result.subjects)]
+    rows = [
+        Row(
+            name=subject.name,
+            role=subject.role,
+            backend=subject.backend,
+            recommended=subject.name == recommended,
+            doubts=result.doubts_of(subject),
+            own_doubts=subject.doubts,
+            cells=[column.cell(subject) for column in kept],
+        )
+        for subject in result.subjects
+    ]
+    return Table(kept, rows)
+
+
+def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compared]:
+    """What several results have, by name, as the report's rows."""
+    return [
+        Compared(
+            name=change.name,
+            first=places[change.first],
+            later=places[change.later],
+            before=number(change.before.predict.median_us),
+            after=number(change.after.predict.median_us),
+            ratio=times(change.speed.estimate),
+            interval=_interval(change.speed.low, change.speed.high),
+            verdict=change.verdict if change.same_file else f"{change.verdict} (another file of this name)",
+        )
+        for change in find_changes(results)
+    ]
+
+
+def _file_columns() -> Iterator[Column]:
+    yield Column("size", "bytes", "of the file", lambda each: Cell(f"{each.size_bytes:,}", each.size_bytes))
+
+
+def _answer_columns(result: Result) -> Iterator[Column]:
+    task = result.task
+    if task is None:
+        return
+    shown = ("mae", "r2") if task.kind == REGRESSION else (task.headline, "accuracy")
+    units = {"mae": "", "r2": "1 is best", "accuracy": "%", "f1": "%"}
+    meanings = {
+        "mae": "mean distance from the true values",
+        "r2": "share of the true values’ variance that is met",
+        "accuracy": "share of decisions that are right",
+        "r2 with the original": "share of the original’s variance that is met",
+        "decisions": "how often it decides as the original does",
+        "f1": "harmonic mean of precision and recall, over all classes",
+    }
+    for name in dict.fromkeys(shown):
+        yield Column(MEASURES[name], units[name], meanings[name], lambda each, name=name: _measure(each, name))  # type: ignore[misc]
+    yield Column(
+        "agreement",
+        "with the original",
+        "how much of the original’s variance it has"
+        if task.kind == REGRESSION
+        else "how often it decides as the original",
+        lambda each: (
+            Cell(task.show_agreement(each.answers.agreement), each.answers.agreement)
+            if each.answers and math.isfinite(each.answers.agreement)
+            else Cell(NOTHING, None)
+        ),
+    )
+    yield Column(
+        "largest difference",
+        task.differing,
+        "of any number of its answers from the original’s",
+        lambda each: _plain(each.answers.largest_difference if each.answers else None),
+    )
+
+
+def _measure(subject: Measured, name: str) -> Cell:
+    value = subject.answers.measures.get(name, math.nan) if subject.answers else math.nan
+    return Cell(measure(name, value), value if math.isfinite(value) else None)
+
+
+def _time_columns(result: Result) -> Iterator[Column]:
+    yield Column(
+        "predict",
+        "median, µs",
+        "a sample in, its answer out; below it the 95 % interval",
+        lambda each: Cell(
+            number(each.predict.median_us),
+            each.predict.median_us,
+            _interval(each.predict.low_us, each.predict.high_us),
+        ),
+    )
+    yield Column(
+        "speed",
+        f"× {result.baseline}",
+        "how many times as quick; below it the 95 % interval",
+        lambda each: _speed(result, each),
+    )
+    yield Column("p95", "µs", "95 of 100 answers took less", lambda each: _percentile(each, each.predict.p95_us))
+    yield Column("p99", "µs", "99 of 100 answers took less", lambda each: _percentile(each, each.predict.p99_us))
+    yield Column("answers", "per second", "one after the other", lambda each: _plain(each.predict.per_second))
+    yield from _other_time_columns()
+
+
+def _other_time_columns() -> Iterator[Column]:
+    yield Column(
+        "invoke", "median, µs", "the bare call of what executes the file", lambda each: _median(each, INVOKE, 1)
+    )
+    yield Column("step", "median, µs", "one row of a stream", lambda each: _median(each, STEP, 1))
+    yield Column("load", "median, ms", "from the file to a model that is ready", lambda each: _median(each, LOAD, 1000))
+    yield Column(
+        "first answer", "median, ms", "loading and the first answer", lambda each: _median(each, FIRST_ANSWER, 1000)
+    )
+    yield Column(
+        "memory",
+        "MB",
+        "of a process that answers, Python and libraries included; below it the most it had",
+        lambda each: (
+            Cell(
+                number(each.memory.steady_bytes / 1e6),
+                each.memory.steady_bytes,
+                f"at most {number(each.memory.peak_bytes / 1e6)}",
+            )
+            if each.memory
+            else Cell(NOTHING, None)
+        ),
+    )
+
+
+def _speed(result: Result, subject: Measured) -> Cell:
+    if subject.name == result.baseline:
+        return Cell("1×", 1.0, "the baseline")
+    speed = result.speed(subject)
+    if speed is None:
+        return Cell(NOTHING, None)
+    interval = _interval(speed.low, speed.high)
+    return Cell(
+        times(speed.estimate), speed.estimate, interval if speed.verdict in ("faster", "slower") else speed.verdict
+    )
+
+
+def _percentile(subject: Measured, value: float) -> Cell:
+    batch = subject.predict.batch
+    return Cell(number(value), value, f"of means of {batch}" if batch > 1 else "")
+
+
+def _median(subject: Measured, call: str, divisor: float) -> Cell:
+    latency = subject.latencies.get(call)
+    return _plain(latency.median_us / divisor if latency else None)
+
+
+def _plain(value: float | None) -> Cell:
+    return Cell(NOTHING, None) if value is None or not math.isfinite(value) else Cell(number(value), value)
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{number(low)}–{number(high)}"

@@ -1,0 +1,120 @@
+"""What a person reads of results on a terminal: 80 columns."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgernn.bench.environment import describe
+from edgernn.bench.result import Measured, Result
+from edgernn.bench.verdict import judge
+from edgernn.commands.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time
+from edgernn.tasks import MEASURES, REGRESSION, Task, show
+from edgernn_benchmarks.changes import Change
+from edgernn_export.console import make_console, make_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def print_result(result: Result) -> None:
+    """The table of a result, what it says, and why it is not to be believed, if it is not."""
+    console = make_console()
+    console.print(_table(result))
+    _print(console, *_captions(result), *doubt_lines(result))
+    if result.artifacts:
+        console.print()
+        _print(console, *verdict_lines(result))
+
+
+def verdict_lines(result: Result) -> list[str]:
+    """Which artifact is best at what, a line each."""
+    verdict = judge(result)
+    lines = [
+        f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
+        f"Fastest: {verdict.fastest.name}, {show_time(verdict.fastest.predict.median_us)}.",
+    ]
+    best = verdict.most_accurate
+    if best and best.answers and result.task:
+        headline = result.task.headline
+        lines.append(f"Best {MEASURES[headline]}: {best.name}, {show(headline, best.answers.measures[headline])}.")
+    if verdict.recommended is None:
+        return [*lines, f"None is recommended: {verdict.why}."]
+    lines.append(f"Recommended: {verdict.recommended.name}, {verdict.why}.")
+    if result.doubts_of(verdict.recommended):
+        lines.append("Times are not to be believed; measure again on a quiet machine before you choose by them.")
+    return lines
+
+
+def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequence[Change]) -> None:
+    """What got faster or slower from the first result that has it to each later one."""
+    console = make_console()
+    for place, (result, name) in enumerate(zip(results, names, strict=True), start=1):
+        _print(console, f"[{place}] {name}: {result.started}, {describe(result.machine)}")
+    if not changes:
+        _print(console, "No subject is in more than one of them, so that nothing can be compared.")
+        return
+    table = make_table(("in", "median", "in", "median", "speed", "95% interval"))
+    for change in changes:
+        table.add_row(
+            change.name + (" !" if change.doubted else "") + ("" if change.same_file else " *"),
+            f"[{change.first + 1}]",
+            show_time(change.before.predict.median_us),
+            f"[{change.later + 1}]",
+            show_time(change.after.predict.median_us),
+            show_speed(change.speed),
+            f"{change.speed.low:,.2f} to {change.speed.high:,.2f}",
+        )
+    console.print(table)
+    for change in changes:
+        _print(console, f"{change.name}: {change.verdict}, [{change.later + 1}] against [{change.first + 1}].")
+    if any(not change.same_file for change in changes):
+        _print(console, "* is another file of the same name.")
+    if any(change.doubted for change in changes):
+        _print(console, "! has times that are not to be believed; the report of that result says why.")
+
+
+def _table(result: Result) -> "Table":
+    shown = _shown(result.task)
+    agreement = ("agrees",) if result.task else ()
+    memory = ("peak MB",) if any(subject.memory for subject in result.subjects) else ()
+    table = make_table(("bytes", *(MEASURES[name] for name in shown), *agreement, *memory, "median", "±", "speed"))
+    for subject in result.subjects:
+        table.add_row(*_row(result, subject, shown, bool(memory)))
+    return table
+
+
+def _row(result: Result, subject: Measured, shown: Sequence[str], with_memory: bool) -> list[str]:
+    task, answers = result.task, subject.answers
+    cells = [subject.name, f"{subject.size_bytes:,}"]
+    if task:
+        cells += [show(name, answers.measures[name]) if answers else "–" for name in shown]
+        cells.append(task.show_agreement(answers.agreement) if answers else "–")
+    if with_memory:
+        cells.append(f"{subject.memory.peak_bytes / 1e6:,.1f}" if subject.memory else "–")
+    mark = "!" if result.doubts_of(subject) else ""
+    speed = "1" if subject.name == result.baseline else show_speed(result.speed(subject))
+    return [*cells, show_time(subject.predict.median_us), show_spread(subject.predict.spread) + mark, speed]
+
+
+def _shown(task: Task | None) -> tuple[str, ...]:
+    if task is None:
+        return ()
+    # F1 of classes is in the JSON; beside values, how far they are off tells more than R² alone.
+    return ("r2", "mae") if task.kind == REGRESSION else (task.headline,)
+
+
+def _captions(result: Result) -> list[str]:
+    answered = f"{result.samples:,} test samples; " if result.task else ""
+    return [
+        (
+            f"{answered}median: of one inference, a float32 sample in and its answer out. speed: times as quick as "
+            f"{result.baseline}; = where no difference is seen."
+        ),
+        method_sentence(result),
+        f"{describe(result.machine)}; {', '.join(dict.fromkeys(subject.backend for subject in result.subjects))}.",
+    ]
+
+
+def _print(console: "Console", *lines: str) -> None:
+    for line in lines:
+        console.print(line)

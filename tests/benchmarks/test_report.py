@@ -1,0 +1,253 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_report import make_turns
+
+from edgernn.bench.apart import Memory
+from edgernn.bench.document import dump, read_result
+from edgernn.bench.result import Answers, Result
+from edgernn.bench.subjects import PREDICT
+from edgernn.errors import DataError
+from edgernn.tasks import REGRESSION, Task
+from edgernn_benchmarks.report.labels import place_labels
+from edgernn_benchmarks.report.page import render, short_names, write_html
+from edgernn_benchmarks.report.table import read_changes
+
+EVIL = "<script>alert('$x_1$ &amp;')</script>.tflite"
+SECTIONS = {
+    *(
+        "figures",
+        "trade",
+        "latencies",
+        "classes",
+        "disagreements",
+        "samples",
+        "rows",
+        "training",
+        "environment",
+        "method",
+    ),
+}
+
+
+class Page(HTMLParser):
+    """What a page has: sections, addresses, scripts, rows of the first table, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+                self.sections += [value or ""] if tag == "section" else []
+            if name in ("href", "src", "srcset", "action", "xlink:href", "data"):
+                self.addresses.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.tags[-1:] not in (["script"], ["style"]):
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(made_up_result: Result) -> str:
+    return render([made_up_result])
+
+
+def test_a_classification_has_every_section(page: str) -> None:
+    assert set(Page(page).sections) == SECTIONS
+    assert all(f'href="#{name}"' in page for name in SECTIONS)
+
+
+def test_it_needs_nothing_else(page: str) -> None:
+    read = Page(page)
+    assert read.addresses
+    assert all(each.startswith(("#", "data:")) for each in read.addresses)
+    assert "http" not in re.sub('http-equiv="Content-Security-Policy"', "", page)
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+
+
+def test_ids_are_unique_and_what_refers_to_them_finds_them(page: str) -> None:
+    read = Page(page)
+    assert len(read.ids) == len(set(read.ids))
+    wanted = {each[1:] for each in read.addresses if each.startswith("#")} | set(re.findall(r"url\(#([^)]+)\)", page))
+    assert wanted <= set(read.ids)
+
+
+def test_figures_have_the_colours_of_the_page(page: str) -> None:
+    pictures = "".join(re.findall("<svg.*?</svg>", page, re.S))
+    assert "var(--accent)" in pictures
+    assert not re.search("#[0-9a-f]{6}", pictures)
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert set(re.findall(r"var\((--\w+)\)", pictures)) <= set(re.findall(r"(--\w+):", style))
+
+
+def test_the_verdict_is_a_sentence(page: str, made_up_result: Result) -> None:
+    text = Page(page).text
+    assert "Recommended for this device: digits-int8.tflite" in text
+    assert re.search(r"is the one to ship: .*; the smallest, fastest and most accurate is", text)
+    assert "Times that are not to be believed" not in text
+    assert made_up_result.believed
+
+
+def test_the_same_result_gives_the_same_file(page: str, made_up_result: Result, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    file.write_text(dump(made_up_result), encoding="utf-8")
+    write_html(tmp_path / "new" / "report.html", [read_result(file)])
+    assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_hostile_names_and_labels_are_text(made_up_result: Result) -> None:
+    document = json.loads(json.dumps(made_up_result.evidence).replace("digits-int8.tflite", "EVIL"))
+    document = json.loads(json.dumps(document).replace('"EVIL"', json.dumps(EVIL)))
+    document["labels"][0] = EVIL
+    document["conditions"][0] = EVIL
+    document["history"][EVIL] = document["history"].pop("accuracy")
+    for kind in ("examples", "disagreements"):
+        for each in document["pictures"][kind]:
+            each["condition"] = EVIL
+    subjects = [replace(each, backend=EVIL) for each in made_up_result.subjects]
+    subjects[1] = replace(subjects[1], name=EVIL)
+    machine = {**made_up_result.machine, "cpu": EVIL, "board": '"><img src=x onerror=alert(1)>'}
+    text = render([replace(made_up_result, subjects=tuple(subjects), evidence=document, machine=machine)])
+    read = Page(text)
+    assert read.tags.count("script") == 1
+    assert all(each.startswith(("#", "data:")) for each in read.addresses)
+    assert "onerror" in read.text
+    assert "<script>alert" not in text
+    assert "alert('$x_1$" in read.text
+
+
+def test_letters_that_nobody_can_see_do_no_harm(made_up_result: Result) -> None:
+    subjects = list(made_up_result.subjects)
+    subjects[2] = replace(subjects[2], name="digits-\x1b\u202e文字\ud800-" + 200 * "x" + ".onnx")
+    lines = {"\x1b": [0.5, 0.7], "\x00": [0.5, 0.6]}
+    rows = {"steps": 2, "samples": 9, "unit": "row", "accuracy": lines, "settled": lines}
+    evidence = {"rows": rows, "history": {"\x07": [1.0, 2.0]}}
+    render([replace(made_up_result, subjects=tuple(subjects), evidence=evidence)]).encode("utf-8", "replace")
+
+
+def test_what_is_not_to_be_believed_is_marked(made_up_result: Result) -> None:
+    subjects = list(made_up_result.subjects)
+    turns = tuple(replace(turn, cpu_share=0.6) for turn in subjects[1].turns[PREDICT])
+    subjects[1] = replace(subjects[1], turns={PREDICT: turns})
+    result = replace(made_up_result, subjects=tuple(subjects), frequencies_mhz=(600.0, 1500.0), evidence={})
+    text = Page(render([result])).text
+    assert "Times that are not to be believed" in text
+    assert "the clock changed from 600 to 1,500 MHz" in text
+    assert "1 of 3 subjects has reasons of their own" in text
+    assert "⚠ digits-int8.tflite: other processes had its core for 40% of the time" in text
+
+
+def test_a_bench_without_an_original(made_up_result: Result) -> None:
+    artifacts = tuple(replace(each, answers=None) for each in made_up_result.artifacts)
+    result = replace(
+        made_up_result, subjects=artifacts, baseline=artifacts[0].name, task=None, samples=0, limits={}, evidence={}
+    )
+    read = Page(render([result]))
+    assert set(read.sections) == {"figures", "trade", "latencies", "environment", "method"}
+    assert "agreement" not in read.text.lower()
+    assert "nan" not in read.text.lower().split()
+
+
+def test_a_single_artifact_and_numbers_that_are_none(made_up_result: Result) -> None:
+    nothing = Answers({"accuracy": float("nan"), "f1": float("nan")}, float("nan"), float("nan"))
+    keras, artifact = (replace(each, answers=nothing) for each in made_up_result.subjects[:2])
+    for subjects in ((keras, artifact), (replace(artifact, memory=Memory(60_000_000, 80_000_000)),), (keras,)):
+        result = replace(made_up_result, subjects=subjects, baseline=subjects[0].name, evidence={})
+        text = Page(render([result])).text
+        assert "nan" not in text.lower().split()
+
+
+def test_a_regression(made_up_result: Result) -> None:
+    answers = Answers({"r2": 0.98, "mae": 0.012}, 0.999, 0.01)
+    values = {"output": "x", "truth": [0.0, 1.0], "answers": {"Keras": [0.1, 0.9], "digits-int8.tflite": [0.1, None]}}
+    result = replace(
+        made_up_result,
+        task=Task(REGRESSION),
+        subjects=tuple(replace(each, answers=answers) for each in made_up_result.subjects),
+        evidence={"values": values},
+    )
+    read = Page(render([result]))
+    assert set(read.sections) == {"figures", "trade", "latencies", "values", "environment", "method"}
+    assert "MAE" in read.text
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.0, "no difference seen"), (0.5, "faster"), (2.0, "slower")])
+def test_several_results_are_compared(made_up_result: Result, factor: float, word: str) -> None:
+    quicker = tuple(
+        replace(each, turns={PREDICT: make_turns(each.predict.median_us * factor, seed=1)})
+        for each in made_up_result.subjects
+    )
+    found = read_changes([made_up_result, replace(made_up_result, subjects=quicker)], ["here", "there"])
+    assert [each.name for each in found] == [each.name for each in made_up_result.subjects]
+    assert {(each.first, each.later, each.verdict) for each in found} == {("here", "there", word)}
+
+
+def test_a_page_of_several_results(made_up_result: Result) -> None:
+    quicker = [
+        replace(each, turns={PREDICT: make_turns(each.predict.median_us / 2)}) for each in made_up_result.subjects
+    ]
+    doubted = replace(
+        made_up_result, subjects=tuple(quicker), frequencies_mhz=(600.0, 1500.0), started="2026-11-28T12:00:00+00:00"
+    )
+    read = Page(render([replace(made_up_result, evidence={}), doubted]))
+    assert "between" in read.sections
+    assert read.text.count("2026-11-28 12:00") > 3
+    assert read.text.count("faster, not to be believed") == 3
+    assert "Of A Processor, 2026-11-28 12:00, too, times are not to be believed" in read.text
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"labels": ["a"], "truth": [0, 7], "decisions": {"Keras": [0, 0]}},
+        {"labels": ["a"], "truth": [0], "decisions": {"Keras": "no"}},
+        {"labels": ["a"], "truth": [0], "decisions": {"another": [0]}},
+        {"pictures": {"steps": 2, "features": 2, "scale": "", "examples": [{"pixels": "AAA"}], "disagreements": []}},
+        {"rows": {"accuracy": {}}},
+        {"history": {"loss": ["high"]}},
+        {"values": {"truth": [1.0]}},
+    ],
+)
+def test_damaged_evidence_is_refused(made_up_result: Result, evidence: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="the evidence of the result of 2026-11-27"):
+        render([replace(made_up_result, evidence=evidence)])
+
+
+def test_the_templates_are_in_the_package() -> None:
+    inside = {each.name for each in files("edgernn_benchmarks.report").joinpath("templates").iterdir()}
+    assert inside >= {"report.html.j2", "report.css", "report.js"}
+
+
+def test_names_are_told_without_what_all_share() -> None:
+    names = ["Keras", "my-net-int8.tflite", "my-net-int8-loop.tflite", "my-net-float32.onnx"]
+    assert list(short_names(names).values()) == ["Keras", "int8.tflite", "int8-loop.tflite", "float32.onnx"]
+    assert list(short_names(["a.tflite", "b-a.tflite"]).values()) == ["a.tflite", "b-a.tflite"]
+    assert list(short_names(["net-int8.tflite"]).values()) == ["net-int8.tflite"]
+
+
+def test_labels_do_not_cover_each_other_where_there_is_room() -> None:
+    centres = np.array([(100.0, 100.0), (104.0, 101.0), (98.0, 104.0)])
+    labels = place_labels(centres, [4, 4, 4], ["one", "two", "three"], (0, 0, 300, 300))
+    assert len({(label.x, label.y) for label in labels}) == 3
+    names = ("one", "two", "three")
+    boxes = [(label.x, label.y - 7, 7 * len(name)) for label, name in zip(labels, names, strict=True)]
+    for (one, low, width), (other, bottom, wide) in combinations(boxes, 2):
+        assert one + width <= other or other + wide <= one or low + 14 <= bottom or bottom + 14 <= low

@@ -1,0 +1,55 @@
+"""What a terminal shows of results that nobody measured: every figure under its own heading, in 80 columns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up import measured, result
+
+from edgernn.bench.apart import Memory
+from edgernn.bench.result import Answers
+from edgernn.bench.stopwatch import Turn
+from edgernn.tasks import Task
+from edgernn_benchmarks.changes import find_changes
+from edgernn_benchmarks.terminal import print_changes, print_result
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    return lines
+
+
+def test_each_figure_stands_under_its_own_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = {"predict": (Turn(np.array([1_680_000])),) * 12}
+    keras = measured("Keras tf.function", role="original", turns=turns, answers=Answers({"f1": 0.94}, 1.0, 0.0))
+    quick = measured("digits-dynamic-fused.tflite", turns={"predict": (Turn(np.array([16_800]), cpu_share=0.5),) * 12})
+    quick = replace(quick, answers=Answers({"f1": 0.93}, 0.991, 0.1), memory=Memory(40_000_000, 41_500_000))
+    print_result(result(keras, quick, task=Task("multilabel")))
+    lines = lines_of(capsys)
+    heading, first, second = (lines[place].split() for place in (1, 3, 4))
+    assert heading == ["artifact", "bytes", "F1", "agrees", "peak", "MB", "median", "±", "speed"]
+    assert first == ["Keras", "tf.function", "14,736", "94.00%", "100.00%", "–", "1.68", "ms", "±0.0%", "1"]
+    assert second[-8:] == ["14,736", "93.00%", "99.10%", "41.5", "16.8", "µs", "±0.0%!", "100×"]
+
+
+def test_values_have_their_measures_and_names_their_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = Answers({"r2": 0.9, "mae": 1.234}, 0.99, 0.1)
+    keras = measured("Keras", role="original", answers=answers)
+    odd = measured("level[/b].tflite", seed=3, answers=answers)
+    print_result(result(keras, odd, task=Task("regression")))
+    lines = lines_of(capsys)
+    assert lines[1].split() == ["artifact", "bytes", "R²", "MAE", "agrees", "median", "±", "speed"]
+    assert lines[4].split()[:6] == ["level[/b].tflite", "14,736", "0.9000", "1.23", "R²", "0.9900"]
+    assert "! Not to be believed:" not in lines
+
+
+def test_changes_are_told_with_their_places(capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = result(measured("[a].tflite", 20.0)), result(measured("[a].tflite", 40.0, seed=2, sha256="1" * 64))
+    print_changes([before, after], ["monday.json", "tuesday.json"], find_changes([before, after]))
+    text = " ".join(" ".join(lines_of(capsys)).split())
+    assert "[a].tflite * [1] 20.0 µs [2] 40.0 µs 0.50×" in text
+    assert "[1] monday.json: 2026-11-27" in text
+    assert "[a].tflite: slower, [2] against [1]." in text
+    print_changes([before, result(measured("b.tflite"))], ["monday.json", "tuesday.json"], [])
+    assert "nothing can be compared" in " ".join(lines_of(capsys))

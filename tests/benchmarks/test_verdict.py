@@ -1,0 +1,188 @@
+"""What is said of results that nobody measured: the verdict, the floor, the changes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import measured, result, turns
+
+from edgernn.bench.result import Answers, Measured
+from edgernn.bench.statistics import NO_DIFFERENCE
+from edgernn.bench.stopwatch import Method
+from edgernn.bench.verdict import as_quick_as_the_quickest
+from edgernn.errors import DataError
+from edgernn.tasks import Task
+from edgernn_benchmarks import judge
+from edgernn_benchmarks.changes import find_changes
+from edgernn_benchmarks.floor import check_floor, read_floor
+
+KERAS = measured("Keras tf.function", 1000, role="original", answers=Answers({"accuracy": 0.5, "f1": 0.9}, 1.0, 0.0))
+
+
+def artifact(
+    name: str, median_us: float, f1: float = 0.9, size: int = 100, agreement: float = 1.0, seed: int = 1
+) -> Measured:
+    # Another measure than the headline does not matter.
+    answers = Answers({"accuracy": 0.0, "f1": f1}, agreement, 0.0)
+    return measured(name, median_us, seed=seed, size_bytes=size, answers=answers)
+
+
+def verdict_on(*artifacts: Measured) -> tuple[str | None, str]:
+    verdict = judge(result(KERAS, *artifacts, task=Task("multilabel")))
+    return verdict.recommended.name if verdict.recommended else None, verdict.why
+
+
+def test_the_quickest_that_keeps_the_headline_measure_is_recommended() -> None:
+    wrong, good, slow = artifact("wrong", 1, f1=0.892), artifact("good", 5, f1=0.894), artifact("slow", 9)
+    assert verdict_on(slow, good, wrong) == (
+        "good",
+        "the quickest, and keeps the F1 of the original, which 1 of 3 do not",
+    )
+    name, why = verdict_on(wrong)
+    assert (name, why) == (None, "no artifact keeps what the original can: wrong (F1 89.20%, the original's is 90.00%)")
+    assert verdict_on(artifact("other", 1, f1=0.91, agreement=0.9), slow)[0] == "slow"
+    assert verdict_on(artifact("broken", 1, f1=float("nan")), slow)[0] == "slow"
+    assert verdict_on(slow) == ("slow", "the only artifact, and keeps the F1 of the original")
+
+
+def test_limits_are_those_of_the_result() -> None:
+    worse = artifact("worse", 1, f1=0.85)
+    lax = result(KERAS, worse, task=Task("multilabel"), limits={"max_drop_points": 6, "min_agreement": 0.5})
+    assert judge(lax).recommended == worse
+
+
+def test_among_those_that_are_as_quick_the_smallest_file_is_recommended() -> None:
+    """One noisy run must not choose between files that nobody can tell apart by their times."""
+    quick, small, slow = (
+        artifact("quick", 20.0, size=300),
+        artifact("small", 20.4, size=200, seed=2),
+        artifact("slow", 30.0, size=100),
+    )
+    assert verdict_on(quick, small, slow)[0] == "small"
+    noisy = replace(slow, turns={"predict": turns(24, noise=0.5, seed=3)})
+    whole = result(KERAS, quick, small, noisy, task=Task("multilabel"))
+    assert as_quick_as_the_quickest(whole, [quick, small, noisy]) == [quick, small, noisy]
+    verdict = judge(result(KERAS, quick, small, slow, task=Task("multilabel")))
+    assert (verdict.smallest, verdict.most_accurate) == (slow, slow)
+    assert verdict.fastest == quick
+    assert verdict.why.startswith("the smallest of 2 that are as quick as quick within 5 %, or as far as is seen")
+
+
+def test_without_an_original_nobody_knows_how_right_it_is() -> None:
+    quick = measured("quick", 20.0, answers=None)
+    verdict = judge(result(quick, measured("slow", 40.0, answers=None), task=None))
+    assert (verdict.fastest, verdict.recommended, verdict.most_accurate) == (quick, None, None)
+    assert verdict.why == "how right they are was not measured here"
+
+
+def floor_of(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "floor.toml").write_text(text, encoding="utf-8")
+    whole = result(
+        measured("Keras", 1000, role="original", answers=Answers({"accuracy": 0.94}, 1.0, 0.0)),
+        measured("a.tflite", 20.0, answers=Answers({"accuracy": 0.93, "mae": 0.2, "r2": 0.9}, 0.99, 0.1)),
+        measured("b.tflite", 40.0, seed=1),
+    )
+    return check_floor([whole], read_floor(tmp_path / "floor.toml"))
+
+
+@pytest.mark.parametrize(
+    ("holds", "below", "message"),
+    [
+        ("accuracy = 0.93", "accuracy = 0.931", "accuracy 0.9300, the floor is 0.931"),
+        ("agreement = 0.99", "agreement = 0.995", "agreement 0.9900, the floor is 0.995"),
+        ("size_bytes = 14_736", "size_bytes = 14_735", "size bytes 14,736, at most 14,735"),
+        ("largest_difference = 0.1", "largest_difference = 0.09", "largest difference 0.1, at most 0.09"),
+        ("mae = 0.2", "mae = 0.1", "MAE 0.2, at most 0.1"),
+        ("r2 = 0.9", "r2 = 1", "R² 0.9000, the floor is 1"),
+        ("speed.Keras = 49", "speed.Keras = 51", "50.00 times as quick as Keras (50.00 to 50.00), the floor is 51"),
+        ("speed.'b.tflite' = 1.9", "speed.'b.tflite' = 2.1", "times as quick as b.tflite"),
+        ("accuracy = 0.5", "f1 = 0.5", "'f1' was not measured, the floor is 0.5"),
+        ("accuracy = 0.5", "speed.'c.tflite' = 1", "'c.tflite' was not measured, the floor is 1"),
+    ],
+)
+def test_each_kind_of_regression_is_below_the_floor(tmp_path: Path, holds: str, below: str, message: str) -> None:
+    assert floor_of(tmp_path, f'["a.tflite"]\n{holds}\n') == []
+    (failure,) = floor_of(tmp_path, f'["a.tflite"]\n{below}\n')
+    assert failure.startswith("a.tflite: ")
+    assert message in failure
+
+
+def test_a_floor_that_names_nobody_does_not_hold_and_patterns_name_several(tmp_path: Path) -> None:
+    (failure,) = floor_of(tmp_path, '["c.tflite"]\naccuracy = 0.1\n')
+    assert failure == "c.tflite: no such artifact was measured; there are a.tflite, b.tflite"
+    assert len(floor_of(tmp_path, '["*.tflite"]\nsize_bytes = 10\n')) == 2
+
+
+def test_with_several_results_one_that_has_the_figure_is_enough(tmp_path: Path) -> None:
+    whole = result(measured("Keras", 1000, role="original"), measured("a[1].tflite", 20.0))
+    bench = result(measured("a[1].tflite", 20.0, answers=None), measured("b.tflite", 40.0, answers=None))
+    (tmp_path / "floor.toml").write_text('["a[1].tflite"]\naccuracy = 0.9\nspeed."b.tflite" = 1.9\n', encoding="utf-8")
+    floor = read_floor(tmp_path / "floor.toml")
+    assert check_floor([whole, bench], floor) == []
+    assert check_floor([bench], floor) == ["a[1].tflite: 'accuracy' was not measured, the floor is 0.9"]
+    few = replace(bench, method=Method(9, 1.0))
+    assert check_floor([whole, few], floor) == ["a[1].tflite: its speed cannot be judged in 9 rounds, 10 are the least"]
+
+
+def test_noise_is_no_regression_and_nan_is_one(tmp_path: Path) -> None:
+    noisy = replace(measured("a.tflite"), turns={"predict": turns(20, noise=0.3)})
+    whole = result(measured("Keras", 20.0, seed=3, role="original"), noisy)
+    (tmp_path / "floor.toml").write_text('["a.tflite"]\nspeed.Keras = 1.05\n', encoding="utf-8")
+    speed = whole.speed(noisy)
+    assert speed is not None
+    assert speed.estimate < 1.05 < speed.high
+    assert check_floor([whole], read_floor(tmp_path / "floor.toml")) == []
+    broken = replace(noisy, answers=Answers({"accuracy": float("nan")}, float("nan"), float("nan")))
+    (tmp_path / "floor.toml").write_text(
+        '["a.tflite"]\naccuracy = 0\nagreement = 0\nlargest_difference = 9\n', encoding="utf-8"
+    )
+    assert len(check_floor([result(broken)], read_floor(tmp_path / "floor.toml"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("accuracy = 0.9", "'accuracy' is 0.9, expected a table"),
+        ("", "the file is empty"),
+        ('["a.tflite"]', "says nothing"),
+        ('["a.tflite"]\nlatency = 3', "nobody measures 'latency'; known are accuracy, f1"),
+        ('["a.tflite"]\naccuracy = "high"', "accuracy is 'high', expected a number"),
+        ('["a.tflite"]\naccuracy = true', "accuracy is True, expected a number"),
+        ('["a.tflite"]\naccuracy = nan', "accuracy is nan, expected a number"),
+        ('["a.tflite"]\nspeed = 3', "a.tflite.speed is 3, expected a table"),
+        ("= 3", "cannot be read as TOML"),
+    ],
+)
+def test_a_floor_that_makes_no_sense_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "floor.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as refusal:
+        read_floor(tmp_path / "floor.toml")
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_changes_say_what_got_faster_what_slower_and_what_is_noise() -> None:
+    before = result(measured("same", 20.0), measured("faster", 20.0), measured("slower", 20.0), measured("gone", 20.0))
+    after = result(
+        measured("same", 20.0, seed=5),
+        measured("faster", 15.0, seed=6, sha256="1" * 64),
+        measured("slower", 25.0, seed=7),
+        measured("new", 20.0),
+    )
+    changes = {change.name: change for change in find_changes([before, after])}
+    assert {name: change.verdict for name, change in changes.items()} == {
+        "same": NO_DIFFERENCE,
+        "faster": "faster",
+        "slower": "slower",
+    }
+    assert changes["faster"].speed.estimate == pytest.approx(4 / 3, rel=0.02)
+    assert [change.same_file for change in changes.values()] == [True, False, True]
+    doubted = find_changes([before, replace(after, others_cores=4.0)])
+    assert {change.verdict for change in doubted if change.name == "slower"} == {"slower, not to be believed"}
+    cold = replace(after, method=Method(12, 1.0, cold=True), threads=2)
+    told = {change.verdict for change in find_changes([before, cold]) if change.name == "slower"}
+    assert told == {"slower, measured with other caches, threads"}
+    third = find_changes([before, after, after])
+    assert [(each.first, each.later) for each in third if each.name in ("same", "new")] == [(0, 1), (0, 2), (1, 2)]
+    assert np.isfinite([each.speed.low for each in third]).all()

@@ -1,0 +1,127 @@
+"""The HTML report in headless Chromium, on a desk and on a phone, by day and by night; `make test-report`."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgernn.bench.result import Result
+from edgernn_benchmarks.report.page import write_html
+
+DESK, PHONE = 1280, 390
+# An upright sheet of A4 without its margins of 14 mm, at the 96 pixels an inch of CSS.
+PAPER = 688
+# Of WCAG 2, level AA: https://www.w3.org/TR/WCAG22/#contrast-minimum
+LEAST_CONTRAST = 4.5
+# What a reader sees of each text on what it stands on.
+CONTRASTS = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const over = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (rgb) => rgb
+    .map((value) => value / 255)
+    .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+  const worst = [];
+  const walker = document.createTreeWalker(document.querySelector(".page"), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    if (Number(style.opacity) < 1) continue;  // the dots that stand for no mistakes
+    const behind = [];
+    for (let each = element; each; each = each.parentElement) behind.unshift(getComputedStyle(each).backgroundColor);
+    const ink = element.closest("svg") ? style.fill : style.color;
+    const [a, b] = [luminance(over(behind)), luminance(over([...behind, ink]))];
+    worst.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), walker.currentNode.data.trim()]);
+  }
+  return worst.sort((one, other) => one[0] - other[0]).slice(0, 3);
+})()
+"""
+ORDER = '[...document.querySelectorAll("table.sortable tbody th")].map((cell) => cell.dataset.value)'
+
+
+@pytest.fixture(scope="module")
+def address(made_up_result: Result, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A report of two results, the second one's artifact with a name that has no place to break."""
+    long = replace(made_up_result.artifacts[0], name="digits" * 30 + ".tflite")
+    subjects = (*made_up_result.subjects[:2], long)
+    other = replace(made_up_result, subjects=subjects, started="2026-11-28T12:00:00+00:00", frequencies_mhz=(1.0, 2.0))
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    write_html(file, [made_up_result, other])
+    return file.as_uri()
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_loads_without_a_word_and_never_scrolls_sideways(browser_page, address: str, width: int, dark: bool) -> None:
+    browser_page.open(address, width, dark)
+    assert browser_page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == dark
+    assert not browser_page.events("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+    asked = [each["request"]["url"] for each in browser_page.events("Network.requestWillBeSent")]
+    assert [each for each in asked if not each.startswith("data:")] == [address]
+    assert browser_page.evaluate("document.documentElement.scrollWidth <= innerWidth && innerWidth") == width
+    browser_page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert browser_page.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser_page.evaluate("[...document.images].every((each) => each.naturalWidth > 0)")
+    if folder := os.environ.get("SCREENSHOTS"):
+        browser_page.screenshot(Path(folder) / f"report-{width}-{'dark' if dark else 'light'}.png")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_text_can_be_read(browser_page, address: str, dark: bool) -> None:
+    browser_page.open(address, DESK, dark)
+    worst = browser_page.evaluate(CONTRASTS)
+    assert worst[0][0] >= LEAST_CONTRAST, worst
+
+
+def test_the_night_is_dark(browser_page, address: str) -> None:
+    ink = "getComputedStyle(document.querySelector('#latencies svg text')).fill"
+    seen = []
+    for dark in (False, True):
+        browser_page.open(address, DESK, dark)
+        seen.append([browser_page.evaluate(each) for each in ("getComputedStyle(document.body).backgroundColor", ink)])
+    assert all(day != night for day, night in zip(*seen, strict=True))
+
+
+def test_a_click_sorts_the_table(browser_page, address: str, made_up_result: Result) -> None:
+    browser_page.open(address, DESK, dark=False)
+    names = [subject.name for subject in made_up_result.subjects]
+    first = f"({ORDER}).slice(0, {len(names)})"
+    assert browser_page.evaluate(first) == names
+
+    def click(title: str) -> str:
+        find = f"(each) => each.textContent.startsWith('{title}')"
+        header = f"[...document.querySelectorAll('.sortable thead th')].find({find})"
+        sort: str = browser_page.evaluate(f"{header}.firstChild.click(); {header}.getAttribute('aria-sort')")
+        return sort
+
+    by_size = sorted(made_up_result.subjects, key=lambda subject: subject.size_bytes)
+    assert click("size") == "ascending"
+    assert browser_page.evaluate(first) == [subject.name for subject in by_size]
+    assert click("size") == "descending"
+    assert browser_page.evaluate(first) == [subject.name for subject in reversed(by_size)]
+    # Only one artifact has a step; those that have none come last, whichever way.
+    for order in ("ascending", "descending"):
+        assert click("step") == order
+        assert browser_page.evaluate(first)[0] == "digits-int8.tflite"
+    assert click("subject") == "ascending"
+    assert browser_page.evaluate(first) == sorted(names, key=str.casefold)
+    assert browser_page.evaluate("document.querySelectorAll('[aria-sort]').length") == 1
+
+
+def test_it_prints(browser_page, address: str) -> None:
+    browser_page.open(address, DESK, dark=True)
+    pdf = browser_page.tell("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
+    assert len(pdf) > 10_000
+    browser_page.tell("Emulation.setEmulatedMedia", media="print")
+    size = {"width": PAPER, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser_page.tell("Emulation.setDeviceMetricsOverride", **size)
+    assert browser_page.evaluate("document.documentElement.scrollWidth") <= PAPER
+    assert browser_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser_page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
