@@ -5,19 +5,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Only makes the installation quicker; what is installed is the hashed lock, with or without it.
+# Only makes the installation quicker; what is installed is the hashed lock, with or without it. It compiles to bytecode
+# as pip does: where Python writes none itself (PYTHONDONTWRITEBYTECODE), each import of TensorFlow takes twice as long.
 UV := uv==0.13.9
 
 SAMPLES := runtime/edgernn/samples
 # Of what `demo` makes, the last.
-DEMO := runs/demo/table.json
+DEMO := runs/demo/result.json
 # What runs a web page for `make test-web`.
 CHROME ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 WEB := build/web
+# The environment of other makers' tools, for `make bench`.
+PEERS := build/peers
+PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-cpp test-pi lint format lock docs \
-	bench-export bench-models bench-runtime bench-pi compatibility support mutants clean
+.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-report test-cpp test-pi lint format \
+	lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi compatibility support mutants \
+	clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,7 +34,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) || echo "no uv; pip does it, slower"
 	if [ -x $(BIN)/uv ]; then \
-		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock && \
+		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock && \
 		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . ; \
 	else \
 		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
@@ -37,7 +42,7 @@ $(READY): requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-demo: $(READY) ## the main job: train on real digits, export, prove, compare; in runs/demo/
+demo: $(READY) ## the main job: train on real digits, export, prove, compare, report; in runs/demo/
 	$(BIN)/edgernn demo --out runs/demo
 
 examples: $(EXAMPLES) ## an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 keeps their tables
@@ -51,8 +56,9 @@ sample: $(READY) ## the artifact and the digits that the wheel ships, made again
 	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
 	$(BIN)/python -m edgernn.samples.drawing
 
-test: lint ## lint, types, import rules, tests
-	$(BIN)/pytest
+# A process that has nothing left to do takes over half of what the other has.
+test: lint ## lint, types, import rules, tests, the latter in two processes
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-models: $(READY) ## N=160 models, drawn from their numbers: every artifact of each beside Keras
 	EDGERNN_MODELS=$(or $(N),160) $(BIN)/pytest -q tests/models
@@ -64,6 +70,10 @@ docs: $(READY) ## the pages of docs/ and the API's, in build/docs/; a warning is
 test-web: $(READY) $(WEB)/.ready ## docs/ in a browser: .onnx files in headless Chromium beside edgernn; RUN=DIR has some
 	@test -n "$(CHROME)" || { echo "no Chromium found: apt-get install chromium, or make test-web CHROME=/its/path"; exit 1; }
 	CHROME="$(CHROME)" RUN="$(RUN)" $(BIN)/pytest -q tests/web
+
+test-report: $(READY) ## the HTML report in a browser: it loads, sorts, fits a phone, and can be read in the dark
+	@test -n "$(CHROME)" || { echo "no Chromium found: apt-get install chromium, or make test-report CHROME=/its/path"; exit 1; }
+	CHROME="$(CHROME)" $(BIN)/pytest -q tests/web/test_report.py
 
 $(WEB)/.ready: tests/web/package.json tests/web/package-lock.json
 	@command -v npm >/dev/null || { echo "no npm found: install Node.js, https://nodejs.org"; exit 1; }
@@ -99,6 +109,30 @@ lock: $(READY) ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra all --group dev --group docs --upgrade pyproject.toml --output-file requirements.lock
 
+lock-peers: $(READY) ## resolve the other tools of `make bench` again into benchmarks/peers/requirements.txt
+	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--constraints requirements.lock --overrides benchmarks/peers/overrides.txt $(PEERS_IN) \
+		--output-file $(PEERS_IN:.in=.txt)
+
+# emx-onnx-cgen binds NumPy to one version for each Python, and only that for 3.11 suits the others.
+$(PEERS)/.ready: requirements.lock pyproject.toml $(PEERS_IN:.in=.txt) | $(READY)
+	@$(BIN)/python -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("the other tools are pinned for Python 3.11: make clean, make PYTHON=python3.11 bench")'
+	@command -v gcc >/dev/null || { echo "no gcc found, which compiles what emx-onnx-cgen makes: apt-get install gcc"; exit 1; }
+	$(BIN)/python -m venv --clear $(PEERS)
+	for file in requirements.lock $(PEERS_IN:.in=.txt); do \
+		if [ -x $(BIN)/uv ]; then \
+			VIRTUAL_ENV=$(PEERS) $(BIN)/uv pip install --quiet --no-deps --require-hashes -r $$file || exit 1; \
+		else \
+			$(PEERS)/bin/python -m pip install --quiet --no-deps --require-hashes -r $$file || exit 1; \
+		fi; \
+	done
+	$(PEERS)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+bench: $(PEERS)/.ready ## edgernn beside every other tool, and how cost grows, into docs/peers.md: RUNS=DIR, JSON=FILE, ARGS="…"
+	$(PEERS)/bin/python benchmarks/peers/bench_peers.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(JSON),--json $(JSON)) $(ARGS)
+
 bench-export: $(READY) ## every bar of the export, measured beside other tools: DATA=DIR or RUNS=DIR, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_export.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON))
@@ -109,6 +143,10 @@ bench-models: $(READY) ## the same for GRU, LSTM, stacks and long sequences: DAT
 
 bench-runtime: $(READY) ## what the runtime adds to the bare backends, and long runs: RUN=DIR with artifacts, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_runtime.py $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
+
+bench-trust: $(READY) ## whether comparisons can be believed: an artifact beside itself, N=200 times; ARTIFACT=FILE, JSON=FILE
+	$(BIN)/python benchmarks/peers/trust.py $(or $(ARTIFACT),runs/demo/digits-int8.tflite) --comparisons $(or $(N),200) \
+		$(if $(JSON),--json $(JSON))
 
 bench-pi: $(READY) ## instructions per inference on a Raspberry Pi, under QEMU; root; DOCS=1, JSON=FILE
 	$(BIN)/python benchmarks/raspberry_pi/building.py --check

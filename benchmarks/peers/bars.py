@@ -1,33 +1,19 @@
 """Bars: a measured figure, what it must hold, and the table of all of them."""
 
 import math
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edgernn.processor import processor_name
+from edgernn.bench.environment import describe_machine, look_at_machine
 
 WIDTH = 80
 FORMAT = 1
 
-_PACKAGES = (
-    "edgernn",
-    "ai-edge-litert",
-    "onnxruntime",
-    "tensorflow",
-    "keras",
-    "litert-quantizer",
-    "tf2onnx",
-    "onnx",
-    "numpy",
-)
 _UNITS: Mapping[str, Callable[[float], str]] = {
     "bytes": lambda value: f"{value:,.0f}",
     "ratio": lambda value: f"{value:.3f} ×",
@@ -107,15 +93,7 @@ def show_latencies(heading: str, latencies: Mapping[str, Mapping[str, float]]) -
 
 def environment() -> dict[str, Any]:
     """The machine and the versions that were measured, and how busy the machine is."""
-    return {
-        "cpu": processor_name(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in _PACKAGES},
-    }
+    return {**describe_machine(), **look_at_machine()}
 
 
 def show_environment(environment: Mapping[str, Any]) -> None:
@@ -124,7 +102,8 @@ def show_environment(environment: Mapping[str, Any]) -> None:
     machine = "{cpu}, {cores} cores, {machine}, {system}, Python {python}".format_map(environment)
     console.print(machine, markup=False)
     console.print(", ".join(f"{name} {number}" for name, number in environment["versions"].items()))
-    console.print(f"{environment['load']:.1f} processes were running, this one included.")
+    if environment["load"] is not None:
+        console.print(f"{environment['load']:.1f} processes were running, this one included.")
 
 
 def as_json(

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from edgernn.datasets import Samples, read_samples
 from edgernn.errors import ModelError
 from edgernn.run_folder import read_settings
-from edgernn_export import Settings, Target, export, select_targets
+from edgernn_export import Row, Settings, Target, export, select_targets
 from edgernn_export.targets import DEFAULT_TARGETS, TARGETS
 from peers.bars import Bar
 
@@ -109,6 +110,41 @@ def export_default(run: Path, folder: Path) -> tuple[float, float, list[str]]:
     rows = json.loads(printed)
     reasons = [f"{Path(row['path']).name}: {row['reason']}" for row in rows if row["reason"]]
     return seconds, usage.ru_maxrss * unit / 1e9, reasons
+
+
+def export_timed(
+    source: Path,
+    folder: Path,
+    targets: Sequence[Target],
+    *,
+    samples: Path | None = None,
+    settings: Settings | None = None,
+) -> tuple[list[Row], dict[str, float]]:
+    """Export targets by one call.
+
+    Args:
+        source, samples, settings: as `export` takes them.
+        folder: for the artifacts.
+        targets: which ones.
+
+    Returns:
+        A row a target, and the seconds that each took, by its text: from one step of the progress to the next. What
+        several of them have in common counts for the first that needs it.
+    """
+    started: list[float] = []
+    # The first is made twice and its first time not told: TensorFlow is loaded and Keras asked meanwhile. It is one of
+    # ONNX, because nothing of it is kept for others.
+    _, *rows = export(
+        source,
+        folder,
+        targets=[ONNX_FLOAT32, *targets],
+        samples=samples,
+        settings=settings,
+        progress=lambda _step: started.append(time.perf_counter()),
+    )
+    started.append(time.perf_counter())
+    seconds = [end - start for start, end in pairwise(started)]
+    return rows, {str(row.target): taken for row, taken in zip(rows, seconds[1:], strict=True)}
 
 
 def export_all(run: Path, folder: Path, progress: Callable[[str], None]) -> Export:

@@ -1,18 +1,16 @@
 """Latency: our files and the peers, side by side in one measurement."""
 
-import random
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgernn.bench.statistics import round_medians_us, summarize
+from edgernn.bench.stopwatch import Local, Method, Ready, Turn, measure
 from edgernn.errors import ModelError
-from edgernn.stopwatch import Nanoseconds, measure
 from edgernn_export import Target, keras_model
 from peers import exports, stock
 from peers.bars import Bar
@@ -24,13 +22,8 @@ Float32 = npt.NDArray[np.float32]
 
 CHECKED_SAMPLES = 500
 TIMED = (exports.FLOAT32, exports.INT8, exports.INT8_LOOP, exports.ONNX_FLOAT32, exports.ONNX_INT8)
-# Where a file's tensors come to lie in memory moves its time by up to 4 % either way, for as long as it is loaded. So
-# each is loaded several times.
-LOADS = 7
-ROUNDS, ROUND_SECONDS, WARMUP_SECONDS = 30, 0.01, 0.05
-COLD_ROUNDS = 100
-# Where Linux says nothing of its caches.
-_CACHE_BYTES = 64 << 20
+HOT, COLD = Method(), Method(cold=True)
+_ANSWER = "answer"
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Timing:
     """How long one call of a subject takes.
 
     Attributes:
-        median_us: in microseconds, of the medians of all its loads.
+        median_us: in microseconds, of the medians of all rounds, in each of which it was loaded afresh.
         lowest_us, highest_us: of those medians.
     """
 
@@ -49,33 +42,21 @@ class Timing:
 
 def time_hot(subjects: Mapping[str, Subject], x: Float32) -> dict[str, Timing]:
     """The latency of one sample, float32 [1, steps, features], called again and again, interleaved."""
-    calls = {(name, load): partial(each.load(), x) for name, each in subjects.items() for load in range(LOADS)}
-    numbered: dict[str, Callable[[], object]] = {f"{name} {load}": call for (name, load), call in calls.items()}
-    durations = measure(numbered, rounds=ROUNDS, round_seconds=ROUND_SECONDS, warmup_seconds=WARMUP_SECONDS)
-    return {name: _timing([durations[f"{name} {load}"] for load in range(LOADS)]) for name in subjects}
+    return _time(subjects, x, HOT)
 
 
 def time_cold(subjects: Mapping[str, Subject], x: Float32) -> dict[str, Timing]:
     """The same after other work each time: an array larger than every cache is walked through between calls."""
-    other_work = np.ones(2 * largest_cache_bytes() // 8)
-    calls = {name: partial(each.load(), x) for name, each in subjects.items()}
-    durations: dict[str, list[int]] = {name: [] for name in calls}
-    order = random.Random(0)  # noqa: S311  it only has to vary
-    for _ in range(COLD_ROUNDS):
-        for name in order.sample(list(calls), len(calls)):
-            other_work.sum()
-            start = time.perf_counter_ns()
-            calls[name]()
-            durations[name].append(time.perf_counter_ns() - start)
-    return {name: _timing([np.array(values, np.int64)]) for name, values in durations.items()}
+    return _time(subjects, x, COLD)
 
 
-def largest_cache_bytes() -> int:
-    """The size of the last-level cache."""
-    units = {"K": 1 << 10, "M": 1 << 20}
-    files = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
-    sizes = [file.read_text(encoding="ascii").strip() for file in files]
-    return max((int(size[:-1]) * units[size[-1]] for size in sizes), default=_CACHE_BYTES)
+def _time(subjects: Mapping[str, Subject], x: Float32, method: Method) -> dict[str, Timing]:
+    loads = {name: Local(partial(_load, each, x)) for name, each in subjects.items()}
+    return {name: _timing(turns[_ANSWER]) for name, turns in measure(loads, method).items()}
+
+
+def _load(subject: Subject, x: Float32) -> Ready:
+    return Ready({_ANSWER: partial(subject.load(), x)})
 
 
 def latency_bars(export: Export) -> tuple[list[Bar], dict[str, Any]]:
@@ -129,9 +110,9 @@ def _bars(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Bar]:
     ]
 
 
-def _timing(loads: Sequence[Nanoseconds]) -> Timing:
-    medians = [float(np.median(durations)) / 1000 for durations in loads]
-    return Timing(float(np.median(medians)), min(medians), max(medians))
+def _timing(turns: Sequence[Turn]) -> Timing:
+    medians = round_medians_us(turns)
+    return Timing(summarize(turns).median_us, float(medians.min()), float(medians.max()))
 
 
 def _artifact(export: Export, target: Target) -> Subject:

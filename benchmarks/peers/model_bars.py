@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import edgernn
 from edgernn.datasets import Samples, read_samples
-from edgernn.errors import EdgernnError, ModelError
+from edgernn.errors import EdgernnError
 from edgernn.run_folder import read_settings
 from edgernn_export import Target, export, keras_model
 from edgernn_export.targets import TARGETS
@@ -221,14 +221,11 @@ def _onnx_bars(group: str, hot: Mapping[str, Timing], limit: float | None) -> li
 
 def _peers(export: Exported, x: Float32, progress: Progress) -> tuple[dict[str, Subject], dict[str, float], list[str]]:
     """The peers that answer as Keras, on how many samples each names its class, and why others are missing."""
-    built, reasons = make_peers_apart(export.run / "model.keras", export.samples.x_calibration, progress)
-    agreements = {}
-    for name, subject in built.items():
-        try:
-            agreements[name] = stock.check_peer(name, subject, x, export.reference[: len(x)])
-        except ModelError as error:
-            reasons.append(str(error))
-    return {name: built[name] for name in agreements}, agreements, reasons
+    model, samples = export.run / "model.keras", export.samples
+    made, reasons = make_peers_apart(stock.PEERS, model, samples.x_calibration, x, export.reference[: len(x)], progress)
+    subjects = {name: each.subject for name, each in made.items()}
+    agreements = {name: each.agreement for name, each in made.items()}
+    return subjects, agreements, [f"{name}: {reason}" for name, reason in reasons.items()]
 
 
 def _prefixed(say: Progress, name: str, step: str) -> None:

@@ -9,16 +9,15 @@ import numpy.typing as npt
 
 import edgernn
 from edgernn.backends.tflite_file import StepFile, step_file
+from edgernn.bench.statistics import summarize
+from edgernn.bench.stopwatch import Local, Method, Ready, measure
 from edgernn.errors import ArtifactError
-from edgernn.stopwatch import measure
 from peers.bars import Bar
 
 Float32 = npt.NDArray[np.float32]
 Call = Callable[[], object]
 
-# Where a file's tensors come to lie in memory moves its time, as long as it is loaded. So each is loaded several times.
-LOADS = 5
-ROUNDS, ROUND_SECONDS, WARMUP_SECONDS = 40, 0.01, 0.03
+METHOD = Method(rounds=40, seconds=2.0)
 BATCH = 100
 PREDICT, PUSH = 1.3, 1.6
 # ONNX Runtime answers a batch in one call; an interpreter's graph is laid out for one sample.
@@ -29,16 +28,13 @@ def overhead_bars(path: Path) -> list[Bar]:
     """The bars of `predict`, of `push` and of a batch, checks included."""
     x = np.random.default_rng(0).random((BATCH, *edgernn.load(path).input_shape), np.float32)
     make = _bare_tflite if path.suffix == ".tflite" else _bare_onnx
-    calls: dict[tuple[str, int], Call] = {}
-    for load in range(LOADS):
-        model = edgernn.load(path)
-        named: dict[str, Call] = {**make(path.read_bytes(), x), **_ours(model, x)}
-        calls |= {(name, load): call for name, call in named.items()}
-    durations = measure(calls, rounds=ROUNDS, round_seconds=ROUND_SECONDS, warmup_seconds=WARMUP_SECONDS)
-    names = dict.fromkeys(name for name, _ in calls)
-    median = {
-        name: float(np.median([np.median(durations[name, load]) for load in range(LOADS)])) / 1000 for name in names
-    }
+
+    def load() -> Ready:
+        return Ready({**make(path.read_bytes(), x), **_ours(edgernn.load(path), x)})
+
+    # One subject of many calls: each round loads all of them afresh.
+    turns = measure({path.name: Local(load)}, METHOD)[path.name]
+    median = {name: summarize(each).median_us for name, each in turns.items()}
     return _bars(path, median)
 
 

@@ -2,30 +2,24 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import edgernn
-from edgernn.stopwatch import measure
+from edgernn.bench.statistics import summarize
+from edgernn.bench.stopwatch import Local, Method, measure
+from edgernn.bench.subjects import PREDICT, ArtifactLoader
 from peers.bars import Bar
 
 CALLS, ROUNDS = 2000, 15
-# Where a file's tensors come to lie moves its time, as long as it is loaded.
-LOADS = 5
 
 
 def thread_bars(path: Path) -> list[Bar]:
     """Figures without a limit: they are why `threads` is 1, and why a lock will do."""
     x = np.random.default_rng(0).random(edgernn.load(path).input_shape, np.float32)
-    named = [(threads, load) for threads in (1, 2, 4) for load in range(LOADS)]
-    calls = {each: partial(edgernn.load(path, threads=each[0]).predict, x) for each in named}
-    durations = measure(calls, warmup_seconds=0.05)
-    medians = {
-        threads: float(np.median([np.median(durations[threads, load]) for load in range(LOADS)]))
-        for threads in (1, 2, 4)
-    }
+    subjects = {threads: Local(ArtifactLoader(path, threads=threads, x=x)) for threads in (1, 2, 4)}
+    medians = {threads: summarize(turns[PREDICT]).median_us for threads, turns in measure(subjects, Method()).items()}
     group = f"{path.name}, threads"
     inside = [
         Bar(group, f"predict, threads={threads} / threads=1", "ratio", medians[threads] / medians[1])

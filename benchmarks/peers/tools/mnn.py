@@ -1,0 +1,128 @@
+"""MNN: its converter, with and without int8 weights; its Session, and its Module for what a Session refuses."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import ModelError
+from peers import graphs
+from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
+from peers.subjects import Answer, Subject
+
+Float32 = npt.NDArray[np.float32]
+
+PEERS: dict[str, Peer] = {}
+TOOL = "MNN"
+peer = partial(enter, PEERS, tool=TOOL)
+
+_PROGRAM = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
+_ONE_THREAD = {"backend": "CPU", "numThread": 1}
+
+
+@peer("MNN float32, ONNX's operator", SAME)
+def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+    """Its RNN operator; it makes a loop of GRU and LSTM.
+
+    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
+    """
+    return _convert(graphs.operator(model), model)
+
+
+@peer("MNN int8 weights, ONNX's operator", ROUNDED)
+def operator_int8(model: Any, _x_calibration: Float32) -> Subject:
+    """The same with the converter's `--weightQuantBits 8`.
+
+    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
+    """
+    return _convert(graphs.operator(model), model, "--weightQuantBits", "8")
+
+
+@peer("MNN float32, Keras unroll=True", SAME)
+def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
+    """The unrolled graph.
+
+    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
+    """
+    return _convert(graphs.unrolled(model), model)
+
+
+@peer("MNN int8 weights, Keras unroll=True", ROUNDED)
+def unrolled_int8(model: Any, _x_calibration: Float32) -> Subject:
+    """The unrolled graph with the converter's `--weightQuantBits 8`.
+
+    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
+    """
+    return _convert(graphs.unrolled(model), model, "--weightQuantBits", "8")
+
+
+def _convert(data: bytes, model: Any, *options: str) -> Subject:
+    """Convert an ONNX graph.
+
+    The command `mnnconvert` is a call of this function of the package; afterwards it installs a package and sends its
+    maker a report, so it is left out. In a process of its own, because it crashes beside TensorFlow.
+    """
+    import onnx
+
+    output = onnx.load_from_string(data).graph.output[0].name
+    shape = (1, *model.inputs[0].shape[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "source.onnx", Path(folder) / "target.mnn"
+        source.write_bytes(data)
+        arguments = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "peers"]
+        run_tool([sys.executable, "-c", _PROGRAM, *arguments, *options])
+        if not target.is_file():
+            raise ModelError("the converter ends without a word, and without a file")
+        content = target.read_bytes()
+        # It answers nothing where a graph has a loop; a Module is slower.
+        in_session = _load_session(target, shape)(np.zeros(shape, np.float32)).size
+    load_file = partial(_load_session, shape=shape) if in_session else partial(_load_module, shape=shape, output=output)
+    return Subject(partial(_load, content, load_file), len(content))
+
+
+def _load(data: bytes, load_file: Callable[[Path], Answer]) -> Answer:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.mnn"
+        path.write_bytes(data)
+        return load_file(path)
+
+
+def _load_session(path: Path, shape: tuple[int, ...]) -> Answer:
+    """https://mnn-docs.readthedocs.io/en/latest/pymnn/Interpreter.html."""
+    import MNN
+
+    interpreter = MNN.Interpreter(str(path))
+    session = interpreter.createSession(_ONE_THREAD)
+    source, target = interpreter.getSessionInput(session), interpreter.getSessionOutput(session)
+    tensor, floats, order = MNN.Tensor, MNN.Halide_Type_Float, MNN.Tensor_DimensionType_Caffe
+    run, copy, read = interpreter.runSession, source.copyFrom, target.getNumpyData
+
+    def answer(x: Float32) -> Float32:
+        copy(tensor(shape, floats, x, order))
+        run(session)
+        probabilities: Float32 = read()
+        return probabilities
+
+    return answer
+
+
+def _load_module(path: Path, shape: tuple[int, ...], output: str) -> Answer:
+    """https://mnn-docs.readthedocs.io/en/latest/pymnn/Module.html."""
+    import MNN
+
+    runtime = MNN.nn.create_runtime_manager((_ONE_THREAD,))
+    module = MNN.nn.load_module_from_file(str(path), ["input"], [output], runtime_manager=runtime)
+    source = MNN.expr.placeholder(list(shape), MNN.expr.NCHW)
+    forward, write = module.forward, source.write
+
+    def answer(x: Float32) -> Float32:
+        write(x)
+        probabilities: Float32 = forward(source).read()
+        return probabilities
+
+    return answer

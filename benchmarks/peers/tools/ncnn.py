@@ -1,0 +1,84 @@
+"""ncnn: pnnx, its converter, makes its recurrent layers of ONNX's operators where they are as PyTorch writes them."""
+
+import importlib.util
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import ModelError
+from peers import graphs
+from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
+from peers.subjects import Answer, Subject
+
+Float32 = npt.NDArray[np.float32]
+
+PEERS: dict[str, Peer] = {}
+TOOL = "ncnn"
+peer = partial(enter, PEERS, tool=TOOL)
+
+
+@peer("ncnn float32, ONNX's operator", SAME)
+def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+    """Float32 weights. An unrolled graph of GRU makes ncnn crash.
+
+    https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
+    """
+    return _convert(graphs.sequence(model), model, "fp16=0")
+
+
+@peer("ncnn float16, ONNX's operator", ROUNDED)
+def operator_float16(model: Any, _x_calibration: Float32) -> Subject:
+    """Float16 weights, pnnx's default. Its int8 needs `ncnn2int8`, which no package has.
+
+    https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
+    """
+    return _convert(graphs.sequence(model), model, "fp16=1")
+
+
+def _convert(data: bytes, model: Any, *options: str) -> Subject:
+    """Call the program in pnnx's package; its Python function does so, too, but imports PyTorch for its arguments."""
+    shape = model.inputs[0].shape[1:]
+    spec = importlib.util.find_spec("pnnx")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'pnnx'")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "model.onnx").write_bytes(data)
+        sizes = f"inputshape=[1,{','.join(map(str, shape))}]f32"
+        program = Path(spec.origin).parent / "pnnx"
+        run_tool([program, "model.onnx", sizes, *options], folder)
+        graph, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
+        if not graph.is_file():
+            raise ModelError("pnnx ends without a word, and without a file")
+        contents = graph.read_bytes(), weights.read_bytes()
+    return Subject(partial(_load, *contents), sum(map(len, contents)))
+
+
+def _load(graph: bytes, weights: bytes) -> Answer:
+    """An Extractor a sample, as the documentation has it.
+
+    https://github.com/Tencent/ncnn/tree/master/python
+    """
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    with tempfile.TemporaryDirectory() as name:
+        parameters, content = Path(name) / "model.param", Path(name) / "model.bin"
+        parameters.write_bytes(graph)
+        content.write_bytes(weights)
+        if net.load_param(str(parameters)) or net.load_model(str(content)):
+            raise ModelError("ncnn does not load what pnnx made")
+    matrix, extract_from = ncnn.Mat, net.create_extractor
+
+    def answer(x: Float32) -> Float32:
+        extractor = extract_from()
+        extractor.input("in0", matrix(x[0]))
+        _, probabilities = extractor.extract("out0")
+        return np.array(probabilities)[np.newaxis]
+
+    return answer

@@ -1,0 +1,113 @@
+"""ONNX Runtime's own quantization, of the graphs that tf2onnx makes and of ONNX's own operators."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from peers import graphs
+from peers.registry import ROUNDED, Peer, enter
+from peers.subjects import Subject, from_onnx
+
+Float32 = npt.NDArray[np.float32]
+
+PEERS: dict[str, Peer] = {}
+TOOL = "ONNX Runtime's quantization"
+peer = partial(enter, PEERS, agreement=ROUNDED, tool=TOOL)
+
+
+@peer("ONNX Runtime dynamic, tf2onnx")
+def dynamic_loop(model: Any, _x_calibration: Float32) -> Subject:
+    """`quantize_dynamic` of tf2onnx's file.
+
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
+    """
+    return _dynamic(graphs.loop(model))
+
+
+@peer("ONNX Runtime dynamic, tf2onnx of Keras unroll=True")
+def dynamic_unrolled(model: Any, _x_calibration: Float32) -> Subject:
+    """`quantize_dynamic` of the unrolled graph.
+
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
+    """
+    return _dynamic(graphs.unrolled(model))
+
+
+@peer("ONNX Runtime dynamic, ONNX's operator")
+def dynamic_operator(model: Any, _x_calibration: Float32) -> Subject:
+    """`quantize_dynamic` of ONNX's own operator, of which it knows LSTM.
+
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
+    """
+    return _dynamic(graphs.operator(model))
+
+
+@peer("ONNX Runtime static, tf2onnx")
+def static_loop(model: Any, x_calibration: Float32) -> Subject:
+    """`quantize_static` of tf2onnx's file, QDQ.
+
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
+    """
+    return _static(graphs.loop(model), x_calibration)
+
+
+@peer("ONNX Runtime static, tf2onnx of Keras unroll=True")
+def static_unrolled(model: Any, x_calibration: Float32) -> Subject:
+    """`quantize_static` of the unrolled graph, QDQ.
+
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
+    """
+    return _static(graphs.unrolled(model), x_calibration)
+
+
+def _dynamic(data: bytes) -> Subject:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    def quantize(source: Path, target: Path) -> None:
+        quantize_dynamic(source, target, weight_type=QuantType.QInt8)
+
+    return _quantized(data, quantize)
+
+
+def _static(data: bytes, x_calibration: Float32) -> Subject:
+    """Static, with a scale a channel and signed integers, as the page advises for x86-64."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._samples: Iterator[Float32] = iter(x_calibration)
+
+        def get_next(self) -> dict[str, Float32] | None:
+            sample = next(self._samples, None)
+            return None if sample is None else {"input": sample[np.newaxis]}
+
+    def quantize(source: Path, target: Path) -> None:
+        types = {"activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8}
+        quantize_static(source, target, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, **types)
+
+    return _quantized(data, quantize)
+
+
+def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> Subject:
+    """Pre-processed, as the page wants it, and quantized."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with _folder() as folder:
+        source, prepared, target = (folder / name for name in ("source.onnx", "prepared.onnx", "target.onnx"))
+        source.write_bytes(data)
+        # Its symbolic inference knows no Loop; ONNX's own is enough for graphs of fixed shapes.
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize(prepared, target)
+        return from_onnx(target.read_bytes())
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)

@@ -1,0 +1,107 @@
+"""Whether comparisons can be believed: an artifact beside itself, and beside itself slowed down, many times."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+
+from edgernn.bench.statistics import Ratio, speed_ratio
+from edgernn.bench.stopwatch import Local, Method, measure
+from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
+from peers.bars import Bar, environment
+from peers.bench import finish, measuring, report
+
+SLOWED = 1.1
+# What 200 comparisons must hold: false alarms of 5 % with what chance adds, and nine in ten of the slower found.
+MOST_ALARMS, LEAST_FOUND = 0.08, 0.9
+TOLD = 20
+NAMES = ("itself", "itself again", "slowed")
+
+
+@dataclass(frozen=True)
+class Slowed:
+    """An artifact whose calls take longer, by a share of a median that was measured before."""
+
+    loaded: LoadedArtifact
+    extra_ns: int
+
+    def answer(self) -> object:
+        """One `predict`."""
+        return self.loaded.answer()
+
+    def calls(self) -> Mapping[str, Callable[[], object]]:
+        """`predict` alone, and then some time for nothing."""
+        return {PREDICT: partial(_then_wait, partial(self.loaded.model.predict, self.loaded.x), self.extra_ns)}
+
+
+def _then_wait(call: Callable[[], object], extra_ns: int) -> None:
+    call()
+    clock = time.perf_counter_ns
+    end = clock() + extra_ns
+    while clock() < end:
+        pass
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--comparisons", type=click.IntRange(1), default=200, show_default=True, help="Of each kind.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write all of it here.")
+@click.pass_context
+def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path | None) -> None:
+    """Compare ARTIFACT with itself under two names, and with itself 10 % slower, as `edgernn compare` does."""
+    with measuring() as (_folder, say):
+        machine = environment()
+        ratios = []
+        for done in range(comparisons):
+            if done % TOLD == 0:
+                say(f"{done} of {comparisons} comparisons, each of three in {Method().rounds} rounds")
+            ratios.append(_compare_once(artifact))
+    same, slowed = zip(*ratios, strict=True)
+    figures = {name: [asdict(each) for each in kind] for name, kind in (("itself", same), ("slowed", slowed))}
+    bars = [
+        *_bars("with itself", "difference", same, MOST_ALARMS),
+        *_bars("slowed by 10 %", "slower", slowed, LEAST_FOUND, at_least=True),
+    ]
+    report(machine, bars, [])
+    finish(ctx, json_file, machine, bars, figures, [])
+
+
+def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
+    """The speed of the artifact beside itself, and of its slowed copy beside it, all three side by side."""
+    loader, method = ArtifactLoader(artifact), Method()
+    loaded = loader()
+    once = partial(loaded.model.predict, loaded.x)
+    times = []
+    for _ in range(2000):
+        start = time.perf_counter_ns()
+        once()
+        times.append(time.perf_counter_ns() - start)
+    extra = int((SLOWED - 1) * float(np.median(times[1000:])))
+    loads: tuple[Callable[[], Slowed], ...] = (
+        lambda: Slowed(loader(), 0),
+        lambda: Slowed(loader(), 0),
+        lambda: Slowed(loader(), extra),
+    )
+    seen = measure({name: Local(load) for name, load in zip(NAMES, loads, strict=True)}, method)
+    first, second, slow = (seen[name][PREDICT] for name in NAMES)
+    return speed_ratio(second, first), speed_ratio(slow, first)
+
+
+def _bars(kind: str, said: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Bar]:
+    sayings = (said,) if said == "slower" else ("slower", "faster")
+    found = float(np.mean([ratio.verdict in sayings for ratio in ratios]))
+    width = float(np.median([(ratio.high - ratio.low) / ratio.estimate for ratio in ratios]))
+    group = f"{len(ratios)} comparisons {kind}"
+    return [
+        Bar(group, f'say "{said}"', "share", found, limit, at_least=at_least),
+        Bar(group, "median width of the intervals", "share", width),
+        Bar(group, "median ratio", "ratio", float(np.median([ratio.estimate for ratio in ratios]))),
+    ]
+
+
+if __name__ == "__main__":
+    main()
