@@ -92,10 +92,12 @@ def test_stream_answers_row_by_row(device: Device) -> None:
 
 def test_bench_measures(device: Device) -> None:
     done = device.run(["edgernn", "bench", ARTIFACT, "--rounds", "2", "--seconds", "0.2", "--json"])
-    assert (done.returncode, done.stderr) == (0, "measuring 3 calls\n")
-    (row,) = json.loads(done.stdout)["artifacts"]
+    assert (done.returncode, done.stderr) == (0, "measuring 1 artifact\n")
+    document = json.loads(done.stdout)
+    (row,) = document["subjects"]
     assert row["backend"].startswith(device.root.backends[0])
-    assert row["predict"]["median_us"] > 0
+    assert row["statistics"]["predict"]["median_us"] > 0
+    assert document["machine"]["cores"] >= 1
 
 
 @pytest.mark.parametrize(
