@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.files import write_json
 from peers import contest, growth, peers_page
@@ -41,6 +42,7 @@ class Results:
     models: list[dict[str, Any]] = field(default_factory=list)
     growth: list[dict[str, Any]] = field(default_factory=list)
     growth_missing: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def keep(self, parts: Sequence[str], kinds: Sequence[str]) -> None:
         """Keep of an earlier file what is not measured now.
@@ -57,6 +59,7 @@ class Results:
         earlier = peers_page.read_results(self.target)
         if earlier["environment"]["cpu"] != self.environment["cpu"] or earlier["quick"] != self.quick:
             raise DataError(f"{self.target}: measured on another machine, or not as thoroughly; choose another --json")
+        self.notes = [*earlier.get("notes", ()), *self.notes]
         self.models = [row for row in earlier["models"] if "models" not in parts or row["kind"] not in kinds]
         self.growth = [row for row in earlier["growth"] if "growth" not in parts or row["kind"] not in kinds]
         if "growth" not in parts:
@@ -72,6 +75,7 @@ class Results:
             "models": self.models,
             "growth": self.growth,
             "growth_missing": self.growth_missing,
+            "notes": self.notes,
         }
         write_json(self.target, found)
         return found
@@ -104,6 +108,7 @@ def _joined(numbers: tuple[int, ...]) -> str:
 @click.option("--hidden", callback=_numbers, default=_joined(HIDDEN), show_default=True, help="Units, at 28 steps.")
 @click.option("--steps", callback=_numbers, default=_joined(STEPS), show_default=True, help="Time steps, at 64 units.")
 @click.option("--others/--no-others", default=True, help="Other tools where cost grows, too. [default: others]")
+@click.option("--note", multiple=True, help="What readers must know of this run, such as what else ran meanwhile.")
 @click.option("--quick", is_flag=True, help="Few rounds, to see that all of it works.")
 @click.option(
     "--json",
@@ -122,6 +127,7 @@ def main(
     hidden: list[int],
     steps: list[int],
     others: bool,
+    note: tuple[str, ...],
     quick: bool,
     json_file: Path,
     page: bool,
@@ -135,7 +141,7 @@ def main(
     """
     kinds, parts = only or contest.KINDS, part or PARTS
     json_file.parent.mkdir(parents=True, exist_ok=True)
-    results = Results(json_file, quick, _environment())
+    results = Results(json_file, quick, _environment(), notes=list(note))
     with measuring() as (folder, say):
         results.keep(parts, kinds)
         if "models" in parts:
@@ -184,7 +190,7 @@ def _environment() -> dict[str, Any]:
     return {
         **{name: value for name, value in machine.items() if name != "flags"},
         "load": machine["load"] or 0.0,  # Windows has none
-        "caches": _caches(),
+        "caches": cache_bytes(),
         "versions": {**machine["versions"], **_versions()},
     }
 
@@ -200,17 +206,6 @@ def _versions() -> dict[str, str]:
         done = subprocess.run([emx.COMPILER, "-dumpfullversion"], capture_output=True, text=True, check=True)  # noqa: S603
         found[emx.COMPILER] = done.stdout.strip()
     return found
-
-
-def _caches() -> dict[str, int]:
-    """The bytes of the caches that hold data, by their levels, where Linux tells."""
-    units = {"K": 1 << 10, "M": 1 << 20}
-    caches = {}
-    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        kind, level, size = ((folder / name).read_text(encoding="ascii").strip() for name in ("type", "level", "size"))
-        if kind != "Instruction" and size[-1:] in units:
-            caches[f"L{level} cache"] = int(size[:-1]) * units[size[-1]]
-    return caches
 
 
 if __name__ == "__main__":

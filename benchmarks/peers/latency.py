@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgernn.bench.statistics import round_medians_us, summarize
-from edgernn.bench.stopwatch import Local, Method, Ready, Turn, measure
+from edgernn.bench.stopwatch import Method, Turn
 from edgernn.errors import ModelError
 from edgernn_export import Target, keras_model
 from peers import exports, stock
 from peers.bars import Bar
 from peers.exports import Export
+from peers.side_by_side import ANSWER, measure_files
 from peers.stock import make_peers
 from peers.subjects import Subject, from_artifact
 
@@ -23,7 +23,6 @@ Float32 = npt.NDArray[np.float32]
 CHECKED_SAMPLES = 500
 TIMED = (exports.FLOAT32, exports.INT8, exports.INT8_LOOP, exports.ONNX_FLOAT32, exports.ONNX_INT8)
 HOT, COLD = Method(), Method(cold=True)
-_ANSWER = "answer"
 
 
 @dataclass(frozen=True)
@@ -42,21 +41,16 @@ class Timing:
 
 def time_hot(subjects: Mapping[str, Subject], x: Float32) -> dict[str, Timing]:
     """The latency of one sample, float32 [1, steps, features], called again and again, interleaved."""
-    return _time(subjects, x, HOT)
+    return _timings(measure_files(subjects, x, HOT))
 
 
 def time_cold(subjects: Mapping[str, Subject], x: Float32) -> dict[str, Timing]:
     """The same after other work each time: an array larger than every cache is walked through between calls."""
-    return _time(subjects, x, COLD)
+    return _timings(measure_files(subjects, x, COLD))
 
 
-def _time(subjects: Mapping[str, Subject], x: Float32, method: Method) -> dict[str, Timing]:
-    loads = {name: Local(partial(_load, each, x)) for name, each in subjects.items()}
-    return {name: _timing(turns[_ANSWER]) for name, turns in measure(loads, method).items()}
-
-
-def _load(subject: Subject, x: Float32) -> Ready:
-    return Ready({_ANSWER: partial(subject.load(), x)})
+def _timings(seen: Mapping[str, Mapping[str, Sequence[Turn]]]) -> dict[str, Timing]:
+    return {name: _timing(turns[ANSWER]) for name, turns in seen.items()}
 
 
 def latency_bars(export: Export) -> tuple[list[Bar], dict[str, Any]]:

@@ -97,7 +97,7 @@ def write_page(found: Found) -> None:
 
 def describe(found: Found) -> str:
     """The page, Markdown, from what `read_results` gives."""
-    parts = [_head(found)]
+    parts = [_head(found), *(f"- {note}\n" for note in found.get("notes", ()))]
     parts += [_model_section(model) for model in found["models"]]
     parts += [growth_section(found)] if found["growth"] else []
     return "\n".join([*parts, _ELSEWHERE])

@@ -13,7 +13,7 @@ from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Turn, measure
 from peers.subjects import Subject
 
 Float32 = npt.NDArray[np.float32]
-_ANSWER = "answer"
+ANSWER = "answer"
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def time_files(subjects: Mapping[str, Subject], x: Float32, effort: Effort) -> d
         By name what `edgernn.files.write_json` takes: size_bytes; hot_us and cold_us, the median of each round;
         load_ms, the median of all rounds but the first, which loads the library as well.
     """
-    hot, cold = (_measure(subjects, x, method) for method in (effort.hot, effort.cold))
+    hot, cold = (measure_files(subjects, x, method) for method in (effort.hot, effort.cold))
     return {
         name: {
             "size_bytes": subject.size_bytes,
-            "hot_us": _rounded(hot[name][_ANSWER]),
-            "cold_us": _rounded(cold[name][_ANSWER]),
+            "hot_us": _rounded(hot[name][ANSWER]),
+            "cold_us": _rounded(cold[name][ANSWER]),
             "load_ms": round(float(np.median(round_medians_us(hot[name][LOAD][1:]))) / 1000, 3),
         }
         for name, subject in subjects.items()
@@ -63,16 +63,17 @@ def time_files(subjects: Mapping[str, Subject], x: Float32, effort: Effort) -> d
 
 def time_briefly(subjects: Mapping[str, Subject], x: Float32, effort: Effort) -> dict[str, float]:
     """The hot median of each in microseconds, by name, to choose by; the arguments are those of `time_files`."""
-    turns = _measure(subjects, x, effort.choosing)
-    return {name: float(np.median(round_medians_us(turns[name][_ANSWER]))) for name in subjects}
+    turns = measure_files(subjects, x, effort.choosing)
+    return {name: float(np.median(round_medians_us(turns[name][ANSWER]))) for name in subjects}
 
 
-def _measure(subjects: Mapping[str, Subject], x: Float32, method: Method) -> dict[str, dict[str, list[Turn]]]:
+def measure_files(subjects: Mapping[str, Subject], x: Float32, method: Method) -> dict[str, dict[str, list[Turn]]]:
+    """The turns of each by name and call, `ANSWER` or what the stopwatch adds; each round loads afresh."""
     return measure({name: Local(partial(_load, each, x)) for name, each in subjects.items()}, method)
 
 
 def _load(subject: Subject, x: Float32) -> Ready:
-    return Ready({_ANSWER: partial(subject.load(), x)})
+    return Ready({ANSWER: partial(subject.load(), x)})
 
 
 def _rounded(turns: list[Turn]) -> list[float]:

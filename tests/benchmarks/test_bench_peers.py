@@ -162,6 +162,7 @@ def test_two_lengths_do_not_tell_how_cost_grows(found):
 def test_a_quick_look_says_so_and_another_format_is_refused(found, tmp_path):
     assert "not a measurement" not in describe(found)
     assert "not a measurement" in describe({**found, "quick": True})
+    assert "- a test ran beside it\n" in describe({**found, "notes": ["a test ran beside it"]})
     for text in ("{", "[]", json.dumps({**found, "format": 2})):
         (tmp_path / "found.json").write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=r"found\.json"):

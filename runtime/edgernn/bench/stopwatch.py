@@ -215,10 +215,18 @@ def walk_caches() -> None:
 
 def largest_cache_bytes() -> int:
     """The size of the last-level cache."""
+    return max(cache_bytes().values(), default=CACHE_BYTES)
+
+
+def cache_bytes() -> dict[str, int]:
+    """The sizes of the first core's caches that hold data, by their levels, where Linux tells."""
     units = {"K": 1 << 10, "M": 1 << 20}
-    files = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
-    sizes = [file.read_text(encoding="ascii").strip() for file in files]
-    return max((int(size[:-1]) * units[size[-1]] for size in sizes if size[-1:] in units), default=CACHE_BYTES)
+    caches = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        kind, level, size = ((folder / name).read_text(encoding="ascii").strip() for name in ("type", "level", "size"))
+        if kind != "Instruction" and size[-1:] in units:
+            caches[f"L{level} cache"] = int(size[:-1]) * units[size[-1]]
+    return caches
 
 
 def _warm_up(call: Call) -> tuple[float, bool]:
