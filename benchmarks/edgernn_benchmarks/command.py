@@ -14,11 +14,11 @@ from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.commands.measuring import Number, measuring_options, round_bar
-from edgernn.errors import printable
 from edgernn.extras import require
 from edgernn.files import make_folder, write_bytes
 from edgernn.model import MAX_THREADS
 from edgernn.quiet import standard_error_aside
+from edgernn.terminal import say, say_document
 from edgernn_benchmarks.floor import Floor, check_floor, read_floor
 
 _HTML = click.option(
@@ -118,7 +118,7 @@ def command(
                 method=method,
                 isolated=settings.pop("isolate"),
                 max_drop_points=settings.pop("max_drop"),
-                progress=Progress(partial(_say, terminal), after_round, partial(click.echo, file=terminal)),
+                progress=Progress(partial(_say, terminal), after_round, partial(say, file=terminal)),
                 **settings,
             )
     _finish(ctx, {"": result}, json_file, html_file, floor)
@@ -176,11 +176,11 @@ def _finish(
 
         write_html(html_file, results)
     if json_file == Path("-"):
-        click.echo(dump(results[0]), nl=False)
+        say_document(dump(results[0]))
     else:
         _print(named)
         if html_file:
-            click.echo(f"Report: {html_file}")
+            say(f"Report: {html_file}")
     if floor:
         _judge(ctx, results, floor)
 
@@ -191,9 +191,9 @@ def _print(named: Mapping[str, Result]) -> None:
 
     for name, result in named.items():
         if len(named) > 1:
-            click.secho(name, bold=True)
+            say(name, bold=True)
         print_result(result)
-        click.echo()
+        say()
     if len(named) > 1:
         results = list(named.values())
         print_changes(results, list(named), find_changes(results))
@@ -202,7 +202,7 @@ def _print(named: Mapping[str, Result]) -> None:
 def _judge(ctx: click.Context, results: Sequence[Result], floor: Floor) -> None:
     failures = check_floor(results, floor)
     for failure in failures:
-        click.echo(f"below the floor: {printable(failure)}", err=True)
+        say(f"below the floor: {failure}", err=True)
     if failures:
         ctx.exit(1)
 
@@ -218,4 +218,4 @@ def _check_target(option: str, file: Path | None, suffix: str) -> None:
 
 
 def _say(terminal: TextIO, step: str) -> None:
-    click.echo(f"{step} …", file=terminal)
+    say(f"{step} …", file=terminal)

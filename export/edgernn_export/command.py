@@ -1,6 +1,5 @@
 """The commands `edgernn export` and `edgernn compact`."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from edgernn.files import write_bytes
 from edgernn.model import read_artifact
 from edgernn.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show
+from edgernn.terminal import say, say_json
 from edgernn_export.console import make_console, make_table
 from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
 from edgernn_export.proof import Proof
@@ -116,10 +116,10 @@ def command(
             samples=samples,
             settings=Settings(steps, refine, max_drop, min_agreement, keep_failed),
             overwrite=overwrite,
-            progress=lambda step: click.echo(f"{step} …", file=terminal),
+            progress=lambda step: say(f"{step} …", file=terminal),
         )
     if as_json:
-        click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
+        say_json([_as_json(row) for row in rows], indent=2)
     else:
         _print(rows)
     # A model need not have every layout, unless it was asked for.
@@ -160,7 +160,7 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
     except ArtifactError as error:
         raise ArtifactError(f"{file}: {error}") from error
     write_bytes(target, after)
-    click.echo(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
+    say(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
 
 
 def _as_json(row: Row) -> dict[str, Any]:

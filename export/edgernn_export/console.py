@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgernn.terminal import PrintableText
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -14,8 +16,11 @@ def make_console() -> "Console":
     """A console of 80 columns, whatever the terminal's width: a table reads the same everywhere."""
     from rich.console import Console
 
+    class PrintableConsole(PrintableText, Console):
+        pass
+
     # File names may have brackets in them, which are not meant as markup.
-    return Console(width=WIDTH, highlight=False, markup=False, emoji=False)
+    return PrintableConsole(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def make_table(headings: Sequence[str]) -> "Table":

@@ -3,13 +3,16 @@
 import errno
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
 
 from edgernn import __version__
-from edgernn.errors import EdgernnError
+from edgernn.errors import EdgernnError, printable
+from edgernn.terminal import say
 
 # The command's name, then where it lives. The other rooms are named here as text: `edgernn` imports
 # none of them, and a device never loads them.
@@ -40,25 +43,42 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _printable_usage():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         if sys.stdout is None:
-            click.echo("error: standard output is closed, so there is no place for the answer", err=True)
+            say("error: standard output is closed, so there is no place for the answer", err=True)
             ctx.exit(1)
         for stream in (sys.stdout, sys.stderr):
             # A terminal or a pipe that cannot write ± gets a question mark, and no traceback after minutes of work.
             if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
                 stream.reconfigure(errors="replace")
         try:
-            return super().invoke(ctx)
+            with _printable_usage():
+                return super().invoke(ctx)
         except EdgernnError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             ctx.exit(1)
         except OSError as error:
             # A reader that has gone is click's to handle; a full disk behind standard output is said here.
             if error.errno != errno.ENOSPC:
                 raise
-            click.echo(f"error: cannot write standard output: {error.strerror}", err=True)
+            say(f"error: cannot write standard output: {error.strerror}", err=True)
             ctx.exit(1)
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """Escape what click quotes of the command line, where a shell may have put names of files."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = printable(error.message)  # final for type checkers only
+        raise
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

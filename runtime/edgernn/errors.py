@@ -14,12 +14,24 @@ The tree::
     ├── OutputError        a file or a folder that cannot be written
     └── MissingExtraError  a package of an extra that is not installed
 
-Errors of other libraries are re-raised as one of these, `from` the original.
+Errors of other libraries are re-raised as one of these, `from` the original. Messages quote file names, labels and
+what files hold, so an error's text is always printable, on one line: the root sees to it.
 """
+
+import re
+import unicodedata
+
+# Letters and marks that take no room on a terminal, so that two names look alike; `str.isprintable` lets them pass.
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+# Persian and Indic words and many emoji are spelled with these two, so names may hold them.
+_JOINERS = "\u200c\u200d"
 
 
 class EdgernnError(Exception):
     """The root: catch this to catch everything that edgernn raises on purpose."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class DataError(EdgernnError):
@@ -78,5 +90,30 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """A text with ? for what a terminal would obey in place of showing it: names in files may be anything."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    r"""Escape what a terminal obeys or does not show, as `\x1b` or `\u202e`: names in files may be anything.
+
+    Control, bidirectional and zero-width characters, line breaks, and code points that are no character.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each if _is_shown(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def is_printable(text: str) -> bool:
+    """True if `printable` leaves the text as it is."""
+    return printable(text) == text
+
+
+def find_unusable(text: str) -> str:
+    """The first character that no label and no name may hold, escaped; empty if there is none.
+
+    Control, format (bidirectional, zero-width) and line separator characters, and halves of surrogate pairs. What a
+    newer Unicode has, and joiners, may stand in a name; on a terminal they are escaped.
+    """
+    found = (each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
+    return printable(next((each for each in found if each not in _JOINERS), ""))
+
+
+def _is_shown(character: str) -> bool:
+    is_space = unicodedata.category(character) == "Zs"
+    return (character.isprintable() or is_space) and not _INVISIBLE.match(character)

@@ -1,6 +1,7 @@
 """Files: checked before they are read; written whole or not at all, never half."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,16 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 def write_json(target: Path, value: Any) -> None:
     """Write `value` as JSON that a person can read too."""
-    write_bytes(target, (json.dumps(value, indent=2) + "\n").encode())
+    write_bytes(target, (to_json(value, indent=2) + "\n").encode())
+
+
+def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
+    """JSON that every reader takes and no terminal obeys: printable ASCII, and null for NaN and infinity."""
+    try:
+        text = json.dumps(value, indent=indent, separators=separators, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_without_nan(value), indent=indent, separators=separators, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # the one control character that json.dumps leaves as it is
 
 
 def make_folder(folder: Path) -> None:
@@ -89,6 +99,14 @@ def make_folder(folder: Path) -> None:
         raise _cannot_write(folder, error) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write into {folder}: no permission; choose another with --out")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:

@@ -1,6 +1,5 @@
 """The command `edgernn train`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +7,9 @@ import click
 
 from edgernn.datasets import Dataset
 from edgernn.extras import require
+from edgernn.terminal import say_json
 from edgernn_train.data import load_dataset
-from edgernn_train.progress import epoch_lines, say
+from edgernn_train.progress import epoch_lines, make_console, say
 from edgernn_train.recipes import RECIPES, find_recipe
 from edgernn_train.run import default_folder, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
@@ -63,9 +63,7 @@ def train(
         edgernn train --data mnist --recipe seed --out runs/seed
     """
     require("train", "tensorflow", "keras", "mlxtend", "rich")
-    from rich.console import Console
-
-    console = Console(stderr=as_json, quiet=quiet)
+    console = make_console(stderr=as_json, quiet=quiet)
     dataset = load_dataset(source)
     folder = out or default_folder(dataset, recipe)
     with open_run(folder, overwrite) as staging:
@@ -73,9 +71,7 @@ def train(
         settings = write_run(staging, trained, source)
     say(console, report(trained, folder))
     if as_json:
-        click.echo(
-            json.dumps({"run": str(folder), **settings, "first_test_image": _first_test_image(trained)}, indent=2)
-        )
+        say_json({"run": str(folder), **settings, "first_test_image": _first_test_image(trained)}, indent=2)
 
 
 def _fit(console: "Console", dataset: Dataset, recipe: str, epochs: int | None, seed: int, scale: bool) -> Trained:

@@ -5,12 +5,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.terminal import PrintableText
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 _SUMMARY_WIDTH = 80
+
+
+def make_console(stderr: bool, quiet: bool) -> "Console":
+    """A console on standard output or standard error, or a silent one."""
+    from rich.console import Console
+
+    class PrintableConsole(PrintableText, Console):
+        pass
+
+    return PrintableConsole(stderr=stderr, quiet=quiet)
 
 
 @contextmanager
@@ -64,4 +75,5 @@ def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
 
 def say(console: "Console", text: str) -> None:
     """Print text as it is: no markup, and no line broken that somebody reads from a file."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    for line in text.split("\n"):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)

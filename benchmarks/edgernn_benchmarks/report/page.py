@@ -16,7 +16,7 @@ from edgernn.bench.result import ARTIFACT, Measured, Result
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import Verdict, judge
-from edgernn.errors import DataError
+from edgernn.errors import DataError, printable
 from edgernn.extras import require
 from edgernn.files import write_bytes
 from edgernn.tasks import MEASURES, REGRESSION
@@ -133,8 +133,8 @@ def _shared(lists: Sequence[Sequence[str]]) -> int:
 
 
 def _printable(name: str) -> str:
-    # What XML cannot hold, and what would turn the rest of a line around.
-    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    # Escaped is what XML cannot hold, and what would turn the rest of a line around.
+    text = printable(name)
     half = MAX_NAME // 2
     return text if len(text) <= MAX_NAME else f"{text[: half - 1]}…{text[-half:]}"
 

@@ -14,8 +14,8 @@ from edgernn.bench.result import ROLES, Answers, Measured, Result
 from edgernn.bench.stopwatch import Method, Turn
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import judge
-from edgernn.errors import DataError
-from edgernn.files import check_file
+from edgernn.errors import DataError, is_printable
+from edgernn.files import check_file, to_json
 from edgernn.tasks import REGRESSION, Task
 
 FORMAT = 2
@@ -121,7 +121,7 @@ def read_result(path: Path) -> Result:
 
 def dump(result: Result) -> str:
     """The document as text."""
-    return json.dumps(as_json(result), separators=(",", ":"), allow_nan=False) + "\n"
+    return to_json(as_json(result), separators=(",", ":")) + "\n"
 
 
 def _result(document: Mapping[str, Any]) -> Result:
@@ -273,7 +273,7 @@ def _figure(value: Any) -> float:
 
 def _text(value: Any) -> str:
     # It goes to terminals, which obey some characters.
-    if not isinstance(value, str) or not value.isprintable():
+    if not isinstance(value, str) or not is_printable(value):
         raise ValueError(f"found {_short(value)}, expected printable text")
     return value
 

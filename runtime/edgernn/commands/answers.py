@@ -1,22 +1,22 @@
 """What `edgernn predict` prints: lines for people, JSON for programs. Everything is flushed as it is printed."""
 
-import json
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import click
 import numpy as np
 
 from edgernn.backends import Float32
 from edgernn.commands.grading import Grade, describe
 from edgernn.commands.text_drawing import draw, ramp_for
 from edgernn.errors import InputError
+from edgernn.files import to_json
 from edgernn.model import Model
 from edgernn.readers import Array
 from edgernn.tasks import REGRESSION
+from edgernn.terminal import say, say_document, say_json
 
 # Of samples, and of the steps or values of one. On a terminal nobody reads more; --json has them all.
 SHOWN = 20
@@ -70,11 +70,11 @@ class Lines:
         shown = SHOWN if place.path != "-" else place.index + 1  # a stream has no end to wait for
         if place.index < shown:
             if self._show:
-                click.echo(draw(sample, ramp_for(sys.stdout.encoding)))
+                say(*draw(sample, ramp_for(sys.stdout.encoding)).split("\n"))
             unverified = "" if self._model.card else "  (unverified)"
-            click.echo(f"{place}  {as_text(self._model, answer, self._top)}{unverified}")
+            say(f"{place}  {as_text(self._model, answer, self._top)}{unverified}")
         elif place.index == place.count - 1:
-            click.echo(f"… and {place.count - shown:,} more; --json prints them all")
+            say(f"… and {place.count - shown:,} more; --json prints them all")
 
     def failure(self, where: dict[str, Any], reason: str) -> None:
         """Standard error has said it."""
@@ -83,7 +83,8 @@ class Lines:
         """See `Printer`."""
         if grade:
             unverified = "" if self._model.card else " (unverified)"
-            click.echo(f"\n{describe(grade)}{unverified}")
+            *lines, last = describe(grade)
+            say("", *lines, f"{last}{unverified}")
 
 
 class Document:
@@ -105,12 +106,12 @@ class Document:
         """See `Printer`."""
         begin = self._before if self._before != ",\n" else ""
         if not self._graded:
-            click.echo(f"{begin}\n]")
+            say_document(f"{begin}\n]\n")
             return
-        click.echo(f'{begin}\n],\n"expected": {json.dumps(_graded(self._model, grade, reason))}}}')
+        say_document(f'{begin}\n],\n"expected": {to_json(_graded(self._model, grade, reason))}}}\n')
 
     def _add(self, value: dict[str, Any]) -> None:
-        click.echo(f"{self._before}  {json.dumps(value)}", nl=False)
+        say_document(f"{self._before}  {to_json(value)}")
         self._before = ",\n"
 
 
@@ -122,16 +123,16 @@ class JsonLines:
 
     def answer(self, place: Place, sample: Array, answer: Float32) -> None:
         """See `Printer`."""
-        click.echo(json.dumps(place.as_json() | _verified(self._model) | as_fields(self._model, answer, self._top)))
+        say_json(place.as_json() | _verified(self._model) | as_fields(self._model, answer, self._top))
 
     def failure(self, where: dict[str, Any], reason: str) -> None:
         """See `Printer`."""
-        click.echo(json.dumps(where | {"error": reason}))
+        say_json(where | {"error": reason})
 
     def end(self, grade: Grade | None, reason: str) -> None:
         """See `Printer`."""
         if grade or reason:
-            click.echo(json.dumps({"expected": _graded(self._model, grade, reason)}))
+            say_json({"expected": _graded(self._model, grade, reason)})
 
 
 def _graded(model: Model, grade: Grade | None, reason: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from edgernn.commands.measuring import (
     show_spread,
 )
 from edgernn.quiet import standard_error_aside
+from edgernn.terminal import say, say_document
 
 WIDTH = 80
 _HEADINGS = ("artifact", "bytes", "load ms", "invoke µs", "predict µs", "±", "p95 µs", "step µs")
@@ -79,10 +80,9 @@ def bench(
             progress=progress,
         )
     if as_json:
-        click.echo(dump(result), nl=False)
+        say_document(dump(result))
         return
-    for line in bench_lines(result):
-        click.echo(line)
+    say(*bench_lines(result))
 
 
 def bench_lines(result: Result) -> list[str]:

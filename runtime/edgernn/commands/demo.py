@@ -12,6 +12,7 @@ from edgernn.bench.verdict import judge
 from edgernn.commands.device_demo import show_device_demo
 from edgernn.errors import ArtifactError, MissingExtraError
 from edgernn.extras import require
+from edgernn.terminal import say
 
 OUT = Path("runs/demo")
 RESULT, REPORT = "result.json", "report.html"
@@ -63,10 +64,10 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     group = ctx.find_root().command
 
     def run(*arguments: str) -> None:
-        click.secho(f"$ edgernn {' '.join(arguments)}", bold=True)
+        say(f"$ edgernn {' '.join(arguments)}", bold=True)
         with group.make_context("edgernn", list(arguments), parent=None) as context:
             group.invoke(context)
-        click.echo()
+        say()
 
     run("train", "--data", "sample", "--recipe", "robust", "--out", str(out), "--overwrite")
     for left in (*out.glob("digits-*.tflite"), *out.glob("digits-*.onnx")):
@@ -80,7 +81,7 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
             f"no artifact in {out} keeps the accuracy of the original; {out / REPORT} shows how far each is from it"
         )
     name = best.name
-    click.echo(f"Everything is in {out}. Open the report in a browser:\n\n    {out / REPORT}\n")
-    click.echo(f"Copy this file to the device:\n\n    {out / name}\n")
+    say(f"Everything is in {out}. Open the report in a browser:", "", f"    {out / REPORT}", "")
+    say("Copy this file to the device:", "", f"    {out / name}", "")
     extra = "litert" if name.endswith(".tflite") else "onnx"
-    click.echo(f'There, after pip install "edgernn[{extra}]", this line runs it:\n\n    {_SNIPPET.format(name=name)}')
+    say(f'There, after pip install "edgernn[{extra}]", this line runs it:', "", f"    {_SNIPPET.format(name=name)}")

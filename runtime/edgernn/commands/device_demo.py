@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-import click
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from edgernn.model import Model, load
 from edgernn.quiet import standard_error_aside
 from edgernn.samples import sample
 from edgernn.samples.drawing import draw_digits
+from edgernn.terminal import say
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -42,7 +42,7 @@ def show_device_demo() -> None:
         answers = model.predict(digits)
         so_far = _stream(model, digits[_STREAMED])
         latencies = _measure(model, digits[_STREAMED])
-    click.echo(f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked; {model.backend} runs it.\n")
+    say(f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked; {model.backend} runs it.", "")
     _show_answers(model, digits, answers)
     _show_stream(model, digits[_STREAMED], so_far, answers[_STREAMED])
     _show_latencies(latencies)
@@ -66,7 +66,7 @@ def _measure(model: Model, digit: Pixels) -> Mapping[str, Latency]:
 
 
 def _show_answers(model: Model, digits: Pixels, answers: Float32) -> None:
-    click.echo("Digits that edgernn drew, and what the model says they are:\n")
+    say("Digits that edgernn drew, and what the model says they are:", "")
     halves = halves_for(sys.stdout.encoding)
     small = [draw_small(_halve(digit), halves) for digit in digits]
     texts = ["{0.label}  {0.probability:.0%}".format(model.guess(answer, 1)[0]) for answer in answers]
@@ -74,8 +74,8 @@ def _show_answers(model: Model, digits: Pixels, answers: Float32) -> None:
         several = slice(first, first + _A_LINE)
         width = len(small[first][0])
         for line in (*zip(*small[several], strict=True), [text.center(width) for text in texts[several]]):
-            click.echo(("  " + "   ".join(line)).rstrip())
-        click.echo()
+            say(("  " + "   ".join(line)).rstrip())
+        say()
 
 
 def _halve(picture: Pixels) -> Pixels:
@@ -87,26 +87,26 @@ def _halve(picture: Pixels) -> Pixels:
 
 
 def _show_stream(model: Model, digit: Pixels, so_far: Float32, whole: Float32) -> None:
-    click.echo("One of them as a stream, row by row; behind every second row the answer so far:\n")
+    say("One of them as a stream, row by row; behind every second row the answer so far:", "")
     halves = halves_for(sys.stdout.encoding)
     for line, picture in enumerate(draw_small(digit, halves)):
         best = model.guess(so_far[2 * line + 1], 1)[0]
         bar = halves[-1] * round(best.probability * _BAR)
-        click.echo(f"  {2 * line + 2:>2} {picture}  {best.label} {best.probability:>4.0%} {bar}".rstrip())
+        say(f"  {2 * line + 2:>2} {picture}  {best.label} {best.probability:>4.0%} {bar}".rstrip())
     same = np.array_equal(so_far[-1], whole)
     apart = "bit for bit" if same else f"but for {largest_difference(so_far[-1:], whole[np.newaxis]):.0e}"
-    click.echo(f"\nThe last answer is the one to the whole picture, {apart}.\n")
+    say("", f"The last answer is the one to the whole picture, {apart}.", "")
 
 
 def _show_latencies(latencies: Mapping[str, Latency]) -> None:
-    click.echo("Latency from Python, one thread: the median, and what 95 of 100 stay under:\n")
+    say("Latency from Python, one thread: the median, and what 95 of 100 stay under:", "")
     for name, latency in latencies.items():
-        click.echo(f"  {name:<18}{latency.median_us:>9,.1f} µs {latency.p95_us:>9,.1f} µs")
+        say(f"  {name:<18}{latency.median_us:>9,.1f} µs {latency.p95_us:>9,.1f} µs")
 
 
 def _show_next_steps(path: Path) -> None:
     picture = "digit-3.png" if find_spec("PIL") else "digits.npy"  # pictures need Pillow
-    click.echo(f"""
+    lines = f"""
 Try it yourself:
 
   cd "{path.parent}"
@@ -116,4 +116,5 @@ Try it yourself:
 Your own: export it on a workstation, copy the file, and predict with it here:
 
   pip install "edgernn[all]" && edgernn export model.keras --samples data.npz
-  scp model-int8.tflite DEVICE:""")
+  scp model-int8.tflite DEVICE:"""
+    say(*lines.split("\n"))

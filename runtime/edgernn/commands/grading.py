@@ -106,14 +106,14 @@ def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Tr
     return Grade(len(answers), measures, labels, confusion)
 
 
-def describe(grade: Grade) -> str:
+def describe(grade: Grade) -> list[str]:
     """A grade in lines of at most 80 columns."""
     measures = ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in grade.measures.items())
     head = f"{measures} on {grade.samples:,} samples"
-    return head if grade.confusion is None else f"{head}\n\n{_matrix(grade.labels, grade.confusion)}"
+    return [head] if grade.confusion is None else [head, "", *_matrix(grade.labels, grade.confusion)]
 
 
-def _matrix(labels: Sequence[str], confusion: Int64) -> str:
+def _matrix(labels: Sequence[str], confusion: Int64) -> list[str]:
     """The confusion matrix, or the most frequent confusions where it is too wide."""
     cell = 1 + max(len(f"{confusion.max()}"), len(str(len(labels) - 1)))
     if max(map(len, labels)) <= max(cell - 1, 5):
@@ -129,15 +129,15 @@ def _matrix(labels: Sequence[str], confusion: Int64) -> str:
     for name, row in zip(names, confusion, strict=True):
         cut = name if len(name) <= width else name[: width - 1] + "…"
         lines.append(cut.ljust(width) + "".join(f"{count or '·':>{cell}}" for count in row.tolist()))
-    return "\n".join(line.rstrip() for line in lines)
+    return [line.rstrip() for line in lines]
 
 
-def _most_confused(labels: Sequence[str], confusion: Int64) -> str:
+def _most_confused(labels: Sequence[str], confusion: Int64) -> list[str]:
     wrong = confusion * ~np.eye(len(labels), dtype=bool)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_CONFUSED]
     pairs = [(int(flat) // len(labels), int(flat) % len(labels)) for flat in order if wrong.flat[flat]]
     lines = [f"{wrong[pair]:>6,} × {labels[pair[0]]} answered as {labels[pair[1]]}" for pair in pairs]
-    return "\n".join([f"{len(labels)} classes; the most frequent confusions:" if lines else "no confusions", *lines])
+    return [f"{len(labels)} classes; the most frequent confusions:" if lines else "no confusions", *lines]
 
 
 def _names(task: Task, card: Card | None) -> Sequence[str]:

@@ -1,6 +1,5 @@
 """The command `edgernn info`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from edgernn.card import Card, read_card
 from edgernn.errors import ArtifactError
 from edgernn.model import read_artifact
 from edgernn.tasks import MEASURES, show
+from edgernn.terminal import say, say_json
 
 
 @click.command()
@@ -33,12 +33,12 @@ def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
     cards = {str(path): _read(path) for path in artifacts}
     if as_json:
         documents = [{"path": path, **card.as_json()} for path, card in cards.items()]
-        click.echo(json.dumps(documents, indent=2))
+        say_json(documents, indent=2)
         return
     for path, card in cards.items():
-        click.echo(f"{path}  {Path(path).stat().st_size:,} bytes")
+        say(f"{path}  {Path(path).stat().st_size:,} bytes")
         for name, value in _describe(card).items():
-            click.echo(f"  {name:<14}{value}")
+            say(f"  {name:<14}{value}")
 
 
 def _show_backends(as_json: bool) -> None:
@@ -54,13 +54,13 @@ def _show_backends(as_json: bool) -> None:
             }
             for known in KNOWN
         ]
-        click.echo(json.dumps(documents, indent=2))
+        say_json(documents, indent=2)
         return
     for known in KNOWN:
         install = known.no_wheel() or f'pip install "edgernn[{known.extra}]"'
         found = versions[known.name] or f"not installed: {install}"
         asked = "  (only when asked for: --backend)" if known.only_asked_for and known.installed else ""
-        click.echo(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
+        say(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
 
 
 def _read(path: Path) -> Card:

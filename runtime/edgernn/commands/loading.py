@@ -7,6 +7,7 @@ import click
 
 from edgernn.backends import NAMES
 from edgernn.model import MAX_THREADS, Model
+from edgernn.terminal import say
 
 _OPTIONS = (
     click.option("--backend", type=click.Choice(NAMES), help="What executes it.  [default: the first installed]"),
@@ -27,4 +28,4 @@ def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def warn_unverified(model: Model) -> None:
     """Say on standard error that a model has no card, if it has none."""
     if model.card is None:
-        click.echo(f"warning: {model.path} has no card; its answers are unverified", err=True)
+        say(f"warning: {model.path} has no card; its answers are unverified", err=True)

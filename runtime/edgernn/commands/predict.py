@@ -19,6 +19,7 @@ from edgernn.errors import DataError, EdgernnError
 from edgernn.metrics import Truth
 from edgernn.model import Model, load
 from edgernn.quiet import standard_error_aside
+from edgernn.terminal import say
 
 STANDARD_INPUT = Path("-")
 
@@ -114,7 +115,7 @@ class _Session:
         self._printer.end(result, reason)
         if reason:
             self.failures += 1
-            click.echo(f"error: {reason}", err=True)
+            say(f"error: {reason}", err=True)
 
     def _find(self, inputs: Sequence[Path]) -> Iterator[Path]:
         for path in inputs:
@@ -125,7 +126,7 @@ class _Session:
                 continue
             if found.skipped:
                 some = ", ".join(found.skipped[:3]) + (", …" if len(found.skipped) > 3 else "")
-                click.echo(f"{path}: {len(found.skipped):,} skipped, of no kind that is read: {some}", err=True)
+                say(f"{path}: {len(found.skipped):,} skipped, of no kind that is read: {some}", err=True)
             yield from found.read
 
     def _answer_file(self, path: Path, progress: Progress) -> None:
@@ -155,7 +156,7 @@ class _Session:
 
     def _fail(self, where: dict[str, Any], reason: str, line: str = "") -> None:
         self.failures += 1
-        click.echo(f"error: {line or reason}", err=True)
+        say(f"error: {line or reason}", err=True)
         self._printer.failure(where, reason)
 
     def _grade(self, labels: Path, truth: Truth) -> Grade:

@@ -7,10 +7,10 @@ from typing import Self
 
 import click
 
+from edgernn.terminal import clear_line
+
 AFTER_S = 1.0
 _PARTS = 1000  # of each piece of work
-# Back to the line's beginning, the line cleared, the cursor, which click hides, shown again.
-_AWAY = "\r\x1b[K\x1b[?25h"
 
 
 class Progress:
@@ -38,7 +38,7 @@ class Progress:
     def make_way(self) -> None:
         """Take the bar off its line, for other words; it comes back when the work goes on."""
         if self._drawn:
-            click.echo(_AWAY, nl=False, err=True)
+            clear_line()
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,6 @@
 """The command `edgernn stream`."""
 
 import hashlib
-import json
 import signal
 import sys
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ from edgernn.commands.answers import as_fields, as_text
 from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, DataError, InputError
-from edgernn.files import check_file, replacing
+from edgernn.files import check_file, replacing, to_json
 from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
 from edgernn.readers import read_npz
 from edgernn.stream import Stream
+from edgernn.terminal import say
 
 # Of a line; a number with its separator takes some 25 characters at most.
 BYTES_A_NUMBER = 64
@@ -139,7 +139,7 @@ class Writer:
             return None
         if self._as_json:
             fields = {"line": number, "row": sequence.rows, **as_fields(self._model, sequence.answer, self._top)}
-            return json.dumps({**fields, "verified": self._verified})
+            return to_json({**fields, "verified": self._verified})
         return (
             f"{number}  {as_text(self._model, sequence.answer, self._top)}{'' if self._verified else '  (unverified)'}"
         )
@@ -162,7 +162,7 @@ class RangeNote:
             furthest = least if low - least > most - high else most
             meaning = f" ({self._card.input_meaning})" if self._card.input_meaning else ""
             seen = f"{low:g} to {high:g}, which the model was calibrated on{meaning}"
-            click.echo(f"note: line {number}: {furthest:g} is far from {seen}; this is said once", err=True)
+            say(f"note: line {number}: {furthest:g} is far from {seen}; this is said once", err=True)
             self._card = None
 
 
@@ -180,7 +180,7 @@ def _answer(
                 note.look(number, row)
         except InputError as error:
             bad += 1
-            click.echo(f"error: line {number}: {error}", err=True)
+            say(f"error: line {number}: {error}", err=True)
             continue
         # A state may come from a process that was told of longer sequences.
         ends = row is None or (every is not None and sequence.rows >= every)
@@ -188,9 +188,9 @@ def _answer(
         if ends:
             sequence.begin()
         if answer:
-            click.echo(answer)  # in one piece, with its line end, and flushed
+            say(answer)  # in one piece, with its line end, and flushed
     if last and (answer := writer.line(number, sequence)):
-        click.echo(answer)
+        say(answer)
     return bad
 
 
@@ -211,7 +211,7 @@ def _greet(model: Model) -> None:
     if sys.stdin is not None and sys.stdin.isatty():
         meaning = f" ({model.card.input_meaning})" if model.card and model.card.input_meaning else ""
         numbers = f"{model.input_shape[-1]} numbers a line{meaning}"
-        click.echo(f"{numbers}; empty line: new sequence; Ctrl-D ends", err=True)
+        say(f"{numbers}; empty line: new sequence; Ctrl-D ends", err=True)
 
 
 @click.command()

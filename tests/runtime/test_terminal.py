@@ -1,0 +1,176 @@
+import ast
+import json
+import math
+import struct
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgernn import sample
+from edgernn.cli import main
+from edgernn.commands.answers import Place
+from edgernn.errors import EdgernnError, MissingExtraError, find_unusable, is_printable, printable
+from edgernn.files import to_json
+from edgernn.terminal import say
+from edgernn_export.console import make_console, make_table
+from edgernn_train.progress import make_console as make_training_console
+from edgernn_train.progress import say as say_in_training
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("runtime/edgernn", "export/edgernn_export", "train/edgernn_train", "benchmarks/edgernn_benchmarks")
+# One of each kind: escape sequences, line breaks, changes of direction, what takes no room, half a pair, no character.
+HOSTILE = (
+    *("\x1b]0;OWNED\x07", "\x1b[2J", "\x9b2J", "\r", "\n", "\x0b", "\x7f", "\x85", "\u2028", "\u2029", "\x00"),
+    *("\u202a", "\u202e", "\u2066", "\u2069", "\u200e", "\u200f", "\u061c", "\u200b", "\u2060", "\ufeff", "\u00ad"),
+    *("\u180e", "\U000e0041", "\ud800", "\udcff", "\U000e0100", "\u3164", "\u034f", "\ufe0f", "\U0010ffff"),
+)
+ACTS = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def is_harmless(text: str) -> bool:
+    return not any(unicodedata.category(each) in ACTS for each in text)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_hostile_is_printable_and_names_stay_apart(hostile: str) -> None:
+    text = printable(f"a{hostile}b")
+    assert is_harmless(text)
+    assert text != printable("ab")
+    assert is_printable(text)
+    assert not is_printable(hostile)
+
+
+def test_text_of_people_is_left_alone() -> None:
+    for text in ("naïve Straße", "日本語　ラベル", "שלום", "العربية", "café ±5 µs 1.43×", "🙂", r"C:\new\table", ""):
+        assert printable(text) == text
+        assert not find_unusable(text)
+
+
+def test_words_that_are_spelled_with_joiners_are_usable_and_shown_escaped() -> None:
+    word = "می\u200cخواهم"
+    assert not find_unusable(word)
+    assert printable(word) == "می\\u200cخواهم"
+
+
+@given(st.text())
+def test_printable_text_acts_on_nothing_and_stays_itself(text: str) -> None:
+    shown = printable(text)
+    assert is_harmless(shown)
+    assert printable(shown) == shown
+    assert (shown == text) == is_printable(text)
+    shown.encode()
+
+
+@given(st.text(), st.sampled_from([kind for kind in EdgernnError.__subclasses__() if kind is not MissingExtraError]))
+def test_every_error_is_one_printable_line(text: str, kind: type[EdgernnError]) -> None:
+    assert is_harmless(str(kind(f"{text}: {kind(text)}")))
+
+
+@given(st.text(), st.floats())
+def test_json_is_ascii_that_every_reader_takes(text: str, number: float) -> None:
+    written = to_json({text: [number, text]})
+    assert written.isascii()
+    assert written.isprintable()
+    # NaN and infinity are not JSON.
+    ((name, values),) = json.loads(written, parse_constant=pytest.fail).items()
+    assert (name, values[1]) == (text, text)
+    assert values[0] == (number if math.isfinite(number) else None)
+
+
+@given(st.lists(st.text(), max_size=3))
+def test_as_many_lines_are_printed_as_are_said(lines: list[str]) -> None:
+    with CliRunner().isolation() as (out, _, _):
+        say(*lines)
+        written = out.getvalue().decode()
+    assert written.count("\n") == max(1, len(lines))
+    assert all(is_harmless(line) for line in written.split("\n"))
+
+
+@pytest.mark.parametrize("hostile", [each for each in HOSTILE if not each.startswith(("\ud800", "\udcff"))])
+def test_rich_prints_no_hostile_text_either(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console = make_console()
+    table = make_table(("bytes",))
+    table.add_row(f"a{hostile}b", f"1{hostile}")
+    console.print(table)
+    console.print(f"In {hostile}", soft_wrap=True)
+    say_in_training(make_training_console(stderr=False, quiet=False), f"saved to {hostile}".replace("\n", " "))
+    lines = capsys.readouterr().out.split("\n")
+    assert all(is_harmless(line) for line in lines)
+
+
+def calls(tree: ast.AST) -> list[str]:
+    return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_command_prints_past_the_terminal_module(room: str) -> None:
+    """A later `click.echo(path)` fails here: `edgernn.terminal` has what to use."""
+    found = {
+        (path.name, call)
+        for path in (ROOT / room).rglob("*.py")
+        if path.name != "terminal.py" or "benchmarks" in room
+        for call in calls(ast.parse(path.read_text(encoding="utf-8")))
+        if call.split(".")[-1] in ("echo", "secho", "print", "print_json", "Console")
+        or call in ("sys.stdout.write", "sys.stderr.write", "sys.__stdout__.write")
+    }
+    # Consoles that escape what they print; each is made by a function that mixes `PrintableText` in.
+    assert {call for _, call in found} <= {"console.print"}
+    assert {name for name, _ in found} <= {"command.py", "terminal.py", "progress.py"}
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """An .npy under a name that may have line breaks, with no help of NumPy's, which adds a suffix."""
+    header = str({"descr": "<f4", "fortran_order": False, "shape": values.shape}).ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes())
+
+
+NAMES = ("\x1b]0;OWNED\x07.npy", "a  9 100.0%\nb.npy", "c\nerror: forged.npy", "d\u202eypn.npy", "e\u200b.npy")
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+@pytest.mark.parametrize("good", [True, False])
+def test_predict_shows_names_of_files_escaped(
+    good: bool, json_option: list[str], edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    for name in NAMES:
+        if good:
+            write_array(tmp_path / name, np.zeros((28, 28), np.float32))
+        else:
+            (tmp_path / name).write_bytes(b"junk")
+        (tmp_path / f"{name}.txt").write_text("skipped")
+    result = edgernn_command("predict", sample(), tmp_path, *json_option)
+    assert result.exit_code == int(not good)
+    lines = result.output.split("\n")
+    assert all(is_harmless(line) for line in lines)
+    assert not [line for line in lines if line.startswith(("error: forged", "b.npy"))]
+    if json_option:
+        assert [Path(each["path"]).name for each in json.loads(result.stdout)] == sorted(NAMES)
+
+
+def test_usage_errors_quote_the_command_line_escaped() -> None:
+    for words in (["\x1b[31mfly"], ["info", "--\x1b[31m"], ["predict", "a", "b", "--top", "\u202e1"], ["--\n"]):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 2
+        assert all(is_harmless(line) for line in result.output.split("\n"))
+
+
+def test_a_place_may_have_any_name() -> None:
+    with CliRunner().isolation() as (out, _, _):
+        say(str(Place("a\nb", 1, 3)))
+        assert out.getvalue() == b"a\\nb[1]\n"
+
+
+@pytest.mark.parametrize("command", ["info", "predict", "stream", "bench", "compact", "export", "compare", "report"])
+def test_what_cannot_be_read_is_named_escaped(command: str, edgernn_command: Callable[..., Result]) -> None:
+    name = "missing\x1b[31m\n\u202e.tflite"
+    more = {"predict": ["x.npy"], "compare": [name]}.get(command, [])
+    result = edgernn_command(command, name, *more)
+    assert result.exit_code == 1
+    assert r"missing\x1b[31m\n\u202e" in result.stderr
+    assert all(is_harmless(line) for line in result.output.split("\n"))
