@@ -28,8 +28,9 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
         ExportError: a converter fails.
         ArtifactError: the runtime refuses what was made.
     """
-    embed = subject.convert(target)
-    card, bar = subject.card(target), bar_of(target)
+    finished, bar = subject.convert(target), bar_of(target)
+    embed, limits = finished.embed_card, finished.limits
+    card = replace(subject.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
     model = _load(target, embed, card)
     card = replace(card, states=_states(model))
     samples, settings = subject.samples, subject.settings

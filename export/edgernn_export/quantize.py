@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from edgernn_export.expand import MakeCellOps, expand
 from edgernn_export.graph import Graph, Operator, Scale, read
 from edgernn_export.layouts import preferred_layout
 from edgernn_export.lowering import Carrier
-from edgernn_export.ranges import FIXED, Range, measure, role_scales, span
+from edgernn_export.ranges import FIXED, Range, measure, role_scales, span, with_headroom
 from edgernn_export.tflite import Converted
 from edgernn_export.tflite_ops import DynamicOps, Float16Ops, Float32Ops, IntegerOps
 
@@ -86,23 +87,29 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     the same for all layers with one activation, with what was best for the roles before.
     """
     floats = expand(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
-    ranges = measure(floats, x[:RANGE_SAMPLES])
+    ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits)
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
     # Every layout gives the same bits; this one is quickest to make and to run.
     layout = preferred_layout(x.shape[1], sum(carrier.cell.operators for carrier in source.carriers.values()))
+
+    # Candidates differ in the cells; what is around them is the same for most.
+    surround = cache(partial(_surround, source, bits, io_type))
+
+    def make(cuts: Mapping[Cut, float]) -> Quantized:
+        return _integers(source, bits, ranges, cuts, surround)
 
     def distance(candidate: Quantized) -> float:
         answers = open_artifact(candidate.lay_out(layout), threads=1).run(x)
         return float(np.abs(answers - reference).mean())
 
-    best = _integers(source, bits, io_type, ranges, {})
+    best = make({})
     if bits == 16:  # steps so fine that there is nothing to win
         return best
     least, cuts = distance(best), dict[Cut, float]()
     for place, candidates in _cuts(source.carriers).items():
         tried = [{**cuts, place: cut} for cut in candidates]
         for trial in tried:
-            candidate = _integers(source, bits, io_type, ranges, trial)
+            candidate = make(trial)
             if (found := distance(candidate)) < least:
                 best, least, cuts = candidate, found, trial
     return best
@@ -133,7 +140,11 @@ def _cut_off(carrier: Carrier, ranges: Mapping[str, Range], cuts: Mapping[Cut, f
 
 
 def _integers(
-    source: Converted, bits: int, io_type: str, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]
+    source: Converted,
+    bits: int,
+    ranges: Mapping[str, Range],
+    cuts: Mapping[Cut, float],
+    surround: Callable[[tuple[tuple[str, Range], ...]], bytes],
 ) -> Quantized:
     scales = {
         name: role_scales(carrier.cell.roles, _cut_off(carrier, ranges, cuts), bits)
@@ -150,13 +161,17 @@ def _integers(
         if name.partition("/")[0] not in source.carriers
     }
     known |= _fixed(source, bits) | _outputs(source, scales, bits)
+    return Quantized(source, surround(tuple(known.items())), make_ops)
+
+
+def _surround(source: Converted, bits: int, io_type: str, known: tuple[tuple[str, Range], ...]) -> bytes:
+    """Quantize what is around the carriers, with these ranges of the sequence's tensors."""
     statistics = {
         name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
-        for name, (low, high) in _for_every_signature(source, _with_joined(source, known)).items()
+        for name, (low, high) in _for_every_signature(source, _with_joined(source, dict(known))).items()
     }
     recipe = _static8 if bits == 8 else _static16
-    data = _run_quantizer(source.data, recipe, statistics, float_io=io_type == "float32")
-    return Quantized(source, data, make_ops)
+    return _run_quantizer(source.data, recipe, statistics, float_io=io_type == "float32")
 
 
 def _fixed(source: Converted, bits: int) -> dict[str, Range]:

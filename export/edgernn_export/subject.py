@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgernn.run_folder import Original
 from edgernn_export import keras_model, onnx, tflite
 from edgernn_export.heads import find_task
 from edgernn_export.layouts import preferred_layout
+from edgernn_export.limits import NO_LIMITS, Limits, limits_of
 from edgernn_export.onnx_weights import quantize_weights
 from edgernn_export.quantize import Quantized, quantize
 from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, loss_of, refine
@@ -29,6 +31,19 @@ _BORDER = 0.1
 
 # Refinement is left out, unless asked for, where it would take longer.
 MAX_REFINE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A converted file that lacks nothing but its card.
+
+    Attributes:
+        embed_card: puts an encoded card into it, and gives the file's content.
+        limits: of the integers that take its inputs and give its answers.
+    """
+
+    embed_card: Callable[[bytes], bytes]
+    limits: Limits = NO_LIMITS
 
 
 class Subject:
@@ -74,8 +89,8 @@ class Subject:
             model.set_weights(self._refined_weights)
         return model
 
-    def convert(self, target: Target) -> Callable[[bytes], bytes]:
-        """Convert for a target; what is given puts a card into the file.
+    def convert(self, target: Target) -> Finished:
+        """Convert for a target.
 
         Raises:
             ExportError: a converter fails.
@@ -83,9 +98,10 @@ class Subject:
         refined = self.refines and target.wants_refined
         if target.format == "onnx":
             data = onnx.convert(self.load(refined))
-            return partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data)
+            return Finished(partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data))
         quantized = self._quantized(target.quantization, target.io, refined)
-        return partial(tflite.embed_card, quantized.lay_out(target.layout))
+        data = quantized.lay_out(target.layout)
+        return Finished(partial(tflite.embed_card, data), limits_of(data))
 
     def card(self, target: Target) -> Card:
         """The card of a target's artifact, before its proof."""

@@ -33,6 +33,7 @@ _MAX_TEXT = 2_000
 _MAX_DEPTH = 3  # of what is told of the calibration and of the proof
 _MAX_WHOLE = 1 << 53  # which a float holds exactly
 _MAX_NUMBER = 1e38  # which a float32 holds
+_LIMITS = ("input_limits", "output_limits")
 _STATE_KINDS = ("float32", "int8", "int16")
 
 _MAGIC = b'{"edgernn_card":'
@@ -81,6 +82,10 @@ class Card:
         golden: answers that are checked at every load; None only while the artifact is being made.
         inverted: whether the training images have dark ink on light ground; left out of the JSON when they do not,
             or when the inputs are no pixels.
+        input_limits: lowest and highest input that the file's integers can hold; what lies beyond is cut off. Left out
+            of the JSON where inputs are not rounded to integers of a fixed scale.
+        output_limits: lowest and highest answer that the file's integers can hold. Left out of the JSON where answers
+            are not computed in integers, and of probabilities, which have no other values.
     """
 
     edgernn: str
@@ -101,6 +106,8 @@ class Card:
     measured: Mapping[str, Any]
     golden: Golden | None
     inverted: bool = False
+    input_limits: tuple[float, float] | None = None
+    output_limits: tuple[float, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The card's fields for programs."""
@@ -113,6 +120,9 @@ class Card:
             del fields["logits"]
         if not self.inverted:
             del fields["inverted"]
+        for name in _LIMITS:
+            if fields[name] is None:
+                del fields[name]
         fields["sha256"] = _NO_DIGEST
         return json.dumps(fields, separators=(",", ":")).encode("ascii")
 
@@ -227,6 +237,7 @@ def _decode(fields: Mapping[str, Any]) -> Card:
         measured=read("measured", _told),
         golden=read("golden", lambda golden: None if golden is None else _golden(golden)),
         inverted=inverted,
+        **{name: read(name, _range) for name in _LIMITS if name in fields},
     )
     _check_sizes(card)
     return card

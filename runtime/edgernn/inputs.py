@@ -12,7 +12,8 @@ from edgernn.errors import DataError, InputError, first_line
 
 Float32 = npt.NDArray[np.float32]
 _FLOAT32 = np.dtype(np.float32)
-# As a multiple of the largest calibrated input; the sum of squares finds a single such one among a million.
+# As a multiple of the integers' limits; the sum of squares finds a single such value among a million. QUANTIZE kernels
+# compute in 32 bits, which int16 values overflow at 65,536 times their limits.
 _CUT_OFF = 64.0
 _NEVER_EXCEEDED = 1e38  # but by an infinity or a NaN: it is a third of the largest float32
 # Without the detour that lets other libraries' arrays answer (NEP 18), where NumPy has it; a third of the time.
@@ -47,25 +48,27 @@ class Taken:
     Attributes:
         meaning: what a value is, one of `PIXELS` or any other; empty when nobody said it.
         low, high: the lowest and the highest of the calibration set.
-        integers: whether the graph rounds them to integers.
+        limits: lowest and highest value that the integers of the graph's input can hold; None where inputs are not
+            rounded to integers of a fixed scale.
     """
 
     meaning: str = ""
     low: float = -math.inf
     high: float = math.inf
-    integers: bool = False
+    limits: tuple[float, float] | None = None
 
     @cached_property
     def usual_square(self) -> float:
         """What the mean square of inputs does not exceed, unless they are worth a closer look."""
         if self.meaning in PIXELS:
             return max(abs(self.low - self._span), abs(self.high + self._span)) ** 2
-        return self.largest**2 if self.integers else _NEVER_EXCEEDED
+        return _NEVER_EXCEEDED if self.limits is None else self._largest**2
 
-    @cached_property
-    def largest(self) -> float:
-        """What integers are surely cut off at, in a graph of them."""
-        return _CUT_OFF * max(abs(self.low), abs(self.high))
+    @property
+    def _largest(self) -> float:
+        """Magnitude far beyond the integers' limits, and far below the overflow of kernels."""
+        low, high = self.limits or (-math.inf, math.inf)
+        return _CUT_OFF * max(abs(low), abs(high))
 
     @property
     def _span(self) -> float:
@@ -87,7 +90,7 @@ class Taken:
                 "scale it, or give uint8 pixels, which are scaled for you"
             )
         # Kernels cut off what is beyond their integers, but what is beyond those of 32 bits comes out anywhere.
-        return np.clip(values, -self.largest, self.largest) if self.integers else values
+        return values if self.limits is None else np.clip(values, -self._largest, self._largest)
 
 
 def as_array(x: npt.ArrayLike) -> npt.NDArray[np.generic]:

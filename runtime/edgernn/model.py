@@ -265,8 +265,7 @@ def read_artifact(path: Path) -> bytes:
 def _taken(card: Card | None) -> Taken:
     if card is None:
         return Taken()
-    # Of these two every input is rounded; a dynamic file's are by its kernels, which scale to what comes.
-    return Taken(card.input_meaning, *card.input_range, integers=card.quantization in ("int8", "int16x8"))
+    return Taken(card.input_meaning, *card.input_range, limits=card.input_limits)
 
 
 def fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:

@@ -126,6 +126,8 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         ({"labels": ["one"]}, "1 labels, expected 3 or none"),
         ({"name": "a\x1b[2J"}, "name: .*expected a text without control characters"),
         ({"logits": "yes"}, "logits: 'yes', expected true or false"),
+        ({"output_limits": [2]}, r"output_limits: range \[2\], expected the lowest and the highest"),
+        ({"input_limits": None}, "input_limits: None, expected a list"),
         ({"states": [[64, "pickle"]]}, "states: .*expected its size and float32, int8, int16"),
         ({"golden": {"outputs": [[1, 2, 7]], "unit": 0.1}}, "golden: no tolerance"),
         ({"golden": {"outputs": [[1, 2], [1]], "unit": 0.1, "tolerance": 0.1}}, "1 to 64 samples of the same number"),
@@ -177,6 +179,14 @@ def test_dark_ink_on_light_ground_is_said_and_its_opposite_takes_no_byte(inverte
     assert (b"inverted" in card.encode()) == inverted
     assert read_card(container(card)) == card
     assert card.as_json()["inverted"] == inverted
+
+
+@pytest.mark.parametrize("limits", [(None, None), ((-1.5, 2.25), None), ((0.0, 1.0), (-7.0, 7e5))])
+def test_limits_of_integers_are_told_and_take_no_byte_without_them(limits: tuple[Any, Any]) -> None:
+    card = replace(CARD, input_limits=limits[0], output_limits=limits[1])
+    assert read_card(container(card)) == card
+    fields = json.loads(card.encode())
+    assert [name in fields for name in ("input_limits", "output_limits")] == [each is not None for each in limits]
 
 
 def test_an_unknown_task_is_named() -> None:

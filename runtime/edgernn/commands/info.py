@@ -80,8 +80,8 @@ def _describe(card: Card) -> dict[str, Any]:
     return failed | {
         "name": card.name,
         "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
-        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}{ink}",
-        "output": f"{card.io} {list(card.output_shape)}, {card.task.numbers}",
+        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}{ink}{_cut_off(card.input_limits)}",
+        "output": f"{card.io} {list(card.output_shape)}, {card.task.numbers}{_cut_off(card.output_limits)}",
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",
         "calibration": _calibration(card),
@@ -95,6 +95,10 @@ def _describe(card: Card) -> dict[str, Any]:
         "source": f"SHA-256 {card.source_sha256}",
         "exported by": f"edgernn {card.edgernn}",
     }
+
+
+def _cut_off(limits: tuple[float, float] | None) -> str:
+    return f"; cut off at {limits[0]:.4g} and {limits[1]:.4g}" if limits else ""
 
 
 def _calibration(card: Card) -> str:

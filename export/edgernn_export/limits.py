@@ -1,0 +1,80 @@
+"""Limits: the lowest and highest value that the integers of a finished .tflite graph can hold.
+
+Read from the graph itself, so that a card says what the file does, whatever chose the ranges.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from edgernn_export.graph import Graph, Operator, Scale, TensorType, read
+from edgernn_export.ranges import FIXED, Range, span
+
+_BITS = {TensorType.INT8: 8, TensorType.INT16: 16}
+# What stands between an answer and the operator that computed it.
+_SAME_VALUES = (Operator.DEQUANTIZE, Operator.RESHAPE, Operator.QUANTIZE)
+# A card's numbers: four digits more than a person needs, and few bytes.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file's integers can hold at both ends; beyond it values are cut off.
+
+    Attributes:
+        inputs: lowest and highest; None where inputs are not rounded to integers of a fixed scale.
+        outputs: likewise; None for answers in floating point, and for those of softmax, sigmoid and tanh, whose
+            integers hold all that these functions give.
+    """
+
+    inputs: Range | None = None
+    outputs: Range | None = None
+
+
+NO_LIMITS = Limits()
+
+
+def limits_of(data: bytes) -> Limits:
+    """Find the limits of a .tflite file's signature `sequence`."""
+    model = read(data)
+    graph = Graph(model, model.subgraphs[0])
+    return Limits(_inputs(graph), _outputs(graph))
+
+
+def _inputs(graph: Graph) -> Range | None:
+    source = int(graph.subgraph.inputs[0])
+    if graph.type(source) in _BITS:
+        return _span(graph, source)
+    spans = [
+        _span(graph, int(operator.outputs[0]))
+        for operator, code in _operators(graph)
+        if code == Operator.QUANTIZE and source in map(int, operator.inputs)
+    ]
+    if not spans:
+        return None
+    return max(low for low, _ in spans), min(high for _, high in spans)
+
+
+def _outputs(graph: Graph) -> Range | None:
+    makers = {int(output): (operator, code) for operator, code in _operators(graph) for output in operator.outputs}
+    index = int(graph.subgraph.outputs[0])
+    passed = [index]
+    while index in makers and makers[index][1] in _SAME_VALUES:
+        index = int(makers[index][0].inputs[0])
+        passed.append(index)
+    integers = [each for each in passed if graph.type(each) in _BITS]
+    code = makers[index][1] if index in makers else None
+    if not integers or (code, _BITS.get(graph.type(index))) in FIXED:
+        return None
+    return _span(graph, integers[0])
+
+
+def _operators(graph: Graph) -> Iterator[tuple[Any, int]]:
+    for operator in graph.subgraph.operators:
+        yield operator, graph.model.operatorCodes[operator.opcodeIndex].builtinCode
+
+
+def _span(graph: Graph, index: int) -> Range:
+    scale: Scale = graph.scale(index)
+    low, high = span(scale, _BITS[graph.type(index)])
+    return float(f"{low:.{_DIGITS}g}"), float(f"{high:.{_DIGITS}g}")
