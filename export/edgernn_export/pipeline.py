@@ -1,7 +1,5 @@
 """The export: one Keras model to artifacts, each converted, quantized, proven and written."""
 
-import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +7,8 @@ from pathlib import Path
 
 from edgernn.errors import ArtifactError, ExportError, OutputError, UnsupportedError
 from edgernn.extras import require
-from edgernn.files import make_folder, write_bytes
+from edgernn.files import made_folder, write_bytes
+from edgernn.locks import alone_in
 from edgernn.run_folder import read_original
 from edgernn_export.keras_model import check_archive
 from edgernn_export.proof import Proof
@@ -18,7 +17,7 @@ from edgernn_export.targets import Target
 from edgernn_export.worker import TIME_LIMIT_S, Worker
 
 _PACKAGES = (
-    *("tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "flatbuffers", "filelock", "rich"),
+    *("tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "flatbuffers", "rich"),
     *("ai_edge_litert", "onnxruntime"),
 )
 PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE = "passed", "failed", "not exported", "not possible"
@@ -87,7 +86,7 @@ def export(
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, or they do not fit the model.
-        OutputError: the folder cannot be written, an artifact is there already, or another export is at it.
+        OutputError: the folder cannot be written, an artifact is there already, or another process writes there.
         MissingExtraError: the export extra is not installed.
     """
     require("export", *_PACKAGES)
@@ -97,7 +96,7 @@ def export(
     steps = original.require_samples().x_test.shape[1]
     folder = Path(out) if out else original.model.parent
     paths = [folder / target.file_name(original.name) for target in targets]
-    with _made(folder), _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
+    with _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
         if not overwrite:
             _check_free(paths)
         rows = []
@@ -128,34 +127,7 @@ def _check_free(paths: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder; one that was not there before does not stay empty."""
-    was_there = folder.exists()
-    make_folder(folder)
-    try:
-        yield
-    finally:
-        if not was_there and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-@contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Let only one export at a time write into a folder."""
-    from filelock import FileLock, Timeout
-
-    # Not in the folder itself, where the lock's file would be left lying.
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"edgernn-export-{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise OutputError(
-            f"{folder}: another export is writing there; wait for it or choose another with --out"
-        ) from error
-    except OSError as error:
-        raise OutputError(f"cannot lock {folder}: {error.strerror or error}") from error
-    try:
+    """Make a folder and keep other processes from writing there; one that was made does not stay empty."""
+    with made_folder(folder), alone_in(folder):
         yield
-    finally:
-        lock.release()

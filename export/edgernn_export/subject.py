@@ -69,6 +69,7 @@ class Subject:
                 f"every calibration sample is {self.samples.x_calibration.min():g} throughout; give real ones"
             )
         self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
+        original.check_unchanged(self._sha256)
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
         self.calibration_answers = keras_model.predict(model, self.samples.x_calibration)

@@ -12,6 +12,7 @@ import click
 
 from edgernn import __version__
 from edgernn.errors import EdgernnError, printable
+from edgernn.quiet import secure_standard_streams
 from edgernn.terminal import say
 
 # The command's name, then where it lives. The other rooms are named here as text: `edgernn` imports
@@ -50,13 +51,13 @@ class _LazyGroup(click.Group):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
+        secure_standard_streams()
         if sys.stdout is None:
             say("error: standard output is closed, so there is no place for the answer", err=True)
             ctx.exit(1)
-        for stream in (sys.stdout, sys.stderr):
-            # A terminal or a pipe that cannot write ± gets a question mark, and no traceback after minutes of work.
-            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-                stream.reconfigure(errors="replace")
+        # A terminal or a pipe that cannot write ± gets a question mark, and no traceback after minutes of work.
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="replace")
         try:
             with _printable_usage():
                 return super().invoke(ctx)

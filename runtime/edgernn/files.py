@@ -1,14 +1,18 @@
 """Files: checked before they are read; written whole or not at all, never half."""
 
+import errno
 import json
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from edgernn.errors import EdgernnError, OutputError
+from edgernn.locks import try_lock
+
+_TEMPORARY_PREFIX = ".edgernn-"
 
 
 def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
@@ -43,28 +47,84 @@ def _what_it_is(path: Path) -> str:
 def replacing(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target` that takes its place when the block ends well.
 
-    The temporary file has the suffix of `target` and is gone after an error.
+    The content is on the disk before it gets its name, and the name before this returns: a power cut leaves the old
+    file or the new one. The temporary file has the suffix of `target` and is gone after an error; those that killed
+    processes have left in the folder are removed.
 
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    import tempfile  # late, with all that comes with it: a device that predicts writes nothing
-
     make_folder(target.parent)
+    remove_abandoned(target.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
+        temporary, handle = _open_temporary(target)
     except OSError as error:
         raise _cannot_write(target, error) from error
-    temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        sync(temporary)
+        if os.name == "nt":  # an open file cannot be renamed there
+            os.close(handle)
+            handle = -1
         temporary.replace(target)
+        sync(target.parent)
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
+        if handle >= 0:
+            os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep what a file holds, or which names a folder holds, whatever happens from now on.
+
+    Raises:
+        OSError: it cannot.
+    """
+    folder = path.is_dir()
+    if folder and os.name == "nt":  # it knows no such thing
+        return
+    handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot sync a folder.
+        if not folder or error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files in a folder whose writers are dead: a living one holds a lock on its own."""
+    with suppress(OSError), os.scandir(folder) as entries:  # what cannot be removed keeps nothing from being written
+        for entry in entries:
+            if entry.name.startswith(_TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
+                _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    with suppress(OSError):
+        if os.name == "nt":  # an open file cannot be removed there
+            path.unlink()
+            return
+        handle = os.open(path, os.O_RDWR)
+        try:
+            if try_lock(handle):
+                path.unlink()
+        finally:
+            os.close(handle)
+
+
+def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files of a folder with one of these suffixes, by name; hidden ones are unfinished or not meant.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix in suffixes and not path.name.startswith("."))
 
 
 def write_bytes(target: Path, data: bytes) -> None:
@@ -107,6 +167,41 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make `folder` and what leads to it for this block; what was made and is still empty at its end is removed.
+
+    Raises:
+        OutputError: it cannot be made, or cannot be written into.
+    """
+    try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+    except OSError as error:  # in a folder that may not be entered
+        raise _cannot_write(folder, error) from error
+    try:
+        make_folder(folder)
+        yield
+    finally:
+        for path in made:
+            with suppress(OSError):  # not empty
+                path.rmdir()
+
+
+def _open_temporary(target: Path) -> tuple[Path, int]:
+    """A new file beside `target`, locked: its path and its handle."""
+    import tempfile  # late, with all that comes with it: a device that predicts writes nothing
+
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, suffix=target.suffix, dir=target.parent)
+        try:
+            locked = try_lock(handle)
+        except OSError:  # a file system without locks, where none is ever taken for abandoned
+            return Path(name), handle
+        if locked and os.fstat(handle).st_nlink:
+            return Path(name), handle
+        os.close(handle)  # another process took it for abandoned, and removes it
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:

@@ -1,13 +1,52 @@
-"""Keeps the chatter of native libraries off the terminal: they write to the file descriptor, past Python."""
+"""Keeps the chatter of native libraries off the terminal: they write to the file descriptor, past Python.
 
+A process may have no standard error, or one that cannot be written: the disk of a log is full, the reader of a pipe has
+ended. Messages are lost then, predictions go on.
+"""
+
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
 
 from edgernn.errors import EdgernnError
+
+_STANDARD_ERROR = 2
+
+
+class _LossyFile(io.FileIO):
+    """A file for messages: what it cannot take is lost, without an error."""
+
+    def write(self, data: Any, /) -> int:
+        """See `io.FileIO`."""
+        written = None
+        with suppress(OSError):
+            written = super().write(data)
+        return len(data) if written is None else written  # None: it would have to wait
+
+
+def secure_standard_streams() -> None:
+    """Prepare a command's standard streams, so that messages that cannot be written end nothing.
+
+    A descriptor that is closed is led to the null device: the next file would otherwise get its number, and with it
+    what libraries say on standard error.
+    """
+    for descriptor in range(_STANDARD_ERROR + 1):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+    # Windows writes to a console through an object of its own.
+    if sys.stderr is None or (os.name == "posix" and sys.stderr is sys.__stderr__):
+        encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
+        sys.stderr = _messages_to(_STANDARD_ERROR, encoding, closefd=False)
 
 
 @contextmanager
@@ -17,19 +56,49 @@ def standard_error_aside() -> Iterator[TextIO]:
     For commands, not for a library: it takes the standard error of the whole process, other threads
     included. Gives a stream to the real one, for progress.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as log, os.fdopen(os.dup(kept), "w", buffering=1, encoding="utf-8") as stream:
-        os.dup2(log.fileno(), 2)
+    _flush()
+    kept = _duplicate()
+    with _open_log() as log, _messages_to(os.dup(kept)) as stream:
+        os.dup2(log.fileno(), _STANDARD_ERROR)
         try:
             yield stream
         except EdgernnError:  # says itself what is wrong
             raise
         except BaseException:
             log.seek(0)
-            os.write(kept, log.read())
+            with suppress(OSError):
+                os.write(kept, log.read())
             raise
         finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
+            _flush()
+            os.dup2(kept, _STANDARD_ERROR)
             os.close(kept)
+
+
+def _messages_to(descriptor: int, encoding: str = "utf-8", *, closefd: bool = True) -> TextIO:
+    buffer = io.BufferedWriter(_LossyFile(descriptor, "w", closefd=closefd))
+    # A terminal that does not know ± gets a question mark.
+    return io.TextIOWrapper(buffer, encoding=encoding, errors="replace", line_buffering=True)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
+def _duplicate() -> int:
+    """Standard error once more, or the null device where it is closed."""
+    try:
+        return os.dup(_STANDARD_ERROR)
+    except OSError:
+        return os.open(os.devnull, os.O_RDWR)
+
+
+def _open_log() -> BinaryIO:
+    """A file that has no name: in memory, or else on a disk; where both cannot be, the null device."""
+    with suppress(OSError, AttributeError):  # Linux alone has it, and not in every sandbox
+        return os.fdopen(os.memfd_create("edgernn-messages"), "w+b")
+    with suppress(OSError):
+        return cast("BinaryIO", tempfile.TemporaryFile())
+    return Path(os.devnull).open("w+b")

@@ -1,12 +1,15 @@
 """The run folder: what training leaves and export and compare pick up.
 
 model.keras     the trained model
-settings.json   how it was trained, what its inputs mean, the names of the classes, its results
+settings.json   how it was trained, what its inputs mean, the names of the classes, its results, and the digests of
+                the other files
 history.json    loss and accuracy of every epoch
 samples.npz     calibration and test samples exactly as the model saw them, with what it should answer
 """
 
 import json
+import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +20,24 @@ import numpy as np
 from edgernn.datasets import Samples, check_labels, read_samples
 from edgernn.errors import DataError, ModelError
 from edgernn.files import replacing, write_json
+from edgernn.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
 
+__all__ = [
+    "HISTORY",
+    "MODEL",
+    "SAMPLES",
+    "SETTINGS",
+    "Original",
+    "expected_digests",
+    "read_original",
+    "read_run",
+    "read_settings",
+    "write_samples",
+    "write_settings",
+]
 FORMAT = 1
-MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
+# A process that replaces a run moves three files, which takes milliseconds.
+MAX_WAIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,7 @@ class Original:
         labels: the names of its classes or outputs; empty when nobody said them.
         input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
         samples: to calibrate with and to test by; None when there are none.
+        sha256: of the .keras file when its samples were read; empty of a file outside a run folder.
     """
 
     model: Path
@@ -39,6 +58,16 @@ class Original:
     labels: tuple[str, ...]
     input_meaning: str
     samples: Samples | None
+    sha256: str = ""
+
+    def check_unchanged(self, sha256: str) -> None:
+        """Check that a model that was read later is that of the samples.
+
+        Raises:
+            ModelError: a training has replaced the run meanwhile.
+        """
+        if self.sha256 and sha256 != self.sha256:
+            raise ModelError(f"{self.model}: a training replaced this run meanwhile; repeat the command")
 
     def require_samples(self) -> Samples:
         """The samples.
@@ -71,16 +100,68 @@ def read_original(path: Path, samples: Path | None = None) -> Original:
             return Original(path, path.stem, (), "", None)
         chosen = read_samples(samples)
         return Original(path, path.stem, chosen.labels, chosen.input_meaning, chosen)
-    if not (path / MODEL).is_file():
-        raise ModelError(f"{path}: no {MODEL} in this folder; expected a run folder as `edgernn train` leaves it")
-    settings = read_settings(path)
-    return Original(
-        model=path / MODEL,
-        name=settings["name"],
-        labels=tuple(map(str, settings["labels"])),
-        input_meaning=settings["input"],
-        samples=read_samples(samples or path, settings["input"]),
-    )
+    while True:
+        settings = read_run(path)
+        if samples is None and not (path / SAMPLES).exists():
+            raise DataError(f"{path}: no {SAMPLES} in this folder; pass --samples, or train again")
+        original = Original(
+            model=path / MODEL,
+            name=settings["name"],
+            labels=tuple(map(str, settings["labels"])),
+            input_meaning=settings["input"],
+            samples=read_samples(samples or path, settings["input"]),
+            sha256=expected_digests(settings).get(MODEL, ""),
+        )
+        if read_settings(path) == settings:  # or else a training has replaced the run meanwhile
+            return original
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read a run folder's settings, and check that its files are those that the settings were written with.
+
+    A training that was cut off while its files were moved into the folder is finished first.
+
+    Raises:
+        ModelError: there is no model in the folder.
+        DataError: the settings cannot be read, or a file is another one.
+    """
+    if not (folder / SETTINGS).is_file() and not (folder / MODEL).is_file():
+        raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder as `edgernn train` leaves it")
+    deadline = time.monotonic() + MAX_WAIT_S
+    finished = False
+    while True:
+        settings = read_settings(folder)
+        wrong = wrong_files(folder, expected_digests(settings))
+        if finished or not wrong:
+            break
+        finished = recover(folder, expected_digests(settings)) or time.monotonic() > deadline
+    if not (folder / MODEL).is_file():
+        raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder as `edgernn train` leaves it")
+    changed = [name for name in wrong if (folder / name).exists()]
+    if changed:
+        raise DataError(
+            f"{folder}: {', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not what {SETTINGS} was written "
+            f"with: the training was cut off while it saved, or the file was replaced; repeat it: "
+            f"{_training(folder, settings)}; or name the files: {folder / MODEL} --samples {folder / SAMPLES}"
+        )
+    return settings
+
+
+def expected_digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The digests in settings; none in those that a person wrote."""
+    digests = settings.get("sha256", {})
+    return {name: digests[name] for name in FILES if name in digests}
+
+
+def _training(folder: Path, settings: Mapping[str, Any]) -> str:
+    """The command that trains a run again."""
+    words = ["edgernn", "train"]
+    for name in ("data", "recipe", "epochs", "seed"):
+        if name in settings:
+            words += [f"--{name}", str(settings[name])]
+    if settings.get("scaled") is False:
+        words.append("--no-scale")
+    return shlex.join([*words, "--out", str(folder), "--overwrite"])
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -99,6 +180,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     for key, kind in {"name": str, "labels": list, "input": str}.items():
         if not isinstance(settings.get(key), kind):
             raise DataError(f"{file}: {key!r} is {settings.get(key)!r}, expected a {kind.__name__}")
+    if not isinstance(settings.get("sha256", {}), dict):
+        raise DataError(f"{file}: 'sha256' is {settings['sha256']!r}, expected the digest of each file")
     try:
         check_labels([str(label) for label in settings["labels"]])
     except DataError as error:
@@ -107,8 +190,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write settings.json; `name`, `labels` and `input` must be among the settings."""
-    write_json(folder / SETTINGS, {"format": FORMAT, **settings})
+    """Write settings.json, with the digests of the files that are in the folder.
+
+    Args:
+        folder: where to; the other files of the run are written before.
+        settings: `name`, `labels` and `input` must be among them.
+    """
+    write_json(folder / SETTINGS, {"format": FORMAT, **settings, "sha256": digests_of(folder)})
 
 
 def write_samples(folder: Path, samples: Samples) -> None:

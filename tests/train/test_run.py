@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -35,6 +36,9 @@ def test_settings_say_how_it_was_trained(run, trained):
     assert sorted(settings.pop("versions")) == ["edgernn", "numpy", "python", "tensorflow"]
     assert settings.pop("duration_s") > 0
     assert settings.pop("results") == trained.results
+    assert settings.pop("sha256") == {
+        name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in FILES if name != "settings.json"
+    }
     assert settings == {
         "format": 1,
         "name": "digits",
@@ -121,11 +125,24 @@ def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path):
             pytest.fail("the block must not begin")
 
 
-def test_what_an_interrupted_run_left_does_not_block_the_next(trained, tmp_path):
-    (tmp_path / ".run-abc").mkdir()
+def test_what_killed_trainings_left_is_removed_by_the_next(trained, tmp_path):
+    for name in (".run-abc", ".run-def"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.keras").write_bytes(b"half")
+    (tmp_path / ".edgernn.lock").touch()
     with open_run(tmp_path) as staging:
         write_run(staging, trained, "again")
-    assert set(FILES) <= set(names_in(tmp_path))
+    assert names_in(tmp_path) == FILES
+
+
+def test_of_two_trainings_into_one_folder_the_second_is_refused_at_once(tmp_path):
+    folder = tmp_path / "new"
+    with pytest.raises(KeyboardInterrupt), open_run(folder):
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match="another `edgernn train` or"), open_run(folder, overwrite):
+                pytest.fail("the block must not begin")
+        raise KeyboardInterrupt
+    assert names_in(tmp_path) == []
 
 
 def test_digits_are_called_digits_and_others_model(tiny):

@@ -1,7 +1,6 @@
 """Writes the run folder: the model, how it was trained, its history and its samples."""
 
 import platform
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -10,46 +9,48 @@ from typing import Any
 
 from edgernn import __version__
 from edgernn.datasets import Dataset
-from edgernn.errors import OutputError
-from edgernn.files import make_folder, write_json
-from edgernn.run_folder import HISTORY, MODEL, SAMPLES, SETTINGS, write_samples, write_settings
+from edgernn.errors import DataError, OutputError
+from edgernn.files import made_folder, write_json
+from edgernn.locks import LOCK_NAME, alone_in
+from edgernn.run_commit import STAGING_PREFIX, finish, remove_stagings, staging
+from edgernn.run_folder import (
+    HISTORY,
+    MODEL,
+    SETTINGS,
+    expected_digests,
+    read_settings,
+    write_samples,
+    write_settings,
+)
 from edgernn_train.data import DIGITS
 from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
-
-_FILES = (MODEL, HISTORY, SAMPLES, SETTINGS)
-_STAGING_PREFIX = ".run-"
 
 
 @contextmanager
 def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
     """Reserve a run folder before the training, fill it when the block ends well.
 
-    Gives a temporary folder inside `folder` for `write_run`; its files move up when the block ends. After an
-    error `folder` is as it was before.
+    Gives a temporary folder inside `folder` for `write_run`; its files move up when the block ends, see
+    `edgernn.run_commit`. After an error `folder` is as it was before. What killed trainings left there is removed.
 
     Args:
         folder: new, empty, or with `overwrite` one that holds a run; what else lies in it stays.
         overwrite: replace a run that is there.
 
     Raises:
+        LockedError: another training or export writes there.
         OutputError: the folder cannot be written, or holds something that must not be lost.
     """
     _check_free(folder, overwrite)
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    make_folder(folder)
-    try:
-        with _staging(folder) as staging:
-            yield staging
-            for name in _FILES:
-                (staging / name).replace(folder / name)
-    except BaseException:
-        for path in made:
-            # Not empty: somebody else has put something there meanwhile.
-            with suppress(OSError):
-                path.rmdir()
-        raise
+    with made_folder(folder), alone_in(folder):
+        with suppress(DataError, OSError):  # no run, or one that is damaged and may be replaced
+            finish(folder, expected_digests(read_settings(folder)))
+        remove_stagings(folder)
+        _check_free(folder, overwrite)
+        with staging(folder) as staged:
+            yield staged
 
 
 def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _check_free(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"cannot write into {folder}: it is a file; choose a folder with --out")
     try:
-        names = {path.name for path in folder.iterdir() if not path.name.startswith(_STAGING_PREFIX)}
+        names = {path.name for path in folder.iterdir() if not path.name.startswith((STAGING_PREFIX, LOCK_NAME))}
     except OSError as error:
         raise OutputError(f"cannot read {folder}: {error.strerror or error}") from error
     if not names:
@@ -137,13 +138,3 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"{folder} is not empty and holds no run ({min(names)} is there); choose another with --out")
     if not overwrite:
         raise OutputError(f"{folder} holds a run; replace it with --overwrite or choose another with --out")
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    try:
-        staging = tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=folder)
-    except OSError as error:
-        raise OutputError(f"cannot write into {folder}: {error.strerror or error}") from error
-    with staging:
-        yield Path(staging.name)

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self, cast
@@ -65,14 +65,24 @@ class StopSignals:
         os.close(self._reader)
         os.close(self._writer)
 
-    def wait(self, source: io.BufferedReader) -> bool:
-        """Wait until `source` has something to read or has ended; False when a signal asks to stop."""
+    def wait(self, source: io.BufferedReader, before_waiting: Callable[[], None] = lambda: None) -> bool:
+        """Wait until `source` has something to read or has ended; False when a signal asks to stop.
+
+        Args:
+            source: a file, a pipe, a terminal.
+            before_waiting: called if there is nothing to read yet; on Windows always, where that is not known.
+        """
         if os.name != "posix":
+            before_waiting()
             return True
         try:
-            ready = select.select([self._reader, source.fileno()], [], [])[0]
-        except io.UnsupportedOperation:  # not a file but a text in memory, which never makes anybody wait
-            ready = select.select([self._reader], [], [], 0)[0]
+            sources = [self._reader, source.fileno()]
+        except io.UnsupportedOperation:  # a text in memory, which is always ready
+            sources = [self._reader]
+        ready = select.select(sources, [], [], 0)[0]
+        if not ready and len(sources) > 1:
+            before_waiting()
+            ready = select.select(sources, [], [])[0]
         if self._reader not in ready:
             return True
         self.signal = os.read(self._reader, 1)[0]
@@ -90,19 +100,24 @@ def standard_input() -> io.BufferedReader:
     return cast("io.BufferedReader", sys.stdin.buffer)
 
 
-def read_lines(source: io.BufferedReader, stop: StopSignals, max_bytes: int) -> Iterator[bytes]:
+def read_lines(
+    source: io.BufferedReader, stop: StopSignals, max_bytes: int, before_waiting: Callable[[], None] = lambda: None
+) -> Iterator[bytes]:
     """The lines of `source`, each as soon as it is there.
 
     When a signal asks to stop, the lines that have been read by then are still given.
 
     Args:
+        source: where they come from.
+        stop: what ends the waiting.
         max_bytes: of a longer line at least one byte more is given, and not much more is kept of it.
+        before_waiting: called when every line that has come is answered and no further one has.
 
     Raises:
         DataError: it cannot be read.
     """
     begun = b""
-    while stop.wait(source):
+    while stop.wait(source, before_waiting):
         try:
             chunk = source.read1(_CHUNK)
         except OSError as error:

@@ -3,6 +3,7 @@
 import hashlib
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from edgernn.card import Card
 from edgernn.commands.answers import as_fields, as_text
 from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
-from edgernn.errors import ArtifactError, DataError, InputError
+from edgernn.errors import ArtifactError, DataError, InputError, OutputError
 from edgernn.files import check_file, replacing, to_json
 from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
@@ -31,6 +32,9 @@ MAX_STATE_BYTES = 64 << 20
 STATE_FORMAT = 1
 _STATE = "state_"
 _NOTHING = np.array("")
+# What a process that is killed while rows come without a pause has not saved.
+MAX_UNSAVED_ROWS = 1000
+MAX_UNSAVED_S = 1.0
 INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended: 128 and the signal's number
 
 
@@ -83,15 +87,15 @@ class StateFile:
     artifact: str
     sha256: str
 
-    def restore(self, sequence: OpenSequence) -> None:
-        """Go on from what the file says; from the beginning if there is none.
+    def restore(self, sequence: OpenSequence) -> bool:
+        """Go on from what the file says; from the beginning, and False, if there is none.
 
         Raises:
             DataError: it cannot be read, or holds no states of such a model.
             ArtifactError: it is a state of another artifact.
         """
         if not self.path.exists():
-            return
+            return False
         check_file(self.path, DataError, MAX_STATE_BYTES)
         arrays = read_npz(self.path)
         form, rows = arrays.get("format", _NOTHING), arrays.get("rows", _NOTHING)
@@ -108,6 +112,7 @@ class StateFile:
         except InputError as error:
             raise DataError(f"{self.path}: {error}") from error
         sequence.rows = int(rows)
+        return True
 
     def save(self, sequence: OpenSequence) -> None:
         """Write it, whole or not at all.
@@ -124,6 +129,62 @@ class StateFile:
         }
         with replacing(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
+
+
+class Keeper:
+    """Saves the state of a sequence in time, so that a process that is killed loses little.
+
+    A row is saved before the process waits for the next one; rows that come without a pause, after 1,000 of them or
+    a second. Where the state cannot be saved any more, as on a full disk, that is said once and tried again with the
+    next rows: answers matter more.
+
+    Attributes:
+        failed: whether the last attempt to save failed.
+    """
+
+    def __init__(self, file: StateFile | None, sequence: OpenSequence) -> None:
+        self.failed = False
+        self._file, self._sequence = file, sequence
+        self._unsaved = 0
+        self._saved_at = time.monotonic()
+        self._said = False
+
+    def begin(self) -> None:
+        """Go on from the file, and check that it can be written.
+
+        Raises:
+            EdgernnError: the file is no state of this artifact, or cannot be written.
+        """
+        if self._file is None:
+            return
+        if self._file.restore(self._sequence):
+            rows = self._sequence.rows
+            where = f"goes on behind row {rows:,}" if rows else "begins a new sequence"
+            say(f"note: {self._file.path}: {where}", err=True)
+        self._file.save(self._sequence)
+
+    def count(self) -> None:
+        """Count a line that may change the state."""
+        self._unsaved += 1
+
+    def save_if_due(self) -> None:
+        """Save if many lines or much time have passed since the last time."""
+        if self._unsaved >= MAX_UNSAVED_ROWS or time.monotonic() - self._saved_at >= MAX_UNSAVED_S:
+            self.save()
+
+    def save(self) -> None:
+        """Save what has changed; say it once if that fails."""
+        if self._file is None or not (self._unsaved or self.failed):
+            return
+        try:
+            self._file.save(self._sequence)
+            self.failed = False
+        except OutputError as error:
+            self.failed = True
+            if not self._said:
+                say(f"error: {error}; answers go on, without a state to go on from; this is said once", err=True)
+            self._said = True
+        self._unsaved, self._saved_at = 0, time.monotonic()
 
 
 class Writer:
@@ -167,12 +228,19 @@ class RangeNote:
 
 
 def _answer(
-    sequence: OpenSequence, writer: Writer, note: RangeNote, stop: StopSignals, every: int | None, last: bool
+    sequence: OpenSequence,
+    keeper: Keeper,
+    writer: Writer,
+    note: RangeNote,
+    stop: StopSignals,
+    every: int | None,
+    last: bool,
 ) -> int:
     """Answer the lines on standard input; how many could not be used."""
     longest = max(LEAST_BYTES, sequence.features * BYTES_A_NUMBER)
     number = bad = 0
-    for number, line in enumerate(read_lines(standard_input(), stop, longest), 1):
+    for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
+        keeper.count()
         try:
             row = _parse(line, sequence.features, longest)
             if row is not None:
@@ -189,6 +257,7 @@ def _answer(
             sequence.begin()
         if answer:
             say(answer)  # in one piece, with its line end, and flushed
+        keeper.save_if_due()
     if last and (answer := writer.line(number, sequence)):
         say(answer)
     return bad
@@ -224,7 +293,7 @@ def _greet(model: Model) -> None:
     "state_file",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Go on from the state in FILE if it exists, and save it there at the end.",
+    help="Go on from the state in FILE if it exists, and keep it there.",
 )
 @loading_options
 @click.option("--json", "as_json", is_flag=True, help="Print each answer as one JSON object a line.")
@@ -251,7 +320,11 @@ def stream(
     Ends at the end of input, on Ctrl-C or SIGTERM: what has been read is answered, no line is cut, and the state
     is saved.
 
-    Exit codes: 0; 1 if a line could not be used; 130 after Ctrl-C.
+    With --state the state is also saved whenever no further line is waiting, and at least every 1,000 lines or every
+    second: after a power cut the next process goes on from there, and says behind which row. A full disk ends no
+    answers.
+
+    Exit codes: 0; 1 if a line could not be used, or the state could not be saved at the end; 130 after Ctrl-C.
 
     \b
     Example:
@@ -264,13 +337,11 @@ def stream(
             model = load_bytes(artifact, data, backend=backend, threads=threads, unverified=unverified)
             sequence = OpenSequence(model.stream(), model.input_shape[-1])
         kept = StateFile(state_file, artifact.name, hashlib.sha256(data).hexdigest()) if state_file else None
-        if kept:
-            kept.restore(sequence)
-            kept.save(sequence)  # a place that cannot be written is told now, not after days
+        keeper = Keeper(kept, sequence)
+        keeper.begin()
         _greet(model)
         try:
-            bad = _answer(sequence, Writer(model, top, as_json), RangeNote(model.card), stop, every, last)
+            bad = _answer(sequence, keeper, Writer(model, top, as_json), RangeNote(model.card), stop, every, last)
         finally:
-            if kept:
-                kept.save(sequence)
-    ctx.exit(INTERRUPTED if stop.signal == signal.SIGINT else min(bad, 1))
+            keeper.save()
+    ctx.exit(INTERRUPTED if stop.signal == signal.SIGINT else int(bad > 0 or keeper.failed))

@@ -1,0 +1,134 @@
+"""A run folder is replaced as a whole: readers find the old run or the new one, never files of both.
+
+A new run is written into a hidden staging folder inside the run folder. Renaming its settings.json, which holds the
+digests of the other files, into the run folder is the commit. Before it the old run lies there untouched. After it the
+other files follow; if that is cut off, the next reader finds them by their digests and moves them up.
+"""
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgernn.errors import DataError, OutputError
+from edgernn.files import sync
+from edgernn.locks import LockedError, alone_in
+
+MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
+FILES = (MODEL, HISTORY, SAMPLES)
+STAGING_PREFIX = ".run-"
+_POLL_S = 0.02
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The SHA-256 of a run's files, without its settings, as far as they are in a folder."""
+    return {name: sha256_of(folder / name) for name in FILES if (folder / name).is_file()}
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Give a staging folder for a new run, which takes the place of the run in `folder` when the block ends well.
+
+    The caller holds the lock of `folder`. After an error the old run is as it was.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        staged = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=folder))
+        complete = False
+        try:
+            yield staged
+            for path in (*(staged / name for name in (*FILES, SETTINGS)), staged):
+                sync(path)
+            complete = True
+            (staged / SETTINGS).replace(folder / SETTINGS)
+        finally:
+            # An interrupt may come right behind the rename: then the staging folder holds the only new files.
+            if not complete or (staged / SETTINGS).exists():
+                shutil.rmtree(staged, ignore_errors=True)
+        sync(folder)
+        _move_up(staged, folder, FILES)
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}: {error.strerror or error}") from error
+
+
+def recover(folder: Path, digests: Mapping[str, str]) -> bool:
+    """Finish a move that was cut off; False if another process is at work there and this should be tried again.
+
+    Args:
+        folder: the run folder.
+        digests: of its files, as settings.json holds them.
+
+    Raises:
+        DataError: the missing files are there and cannot be moved.
+    """
+    if not _stagings(folder):
+        return True
+    try:
+        with alone_in(folder):
+            finish(folder, digests)
+    except LockedError:
+        time.sleep(_POLL_S)
+        return False
+    except (OutputError, OSError) as error:
+        if any(_staged_files(staged, folder, digests) for staged in _stagings(folder)):
+            raise DataError(
+                f"{folder}: saving this run was cut off before its end, and it cannot be finished: {error}; make the "
+                "folder writable and repeat this command"
+            ) from error
+    return True
+
+
+def finish(folder: Path, digests: Mapping[str, str]) -> None:
+    """Move staged files to where settings.json promises them; the caller holds the lock of `folder`.
+
+    Raises:
+        OSError: one cannot be moved.
+    """
+    for staged in _stagings(folder):
+        names = _staged_files(staged, folder, digests)
+        if names:
+            _move_up(staged, folder, names)
+
+
+def remove_stagings(folder: Path) -> None:
+    """Remove what dead trainings left; the caller holds the lock of `folder`, so that none is alive."""
+    for staged in _stagings(folder):
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def wrong_files(folder: Path, digests: Mapping[str, str]) -> list[str]:
+    """The files that are missing, or are not those that settings.json was written with."""
+    return [name for name, digest in digests.items() if not _has_digest(folder / name, digest)]
+
+
+def _staged_files(staged: Path, folder: Path, digests: Mapping[str, str]) -> list[str]:
+    return [name for name in wrong_files(folder, digests) if _has_digest(staged / name, digests[name])]
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    try:
+        return path.is_file() and sha256_of(path) == digest
+    except FileNotFoundError:  # moved meanwhile
+        return False
+
+
+def _move_up(staged: Path, folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (staged / name).replace(folder / name)
+    sync(folder)
+    shutil.rmtree(staged, ignore_errors=True)
+
+
+def _stagings(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(f"{STAGING_PREFIX}*") if path.is_dir() and not path.is_symlink()]
