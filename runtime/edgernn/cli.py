@@ -47,11 +47,11 @@ class _LazyGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
+        secure_standard_streams()
         with _printable_usage():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        secure_standard_streams()
         if sys.stdout is None:
             say("error: standard output is closed, so there is no place for the answer", err=True)
             ctx.exit(1)

@@ -315,7 +315,18 @@ def test_two_exports_into_one_folder_do_not_meet(run_folder: Path, refused: Call
     from edgernn_export.pipeline import _alone_in
 
     with _alone_in(tmp_path):
-        assert "another export is writing there" in refused("export", run_folder, "--out", tmp_path)
+        assert "another `edgernn train` or `edgernn export` writes" in refused("export", run_folder, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_export_leaves_no_folder(run_folder: Path, tmp_path: Path) -> None:
+    targets = select_targets(["tflite"], ["float32"], ["unrolled"])
+
+    def interrupt(_step: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(run_folder, tmp_path / "a" / "b", targets=targets, progress=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -339,6 +350,9 @@ def test_a_damaged_run_folder_is_refused(run_folder: Path, refused: Callable[...
     assert "expected settings of format 1" in refused("export", folder)
     (folder / "settings.json").write_bytes((run_folder / "settings.json").read_bytes())
     (folder / "samples.npz").write_bytes((run_folder / "samples.npz").read_bytes()[:5000])
+    assert "samples.npz is not what settings.json was written with" in refused("export", folder)
+    settings = json.loads((run_folder / "settings.json").read_text())
+    (folder / "settings.json").write_text(json.dumps({**settings, "sha256": {}}))
     assert "samples.npz: cannot be read as .npz" in refused("export", folder)
 
 
