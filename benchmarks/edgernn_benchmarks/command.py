@@ -16,6 +16,7 @@ from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.commands.measuring import Number, measuring_options, round_bar
 from edgernn.extras import require
 from edgernn.files import make_folder, write_bytes
+from edgernn.inputs import SCALES
 from edgernn.model import MAX_THREADS
 from edgernn.quiet import standard_error_aside
 from edgernn.terminal import say, say_document
@@ -44,7 +45,12 @@ _FLOOR = click.option(
     "--samples",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Test samples: a data set or a samples.npz. [default: the run's own]",
+    help="Test samples, y optional: .npz, .npy, CSV, JSON lines, IDX, or a folder of them. [default: the run's own]",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(tuple(SCALES)),
+    help="Of a .keras file's samples. [default: as the artifacts' cards say]",
 )
 @click.option("--peers", is_flag=True, help="Beside the stock TFLite and tf2onnx conversions of the model.")
 @click.option(

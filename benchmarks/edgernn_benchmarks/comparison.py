@@ -20,8 +20,9 @@ from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.datasets import Samples
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
 from edgernn.extras import require
+from edgernn.inputs import PIXEL, PIXELS
 from edgernn.metrics import Truth
-from edgernn.run_folder import Original, read_original
+from edgernn.run_folder import Original, check_exists, read_original
 from edgernn.tasks import Task
 from edgernn_benchmarks import conversions
 from edgernn_benchmarks.evidence import collect
@@ -55,7 +56,7 @@ class _Reference:
 
     x: Float32
     answers: Float32
-    truth: Truth
+    truth: Truth | None
     task: Task
 
     def judge(self, answers: Float32) -> Answers:
@@ -72,6 +73,7 @@ def compare(
     artifacts: Sequence[Path | str],
     *,
     samples: Path | str | None = None,
+    scale: str | None = None,
     method: Method | None = None,
     isolated: bool = False,
     threads: int = 1,
@@ -89,7 +91,10 @@ def compare(
     Args:
         source: a run folder, or a .keras file.
         artifacts: .tflite and .onnx files.
-        samples: test samples with what they should be answered, in place of the run folder's; needed for a .keras file.
+        samples: test samples, in place of the run folder's; needed for a .keras file. Without what they should be
+            answered agreement is measured, and accuracy is not known.
+        scale: how the samples of a .keras file are scaled, as of `edgernn_export.export`; by default as the artifacts'
+            cards say.
         method: how to time; 30 rounds and a second for each call by default.
         isolated: whether each has a process of its own, which also tells its memory; a script then needs the usual
             `if __name__ == "__main__":`.
@@ -112,10 +117,12 @@ def compare(
     if not artifacts:
         raise SettingError("no artifact to compare; give .tflite or .onnx files")
     tell = progress or Progress()
-    original = read_original(Path(source), Path(samples) if samples else None)
-    test = original.require_samples()
+    check_exists(Path(source))
     loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
     ours = open_artifacts(loaders)
+    original = _read_original(Path(source), Path(samples) if samples else None, scale, ours)
+    test = original.require_samples()
+    tell.note(f"fed to the model: {test.fed}")
     _check_labels(original, test, ours)
     names = [f"Keras {way}" for way in WAYS] + [each.facts.name for each in ours]
     check_baseline(baseline, [*names, conversions.TFLITE, conversions.TF2ONNX] if peers else names)
@@ -142,6 +149,31 @@ def compare(
             evidence=evidence,
             progress=tell.rounds,
         )
+
+
+def _read_original(
+    source: Path, samples: Path | None, scale: str | None, artifacts: Sequence[OpenArtifact]
+) -> Original:
+    """The original with samples that are scaled as the artifacts' were at their export."""
+    meanings = {
+        each.loader.path: each.model.card.input_meaning
+        for each in artifacts
+        if each.model.card and each.model.card.input_meaning in PIXELS
+    }
+    first, meaning = next(iter(meanings.items()), (source, ""))
+    original = read_original(source, samples, scale, meaning)
+    is_file = samples is not None and not source.is_dir()
+    if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
+        original = read_original(source, samples, "pixels")
+    if original.input_meaning in PIXELS:
+        first, meaning = source, original.input_meaning
+    for path, other in meanings.items():
+        if other != meaning:
+            raise ArtifactError(
+                f"{path}: its inputs are {other!r}, those of {first} {meaning!r}; compare artifacts of one scale, or "
+                "export it again"
+            )
+    return original
 
 
 def _ask(model: Any, original: Original, test: Samples) -> _Reference:

@@ -50,7 +50,7 @@ def collect(
     folder: Path | None,
     original: Original,
     x: Float32,
-    truth: Truth,
+    truth: Truth | None,
     task: Task,
     reference: Float32,
     answers: Mapping[str, Float32],
@@ -62,14 +62,14 @@ def collect(
         folder: the run folder; None where there is none.
         original: the Keras model on disk.
         x: the test samples, float32 [samples, steps, features].
-        truth: what they should be answered.
+        truth: what they should be answered; None when it is not known: then only conditions and history are told.
         task: what is asked for.
         reference: Keras's answers, [samples, outputs] or [samples, steps, outputs].
         answers, models: the artifacts' answers, and the artifacts, loaded; by their names.
     """
     conditions = _conditions(folder, x)
     found: dict[str, Any] = {"conditions": conditions, "history": _history(folder)}
-    if task.kind in (CLASSIFICATION, BINARY):
+    if truth is not None and task.kind in (CLASSIFICATION, BINARY):
         decisions = {name: task.decide(answer) for name, answer in ((KERAS, reference), *answers.items())}
         right = truth.reshape(decisions[KERAS].shape)
         found["labels"] = _labels(original.labels, task, reference.shape[-1])
@@ -81,7 +81,7 @@ def collect(
             found["pictures"] = _pictures(x, right, decisions, conditions)
         else:
             found["rows"] = _steps(right, decisions)
-    elif task.kind == REGRESSION:
+    elif truth is not None and task.kind == REGRESSION:
         found["values"] = _values(original.labels, truth.reshape(reference.shape), {KERAS: reference, **answers})
     return {name: value for name, value in found.items() if value}
 

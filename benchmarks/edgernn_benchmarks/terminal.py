@@ -33,9 +33,8 @@ def verdict_lines(result: Result) -> list[str]:
         f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
         f"Fastest: {verdict.fastest.name}, {show_time(verdict.fastest.predict.median_us)}.",
     ]
-    best = verdict.most_accurate
-    if best and best.answers and result.task:
-        headline = result.task.headline
+    best, headline = verdict.most_accurate, result.headline
+    if best and best.answers and headline:
         lines.append(f"Best {MEASURES[headline]}: {best.name}, {show(headline, best.answers.measures[headline])}.")
     if verdict.recommended is None:
         return [*lines, f"None is recommended: {verdict.why}."]
@@ -87,7 +86,7 @@ def _row(result: Result, subject: Measured, shown: Sequence[str], with_memory: b
     task, answers = result.task, subject.answers
     cells = [subject.name, f"{subject.size_bytes:,}"]
     if task:
-        cells += [show(name, answers.measures[name]) if answers else "–" for name in shown]
+        cells += [show(name, answers.measures.get(name) if answers else None) for name in shown]
         cells.append(task.show_agreement(answers.agreement) if answers else "–")
     if with_memory:
         cells.append(f"{subject.memory.peak_bytes / 1e6:,.1f}" if subject.memory else "–")
@@ -105,6 +104,8 @@ def _shown(task: Task | None) -> tuple[str, ...]:
 
 def _captions(result: Result) -> list[str]:
     answered = f"{result.samples:,} test samples; " if result.task else ""
+    if result.task and not result.headline:
+        answered += f"{MEASURES[result.task.headline]}: not known, for the samples have no y; "
     return [
         (
             f"{answered}median: of one inference, a float32 sample in and its answer out. speed: times as quick as "

@@ -76,7 +76,7 @@ def _host(artifact: Path, run: Path) -> Host:
         streams.append([stream.push(row) for row in sample][-1])
     # One by one as on the runtimes: in a batch, sums are in another order.
     answers = np.stack([model.predict(sample) for sample in samples.x_test])
-    return Host(samples.y_test, model.card.measured["keras"]["accuracy"], answers, streams)
+    return Host(samples.require_truth(), model.card.measured["keras"]["accuracy"], answers, streams)
 
 
 def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, Result]:

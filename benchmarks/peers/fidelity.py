@@ -76,7 +76,7 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
         if not all(path_of(each).is_file() for each, _, _ in models):
             return None
         return mean_fidelity(
-            [(edgernn.load(path_of(each)).predict(s.x_test), answers, s.y_test) for each, s, answers in models]
+            [(edgernn.load(path_of(each)).predict(s.x_test), answers, s.require_truth()) for each, s, answers in models]
         )
 
     group = f"against Keras, {len(models[0][1].x_test):,} images, {len(models)} models"
@@ -141,11 +141,15 @@ def _stream_pairs(path: Path, samples: Samples) -> Iterator[tuple[Float32, Float
     data, x = path.read_bytes(), samples.x_test
     for steps, streamed in enumerate(stream(path, x), start=1):
         if path.suffix == ".onnx":
-            yield streamed, open_artifact(path, data, threads=1).run(np.ascontiguousarray(x[:, :steps])), samples.y_test
+            yield (
+                streamed,
+                open_artifact(path, data, threads=1).run(np.ascontiguousarray(x[:, :steps])),
+                samples.require_truth(),
+            )
             continue
         shortened = cut(data, steps, x.shape[1])
         if shortened is not None:
-            yield streamed, open_artifact(path, shortened, threads=1).run(x), samples.y_test
+            yield streamed, open_artifact(path, shortened, threads=1).run(x), samples.require_truth()
 
 
 def _layouts_apart(all_exports: Sequence[Export]) -> int | None:

@@ -127,7 +127,7 @@ def _size_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
 
 def _fidelity_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
     group = f"{model.title}: against Keras, {len(found[0].reference):,} samples"
-    accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.y_test) for each in found]))
+    accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.require_truth()) for each in found]))
     bars = [Bar(group, "Keras: accuracy", "share", accuracy)]
     for target in INT8_LAYOUTS:
         fidelity = _fidelity(found, target)
@@ -150,7 +150,11 @@ def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
     def measure() -> Fidelity:
         return mean_fidelity(
             [
-                (edgernn.load(each.path(target)).predict(each.samples.x_test), each.reference, each.samples.y_test)
+                (
+                    edgernn.load(each.path(target)).predict(each.samples.x_test),
+                    each.reference,
+                    each.samples.require_truth(),
+                )
                 for each in found
             ]
         )

@@ -82,11 +82,11 @@ def _measured(proof: Proof) -> dict[str, Any]:
     def short(measures: Mapping[str, float]) -> Mapping[str, float]:
         return {name: value for name, value in measures.items() if name == headline or name != "f1"}
 
+    known = {"keras": short(proof.keras), "artifact": short(proof.artifact)} if proof.keras else {}
     return _rounded(
         {
             "samples": proof.samples,
-            "keras": short(proof.keras),
-            "artifact": short(proof.artifact),
+            **known,
             "agreement": proof.agreement,
             "difference": proof.difference,
         }

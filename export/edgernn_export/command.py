@@ -12,11 +12,13 @@ import click
 from edgernn.errors import ArtifactError, OutputError
 from edgernn.extras import require
 from edgernn.files import write_bytes
+from edgernn.inputs import SCALES
 from edgernn.model import read_artifact
 from edgernn.quiet import standard_error_aside
-from edgernn.tasks import MEASURES, show
+from edgernn.tasks import MEASURES, show, show_measures
 from edgernn.terminal import say, say_json
 from edgernn_export.console import make_console, make_table
+from edgernn_export.heads import describe_guess
 from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
@@ -63,8 +65,10 @@ class _Number(click.FloatRange):
     "--samples",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Real inputs to calibrate and prove with: a data set or a samples.npz. [default: the run's own]",
+    help="Real inputs to calibrate and prove with, y optional: .npz, .npy, CSV, JSON lines, IDX, or a folder of them. "
+    "[default: the run's own]",
 )
+@click.option("--scale", type=_Name(tuple(SCALES)), help="Divide the samples of a .keras file by 255. [default: no]")
 @click.option("--steps", type=click.IntRange(min=1), help="For a model that takes any number of time steps.")
 @click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
 @click.option("--max-drop", type=_Number(min=0), metavar="POINTS", help="Of accuracy, F1 or R² an artifact may lose.")
@@ -89,6 +93,7 @@ def command(
     layouts: tuple[str, ...],
     io_type: str,
     samples: Path | None,
+    scale: str | None,
     steps: int | None,
     refine: bool | None,
     max_drop: float | None,
@@ -103,10 +108,14 @@ def command(
     With no choice of format, quantization or layout, every artifact worth having is made. Exit code 1 if
     one did not pass its proof; it is then not written.
 
+    A .keras file's model is shown the samples as stored, uint8 as numbers from 0 to 255, unless --scale is given.
+    Samples without y are enough to measure agreement with Keras.
+
     \b
     Example:
         edgernn export runs/digits-robust
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
+        edgernn export digits.keras --samples pixels.npy --scale pixels
     """
     with standard_error_aside() as terminal:  # converters and backends log there
         rows = export(
@@ -114,6 +123,7 @@ def command(
             out,
             targets=select_targets(formats, quantizations, layouts, io_type),
             samples=samples,
+            scale=scale,
             settings=Settings(steps, refine, max_drop, min_agreement, keep_failed),
             overwrite=overwrite,
             progress=lambda step: say(f"{step} …", file=terminal),
@@ -170,8 +180,17 @@ def _as_json(row: Row) -> dict[str, Any]:
         "reason": row.reason,
         "size_bytes": row.size_bytes,
         **asdict(row.target),
-        "proof": asdict(row.proof) if row.proof else None,
+        "fed": row.fed,
+        "proof": _proof_as_json(row.proof) if row.proof else None,
     }
+
+
+def _proof_as_json(proof: Proof) -> dict[str, Any]:
+    """The proof for programs; null where it is not known how right answers are."""
+    measures = {
+        side: {name: getattr(proof, side).get(name) for name in proof.task.measures} for side in ("keras", "artifact")
+    }
+    return {**asdict(proof), **measures}
 
 
 def _print(rows: Sequence[Row]) -> None:
@@ -183,15 +202,21 @@ def _print(rows: Sequence[Row]) -> None:
             console.print(f"{row.path.name}: {row.status}: {row.reason}", markup=False)
     proven = next((row.proof for row in rows if row.proof), None)
     if proven:
-        keras = ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in proven.keras.items())
+        keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
         console.print(
-            f"{proven.samples:,} test samples; Keras has {keras}. Agreement and max diff are against Keras, streaming "
-            "is against predicting.",
+            f"{proven.samples:,} test samples; {keras}. Agreement and max diff are against Keras, streaming is against "
+            "predicting.",
         )
+    if rows[0].fed:
+        console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
     console.print(f"In {rows[0].path.parent}", soft_wrap=True)
     for advice in (_layout_advice(rows), _old_runtime_advice(rows)):
         if advice:
             console.print(advice)
+
+
+def _unknown(proof: Proof) -> str:
+    return f"{MEASURES[proof.task.headline]}: not known, for the samples have no y; {describe_guess(proof.task)}"
 
 
 def _layout_advice(rows: Sequence[Row]) -> str:
@@ -239,7 +264,7 @@ def _figures(proof: Proof) -> list[str]:
     else:
         streaming = f"{proof.stream_difference:.0e}"
     return [
-        show(proof.task.headline, proof.artifact[proof.task.headline]),
+        show(proof.task.headline, proof.artifact.get(proof.task.headline)),
         proof.task.show_agreement(proof.agreement),
         f"{proof.difference:.0e}",
         streaming,

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.datasets import Samples, check_classes, check_labels
+from edgernn.datasets import Origin, Samples, check_classes, check_labels
 from edgernn.errors import DataError, ModelError
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
+from edgernn.truths import whole_hint
 
 Float32 = npt.NDArray[np.float32]
 
@@ -17,15 +18,15 @@ _SUM_TOLERANCE = 1e-3
 
 
 def find_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Task:
-    """The task of a model.
+    """Find the task of a model.
 
     The truths say what is asked for: floating-point numbers values; whole numbers the class of each answer, where
     they have one axis less, or zeros and ones for each output; other whole numbers are values, too. Whether the
-    answers are probabilities or logits, the answers say.
+    answers are probabilities or logits, the answers say. Without truths the answers alone decide, see `describe_guess`.
 
     Args:
         answers: the model's answers to the samples, float32 [samples, outputs] or [samples, steps, outputs].
-        samples: with the truths.
+        samples: with the truths, if they are known.
         labels: the names of the classes or outputs; empty when nobody said them.
 
     Raises:
@@ -34,34 +35,61 @@ def find_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Task
     """
     if not np.isfinite(answers).all():
         raise ModelError("answers the samples with NaN or infinity; train the model again")
-    kind = _find_kind(answers, samples)
+    kind = _find_kind(answers, samples.truths) if samples.truths else _guess_kind(answers, labels)
     _check_names(labels, 2 if kind == BINARY else answers.shape[-1], kind)
     if kind == CLASSIFICATION:
         return Task(kind, logits=not _within_zero_and_one(answers))
     return Task(kind, logits=kind != REGRESSION and not _within_zero_and_one(answers))
 
 
-def _find_kind(answers: Float32, samples: Samples) -> str:
-    one, truths = answers.shape[-1] == 1, (samples.y_calibration, samples.y_test)
-    truth = samples.y_test
+def describe_guess(task: Task) -> str:
+    """Say what the task was guessed from where the samples have no truths."""
+    reason = {
+        CLASSIFICATION: "the numbers of each answer add up to 1",
+        BINARY: "there is one number for yes or no" if task.logits else "each answer is one number from 0 to 1",
+        MULTILABEL: "the answers are numbers from 0 to 1",
+        REGRESSION: "the answers are no probabilities; for logits of classes add y to the samples",
+    }[task.kind]
+    return f"taken for {task.kind}: {reason}"
+
+
+def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
+    one, (origin, truth) = answers.shape[-1] == 1, truths[-1]
     shape, whole = truth.shape[1:], truth.dtype.kind == "i"
-    a_class_each = shape == answers.shape[1:-1]
-    if not (shape == answers.shape[1:] or (a_class_each and (whole or one))):
+    a_class_each = shape == answers.shape[1:-1] or (not one and shape == (*answers.shape[1:-1], 1))
+    if a_class_each and not (whole or one):
+        hint = whole_hint(truth, origin.name) or "; expected class numbers or names"
+        raise DataError(f"{origin.name} holds floating-point numbers where the model answers {answers.shape}{hint}")
+    if not (shape == answers.shape[1:] or a_class_each):
         raise DataError(
-            f"y_test has shape {truth.shape}, but the model answers with shape {answers.shape}; expected a class for "
-            f"each answer, whole numbers of shape {answers.shape[:-1]}, or labels or values of the answers' shape"
+            f"{origin.name} has shape {truth.shape}, but the model answers with shape {answers.shape}; expected a "
+            f"class for each answer, whole numbers of shape {answers.shape[:-1]}, or labels or values of the answers' "
+            "shape"
         )
     if a_class_each and not one:
-        for name, y in zip(("y_calibration", "y_test"), truths, strict=True):
-            check_classes(y, answers.shape[-1], name)
+        for each, y in truths:
+            check_classes(y, answers.shape[-1], each)
         return CLASSIFICATION
-    if not one and _add_up_to_one(answers) and all(_is_one_hot(y) for y in truths):
-        raise DataError("y_test is one-hot; give each answer's class as a whole number, y.argmax(axis=-1)")
-    if not whole and _within_zero_and_one(answers) and all(np.isin(y, (0, 1)).all() for y in truths):
-        raise DataError("y_test holds only 0 and 1, as floating-point numbers; for yes or no give whole numbers")
-    if not whole or not all(_within_zero_and_one(y) for y in truths):
+    if not one and _add_up_to_one(answers) and all(_is_one_hot(y) for _, y in truths):
+        name = origin.name
+        raise DataError(f"{name} is one-hot; give each answer's class as a whole number, {name}.argmax(axis=-1)")
+    if not whole and _within_zero_and_one(answers) and all(np.isin(y, (0, 1)).all() for _, y in truths):
+        raise DataError(
+            f"{origin.name} holds only 0 and 1, as floating-point numbers; for yes or no give whole numbers, "
+            f"{origin.name}.astype(int)"
+        )
+    if not whole or not all(_within_zero_and_one(y) for _, y in truths):
         return REGRESSION
     return BINARY if one else MULTILABEL
+
+
+def _guess_kind(answers: Float32, labels: Sequence[str]) -> str:
+    """The kind of task that answers alone tell of."""
+    if answers.shape[-1] == 1:
+        return BINARY if _within_zero_and_one(answers) or len(labels) == 2 else REGRESSION
+    if _add_up_to_one(answers):
+        return CLASSIFICATION
+    return MULTILABEL if _within_zero_and_one(answers) else REGRESSION
 
 
 def _check_names(labels: Sequence[str], expected: int, kind: str) -> None:

@@ -37,6 +37,7 @@ class Row:
         proof: what the proof saw; None if it was not exported.
         steps: how many time steps a sample has.
         preferred_layout: of the layouts of its number format; empty if it was not exported.
+        fed: in words, the samples that the model was shown, and how they were scaled.
     """
 
     target: Target
@@ -47,6 +48,7 @@ class Row:
     proof: Proof | None = None
     steps: int = 0
     preferred_layout: str = ""
+    fed: str = ""
 
     @property
     def passed(self) -> bool:
@@ -60,6 +62,7 @@ def export(
     *,
     targets: Sequence[Target],
     samples: Path | str | None = None,
+    scale: str | None = None,
     settings: Settings | None = None,
     overwrite: bool = False,
     time_limit_s: float = TIME_LIMIT_S,
@@ -74,7 +77,9 @@ def export(
         source: a run folder, or a .keras file.
         out: the folder for the artifacts; the run folder, or the .keras file's own, by default.
         targets: what `select_targets` gives.
-        samples: real inputs with what they should be answered, in place of the run folder's; needed for a .keras file.
+        samples: real inputs, in place of the run folder's; needed for a .keras file. What they should be answered may
+            be missing: then agreement is measured, and accuracy is not known.
+        scale: "pixels" divides the samples of a .keras file by 255; by default the model is shown what lies in them.
         settings: how; the defaults otherwise.
         overwrite: replace artifacts that are there.
         time_limit_s: for one artifact.
@@ -86,14 +91,16 @@ def export(
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, or they do not fit the model.
+        SettingError: there is no such scale, or a run folder says itself how its inputs are scaled.
         OutputError: the folder cannot be written, an artifact is there already, or another process writes there.
         MissingExtraError: the export extra is not installed.
     """
     require("export", *_PACKAGES)
     settings = settings or Settings()
-    original = read_original(Path(source), Path(samples) if samples else None)
+    original = read_original(Path(source), Path(samples) if samples else None, scale)
     check_archive(original.model)
-    steps = original.require_samples().x_test.shape[1]
+    chosen = original.require_samples()
+    steps = chosen.x_test.shape[1]
     folder = Path(out) if out else original.model.parent
     paths = [folder / target.file_name(original.name) for target in targets]
     with _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
@@ -103,7 +110,7 @@ def export(
         for number, (target, path) in enumerate(zip(targets, paths, strict=True), start=1):
             progress(f"exporting {number} of {len(targets)}: {target}")
             row = _export_one(worker, target, path, settings.keep_failed)
-            rows.append(replace(row, steps=steps))
+            rows.append(replace(row, steps=steps, fed=chosen.fed))
     return rows
 
 

@@ -69,7 +69,7 @@ class Proof:
     Attributes:
         task: the model's.
         samples: how many test samples both models answered.
-        keras, artifact: how right they are, by the names of `edgernn.tasks.MEASURES`.
+        keras, artifact: how right they are, by the names of `edgernn.tasks.MEASURES`; empty where that is not known.
         agreement: of the artifact with Keras, as `Task.agreement`.
         difference: the largest in any number, as `metrics.largest_difference`.
         streamed: how many samples were also given row by row; 0 for an artifact that cannot stream.
@@ -88,7 +88,9 @@ class Proof:
 
     @property
     def drop(self) -> float:
-        """The points (hundredths) of the headline measure lost."""
+        """The points (hundredths) of the headline measure lost; 0 where it is not known how right answers are."""
+        if not self.keras:
+            return 0.0
         return 100 * (self.keras[self.task.headline] - self.artifact[self.task.headline])
 
     def check(self, bar: Bar, max_drop: float | None = None, min_agreement: float | None = None) -> None:
@@ -119,7 +121,7 @@ class Proof:
             )
 
 
-def prove(model: Model, x: Float32, truth: Truth, reference: Float32, streams: bool) -> Proof:
+def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, streams: bool) -> Proof:
     """Run an artifact beside the Keras model, and its stream beside its own answers.
 
     Where there is an answer a step, every one is compared, of Keras and of the stream.
@@ -127,7 +129,7 @@ def prove(model: Model, x: Float32, truth: Truth, reference: Float32, streams: b
     Args:
         model: the artifact, loaded by the runtime.
         x: test samples, float32 [samples, steps, features].
-        truth: what it should answer, as `Task.measure` takes it.
+        truth: what it should answer, as `Task.measure` takes it; None when it is not known.
         reference: the Keras model's answers, float32 [samples, outputs] or [samples, steps, outputs].
         streams: whether the artifact has a step.
     """

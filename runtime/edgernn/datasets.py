@@ -4,17 +4,21 @@ A `Dataset` is raw: pixels as they lie in the files. `Samples` are what a model 
 float32, scaled, as a run folder keeps them in samples.npz.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError
-from edgernn.inputs import PIXEL, scale_pixels
+from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels
 from edgernn.metrics import Truth
-from edgernn.readers import Array, read_idx, read_npz
+from edgernn.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
+from edgernn.readers import Array, read_npz
+from edgernn.truths import read_truths, whole_hint
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -22,13 +26,11 @@ Int64 = npt.NDArray[np.int64]
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
 
-_IDX_NAMES = {
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
-_SAMPLES_NAMES = ("x_calibration", "y_calibration", "x_test", "y_test")
+# Fewer samples than these calibrate and test alike; more are split.
+MIN_SPLIT_SAMPLES = 100
+
+_INPUTS = ("x_calibration", "x_test")
+_WHITE = 255  # the lightest pixel
 _DIGITS = tuple(str(digit) for digit in range(10))
 
 
@@ -51,13 +53,36 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
-            check_sequences(x, f"x_{part}")
+            check_sequences(x, Origin(f"x_{part}"))
             if y.shape != (len(x),):
                 raise DataError(f"y_{part} has shape {y.shape}, expected ({len(x)},): one class for each sample")
-            check_classes(y, len(self.labels), f"y_{part}")
+            check_classes(y, len(self.labels), Origin(f"y_{part}"))
         if self.x_train.shape[1:] != self.x_test.shape[1:]:
             raise DataError(f"x_train has samples of shape {self.x_train.shape[1:]}, x_test of {self.x_test.shape[1:]}")
         check_labels(self.labels)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an array of samples comes from.
+
+    Attributes:
+        name: the array's in the user's file, for messages.
+        first, every: its samples are these of that array: `first`, `first + every`, and so on.
+    """
+
+    name: str
+    first: int = 0
+    every: int = 1
+
+    def place(self, index: Sequence[int]) -> str:
+        """An element of the array, [sample, ...], by its place in the user's."""
+        sample, *rest = index
+        return f"{self.name}[{', '.join(map(str, (self.sample(sample), *rest)))}]"
+
+    def sample(self, index: int) -> int:
+        """The number of a sample in the user's array."""
+        return self.first + self.every * int(index)
 
 
 @dataclass(frozen=True)
@@ -67,104 +92,123 @@ class Samples:
     Attributes:
         x_calibration, x_test: float32 [samples, steps, features].
         y_calibration, y_test: what a model should answer, for each sample or each of its steps: int64 for classes
-            and labels, float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`.
+            and labels, float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`. None when it is not known.
         labels: the names of the classes; empty when the samples do not say them.
         input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when the samples do not say it.
+        origins: where the arrays come from, by the names of these attributes.
+        fed: in words what was read, how it was scaled, and how it was split; empty when it was not read from a file.
     """
 
     x_calibration: Float32
-    y_calibration: Truth
+    y_calibration: Truth | None
     x_test: Float32
-    y_test: Truth
+    y_test: Truth | None
     labels: tuple[str, ...] = ()
     input_meaning: str = ""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    fed: str = ""
 
     def __post_init__(self) -> None:
         for part in ("calibration", "test"):
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
-            check_sequences(x, f"x_{part}")
-            if y.shape[:1] != (len(x),):
-                raise DataError(f"y_{part} has shape {y.shape}, expected ({len(x)}, ...): {len(x)} samples in x_{part}")
+            x_origin, y_origin = self.origin(f"x_{part}"), self.origin(f"y_{part}")
+            check_sequences(x, x_origin)
+            if y is None:
+                continue
+            _check_length(x, x_origin.name, y, y_origin.name)
             if y.dtype.kind == "f" and not np.isfinite(y).all():
-                raise DataError(f"y_{part} holds NaN or infinity, first in sample {_first_bad(y)}")
-        calibration, test = (f"{y.dtype} and shape {y.shape[1:]}" for y in (self.y_calibration, self.y_test))
-        if calibration != test:
-            raise DataError(f"of one sample y_calibration has {calibration}, y_test {test}; expected the same")
+                raise DataError(f"{y_origin.name} holds NaN or infinity, first in sample {_first_bad(y, y_origin)}")
+        kinds = [(origin.name, f"{y.dtype} and shape {y.shape[1:]}") for origin, y in self.truths]
+        if len({kind for _, kind in kinds}) > 1:
+            (calibration, found), (test, other) = kinds
+            raise DataError(f"of one sample {calibration} has {found}, {test} {other}; expected the same")
         check_labels(self.labels)
+
+    def origin(self, attribute: str) -> Origin:
+        """Where `x_calibration`, `y_calibration`, `x_test` or `y_test` comes from."""
+        return self.origins.get(attribute) or Origin(attribute)
+
+    @property
+    def truths(self) -> list[tuple[Origin, Truth]]:
+        """The truths that are known, those of the calibration first, and where they come from."""
+        truths = (("y_calibration", self.y_calibration), ("y_test", self.y_test))
+        return [(self.origin(name), y) for name, y in truths if y is not None]
+
+    def require_truth(self) -> Truth:
+        """What the test samples should be answered.
+
+        Raises:
+            DataError: it is not known.
+        """
+        if self.y_test is None:
+            raise DataError(f"{self.origin('y_test').name} is missing: what the samples should be answered")
+        return self.y_test
 
 
 def read_dataset(path: Path) -> Dataset:
     """Read a data set: a folder of IDX files (plain or .gz, named as MNIST's), or an .npz.
 
     The .npz holds x_train, y_train, x_test and y_test, as Keras's mnist.npz does, and may hold
-    `labels`, the names of the classes.
+    `labels`, the names of the classes. y holds class numbers, or the names themselves.
 
     Raises:
         DataError: a file is missing or damaged, or what they hold does not fit together.
     """
-    arrays = _read_arrays(path)
-    _check_names(path, arrays, _IDX_NAMES)
+    arrays = _read_dataset_arrays(path)
+    missing = [name for name in IDX_NAMES if name not in arrays]
+    if missing:
+        raise DataError(f"{path}: holds {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
     try:
+        truths, labels = read_truths(arrays, ("y_train", "y_test"))
         return Dataset(
             x_train=_as_pixels_or_float(arrays["x_train"], "x_train"),
-            y_train=_as_classes(arrays["y_train"], "y_train"),
+            y_train=_as_classes(truths["y_train"], "y_train"),
             x_test=_as_pixels_or_float(arrays["x_test"], "x_test"),
-            y_test=_as_classes(arrays["y_test"], "y_test"),
-            labels=_labels(arrays),
+            y_test=_as_classes(truths["y_test"], "y_test"),
+            labels=labels or _numbered(arrays["x_train"], truths["y_train"]),
         )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def read_samples(path: Path, input_meaning: str = PIXEL) -> Samples:
+def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) -> Samples:
     """Read samples to calibrate with and to test by.
 
     Args:
-        path: a run folder, a samples.npz, or a data set in the files that `read_dataset` reads, of which the
-            first 4,000 training samples calibrate and the first 2,000 test samples test. What a model should
-            answer may be any that `Samples` holds.
-        input_meaning: how the model takes uint8 pixels, one of `edgernn.inputs.PIXELS`.
+        path: a run folder, or what `edgernn.named_arrays.read_arrays` reads. Of training samples the first 4,000
+            calibrate, of test samples the first 2,000 test. A single array is split: every other sample calibrates,
+            the rest tests; fewer than 100 samples do both. What a model should answer may be any that `Samples` holds,
+            names of classes, or missing.
+        input_meaning: how the model takes uint8 samples, one of `edgernn.inputs.PIXELS`; empty when it takes them as
+            numbers from 0 to 255.
+        scale: one of `edgernn.inputs.SCALES`, how all samples are scaled; None: uint8 ones as `input_meaning` says,
+            others not at all.
 
     Raises:
         DataError: it cannot be read, or what it holds does not fit together.
     """
     inside = path / "samples.npz"
     file = inside if inside.is_file() else path
-    arrays = _read_arrays(file)
-    if "x_calibration" in arrays:
-        _check_names(file, arrays, _SAMPLES_NAMES)
-    else:
-        _check_names(file, arrays, _IDX_NAMES)
-        for axis in "xy":
-            arrays[f"{axis}_calibration"] = arrays[f"{axis}_train"][:MAX_CALIBRATION_SAMPLES]
-            arrays[f"{axis}_test"] = arrays[f"{axis}_test"][:MAX_TEST_SAMPLES]
+    arrays = read_arrays(file)
     try:
-        x_calibration, x_test = (_as_pixels_or_float(arrays[name], name) for name in ("x_calibration", "x_test"))
-        return Samples(
-            x_calibration=scale_pixels(x_calibration, input_meaning),
-            y_calibration=_as_truth(arrays["y_calibration"], "y_calibration"),
-            x_test=scale_pixels(x_test, input_meaning),
-            y_test=_as_truth(arrays["y_test"], "y_test"),
-            labels=_given_labels(arrays),
-            input_meaning=input_meaning if x_calibration.dtype == np.uint8 else "",
-        )
+        return _choose_samples(file, arrays, find_parts(arrays), input_meaning, scale)
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
 
 
-def check_sequences(x: Array, name: str) -> None:
+def check_sequences(x: Array, origin: Origin) -> None:
     """Check that `x` is [samples, steps, features], not empty and finite.
 
     Raises:
         DataError: it is not.
     """
     if x.ndim != 3 or 0 in x.shape:
-        raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
+        raise DataError(f"{origin.name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise DataError(f"{name} holds NaN or infinity, first in sample {_first_bad(x)}")
+        raise DataError(f"{origin.name} holds NaN or infinity, first in sample {_first_bad(x, origin)}")
 
 
-def check_classes(y: Int64, classes: int, name: str) -> None:
+def check_classes(y: Int64, classes: int, origin: Origin) -> None:
     """Check that `y`, of any shape, holds classes from 0 to `classes` - 1.
 
     Raises:
@@ -173,8 +217,7 @@ def check_classes(y: Int64, classes: int, name: str) -> None:
     outside = np.argwhere((y < 0) | (y >= classes))
     if len(outside):
         first = tuple(map(int, outside[0]))
-        place = ", ".join(map(str, first))
-        raise DataError(f"{name}[{place}] is {y[first]}, expected a class from 0 to {classes - 1}")
+        raise DataError(f"{origin.place(first)} is {y[first]}, expected a class from 0 to {classes - 1}")
 
 
 def check_labels(labels: Sequence[str]) -> None:
@@ -190,26 +233,81 @@ def check_labels(labels: Sequence[str]) -> None:
             raise DataError(f"two labels are {label!r}; expected different ones")
 
 
-def _read_arrays(path: Path) -> dict[str, Array]:
-    arrays = _read_idx_folder(path) if path.is_dir() else read_npz(path)
-    return {name: np.atleast_1d(array) for name, array in arrays.items()}
+def _choose_samples(
+    file: Path, arrays: Mapping[str, Array], parts: tuple[Part, Part], input_meaning: str, scale: str | None
+) -> Samples:
+    named = dict.fromkeys(part.y for part in parts if part.y)
+    truths, labels = read_truths(arrays, named)
+    for part in parts:
+        if part.y:
+            _check_length(arrays[part.x], part.x, truths[part.y], part.y)
+    chosen: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for kind, part, rows in zip(("calibration", "test"), parts, _split(arrays, parts), strict=True):
+        x_origin = Origin(part.x, rows.start, rows.step)
+        origins |= {f"x_{kind}": x_origin, f"y_{kind}": replace(x_origin, name=part.y or truth_name(part.x))}
+        x = _as_pixels_or_float(arrays[part.x][rows], part.x)
+        chosen[f"x_{kind}"] = x
+        chosen[f"y_{kind}"] = truths[part.y][rows] if part.y else None
+    meaning = _scale(chosen, origins, input_meaning, scale)
+    return Samples(
+        **chosen,
+        labels=labels,
+        input_meaning=meaning,
+        origins=origins,
+        fed=_describe_fed(file, origins, chosen, meaning),
+    )
 
 
-def _check_names(path: Path, arrays: Mapping[str, Array], names: Iterable[str]) -> None:
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise DataError(f"{path}: holds {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
+def _split(arrays: Mapping[str, Array], parts: tuple[Part, Part]) -> tuple[slice, slice]:
+    """Which samples calibrate, and which test."""
+    first, second = parts
+    count = len(arrays[first.x])
+    if first != second:
+        return slice(0, MAX_CALIBRATION_SAMPLES, 1), slice(0, MAX_TEST_SAMPLES, 1)
+    if count < MIN_SPLIT_SAMPLES:
+        return slice(0, count, 1), slice(0, count, 1)
+    # From all over the array, for it may be in the order of its classes; even and odd numbers have none in common.
+    calibrate, test = (2 * math.ceil(count / (2 * most)) for most in (MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES))
+    return slice(0, count, calibrate), slice(1, count, test)
 
 
-def _read_idx_folder(folder: Path) -> dict[str, Array]:
-    arrays = {}
-    for name, stem in _IDX_NAMES.items():
-        candidates = [folder / stem, folder / f"{stem}.gz"]
-        found = next((path for path in candidates if path.exists()), None)
-        if found is None:
-            raise DataError(f"{folder}: no {stem} or {stem}.gz in this folder")
-        arrays[name] = read_idx(found)
-    return arrays
+def _scale(chosen: dict[str, Any], origins: Mapping[str, Origin], input_meaning: str, scale: str | None) -> str:
+    """Make the chosen inputs what a model takes, float32; returns what a value then means."""
+    calibration, test = (chosen[name].dtype for name in _INPUTS)
+    if calibration != test:
+        first, second = (origins[name].name for name in _INPUTS)
+        raise DataError(f"{first} holds {calibration}, {second} {test}; expected the same type")
+    unscaled = (input_meaning or UNSCALED) if calibration == np.uint8 else ""
+    for name in _INPUTS:
+        x, origin = chosen[name], origins[name]
+        check_sequences(x, origin)
+        if scale:
+            _check_scalable(x, origin)
+        chosen[name] = PIXELS[SCALES[scale]](x.astype(np.float32)) if scale else scale_pixels(x, unscaled)
+    return SCALES[scale] if scale else unscaled
+
+
+def _check_scalable(x: Array, origin: Origin) -> None:
+    low, high = float(x.min()), float(x.max())
+    if low < 0 or high > _WHITE:
+        raise DataError(f"{origin.name} goes from {low:g} to {high:g}; the scale 'pixels' expects 0 to 255")
+    if high <= 1 and x.dtype != np.uint8:
+        raise DataError(f"{origin.name} goes from {low:g} to {high:g}, so it is scaled already; give no scale")
+
+
+def _describe_fed(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str, Any], meaning: str) -> str:
+    first, second = (origins[name] for name in _INPUTS)
+    x, test = (chosen[name] for name in _INPUTS)
+    names = dict.fromkeys((first.name, second.name))
+    where = " and ".join(names) + ("" if file.name in names else f" of {file.name}")
+    how = {"": "as stored", UNSCALED: "as stored", PIXEL: "divided by 255"}.get(meaning, meaning)
+    fed = f"{where}, {how}, from {float(x.min()):g} to {float(x.max()):g}"
+    if len(names) > 1:
+        return fed
+    if first == second:
+        return f"{fed}; the same {len(x):,} samples calibrate and test"
+    return f"{fed}; {len(x):,} samples calibrate, {len(test):,} others between them test"
 
 
 def _as_pixels_or_float(x: Array, name: str) -> Array:
@@ -218,32 +316,20 @@ def _as_pixels_or_float(x: Array, name: str) -> Array:
     return x if x.dtype == np.uint8 else x.astype(np.float32)
 
 
-def _as_classes(y: Array, name: str) -> Int64:
-    if y.dtype.kind not in "iu":
-        raise DataError(f"{name} has type {y.dtype}, expected whole numbers, one class for each sample")
-    return y.astype(np.int64)
-
-
-def _as_truth(y: Array, name: str) -> Truth:
-    if y.dtype.kind not in "biuf":
+def _as_classes(y: Truth, name: str) -> Int64:
+    if y.dtype.kind == "f":
         raise DataError(
-            f"{name} has type {y.dtype}, expected whole numbers for classes or floating-point ones for values"
+            f"{name} holds floating-point numbers, expected whole ones, one class for each sample{whole_hint(y, name)}"
         )
-    return y.astype(np.float32) if y.dtype.kind == "f" else y.astype(np.int64)
+    return y.reshape(-1) if y.shape[1:] == (1,) else y
 
 
-def _given_labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
-    return tuple(str(label) for label in arrays["labels"].ravel()) if "labels" in arrays else ()
-
-
-def _labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
-    given = _given_labels(arrays)
-    if given:
-        return given
-    if arrays["x_train"].dtype == np.uint8:
+def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
+    """Labels for classes that have none: their numbers."""
+    if x_train.dtype == np.uint8:
         # Pixels with no names for their classes are MNIST's, or made to stand in for it.
         return _DIGITS
-    classes = np.unique(arrays["y_train"])
+    classes = np.unique(y_train)
     if not len(classes) or classes[0] != 0 or classes[-1] != len(classes) - 1:
         raise DataError(
             f"y_train has {len(classes)} different classes from {classes.min(initial=0)} to "
@@ -253,5 +339,20 @@ def _labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
     return tuple(str(index) for index in range(len(classes)))
 
 
-def _first_bad(x: Array) -> int:
-    return int(np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))[0])
+def _check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:
+    if y.shape[:1] != (len(x),):
+        raise DataError(f"{y_name} has shape {y.shape}, expected ({len(x)}, ...): {len(x)} samples in {x_name}")
+
+
+def _first_bad(x: Array, origin: Origin) -> int:
+    return origin.sample(np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))[0])
+
+
+def _read_dataset_arrays(path: Path) -> dict[str, Array]:
+    if not path.is_dir():
+        return {name: np.atleast_1d(array) for name, array in read_npz(path).items()}
+    arrays = read_idx_folder(path)
+    missing = [stem for name, stem in IDX_NAMES.items() if name not in arrays]
+    if missing:
+        raise DataError(f"{path}: no {missing[0]} or {missing[0]}.gz in this folder")
+    return arrays

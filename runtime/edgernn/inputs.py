@@ -20,24 +20,33 @@ _NEVER_EXCEEDED = 1e38  # but by an infinity or a NaN: it is a third of the larg
 _vdot: Callable[[Float32, Float32], np.float32] = getattr(np.vdot, "_implementation", np.vdot)
 
 PIXEL = "pixel / 255"
-# What an input value of a model may be that is made from a pixel of 0 to 255, and how.
+UNSCALED = "number from 0 to 255"
+# What an input value of a model may be that is made from a uint8 number, such as a pixel, and how.
 PIXELS: Mapping[str, Callable[[Float32], Float32]] = {
     PIXEL: lambda pixels: pixels / np.float32(255),
     "pixel, at most 1": lambda pixels: np.minimum(pixels, np.float32(1)),
+    UNSCALED: lambda pixels: pixels,
 }
+# Of these, unscaled pixels can be told by their size.
+SCALED = frozenset(PIXELS) - {UNSCALED}
+# How samples may be scaled for a model that edgernn did not train, and what a value means then.
+SCALES: Mapping[str, str] = {"pixels": PIXEL}
 
 
 def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Float32:
-    """uint8 pixels as a model takes them; anything else as float32, unchanged.
+    """Make float32 of uint8 numbers as a model takes them, and of anything else unchanged.
 
     Raises:
-        DataError: the model's inputs are not pixels.
+        DataError: it is not known how the model takes uint8 numbers.
     """
     if x.dtype != np.uint8:
         return x.astype(np.float32)
     if input_meaning not in PIXELS:
         meant = repr(input_meaning) if input_meaning else "not said"
-        raise DataError(f"uint8 pixels given, but what the model takes is {meant}; give it floating-point numbers")
+        raise DataError(
+            f"uint8 given, but what the model takes is {meant}; give floating-point numbers, x.astype(numpy.float32), "
+            "scaled as in the training"
+        )
     return PIXELS[input_meaning](x.astype(np.float32))
 
 
@@ -60,7 +69,7 @@ class Taken:
     @cached_property
     def usual_square(self) -> float:
         """What the mean square of inputs does not exceed, unless they are worth a closer look."""
-        if self.meaning in PIXELS:
+        if self.meaning in SCALED:
             return max(abs(self.low - self._span), abs(self.high + self._span)) ** 2
         return _NEVER_EXCEEDED if self.limits is None else self._largest**2
 
@@ -84,7 +93,7 @@ class Taken:
             raise InputError("the input holds NaN or infinity, or a number too large for float32")
         least, most = float(values.min()), float(values.max())
         # Noise goes a little beyond the range; pixels that nobody scaled go far.
-        if self.meaning in PIXELS and (least < self.low - self._span or most > self.high + self._span):
+        if self.meaning in SCALED and (least < self.low - self._span or most > self.high + self._span):
             raise InputError(
                 f"the input goes from {least:g} to {most:g}, expected {self.low:g} to {self.high:g} ({self.meaning}); "
                 "scale it, or give uint8 pixels, which are scaled for you"

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from edgernn.datasets import Samples, check_labels, read_samples
-from edgernn.errors import DataError, ModelError
+from edgernn.errors import DataError, ModelError, SettingError
 from edgernn.files import replacing, write_json
+from edgernn.inputs import SCALES
 from edgernn.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
+
 
 __all__ = [
     "HISTORY",
@@ -28,6 +30,7 @@ __all__ = [
     "SAMPLES",
     "SETTINGS",
     "Original",
+    "check_exists",
     "expected_digests",
     "read_original",
     "read_run",
@@ -82,34 +85,46 @@ class Original:
         return self.samples
 
 
-def read_original(path: Path, samples: Path | None = None) -> Original:
+def read_original(
+    path: Path, samples: Path | None = None, scale: str | None = None, input_meaning: str = ""
+) -> Original:
     """Read a run folder, or a bare .keras file.
 
     Args:
         path: a run folder or a .keras file.
         samples: what `read_samples` reads, in place of the run folder's own samples.
+        scale: how the samples are scaled for a .keras file, one of `edgernn.inputs.SCALES`; None: not at all.
+        input_meaning: how a .keras file's model takes uint8 samples, if that is known, for instance from an artifact.
 
     Raises:
         ModelError: there is no such file, or no model in the folder.
         DataError: the settings or the samples cannot be read.
+        SettingError: there is no such scale, or a run folder says itself how its inputs are scaled.
     """
-    if not path.exists():
-        raise ModelError(f"{path}: no such file or folder; expected a .keras file or a run folder")
+    if scale is not None and scale not in SCALES:
+        raise SettingError(f"scale {scale!r}; expected {', '.join(SCALES)}")
+    check_exists(path)
     if not path.is_dir():
         if samples is None:
             return Original(path, path.stem, (), "", None)
-        chosen = read_samples(samples)
+        chosen = read_samples(samples, input_meaning, scale)
         return Original(path, path.stem, chosen.labels, chosen.input_meaning, chosen)
     while True:
         settings = read_run(path)
         if samples is None and not (path / SAMPLES).exists():
             raise DataError(f"{path}: no {SAMPLES} in this folder; pass --samples, or train again")
+        if scale is not None:
+            raise SettingError(
+                f"{path}: the settings of this run folder say what its inputs are "
+                f"({settings['input'] or 'not scaled'}); give no scale, or give the file {path / MODEL}"
+            )
+        chosen = read_samples(samples or path, settings["input"])
         original = Original(
             model=path / MODEL,
             name=settings["name"],
             labels=tuple(map(str, settings["labels"])),
-            input_meaning=settings["input"],
-            samples=read_samples(samples or path, settings["input"]),
+            input_meaning=settings["input"] or chosen.input_meaning,
+            samples=chosen,
             sha256=expected_digests(settings).get(MODEL, ""),
         )
         if read_settings(path) == settings:  # or else a training has replaced the run meanwhile
@@ -164,6 +179,16 @@ def _training(folder: Path, settings: Mapping[str, Any]) -> str:
     return shlex.join([*words, "--out", str(folder), "--overwrite"])
 
 
+def check_exists(path: Path) -> None:
+    """Check that there is a file or folder.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not path.exists():
+        raise ModelError(f"{path}: no such file or folder; expected a .keras file or a run folder")
+
+
 def read_settings(folder: Path) -> dict[str, Any]:
     """Read a run folder's settings.json.
 
@@ -200,12 +225,8 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def write_samples(folder: Path, samples: Samples) -> None:
-    """Write samples.npz."""
+    """Write samples.npz; truths that are not known are left out."""
+    names = ("x_calibration", "y_calibration", "x_test", "y_test")
+    arrays = {name: getattr(samples, name) for name in names}
     with replacing(folder / SAMPLES) as temporary:
-        np.savez_compressed(
-            temporary,
-            x_calibration=samples.x_calibration,
-            y_calibration=samples.y_calibration,
-            x_test=samples.x_test,
-            y_test=samples.y_test,
-        )
+        np.savez_compressed(temporary, **{name: array for name, array in arrays.items() if array is not None})

@@ -86,17 +86,20 @@ class Task:
         sigmoid: Float32 = np.exp(-np.logaddexp(np.float32(0), -answers))
         return sigmoid
 
-    def measure(self, answers: Float32, truth: Truth) -> Mapping[str, float]:
+    def measure(self, answers: Float32, truth: Truth | None) -> Mapping[str, float]:
         """How right answers are.
 
         Args:
             answers: [samples, outputs] or [samples, steps, outputs].
-            truth: what they should decide for, or which values be; an axis of one output may be left out.
+            truth: what they should decide for, or which values be; an axis of one output may be left out. None when
+                it is not known.
 
         Returns:
             By name, see `MEASURES`: accuracy and f1, which is the mean over classes or labels where there are
-            several; r2 and mae of a regression.
+            several; r2 and mae of a regression. Empty where the truth is not known.
         """
+        if truth is None:
+            return {}
         if self.kind == REGRESSION:
             values = truth.reshape(answers.shape)
             return {"r2": metrics.r2(answers, values), "mae": metrics.mean_absolute_error(answers, values)}
@@ -129,8 +132,15 @@ class Task:
         return f"R² {show('r2', agreement)}" if self.kind == REGRESSION else show("accuracy", agreement)
 
 
-def show(measure: str, value: float) -> str:
-    """A measure as people read it: shares as 93.40%, R² as 0.9340, distances as 0.0123."""
+def show_measures(measures: Mapping[str, float]) -> str:
+    """Measures in a phrase: accuracy 93.40%, F1 93.31%."""
+    return ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in measures.items())
+
+
+def show(measure: str, value: float | None) -> str:
+    """A measure as people read it: shares as 93.40%, R² as 0.9340, distances as 0.0123; – where it is not known."""
+    if value is None:
+        return "–"
     if measure == "mae":
         return f"{value:.3g}"
     return f"{value:.4f}" if measure == "r2" else f"{value:.2%}"

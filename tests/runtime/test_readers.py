@@ -338,11 +338,22 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
         read_dataset(tmp_path / "half.npz")
 
 
-def test_samples_of_a_dataset_are_scaled_pixels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "divisor", "meaning"),
+    [
+        ((), 1, "number from 0 to 255"),
+        (("pixel / 255",), 255, "pixel / 255"),
+        (("", "pixels"), 255, "pixel / 255"),
+    ],
+)
+def test_pixels_are_scaled_only_where_that_is_said(
+    tmp_path: Path, arguments: tuple[str, ...], divisor: int, meaning: str
+) -> None:
     arrays = write_mnist(tmp_path)
-    samples = read_samples(tmp_path)
+    samples = read_samples(tmp_path, *arguments)
     assert samples.x_test.dtype == np.float32
-    np.testing.assert_allclose(samples.x_test, arrays["x_test"] / 255, atol=1e-7)
+    assert samples.input_meaning == meaning
+    np.testing.assert_allclose(samples.x_test, arrays["x_test"] / divisor, atol=1e-7)
     np.testing.assert_array_equal(samples.y_calibration, arrays["y_train"])
 
 
@@ -374,10 +385,13 @@ def test_samples_hold_classes_labels_and_values(
     ("replaced", "message"),
     [
         ({"y_test": np.arange(3)}, r"own.npz: y_test has shape \(3,\), expected \(4, ...\): 4 samples in x_test"),
-        ({"y_test": np.array(["a"] * 4)}, "y_test has type <U1, expected whole numbers for classes or floating-point"),
+        ({"y_test": np.array(["a"] * 4)}, "y_test: unknown label 'a', expected numbers from 0 on"),
         ({"y_test": np.array(7)}, r"y_test has shape \(1,\)"),
-        ({"y_test": np.ones((4, 2), int)}, r"int64 and shape \(\), y_test int64 and shape \(2,\); expected"),
-        ({"y_test": np.ones(4)}, r"int64 and shape \(\), y_test float32 and shape \(\); expected"),
+        (
+            {"y_test": np.ones((4, 2), int)},
+            r"y_train has int64 and shape \(\), y_test int64 and shape \(2,\); expected",
+        ),
+        ({"y_test": np.ones(4)}, r"y_train has int64 and shape \(\), y_test float32 and shape \(\); expected"),
         ({"y_test": np.full(4, np.inf), "y_train": np.ones(4)}, "y_test holds NaN or infinity, first in sample 0"),
         ({"x_test": np.full((4, 5, 2), "a")}, "x_test has type <U1"),
         ({"labels": np.array(["a", "b", "a"])}, "two labels are 'a'; expected different ones"),

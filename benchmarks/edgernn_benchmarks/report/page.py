@@ -111,7 +111,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "changes": read_changes(results, places),
         "evidence": shown,
         "figures": figures,
-        "measured": MEASURES[result.task.headline] if result.task else "",
+        "measured": MEASURES[result.headline] if result.headline else "",
         "method": words.method_words(result),
         "environment": words.environment_rows(results),
     }

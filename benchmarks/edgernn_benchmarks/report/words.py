@@ -78,8 +78,8 @@ def cards(result: Result, verdict: Verdict) -> list[Card]:
     speed = result.speed(fastest) if fastest.name != result.baseline else None
     beside = f"{times(speed.estimate)} the speed of {result.baseline}" if speed else ""
     found.append(Card("Fastest", fastest.name, f"{number(fastest.predict.median_us)} µs", beside))
-    if accurate and accurate.answers and result.task:
-        name = result.task.headline
+    name = result.headline
+    if accurate and accurate.answers and name:
         before = original.answers.measures[name] if original and original.answers else math.nan
         beside = f"{MEASURES[name]}" + (f"; of the original {measure(name, before)}" if math.isfinite(before) else "")
         found.append(Card("Most accurate", accurate.name, measure(name, accurate.answers.measures[name]), beside))
@@ -92,18 +92,17 @@ def bests(result: Result, verdict: Verdict) -> list[tuple[str, str, str]]:
         ("smallest", verdict.smallest, f"{verdict.smallest.size_bytes:,} bytes"),
         ("fastest", verdict.fastest, f"{number(verdict.fastest.predict.median_us)} µs"),
     ]
-    accurate = verdict.most_accurate
-    if accurate and accurate.answers and result.task:
-        name = result.task.headline
+    accurate, name = verdict.most_accurate, result.headline
+    if accurate and accurate.answers and name:
         facts.append(("most accurate", accurate, f"{MEASURES[name]} {measure(name, accurate.answers.measures[name])}"))
     names = dict.fromkeys(subject.name for _, subject, _ in facts)
     return [
         (
-            _listed([what for what, subject, _ in facts if subject.name == name]),
-            name,
-            ", ".join(figure for _, subject, figure in facts if subject.name == name),
+            _listed([what for what, subject, _ in facts if subject.name == best]),
+            best,
+            ", ".join(figure for _, subject, figure in facts if subject.name == best),
         )
-        for name in names
+        for best in names
     ]
 
 
@@ -167,7 +166,11 @@ def _threads(threads: int) -> str:
 
 def _accuracy_words(task: Task, result: Result) -> str:
     limits = result.limits
-    words = f"How right answers are was measured on {result.samples:,} test samples. "
+    words = (
+        f"How right answers are was measured on {result.samples:,} test samples. "
+        if result.headline
+        else f"How right answers are is not known: the {result.samples:,} test samples have no true answers. "
+    )
     if task.kind == REGRESSION:
         words += """“Agreement” is how much of the original’s variance an artifact’s answers have (R²); the “largest
         difference” is that of any two answers, as a share of the original’s largest. """
@@ -175,8 +178,10 @@ def _accuracy_words(task: Task, result: Result) -> str:
         words += """“Agreement” is how often an artifact decides as the original does, rightly or not; the “largest
         difference” is that in any number. """
     agreement = task.show_agreement(limits["min_agreement"])
-    return f"""{words} To be recommended, an artifact may lose at most {limits["max_drop_points"]:g} points of
-        {MEASURES[task.headline]}, and must have an agreement of at least {agreement}."""
+    kept = f"must have an agreement of at least {agreement}."
+    if result.headline:
+        kept = f"may lose at most {limits['max_drop_points']:g} points of {MEASURES[task.headline]}, and {kept}"
+    return f"{words} To be recommended, an artifact {kept}"
 
 
 def _environment(result: Result) -> Iterator[tuple[str, str]]:

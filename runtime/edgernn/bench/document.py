@@ -83,7 +83,7 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
         "layout": subject.layout,
         "verified": subject.verified,
         "input_shape": list(subject.input_shape),
-        "answers": _numbers(asdict(subject.answers)) if subject.answers else None,
+        "answers": _answers_as_json(subject.answers) if subject.answers else None,
         "memory": asdict(subject.memory) if subject.memory else None,
         "doubts": list(result.doubts_of(subject)),
         "statistics": {
@@ -92,6 +92,11 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
         "speed": {**asdict(speed), "verdict": speed.verdict} if speed else None,
         "turns": {call: [_turn_as_json(turn) for turn in turns] for call, turns in subject.turns.items()},
     }
+
+
+def _answers_as_json(answers: Answers) -> Any:
+    """Measures that are not known are null as a whole; a single null is a NaN."""
+    return _numbers({**asdict(answers), "measures": answers.measures or None})
 
 
 def read_result(path: Path) -> Result:
@@ -168,11 +173,11 @@ def _check(result: Result) -> None:
     result.limits["max_drop_points"], result.limits["min_agreement"]
     for subject in result.subjects:
         if subject.answers:
-            _check_answers(result.task, subject.answers)
+            _check_answers(result.task, subject.answers, result.headline is not None)
 
 
-def _check_answers(task: Task, answers: Answers) -> None:
-    shares = [answers.agreement, *(answers.measures[name] for name in task.measures if name != "mae")]
+def _check_answers(task: Task, answers: Answers, measured: bool) -> None:
+    shares = [answers.agreement, *(answers.measures[name] for name in task.measures if measured and name != "mae")]
     least = -math.inf if task.kind == REGRESSION else 0.0
     # NaN is what a broken artifact has.
     if any(not least <= share <= 1 for share in shares if not math.isnan(share)):
@@ -229,7 +234,7 @@ def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
 
 
 def _answers(document: Mapping[str, Any]) -> Answers:
-    measures = {_text(name): _number(value) for name, value in document["measures"].items()}
+    measures = {_text(name): _number(value) for name, value in (document["measures"] or {}).items()}
     return Answers(measures, _number(document["agreement"]), _number(document["largest_difference"]))
 
 

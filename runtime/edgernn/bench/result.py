@@ -31,7 +31,7 @@ class Answers:
     """How right a subject's answers are.
 
     Attributes:
-        measures: by the names of `edgernn.tasks.MEASURES`.
+        measures: by the names of `edgernn.tasks.MEASURES`; empty where that is not known.
         agreement: with the original, as `Task.agreement`: share of the same decisions, or R².
         largest_difference: from the original in any number, as `metrics.largest_difference`.
     """
@@ -185,6 +185,13 @@ class Result:
     def believed(self) -> bool:
         """Whether no time is doubted."""
         return not self.doubts and not any(subject.doubts for subject in self.subjects)
+
+    @property
+    def headline(self) -> str | None:
+        """The task's headline measure; None where it is not known how right answers are."""
+        original = self.original
+        known = original and original.answers and original.answers.measures
+        return self.task.headline if self.task and known else None
 
     def subject(self, name: str) -> Measured:
         """The subject of a name.

@@ -19,7 +19,7 @@ class Verdict:
 
     Attributes:
         smallest, fastest: of all artifacts.
-        most_accurate: by the task's headline measure; None where nothing was answered.
+        most_accurate: by the task's headline measure; None where it is not known how right answers are.
         recommended: the smallest of those that no difference is seen of to the quickest, or one of less than 5 %, among
             those that keep what the original can; None where none keeps it.
         why: why that one, or why none: a sentence.
@@ -55,12 +55,12 @@ def broken_limits(result: Result, artifact: Measured) -> list[str]:
         return []
     if answers is None or original is None or original.answers is None:
         return ["not asked"]
-    name = task.headline
-    before, now = original.answers.measures[name], answers.measures[name]
-    phrases = []
-    # Seven of a thousand are 0.7 points, whatever binary fractions make of them. Not `>`: a NaN keeps nothing.
-    if not round(100 * (before - now), 9) <= result.limits["max_drop_points"]:
-        phrases.append(f"{MEASURES[name]} {show(name, now)}, the original's is {show(name, before)}")
+    name, phrases = result.headline, []
+    if name:
+        before, now = original.answers.measures[name], answers.measures[name]
+        # Seven of a thousand are 0.7 points, whatever binary fractions make of them. Not `>`: a NaN keeps nothing.
+        if not round(100 * (before - now), 9) <= result.limits["max_drop_points"]:
+            phrases.append(f"{MEASURES[name]} {show(name, now)}, the original's is {show(name, before)}")
     if not answers.agreement >= result.limits["min_agreement"]:
         phrases.append(f"agreement {task.show_agreement(answers.agreement)}")
     return phrases
@@ -88,8 +88,8 @@ def _smallest(artifacts: Sequence[Measured]) -> Measured:
 
 
 def _most_accurate(result: Result) -> Measured | None:
-    task = result.task
-    answered = [(each.answers.measures[task.headline], each) for each in result.artifacts if each.answers and task]
+    name = result.headline
+    answered = [(each.answers.measures[name], each) for each in result.artifacts if each.answers and name]
     best = max((score for score, _ in answered if score == score), default=None)
     return _smallest([each for score, each in answered if score == best]) if best is not None else None
 
@@ -108,6 +108,7 @@ def _why(result: Result, good: Sequence[Measured], quick: Sequence[Measured], re
     else:
         quickest = _quickest(quick).name
         among = f"the smallest of {len(quick)} that are as quick as {quickest} within 5 %, or as far as is seen"
-    kept = f"keeps the {MEASURES[result.task.headline]} of the original"
+    name = result.headline
+    kept = f"keeps the {MEASURES[name]} of the original" if name else "agrees with the original"
     left = len(result.artifacts) - len(good)
     return f"{among}, and {kept}" + (f", which {left} of {len(result.artifacts)} do not" if left else "")

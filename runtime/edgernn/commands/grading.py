@@ -14,7 +14,8 @@ from edgernn.metrics import Int64, Truth
 from edgernn.readers import IDX_SUFFIXES, Array, read_idx, read_npy, read_one_of_npz
 from edgernn.readers.text import BOM
 from edgernn.readers.text import MAX_BYTES as MAX_TEXT_BYTES
-from edgernn.tasks import BINARY, CLASSIFICATION, MEASURES, MULTILABEL, REGRESSION, Task, show
+from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task, show_measures
+from edgernn.truths import as_text, class_numbers
 
 WIDTH = 80
 # Of a name in front of a row of the confusion matrix; and of confusions, when there are too many classes for one.
@@ -65,7 +66,10 @@ def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
     array = _read(path, task, card)
     names = _names(task, card)
     if array.dtype.kind in "US" and task.kind != REGRESSION:
-        array = _numbers_of(path, array, names)
+        try:
+            array = class_numbers(as_text(array, "the array"), names)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
     wanted = "biuf" if task.kind == REGRESSION else "biu"
     if array.dtype.kind not in wanted:
         kind = "numbers" if task.kind == REGRESSION else "classes, by name or as whole numbers"
@@ -108,8 +112,7 @@ def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Tr
 
 def describe(grade: Grade) -> list[str]:
     """A grade in lines of at most 80 columns."""
-    measures = ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in grade.measures.items())
-    head = f"{measures} on {grade.samples:,} samples"
+    head = f"{show_measures(grade.measures)} on {grade.samples:,} samples"
     return [head] if grade.confusion is None else [head, "", *_matrix(grade.labels, grade.confusion)]
 
 
@@ -200,16 +203,3 @@ def _as_numbers(path: Path, rows: list[list[str]], task: Task) -> Array:
 
 def _is_known(row: Sequence[str], names: Sequence[str]) -> bool:
     return all(field in names or field.lstrip("+-").isdecimal() for field in row)
-
-
-def _numbers_of(path: Path, labels: Array, names: Sequence[str]) -> Int64:
-    """The numbers of classes given by name or by number, both as text."""
-    known = {str(index): index for index in range(len(names))} | {name: index for index, name in enumerate(names)}
-    numbers = {}
-    for label in map(str, np.unique(labels)):
-        number = known.get(label, int(label) if not names and label.isdecimal() and len(label) < 10 else None)
-        if number is None:
-            some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-            raise DataError(f"{path}: unknown label {label!r}, expected {some or 'numbers from 0 on'}")
-        numbers[label] = number
-    return np.array([numbers[str(label)] for label in labels.ravel()], np.int64).reshape(labels.shape)

@@ -1,5 +1,6 @@
 """The command `edgernn info`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,7 @@ def _describe(card: Card) -> dict[str, Any]:
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",
         "calibration": _calibration(card),
-        **{
-            MEASURES[name]: f"{show(name, value)} (Keras {show(name, measured['keras'][name])})"
-            for name, value in measured["artifact"].items()
-        },
+        **(_measures(measured) or {MEASURES[card.task.headline]: "not known: the samples of the proof had no truth"}),
         "agreement": f"{card.task.show_agreement(measured['agreement'])} on {measured['samples']:,} samples",
         "difference": f"at most {measured['difference']:.1e} {card.task.differing}",
         "golden": f"{len(card.golden.outputs)} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
@@ -99,6 +97,13 @@ def _describe(card: Card) -> dict[str, Any]:
 
 def _cut_off(limits: tuple[float, float] | None) -> str:
     return f"; cut off at {limits[0]:.4g} and {limits[1]:.4g}" if limits else ""
+
+
+def _measures(measured: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        MEASURES[name]: f"{show(name, value)} (Keras {show(name, measured['keras'][name])})"
+        for name, value in measured.get("artifact", {}).items()
+    }
 
 
 def _calibration(card: Card) -> str:

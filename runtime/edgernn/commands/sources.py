@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from edgernn.errors import DataError, InputError
-from edgernn.inputs import PIXELS
+from edgernn.inputs import SCALED
 from edgernn.model import Model, fits
 from edgernn.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.readers import Array, is_readable, parse_sample, read_array
@@ -152,7 +152,7 @@ def _check_values(chunk: Array, start: int, model: Model) -> None:
     bad = ~np.isfinite(values).all(axis=axes)
     if bad.any():
         raise InputError(f"the input holds NaN or infinity, first in sample {start + int(bad.argmax())}")
-    if model.card is None or model.card.input_meaning not in PIXELS:
+    if model.card is None or model.card.input_meaning not in SCALED:
         return  # a sensor may say more than it did in training
     low, high = model.card.input_range
     # Noise goes a little beyond the range; pixels that nobody scaled go far.

@@ -1,0 +1,130 @@
+"""Named arrays: the arrays of what a user gives as samples, a file or a folder, by the names that they have there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.errors import DataError
+from edgernn.readers import KNOWN, Array, is_readable, read_array, read_idx, read_npz
+from edgernn.readers.binary import MAX_BYTES
+
+IDX_NAMES = {
+    "x_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+# What the arrays of an .npz are called, in small or capital letters; the first that is there is taken.
+_CALIBRATION, _TEST, _BOTH = ("x_calibration", "x_train"), ("x_test",), "x"
+_TRUTHS = ("y_calibration", "y_train", "y_test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The names of an array of inputs, and of the one with what they should be answered, if there is one."""
+
+    x: str
+    y: str | None
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Read the arrays of a file or a folder, by name.
+
+    Args:
+        path: an .npz; a folder of IDX files named as MNIST's, not all of which need be there; any other file that
+            `edgernn.readers.read_array` reads; or a folder of such files, which are read in the order of their names,
+            each one sample [steps, features] or several. An array of files has the name of the file or folder.
+
+    Raises:
+        DataError: it cannot be read, or the files of a folder do not fit together.
+    """
+    if path.is_dir():
+        arrays = read_idx_folder(path) or {path.name: _read_folder(path)}
+    elif path.suffix.lower() == ".npz":
+        arrays = read_npz(path)
+    else:
+        arrays = {path.name: read_array(path)}
+    return {name: np.atleast_1d(array) for name, array in arrays.items()}
+
+
+def read_idx_folder(folder: Path) -> dict[str, Array]:
+    """Read those of MNIST's four files, plain or .gz, that a folder has.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    found = {}
+    for name, stem in IDX_NAMES.items():
+        try:
+            file = next((path for path in (folder / stem, folder / f"{stem}.gz") if path.exists()), None)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+        if file:
+            found[name] = read_idx(file)
+    return found
+
+
+def find_parts(arrays: Mapping[str, Array]) -> tuple[Part, Part]:
+    """Find which arrays calibrate and which test; the same part twice where there is only one.
+
+    Raises:
+        DataError: none does, or truths are there without their inputs.
+    """
+    names = {name.lower(): name for name in reversed(list(arrays))}
+    calibration = next((names[name] for name in _CALIBRATION if name in names), None)
+    test = next((names[name] for name in _TEST if name in names), None)
+    both = names.get(_BOTH)
+    if not (calibration or test or both):
+        others = [name for name in arrays if name.lower() not in ("labels", "y")]
+        both = others[0] if len(others) == 1 and others[0][:2].lower() != "y_" else None
+    alone = [f"x{key[1:]}" for key in _TRUTHS if key in names and f"x{key[1:]}" not in names]
+    if alone:
+        raise DataError(f"holds {', '.join(arrays)}; {', '.join(alone)} missing")
+    first, second = calibration or both or test, test or both or calibration
+    if first is None or second is None:
+        raise DataError(
+            f"holds {', '.join(arrays) or 'nothing'}; expected x, or x_train and x_test, or a single array; what they "
+            "should be answered, y or y_train and y_test, may be missing"
+        )
+    return _with_truth(first, names), _with_truth(second, names)
+
+
+def truth_name(x: str) -> str:
+    """What the array with the truths of an array of inputs is called: y_train of x_train, y of any other."""
+    return f"y{x[1:]}" if x[:2].lower() in ("x", "x_") else "y"
+
+
+def _with_truth(x: str, names: Mapping[str, str]) -> Part:
+    return Part(x, names.get(truth_name(x).lower()))
+
+
+def _read_folder(folder: Path) -> Array:
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_readable(path))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    if not files:
+        raise DataError(f"{folder}: no arrays in this folder; expected files of MNIST's names, or any of {KNOWN}")
+    read: list[Array] = []
+    size = 0
+    for file in files:
+        array = read_array(file)
+        samples = array[np.newaxis] if array.ndim == 2 else array
+        if samples.ndim != 3 or 0 in samples.shape:
+            raise DataError(
+                f"{file}: has shape {array.shape}, expected (steps, features) or (samples, steps, features)"
+            )
+        if samples.shape[1:] != (read or [samples])[0].shape[1:]:
+            raise DataError(
+                f"{file}: has samples of shape {samples.shape[1:]}, {files[0].name} of {read[0].shape[1:]}; expected "
+                "the same in all files"
+            )
+        if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+            raise DataError(f"{file}: holds NaN or infinity")
+        read.append(samples)
+        size += samples.nbytes
+        if size > MAX_BYTES:
+            raise DataError(f"{folder}: more than {MAX_BYTES:,} bytes of arrays; give fewer files")
+    return np.concatenate(read)

@@ -1,0 +1,104 @@
+"""Truths: what samples should be answered, from the arrays that users have: classes by number or by name, values."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from edgernn.errors import DataError
+from edgernn.metrics import Int64, Truth
+from edgernn.readers import Array
+
+_MAX_SHOWN = 20  # labels in a message
+_MAX_DIGITS = 9  # of a class number
+
+
+def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict[str, Truth], tuple[str, ...]]:
+    """Read what samples should be answered.
+
+    Text becomes class numbers, in the order of the array `labels`, or else of the sorted names in the first array.
+    Text that holds only numbers is taken as these numbers.
+
+    Args:
+        arrays: by name, as they lie in the user's file.
+        names: of those that hold truths, the calibration set's first.
+
+    Returns:
+        int64 for classes and labels, float32 for values, by name; and the names of the classes, empty when no array
+        says them.
+
+    Raises:
+        DataError: an array holds no numbers and no text, or a name that is no label.
+    """
+    labels = given_labels(arrays)
+    truths: dict[str, Truth] = {}
+    for name in names:
+        array = arrays[name]
+        if array.dtype.kind not in "US":
+            truths[name] = _as_truth(array, name)
+            continue
+        texts = as_text(array, name)
+        if not labels and not all(_is_number(str(text)) for text in texts.ravel()):
+            labels = tuple(map(str, np.unique(texts)))
+        try:
+            truths[name] = class_numbers(texts, labels)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+    return truths, labels
+
+
+def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
+    """Classes given by name or by number, both as text, as int64 of the same shape; without labels only by number.
+
+    Raises:
+        DataError: one is neither; the message goes on behind the place of the array.
+    """
+    known = {str(index): index for index in range(len(labels))} | {label: index for index, label in enumerate(labels)}
+    numbers = {}
+    for text in map(str, np.unique(texts)):
+        number = known.get(text, int(text) if not labels and _is_number(text) else None)
+        if number is None:
+            some = ", ".join(labels[:_MAX_SHOWN]) + (", …" if len(labels) > _MAX_SHOWN else "")
+            raise DataError(f"unknown label {text!r}, expected {some or 'numbers from 0 on'}")
+        numbers[text] = number
+    return np.array([numbers[str(text)] for text in texts.ravel()], np.int64).reshape(texts.shape)
+
+
+def given_labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    """The names of the classes in the array `labels`; empty when there is none."""
+    if "labels" not in arrays:
+        return ()
+    labels = arrays["labels"]
+    return tuple(str(label) for label in (as_text(labels, "labels") if labels.dtype.kind == "S" else labels).ravel())
+
+
+def as_text(array: Array, name: str) -> Array:
+    """An array of text or of UTF-8 bytes as text.
+
+    Raises:
+        DataError: the bytes are no UTF-8.
+    """
+    if array.dtype.kind == "U":
+        return array
+    try:
+        return np.char.decode(array.astype(np.bytes_), "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} holds bytes that are no UTF-8 text; save it as text: {name}.astype(str)") from error
+
+
+def whole_hint(y: Array, name: str) -> str:
+    """How to make class numbers of floating-point ones, to put behind a message; empty if one is no whole number."""
+    whole = y.dtype.kind == "f" and bool((np.rint(y) == y).all())
+    return f"; for class numbers save {name}.astype(int)" if whole else ""
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MAX_DIGITS
+
+
+def _as_truth(y: Array, name: str) -> Truth:
+    if y.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name} has type {y.dtype}, expected whole numbers or names for classes, or floating-point numbers for "
+            "values"
+        )
+    return y.astype(np.float32) if y.dtype.kind == "f" else y.astype(np.int64)
