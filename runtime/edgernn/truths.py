@@ -37,7 +37,7 @@ def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict
             truths[name] = _as_truth(array, name)
             continue
         texts = as_text(array, name)
-        if not labels and not all(_is_number(str(text)) for text in texts.ravel()):
+        if not (labels or truths) and not all(_is_number(str(text)) for text in texts.ravel()):
             labels = tuple(map(str, np.unique(texts)))
         try:
             truths[name] = class_numbers(texts, labels)
