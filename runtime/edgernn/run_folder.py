@@ -23,7 +23,6 @@ from edgernn.files import replacing, write_json
 from edgernn.inputs import SCALES
 from edgernn.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
 
-
 __all__ = [
     "HISTORY",
     "MODEL",

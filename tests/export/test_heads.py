@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 
 import edgernn
 from edgernn.cli import main
-from edgernn.datasets import Samples
+from edgernn.datasets import Origin, Samples
 from edgernn.tasks import MEASURES, Task
 from edgernn_export import keras_model
-from edgernn_export.heads import find_task
+from edgernn_export.heads import describe_guess, find_task
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -45,6 +45,7 @@ ZEROS_AND_ONES = np.random.default_rng(1).integers(0, 2, (8, STEPS, 4))
     [
         (answers_like(4), np.arange(8) % 4, Task("classification")),
         (answers_like(4, kind="none"), np.arange(8) % 4, Task("classification", logits=True)),
+        (answers_like(4), np.arange(8)[:, np.newaxis] % 4, Task("classification")),
         (answers_like(STEPS, 4), np.zeros((8, STEPS), int), Task("classification")),
         (answers_like(1, kind="sigmoid"), np.arange(8) % 2, Task("binary")),
         (answers_like(1, kind="sigmoid"), np.arange(8)[:, np.newaxis] % 2, Task("binary")),
@@ -64,6 +65,39 @@ def test_the_task_is_found(answers: np.ndarray, y: np.ndarray, expected: Task) -
     assert find_task(answers, samples_with(y), ()) == expected
 
 
+@pytest.mark.parametrize(
+    ("answers", "labels", "expected"),
+    [
+        (answers_like(4), (), Task("classification")),
+        (answers_like(STEPS, 4), tuple("abcd"), Task("classification")),
+        (answers_like(1, kind="sigmoid"), (), Task("binary")),
+        (answers_like(1, kind="none"), ("off", "on"), Task("binary", logits=True)),
+        (answers_like(STEPS, 1, kind="none"), (), Task("regression")),
+        (answers_like(4, kind="sigmoid"), (), Task("multilabel")),
+        (answers_like(4, kind="none"), (), Task("regression")),
+    ],
+)
+def test_without_truths_the_answers_tell_the_task(answers: np.ndarray, labels: tuple[str, ...], expected: Task) -> None:
+    x = np.zeros((8, STEPS, FEATURES), np.float32)
+    assert find_task(answers, Samples(x, None, x, None), labels) == expected
+    assert describe_guess(expected).startswith(f"taken for {expected.kind}: ")
+
+
+def test_the_truths_of_one_part_are_enough() -> None:
+    x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
+    answers = answers_like(4, kind="none")
+    for samples in (Samples(x, y, x, None), Samples(x, None, x, y)):
+        assert find_task(answers, samples, ()) == Task("classification", logits=True)
+
+
+def test_a_class_that_there_is_not_is_named_by_its_place_in_the_users_array() -> None:
+    x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
+    wrong = np.where(np.arange(8) == 5, 4, y)
+    samples = Samples(x, y, x, wrong, origins={"y_test": Origin("targets", first=1, every=2)})
+    with pytest.raises(edgernn.DataError, match=r"targets\[11\] is 4, expected a class from 0 to 3"):
+        find_task(answers_like(4), samples, ())
+
+
 def test_the_calibration_samples_have_a_say() -> None:
     answers = answers_like(1, kind="none")
     assert find_task(answers, samples_with(np.zeros(8, int), np.arange(8)), ()) == Task("regression")
@@ -81,11 +115,29 @@ def test_the_calibration_samples_have_a_say() -> None:
             np.zeros((8, 3), int),
             r"shape \(8, 3\), but .* shape \(8, 4\); expected .* shape \(8,\), or",
         ),
-        (answers_like(4), np.zeros(8, np.float32), "expected a class for each answer, whole numbers"),
+        (
+            answers_like(4),
+            np.zeros(8, np.float32),
+            r"y_test holds floating-point numbers .* save y_test\.astype\(int\)",
+        ),
+        (
+            answers_like(4),
+            np.full(8, 0.5, np.float32),
+            "y_test holds floating-point .*; expected class numbers or names",
+        ),
+        (
+            answers_like(STEPS, 4),
+            np.zeros((8, STEPS), np.float32),
+            r"y_test holds floating-point numbers .* y_test\.astype\(int\)",
+        ),
         (answers_like(STEPS, 4), np.zeros(8, int), r"whole numbers of shape \(8, 6\)"),
-        (answers_like(4), np.eye(4, dtype=int)[np.arange(8) % 4], r"one-hot; give .* y\.argmax\(axis=-1\)"),
+        (answers_like(4), np.eye(4, dtype=int)[np.arange(8) % 4], r"one-hot; give .* y_test\.argmax\(axis=-1\)"),
         (answers_like(4), np.eye(4, dtype=np.float32)[np.arange(8) % 4], "y_test is one-hot"),
-        (answers_like(1, kind="sigmoid"), np.ones(8, np.float32), "for yes or no give whole numbers"),
+        (
+            answers_like(1, kind="sigmoid"),
+            np.ones(8, np.float32),
+            r"for yes or no give whole numbers, y_test\.astype\(int\)",
+        ),
     ],
 )
 def test_truths_that_do_not_fit_the_answers_are_refused(answers: np.ndarray, y: np.ndarray, message: str) -> None:
