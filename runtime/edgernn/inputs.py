@@ -44,8 +44,8 @@ def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Floa
     if input_meaning not in PIXELS:
         meant = repr(input_meaning) if input_meaning else "not said"
         raise DataError(
-            f"uint8 given, but what the model takes is {meant}; give it floating-point numbers, x.astype(numpy.float32), "
-            "scaled as in the training"
+            f"uint8 given, but what the model takes is {meant}; give it floating-point numbers, "
+            "x.astype(numpy.float32), scaled as in the training"
         )
     return PIXELS[input_meaning](x.astype(np.float32))
 
