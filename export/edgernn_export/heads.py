@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.datasets import Origin, Samples, check_classes, check_labels
+from edgernn.datasets import Origin, Samples, check_classes
 from edgernn.errors import DataError, ModelError
+from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
 from edgernn.truths import whole_hint

@@ -11,11 +11,14 @@ import math
 import re
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from dataclasses import fields as fields_of
 from functools import partial
 from typing import Any, TypeVar
 
-from edgernn.errors import ArtifactError
+from edgernn.errors import ArtifactError, find_unusable
+from edgernn.files import to_json
+from edgernn.labels import find_fault
 from edgernn.tasks import BINARY, Task
 
 T = TypeVar("T")
@@ -30,7 +33,8 @@ MAX_VALUES = 1 << 24  # in all golden inputs together, and in one answer
 MAX_TOLERANCE = 0.1  # the widest that an exporter gives
 _MAX_SAMPLES = 64
 _MAX_TEXT = 2_000
-_MAX_DEPTH = 3  # of what is told of the calibration and of the proof
+_MAX_AXES = 3  # of an input, of an answer
+_MAX_NESTING = 8  # of what is only reported
 _MAX_WHOLE = 1 << 53  # which a float holds exactly
 _MAX_NUMBER = 1e38  # which a float32 holds
 _LIMITS = ("input_limits", "output_limits")
@@ -39,8 +43,6 @@ _STATE_KINDS = ("float32", "int8", "int16")
 _MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
 _DIGEST = re.compile("[0-9a-f]{64}")
-# Control characters would act on a terminal, half a surrogate pair cannot be printed.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Card:
             of the JSON where inputs are not rounded to integers of a fixed scale.
         output_limits: lowest and highest answer that the file's integers can hold. Left out of the JSON where answers
             are not computed in integers, and of probabilities, which have no other values.
+        unknown: what a later version of edgernn has written into a card of this format; kept, and not used.
     """
 
     edgernn: str
@@ -108,10 +111,12 @@ class Card:
     inverted: bool = False
     input_limits: tuple[float, float] | None = None
     output_limits: tuple[float, float] | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The card's fields for programs."""
-        return {**asdict(self), "task": self.task.kind, "logits": self.task.logits}
+        fields = {**asdict(self), "task": self.task.kind, "logits": self.task.logits}
+        return fields if self.unknown else {name: each for name, each in fields.items() if name != "unknown"}
 
     def encode(self) -> bytes:
         """The card as ASCII JSON, its digest still zeros: embed it, then `seal` the file."""
@@ -123,8 +128,13 @@ class Card:
         for name in _LIMITS:
             if fields[name] is None:
                 del fields[name]
+        fields |= fields.pop("unknown", {})
         fields["sha256"] = _NO_DIGEST
-        return json.dumps(fields, separators=(",", ":")).encode("ascii")
+        return to_json(fields, separators=(",", ":")).encode("ascii")
+
+
+# The names of the fields that this version reads.
+_KNOWN = {"edgernn_card", "logits", *(each.name for each in fields_of(Card) if each.name != "unknown")}
 
 
 def has_card(data: bytes) -> bool:
@@ -222,7 +232,7 @@ def _decode(fields: Mapping[str, Any]) -> Card:
         edgernn=read("edgernn", _text),
         name=read("name", _text),
         task=read("task", lambda kind: Task(_text(kind), logits)),
-        labels=read("labels", lambda labels: tuple(_text(label) for label in _list(labels))),
+        labels=read("labels", _labels),
         input_shape=read("input_shape", _shape),
         input_meaning=read("input_meaning", _text),
         input_range=read("input_range", _range),
@@ -233,11 +243,12 @@ def _decode(fields: Mapping[str, Any]) -> Card:
         io=read("io", _text),
         source_sha256=read("source_sha256", _text),
         parameters=read("parameters", partial(_whole, lowest=0)),
-        calibration=read("calibration", _told),
-        measured=read("measured", _told),
+        calibration=read("calibration", lambda value: _reported(_dict(value))),
+        measured=read("measured", lambda value: _reported(_dict(value))),
         golden=read("golden", lambda golden: None if golden is None else _golden(golden)),
         inverted=inverted,
         **{name: read(name, _range) for name in _LIMITS if name in fields},
+        unknown={name: read(name, partial(_named, name)) for name in fields if name not in _KNOWN},
     )
     _check_sizes(card)
     return card
@@ -267,8 +278,8 @@ def _golden(value: Any) -> Golden:
 
 def _shape(value: Any) -> tuple[int, ...]:
     shape = tuple(_whole(size, 1) for size in _list(value))
-    if not 1 <= len(shape) <= _MAX_DEPTH or math.prod(shape) > MAX_VALUES:
-        raise ValueError(f"shape {_shown(value)}, expected 1 to {_MAX_DEPTH} sizes and at most {MAX_VALUES:,} values")
+    if not 1 <= len(shape) <= _MAX_AXES or math.prod(shape) > MAX_VALUES:
+        raise ValueError(f"shape {_shown(value)}, expected 1 to {_MAX_AXES} sizes and at most {MAX_VALUES:,} values")
     return shape
 
 
@@ -286,21 +297,34 @@ def _state(value: Any) -> tuple[int, str]:
     return _whole(state[0], 1), state[1]
 
 
-def _told(value: Any, depth: int = _MAX_DEPTH) -> Mapping[str, Any]:
-    """What is only told to people: names with numbers, texts and the like, nested a little."""
-    for name, each in _dict(value).items():
-        _text(name)
-        if isinstance(each, dict) and depth > 1:
-            _told(each, depth - 1)
-        elif isinstance(each, str):
-            _text(each)
-        elif not isinstance(each, bool | float | None):
-            _whole(each, -_MAX_WHOLE)
-    return dict(value)
+def _labels(value: Any) -> tuple[str, ...]:
+    labels = tuple(_text(label) for label in _list(value))
+    if fault := find_fault(labels):
+        raise ValueError(fault)
+    return labels
+
+
+def _reported(value: Any, depth: int = _MAX_NESTING) -> Any:
+    """A value that is only shown to people and programs: any JSON, of bounded depth; None for NaN and infinity."""
+    if isinstance(value, dict | list):
+        if not depth:
+            raise ValueError(f"nested more than {_MAX_NESTING} deep")
+        if isinstance(value, list):
+            return [_reported(each, depth - 1) for each in value]
+        return {_text(name): _reported(each, depth - 1) for name, each in value.items()}
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | None) else _whole(value, -_MAX_WHOLE)
+
+
+def _named(name: str, value: Any) -> Any:
+    return _reported({name: value})[name]
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or _UNPRINTABLE.search(value):
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or find_unusable(value):
         raise ValueError(f"{_shown(value)}, expected a text without control characters")
     return value
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edgernn.errors import DataError
 from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels
+from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
 from edgernn.readers import Array, read_npz
@@ -218,19 +219,6 @@ def check_classes(y: Int64, classes: int, origin: Origin) -> None:
     if len(outside):
         first = tuple(map(int, outside[0]))
         raise DataError(f"{origin.place(first)} is {y[first]}, expected a class from 0 to {classes - 1}")
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """Check that labels are different from each other, and each is one line of text.
-
-    Raises:
-        DataError: they are not.
-    """
-    for index, label in enumerate(labels):
-        if label.splitlines() != [label]:
-            raise DataError(f"label {label!r}; expected one line of text")
-        if label in labels[:index]:
-            raise DataError(f"two labels are {label!r}; expected different ones")
 
 
 def _choose_samples(

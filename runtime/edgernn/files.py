@@ -9,28 +9,40 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edgernn.errors import EdgernnError, OutputError
+from edgernn.errors import EdgernnError, OutputError, find_unusable
 from edgernn.locks import try_lock
 
+MAX_NAME_BYTES = 100  # with what an artifact's name adds, under the 255 of every file system
+_SEPARATORS = "/\\:"  # `a:b` is a file on another machine for scp, and on another drive on Windows
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³")}
+_LFS_BEGINNING = b"version https://git-lfs.github.com/spec/"
+_MAX_LFS_BYTES = 1024  # a longer file is none, says Git LFS's specification
 _TEMPORARY_PREFIX = ".edgernn-"
 
 
 def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
-    """Check that a path is a file worth opening.
+    """Check that a path is a file worth opening, and not a pointer that Git LFS left in its place.
 
     Only a regular file has a size to trust; a device or a pipe might never end.
 
     Raises:
-        EdgernnError: it is missing, empty, not a file, or larger than `max_bytes`; of the type `refusal`.
+        EdgernnError: it is missing, empty, not a file, a Git LFS pointer, or larger than `max_bytes`; of the type
+            `refusal`.
     """
     try:
         if not path.is_file():
             raise refusal(f"{path}: {_what_it_is(path)}")
         size = path.stat().st_size
+        is_pointer = 0 < size < _MAX_LFS_BYTES and path.read_bytes().startswith(_LFS_BEGINNING)
     except OSError as error:
         raise refusal(f"{path}: cannot be read: {error.strerror or error}") from error
     if not size:
         raise refusal(f"{path}: the file is empty")
+    if is_pointer:
+        raise refusal(
+            f"{path}: a Git LFS pointer and not the file itself; fetch it with `git lfs pull` in the repository it "
+            "comes from"
+        )
     if size > max_bytes:
         raise refusal(f"{path}: {size:,} bytes, more than the {max_bytes:,} that are read")
 
@@ -41,6 +53,27 @@ def _what_it_is(path: Path) -> str:
     if path.is_dir():
         return "a folder and not a file"
     return "a pipe and not a file" if path.is_fifo() else "a device and not a file"
+
+
+def find_name_fault(name: str) -> str:
+    """Why a name from a file cannot become a file's name here or on a device; empty if it can.
+
+    Returns:
+        A clause to put behind the name, such as "begins with '-'".
+    """
+    if not name.strip():
+        return "is empty"
+    if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES} bytes"
+    if found := next((each for each in name if each in _SEPARATORS), ""):
+        return f"holds {found!r}, so it is a path and not a name"
+    if unusable := find_unusable(name):
+        return f"holds {unusable}, which is no printable character"
+    if name[0] in ".-~":
+        return f"begins with {name[0]!r}"
+    if name.split(".")[0].strip().upper() in _DEVICES:
+        return "is a device on Windows"
+    return ""
 
 
 @contextmanager

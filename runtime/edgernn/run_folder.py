@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import Samples, check_labels, read_samples
+from edgernn.datasets import Samples, read_samples
 from edgernn.errors import DataError, ModelError, SettingError
-from edgernn.files import replacing, write_json
+from edgernn.files import check_file, find_name_fault, replacing, write_json
 from edgernn.inputs import SCALES
+from edgernn.labels import check_labels
 from edgernn.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "write_settings",
 ]
 FORMAT = 1
+MAX_MODEL_BYTES = 2 << 30
+MAX_SETTINGS_BYTES = 1 << 20
 # A process that replaces a run moves three files, which takes milliseconds.
 MAX_WAIT_S = 5.0
 
@@ -104,6 +107,9 @@ def read_original(
         raise SettingError(f"scale {scale!r}; expected {', '.join(SCALES)}")
     check_exists(path)
     if not path.is_dir():
+        check_file(path, ModelError, MAX_MODEL_BYTES)
+        if fault := find_name_fault(path.stem):
+            raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
         if samples is None:
             return Original(path, path.stem, (), "", None)
         chosen = read_samples(samples, input_meaning, scale)
@@ -195,9 +201,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
         DataError: it is missing, damaged, or of a format that this version does not know.
     """
     file = folder / SETTINGS
+    check_file(file, DataError, MAX_SETTINGS_BYTES)
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from error
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise DataError(f"{file}: expected settings of format {FORMAT}, as `edgernn train` writes them")
@@ -206,6 +213,12 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise DataError(f"{file}: {key!r} is {settings.get(key)!r}, expected a {kind.__name__}")
     if not isinstance(settings.get("sha256", {}), dict):
         raise DataError(f"{file}: 'sha256' is {settings['sha256']!r}, expected the digest of each file")
+    if other := [label for label in settings["labels"] if not isinstance(label, str | int | float)]:
+        raise DataError(f"{file}: 'labels' holds {str(other[0])[:200]}, expected texts or numbers")
+    if fault := find_name_fault(settings["name"]):
+        raise DataError(
+            f"{file}: 'name' is {settings['name'][:200]!r}, which {fault}; give the model another name there"
+        )
     try:
         check_labels([str(label) for label in settings["labels"]])
     except DataError as error:

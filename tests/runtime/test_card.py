@@ -138,7 +138,13 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
             {"input_shape": [1 << 23], "golden": FIELDS["golden"] | {"outputs": [[1]] * 3}},
             "more than 16,777,216 values",
         ),
-        ({"measured": {"a": {"b": {"c": {"d": 1}}}}}, "measured: .*expected a whole number"),
+        ({"measured": json.loads('{"a":' * 9 + "1" + "}" * 9)}, "measured: nested more than 8 deep"),
+        ({"later": json.loads("[" * 8 + "1" + "]" * 8)}, "later: nested more than 8 deep"),
+        ({"later": "\u202e"}, "later: .*expected a text without control characters"),
+        ({"name": "a\u200bb"}, "name: .*expected a text without control characters"),
+        ({"labels": ["a", "b", "a"]}, "labels: two labels are 'a'; expected different ones"),
+        ({"labels": ["a", " ", "b"]}, "labels: label 1 is ' '; expected one line of printable text"),
+        ({"labels": ["a", "b", ""]}, "labels: label 2 is ''; expected one line of printable text"),
     ],
 )
 def test_a_sealed_card_with_values_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:

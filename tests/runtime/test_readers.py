@@ -395,8 +395,11 @@ def test_samples_hold_classes_labels_and_values(
         ({"y_test": np.full(4, np.inf), "y_train": np.ones(4)}, "y_test holds NaN or infinity, first in sample 0"),
         ({"x_test": np.full((4, 5, 2), "a")}, "x_test has type <U1"),
         ({"labels": np.array(["a", "b", "a"])}, "two labels are 'a'; expected different ones"),
-        ({"labels": np.array(["a", "b\n"])}, r"label 'b\\n'; expected one line of text"),
-        ({"labels": np.array(["", "b"])}, "label ''; expected one line of text"),
+        (
+            {"labels": np.array(["a", "b\n"])},
+            r"label 1 is 'b\\n', which holds \\n; expected one line of printable text",
+        ),
+        ({"labels": np.array(["", "b"])}, "label 0 is ''; expected one line of printable text"),
     ],
 )
 def test_samples_that_do_not_fit_together_say_why(
@@ -415,7 +418,7 @@ def test_samples_that_do_not_fit_together_say_why(
 def test_labels_of_a_data_set_are_different_lines(tmp_path: Path, labels: list[str]) -> None:
     x, y = np.zeros((3, 5, 2)), np.arange(3)
     np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y, labels=labels)
-    with pytest.raises(DataError, match=r"expected (different ones|one line of text)"):
+    with pytest.raises(DataError, match=r"expected (different ones|one line of printable text)"):
         read_dataset(tmp_path / "own.npz")
 
 

@@ -1,16 +1,14 @@
 """The command `edgernn info`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgernn.backends import KNOWN
 from edgernn.card import Card, read_card
+from edgernn.commands.described import describe_card
 from edgernn.errors import ArtifactError
 from edgernn.model import read_artifact
-from edgernn.tasks import MEASURES, show
 from edgernn.terminal import say, say_json
 
 
@@ -38,7 +36,7 @@ def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
         return
     for path, card in cards.items():
         say(f"{path}  {Path(path).stat().st_size:,} bytes")
-        for name, value in _describe(card).items():
+        for name, value in describe_card(card).items():
             say(f"  {name:<14}{value}")
 
 
@@ -70,43 +68,3 @@ def _read(path: Path) -> Card:
         return read_card(data)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
-
-
-def _describe(card: Card) -> dict[str, Any]:
-    measured = card.measured
-    low, high = card.input_range
-    meaning = f", {card.input_meaning}" if card.input_meaning else ""
-    ink = ", dark ink on light ground" if card.inverted else ""
-    failed = {"FAILED": measured["failed"]} if "failed" in measured else {}
-    return failed | {
-        "name": card.name,
-        "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
-        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}{ink}{_cut_off(card.input_limits)}",
-        "output": f"{card.io} {list(card.output_shape)}, {card.task.numbers}{_cut_off(card.output_limits)}",
-        "quantization": f"{card.quantization}, {card.layout}",
-        "parameters": f"{card.parameters:,}",
-        "calibration": _calibration(card),
-        **(_measures(measured) or {MEASURES[card.task.headline]: "not known: the samples of the proof had no truth"}),
-        "agreement": f"{card.task.show_agreement(measured['agreement'])} on {measured['samples']:,} samples",
-        "difference": f"at most {measured['difference']:.1e} {card.task.differing}",
-        "golden": f"{len(card.golden.outputs)} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
-        "source": f"SHA-256 {card.source_sha256}",
-        "exported by": f"edgernn {card.edgernn}",
-    }
-
-
-def _cut_off(limits: tuple[float, float] | None) -> str:
-    return f"; cut off at {limits[0]:.4g} and {limits[1]:.4g}" if limits else ""
-
-
-def _measures(measured: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        MEASURES[name]: f"{show(name, value)} (Keras {show(name, measured['keras'][name])})"
-        for name, value in measured.get("artifact", {}).items()
-    }
-
-
-def _calibration(card: Card) -> str:
-    if not card.calibration:
-        return "none needed"
-    return f"{card.calibration['samples']:,} {card.calibration['chosen']} samples"

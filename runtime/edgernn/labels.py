@@ -1,0 +1,41 @@
+"""Labels: the names of classes or outputs, held to one rule wherever they come from.
+
+Data sets, run folders and cards all ask here, so labels that train and export accept are accepted on a device.
+"""
+
+from collections.abc import Sequence
+
+from edgernn.errors import DataError, find_unusable
+
+MAX_LABEL = 2_000  # characters, as any text in a card
+
+
+def find_fault(labels: Sequence[str]) -> str:
+    """Why labels cannot be used; empty if they can.
+
+    A label is a line of text, not empty, and different from the others.
+    """
+    seen: set[str] = set()
+    for index, label in enumerate(labels):
+        if not label.strip():
+            return f"label {index} is {label!r}; expected one line of printable text"
+        if unusable := find_unusable(label):
+            return (
+                f"label {index} is {label[:MAX_LABEL]!r}, which holds {unusable}; expected one line of printable text"
+            )
+        if len(label) > MAX_LABEL:
+            return f"label {index} has {len(label):,} characters; expected at most {MAX_LABEL:,}"
+        if label in seen:
+            return f"two labels are {label!r}; expected different ones"
+        seen.add(label)
+    return ""
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Check labels by the rule of `find_fault`.
+
+    Raises:
+        DataError: they break it.
+    """
+    if fault := find_fault(labels):
+        raise DataError(fault)

@@ -1,0 +1,108 @@
+"""What `edgernn info` says of cards that this version did not write."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgernn import sample
+from edgernn.card import Card, read_card, seal
+from edgernn.cli import main
+
+CARD = read_card(sample().read_bytes())
+FIELDS = json.loads(CARD.encode())
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def sealed(**changes: Any) -> bytes:
+    fields = {name: value for name, value in (FIELDS | changes).items() if name != "sha256"} | {"sha256": "0" * 64}
+    return seal(json.dumps(fields, separators=(",", ":")).encode("ascii"))
+
+
+def strict_json(text: str) -> Any:
+    return json.loads(text, parse_constant=pytest.fail)
+
+
+def measured(**changes: Any) -> dict[str, Any]:
+    return FIELDS["measured"] | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"measured": {}},
+        {"measured": measured(artifact={})},
+        {"measured": measured(artifact={"accuracy": 0.9, "auc": 0.8, "per_class": [0.9, 0.8]})},
+        {"measured": measured(keras=None)},
+        {"measured": measured(keras={"f1": 0.9})},
+        {"measured": measured(agreement="high", samples="many", difference=None)},
+        {"measured": measured(agreement=math.nan, difference=math.inf, artifact=[1, 2])},
+        {"measured": measured(agreement=True, failed=["a", 1])},
+        {"calibration": {"samples": 5}},
+        {"calibration": {"samples": "a", "chosen": 7}},
+        {"calibration": {"chosen": ["training"]}},
+        {"drift": {"kind": "psi", "edges": [0.1, 0.2]}, "battery_mw": 3},
+    ],
+)
+def test_cards_of_later_versions_are_shown(
+    changes: dict[str, Any], tmp_path: Path, edgernn_command: Callable[..., Result]
+) -> None:
+    path = tmp_path / "later.tflite"
+    path.write_bytes(sealed(**changes))
+    shown = edgernn_command("info", path)
+    assert shown.exit_code == 0
+    assert "exported by" in shown.stdout
+    (document,) = strict_json(edgernn_command("info", path, "--json").stdout)
+    for name, value in changes.items():
+        found = document[name] if name in FIELDS else document["unknown"][name]
+        assert found == json.loads(json.dumps(value), parse_constant=lambda _name: None)
+
+
+def test_measures_that_are_known_are_shown_beside_those_that_are_not(
+    tmp_path: Path, edgernn_command: Callable[..., Result]
+) -> None:
+    path = tmp_path / "later.tflite"
+    path.write_bytes(sealed(measured=measured(artifact={"auc": 0.8, "accuracy": 0.75}, keras={}), drift=1))
+    shown = edgernn_command("info", path).stdout
+    assert "75.00% (Keras not known)" in shown
+    assert "auc" not in shown
+    assert "drift: of a later edgernn; --json shows them" in shown
+
+
+def test_unknown_fields_survive_reading_and_writing() -> None:
+    card = read_card(sealed(drift={"edges": [1, 2.5]}, unknown="a name that is taken here"))
+    assert card.unknown == {"drift": {"edges": [1, 2.5]}, "unknown": "a name that is taken here"}
+    assert read_card(seal(card.encode())) == card
+    assert "unknown" not in replace(CARD).as_json()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["measured", "calibration", "later"]), st.dictionaries(st.text(max_size=4), VALUES, max_size=3))
+def test_info_ends_in_lines_or_in_one_error(tmp_path: Path, name: str, value: dict[str, Any]) -> None:
+    path = tmp_path / "any.tflite"
+    known = dict(zip(FIELDS["measured"], value.values(), strict=False))
+    path.write_bytes(sealed(**{name: value | known}))
+    for option in ([], ["--json"]):
+        result = CliRunner().invoke(main, ["info", str(path), *option], catch_exceptions=False)
+        if result.exit_code:
+            assert result.stderr.startswith("error: ")
+            assert result.stderr.count("\n") == 1
+        elif option:
+            strict_json(result.stdout)
+
+
+def test_another_format_is_refused_with_the_way_out(tmp_path: Path, refused: Callable[..., str]) -> None:
+    path = tmp_path / "next.tflite"
+    path.write_bytes(seal(Card.encode(CARD).replace(b'{"edgernn_card":1,', b'{"edgernn_card":2,')))
+    assert "format 2; this edgernn reads format 1: export the model again, or use the edgernn" in refused("info", path)
