@@ -4,6 +4,8 @@ import os
 
 # Before NumPy comes: its threads would not live through a fork.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Before ONNX Runtime comes, which is imported here in front of edgernn.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import sys
 import tempfile

@@ -28,13 +28,14 @@ interpreter.invoke()
 interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 """,
     ".onnx": """
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 options.add_session_config_entry("session.disable_quant_qdq", "1")
 session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-source, *states = session.get_inputs()
-session.run(None, {source.name: x[None], **{s.name: np.zeros((1, s.shape[1]), np.float32) for s in states}})
+session.run(None, {session.get_inputs()[0].name: x[None]})
 """,
 }
 _PROGRAM = """

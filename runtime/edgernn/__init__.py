@@ -27,6 +27,10 @@ from edgernn.model import Guess, Model, load
 from edgernn.samples import sample
 from edgernn.stream import Stream
 from edgernn.tasks import Task
+from edgernn.telemetry import disable_telemetry
+
+# Here, because every room and every library that brings ONNX Runtime along (tf2onnx does) is imported behind this.
+disable_telemetry()
 
 __version__ = "0.1.0"
 
