@@ -152,7 +152,7 @@ def _bare_onnx(data: bytes, x: Float32) -> dict[str, Call]:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    source, *before = session.get_inputs()
+    (source,), before = session.get_inputs(), session.get_overridable_initializers()
     target, *after = session.get_outputs()
     zeros = {state.name: np.zeros((1, state.shape[1]), np.float32) for state in before}
     sample, row = x[:1], x[:1, :1]
@@ -164,4 +164,4 @@ def _bare_onnx(data: bytes, x: Float32) -> dict[str, Call]:
         states.update(zip(zeros, last, strict=True))
         return answer
 
-    return {"bare": lambda: session.run([target.name], {source.name: sample, **zeros}), "step": step}
+    return {"bare": lambda: session.run([target.name], {source.name: sample}), "step": step}

@@ -62,6 +62,9 @@ class _Number(click.FloatRange):
     "--io", "io_type", type=_Name(IO_TYPES), default="float32", show_default=True, help="What goes in and comes out."
 )
 @click.option(
+    "--static", is_flag=True, help="Make .onnx files of fixed sizes, for programs that take no others: no streams."
+)
+@click.option(
     "--samples",
     type=click.Path(path_type=Path),
     metavar="PATH",
@@ -92,6 +95,7 @@ def command(
     quantizations: tuple[str, ...],
     layouts: tuple[str, ...],
     io_type: str,
+    static: bool,
     samples: Path | None,
     scale: str | None,
     steps: int | None,
@@ -121,7 +125,7 @@ def command(
         rows = export(
             source,
             out,
-            targets=select_targets(formats, quantizations, layouts, io_type),
+            targets=select_targets(formats, quantizations, layouts, io_type, static),
             samples=samples,
             scale=scale,
             settings=Settings(steps, refine, max_drop, min_agreement, keep_failed),

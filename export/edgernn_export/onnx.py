@@ -1,4 +1,8 @@
-"""ONNX: the lowered model through tf2onnx, each recurrent layer as ONNX's own operator, each state in and out."""
+"""ONNX: the lowered model through tf2onnx, each recurrent layer as ONNX's own operator, each state in and out.
+
+A file is either free (any batch; of a model that streams also any number of steps, and states) or static (a batch
+of one, the steps of a sample, no states).
+"""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from edgernn.card import NAME as CARD_NAME
 from edgernn.errors import ExportError, first_line
@@ -19,19 +24,23 @@ from edgernn_export.streaming import streams
 # The oldest whose DequantizeLinear takes a scale a channel.
 OPSET = 13
 INPUT, OUTPUT = "input", "output"
+RECURRENT = ("RNN", "GRU", "LSTM")
 _CARRIER = "CudnnRNNV3"
+_MAX_BATCH = np.iinfo(np.int32).max
 _DIRECTION_AXIS = np.array([1], np.int64)
 
 
-def convert(model: Any) -> bytes:
-    """Convert a Keras model to float32 ONNX with a free batch.
+def convert(model: Any, static: bool = False) -> bytes:
+    """Convert a Keras model to float32 ONNX.
 
-    A model that streams also has a free number of steps, and for each recurrent state, in the order of the
-    layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. Zeros begin a sequence.
-    Any other model has the number of steps it was made with, and no states.
+    By default the batch is free. A model that streams also has a free number of steps, and for each recurrent
+    state, in the order of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size].
+    A state that is not given is zeros, which begin a sequence. Any other model has the number of steps it was made
+    with, and no states.
 
     Args:
         model: as `keras_model.load` gives it; of no use afterwards, as its layers may be rebound.
+        static: fix every size, the batch at 1, and leave the states out; for programs that allow nothing else.
 
     Raises:
         ModelError: the model is not supported.
@@ -40,11 +49,13 @@ def convert(model: Any) -> bytes:
     """
     for cell in keras_model.cells(model):
         cell.onnx_operator()  # within tf2onnx a refusal would be one of its failures
+    if static:
+        return _convert(model, batch=1)
     if streams(model):
         # TimeDistributed of anything but Dense, for one, becomes a loop where the steps are free.
         with suppress(ExportError):
             return _convert(keras_model.with_steps(model, None), with_states=True)
-    return _convert(model, with_states=False)
+    return _convert(model)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
@@ -55,10 +66,15 @@ def embed_card(data: bytes, card: bytes) -> bytes:
     return embedded
 
 
-def _convert(model: Any, with_states: bool) -> bytes:
+def _convert(model: Any, with_states: bool = False, batch: int | None = None) -> bytes:
+    """Convert a model with this batch, or with a free one, and with the steps that it has."""
     sizes = [cell.units for cell in keras_model.cells(model) for _ in cell.states] if with_states else []
-    proto = _trace(model, sizes)
+    proto = _trace(model, sizes, batch)
     _tidy(proto)
+    if sizes:
+        _make_states_optional(proto.graph, sizes)
+    if batch:
+        _fix_output(proto)
     return finish(proto)
 
 
@@ -76,7 +92,7 @@ def finish(proto: onnx.ModelProto) -> bytes:
     return data
 
 
-def _trace(model: Any, state_sizes: Sequence[int]) -> onnx.ModelProto:
+def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.ModelProto:
     """Trace the model, with an input and an output for a state of each of these sizes."""
     with quiet_tensorflow():
         import tensorflow as tf
@@ -90,8 +106,8 @@ def _trace(model: Any, state_sizes: Sequence[int]) -> onnx.ModelProto:
         output, last = run(x, *states)
         return {OUTPUT: output} | {f"state_{index}_out": last[index] for index in range(len(states))}
 
-    spec = [tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
-    spec += [tf.TensorSpec([None, size], tf.float32, name=f"state_{i}") for i, size in enumerate(state_sizes)]
+    spec = [tf.TensorSpec([batch, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
+    spec += [tf.TensorSpec([batch, size], tf.float32, name=f"state_{i}") for i, size in enumerate(state_sizes)]
     handlers: dict[str, tuple[Callable[..., None], list[str]]] = {
         _CARRIER: (partial(_replace_carrier, cells, bool(state_sizes)), []),
         "Erfc": (partial(_replace_by_difference, "Erf"), []),
@@ -153,6 +169,40 @@ def _replace_by_difference(operator: str, graph: Any, node: Any, name: str, _arg
     graph.make_node("Sub", difference, outputs=[target], shapes=[shape], dtypes=[dtype], name=name)
 
 
+def _make_states_optional(graph: onnx.GraphProto, sizes: Sequence[int]) -> None:
+    """Give each state zeros as its default value: an initializer of the input's name, one row for any batch.
+
+    Where a state was only given the shape that the operator wants, [1, batch, size], it is now repeated to it. The
+    batch is read from the operator's own rows, [steps, batch, features]; a state of the right batch stays as it is.
+    """
+    states = {f"state_{index}": size for index, size in enumerate(sizes)}
+    rows = next(node.input[0] for node in graph.node if node.op_type in RECURRENT)
+    taken = [node for node in graph.node if node.op_type == "Reshape" and node.input[0] in states]
+    if len(taken) < len(states):
+        raise ExportError(f"tf2onnx reshapes {len(taken)} of {len(states)} states; cannot give them a default value")
+    for node in taken:
+        node.op_type = "Expand"
+        node.input[1] = "state_shape"
+    graph.node.extend(
+        [
+            onnx.helper.make_node("Shape", [rows], ["rows_shape"]),
+            onnx.helper.make_node("Min", ["rows_shape", "state_limits"], ["state_shape"]),
+        ]
+    )
+    constants = {"state_limits": np.array([1, _MAX_BATCH, 1], np.int64)}
+    constants |= {name: np.zeros((1, size), np.float32) for name, size in states.items()}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+
+
+def _fix_output(proto: onnx.ModelProto) -> None:
+    """Write the output's sizes down where tf2onnx leaves some of them open."""
+    inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
+    shape = inferred.graph.output[0].type.tensor_type.shape
+    if not all(size.dim_value for size in shape.dim):
+        raise ExportError("the output's size depends on more than the model's inputs; a static file needs it fixed")
+    proto.graph.output[0].type.tensor_type.shape.CopyFrom(shape)
+
+
 def _tidy(proto: onnx.ModelProto) -> None:
     """Leave out what nothing reads, and say which sizes are free."""
     used = {node.domain for node in proto.graph.node}
@@ -164,7 +214,9 @@ def _tidy(proto: onnx.ModelProto) -> None:
     for values in (proto.graph.input, proto.graph.output):
         values.sort(key=lambda value: (len(value.name), value.name))  # state_2 before state_10
         for value in values:
-            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+            batch = value.type.tensor_type.shape.dim[0]
+            if not batch.dim_value:
+                batch.dim_param = "batch"
     steps = proto.graph.input[0].type.tensor_type.shape.dim[1]
     if not steps.dim_value:
         steps.dim_param = "steps"
@@ -196,7 +248,8 @@ def _order(graph: onnx.GraphProto) -> None:
 def _rename(graph: onnx.GraphProto) -> None:
     """Give short names: c0 … to constants and v0 … to what nodes make; tf2onnx counts on through a process."""
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
-    names |= {constant.name: f"c{index}" for index, constant in enumerate(graph.initializer)}
+    constants = [constant.name for constant in graph.initializer if constant.name not in names]
+    names |= {constant: f"c{index}" for index, constant in enumerate(constants)}
     made = (output for node in graph.node for output in node.output if output and output not in names)
     names |= {output: f"v{index}" for index, output in enumerate(made)}
     for constant in graph.initializer:

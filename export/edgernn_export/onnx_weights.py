@@ -10,12 +10,10 @@ import onnx
 from onnx import numpy_helper
 
 from edgernn.errors import ExportError
-from edgernn_export.onnx import finish
+from edgernn_export.onnx import RECURRENT, finish
 
 Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
-
-_RECURRENT = ("RNN", "GRU", "LSTM")
 
 
 def quantize_weights(data: bytes) -> bytes:
@@ -51,16 +49,19 @@ def _kernels(graph: onnx.GraphProto) -> dict[str, int]:
     constants = {constant.name: len(constant.dims) for constant in graph.initializer}
     kernels: dict[str, int] = {}
     for node in graph.node:
-        if node.op_type in _RECURRENT:
+        if node.op_type in RECURRENT:
             kernels |= dict.fromkeys(node.input[1:3], 1)  # W and R: [1, gates × units, inputs]
         elif node.op_type == "MatMul" and constants.get(node.input[1]) == 2:
             kernels[node.input[1]] = 1  # [inputs, units]
+        elif node.op_type == "Gemm" and node.input[1] in constants:  # what a fixed batch makes of a Dense layer
+            transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+            kernels[node.input[1]] = 0 if transposed else 1
     return kernels
 
 
 def _biases(graph: onnx.GraphProto) -> list[str]:
     """The names of the recurrent operators' biases, each once."""
-    return list(dict.fromkeys(node.input[3] for node in graph.node if node.op_type in _RECURRENT))
+    return list(dict.fromkeys(node.input[3] for node in graph.node if node.op_type in RECURRENT))
 
 
 def _dequantized(graph: onnx.GraphProto, kernel: onnx.TensorProto, axis: int) -> onnx.NodeProto:

@@ -98,7 +98,7 @@ class Subject:
         """
         refined = self.refines and target.wants_refined
         if target.format == "onnx":
-            data = onnx.convert(self.load(refined))
+            data = onnx.convert(self.load(refined), target.static)
             return Finished(partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data))
         quantized = self._quantized(target.quantization, target.io, refined)
         data = quantized.lay_out(target.layout)

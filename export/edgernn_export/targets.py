@@ -1,7 +1,7 @@
 """Targets: which artifacts there are, which of them an export makes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgernn.errors import SettingError
 
@@ -15,15 +15,19 @@ class Target:
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused; operator where the format has one of its own for the cell.
         io: what goes in and comes out: float32, or int8 with quantization int8.
+        static: whether an .onnx file has fixed sizes, a batch of one and no states; a .tflite file always has.
     """
 
     format: str
     quantization: str
     layout: str
     io: str = "float32"
+    static: bool = False
 
     def __str__(self) -> str:
-        return " ".join([self.format, self.quantization, self.layout, *(["int8 I/O"] if self.io == "int8" else [])])
+        parts = [self.format, self.quantization, self.layout]
+        parts += ["int8 I/O"] * (self.io == "int8") + ["static"] * self.static
+        return " ".join(parts)
 
     @property
     def wants_refined(self) -> bool:
@@ -46,6 +50,8 @@ class Target:
             parts.append(self.layout)
         if self.io == "int8":
             parts.append("io8")
+        if self.static:
+            parts.append("static")
         return f"{'-'.join(parts)}.{self.format}"
 
 
@@ -78,15 +84,20 @@ def select_targets(
     quantizations: Sequence[str] = (),
     layouts: Sequence[str] = (),
     io_type: str = "float32",
+    static: bool = False,
 ) -> list[Target]:
     """The targets of these formats, quantizations and layouts; an empty choice means every one.
 
-    With no choice at all the default ones; with io int8 those that can have it.
+    With no choice at all the default ones; with io int8 or static those that can have it.
 
     Raises:
         SettingError: there is none for something that was asked for.
     """
-    if io_type == "int8":
+    if static:
+        if io_type != "float32":
+            raise SettingError("--static is for .onnx files, which take and give float32; leave out --io int8")
+        known = tuple(replace(target, static=True) for target in TARGETS if target.format == "onnx")
+    elif io_type == "int8":
         known = tuple(
             Target(target.format, target.quantization, target.layout, io_type)
             for target in TARGETS

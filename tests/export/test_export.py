@@ -275,8 +275,39 @@ def test_targets_are_the_default_ones_unless_chosen() -> None:
         "m-int8-io8.tflite",
         "m-int8-loop-io8.tflite",
     ]
+    assert [target.file_name("m") for target in select_targets(static=True)] == [
+        "m-float32-static.onnx",
+        "m-int8-static.onnx",
+    ]
+    assert select_targets(["onnx"], ["int8"], static=True) == [Target("onnx", "int8", "operator", static=True)]
     assert [preferred_layout(steps, 3) for steps in (28, 512, 1024)] == ["unrolled", "unrolled", "loop"]
     assert [preferred_layout(steps, 11) for steps in (28, 128, 131)] == ["unrolled", "loop", "unrolled"]
+
+
+def test_static_files_are_onnx_and_take_float32(run_folder: Path, refused: Callable[..., str]) -> None:
+    message = refused("export", run_folder, "--static", "--to", "tflite")
+    assert "nothing to export for format 'tflite' here; there are: onnx float32 operator static" in message
+    assert "leave out --io int8" in refused("export", run_folder, "--static", "--io", "int8")
+
+
+def test_a_static_export_is_an_artifact_without_streams(
+    save_model: Callable[..., Path],
+    samples_file: Path,
+    edgernn_command: Callable[..., Result],
+    tmp_path: Path,
+) -> None:
+    from keras import layers
+
+    path = save_model([layers.SimpleRNN(3), layers.Dense(4, activation="softmax")], "fixed.keras", None)
+    words = ("export", path, "--samples", samples_file, "--static", "--quantize", "float32", "--json")
+    (row,) = json.loads(edgernn_command(*words).stdout)
+    assert (row["static"], row["proof"]["streamed"], row["status"]) == (True, 0, "passed")
+    model = edgernn.load(tmp_path / "fixed-float32-static.onnx")
+    assert model.input_shape == (6, 3)
+    x = np.random.default_rng(0).normal(size=(5, 6, 3)).astype(np.float32)
+    np.testing.assert_allclose(model.predict(x), keras_model.predict(keras_model.load(path, 6), x), atol=1e-5)
+    with pytest.raises(edgernn.NoStepError):
+        model.stream()
 
 
 def test_a_free_number_of_steps_is_fixed_by_an_option(

@@ -36,6 +36,9 @@ def layers_of(kind: str) -> Sequence[Any]:
         "nested": [Sequential([sequence, rnn(4)]), head],
         "unrolled by keras": [rnn(5, unroll=True), layers.Dropout(0.5), head],
         "many": [*(rnn(2, return_sequences=True) for _ in range(11)), rnn(3), head],
+        "gru and lstm": [layers.GRU(5, return_sequences=True), layers.LSTM(4), head],
+        "each step": [sequence, layers.Dense(4)],
+        "raw": [layers.Rescaling(1 / 255), rnn(5), head],
         # These see more of the sequence than the newest row and their states.
         "backwards": [rnn(5, go_backwards=True), head],
         "backwards below": [rnn(5, go_backwards=True, return_sequences=True), rnn(3), head],
@@ -58,6 +61,15 @@ def samples(batch: int, steps: int = STEPS) -> np.ndarray:
 
 def convert(path: Path) -> bytes:
     return converter.convert(keras_model.load(path))
+
+
+def opened(data: bytes) -> Any:
+    """A session as other programs open it, but for how int8 weights are multiplied out."""
+    import onnxruntime as library
+
+    options = library.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return library.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def shapes(values: Any) -> dict[str, list[int | str]]:
@@ -106,6 +118,42 @@ def test_every_state_goes_in_and_out_in_the_order_of_the_layers(save_model: Call
     assert outputs == {"output": ["batch", 4]} | {f"{name}_out": shape for name, shape in states.items()}
     assert list(inputs)[1:] == list(states)
     assert list(outputs)[1:] == [f"{name}_out" for name in states]
+
+
+@pytest.mark.parametrize("kind", ["stacked", "gru and lstm", "each step"])
+def test_states_are_optional_for_onnx_runtime(kind: str, save_model: Callable[..., Path]) -> None:
+    """As other programs call it: the first input by its name, every output; then in two halves."""
+    data, x = convert(save_model(layers_of(kind))), samples(7)
+    for session in (opened(data), opened(quantize_weights(data))):
+        (source,) = session.get_inputs()
+        names = [state.name for state in session.get_overridable_initializers()]
+        assert [target.name for target in session.get_outputs()] == ["output", *(f"{name}_out" for name in names)]
+        assert names
+        whole = session.run(None, {source.name: x})
+        alone = [session.run(None, {source.name: sample[np.newaxis]})[0][0] for sample in x]
+        np.testing.assert_allclose(whole[0], alone, atol=TOLERANCE)
+        _, *states = session.run(None, {source.name: x[:, :2]})
+        halves = session.run(None, {source.name: x[:, 2:]} | dict(zip(names, states, strict=True)))
+        halves[0], whole[0] = (values[:, -1] if values.ndim == 3 else values for values in (halves[0], whole[0]))
+        for one, other in zip(halves, whole, strict=True):
+            np.testing.assert_allclose(one, other, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["gru and lstm", "each step", "raw", "backwards below", "flattened", "looping"])
+def test_a_static_file_has_fixed_sizes_and_one_input(kind: str, save_model: Callable[..., Path]) -> None:
+    path, x = save_model(layers_of(kind)), samples(7)
+    data = converter.convert(keras_model.load(path), static=True)
+    expected = keras_model.predict(keras_model.load(path), x)
+    graph = onnx.load_from_string(data).graph
+    assert shapes(graph.input) == {"input": [1, STEPS, FEATURES]}
+    assert shapes(graph.output) == {"output": [1, *expected.shape[1:]]}
+    session = opened(data)
+    answers = [session.run(None, {session.get_inputs()[0].name: sample[np.newaxis]})[0][0] for sample in x]
+    np.testing.assert_allclose(answers, expected, atol=TOLERANCE)
+    np.testing.assert_allclose(onnxruntime.open_artifact(data, threads=1).run(x), expected, atol=TOLERANCE)
+    integers = quantize_weights(data)
+    assert shapes(onnx.load_from_string(integers).graph.input) == {"input": [1, STEPS, FEATURES]}
+    assert np.abs(onnxruntime.open_artifact(integers, threads=1).run(x) - expected).max() < 0.1
 
 
 @pytest.mark.parametrize("kind", WHOLE_ONLY)

@@ -16,7 +16,10 @@ W, R = (RNG.normal(size=(1, UNITS, size)).astype(np.float32) for size in (FEATUR
 
 
 def graph(
-    inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], first_state: str = ""
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[onnx.ValueInfoProto],
+    first_state: str = "",
+    optional: bool = True,
 ) -> bytes:
     """An RNN whose last state is the answer."""
     nodes = [
@@ -24,10 +27,16 @@ def graph(
         helper.make_node("RNN", ["rows", "w", "r", "", "", first_state], ["", "last"], hidden_size=UNITS),
         helper.make_node("Squeeze", ["last", "zero"], ["output"]),
     ]
-    if first_state:
-        nodes.insert(0, helper.make_node("Unsqueeze", ["state_0", "zero"], [first_state]))
-        nodes.append(helper.make_node("Identity", ["output"], ["state_0_out"]))
     constants = {"w": W, "r": R, "zero": np.array([0])}
+    if first_state:
+        nodes[1:1] = [
+            helper.make_node("Shape", ["rows"], ["shape"]),
+            helper.make_node("Min", ["shape", "limits"], ["wanted"]),
+            helper.make_node("Expand", ["state_0", "wanted"], [first_state]),
+        ]
+        nodes.append(helper.make_node("Identity", ["output"], ["state_0_out"]))
+        constants["limits"] = np.array([1, 1 << 31, 1])
+        constants |= {"state_0": np.zeros((1, UNITS), np.float32)} if optional else {}
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     made = helper.make_graph(nodes, "small", inputs, outputs, initializers)
     proto = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
@@ -68,6 +77,23 @@ def test_any_batch_and_any_number_of_steps(streaming: onnxruntime._OnnxRuntime, 
     expected = [states_of(sample)[-1] for sample in x]
     for _ in range(2):  # nothing of one call is left for the next
         np.testing.assert_allclose(streaming.run(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_the_first_input_alone_is_enough_for_onnx_runtime(batch: int) -> None:
+    """As other programs call it: the first input by its name, every output, no session options."""
+    import onnxruntime as library
+
+    data = graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first")
+    session = library.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+    x, states = samples(batch, 6), RNG.normal(size=(batch, UNITS)).astype(np.float32)
+    answers, last = session.run(None, {source.name: x})
+    np.testing.assert_allclose(answers, [states_of(sample)[-1] for sample in x], atol=1e-5)
+    np.testing.assert_array_equal(answers, last)
+    halves = session.run(None, {source.name: x[:, :2]})[1], x[:, 2:]
+    np.testing.assert_allclose(session.run(None, {"state_0": halves[0], "input": halves[1]})[0], answers, atol=1e-5)
+    assert np.abs(session.run(None, {"state_0": states, "input": x})[0] - answers).max() > 1e-3
 
 
 def test_a_stream_goes_row_by_row(streaming: onnxruntime._OnnxRuntime) -> None:
@@ -120,6 +146,45 @@ def test_a_file_without_states_does_not_stream() -> None:
     np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
     with pytest.raises(ArtifactError, match="cannot stream"):
         backend.start()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_a_static_file_takes_any_batch_here(batch: int) -> None:
+    backend = onnxruntime.open_artifact(graph([value("input", 1, 6, FEATURES)], [value("output", 1, UNITS)]), threads=1)
+    assert backend.input_shape == (6, FEATURES)
+    x = samples(batch, 6)
+    np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
+    with pytest.raises(ArtifactError, match="cannot stream"):
+        backend.start()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "reason"),
+    [
+        ([value("input", 1, "steps", FEATURES), STATE], [ANSWER, LAST_STATE], "expected a free batch"),
+        ([value("input", "batch", 6, FEATURES), STATE], [ANSWER, LAST_STATE], "takes 6 steps, expected a free number"),
+    ],
+)
+def test_states_need_a_free_batch_and_free_steps(
+    inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto], reason: str
+) -> None:
+    with pytest.raises(ArtifactError, match=reason):
+        onnxruntime.open_artifact(graph(inputs, outputs, "first"), threads=1)
+
+
+def test_a_larger_fixed_batch_is_refused() -> None:
+    data = graph([value("input", 4, 6, FEATURES)], [value("output", 4, UNITS)])
+    with pytest.raises(ArtifactError, match="takes batches of 4, expected a free batch, or one"):
+        onnxruntime.open_artifact(data, threads=1)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_states_that_must_be_given_are(batch: int) -> None:
+    data = graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first", optional=False)
+    backend, x = onnxruntime.open_artifact(data, threads=1), samples(batch, 6)
+    np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
+    stream = backend.start()
+    np.testing.assert_allclose([stream.step(row) for row in x[0]], states_of(x[0]), atol=1e-5)
 
 
 @pytest.mark.parametrize(

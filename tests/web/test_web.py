@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -64,7 +65,8 @@ def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "recurrent.mjs").write_text(module, encoding="utf-8")
     (folder / "index.html").write_text(page, encoding="utf-8")
     (folder / "check.html").write_bytes((Path(__file__).parent / "check.html").read_bytes())
-    (folder / "todo.json").write_text(json.dumps({"files": FILES, "count": COUNT}), encoding="utf-8")
+    files = {name: name.replace(".onnx", "-web.onnx") for name in FILES}
+    (folder / "todo.json").write_text(json.dumps({"files": files, "count": COUNT}), encoding="utf-8")
     (folder / "digits.f32").write_bytes(read_samples(run).x_test[:COUNT].astype("<f4").tobytes())
     if all((run / name).is_file() for name in FILES):
         for name in FILES:
@@ -72,6 +74,11 @@ def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     else:
         words = ["export", str(run), "--to", "onnx", "--out", str(folder)]
         assert CliRunner().invoke(main, words, catch_exceptions=False).exit_code == 0
+    (block,) = re.findall(r"^```python\n([^`]*initializer\.remove[^`]*)^```$", PAGE, re.M)
+    for name in FILES:
+        subprocess.run(
+            [sys.executable, "-c", block.replace("digits-int8", name.removesuffix(".onnx"))], cwd=folder, check=True
+        )
     return folder
 
 
@@ -128,6 +135,10 @@ def test_the_browser_streams_as_edgernn(found: dict[str, Any], site: Path, digit
         with model.stream() as stream:
             expected = np.array([stream.push(row) for row in digit])
         np.testing.assert_allclose(np.array(answers), expected, atol=TOLERANCE)
+
+
+def test_optional_states_are_not_taken_for_none(found: dict[str, Any]) -> None:
+    assert found["refused"] == "make the states required to stream"
 
 
 def test_the_page_shows_what_edgernn_says(found: dict[str, Any], site: Path) -> None:
