@@ -96,8 +96,7 @@ def compare(
         scale: how the samples of a .keras file are scaled, as of `edgernn_export.export`; by default as the artifacts'
             cards say.
         method: how to time; 30 rounds and a second for each call by default.
-        isolated: whether each has a process of its own, which also tells its memory; a script then needs the usual
-            `if __name__ == "__main__":`.
+        isolated: whether each has a process of its own, which also measures its memory.
         threads: of each artifact.
         unverified: whether files without a card are measured, too.
         peers: whether the stock TFLite and tf2onnx conversions are measured, too.

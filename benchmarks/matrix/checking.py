@@ -1,15 +1,13 @@
 """One architecture through the real export, every artifact beside Keras: what came of it, and what of that is wrong."""
 
-import multiprocessing
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edgernn.child import Child, ChildError
 from edgernn.errors import ExportError, ModelError, NoStepError, UnsupportedError, first_line
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load_bytes
@@ -84,15 +82,21 @@ def look_at(number: int) -> Seen:
 
 def look_apart(count: int) -> Iterator[Seen]:
     """What comes of the first `count` models, in a process of their own: a converter that aborts ends one of them."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy TensorFlow's threads half alive
-    pool = ProcessPoolExecutor(1, context)
-    for number in range(count):
-        try:
-            yield pool.submit(look_at, number).result()
-        except BrokenProcessPool:
-            yield Seen(draw(number), (), "the process crashed")
-            pool = ProcessPoolExecutor(1, context)
-    pool.shutdown()
+    child = Child(_looker)
+    try:
+        for number in range(count):
+            if not child.alive:
+                child = Child(_looker)
+            try:
+                yield child.ask(number)
+            except ChildError as error:
+                yield Seen(draw(number), (), f"the process {error}")
+    finally:
+        child.close()
+
+
+def _looker() -> Callable[[int], Seen]:
+    return look_at
 
 
 def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine: bool = False) -> Seen:

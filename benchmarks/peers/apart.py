@@ -1,24 +1,22 @@
 """Peers made apart, in a child process: a tool that crashes or hangs costs one peer and not the bench."""
 
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.errors import ModelError, first_line
+from edgernn.child import Child, ChildError
+from edgernn.errors import EdgernnError, ModelError
 from peers.registry import CALIBRATION_SAMPLES, Peer
 from peers.subjects import Subject
 
 Float32 = npt.NDArray[np.float32]
 
-# The slowest, Keras's two GRU layers unrolled over 128 steps, takes 20 s.
+# Seconds of processor time; the slowest, Keras's two GRU layers unrolled over 128 steps, takes 20 s.
 TIME_LIMIT_S = 300.0
 
 
@@ -60,100 +58,62 @@ def make_peers_apart(
     """
     made: dict[str, Made] = {}
     reasons: dict[str, str] = {}
-    remaining = list(peers)
-    task = _Task(model, x_calibration[:CALIBRATION_SAMPLES], x, reference)
-    while remaining:
-        with _child(task, [peers[name] for name in remaining]) as answers:
-            while remaining:
-                name = remaining.pop(0)
-                progress(f"building {name}")
-                answer = _receive_made(answers)
-                if isinstance(answer, Made):
-                    made[name] = answer
-                    continue
-                reasons[name] = answer
-                if answer in (_CRASHED, _CRASHES, _HANGS):
-                    break
+    child: Child | None = None
+    try:
+        for name, peer in peers.items():
+            progress(f"building {name}")
+            # A new one after a crash: what a tool does to its process no other tool sees.
+            if child is None or not child.alive:
+                child = Child(_serve, model, x_calibration[:CALIBRATION_SAMPLES], x, reference)
+            try:
+                subject, seconds = _ask(child, peer, "the converter")
+                made[name] = Made(subject, seconds, _ask(child, None, "loading or asking it"))
+            except EdgernnError as error:
+                reasons[name] = str(error)
+    finally:
+        if child is not None:
+            child.close()
     return made, reasons
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What a child process needs beside the peers; the attributes are those of `make_peers_apart`."""
-
-    model: Path
-    x_calibration: Float32
-    x: Float32
-    reference: Float32
-
-
-_CRASHED, _CRASHES = "the converter crashed", "crashes when it is loaded or asked"
-_HANGS = f"took longer than {TIME_LIMIT_S:g} s and was stopped"
-
-
-def _receive_made(answers: Connection) -> Made | str:
-    """First comes the subject with its seconds, then the agreement; in place of either a reason."""
-    built = _receive(answers, _CRASHED)
-    if not isinstance(built, tuple):
-        return str(built)
-    agreement = _receive(answers, _CRASHES)
-    if not isinstance(agreement, float):
-        return str(agreement)
-    subject, seconds = built
-    return Made(subject, seconds, agreement)
-
-
-def _receive(answers: Connection, otherwise: str) -> object:
+def _ask(child: Child, request: Peer | None, subject: str) -> Any:
     try:
-        return answers.recv() if answers.poll(TIME_LIMIT_S) else _HANGS
-    except (EOFError, ConnectionError):
-        return otherwise
+        return child.ask(request, TIME_LIMIT_S)
+    except ChildError as error:
+        raise ModelError(f"{subject} {error}") from error
 
 
 def predict_apart(model: Path, x: Float32) -> Float32:
     """Keras's answers to samples, float32 [samples, steps, features], with TensorFlow in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        answers: Float32 = pool.apply(_predict, (model, x))
+    with Child(_keras, model) as child:
+        answers: Float32 = child.ask(x)
     return answers
 
 
-def _predict(model: Path, x: Float32) -> Float32:
+def _keras(model: Path) -> Callable[[Float32], Float32]:
     from edgernn_export import keras_model
     from peers.bench_runs import read_model
 
-    return keras_model.predict(read_model(model), x)
+    keras = read_model(model)
+    return lambda x: keras_model.predict(keras, x)
 
 
-@contextmanager
-def _child(task: _Task, peers: Sequence[Peer]) -> Iterator[Connection]:
-    """A process that builds peers one after the other; gives the connection on which it answers."""
-    # Spawned: TensorFlow does not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    answers, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_build, args=(sender, task, tuple(peers)), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        yield answers
-    finally:
-        process.kill()
-        process.join()
-        answers.close()
-
-
-def _build(sender: Connection, task: _Task, peers: Sequence[Peer]) -> None:
+def _serve(
+    model: Path, x_calibration: Float32, x: Float32, reference: Float32
+) -> Callable[[Peer | None], tuple[Subject, float] | float]:
+    """Read the Keras model in the child; the result builds a peer, or gives the agreement of the last one built."""
     from peers.bench_runs import read_model
 
-    # Some tools print to it from C++.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    keras_model = read_model(task.model)
-    for peer in peers:
-        try:
-            start = time.perf_counter()
-            subject = peer.build(keras_model, task.x_calibration)
-            sender.send((subject, time.perf_counter() - start))
-            sender.send(float(peer.check(subject, task.x, task.reference)))
-        except ModelError as error:
-            sender.send(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is why the peer is missing
-            sender.send(f"{type(error).__name__}: {first_line(error)}")
+    keras_model = read_model(model)
+    built: list[tuple[Peer, Subject]] = []
+
+    def answer(peer: Peer | None) -> tuple[Subject, float] | float:
+        if peer is None:
+            last, subject = built[-1]
+            return float(last.check(subject, x, reference))
+        start = time.perf_counter()
+        subject = peer.build(keras_model, x_calibration)
+        built.append((peer, subject))
+        return subject, time.perf_counter() - start
+
+    return answer

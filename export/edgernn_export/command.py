@@ -21,7 +21,7 @@ from edgernn_export.console import make_console, make_table
 from edgernn_export.heads import describe_guess
 from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
 from edgernn_export.proof import Proof
-from edgernn_export.settings import Settings
+from edgernn_export.settings import TIME_LIMIT_S, Settings
 from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, Target, select_targets
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ class _Number(click.FloatRange):
 @click.option(
     "--min-agreement", type=_Number(0, 1), metavar="SHARE", help="Of answers that decide as Keras's, or R²; 0 to 1."
 )
+@click.option(
+    "--time-limit",
+    type=_Number(min=1),
+    default=TIME_LIMIT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Of processor time, for one artifact.",
+)
 @click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails its bar.")
 @click.option(
     "--out",
@@ -102,6 +110,7 @@ def command(
     refine: bool | None,
     max_drop: float | None,
     min_agreement: float | None,
+    time_limit: float,
     keep_failed: bool,
     out: Path | None,
     overwrite: bool,
@@ -128,7 +137,7 @@ def command(
             targets=select_targets(formats, quantizations, layouts, io_type, static),
             samples=samples,
             scale=scale,
-            settings=Settings(steps, refine, max_drop, min_agreement, keep_failed),
+            settings=Settings(steps, refine, max_drop, min_agreement, keep_failed, time_limit),
             overwrite=overwrite,
             progress=lambda step: say(f"{step} …", file=terminal),
         )

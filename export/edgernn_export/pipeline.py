@@ -14,7 +14,7 @@ from edgernn_export.keras_model import check_archive
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
-from edgernn_export.worker import TIME_LIMIT_S, Worker
+from edgernn_export.worker import Worker
 
 _PACKAGES = (
     *("tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "flatbuffers", "rich"),
@@ -65,13 +65,11 @@ def export(
     scale: str | None = None,
     settings: Settings | None = None,
     overwrite: bool = False,
-    time_limit_s: float = TIME_LIMIT_S,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> list[Row]:
     """Export a Keras model to artifacts and prove each one.
 
-    The work is done in a child process that is spawned: a script that calls this needs the usual
-    `if __name__ == "__main__":` around what it does.
+    The work is done in a child process, which ends with this one.
 
     Args:
         source: a run folder, or a .keras file.
@@ -82,7 +80,6 @@ def export(
         scale: "pixels" divides the samples of a .keras file by 255; by default the model is shown what lies in them.
         settings: how; the defaults otherwise.
         overwrite: replace artifacts that are there.
-        time_limit_s: for one artifact.
         progress: called with what is about to be done.
 
     Returns:
@@ -103,7 +100,7 @@ def export(
     steps = chosen.x_test.shape[1]
     folder = Path(out) if out else original.model.parent
     paths = [folder / target.file_name(original.name) for target in targets]
-    with _alone_in(folder), Worker(original, settings, time_limit_s) as worker:
+    with _alone_in(folder), Worker(original, settings) as worker:
         if not overwrite:
             _check_free(paths)
         rows = []

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# Processor time for one artifact. One takes seconds; the first one also loads TensorFlow, and the first one with int8
+# weights refines them.
+TIME_LIMIT_S = 600.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -13,6 +17,7 @@ class Settings:
         max_drop: points of accuracy, F1 or R² an artifact may lose; None: the quantization's own bar.
         min_agreement: with Keras, a share of decisions or R²; None: the quantization's own bar.
         keep_failed: whether an artifact that fails its bar is written all the same.
+        time_limit_s: seconds of processor time for one artifact; on the clock ten times as long.
     """
 
     steps: int | None = None
@@ -20,3 +25,4 @@ class Settings:
     max_drop: float | None = None
     min_agreement: float | None = None
     keep_failed: bool = False
+    time_limit_s: float = TIME_LIMIT_S

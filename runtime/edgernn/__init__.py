@@ -9,25 +9,30 @@
 '3'
 """
 
-from edgernn.card import Card
-from edgernn.errors import (
-    ArtifactError,
-    DataError,
-    EdgernnError,
-    ExportError,
-    InputError,
-    MissingExtraError,
-    ModelError,
-    NoStepError,
-    OutputError,
-    SettingError,
-    UnsupportedError,
-)
-from edgernn.model import Guess, Model, load
-from edgernn.samples import sample
-from edgernn.stream import Stream
-from edgernn.tasks import Task
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from edgernn.telemetry import disable_telemetry
+
+if TYPE_CHECKING:
+    from edgernn.card import Card
+    from edgernn.errors import (
+        ArtifactError,
+        DataError,
+        EdgernnError,
+        ExportError,
+        InputError,
+        MissingExtraError,
+        ModelError,
+        NoStepError,
+        OutputError,
+        SettingError,
+        UnsupportedError,
+    )
+    from edgernn.model import Guess, Model, load
+    from edgernn.samples import sample
+    from edgernn.stream import Stream
+    from edgernn.tasks import Task
 
 # Here, because every room and every library that brings ONNX Runtime along (tf2onnx does) is imported behind this.
 disable_telemetry()
@@ -54,3 +59,37 @@ __all__ = [
     "load",
     "sample",
 ]
+
+# Each is imported when it is first used (PEP 562), so that the command line starts without NumPy.
+_MODULES = {
+    "ArtifactError": "edgernn.errors",
+    "Card": "edgernn.card",
+    "DataError": "edgernn.errors",
+    "EdgernnError": "edgernn.errors",
+    "ExportError": "edgernn.errors",
+    "Guess": "edgernn.model",
+    "InputError": "edgernn.errors",
+    "MissingExtraError": "edgernn.errors",
+    "Model": "edgernn.model",
+    "ModelError": "edgernn.errors",
+    "NoStepError": "edgernn.errors",
+    "OutputError": "edgernn.errors",
+    "SettingError": "edgernn.errors",
+    "Stream": "edgernn.stream",
+    "Task": "edgernn.tasks",
+    "UnsupportedError": "edgernn.errors",
+    "load": "edgernn.model",
+    "sample": "edgernn.samples",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

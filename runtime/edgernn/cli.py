@@ -2,6 +2,7 @@
 
 import errno
 import io
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import click
 
 from edgernn import __version__
 from edgernn.errors import EdgernnError, printable
+from edgernn.interrupt import Interrupted, exit_code
 from edgernn.quiet import secure_standard_streams
 from edgernn.terminal import say
 
@@ -32,7 +34,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """Imports a command when it is asked for; turns our errors into one line and exit code 1."""
+    """Imports a command when it is asked for; turns our errors and signals into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -64,6 +66,9 @@ class _LazyGroup(click.Group):
         except EdgernnError as error:
             say(f"error: {error}", err=True)
             ctx.exit(1)
+        except KeyboardInterrupt as error:
+            # click would make exit code 1 of it.
+            ctx.exit(exit_code(error.number if isinstance(error, Interrupted) else signal.SIGINT))
         except OSError as error:
             # A reader that has gone is click's to handle; a full disk behind standard output is said here.
             if error.errno != errno.ENOSPC:

@@ -64,7 +64,7 @@ def standard_error_aside() -> Iterator[TextIO]:
             yield stream
         except EdgernnError:  # says itself what is wrong
             raise
-        except BaseException:
+        except Exception:
             log.seek(0)
             with suppress(OSError):
                 os.write(kept, log.read())

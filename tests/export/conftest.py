@@ -23,7 +23,7 @@ class InProcess:
     The real one makes the session's `artifacts`, and is tested in test_worker.py.
     """
 
-    def __init__(self, original: Original, settings: Settings, _time_limit_s: float) -> None:
+    def __init__(self, original: Original, settings: Settings) -> None:
         self._arguments = (original, settings)
         self._subject: Subject | None = None
 

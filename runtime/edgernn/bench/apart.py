@@ -1,17 +1,14 @@
 """A subject in a process of its own, which has its turns when it is told to: what one does to memory no other sees."""
 
-import contextlib
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from edgernn.bench.stopwatch import Loaded, Local, Method, Turn
-from edgernn.errors import ArtifactError, EdgernnError, first_line
+from edgernn.child import Child, ChildError
+from edgernn.errors import ArtifactError
 from edgernn.quiet import standard_error_aside
 
 _STATUS = Path("/proc/self/status")
@@ -35,8 +32,8 @@ class Memory:
 class Apart:
     """A subject in a process of its own; made by `start_apart`."""
 
-    def __init__(self, name: str, connection: Connection, process: Any) -> None:
-        self._name, self._connection, self._process = name, connection, process
+    def __init__(self, name: str, child: Child) -> None:
+        self._name, self._child = name, child
 
     def turn(self, method: Method) -> Mapping[str, Turn]:
         """See `Subject`.
@@ -48,22 +45,15 @@ class Apart:
         return turns
 
     def memory(self) -> Memory | None:
-        """What the process has of memory; None where the system does not tell."""
+        """The memory that the process uses; None where the system does not say it."""
         memory: Memory | None = self._ask(None)
         return memory
 
     def _ask(self, request: Method | None) -> Any:
         try:
-            self._connection.send(request)
-            answer = self._connection.recv()
-        except (EOFError, OSError) as error:
-            self._process.join(timeout=5)
-            raise ArtifactError(f"{self._name}: the process that runs it {_ending(self._process.exitcode)}") from error
-        if isinstance(answer, EdgernnError):
-            raise answer
-        if isinstance(answer, str):
-            raise ArtifactError(f"{self._name}: {answer}")
-        return answer
+            return self._child.ask(request)
+        except ChildError as error:
+            raise ArtifactError(f"{self._name}: the process that runs it {error}") from error
 
 
 @contextmanager
@@ -75,44 +65,19 @@ def start_apart(name: str, load: Callable[[], Loaded], *, afresh: bool = True) -
         load: makes it ready; goes to the process.
         afresh: whether it is loaded again for every turn.
     """
-    # Spawned: a fork would have the memory of this process.
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, load, afresh), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield Apart(name, ours, process)
-    finally:
-        ours.close()
-        process.join(timeout=5)
-        if process.is_alive():
-            process.kill()
-            process.join()
+    with Child(_serve, load, afresh) as child:
+        yield Apart(name, child)
 
 
-def _serve(connection: Connection, load: Callable[[], Loaded], afresh: bool) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks ends, and this one with it
+def _serve(load: Callable[[], Loaded], afresh: bool) -> Callable[[Method | None], object]:
+    """Make the subject in the child; the result answers a request for a turn, or for the memory."""
     subject = Local(load, afresh=afresh)
-    # It ends when nobody asks any more, or listens.
-    with standard_error_aside(), contextlib.suppress(EOFError, OSError):
-        while True:
-            connection.send(_answer(subject, connection.recv()))
 
+    def answer(method: Method | None) -> object:
+        with standard_error_aside():  # LiteRT says there which delegate it made
+            return subject.turn(method) if method else _memory()
 
-def _answer(subject: Local, method: Method | None) -> object:
-    try:
-        return subject.turn(method) if method else _memory()
-    except EdgernnError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - whatever a backend raises is told there
-        return f"{type(error).__name__}: {first_line(error)}"
-
-
-def _ending(code: int | None) -> str:
-    if code is None:
-        return "does not answer"
-    return f"ended: signal {signal.Signals(-code).name}" if code < 0 else f"ended: exit code {code}"
+    return answer
 
 
 def _memory() -> Memory | None:

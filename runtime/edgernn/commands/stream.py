@@ -1,7 +1,6 @@
 """The command `edgernn stream`."""
 
 import hashlib
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, stand
 from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
 from edgernn.files import check_file, replacing, to_json
+from edgernn.interrupt import exit_code
 from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
 from edgernn.readers import read_npz
@@ -35,7 +35,6 @@ _NOTHING = np.array("")
 # What a process that is killed while rows come without a pause has not saved.
 MAX_UNSAVED_ROWS = 1000
 MAX_UNSAVED_S = 1.0
-INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended: 128 and the signal's number
 
 
 @dataclass
@@ -324,7 +323,8 @@ def stream(
     second: after a power cut the next process goes on from there, and says behind which row. A full disk ends no
     answers.
 
-    Exit codes: 0; 1 if a line could not be used, or the state could not be saved at the end; 130 after Ctrl-C.
+    Exit codes: 0; 1 if a line could not be used, or the state could not be saved at the end; 130 after Ctrl-C, 143
+    after SIGTERM.
 
     \b
     Example:
@@ -344,4 +344,4 @@ def stream(
             bad = _answer(sequence, keeper, Writer(model, top, as_json), RangeNote(model.card), stop, every, last)
         finally:
             keeper.save()
-    ctx.exit(INTERRUPTED if stop.signal == signal.SIGINT else int(bad > 0 or keeper.failed))
+    ctx.exit(int(bad > 0 or keeper.failed) if stop.signal is None else exit_code(stop.signal))

@@ -1,0 +1,245 @@
+"""Child processes: requests answered in a fresh interpreter, so that a crash or a hang there becomes an error here.
+
+A child is started as `python -m edgernn.child`. It never runs the caller's own program again, so that a script without
+`if __name__ == "__main__":`, a notebook cell and standard input can start one. Requests and answers are pickled: both
+ends of the pipe are this program. The child ends with its parent, whatever ended that.
+"""
+
+import contextlib
+import ctypes
+import os
+import pickle
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from edgernn.errors import EdgernnError, first_line
+
+Handler = Callable[[Any], Any]
+
+# Time on the clock that a request may take for each second of processor time: a busy machine gives it little.
+WALL_SECONDS_PER_CPU_SECOND = 10.0
+
+_HEADER = struct.Struct("<Q")  # bytes of the message behind it
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_EXIT_SECONDS = 5.0
+
+
+class ChildError(EdgernnError):
+    """The child crashed, exceeded its time limit, or raised an error that is not edgernn's own."""
+
+
+class Child:
+    """A process that answers requests one after the other; use it in a `with` block.
+
+    Args:
+        make_handler: a function of an importable module; the child calls it once with `arguments`, and its result with
+            every request. Both must be picklable, and so must requests and answers.
+        arguments: for `make_handler`.
+
+    Attributes:
+        pid: of the process.
+    """
+
+    def __init__(self, make_handler: Callable[..., Handler], *arguments: Any) -> None:
+        # The child finds every module where this process found it, also those of the caller's folder.
+        path = os.pathsep.join(dict.fromkeys(entry or str(Path.cwd()) for entry in sys.path))
+        # Without -P the working folder would come before the standard library. A session of its own keeps a terminal's
+        # Ctrl-C away: the parent decides when the child ends.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "edgernn.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=os.name == "posix",
+        )
+        self.pid = self._process.pid
+        self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        # A thread of its own reads: a pipe cannot be awaited with a time limit on every operating system.
+        threading.Thread(target=_receive_all, args=(self._process.stdout, self._answers), daemon=True).start()
+        try:
+            self._send((make_handler, arguments))
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, request: Any, cpu_limit_s: float | None = None) -> Any:
+        """Send a request and wait for its answer.
+
+        Args:
+            request: for the handler.
+            cpu_limit_s: seconds of processor time that the child may take for it; on the clock ten times as long, which
+                is the only limit where the operating system counts no processor time.
+
+        Raises:
+            EdgernnError: raised by the handler.
+            ChildError: the child crashed, exceeded the limit, or raised any other error; afterwards it may be gone.
+        """
+        self._send((request, cpu_limit_s))
+        limit_s = None if cpu_limit_s is None else WALL_SECONDS_PER_CPU_SECOND * cpu_limit_s
+        try:
+            message = self._answers.get(timeout=limit_s)
+        except queue.Empty:
+            self.close()
+            raise ChildError(f"took longer than {limit_s:g} s and was stopped") from None
+        if message is None:
+            self._answers.put(None)  # for the next request
+            ending = self._ending(cpu_limit_s)
+            self.close()
+            raise ChildError(ending)
+        answer = pickle.loads(message)  # noqa: S301  from our own child
+        if isinstance(answer, EdgernnError):
+            raise answer
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        """True while the process runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(OSError):  # what could not be sent any more
+            self._process.stdin.close()  # type: ignore[union-attr]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, message: Any) -> None:
+        # A child that is gone shows when its answer is awaited.
+        with contextlib.suppress(OSError):
+            _write(self._process.stdin, message)
+
+    def _ending(self, cpu_limit_s: float | None) -> str:
+        try:
+            code = self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "closed its end of the pipe and was stopped"
+        if cpu_limit_s is not None and code == -getattr(signal, "SIGXCPU", 0):
+            return f"took longer than {cpu_limit_s:g} s of processor time and was stopped"
+        return f"crashed ({describe_exit(code)})"
+
+
+def describe_exit(code: int) -> str:
+    """Describe how a process ended: the name of its signal, or its exit code."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-code}"
+
+
+def serve() -> None:
+    """Answer requests in the child until the parent closes the pipe."""
+    end_with_parent()
+    requests, answers = _take_over_pipes()
+    incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_forward, args=(requests, incoming), daemon=True).start()
+    make_handler, arguments = pickle.loads(incoming.get())  # noqa: S301  from our own parent
+    handler: Handler | None = None
+    while True:
+        request, cpu_limit_s = pickle.loads(incoming.get())  # noqa: S301
+        _limit_cpu(cpu_limit_s)
+        try:
+            handler = handler or make_handler(*arguments)
+            answer = handler(request)
+        except EdgernnError as error:
+            answer = error
+        except Exception as error:  # noqa: BLE001 - the parent decides what it means
+            answer = ChildError(f"unforeseen: {type(error).__name__}: {first_line(error)}")
+        _write(answers, answer)
+
+
+def end_with_parent() -> None:
+    """Let the kernel end this process when its parent ends, even in the middle of native code; Linux only.
+
+    Elsewhere a child ends when it finds its pipe closed, as soon as Python code can run.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(1)
+
+
+def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Keep the pipes for messages, and lead standard input and output elsewhere: libraries print there."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # standard error is closed
+        os.dup2(nothing, 1)
+    os.close(nothing)
+    return requests, answers
+
+
+def _forward(requests: BinaryIO, incoming: "queue.SimpleQueue[bytes]") -> None:
+    """Pass messages on; end the process when the parent has closed the pipe, whatever it is doing."""
+    while (message := _read(requests)) is not None:
+        incoming.put(message)
+    os._exit(0)
+
+
+def _receive_all(answers: BinaryIO, received: "queue.SimpleQueue[bytes | None]") -> None:
+    """Pass answers on, and None behind the last one."""
+    with answers:
+        while (message := _read(answers)) is not None:
+            received.put(message)
+    received.put(None)
+
+
+def _write(pipe: Any, message: Any) -> None:
+    data = pickle.dumps(message)
+    pipe.write(_HEADER.pack(len(data)))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _read(pipe: BinaryIO) -> bytes | None:
+    """Read the next message; None at the end, or where the other end broke off."""
+    header = pipe.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    (size,) = _HEADER.unpack(header)
+    data = pipe.read(size)
+    return data if len(data) == size else None
+
+
+def _limit_cpu(seconds: float | None) -> None:
+    """Let the kernel end this process when it has taken so many more seconds of processor time."""
+    if os.name != "posix":
+        return
+    import resource  # late: Windows has none
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = hard if seconds is None else int(time.process_time() + seconds) + 1
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+if __name__ == "__main__":
+    # Imported once more under its own name, by which its classes are pickled.
+    from edgernn.child import serve as serve_as_module
+
+    serve_as_module()

@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM end a command cleanly, at any moment, with the exit code that shells expect."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+# Code of other libraries may swallow the exception or wait for something; then the process ends all the same.
+GRACE_SECONDS = 5.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the command to end.
+
+    Attributes:
+        number: the signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def exit_code(number: int) -> int:
+    """Exit code of a command that a signal has ended: 130 for Ctrl-C, 143 for SIGTERM (POSIX shells: 128 + signal)."""
+    return 128 + number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into an `Interrupted`; end the process behind the block when one came.
+
+    Later signals are ignored, so that pressing Ctrl-C twice does not cut the cleaning up. It takes at most
+    `GRACE_SECONDS`; then the process ends in any case. A signal that was ignored before, as under nohup, stays so.
+    """
+    seen: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        if not seen:
+            seen.append(number)
+            timer = threading.Timer(GRACE_SECONDS, os._exit, [exit_code(number)])
+            timer.daemon = True
+            timer.start()
+            raise Interrupted(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        if seen:
+            with suppress(OSError, ValueError, AttributeError):  # one of them is closed
+                sys.stdout.flush()
+                print(f"interrupted ({signal.Signals(seen[0]).name})", file=sys.stderr, flush=True)  # noqa: T201
+            # Not by returning: libraries whose threads are still at work write to the terminal as they are torn down.
+            os._exit(exit_code(seen[0]))

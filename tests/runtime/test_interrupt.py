@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM: exit codes, one line, nothing left behind, at whatever moment they come."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PATIENCE_SECONDS = 60
+
+# Work that swallows the first exception, as code of other libraries does, and goes on.
+_STUBBORN = """
+import sys, time
+from edgernn.interrupt import interruptible
+with interruptible():
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    except BaseException:
+        pass
+    {then}
+"""
+
+
+def _start(program: str) -> "subprocess.Popen[str]":
+    started = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
+    return started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("then", ["raise", "pass", "sys.exit(0)", "1 / 0", "time.sleep(60)"])
+def test_a_signal_decides_the_exit_code_whatever_becomes_of_the_exception(number: signal.Signals, then: str) -> None:
+    process = _start(_STUBBORN.format(then=then if then != "raise" else "raise KeyboardInterrupt"))
+    process.send_signal(number)
+    _, error = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 128 + number
+    assert error in (f"interrupted ({number.name})\n", "" if then == "time.sleep(60)" else None)
+
+
+def test_a_second_signal_does_not_cut_the_cleaning_up() -> None:
+    process = _start(_STUBBORN.format(then='time.sleep(0.5); print("cleaned up", flush=True)'))
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    out, error = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out, error) == (130, "cleaned up\n", "interrupted (SIGINT)\n")
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + _STUBBORN.format(then="pass")
+    process = _start(program.replace("time.sleep(60)", "time.sleep(1)"))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_training_leaves_no_folder_behind(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "edgernn", "train", "--recipe", "seed", "--out", str(tmp_path / "a" / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "loading TensorFlow" in process.stdout.readline()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, error) == (128 + number, f"interrupted ({number.name})\n")
+    assert not list(tmp_path.iterdir())
