@@ -13,13 +13,14 @@ import numpy.typing as npt
 import edgernn
 from edgernn import metrics
 from edgernn.bench.result import ORIGINAL, PEER, Answers, Measured, Result
-from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session, sha256_of
+from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.datasets import Samples
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
 from edgernn.extras import require
+from edgernn.files import sha256_of
 from edgernn.inputs import PIXEL, PIXELS
 from edgernn.metrics import Truth
 from edgernn.run_folder import Original, check_exists, read_original
@@ -193,12 +194,14 @@ def _collect(
 
 
 def _originals(original: Original, reference: _Reference) -> list[Candidate]:
+    sha256 = sha256_of(original.model)
+    original.check_unchanged(sha256)
     facts = Measured(
         name="",
         role=ORIGINAL,
         backend=f"keras {version('keras')}",
         size_bytes=original.model.stat().st_size,
-        sha256=sha256_of(original.model),
+        sha256=sha256,
         quantization="float32",
         layout="",
         verified=True,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.verdict import judge
-from edgernn.commands.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time
+from edgernn.commands.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
 from edgernn_benchmarks.changes import Change
 from edgernn_export.console import make_console, make_table
@@ -21,6 +21,8 @@ def print_result(result: Result) -> None:
     console = make_console()
     console.print(_table(result))
     _print(console, *_captions(result), *doubt_lines(result))
+    if result.strangers:
+        _print(console, "", "Not of this model:", *(f"    {line}" for line in stranger_lines(result)))
     if result.artifacts:
         console.print()
         _print(console, *verdict_lines(result))

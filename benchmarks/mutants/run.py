@@ -20,7 +20,7 @@ import onnxruntime  # noqa: F401
 
 from edgernn.datasets import read_samples
 from edgernn.errors import EdgernnError
-from edgernn.files import write_bytes, write_json
+from edgernn.files import visible_files, write_bytes, write_json
 from mutants.judging import Float32, Judge, Verdict
 from mutants.mutations import Source, kind_of, make
 from mutants.report import KEPT, MODES, RESEALED, Seen, as_json, tables
@@ -75,7 +75,7 @@ def main(
 
 def _sources(folder: Path) -> dict[Path, Source]:
     suffixes = (".tflite", ".onnx")
-    contents = {path: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in suffixes}
+    contents = {path: path.read_bytes() for path in visible_files(folder, suffixes)}
     if len(contents) < 2:
         raise click.UsageError(
             f"{folder}: {len(contents)} artifacts; expected at least two, whose cards can be swapped"

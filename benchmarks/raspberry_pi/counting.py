@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from edgernn.errors import ArtifactError, EdgernnError, ExportError, SettingError
-from edgernn.files import write_json
+from edgernn.files import visible_files, write_json
 from edgernn.model import load
 from edgernn.quiet import standard_error_aside
 from edgernn_export import export
@@ -181,7 +181,7 @@ def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Callable
 
 
 def _artifacts(run: Path) -> list[Path]:
-    found = sorted(path for suffix in ("tflite", "onnx") for path in run.glob(f"*.{suffix}"))
+    found = visible_files(run, (".tflite", ".onnx"))
     if not found:
         raise ArtifactError(f"{run}: no artifact there; `edgernn export {run}` makes them")
     for path in found:

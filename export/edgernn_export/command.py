@@ -11,10 +11,11 @@ import click
 
 from edgernn.errors import ArtifactError, OutputError
 from edgernn.extras import require
-from edgernn.files import write_bytes
+from edgernn.files import sha256_of, write_bytes
 from edgernn.inputs import SCALES
-from edgernn.model import read_artifact
+from edgernn.model import outdated_note, read_artifact
 from edgernn.quiet import standard_error_aside
+from edgernn.run_folder import MODEL
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn.terminal import say, say_json
 from edgernn_export.console import make_console, make_table
@@ -145,6 +146,9 @@ def command(
         say_json([_as_json(row) for row in rows], indent=2)
     else:
         _print(rows)
+    left = _note_of_outdated(source, rows)
+    if left:
+        say(left, err=True)
     # A model need not have every layout, unless it was asked for.
     fine = all(row.passed or (row.status == NOT_POSSIBLE and not layouts) for row in rows)
     if not fine or not any(row.passed for row in rows):
@@ -184,6 +188,13 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
         raise ArtifactError(f"{file}: {error}") from error
     write_bytes(target, after)
     say(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
+
+
+def _note_of_outdated(source: Path, rows: Sequence[Row]) -> str:
+    """A line on what an earlier model has left beside the artifacts."""
+    target, path = rows[0].target, rows[0].path
+    model = source / MODEL if source.is_dir() else source
+    return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), sha256_of(model))
 
 
 def _as_json(row: Row) -> dict[str, Any]:

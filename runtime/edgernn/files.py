@@ -1,6 +1,7 @@
 """Files: checked before they are read; written whole or not at all, never half."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -107,7 +108,8 @@ def replacing(target: Path) -> Iterator[Path]:
     finally:
         if handle >= 0:
             os.close(handle)
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its new name, or the folder is gone
+            temporary.unlink()
 
 
 def sync(path: Path) -> None:
@@ -178,6 +180,12 @@ def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] |
     except ValueError:
         text = json.dumps(_without_nan(value), indent=indent, separators=separators, allow_nan=False)
     return text.replace("\x7f", "\\u007f")  # the one control character that json.dumps leaves as it is
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_folder(folder: Path) -> None:

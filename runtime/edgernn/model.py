@@ -1,7 +1,7 @@
 """A loaded artifact: from a file to predictions."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeAlias
@@ -12,15 +12,15 @@ import numpy.typing as npt
 from edgernn.backends import SUFFIXES, Backend, Float32, Stepper, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
-from edgernn.files import check_file
+from edgernn.files import check_file, visible_files
 from edgernn.golden import check_golden, golden_inputs
 from edgernn.inputs import Taken, as_array, as_float32
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
 MAX_BYTES = 1 << 30
-# Of a file beside one that cannot stream, to be looked into.
-MAX_SIBLING_BYTES = 16 << 20
+# Of a file in a folder, to be looked into for a card.
+MAX_FOUND_BYTES = 16 << 20
 # More than any device these models are for has cores; a backend given very many crashes.
 MAX_THREADS = 64
 
@@ -184,20 +184,41 @@ class Model:
         """Words on another artifact of the same model, beside this one, that can stream; empty if there is none."""
         if self.card is None:
             return ""
-        try:
-            beside = sorted(self.path.parent.iterdir())
-        except OSError:  # a folder that only its owner may list
-            return ""
-        for path in beside:
-            if path.suffix in SUFFIXES and path.name != self.path.name:
-                try:
-                    check_file(path, ArtifactError, MAX_SIBLING_BYTES)
-                    card = read_card(read_artifact(path))
-                except ArtifactError:  # not of interest here
-                    continue
-                if card.states and card.source_sha256 == self.card.source_sha256:
-                    return f"; {path.name}, of the same model, can"
+        for path, card in find_artifacts(self.path.parent):
+            if card.states and card.source_sha256 == self.card.source_sha256 and path.name != self.path.name:
+                return f"; {path.name}, of the same model, can"
         return ""
+
+
+def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
+    """The undamaged artifacts in a folder with their cards, by name; without hidden, very large and other files."""
+    try:
+        paths = visible_files(folder, SUFFIXES)
+    except OSError:  # a folder that only its owner may list
+        return
+    for path in paths:
+        try:
+            check_file(path, ArtifactError, MAX_FOUND_BYTES)
+            card = read_card(read_artifact(path))
+        except ArtifactError:  # not of interest here
+            continue
+        yield path, card
+
+
+def outdated_note(folder: Path, name: str, source_sha256: str) -> str:
+    """A line on the artifacts in a folder that are of an earlier model of the same name; empty if there are none.
+
+    Args:
+        folder: a run folder, or where artifacts lie.
+        name: of the model.
+        source_sha256: of its Keras file as it is now.
+    """
+    found = find_artifacts(folder)
+    names = [path.name for path, card in found if card.name == name and card.source_sha256 != source_sha256]
+    if not names:
+        return ""
+    they = "was" if len(names) == 1 else "were"
+    return f"note: {folder}: {', '.join(names)} {they} exported from another model; export again, or delete"
 
 
 def load(

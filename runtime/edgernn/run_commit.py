@@ -5,7 +5,6 @@ digests of the other files, into the run folder is the commit. Before it the old
 other files follow; if that is cut off, the next reader finds them by their digests and moves them up.
 """
 
-import hashlib
 import shutil
 import tempfile
 import time
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgernn.errors import DataError, OutputError
-from edgernn.files import sync
+from edgernn.files import sha256_of, sync
 from edgernn.locks import LockedError, alone_in
 
 MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
@@ -26,12 +25,6 @@ _POLL_S = 0.02
 def digests_of(folder: Path) -> dict[str, str]:
     """The SHA-256 of a run's files, without its settings, as far as they are in a folder."""
     return {name: sha256_of(folder / name) for name in FILES if (folder / name).is_file()}
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -132,6 +132,13 @@ def test_a_file_system_without_locks_can_be_written(tmp_path: Path, monkeypatch:
     assert names_in(tmp_path) == [".edgernn-abcd.json", "x.json"]  # it may be a living one's
 
 
+def test_a_folder_that_becomes_a_file_meanwhile_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"), replacing(tmp_path / "place" / "x.json") as temporary:
+        temporary.write_bytes(b"whole")
+        (tmp_path / "place").rename(tmp_path / "elsewhere")
+        (tmp_path / "place").touch()
+
+
 def test_folders_that_were_made_do_not_stay_empty(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), made_folder(tmp_path / "a" / "b" / "c"):
         (tmp_path / "a" / "kept").touch()

@@ -7,6 +7,9 @@ import click
 
 from edgernn.datasets import Dataset
 from edgernn.extras import require
+from edgernn.files import sha256_of
+from edgernn.model import outdated_note
+from edgernn.run_folder import MODEL
 from edgernn.terminal import say_json
 from edgernn_train.data import load_dataset
 from edgernn_train.progress import epoch_lines, make_console, say
@@ -70,6 +73,9 @@ def train(
         trained = _fit(console, dataset, recipe, epochs, seed, not no_scale)
         settings = write_run(staging, trained, source)
     say(console, report(trained, folder))
+    left = outdated_note(folder, settings["name"], sha256_of(folder / MODEL))
+    if left:
+        say(console, left)
     if as_json:
         say_json({"run": str(folder), **settings, "first_test_image": _first_test_image(trained)}, indent=2)
 

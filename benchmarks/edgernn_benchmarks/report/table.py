@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
 from edgernn.bench.subjects import INVOKE, STEP
+from edgernn.commands.measuring import stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.report.words import NOTHING, measure, number, times
@@ -50,6 +51,7 @@ class Table:
 
     columns: Sequence[Column]
     rows: Sequence[Row]
+    strangers: Sequence[str]
 
     @property
     def doubted(self) -> Sequence[Row]:
@@ -87,7 +89,7 @@ def make_table(result: Result, recommended: str | None) -> Table:
         )
         for subject in result.subjects
     ]
-    return Table(kept, rows)
+    return Table(kept, rows, stranger_lines(result))
 
 
 def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compared]:

@@ -79,6 +79,8 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
         "backend": subject.backend,
         "size_bytes": subject.size_bytes,
         "sha256": subject.sha256,
+        "source_sha256": subject.source_sha256,
+        "of_another_model": subject in result.strangers,
         "quantization": subject.quantization,
         "layout": subject.layout,
         "verified": subject.verified,
@@ -230,6 +232,8 @@ def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
         turns=turns,
         memory=Memory(_count(memory["steady_bytes"]), _count(memory["peak_bytes"])) if memory else None,
         answers=_answers(answers) if answers else None,
+        # Results of earlier versions do not have it.
+        source_sha256=_text(document.get("source_sha256", "")),
     )
 
 

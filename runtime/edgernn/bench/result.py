@@ -58,6 +58,7 @@ class Measured:
             `step`.
         memory: of a process of its own; None where there was none.
         answers: None where there was no original to compare with.
+        source_sha256: of the Keras file that it was exported from, as its card says; empty where none does.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Measured:
     turns: Mapping[str, tuple[Turn, ...]]
     memory: Memory | None = None
     answers: Answers | None = None
+    source_sha256: str = ""
 
     @cached_property
     def latencies(self) -> Mapping[str, Latency]:
@@ -154,6 +156,14 @@ class Result:
     def original(self) -> Measured | None:
         """The first original that has answers, with which artifacts are compared."""
         return next((each for each in self.subjects if each.role == ORIGINAL and each.answers), None)
+
+    @property
+    def strangers(self) -> tuple[Measured, ...]:
+        """The artifacts that were exported from another Keras file than the original."""
+        original = self.original
+        if original is None:
+            return ()
+        return tuple(each for each in self.artifacts if each.source_sha256 not in ("", original.sha256))
 
     @property
     def doubts(self) -> tuple[str, ...]:

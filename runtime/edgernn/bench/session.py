@@ -1,12 +1,10 @@
 """A session: candidates measured side by side, the machine looked at before, meanwhile and after."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_nam
 from edgernn.bench.stopwatch import Loaded, Local, Method, Subject, clock_step_ns, measure
 from edgernn.bench.subjects import ArtifactLoader, Float32, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
+from edgernn.files import sha256_of
 from edgernn.model import Model
 from edgernn.tasks import Task
 
@@ -199,11 +198,6 @@ def check_baseline(baseline: str | None, names: Sequence[str]) -> None:
         raise SettingError(f"no baseline {baseline!r}; there are {', '.join(names)}")
 
 
-def sha256_of(path: Path) -> str:
-    """The digest of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _facts(name: str, role: str, opened: LoadedArtifact) -> Measured:
     model, card = opened.model, opened.model.card
     return Measured(
@@ -217,4 +211,5 @@ def _facts(name: str, role: str, opened: LoadedArtifact) -> Measured:
         verified=card is not None,
         input_shape=opened.x.shape,
         turns={},
+        source_sha256=card.source_sha256 if card else "",
     )

@@ -12,6 +12,9 @@ from edgernn.bench.verdict import judge
 from edgernn.commands.device_demo import show_device_demo
 from edgernn.errors import ArtifactError, MissingExtraError
 from edgernn.extras import require
+from edgernn.files import sha256_of
+from edgernn.model import find_artifacts
+from edgernn.run_folder import MODEL
 from edgernn.terminal import say
 
 OUT = Path("runs/demo")
@@ -32,7 +35,8 @@ _SNIPPET = (
 def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
     """Train on real digits, export, prove and compare; takes two to three minutes, no network.
 
-    Leaves the run folder, the artifacts and a report to look at in DIR; what an earlier demo left there is replaced.
+    Leaves the run folder, the artifacts and a report to look at in DIR. What an earlier demo left there is replaced,
+    each file when the new one is complete.
 
     On a device, that is without TensorFlow, it takes seconds: a small artifact that comes with edgernn predicts digits,
     reads one row by row and shows its latency.
@@ -52,6 +56,11 @@ def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
         _train_export_compare(ctx, out or OUT)
 
 
+def _sha256_of_model(folder: Path) -> str:
+    """The digest of a run's model; empty if there is none."""
+    return sha256_of(folder / MODEL) if (folder / MODEL).is_file() else ""
+
+
 def _can_train() -> bool:
     try:
         require("train", "tensorflow", "keras", "mlxtend")
@@ -69,11 +78,15 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
             group.invoke(context)
         say()
 
+    earlier = _sha256_of_model(out)
     run("train", "--data", "sample", "--recipe", "robust", "--out", str(out), "--overwrite")
-    for left in (*out.glob("digits-*.tflite"), *out.glob("digits-*.onnx")):
-        left.unlink()
-    run("export", str(out))
-    artifacts = sorted(str(path) for path in out.glob("digits-*") if path.suffix in (".tflite", ".onnx"))
+    run("export", str(out), "--overwrite")
+    model = _sha256_of_model(out)
+    # Only now that there are others: what the export did not replace of the model that is gone.
+    for path, card in find_artifacts(out):
+        if card.source_sha256 == earlier != model:
+            path.unlink()
+    artifacts = [str(path) for path, card in find_artifacts(out) if card.source_sha256 == model]
     run("compare", str(out), *artifacts, "--json", str(out / RESULT), "--html", str(out / REPORT))
     best = judge(read_result(out / RESULT)).recommended
     if best is None:

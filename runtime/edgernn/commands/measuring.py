@@ -108,6 +108,17 @@ def doubt_lines(result: Result, width: int = 80) -> list[str]:
     return ["! Not to be believed:", *(line for reason in reasons for line in wrapper.wrap(reason))]
 
 
+def stranger_lines(result: Result) -> list[str]:
+    """Which artifacts are of another model than the original they are compared with, a line each."""
+    original = result.original
+    return [
+        f"{each.name}: exported from another model, SHA-256 {each.source_sha256[:12]}…; the original is "
+        f"{original.sha256[:12]}…: export it again"
+        for each in result.strangers
+        if original
+    ]
+
+
 def method_sentence(result: Result) -> str:
     """How it was measured, in a sentence."""
     method = result.method
