@@ -336,9 +336,9 @@ def _first_bad(x: Array, origin: Origin) -> int:
     return origin.sample(np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))[0])
 
 
-def _read_dataset_arrays(path: Path) -> dict[str, Array]:
+def _read_dataset_arrays(path: Path) -> Mapping[str, Array]:
     if not path.is_dir():
-        return {name: np.atleast_1d(array) for name, array in read_npz(path).items()}
+        return read_npz(path)
     arrays = read_idx_folder(path)
     missing = [stem for name, stem in IDX_NAMES.items() if name not in arrays]
     if missing:

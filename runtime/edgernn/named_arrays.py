@@ -29,7 +29,7 @@ class Part:
     y: str | None
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path) -> Mapping[str, Array]:
     """Read the arrays of a file or a folder, by name.
 
     Args:
@@ -43,7 +43,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     if path.is_dir():
         arrays = read_idx_folder(path) or {path.name: _read_folder(path)}
     elif path.suffix.lower() == ".npz":
-        arrays = read_npz(path)
+        return read_npz(path)
     else:
         arrays = {path.name: read_array(path)}
     return {name: np.atleast_1d(array) for name, array in arrays.items()}

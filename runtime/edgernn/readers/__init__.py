@@ -8,10 +8,11 @@ from pathlib import Path
 
 from edgernn.errors import DataError
 from edgernn.files import check_file
-from edgernn.readers.binary import MAX_BYTES, Array, read_idx, read_npy, read_npz, read_one_of_npz
+from edgernn.readers.binary import MAX_BYTES, Archive, Array, read_idx, read_npy, read_npz, read_one_of_npz
 from edgernn.readers.text import parse_sample, read_csv, read_json_lines
 
 __all__ = [
+    "Archive",
     "Array",
     "is_readable",
     "parse_sample",

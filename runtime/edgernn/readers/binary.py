@@ -4,12 +4,15 @@ import gzip
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +26,12 @@ Array = npt.NDArray[np.generic]
 MAX_BYTES = 4 << 30
 # A larger .npy stays on the disk, and memory does not grow with it.
 MAPPED_BYTES = 64 << 20
+_PIECE = 1 << 20
+# NumPy's own limit on what it evaluates is 10,000.
+_MAX_HEADER_BYTES, _MIN_HEADER_BYTES = 10_100, 12
+_NPY_MAGIC = b"\x93NUMPY"
+# By the format's version: how its length is written, and what reads it. Version 3 is of records with names.
+_HEADERS = {1: ("<H", np.lib.format.read_array_header_1_0), 2: ("<I", np.lib.format.read_array_header_2_0)}
 
 # The type byte of an IDX magic number; multi-byte types are big-endian (LeCun, "THE IDX FILE FORMAT").
 _IDX_TYPES: dict[int, np.dtype[Any]] = {
@@ -57,52 +66,136 @@ def read_npy(path: Path) -> Array:
     """
     check_file(path, DataError, MAX_BYTES)
     with _refusing(path, ".npy"):
-        mode: Literal["r"] | None = "r" if path.stat().st_size > MAPPED_BYTES else None
-        array = np.load(path, allow_pickle=False, mmap_mode=mode)
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: an archive of several arrays; name it .npz")
-    return array
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = _read_header(file)
+            if header.size_bytes > size - file.tell():
+                raise ValueError(f"{size - file.tell():,} bytes where shape {header.shape} needs {header.size_bytes:,}")
+            if size <= MAPPED_BYTES:
+                return header.array(bytearray(file.read(header.size_bytes)))
+        return np.load(path, allow_pickle=False, mmap_mode="r")  # type: ignore[no-any-return]
 
 
-def read_npz(path: Path) -> dict[str, Array]:
-    """Read every array of an .npz file.
+class Archive(Mapping[str, Array]):
+    """The arrays of an .npz file by name, each read when it is asked for.
+
+    A few KB can unpack to GB, so a header says how large an array is before its data are read, and members that are not
+    asked for are not unpacked at all.
+
+    Args:
+        path: the file.
+        max_bytes: of the file, and of all arrays that are read.
+        min_axes: an array of fewer axes gets more in front; 1 makes lists of numbers alone.
 
     Raises:
-        DataError: it is missing, not an .npz file, too large, or holds Python objects.
+        DataError: it is missing, not an .npz file, or too large. Reading an array raises it when that is none, too
+            large, or holds Python objects.
     """
-    return _read_npz(path, lambda names: names)
+
+    def __init__(self, path: Path, max_bytes: int | None = None, min_axes: int = 0) -> None:
+        self._path, self._min_axes = path, min_axes
+        self._max_bytes = MAX_BYTES if max_bytes is None else max_bytes
+        self._read: dict[str, Array] = {}
+        check_file(path, DataError, self._max_bytes)
+        with _refusing(path, ".npz"), zipfile.ZipFile(path) as archive:
+            self._members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._read:
+            entry = self._members[name]
+            with _refusing(self._path, ".npz"), zipfile.ZipFile(self._path) as archive:
+                self._read[name] = self._unpack(archive, name, entry)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def _unpack(self, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
+        if not entry.filename.endswith(".npy"):
+            raise DataError(f"{self._path}: {name} is no array of numbers, but some other file in the archive")
+        # Others, which NumPy does not write, unpack without a limit on what comes at once.
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(
+                f"{self._path}: {name} is packed by method {entry.compress_type}; expected .npz's own, deflate"
+            )
+        with archive.open(entry) as file:
+            header = _read_header(file)
+            size = header.size_bytes + sum(array.nbytes for array in self._read.values())
+            if size > self._max_bytes:
+                raise DataError(f"{self._path}: {size:,} bytes unpacked; at most {self._max_bytes:,} are read")
+            data = bytearray()  # grows with what is there, not with what the header says
+            while len(data) < header.size_bytes and (piece := file.read(min(_PIECE, header.size_bytes - len(data)))):
+                data += piece
+            if len(data) < header.size_bytes or file.read(1):
+                raise ValueError(f"{name} has not the {header.size_bytes:,} bytes that shape {header.shape} needs")
+        array = header.array(data)
+        return array.reshape((1,) * (self._min_axes - array.ndim) + array.shape)
+
+
+def read_npz(path: Path) -> Archive:
+    """Open an .npz file; each array is read when it is asked for, a single number as a list of one.
+
+    Raises:
+        DataError: it is missing, not an .npz file, or too large.
+    """
+    return Archive(path, min_axes=1)
 
 
 def read_one_of_npz(path: Path, wanted: Sequence[str]) -> Array:
     """Read the first wanted array of an .npz file that it has, or its only one.
 
     Raises:
-        DataError: as for `read_npz`, or there are several and none is called so.
+        DataError: as for `Archive`, or there are several and none is called so.
     """
-
-    def choose(names: list[str]) -> list[str]:
-        chosen = [name for name in wanted if name in names] or (names if len(names) == 1 else [])
-        if not chosen:
-            held = ", ".join(names) or "no arrays"
-            raise DataError(f"{path}: holds {held}; expected one called {' or '.join(wanted)}, or only one")
-        return chosen[:1]
-
-    return next(iter(_read_npz(path, choose).values()))
+    archive = Archive(path)
+    chosen = [name for name in wanted if name in archive] or (list(archive) if len(archive) == 1 else [])
+    if not chosen:
+        held = ", ".join(archive) or "no arrays"
+        raise DataError(f"{path}: holds {held}; expected one called {' or '.join(wanted)}, or only one")
+    return archive[chosen[0]]
 
 
-def _read_npz(path: Path, choose: Callable[[list[str]], list[str]]) -> dict[str, Array]:
-    check_file(path, DataError, MAX_BYTES)
-    with _refusing(path, ".npz"):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            raise DataError(f"{path}: {size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
-        with np.load(path, allow_pickle=False) as arrays:
-            chosen = {name: arrays[name] for name in choose(arrays.files)}
-    for name, array in chosen.items():
-        if not isinstance(array, np.ndarray):  # a member that NumPy has not written comes as its bytes
-            raise DataError(f"{path}: {name} is no array of numbers, but some other file in the archive")
-    return chosen
+@dataclass(frozen=True)
+class _Header:
+    """What the header of an .npy says: shape, whether its columns come first, type."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def size_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def array(self, data: bytearray) -> Array:
+        return np.ndarray(self.shape, self.dtype, data, order="F" if self.fortran_order else "C")
+
+
+def _read_header(file: IO[bytes]) -> _Header:
+    """Read an .npy's header, whose own length is checked first: NumPy reads up to 4 GiB of it before it asks.
+
+    Raises:
+        ValueError: it is none, or one of Python objects.
+    """
+    start = file.read(_MAX_HEADER_BYTES)
+    major = start[len(_NPY_MAGIC)] if start.startswith(_NPY_MAGIC) and len(start) > _MIN_HEADER_BYTES else 0
+    if major not in _HEADERS:
+        raise ValueError(f"not an array that NumPy has saved; it begins with {start[:8]!r}")
+    layout, read = _HEADERS[major]
+    length = struct.unpack_from(layout, start, len(_NPY_MAGIC) + 2)[0]
+    end = len(_NPY_MAGIC) + 2 + struct.calcsize(layout) + length
+    if end > len(start):
+        raise ValueError(f"a header of {length:,} bytes; expected at most {_MAX_HEADER_BYTES:,} and all of it")
+    file.seek(end)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        header = _Header(*read(BytesIO(start[len(_NPY_MAGIC) + 2 : end])))
+    if header.dtype.hasobject:
+        raise ValueError("Python objects")
+    return header
 
 
 def _parse_idx(path: Path, file: BinaryIO | gzip.GzipFile) -> Array:
