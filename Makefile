@@ -20,7 +20,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-report test-cpp test-pi lint format \
+.PHONY: help setup demo examples $(EXAMPLES) sample probes test test-models test-web test-report test-cpp test-pi lint format \
 	lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi compatibility support mutants \
 	clean
 
@@ -55,6 +55,9 @@ sample: $(READY) ## the artifact and the digits that the wheel ships, made again
 	$(BIN)/edgernn train --data sample --recipe robust --seed 0 --out runs/sample --overwrite
 	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
 	$(BIN)/python -m edgernn.samples.drawing
+
+probes: $(READY) ## the files that kernels are told apart by, made again; golden digests of older exports are then not binding
+	$(BIN)/python -m edgernn_export.kernels
 
 # A process that has nothing left to do takes over half of what the other has.
 test: lint ## lint, types, import rules, tests, the latter in two processes
@@ -163,6 +166,7 @@ support: $(READY) ## docs/support.md: what works in which format, seen on N=160 
 mutants: $(READY) ## every artifact of RUN=DIR damaged N=3000 times, and N times with its digest made right; ARTIFACTS=DIR, JSON=FILE
 	$(BIN)/python benchmarks/mutants/run.py $(or $(RUN),runs/demo) --count $(or $(N),3000) \
 		$(if $(ARTIFACTS),--artifacts $(ARTIFACTS)) $(if $(JSON),--json $(JSON))
+	$(BIN)/python benchmarks/mutants/run_weights.py $(or $(ARTIFACTS),$(RUN),runs/demo) --samples $(or $(RUN),runs/demo)
 
 clean: ## delete the virtual environment and everything generated
 	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -83,24 +83,24 @@ def value_at(fields: Fields, steps: Steps) -> Any:
 def edited_golden(fields: Fields, rng: np.random.Generator) -> Fields:
     """A card whose golden samples are not what the exporter wrote."""
     golden = copy.deepcopy(fields["golden"])
-    outputs: list[list[int]] = golden["outputs"]
-    sample = int(rng.integers(len(outputs)))
-    number = int(rng.integers(len(outputs[sample])))
+    name = str(rng.choice(["seeds", "outputs", "outputs"]))
+    text: str = golden[name]
+    place = int(rng.integers(len(text)))
     edit = int(rng.integers(10))
     if edit <= 2:  # the most likely ones
-        outputs[sample][number] += int(rng.choice([-1, 1])) * int(rng.integers(1, 10 ** int(rng.integers(1, 7))))
+        golden[name] = text[:place] + str(rng.choice(list("A/z0+b"))) + text[place + 1 :]
     elif edit == 3:
-        outputs[sample].reverse()
+        golden[name] = text[::-1]
     elif edit == 4:
-        outputs.reverse()
+        golden[name] = text[place:] + text[:place]
     elif edit == 5:
-        del outputs[sample]
+        golden[name] = text[:place]
     elif edit == 6:
-        outputs[sample].pop(number)
+        golden[name] = text + text[:place]
     elif edit == 7:
-        golden["outputs"] = [[0] * len(outputs[0])] * int(rng.choice([0, 1, 2, 3]))
+        golden["between"] = [float(rng.choice([0, -1, 0.5])), float(rng.choice([1, 10, 1e30]))]
     elif edit == 8:
-        golden["unit"] *= float(rng.choice([0.1, 10, -1, 0, 1e300]))
+        golden["digests"] = [str(rng.choice(["00000000", "0", "x" * 8]))]
     else:
         golden["tolerance"] *= float(rng.choice([0.01, 10, -1, 0, 1e300]))
     return {**fields, "golden": golden}

@@ -77,7 +77,7 @@ class Judge:
         card = _card(model)
         assert card.golden is not None  # noqa: S101 - every finished artifact has them
         self._tolerance = card.golden.tolerance
-        self._x = np.concatenate([x, golden_inputs(_GOLDEN, card.input_shape, *card.input_range)])
+        self._x = np.concatenate([x, golden_inputs(range(_GOLDEN), card.input_shape, *card.input_range)])
         self._path, self._place = path, place
         self._right = self._answers(model)
 

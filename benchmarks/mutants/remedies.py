@@ -56,7 +56,7 @@ class Probe:
 def inputs(card: Card, count: int = _MOST) -> dict[str, Float32]:
     """Inputs that could be a card's golden ones, by their kind; uniform is what they are."""
     low, high = card.input_range
-    uniform = golden_inputs(count, card.input_shape, low, high)
+    uniform = golden_inputs(range(count), card.input_shape, low, high)
     shares = (uniform - np.float32(low)) / np.float32(max(high - low, 1e-30))
     # As most values of a picture: the upper quarter spread over the whole range, everything else at its lower end.
     sparse = np.maximum(4 * shares - 3, 0)

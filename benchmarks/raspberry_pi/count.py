@@ -20,7 +20,7 @@ def main() -> None:
     model = edgernn.load(path, backend=backend)
     if model.card is None:  # which load has refused
         raise edgernn.ArtifactError(f"{path}: no card")
-    x = golden_inputs(1, model.input_shape, *model.card.input_range)[0]
+    x = golden_inputs([0], model.input_shape, *model.card.input_range)[0]
     stream = model.stream()
     gc.disable()  # it would fall into one round and not into the next
     for call in (model._bare_call(x), lambda: model.predict(x), lambda: stream.push(x[0])):

@@ -1,19 +1,15 @@
 """The artifact: a converted file gets its card, is proven, and only then its golden samples and its digest."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgernn.card import Card, Golden, seal
+from edgernn.card import Card, seal
 from edgernn.errors import ExportError, NoStepError
-from edgernn.golden import SAMPLES, golden_inputs, spread
-from edgernn.metrics import scale_of
 from edgernn.model import Model, load_bytes
-from edgernn_export.proof import Bar, Proof, bar_of, prove
+from edgernn_export.golden import make_golden
+from edgernn_export.proof import Proof, bar_of, prove
 from edgernn_export.subject import Subject
 from edgernn_export.targets import Target
 
@@ -43,7 +39,7 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
     complete = replace(
         card,
         measured=_measured(proof) | ({"failed": reason} if reason else {}),
-        golden=_golden(model, card, bar),
+        golden=make_golden(model, card, seal(embed(card.encode())), samples.x_calibration, bar.golden),
     )
     # What gets the name are the very bytes that load here as on the device, their golden samples checked.
     data = seal(embed(complete.encode()))
@@ -63,16 +59,6 @@ def _states(model: Model) -> tuple[tuple[int, str], ...]:
         return tuple((len(state), str(state.dtype)) for state in model.stream().state)
     except NoStepError:  # a step that is there and cannot be opened is an error
         return ()
-
-
-def _golden(model: Model, card: Card, bar: Bar) -> Golden:
-    low, high = card.input_range
-    answers = spread(model.predict(golden_inputs(SAMPLES, card.input_shape, low, high)))
-    if not np.isfinite(answers).all():
-        raise ExportError(f"answers random inputs from {low:g} to {high:g} with NaN or infinity")
-    # A tenth of what may differ is told.
-    unit = 10.0 ** (math.floor(math.log10(bar.golden * scale_of(answers))) - 1)
-    return Golden(tuple(tuple(round(float(value) / unit) for value in row) for row in answers), unit, bar.golden)
 
 
 def _measured(proof: Proof) -> dict[str, Any]:

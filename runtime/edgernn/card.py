@@ -31,6 +31,8 @@ MAX_BYTES = 64 << 10
 # before it costs memory or makes a promise that promises nothing.
 MAX_VALUES = 1 << 24  # in all golden inputs together, and in one answer
 MAX_TOLERANCE = 0.1  # the widest that an exporter gives
+MAX_RANGES = 32
+SEED_DIGITS = 2
 _MAX_SAMPLES = 64
 _MAX_TEXT = 2_000
 _MAX_AXES = 3  # of an input, of an answer
@@ -43,21 +45,40 @@ _STATE_KINDS = ("float32", "int8", "int16")
 _MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
 _DIGEST = re.compile("[0-9a-f]{64}")
+_SHORT_DIGEST = re.compile("[0-9a-f]{8}")
+_BASE64 = re.compile("[A-Za-z0-9+/]+")
 
 
 @dataclass(frozen=True)
 class Golden:
     """Inputs made by `edgernn.golden`, and the answers the exporter got for them.
 
+    Texts are numbers in the digits of base64, the highest first, so that they take few bytes.
+
     Attributes:
-        outputs: of each answer what `edgernn.golden.spread` keeps, in whole units, int [samples, kept].
-        unit: of the outputs, a power of ten.
+        seeds: of the inputs, two digits each.
+        outputs: of each answer what `edgernn.golden.spread` keeps, `edgernn.golden.digits_of` digits each.
+        between: the values of the lowest and of the highest output that can be written.
         tolerance: the largest difference that another machine may show, as `edgernn.metrics.largest_difference`.
+        ranges: the lowest and the highest input of each block of neighbouring features, all blocks of one size; none
+            where that is the `input_range` of all. Left out of the JSON when there are none.
+        kernels: the backend that gave the digests, and the digest of its answers to a probe (`edgernn.kernels`).
+        digests: of the answers, rounded finely, as `edgernn.golden.digest` gives them: the first of whole sequences,
+            the last of streams. Both are left out of the JSON when there are none.
     """
 
-    outputs: tuple[tuple[int, ...], ...]
-    unit: float
+    seeds: str
+    outputs: str
+    between: tuple[float, float]
     tolerance: float
+    ranges: tuple[tuple[float, float], ...] = ()
+    kernels: str = ""
+    digests: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.seeds) // SEED_DIGITS
 
 
 @dataclass(frozen=True)
@@ -129,6 +150,8 @@ class Card:
             if fields[name] is None:
                 del fields[name]
         fields |= fields.pop("unknown", {})
+        if self.golden is not None:
+            fields["golden"] = {name: value for name, value in fields["golden"].items() if value not in ("", [])}
         fields["sha256"] = _NO_DIGEST
         return to_json(fields, separators=(",", ":")).encode("ascii")
 
@@ -258,22 +281,46 @@ def _check_sizes(card: Card) -> None:
     names = 2 if card.task.kind == BINARY else card.output_shape[-1]
     if len(card.labels) not in (0, names):
         raise ArtifactError(f"the card is damaged: {len(card.labels)} labels, expected {names} or none")
-    samples = len(card.golden.outputs) if card.golden else 0
+    samples = card.golden.samples if card.golden else 0
     if samples * math.prod(card.input_shape) > MAX_VALUES:
         raise ArtifactError(f"{samples} golden samples of shape {card.input_shape}, more than {MAX_VALUES:,} values")
 
 
 def _golden(value: Any) -> Golden:
     fields = _dict(value)
-    if missing := {"outputs", "unit", "tolerance"} - fields.keys():
-        raise ValueError(f"no {', '.join(sorted(missing))}")
-    outputs = tuple(tuple(_whole(number, -_MAX_WHOLE) for number in _list(row)) for row in _list(fields["outputs"]))
-    if not 1 <= len(outputs) <= _MAX_SAMPLES or len({len(row) for row in outputs}) != 1 or not outputs[0]:
+    if missing := {"seeds", "outputs", "between", "tolerance"} - fields.keys():
+        raise ValueError(f"no {', '.join(sorted(missing))}; export the model again")
+    golden = Golden(
+        seeds=_base64(fields["seeds"]),
+        outputs=_base64(fields["outputs"]),
+        between=_range(fields["between"]),
+        tolerance=_above_zero(fields["tolerance"], MAX_TOLERANCE),
+        ranges=tuple(_range(each) for each in _list(fields.get("ranges", []))),
+        kernels=_text(fields.get("kernels", "")),
+        digests=_digests(fields.get("digests", [])),
+    )
+    if len(golden.seeds) % SEED_DIGITS or not 1 <= golden.samples <= _MAX_SAMPLES:
         raise ValueError(
-            f"golden samples of {_shown([len(row) for row in outputs])} numbers, expected 1 to {_MAX_SAMPLES} samples "
-            "of the same number"
+            f"seeds of {len(golden.seeds)} digits, expected {SEED_DIGITS} for each of 1 to {_MAX_SAMPLES} samples"
         )
-    return Golden(outputs, _above_zero(fields["unit"], _MAX_NUMBER), _above_zero(fields["tolerance"], MAX_TOLERANCE))
+    if len(golden.outputs) % golden.samples:
+        raise ValueError(f"outputs of {len(golden.outputs)} digits, expected a multiple of {golden.samples} samples")
+    if len(golden.ranges) > MAX_RANGES:
+        raise ValueError(f"{len(golden.ranges)} ranges, expected at most {MAX_RANGES}")
+    return golden
+
+
+def _base64(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not _BASE64.fullmatch(value):
+        raise ValueError(f"{_shown(value)}, expected digits of base64")
+    return value
+
+
+def _digests(value: Any) -> tuple[str, ...]:
+    digests = tuple(_text(each) for each in _list(value))
+    if len(digests) > 2 or not all(_SHORT_DIGEST.fullmatch(each) for each in digests):
+        raise ValueError(f"digests {_shown(value)}, expected at most 2 of 8 hexadecimal digits")
+    return digests
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -13,8 +14,9 @@ from edgernn.backends import SUFFIXES, Backend, Float32, Stepper, check_suffix, 
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.files import check_file, visible_files
-from edgernn.golden import check_golden, golden_inputs
+from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import Taken, as_array, as_float32
+from edgernn.kernels import kernels_of
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
@@ -51,7 +53,9 @@ class Model:
         input_shape: one sample without the batch, (steps, features).
     """
 
-    def __init__(self, path: Path, card: Card | None, backend: Backend) -> None:
+    def __init__(
+        self, path: Path, card: Card | None, backend: Backend, same_kernels: Callable[[], bool] = lambda: False
+    ) -> None:
         self.path = path
         self.card = card
         self.task = card.task if card else Task(CLASSIFICATION)
@@ -61,6 +65,7 @@ class Model:
         self._executor = backend
         self._run = backend.run
         self._step_is_checked = False
+        self._same_kernels = same_kernels
 
     def predict(self, x: npt.ArrayLike) -> Float32:
         """Answer one sample or many.
@@ -171,10 +176,10 @@ class Model:
         card = self.card
         if card is not None and card.golden is not None:
             stream = self._stream(stepper)
-            inputs = golden_inputs(len(card.golden.outputs), card.input_shape, *card.input_range)
-            answers = np.stack([stream.answer(sample) for sample in inputs])
+            answers = np.stack([stream.answer(sample) for sample in inputs_of(card.golden, card)])
+            name = f"{self.backend}, row by row,"
             try:
-                check_golden(card, card.golden, answers, f"{self.backend}, row by row,")
+                check_golden(card, card.golden, answers, name, streamed=True, same_kernels=self._same_kernels)
             except ArtifactError as error:
                 raise ArtifactError(f"{self.path}: {error}") from error
             stepper.reset()
@@ -305,7 +310,15 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
     backend = open_artifact(file, data, threads, name)
     if not fits(card.input_shape, backend.input_shape):
         raise ArtifactError(f"takes samples of shape {backend.input_shape}, its card says {card.input_shape}")
+    same_kernels = partial(_has_kernels_of, card, backend.name, threads, name)
     if card.golden is not None:
-        inputs = golden_inputs(len(card.golden.outputs), card.input_shape, *card.input_range)
-        check_golden(card, card.golden, backend.run(inputs), backend.name)
-    return Model(file, card, backend)
+        outputs = backend.run(inputs_of(card.golden, card))
+        check_golden(card, card.golden, outputs, backend.name, same_kernels=same_kernels)
+    return Model(file, card, backend, same_kernels)
+
+
+def _has_kernels_of(card: Card, backend: str, threads: int, name: str | None) -> bool:
+    """True if the backend computes with the kernels of the card's exporter."""
+    expected = card.golden.kernels if card.golden else ""
+    # The same library and version is asked for first: a probe takes some milliseconds.
+    return expected.rpartition(" ")[0] == backend and expected == kernels_of(card.quantization, threads, name)

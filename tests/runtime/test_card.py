@@ -9,8 +9,29 @@ from hypothesis import strategies as st
 
 from edgernn.card import Card, Golden, read_card, seal
 from edgernn.errors import ArtifactError
-from edgernn.golden import check_golden, golden_inputs, spread
+from edgernn.golden import (
+    check_golden,
+    digest,
+    digits_of,
+    expected_outputs,
+    golden_inputs,
+    inputs_of,
+    read_digits,
+    spread,
+    write_digits,
+)
 from edgernn.tasks import Task
+
+
+def golden_of(outputs: Any, tolerance: float, **more: Any) -> Golden:
+    """Golden samples of these answers, [samples, kept], with the seeds 0, 1, 2 and so on."""
+    values = np.asarray(outputs, np.float64)
+    low, high = float(values.min()), float(values.max())
+    digits = digits_of(tolerance)
+    levels = np.rint((values - low) / ((high - low) or 1) * (64**digits - 1)).astype(np.int64)
+    seeds = write_digits(np.arange(len(values)), 2)
+    return Golden(seeds, write_digits(levels, digits), (low, high), tolerance, **more)
+
 
 CARD = Card(
     edgernn="0.1.0",
@@ -29,7 +50,7 @@ CARD = Card(
     parameters=6602,
     calibration={"samples": 4000, "chosen": "training samples"},
     measured={"samples": 10, "keras": {"accuracy": 0.9}},
-    golden=Golden(((1, 2, 7),), 0.1, 0.1),
+    golden=golden_of([[0.1, 0.2, 0.7]], 0.1),
 )
 PAIR = replace(CARD, output_shape=(2,))
 
@@ -93,6 +114,7 @@ JSON_VALUES = st.recursive(
     max_leaves=9,
 )
 FIELDS = json.loads(CARD.encode())
+GOLDEN = FIELDS["golden"]
 
 
 def sealed(fields: dict[str, Any]) -> bytes:
@@ -111,8 +133,7 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         assert name in str(error) or "labels" in str(error)
     else:
         json.dumps(card.as_json()).encode()
-        low, high = card.input_range
-        assert np.isfinite(golden_inputs(1, (2,), low, high)).all()
+        assert card.golden is None or np.isfinite(inputs_of(card.golden, card)).all()
 
 
 @pytest.mark.parametrize(
@@ -129,13 +150,23 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         ({"output_limits": [2]}, r"output_limits: range \[2\], expected the lowest and the highest"),
         ({"input_limits": None}, "input_limits: None, expected a list"),
         ({"states": [[64, "pickle"]]}, "states: .*expected its size and float32, int8, int16"),
-        ({"golden": {"outputs": [[1, 2, 7]], "unit": 0.1}}, "golden: no tolerance"),
-        ({"golden": {"outputs": [[1, 2], [1]], "unit": 0.1, "tolerance": 0.1}}, "1 to 64 samples of the same number"),
-        ({"golden": {"outputs": [], "unit": 0.1, "tolerance": 0.1}}, "1 to 64 samples of the same number"),
-        ({"golden": {"outputs": [[1]], "unit": 0, "tolerance": 0.1}}, "golden: 0, expected a number above it"),
-        ({"golden": {"outputs": [[1]], "unit": 0.1, "tolerance": 9}}, "golden: 9, expected a number from 0 to 0.1"),
         (
-            {"input_shape": [1 << 23], "golden": FIELDS["golden"] | {"outputs": [[1]] * 3}},
+            {"golden": {"seeds": "AA", "outputs": "AZ/", "between": [0, 1]}},
+            "golden: no tolerance; export the model again",
+        ),
+        ({"golden": GOLDEN | {"seeds": "A"}}, "golden: seeds of 1 digits, expected 2 for each of 1 to 64 samples"),
+        ({"golden": GOLDEN | {"seeds": "AA" * 65}}, "golden: seeds of 130 digits, expected 2"),
+        ({"golden": GOLDEN | {"seeds": "AAAB", "outputs": "AZ/"}}, "outputs of 3 digits, expected a multiple of 2"),
+        ({"golden": GOLDEN | {"outputs": ""}}, "golden: '', expected digits of base64"),
+        ({"golden": GOLDEN | {"outputs": "A-Z"}}, "golden: 'A-Z', expected digits of base64"),
+        ({"golden": GOLDEN | {"between": [1, 0]}}, r"golden: range \[1, 0\], expected the lowest and the highest"),
+        ({"golden": GOLDEN | {"tolerance": 0}}, "golden: 0, expected a number above it"),
+        ({"golden": GOLDEN | {"tolerance": 9}}, "golden: 9, expected a number from 0 to 0.1"),
+        ({"golden": GOLDEN | {"ranges": [[0, 1]] * 33}}, "golden: 33 ranges, expected at most 32"),
+        ({"golden": GOLDEN | {"digests": ["0" * 7]}}, "golden: digests .*expected at most 2 of 8 hexadecimal digits"),
+        ({"golden": GOLDEN | {"kernels": "a\nb"}}, "golden: .*expected a text without control characters"),
+        (
+            {"input_shape": [1 << 23], "golden": GOLDEN | {"seeds": "AA" * 3, "outputs": "AAA"}},
             "more than 16,777,216 values",
         ),
         ({"measured": json.loads('{"a":' * 9 + "1" + "}" * 9)}, "measured: nested more than 8 deep"),
@@ -160,14 +191,16 @@ def test_a_sealed_card_nested_too_deeply_is_refused() -> None:
 
 
 def test_one_huge_golden_answer_does_not_make_the_others_small() -> None:
-    golden = Golden(((5, 5), (5, 5), (5, 10**9), (5, 5)), 0.1, 0.1)
+    golden = golden_of([[0.5, 0.5], [0.5, 0.5], [0.5, 1e8], [0.5, 0.5]], 0.1)
     with pytest.raises(ArtifactError, match=r"at most 0\.1 was promised"):
         check_golden(PAIR, golden, np.full((4, 2), 0.9, np.float32), "here")
 
 
-def test_golden_answers_of_another_length_are_refused() -> None:
-    with pytest.raises(ArtifactError, match="3 numbers of each golden sample, expected 2"):
-        check_golden(PAIR, Golden(((1, 2, 7),), 0.1, 0.1), np.zeros((1, 2), np.float32), "here")
+@pytest.mark.parametrize(("outputs", "tolerance"), [("AAA", 0.1), ("AAAA", 1e-4), ("A" * 9, 1e-4)])
+def test_golden_answers_of_another_length_are_refused(outputs: str, tolerance: float) -> None:
+    golden = Golden("AA", outputs, (0, 1), tolerance)
+    with pytest.raises(ArtifactError, match=f"{len(outputs)} digits of outputs, expected . for each of 1 to 2 numbers"):
+        check_golden(PAIR, golden, np.zeros((1, 2), np.float32), "here")
 
 
 def test_the_task_lies_flat_in_the_json() -> None:
@@ -201,24 +234,63 @@ def test_an_unknown_task_is_named() -> None:
         read_card(seal(data))
 
 
-def test_golden_inputs_are_the_documented_bits() -> None:
-    # MurmurHash3's finalizer of 1 and 2, computed with Python's own integers.
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4_095])
+def test_golden_inputs_are_the_documented_bits(seed: int) -> None:
+    # MurmurHash3's finalizer, computed with Python's own integers.
     def finalize(h: int) -> int:
+        h %= 2**32
         h ^= h >> 16
         h = h * 0x85EBCA6B % 2**32
         h ^= h >> 13
         h = h * 0xC2B2AE35 % 2**32
-        return h ^ h >> 16
+        return (h ^ h >> 16) >> 10
 
-    expected = [(finalize(index) >> 8) / 2**24 for index in (1, 2, 3, 4, 5, 6)]
-    inputs = golden_inputs(1, (2, 3), 0.0, 1.0)
+    steps, features = 6, 2
+    values = [finalize(seed * 0x9E3779B9 + i) for i in range(1, (steps + 4) * features + 1)]
+    noise, held = values[: steps * features], values[steps * features :]
+    share = seed % 4
+    expected = [
+        (share * held[step * 4 // steps * features + feature] + (4 - share) * noise[step * features + feature]) / 2**24
+        for step in range(steps)
+        for feature in range(features)
+    ]
+    inputs = golden_inputs([seed], (steps, features), 0.0, 1.0)
     assert inputs.dtype == np.float32
     assert inputs.ravel().tolist() == expected
 
 
+def test_each_feature_has_its_range_and_neighbours_may_share_one() -> None:
+    card = replace(CARD, input_shape=(50, 5), input_range=(-9.0, 9.0))
+    golden = replace(golden_of([[0.1], [0.2]], 0.1), ranges=((0, 1), (100, 200)))
+    inputs = inputs_of(golden, card)
+    assert inputs.shape == (2, 50, 5)
+    assert 0 <= inputs[..., :3].min() < 0.1
+    assert 0.9 < inputs[..., :3].max() <= 1
+    assert 100 <= inputs[..., 3:].min() < 110
+    assert 190 < inputs[..., 3:].max() <= 200
+    assert inputs_of(replace(golden, ranges=()), card).min() < -8
+
+
+@given(st.integers(1, 3).flatmap(lambda digits: st.tuples(st.just(digits), st.lists(st.integers(0, 64**digits - 1)))))
+def test_whole_numbers_are_read_back_out_of_their_digits(case: tuple[int, list[int]]) -> None:
+    digits, values = case
+    text = write_digits(np.array(values, np.int64), digits)
+    assert len(text) == digits * len(values)
+    assert read_digits(text, digits).tolist() == values
+
+
+@pytest.mark.parametrize(("tolerance", "off"), [(0.1, 1 / 126), (1e-4, 1 / 2**19)])
+def test_outputs_are_written_as_finely_as_the_tolerance_needs(tolerance: float, off: float) -> None:
+    values = np.random.default_rng(0).random((5, 3))
+    span = np.ptp(values)
+    expected = expected_outputs(golden_of(values, tolerance))
+    assert expected.shape == (5, 3)
+    np.testing.assert_allclose(expected, values, rtol=1e-6, atol=1.01 * off * span)
+
+
 @pytest.mark.parametrize("sample", range(4))
 def test_in_floating_point_every_sample_must_agree(sample: int) -> None:
-    golden = Golden(((5, 5),) * 4, 0.1, 1e-4)
+    golden = golden_of([[0.5, 0.5]] * 4, 1e-4)
     outputs = np.full((4, 2), 0.5, np.float32)
     check_golden(PAIR, golden, outputs, "here")
     outputs[sample, 0] += 1e-3
@@ -227,44 +299,113 @@ def test_in_floating_point_every_sample_must_agree(sample: int) -> None:
 
 
 def test_of_large_values_the_difference_is_relative() -> None:
-    golden = Golden(((500, -2000),), 1.0, 1e-4)
+    golden = golden_of([[500, -2000]], 1e-4)
     check_golden(PAIR, golden, np.array([[500.1, -2000.1]], np.float32), "here")
     with pytest.raises(ArtifactError, match=r"0\.0005 off, at most 0\.0001 was promised"):
         check_golden(PAIR, golden, np.array([[500, -2001]], np.float32), "here")
 
 
-@given(st.integers(1, 200))
-def test_of_many_numbers_at_most_40_are_kept_with_the_first_and_the_last(size: int) -> None:
-    (kept,) = spread(np.arange(size, dtype=np.float32)[np.newaxis])
-    assert len(kept) == min(size, 40)
-    assert (kept[0], kept[-1]) == (0, size - 1)
-    gaps = np.diff(kept)
-    assert size <= 2 or gaps.max() - gaps.min() <= 1
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(0, 4095))
+def test_of_many_numbers_some_are_kept_evenly_spread(size: int, kept: int, seed: int) -> None:
+    kept = min(size, kept)
+    numbers = np.arange(size, dtype=np.float32)
+    (found,) = spread(numbers[np.newaxis], kept, [seed])
+    assert len(set(found)) == kept
+    assert found.tolist() == sorted(found)
+    gaps = np.diff([*found, found[0] + size])
+    assert gaps.max() - gaps.min() <= 1
+    # With as many seeds as there are numbers, each has its turn.
+    every = spread(np.tile(numbers, (size, 1)), kept, np.arange(size) + seed)
+    assert set(every.ravel()) == set(numbers)
 
 
 def test_answers_a_step_are_checked_at_the_numbers_that_are_kept() -> None:
     answers = np.random.default_rng(0).random((2, 30, 3), np.float32)
     card = replace(CARD, output_shape=(30, 3))
-    golden = Golden(tuple(tuple(int(value * 1e5) for value in row) for row in spread(answers)), 1e-5, 1e-4)
+    golden = golden_of(spread(answers, 10, [0, 1]), 1e-4)
     check_golden(card, golden, answers, "here")
-    answers[1, -1, -1] += 0.01
+    answers[1, 0, 1] += 0.01
     with pytest.raises(ArtifactError, match="some backend misreads"):
         check_golden(card, golden, answers, "some backend")
     with pytest.raises(ArtifactError, match=r"answers with shape \(2, 3\), the card says \(2, 30, 3\)"):
         check_golden(card, golden, answers[:, 0], "some backend")
 
 
-def test_one_sample_at_a_border_is_forgiven_and_two_of_three_are_not() -> None:
-    golden = Golden(((5, 5),) * 3, 0.1, 0.1)
-    border, right = [0.7, 0.3], [0.5, 0.5]
-    check_golden(PAIR, golden, np.array([right, border, right], np.float32), "here")
+@pytest.mark.parametrize(
+    ("off", "refused"),
+    [
+        ([0, 0, 0, 0], False),
+        ([0.09, 0.09, 0.09, 0.09], False),
+        ([0, 0.29, 0, 0], False),
+        ([0, 0.31, 0, 0], True),
+        ([0, 0.11, 0, 0.11], True),
+        ([0.29, 0, 0.29, 0], True),
+        ([0, np.nan, 0, 0], True),
+    ],
+)
+def test_where_activations_are_rounded_one_sample_at_a_border_is_forgiven(off: list[float], refused: bool) -> None:
+    golden = golden_of([[0, 1]] * 4, 0.1)
+    outputs = np.array([[0, 1 - each] for each in off], np.float32)
+    if not refused:
+        check_golden(PAIR, golden, outputs, "here")
+        return
+    with pytest.raises(ArtifactError, match=r"at most 0\.1 was promised"):
+        check_golden(PAIR, golden, outputs, "here")
+
+
+def test_of_few_samples_none_is_forgiven() -> None:
+    golden = golden_of([[0, 1]] * 3, 0.1)
     with pytest.raises(ArtifactError, match=r"0\.2 off, at most 0\.1 was promised"):
-        check_golden(PAIR, golden, np.array([border, border, right], np.float32), "here")
+        check_golden(PAIR, golden, np.array([[0, 1], [0, 0.8], [0, 1]], np.float32), "here")
 
 
-@given(st.floats(-100, 100, width=32), st.floats(0.125, 100, width=32))
-def test_golden_inputs_stay_in_their_range(low: float, span: float) -> None:
-    inputs = golden_inputs(2, (5,), low, low + span)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_same_kernels_must_give_the_digest_and_others_need_not(streamed: bool) -> None:
+    right = {False: np.array([[0, 1]] * 4, np.float32), True: np.array([[0, 0.98]] * 4, np.float32)}
+    digests = (digest(right[False]), digest(right[True]))
+    golden = golden_of([[0, 1]] * 4, 0.1, kernels="here 0.1 00000000", digests=digests)
+    asked: list[bool] = []
+
+    def same_kernels() -> bool:
+        asked.append(True)
+        return True
+
+    check_golden(PAIR, golden, right[streamed], "here", streamed=streamed, same_kernels=same_kernels)
+    assert not asked
+    check_golden(PAIR, golden, right[not streamed], "here", streamed=streamed)
+    with pytest.raises(ArtifactError, match="damaged: here answers the golden samples otherwise than the same kernels"):
+        check_golden(PAIR, golden, right[not streamed], "here", streamed=streamed, same_kernels=same_kernels)
+    assert asked
+
+
+def test_one_digest_stands_for_sequences_and_streams_that_give_the_same_bits() -> None:
+    answers = np.array([[0, 1]] * 4, np.float32)
+    golden = golden_of(answers, 0.1, kernels="here 0.1 00000000", digests=(digest(answers),))
+    for streamed in (False, True):
+        check_golden(PAIR, golden, answers, "here", streamed=streamed)
+        with pytest.raises(ArtifactError, match="damaged"):
+            check_golden(PAIR, golden, 0.99 * answers, "here", streamed=streamed, same_kernels=lambda: True)
+
+
+def test_a_digest_does_not_tell_last_bits_of_a_float_and_tells_a_step_of_int8() -> None:
+    answers = np.random.default_rng(0).integers(0, 256, (8, 10)).astype(np.float32) / 256
+    assert digest(np.nextafter(answers, np.float32(2))) == digest(answers)
+    for step in (1 / 256, -1 / 256):
+        changed = answers.copy()
+        changed[7, 9] += np.float32(step)
+        assert digest(changed) != digest(answers)
+
+
+@pytest.mark.parametrize("more", [{}, {"ranges": ((0.0, 1.0), (2.0, 3.5)), "kernels": "a 1 0", "digests": ("0" * 8,)}])
+def test_what_golden_samples_do_not_say_takes_no_byte(more: dict[str, Any]) -> None:
+    card = replace(CARD, golden=golden_of([[0.1, 0.2, 0.7]], 0.1, **more))
+    assert (json.loads(card.encode())["golden"].keys() >= {"ranges", "kernels", "digests"}) == bool(more)
+    assert read_card(container(card)) == card
+
+
+@given(st.floats(-100, 100, width=32), st.floats(0.125, 100, width=32), st.integers(0, 4095))
+def test_golden_inputs_stay_in_their_range(low: float, span: float, seed: int) -> None:
+    inputs = golden_inputs([seed], (9, 3), low, low + span)
     assert inputs.min() >= np.float32(low)
     assert inputs.max() <= np.float32(low + span) + np.float32(1e-4)
 

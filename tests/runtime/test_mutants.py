@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 import edgernn
+from edgernn.backends import open_artifact
 from edgernn.card import read_card, seal
 from edgernn.datasets import read_samples
 from edgernn.errors import ArtifactError
+from edgernn.model import load_bytes
 from mutants.judging import EXCEPTION, REFUSED, RIGHT, WRONG, Judge
 from mutants.mutations import KINDS, RESEALED, Source, kind_of, make
 from mutants.structure import Place, places
+from mutants.weights import class_damages, random_edit, redrawn, tensor_damages, weights_of
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "mutants" / "run.py"
 EACH = 22  # of each artifact and mode: two of each kind, or a little more
@@ -157,3 +160,51 @@ def test_a_worker_that_dies_or_hangs_costs_one_mutant() -> None:
     assert [number for number, _, _ in found] == [0, 1, 2, 3, 4, 5]
     assert [outcome for _, outcome, _ in found] == ["right", "crash", "hang", "exception", "memory", "right"]
     assert found[1][2].startswith("SIGSEGV")
+
+
+@pytest.mark.parametrize(
+    "name", [INT8, "digits-int8-loop.tflite", "digits-dynamic.tflite", "digits-dynamic-fused.tflite"]
+)
+def test_edited_weights_are_refused_behind_a_right_digest(
+    sources: dict[str, Source], run_folder: Path, name: str
+) -> None:
+    """Each class zeroed, each two exchanged, each tensor edited: none may pass that decides 1 % otherwise."""
+    data = sources[name].data
+    weights, last = weights_of(data)
+    assert [each.shape for each in last] == [(10, 64), (10,)]
+    x = read_samples(run_folder).x_test[:200]
+    right = open_artifact(Path(name), data, 1).run(x).argmax(axis=1)
+    accepted = []
+    edits = [*class_damages(data, last), *tensor_damages(data, weights)]
+    assert len(edits) == 20 + 45 + 4 * len(weights)
+    edits += [random_edit(data, weights, number) for number in range(20)]
+    for edit, file in edits:
+        assert len(file) == len(data)
+        try:
+            load_bytes(Path(name), file)
+        except ArtifactError as error:
+            assert "SHA-256" not in str(error)
+            continue
+        answers = open_artifact(Path(name), file, 1).run(x).argmax(axis=1)
+        accepted += [edit] if np.mean(answers != right) > 0.01 else []
+    assert accepted == []
+
+
+def test_the_weights_of_a_file_are_found_once_each(sources: dict[str, Source]) -> None:
+    data = sources[INT8].data
+    weights, _ = weights_of(data)
+    assert sorted(each.shape for each in weights) == sorted([(64, 28), (64, 64), (10, 64), (64,), (10,)])
+    for each in weights:
+        values = each.read(data)
+        assert each.write(data, values) == data
+        assert data.count(values.tobytes()) == 1
+        share = np.mean(redrawn(values, 0.5, np.random.default_rng(0)) != values)
+        assert 0 < share <= 0.5
+
+
+def test_a_random_edit_is_made_of_its_number_alone(sources: dict[str, Source]) -> None:
+    data = sources[INT8].data
+    weights, _ = weights_of(data)
+    names = {random_edit(data, weights, number)[0].partition(":")[0] for number in range(40)}
+    assert len(names) == len(weights)
+    assert random_edit(data, weights, 7) == random_edit(data, weights, 7)

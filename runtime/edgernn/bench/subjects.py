@@ -85,5 +85,5 @@ def usual_input(model: Model) -> Float32:
     """A made-up sample within the range of the card, float32 [steps, features]."""
     low, high = model.card.input_range if model.card else (0.0, 1.0)
     shape = tuple(FREE_STEPS if size < 0 else size for size in model.input_shape)
-    x: Float32 = golden_inputs(1, shape, low, high)[0]
+    x: Float32 = golden_inputs([0], shape, low, high)[0]
     return x

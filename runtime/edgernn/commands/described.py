@@ -33,7 +33,7 @@ def describe_card(card: Card) -> dict[str, str]:
         **_measures(card.task, card.measured),
         "agreement": _agreement(card),
         "difference": _difference(card),
-        "golden": f"{len(card.golden.outputs)} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
+        "golden": f"{card.golden.samples} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
         "source": f"SHA-256 {card.source_sha256}",
         "exported by": f"edgernn {card.edgernn}",
         **unknown,

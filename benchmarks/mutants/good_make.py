@@ -1,0 +1,79 @@
+"""Make good files: artifacts with other weights, golden samples of their own, and the answers that LiteRT gives.
+
+Any weights make a good file, so none has to be trained or converted, and hundreds are made in minutes.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.card import read_card, seal
+from edgernn.datasets import read_samples
+from edgernn.errors import EdgernnError, ExportError
+from edgernn.files import make_folder, write_bytes
+from edgernn.model import load_bytes
+from edgernn_export.golden import make_golden
+from edgernn_export.tflite import embed_card
+from mutants.weights import weights_of
+
+Float32 = npt.NDArray[np.float32]
+# Noise of at most this many standard deviations of a tensor is added to its values.
+_MAX_NOISE = 0.5
+_SAMPLES = 64
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", type=click.IntRange(min=1), default=500, show_default=True, help="files to make")
+def main(run: Path, folder: Path, count: int) -> None:
+    """Make COUNT files in FOLDER from the .tflite files of RUN, a run folder, for `good_try.py`.
+
+    \b
+    Example:
+        python benchmarks/mutants/good_make.py runs/demo build/good --count 500
+    """
+    try:
+        x = read_samples(run).x_calibration
+        sources = sorted(run.glob("*.tflite"))
+        make_folder(folder)
+        for number in range(count):
+            source = sources[number % len(sources)]
+            path = folder / f"{source.stem}-{number}.tflite"
+            data = _good_file(path, source.read_bytes(), x, number)
+            if data is None:
+                continue
+            write_bytes(path, data)
+            np.savez(f"{path}.npz", x=x[:_SAMPLES], answers=load_bytes(path, data).predict(x[:_SAMPLES]))
+    except EdgernnError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _good_file(path: Path, data: bytes, x: Float32, number: int) -> bytes | None:
+    """The artifact with weights drawn from a number, completed as an export does; None if it answers with NaN."""
+    card = read_card(data)
+    assert card.golden is not None  # noqa: S101 - every finished artifact has them
+    rng = np.random.default_rng(number)
+    noise = float(rng.uniform(0, _MAX_NOISE))
+    for each in weights_of(data)[0]:
+        values = each.read(data)
+        drawn = values + rng.normal(0, noise * float(np.std(values.astype(np.float64))) + 1e-9, values.shape)
+        if values.dtype.kind == "i":
+            limits = np.iinfo(values.dtype)
+            drawn = np.clip(np.rint(drawn), -limits.max, limits.max)
+        data = each.write(data, drawn)
+    unfinished = replace(card, golden=None)
+    bare = seal(embed_card(data, unfinished.encode()))
+    model = load_bytes(path, bare, unfinished=True)
+    try:
+        golden = make_golden(model, unfinished, bare, x, card.golden.tolerance)
+    except ExportError:
+        return None
+    return seal(embed_card(data, replace(card, golden=golden).encode()))
+
+
+if __name__ == "__main__":
+    main()

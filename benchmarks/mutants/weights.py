@@ -1,0 +1,146 @@
+"""Damaged weights: the constants of a .tflite file, and files in which some of them are others.
+
+The digest of each file is made right, so only its golden samples can tell. Random edits draw one tensor and replace 1
+to 100 % of its values; classes are the rows of the last product's weights.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from edgernn.card import seal
+
+_TYPES = {
+    schema.TensorType.FLOAT32: "<f4",
+    schema.TensorType.FLOAT16: "<f2",
+    schema.TensorType.INT8: "<i1",
+    schema.TensorType.INT16: "<i2",
+    schema.TensorType.INT32: "<i4",
+    schema.TensorType.INT64: "<i8",
+}
+_FLOATS = ("<f4", "<f2")
+_BIAS = 2  # of a product's inputs, the number of its bias; other whole numbers are shapes and places
+_PRODUCT = schema.BuiltinOperator.FULLY_CONNECTED
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A constant of a file.
+
+    Attributes:
+        name: its number and shape, for people.
+        start: of its values in the file, in bytes.
+        dtype: of NumPy.
+        shape: of the tensor.
+    """
+
+    name: str
+    start: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    def read(self, data: bytes) -> npt.NDArray[Any]:
+        """Its values in a file, a copy."""
+        count = int(np.prod(self.shape))
+        return np.frombuffer(data, self.dtype, count, self.start).reshape(self.shape).copy()
+
+    def write(self, data: bytes, values: npt.NDArray[Any]) -> bytes:
+        """The file with other values."""
+        content = values.astype(self.dtype).tobytes()
+        return data[: self.start] + content + data[self.start + len(content) :]
+
+
+def weights_of(data: bytes) -> tuple[list[Weights], list[Weights]]:
+    """The weights and biases of a file, each buffer once; and those of the last product in its first graph."""
+    model = schema.Model.GetRootAs(data, 0)
+    found: dict[int, Weights] = {}
+    last: list[Weights] = []
+    for number in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        for place in range(graph.OperatorsLength()):
+            operator = graph.Operators(place)
+            parts = list(_constants(model, graph, operator, found))
+            code = model.OperatorCodes(operator.OpcodeIndex())
+            if not number and max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) == _PRODUCT and parts:
+                last = parts
+    return list(found.values()), last
+
+
+def _constants(model: Any, graph: Any, operator: Any, found: dict[int, Weights]) -> Iterator[Weights]:
+    base = np.frombuffer(model._tab.Bytes, np.uint8).ctypes.data
+    for position in range(operator.InputsLength()):
+        index = operator.Inputs(position)
+        if index < 0:
+            continue
+        tensor = graph.Tensors(index)
+        content = model.Buffers(tensor.Buffer()).DataAsNumpy()
+        dtype = _TYPES.get(tensor.Type(), "")
+        whole = dtype in ("<i4", "<i8") and position != _BIAS
+        if not dtype or whole or isinstance(content, int) or content.size < 2:
+            continue
+        shape = tuple(int(size) for size in tensor.ShapeAsNumpy())
+        name = f"{tensor.Buffer()}: {np.dtype(dtype)} {list(shape)}"
+        yield found.setdefault(tensor.Buffer(), Weights(name, content.ctypes.data - base, dtype, shape))
+
+
+def class_damages(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:
+    """Each class with its weights zeroed, alone and with its bias, and each two classes exchanged."""
+    classes = last[0].shape[0]
+    for number in range(classes):
+        yield f"class {number} zeroed", _changed(data, last[:1], lambda values, number=number: _zero(values, number))
+        yield (
+            f"class {number} zeroed with its bias",
+            _changed(data, last, lambda values, number=number: _zero(values, number)),
+        )
+    for pair in combinations(range(classes), 2):
+        order = np.arange(classes)
+        order[list(pair)] = pair[::-1]
+        name = f"classes {pair[0]} and {pair[1]} exchanged"
+        yield name, _changed(data, last, lambda values, order=order: values[order])
+
+
+def tensor_damages(data: bytes, weights: list[Weights]) -> Iterator[tuple[str, bytes]]:
+    """Each tensor zeroed, with the other sign, backwards, and with one in ten of its values drawn anew."""
+    rng = np.random.default_rng(0)
+    for each in weights:
+        edits = {
+            "zeroed": np.zeros_like,
+            "negated": np.negative,
+            "backwards": lambda values: values.ravel()[::-1].reshape(values.shape),
+            "a tenth drawn": lambda values: redrawn(values, 0.1, rng),
+        }
+        for name, edit in edits.items():
+            yield f"{each.name} {name}", _changed(data, [each], edit)
+
+
+def random_edit(data: bytes, weights: list[Weights], number: int) -> tuple[str, bytes]:
+    """One tensor drawn, and 1 to 100 % of its values replaced; always the same for a number."""
+    rng = np.random.default_rng([number, 22])
+    each = weights[int(rng.integers(len(weights)))]
+    share = float(rng.uniform(0.01, 1))
+    return f"{each.name} {share:.0%} drawn", _changed(data, [each], lambda values: redrawn(values, share, rng))
+
+
+def redrawn(values: npt.NDArray[Any], share: float, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Values of which this share, at least one, is drawn between the lowest and the highest of them."""
+    flat = values.ravel().copy()
+    places = rng.choice(flat.size, max(1, round(share * flat.size)), replace=False)
+    drawn = rng.uniform(float(flat.min()), float(flat.max()), len(places))
+    flat[places] = drawn if values.dtype.str in _FLOATS else np.round(drawn)
+    return flat.reshape(values.shape)
+
+
+def _zero(values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+    values[number] = 0
+    return values
+
+
+def _changed(data: bytes, weights: list[Weights], edit: Any) -> bytes:
+    for each in weights:
+        data = each.write(data, edit(each.read(data)))
+    return seal(data)

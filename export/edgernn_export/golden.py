@@ -1,0 +1,192 @@
+"""Golden samples chosen: inputs whose answers show every output, and stay the same on other kernels.
+
+Many inputs are tried, made from seeds within the ranges of the calibration set's features. Chosen are those that plain
+kernels, which round otherwise than XNNPACK's, answer alike; among them as many of each class as of any other, each
+input as far as possible from those chosen before it.
+"""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.backends.interpreter import Interpreted
+from edgernn.backends.litert import open_engine
+from edgernn.card import MAX_RANGES, SEED_DIGITS, Card, Golden
+from edgernn.errors import ArtifactError, ExportError
+from edgernn.golden import (
+    ROUNDING_TOLERANCE,
+    digest,
+    digest_step,
+    digits_of,
+    inputs_of,
+    read_digits,
+    spread,
+    write_digits,
+)
+from edgernn.kernels import kernels_of
+from edgernn.metrics import scale_of
+from edgernn.model import Model
+from edgernn.tasks import CLASSIFICATION
+
+Float32 = npt.NDArray[np.float32]
+
+# Inputs that are tried: fewer of long sequences, so that a search takes about as long as 2,000 inferences.
+MAX_TRIED, MIN_TRIED, MAX_TRIED_STEPS = 2_048, 128, 60_000  # a seed has 12 bits
+# Samples in a card. Every load runs them, so long sequences have fewer.
+MAX_SAMPLES, MIN_SAMPLES, MAX_STEPS = 24, 4, 1_024
+# Numbers that a card keeps of all answers together. Answers of many numbers have samples of their own number, so that
+# each output has its turn.
+MAX_NUMBERS, MIN_SAMPLES_OF_MANY = 140, 14
+# Where every sample must agree, fewer do, and each number takes more digits.
+MAX_EXACT_SAMPLES, MAX_EXACT_NUMBERS, MAX_EXACT_TRIED = 6, 60, 256
+# Standard deviations from the mean to either end of a feature's range.
+_WIDTH = 2.0
+# Ranges that differ by less than this part of the widest are one.
+_ALIKE = 0.25
+# Of the tolerance, what plain kernels may be off at most.
+_STEADY = 0.25
+# Of a digest's step, how far an answer is from where its rounding changes, at least.
+_MARGIN = 0.02
+
+
+def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: float) -> Golden:
+    """Choose golden samples for an artifact, and take its answers.
+
+    Args:
+        model: the artifact, loaded.
+        card: its card, without golden samples.
+        data: its content.
+        x: the calibration set, float32 [samples, steps, features].
+        tolerance: the largest difference that another machine may show.
+
+    Raises:
+        ExportError: it answers such inputs with NaN or infinity.
+    """
+    steps, size, exact = card.input_shape[0], math.prod(card.output_shape), tolerance < ROUNDING_TOLERANCE
+    usual = MAX_EXACT_SAMPLES if exact else min(MAX_SAMPLES, max(MIN_SAMPLES_OF_MANY, MAX_NUMBERS // size))
+    count = min(usual, max(MIN_SAMPLES, MAX_STEPS // steps))
+    kept = min(size, (MAX_EXACT_NUMBERS if exact else MAX_NUMBERS) // count)
+    tried = np.arange(min(MAX_EXACT_TRIED if exact else MAX_TRIED, max(MIN_TRIED, MAX_TRIED_STEPS // steps)))
+    golden = _of(tried, Golden("", "", (0, 1), tolerance, feature_ranges(x)))
+    if golden.ranges == (card.input_range,):
+        golden = replace(golden, ranges=())
+    inputs = inputs_of(golden, card)
+    answers = model.predict(inputs)
+    usable = tried[np.isfinite(answers).reshape(len(tried), -1).all(axis=1)]
+    if len(usable) < len(tried) // 2:
+        low, high = card.input_range
+        raise ExportError(f"answers random inputs from {low:g} to {high:g} with NaN or infinity")
+    if model.path.suffix == ".tflite":
+        off = _off_on_plain_kernels(data, inputs[usable], answers[usable])
+        if card.quantization == "dynamic" and size <= kept:
+            off[_is_near_border(answers[usable])] = np.inf
+        # Four times what is chosen at the least, so that there is a choice.
+        steady = max(4 * count, int((off <= _STEADY * tolerance).sum()))
+        usable = usable[np.argsort(off, kind="stable")[:steady]]
+    chosen = usable[choose(answers[usable], count, by_class=card.task.kind == CLASSIFICATION)]
+    return _answered(model, card, _of(chosen, golden), kept)
+
+
+def feature_ranges(x: Float32) -> tuple[tuple[float, float], ...]:
+    """Where most values of each block of neighbouring features lie; one block if all features are alike.
+
+    Args:
+        x: the calibration set, float32 [samples, steps, features].
+    """
+    rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    mean, width = rows.mean(axis=0), _WIDTH * rows.std(axis=0)
+    lows, highs = np.maximum(rows.min(axis=0), mean - width), np.minimum(rows.max(axis=0), mean + width)
+    features = len(lows)
+    blocks = min(features, MAX_RANGES)
+    if max(np.ptp(lows), np.ptp(highs)) <= _ALIKE * (highs - lows).max():
+        blocks = 1
+    groups = np.arange(features) * blocks // features
+    return tuple(_rounded(lows[groups == block].min(), highs[groups == block].max()) for block in range(blocks))
+
+
+def choose(answers: Float32, count: int, *, by_class: bool) -> npt.NDArray[np.int64]:
+    """Choose `count` answers, each as far as possible from those chosen before it.
+
+    Args:
+        answers: float32 [samples, *output_shape].
+        count: at most so many as there are samples.
+        by_class: whether each class is to be named as often as any other, by the last step where there are several.
+
+    Returns:
+        The numbers of the samples.
+    """
+    flat = answers.reshape(len(answers), -1)
+    points = flat / np.maximum(flat.std(axis=0), 1e-6 * scale_of(flat))
+    groups = answers.reshape(len(answers), -1, answers.shape[-1])[:, -1].argmax(axis=1)
+    groups = groups if by_class else np.zeros_like(groups)
+    distances = np.square(points - points.mean(axis=0)).sum(axis=1)
+    chosen: list[int] = []
+    free = np.full(len(flat), fill_value=True)
+    for _ in range(count):
+        counts = np.bincount(groups[chosen], minlength=int(groups.max()) + 1)[groups]
+        candidates = np.flatnonzero(free & (counts == counts[free].min()))
+        best = int(candidates[distances[candidates].argmax()])
+        distances = np.minimum(distances if chosen else np.inf, np.square(points - points[best]).sum(axis=1))
+        free[best] = False
+        chosen.append(best)
+    return np.sort(chosen)
+
+
+def _of(seeds: npt.NDArray[np.int64], golden: Golden) -> Golden:
+    return replace(golden, seeds=write_digits(seeds, SEED_DIGITS))
+
+
+def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
+    """Golden samples with the artifact's answers to them, and with digests where a probe tells kernels apart."""
+    inputs = inputs_of(golden, card)
+    answers = model.predict(inputs)
+    numbers = spread(answers, kept, read_digits(golden.seeds, SEED_DIGITS)).astype(np.float64)
+    digits = digits_of(golden.tolerance)
+    low, high = between = _rounded_out(float(numbers.min()), float(numbers.max()))
+    levels = np.rint((numbers - low) / ((high - low) or 1) * (64**digits - 1)).astype(np.int64)
+    golden = replace(golden, outputs=write_digits(levels, digits), between=between)
+    kernels = kernels_of(card.quantization) if model.path.suffix == ".tflite" else ""
+    if not kernels:
+        return golden
+    digests = [digest(answers)]
+    if card.states:
+        stream = model.stream()
+        digests.append(digest(np.stack([stream.answer(sample) for sample in inputs])))
+    return replace(golden, kernels=kernels, digests=tuple(dict.fromkeys(digests)))
+
+
+def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> npt.NDArray[np.float64]:
+    """How far LiteRT without XNNPACK is off, sample by sample; 0 where it cannot run the file."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    try:
+        others = Interpreted("litert without XNNPACK", partial(open_engine, plain, 1), data).run(inputs)
+    except ArtifactError:
+        return np.zeros(len(inputs))
+    off = np.abs(others.astype(np.float64) - answers).reshape(len(answers), -1).max(axis=1) / scale_of(answers)
+    finite: npt.NDArray[np.float64] = np.where(np.isnan(off), np.inf, off)
+    return finite
+
+
+def _is_near_border(answers: Float32) -> npt.NDArray[np.bool_]:
+    """True for each answer with a number so near a border of the digest's rounding that a float's last bit decides."""
+    position = answers.reshape(len(answers), -1).astype(np.float64) / digest_step(scale_of(answers))
+    nearest: npt.NDArray[np.float64] = np.abs(position - np.floor(position) - 0.5).min(axis=1)
+    return nearest < _MARGIN
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Both ends in steps of a tenth of their distance or less: every digit lies on a device."""
+    digits = 1 - math.floor(math.log10(high - low)) if high > low else 3
+    return round(float(low), digits), round(float(high), digits)
+
+
+def _rounded_out(low: float, high: float) -> tuple[float, float]:
+    """Ends that hold both between them, at most a tenth of their distance further out."""
+    step = 10.0 ** (math.floor(math.log10(high - low)) - 1) if high > low else 1.0
+    first, last = math.floor(low / step) * step, math.ceil(high / step) * step
+    return float(f"{first:.12g}"), float(f"{last:.12g}")
