@@ -122,6 +122,11 @@ class Graph:
         """NumPy's name for the type of a tensor."""
         return next(dtype for dtype, known in _TYPES.items() if known == self.type(index))
 
+    def values(self, index: int) -> Array:
+        """The values of a constant."""
+        data = self.model.buffers[self.subgraph.tensors[index].buffer].data
+        return np.frombuffer(bytes(data), self.dtype(index)).reshape(self.shape(index))
+
     def scale(self, index: int) -> Scale:
         """What the integers of a tensor mean; they have one scale."""
         table = self.subgraph.tensors[index].quantization

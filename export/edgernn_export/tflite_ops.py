@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from edgernn.errors import UnsupportedError
 from edgernn_export.activations import append_activation
 from edgernn_export.graph import Graph, Operator, Scale, TensorType
 
@@ -27,6 +26,12 @@ class Zero:
 
 
 Value = int | Zero
+
+# Of a bias: half of what 32 bits hold. The other half is for the products, which are added to it: 33,000 of the largest
+# with int8 activations; kernels add those of int16 in 64 bits.
+MAX_BIAS = 2**30
+# Below it float32's numbers lose their precision, and kernels refuse them; this leaves room for products of two scales.
+MIN_SCALE = 1e-18
 
 _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Operator.RELU}
 
@@ -56,7 +61,7 @@ class Float32Ops:
             # Computed after all: a constant might be rounded otherwise than the kernel rounds the accumulator.
             x = self.zeros(kernel.shape[0], x.role)
         rows = self.graph.shape(x)[-2]
-        inputs = [x, self.weights(kernel)] + ([] if bias is None else [self.bias(x, kernel, bias)])
+        inputs = [x, *self.operands(x, kernel, bias)]
         return self._append(
             Operator.FULLY_CONNECTED, inputs, (rows, kernel.shape[1]), role, schema.FullyConnectedOptionsT()
         )
@@ -114,7 +119,7 @@ class Float32Ops:
         """
         key = (id(kernel), one_scale)
         if key not in self._weights:
-            self._weights[key] = self._store(np.ascontiguousarray(kernel.T), one_scale)
+            self._weights[key] = self._store(_rows(kernel), one_scale)
         return self._weights[key]
 
     # What a number format may do in its own way.
@@ -123,9 +128,9 @@ class Float32Ops:
         """What the integers of a role's values mean; None for floating point."""
         return None
 
-    def bias(self, x: int, kernel: Float32, bias: Float32) -> int:
-        """A bias [outputs] as a constant."""
-        return self.graph.constant(bias)
+    def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
+        """A kernel and, if there is one, a bias [outputs] as constants, for a product with `x`."""
+        return [self.weights(kernel)] + ([] if bias is None else [self.graph.constant(bias)])
 
     def _other_activation(self, name: str, x: int, role: str) -> int:
         """An activation that is no single operator; the outermost tensor has the role."""
@@ -202,19 +207,16 @@ class IntegerOps(DynamicOps):
         """What the integers of a role's values mean."""
         return self._scales[role]
 
-    def bias(self, x: int, kernel: Float32, bias: Float32) -> int:
-        """A bias in the scale of the product's accumulator: that of the input times that of the weights."""
-        _, weights = quantize_rows(np.ascontiguousarray(kernel.T))
-        (scale,) = self.graph.scale(x).scales
-        scales = np.array(weights.scales) * scale
-        integers = np.round(bias / scales)
-        kind = np.int32 if self._bits == 8 else np.int64
-        if np.abs(integers).max() > np.iinfo(np.int32).max:
-            raise UnsupportedError(
-                f"a unit's weights are so small beside its bias ({np.abs(kernel).max(axis=0).min():.1e} at most beside "
-                f"{np.abs(bias).max():.1e}) that integers cannot hold both; set those weights to 0"
-            )
-        return self.graph.constant(integers.astype(kind), Scale(tuple(scales)))
+    def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
+        """The bias is in the scale of the product's accumulator: that of the input times that of the weights."""
+        if bias is None:
+            return [self.weights(kernel)]
+        (step,) = self.graph.scale(x).scales
+        key = (id(kernel), False)
+        rows, scale = quantize_rows(_rows(kernel), least=least_scales(bias, step))
+        if key not in self._weights:
+            self._weights[key] = self.graph.constant(rows, scale)
+        return [self._weights[key], self.graph.constant(*quantize_bias(bias, np.array(scale.scales), step, self.dtype))]
 
     def _other_activation(self, name: str, x: int, role: str) -> int:
         """In float32 between integers: such activations have no integer kernels, or inexact ones."""
@@ -226,9 +228,55 @@ class IntegerOps(DynamicOps):
         )
 
 
-def quantize_rows(rows: Float32, one_scale: bool = False) -> tuple[npt.NDArray[np.int8], Scale]:
-    """Round weights [outputs, inputs] to int8, symmetric, with a scale for each output or one for all."""
+def quantize_rows(
+    rows: Float32, one_scale: bool = False, least: Float32 | None = None
+) -> tuple[npt.NDArray[np.int8], Scale]:
+    """Round weights [outputs, inputs] to int8, symmetric, with a scale for each output or one for all.
+
+    Args:
+        rows: the weights.
+        one_scale: whether all outputs share a scale.
+        least: lowest scale of each output, [outputs]; see `least_scales`.
+    """
     largest = np.abs(rows).max(axis=None if one_scale else 1, keepdims=True)
-    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    scales = largest / np.float32(127)
+    if least is not None:
+        scales = np.maximum(scales, least[:, np.newaxis])
+    # Without weights and without a bias any scale will do. Kernels refuse numbers that are not normalized.
+    scales = np.where(scales >= MIN_SCALE, scales, 1).astype(np.float32)
     integers = np.round(rows / scales).astype(np.int8)
     return integers, Scale(tuple(float(scale) for scale in scales[:, 0]))
+
+
+def least_scales(bias: Float32, step: float) -> Float32:
+    """The lowest scales of weights, one for each output, at which integers hold a bias [outputs].
+
+    A unit whose weights are tiny beside its bias gets coarser ones. Rounding them costs at most half a scale times the
+    largest input: with 16 bits 2**-17 of the bias, with 8 bits 2**-25.
+
+    Args:
+        bias: float32 [outputs].
+        step: the scale of what the weights are multiplied with.
+    """
+    return (np.abs(bias) / (step * MAX_BIAS)).astype(np.float32)
+
+
+def quantize_bias(
+    bias: Float32, scales: npt.NDArray[np.floating], step: float, dtype: npt.DTypeLike
+) -> tuple[npt.NDArray[np.integer], Scale]:
+    """Round a bias [outputs] to the accumulator's integers: int32, or int64 for activations of type int16.
+
+    Args:
+        bias: float32 [outputs].
+        scales: of the weights, [outputs].
+        step: the scale of what they are multiplied with.
+        dtype: its type.
+    """
+    products = scales.astype(np.float64) * step
+    kind = np.int64 if np.dtype(dtype) == np.int16 else np.int32
+    return np.round(bias / products).astype(kind), Scale(tuple(products))
+
+
+def _rows(kernel: Float32) -> Float32:
+    """A kernel [inputs, outputs] as TFLite has it, [outputs, inputs]."""
+    return np.ascontiguousarray(kernel.T)

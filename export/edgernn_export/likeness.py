@@ -1,0 +1,124 @@
+"""Likeness: which tensors of a file's signatures hold the same values, in whatever shape.
+
+TensorFlow's converter does not write the step as it writes the sequence: with one row a RESHAPE may come in, or the
+operands of a sum change places. Tensors are alike that the same computation makes, however their values lie.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgernn_export.graph import Operator, TensorType
+
+# What moves values, or picks some of them, without computing anything. In integers its output has its input's scale.
+MOVING = (
+    *(Operator.RESHAPE, Operator.SQUEEZE, Operator.EXPAND_DIMS, Operator.TRANSPOSE, Operator.BROADCAST_TO),
+    *(Operator.SLICE, Operator.STRIDED_SLICE, Operator.GATHER, Operator.SPLIT, Operator.UNPACK, Operator.REVERSE_V2),
+)
+# What lays values beside each other.
+JOINING = (Operator.CONCATENATION, Operator.PACK)
+_COMMUTING = (Operator.ADD, Operator.MUL, Operator.MAXIMUM, Operator.MINIMUM)
+
+
+def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequence[str]) -> dict[int, str]:
+    """Of each tensor what it is computed from; tensors of one fingerprint are alike.
+
+    Args:
+        model: a float32 .tflite file's object tree.
+        subgraph: one of its subgraphs.
+        names: of the carriers, which lead the names of their outputs; their weights mean nothing.
+    """
+    found = {index: _constant(model, tensor) for index, tensor in enumerate(subgraph.tensors)}
+    found |= {int(index): f"input {number}" for number, index in enumerate(subgraph.inputs)}
+    for operator in subgraph.operators:
+        code = int(model.operatorCodes[operator.opcodeIndex].builtinCode)
+        inputs = [found[int(index)] for index in operator.inputs if index >= 0]
+        carrier = (subgraph.tensors[int(operator.outputs[0])].name or b"").decode().partition("@")[0]
+        for number, output in enumerate(operator.outputs):
+            if carrier in names:
+                found[int(output)] = _joined(carrier, inputs[:1])
+            elif code in MOVING:
+                # The data of SPLIT is behind its axis.
+                found[int(output)] = inputs[1 if code == Operator.SPLIT else 0]
+            elif code in JOINING and len(set(inputs)) == 1:
+                found[int(output)] = inputs[0]
+            else:
+                parts = sorted(inputs) if code in _COMMUTING else inputs
+                fused = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+                found[int(output)] = _joined(f"{code} {fused} {number}", parts)
+    return found
+
+
+def computed(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, codes: Sequence[int]) -> list[int]:
+    """The tensors that operators of these codes alone make of an input and of constants, in order.
+
+    Args:
+        model, subgraph: as for `fingerprints`.
+        start: the input's tensor.
+        codes: which operators.
+    """
+    made = {start}
+    order: list[int] = []
+    for operator in subgraph.operators:
+        changing = [int(index) for index in operator.inputs if index >= 0 and not _is_constant(model, subgraph, index)]
+        if model.operatorCodes[operator.opcodeIndex].builtinCode in codes and changing and made.issuperset(changing):
+            made.update(map(int, operator.outputs))
+            order += map(int, operator.outputs)
+    return order
+
+
+def everywhere(
+    model: schema.ModelT, names: Sequence[str], ranges: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, tuple[float, float]], list[str]]:
+    """The ranges of the first signature's tensors for those of all signatures that are alike.
+
+    Args:
+        model, names: as for `fingerprints`.
+        ranges: by the names of tensors.
+
+    Returns:
+        The ranges, and the names of tensors of later signatures that none of the first is like.
+    """
+    graphs = [model.subgraphs[signature.subgraphIndex] for signature in model.signatureDefs]
+    prints = [fingerprints(model, graph, names) for graph in graphs]
+    shared: dict[str, tuple[float, float]] = {}
+    for index, tensor in enumerate(graphs[0].tensors):
+        if (name := (tensor.name or b"").decode()) in ranges:
+            low, high = ranges[name]
+            known = shared.get(prints[0][index], (low, high))
+            shared[prints[0][index]] = min(low, known[0]), max(high, known[1])
+    result, unlike = dict(ranges), []
+    for number, graph in enumerate(graphs):
+        for index, tensor in enumerate(graph.tensors):
+            name = (tensor.name or b"").decode()
+            if prints[number][index] in shared:
+                result[name] = shared[prints[number][index]]
+            elif number and tensor.type == TensorType.FLOAT32 and not _is_constant(model, graph, index):
+                unlike.append(name)
+    return result, unlike
+
+
+def _is_constant(model: schema.ModelT, subgraph: schema.SubGraphT, index: int) -> bool:
+    data = model.buffers[subgraph.tensors[int(index)].buffer].data
+    return data is not None and len(data) > 0
+
+
+def _constant(model: schema.ModelT, tensor: Any) -> str:
+    """A constant's fingerprint: its values, without what is repeated along axes."""
+    data = model.buffers[tensor.buffer].data
+    if data is None or not len(data):
+        return ""
+    values = bytes(data)
+    if tensor.type == TensorType.FLOAT32:
+        width = int(tensor.shape[-1]) if tensor.shape is not None and len(tensor.shape) else 1
+        rows = np.frombuffer(values, np.float32).reshape(-1, width)
+        rows = rows[:1] if (rows == rows[0]).all() else rows
+        values = (rows[:, :1] if (rows == rows[0, 0]).all() else rows).tobytes()
+    return hashlib.sha256(values).hexdigest()
+
+
+def _joined(what: str, parts: Sequence[str]) -> str:
+    return hashlib.sha256("|".join([what, *parts]).encode()).hexdigest()

@@ -1,0 +1,152 @@
+"""Surroundings: what is around the carriers in integers, by litert-quantizer, with ranges that are chosen here."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from edgernn.errors import ExportError
+from edgernn_export.graph import Graph, Operator, Scale, read, write
+from edgernn_export.likeness import JOINING, MOVING, computed, everywhere
+from edgernn_export.quantizer import run_quantizer, static8, static16
+from edgernn_export.ranges import FIXED, Range, span
+from edgernn_export.tflite import Converted
+from edgernn_export.tflite_ops import least_scales, quantize_bias
+
+Float32 = npt.NDArray[np.float32]
+
+# Arithmetic of each value alone. In front of the first product it stays float32: raw inputs of different size, as a
+# pressure beside a temperature, have one scale in integers, and are of one size only behind the model's normalization.
+_ELEMENTWISE = (
+    *(Operator.ADD, Operator.SUB, Operator.MUL, Operator.DIV, Operator.MAXIMUM, Operator.MINIMUM, Operator.NEG),
+    *(Operator.ABS, Operator.SQUARE, Operator.SQRT, Operator.RSQRT, Operator.EXP, Operator.LOG, Operator.POW),
+    *(Operator.SQUARED_DIFFERENCE, Operator.FLOOR, Operator.ROUND, Operator.CEIL, Operator.SIGN, Operator.SIN),
+    *(Operator.COS, Operator.RELU, Operator.RELU6, Operator.RELU_N1_TO_1, Operator.RELU_0_TO_1, Operator.LEAKY_RELU),
+    *(Operator.PRELU, Operator.ELU, Operator.TANH, Operator.LOGISTIC, Operator.HARD_SWISH, Operator.GELU),
+)
+# Operators with a bias, each with the axis of its kernel's units.
+_PRODUCTS = {Operator.FULLY_CONNECTED: 0, Operator.CONV_2D: 0, Operator.DEPTHWISE_CONV_2D: 3}
+
+
+def surround(source: Converted, bits: int, io_type: str, known: Mapping[str, Range]) -> bytes:
+    """Quantize what is around the carriers.
+
+    Args:
+        source: float32.
+        bits: of activations, 8 or 16.
+        io_type: of inputs and answers, float32 or int8. int8 inputs are integers already, so nothing stays float32.
+        known: ranges of the tensors of signature `sequence`, by name.
+
+    Raises:
+        ExportError: the quantizer fails, or the step computes something that the sequence does not.
+    """
+    model = read(source.data)
+    ranges, unlike = everywhere(model, list(source.carriers), _with_joined(model, {**known, **_fixed(model, bits)}))
+    if unlike:
+        raise ExportError(
+            f"the step computes {unlike[0]!r}, which the sequence does not; their ranges cannot be shared"
+        )
+    statistics = {
+        name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
+        for name, (low, high) in ranges.items()
+    }
+    float_io = io_type == "float32"
+    front = _front(model) if float_io else []
+    data = run_quantizer(source.data, static8 if bits == 8 else static16, statistics, float_io, front)
+    result = read(data)
+    for float_graph, integer_graph in zip(model.subgraphs, result.subgraphs, strict=True):
+        _keep_biases(Graph(model, float_graph), Graph(result, integer_graph))
+        _clamp(Graph(result, integer_graph), front, bits)
+    return write(result)
+
+
+def _fixed(model: schema.ModelT, bits: int) -> dict[str, Range]:
+    """The outputs whose range the kernels demand."""
+    return {
+        subgraph.tensors[int(operator.outputs[0])].name.decode(): span(FIXED[code, bits], bits)
+        for subgraph in model.subgraphs
+        for operator in subgraph.operators
+        if ((code := model.operatorCodes[operator.opcodeIndex].builtinCode), bits) in FIXED
+    }
+
+
+def _with_joined(model: schema.ModelT, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges with those of CONCATENATION: its inputs must have its scale, and those of the cells are given."""
+    known = dict(ranges)
+    first = model.subgraphs[0]
+    for operator in first.operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == Operator.CONCATENATION:
+            names = [first.tensors[int(index)].name.decode() for index in (*operator.inputs, *operator.outputs)]
+            found = [known[name] for name in names[:-1] if name in known]
+            if found:
+                known[names[-1]] = min(low for low, _ in found), max(high for _, high in found)
+    return known
+
+
+def _front(model: schema.ModelT) -> list[str]:
+    """Names of what stays float32 between the input and the first product, in all signatures.
+
+    Nothing does where there is no arithmetic: then the input itself is rounded.
+    """
+    names = []
+    for graph in model.subgraphs:
+        start = int(graph.inputs[0])
+        indices = computed(model, graph, start, (*_ELEMENTWISE, *MOVING, *JOINING))
+        if set(indices) - set(computed(model, graph, start, (*MOVING, *JOINING))):
+            names += [graph.tensors[index].name.decode() for index in indices]
+    return names
+
+
+def _clamp(graph: Graph, front: Sequence[str], bits: int) -> None:
+    """Cut values of the float32 front off at what integers can hold, before they are rounded.
+
+    QUANTIZE kernels compute in 32 bits; what overflows these comes out with any sign. A graph's own inputs are cut off
+    by the runtime, which knows nothing of values that are computed.
+    """
+    for operator in list(graph.subgraph.operators):
+        code = graph.model.operatorCodes[operator.opcodeIndex].builtinCode
+        source = int(operator.inputs[0]) if len(operator.inputs) else -1
+        name = (graph.subgraph.tensors[source].name or b"").decode()
+        if code == Operator.QUANTIZE and name in front:
+            low, high = span(graph.scale(int(operator.outputs[0])), bits)
+            for limiting, limit in ((Operator.MINIMUM, high), (Operator.MAXIMUM, low)):
+                limited = graph.tensor(graph.shape(source), graph.type(source))
+                options = schema.MaximumMinimumOptionsT()
+                graph.operator(limiting, (source, graph.constant(np.array(limit, np.float32))), (limited,), options)
+                source = limited
+            operator.inputs = [source]
+        graph.operators.append(operator)
+    graph.subgraph.operators = graph.operators
+
+
+def _keep_biases(floats: Graph, integers: Graph) -> None:
+    """Give a unit coarser weights where its bias, in the weights' scale, exceeds 32 bits.
+
+    litert-quantizer cuts such a bias off: a unit of zeros with a bias of 0.5 would answer 0.0001.
+    """
+    given = {tensor.name: index for index, tensor in enumerate(floats.subgraph.tensors)}
+    for operator in integers.subgraph.operators:
+        code = integers.model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code not in _PRODUCTS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        x, kernel, bias = (int(index) for index in operator.inputs[:3])
+        real = given.get(integers.subgraph.tensors[bias].name)
+        if real is None or integers.scale_or_none(x) is None or integers.scale_or_none(bias) is None:
+            continue
+        replaced = _coarser(integers, code, x, kernel, floats.values(real))
+        operator.inputs = [x, *(replaced or (kernel, bias))]
+
+
+def _coarser(graph: Graph, code: int, x: int, kernel: int, bias: Float32) -> tuple[int, int] | None:
+    """A kernel and a bias that fit together, as constants; None if those that are there do."""
+    (step,) = graph.scale(x).scales
+    scales = np.array(graph.subgraph.tensors[kernel].quantization.scale, np.float32)
+    needed = np.maximum(scales, least_scales(bias, step))
+    if (needed == scales).all():
+        return None
+    axis = _PRODUCTS[code]
+    units = np.moveaxis(graph.values(kernel).astype(np.float32), axis, -1)
+    integers = np.moveaxis(np.round(units * scales / needed).astype(np.int8), -1, axis)
+    kernel_scale = Scale(tuple(needed), axis=axis)
+    return graph.constant(integers, kernel_scale), graph.constant(*quantize_bias(bias, needed, step, graph.dtype(x)))

@@ -1,0 +1,192 @@
+"""Around recurrent layers in integers: shared ranges, a float32 front, biases that fit; with Keras beside it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgernn.backends import litert
+from edgernn_export import keras_model, tflite
+from edgernn_export.compact import compact
+from edgernn_export.graph import TensorType, read
+from edgernn_export.quantize import quantize
+from edgernn_export.tflite_ops import MAX_BIAS, MIN_SCALE, least_scales, quantize_bias, quantize_rows
+
+STEPS, FEATURES = 6, 3
+# Of raw inputs: hectopascals, degrees and a share, say.
+SIZES, CENTRES = np.array([40, 3, 0.05], np.float32), np.array([1013, 21, 0.6], np.float32)
+
+
+def inputs(count: int = 60) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(count, STEPS, FEATURES)).astype(np.float32)
+
+
+def raw(count: int = 60) -> np.ndarray:
+    return inputs(count) * SIZES + CENTRES
+
+
+def save(path: Path, layers_of: Callable[[Any], Any], features: int = FEATURES) -> Path:
+    """Save a functional model of an input [6, features]."""
+    from keras import Input, Model, utils
+
+    utils.set_random_seed(5)
+    x = Input((STEPS, features))
+    Model(x, layers_of(x)).save(path)
+    return path
+
+
+def quantized(path: Path, name: str, x: np.ndarray, io_type: str = "float32") -> tuple[Any, np.ndarray]:
+    """The model in integers, as a backend, and Keras's answers to `x`."""
+    expected = keras_model.predict(keras_model.load(path), x)
+    converted = tflite.convert(keras_model.load(path))
+    data = compact(quantize(converted, name, io_type, x, expected).lay_out("unrolled"))
+    return litert.open_artifact(data, threads=1), expected
+
+
+def streamed(backend: Any, x: np.ndarray) -> np.ndarray:
+    stepper, answers = backend.start(), []
+    for sample in x:
+        stepper.reset()
+        answers.append([stepper.step(row) for row in sample][-1])
+    return np.stack(answers)
+
+
+def around(kind: str) -> Callable[[Any], Any]:
+    from keras import layers
+
+    def model(x: Any) -> Any:
+        inner = {
+            "gated": lambda: layers.Multiply()([x, layers.GRU(FEATURES, return_sequences=True)(x)]),
+            "less itself": lambda: layers.Subtract()([layers.LSTM(FEATURES, return_sequences=True)(x), x]),
+            "mean of three": lambda: layers.Average()(
+                [x, *(layers.SimpleRNN(FEATURES, return_sequences=True)(x) for _ in range(2))]
+            ),
+            "relu, twice added": lambda: layers.Add()(
+                [layers.Add()([layers.ReLU()(x), layers.GRU(FEATURES, return_sequences=True)(x)]), x]
+            ),
+        }[kind]()
+        return layers.Dense(2)(layers.GRU(4)(inner))
+
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("gated", "int8"), ("less itself", "int8"), ("mean of three", "int16x8"), ("relu, twice added", "int8")],
+)
+def test_what_goes_around_a_recurrent_layer_streams_bit_for_bit(kind: str, name: str, tmp_path: Path) -> None:
+    backend, expected = quantized(save(tmp_path / "m.keras", around(kind)), name, inputs())
+    answers = backend.run(inputs())
+    np.testing.assert_allclose(answers, expected, atol=0.08 * np.abs(expected).max())
+    np.testing.assert_allclose(streamed(backend, inputs()), answers, rtol=0, atol=0 if name == "int8" else 1e-3)
+
+
+def front(kind: str) -> Callable[[Any], Any]:
+    from keras import layers, ops
+
+    def model(x: Any) -> Any:
+        scaled = {
+            "normalization": lambda: layers.Normalization(mean=CENTRES, variance=SIZES**2)(x),
+            "rescaling": lambda: layers.Rescaling((1 / SIZES).tolist(), (-CENTRES / SIZES).tolist())(x),
+            "logarithm": lambda: layers.Rescaling(4.0, -16.0)(ops.log(ops.abs(x) + 3.0)),
+        }[kind]()
+        return layers.Dense(2)(layers.GRU(4)(scaled))
+
+    return model
+
+
+@pytest.mark.parametrize(("kind", "name"), [("normalization", "int8"), ("rescaling", "int16x8"), ("logarithm", "int8")])
+def test_raw_inputs_of_different_size_are_rounded_behind_the_models_own_scaling(
+    kind: str, name: str, tmp_path: Path
+) -> None:
+    x = raw()
+    backend, expected = quantized(save(tmp_path / "m.keras", front(kind)), name, x)
+    answers = backend.run(x)
+    np.testing.assert_allclose(answers, expected, atol=0.06 * np.abs(expected).max())
+    np.testing.assert_array_equal(streamed(backend, x), answers)
+
+
+@pytest.mark.parametrize("name", ["int8", "int16x8"])
+def test_raw_inputs_far_out_keep_their_sign(name: str, tmp_path: Path) -> None:
+    x = raw()
+    backend, _ = quantized(save(tmp_path / "m.keras", front("normalization")), name, x)
+    for sign in (1, -1):
+        end, *far = (
+            np.broadcast_to(CENTRES + SIZES * np.float32(sign * times), (1, STEPS, FEATURES))
+            for times in (99, 1e5, 1e15)
+        )
+        for each in far:
+            np.testing.assert_array_equal(backend.run(each.copy()), backend.run(end.copy()))
+
+
+def test_integers_in_leave_nothing_in_float32(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.keras", front("normalization"))
+    expected = keras_model.predict(keras_model.load(path), raw())
+    converted = tflite.convert(keras_model.load(path))
+    for io_type, floats in (("int8", False), ("float32", True)):
+        model = read(quantize(converted, "int8", io_type, raw(), expected).lay_out("unrolled"))
+        kinds = {int(tensor.type) for tensor in model.subgraphs[0].tensors}
+        assert (TensorType.FLOAT32 in kinds) == floats
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3),
+    st.lists(st.floats(0, 1e-3), min_size=3, max_size=3),
+    st.floats(1e-6, 1e3),
+    st.sampled_from([np.int8, np.int16]),
+)
+def test_any_bias_fits_beside_any_weights(bias: list[float], weights: list[float], step: float, dtype: Any) -> None:
+    values, rows = np.array(bias, np.float32), np.array([weights, weights[::-1], [0, 0, 0]], np.float32)
+    integers, scale = quantize_rows(rows, least=least_scales(values, step))
+    rounded, products = quantize_bias(values, np.array(scale.scales), step, dtype)
+    assert rounded.dtype == (np.int32 if dtype is np.int8 else np.int64)
+    assert np.abs(rounded).max() <= MAX_BIAS * (1 + 1e-6)
+    # Of the bias next to nothing is lost, of a product with the largest integer little beside the bias.
+    np.testing.assert_allclose(rounded * np.array(products.scales, np.float64), values, rtol=1e-6, atol=step * 2e-9)
+    largest = np.iinfo(dtype).max * step
+    lost = np.abs(integers * np.array(scale.scales)[:, np.newaxis] - rows) * largest
+    ordinary = np.abs(rows).max(axis=1, keepdims=True) / 127 * largest
+    assert (lost <= np.maximum(ordinary, np.abs(values)[:, np.newaxis] * 2**-14) + 127 * MIN_SCALE * largest).all()
+
+
+def tiny(layer: Any, units: Sequence[int]) -> None:
+    """Make the input weights of some units tiny or zero, and their biases large."""
+    kernel, *recurrent, bias = layer.get_weights()
+    kernel[:, list(units)] *= np.float32(1e-9)
+    kernel[:, units[0]] = 0
+    bias[list(units)] = np.linspace(-0.9, 1.5, len(units))
+    layer.set_weights([kernel, *recurrent, bias])
+
+
+@pytest.mark.parametrize("name", ["int8", "int16x8"])
+def test_units_with_tiny_weights_keep_their_bias(name: str, tmp_path: Path) -> None:
+    from keras import Input, Sequential, layers, utils
+
+    utils.set_random_seed(2)
+    model = Sequential(
+        [
+            Input((STEPS, 1)),
+            layers.Dense(5, "relu"),
+            layers.LSTM(6, return_sequences=True),
+            layers.Dense(4),
+            layers.LSTM(3),
+            layers.Dense(2),
+        ]
+    )
+    tiny(model.layers[0], [1, 3])
+    tiny(model.layers[1], [0, 7, 8, 20])
+    tiny(model.layers[2], [0, 2])
+    tiny(model.layers[4], [1])
+    model.save(tmp_path / "m.keras")
+    x = inputs()[:, :, :1]
+    backend, expected = quantized(tmp_path / "m.keras", name, x)
+    answers = backend.run(x)
+    # The second output is its bias, but for next to nothing.
+    assert np.ptp(expected[:, 1]) < 1e-6
+    np.testing.assert_allclose(answers, expected, atol=0.05 * np.abs(expected).max())
+    if name == "int8":
+        np.testing.assert_array_equal(streamed(backend, x), answers)
