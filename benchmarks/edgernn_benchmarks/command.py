@@ -39,7 +39,7 @@ _FLOOR = click.option(
 
 
 @click.command("compare")
-@click.argument("source", metavar="MODEL.keras|RUN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
 @click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--samples",

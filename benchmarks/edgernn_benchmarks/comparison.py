@@ -90,11 +90,11 @@ def compare(
     Times are of one float32 sample in and its answer out, and of the backend's bare call; see `edgernn.bench`.
 
     Args:
-        source: a run folder, or a .keras file.
+        source: a run folder, or a .keras or .h5 file.
         artifacts: .tflite and .onnx files.
-        samples: test samples, in place of the run folder's; needed for a .keras file. Without what they should be
+        samples: test samples, in place of the run folder's; needed for a bare file. Without what they should be
             answered agreement is measured, and accuracy is not known.
-        scale: how the samples of a .keras file are scaled, as of `edgernn_export.export`; by default as the artifacts'
+        scale: how the samples of a bare file are scaled, as of `edgernn_export.export`; by default as the artifacts'
             cards say.
         method: how to time; 30 rounds and a second for each call by default.
         isolated: whether each has a process of its own, which also measures its memory.

@@ -21,7 +21,7 @@ class KerasLoader:
     """Loads a Keras model; goes from one process to another.
 
     Attributes:
-        path: the .keras file.
+        path: the .keras or .h5 file.
         x: the sample that it answers, float32 [steps, features].
         way: one of `WAYS`: `model.predict(x)`, `model(x, training=False)`, or the latter compiled.
     """

@@ -91,10 +91,9 @@ def predict_apart(model: Path, x: Float32) -> Float32:
 
 
 def _keras(model: Path) -> Callable[[Float32], Float32]:
-    from edgernn_export import keras_model
-    from peers.bench_runs import read_model
+    from edgernn_export import keras_file, keras_model
 
-    keras = read_model(model)
+    keras = keras_file.read(model)
     return lambda x: keras_model.predict(keras, x)
 
 
@@ -102,9 +101,9 @@ def _serve(
     model: Path, x_calibration: Float32, x: Float32, reference: Float32
 ) -> Callable[[Peer | None], tuple[Subject, float] | float]:
     """Read the Keras model in the child; the result builds a peer, or gives the agreement of the last one built."""
-    from peers.bench_runs import read_model
+    from edgernn_export import keras_file
 
-    keras_model = read_model(model)
+    keras_model = keras_file.read(model)
     built: list[tuple[Peer, Subject]] = []
 
     def answer(peer: Peer | None) -> tuple[Subject, float] | float:

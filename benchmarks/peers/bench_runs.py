@@ -131,11 +131,3 @@ def find_run(folder: Path, model: BenchModel, seed: int, data: str | None, progr
         trained = fit(dataset, model.recipe, build=model.build, epochs=model.epochs, seed=seed)
         write_run(staging, trained, source)
     return run
-
-
-def read_model(path: Path) -> Any:
-    """The Keras model of a run folder that was made here, whether or not it can be exported."""
-    with quiet_tensorflow():
-        import keras
-
-    return keras.saving.load_model(path, compile=False)

@@ -13,13 +13,13 @@ import edgernn
 from edgernn.datasets import Samples, read_samples
 from edgernn.errors import EdgernnError
 from edgernn.run_folder import read_settings
-from edgernn_export import Target, export, keras_model
+from edgernn_export import Target, export, keras_file, keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports, stock
 from peers.apart import make_peers_apart
 from peers.bars import Bar
 from peers.bench import Progress
-from peers.bench_runs import BenchModel, read_model
+from peers.bench_runs import BenchModel
 from peers.fidelity import Fidelity, count_apart, mean_fidelity, stream
 from peers.latency import CHECKED_SAMPLES, Timing, as_rows, ratio, time_cold, time_hot
 from peers.operators import count_control_flow, count_custom
@@ -102,7 +102,7 @@ def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Pr
 def export_run(run: Path, folder: Path, say: Progress) -> Exported:
     """Export a run's artifacts; what cannot be exported is told and no error."""
     samples = read_samples(run)
-    reference = keras_model.predict(read_model(run / "model.keras"), samples.x_test)
+    reference = keras_model.predict(keras_file.read(run / "model.keras"), samples.x_test)
     say(f"exporting {run.name}")
     try:
         rows = export(run, folder, targets=EXPORTED)

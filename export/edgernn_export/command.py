@@ -53,7 +53,7 @@ class _Number(click.FloatRange):
 
 
 @click.command("export")
-@click.argument("source", metavar="MODEL.keras|RUN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
 @click.option("--to", "formats", multiple=True, type=_Name(FORMATS), help="Only this format; may be repeated.")
 @click.option(
     "--quantize", "quantizations", multiple=True, type=_Name(QUANTIZATIONS), help="Only this one; may be repeated."
@@ -119,6 +119,7 @@ def command(
 ) -> None:
     """Export a Keras model to TFLite and ONNX files, each proven against it.
 
+    Keras files of Keras 3 and of Keras 2 are read, .keras and .h5; no code in them is run.
     With no choice of format, quantization or layout, every artifact worth having is made. Exit code 1 if
     one did not pass its proof; it is then not written.
 

@@ -1,6 +1,5 @@
 """The Keras model: read safely, looked through, asked for its answers."""
 
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,37 +9,25 @@ import numpy.typing as npt
 
 from edgernn.datasets import Samples
 from edgernn.errors import DataError, ModelError, first_line
-from edgernn.files import check_file
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_export import keras_file
 from edgernn_export.cells import KINDS, Cell, cell_of
 
 Float32 = npt.NDArray[np.float32]
 
-# A .keras is a zip archive; this is far above any recurrent model for a small device.
-MAX_UNPACKED_BYTES = 2 << 30
-
 
 def load(path: Path, steps: int | None = None, *, free_steps: int | None = None) -> Any:
-    """Load a .keras file and check that it is a model edgernn can export.
+    """Load a Keras file and check that it is a model edgernn can export.
 
     Args:
-        path: the file.
+        path: a .keras or .h5 file, as `keras_file.read` reads it.
         steps: in place of the number of time steps that the model says, if it says one.
         free_steps: for a model that takes any number of them, unless `steps` says it.
 
     Raises:
-        ModelError: it is not a .keras file, cannot be read safely, has no recurrent layer, or holds
+        ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, or holds
             something that is not supported.
     """
-    check_archive(path)
-    with quiet_tensorflow():
-        import keras
-
-    try:
-        # Keras's safe mode, its default, stays on: a model from a stranger must not run code.
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever a damaged archive or an unknown layer makes Keras raise
-        raise ModelError(f"{path}: Keras cannot read it: {first_line(error)}") from error
+    model = keras_file.read(path)
     try:
         said = model.inputs[0].shape[1] if len(model.inputs[0].shape) == 3 else None
         wanted = steps or said or free_steps
@@ -113,24 +100,6 @@ def check_samples(model: Any, samples: Samples) -> None:
     for x in (samples.x_calibration, samples.x_test):
         if x.shape[1:] != expected:
             raise DataError(f"samples of shape {x.shape[1:]} do not fit the model, which takes {expected}")
-
-
-def check_archive(path: Path) -> None:
-    """Check, without Keras, that a file may be a .keras one.
-
-    Raises:
-        ModelError: it is missing, empty, no zip archive, of another suffix, or unpacks to more than 2 GiB.
-    """
-    check_file(path, ModelError, MAX_UNPACKED_BYTES)
-    if path.suffix != ".keras":
-        raise ModelError(f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; expected a .keras file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ModelError(f"{path}: not a .keras file: {error}") from error
-    if size > MAX_UNPACKED_BYTES:
-        raise ModelError(f"{path}: {size:,} bytes unpacked; at most {MAX_UNPACKED_BYTES:,} are read")
 
 
 def _check_supported(model: Any) -> None:

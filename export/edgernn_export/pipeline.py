@@ -10,7 +10,7 @@ from edgernn.extras import require
 from edgernn.files import made_folder, write_bytes
 from edgernn.locks import alone_in
 from edgernn.run_folder import read_original
-from edgernn_export.keras_model import check_archive
+from edgernn_export import keras_file
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
@@ -72,12 +72,12 @@ def export(
     The work is done in a child process, which ends with this one.
 
     Args:
-        source: a run folder, or a .keras file.
-        out: the folder for the artifacts; the run folder, or the .keras file's own, by default.
+        source: a run folder, or a .keras or .h5 file.
+        out: the folder for the artifacts; the run folder, or the file's own, by default.
         targets: what `select_targets` gives.
-        samples: real inputs, in place of the run folder's; needed for a .keras file. What they should be answered may
+        samples: real inputs, in place of the run folder's; needed for a bare file. What they should be answered may
             be missing: then agreement is measured, and accuracy is not known.
-        scale: "pixels" divides the samples of a .keras file by 255; by default the model is shown what lies in them.
+        scale: "pixels" divides the samples of a bare file by 255; by default the model is shown what lies in them.
         settings: how; the defaults otherwise.
         overwrite: replace artifacts that are there.
         progress: called with what is about to be done.
@@ -95,7 +95,7 @@ def export(
     require("export", *_PACKAGES)
     settings = settings or Settings()
     original = read_original(Path(source), Path(samples) if samples else None, scale)
-    check_archive(original.model)
+    keras_file.check(original.model)
     chosen = original.require_samples()
     steps = chosen.x_test.shape[1]
     folder = Path(out) if out else original.model.parent

@@ -44,13 +44,20 @@ MAX_SETTINGS_BYTES = 1 << 20
 # A process that replaces a run moves three files, which takes milliseconds.
 MAX_WAIT_S = 5.0
 
+# Folders that hold a model and are no run folders, by a file in them.
+_OTHER_FOLDERS = {"saved_model.pb": "a TensorFlow SavedModel", "config.json": "a Keras model as a folder"}
+_SAVE_AGAIN = (
+    "Load it with the Keras that saved it (TensorFlow 2.15, or tf_keras) and save the model again: "
+    'load_model(folder).save("model.keras")'
+)
+
 
 @dataclass(frozen=True)
 class Original:
     """A Keras model on disk with what is known about it.
 
     Attributes:
-        model: the .keras file.
+        model: the .keras or .h5 file.
         name: what its artifacts are called.
         labels: the names of its classes or outputs; empty when nobody said them.
         input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
@@ -90,10 +97,10 @@ class Original:
 def read_original(
     path: Path, samples: Path | None = None, scale: str | None = None, input_meaning: str = ""
 ) -> Original:
-    """Read a run folder, or a bare .keras file.
+    """Read a run folder, or a bare Keras file.
 
     Args:
-        path: a run folder or a .keras file.
+        path: a run folder, a .keras file or a .h5 file.
         samples: what `read_samples` reads, in place of the run folder's own samples.
         scale: how the samples are scaled for a .keras file, one of `edgernn.inputs.SCALES`; None: not at all.
         input_meaning: how a .keras file's model takes uint8 samples, if that is known, for instance from an artifact.
@@ -114,6 +121,7 @@ def read_original(
             return Original(path, path.stem, (), "", None)
         chosen = read_samples(samples, input_meaning, scale)
         return Original(path, path.stem, chosen.labels, chosen.input_meaning, chosen)
+    _check_kind(path)
     while True:
         settings = read_run(path)
         if samples is None and not (path / SAMPLES).exists():
@@ -134,6 +142,13 @@ def read_original(
         )
         if read_settings(path) == settings:  # or else a training has replaced the run meanwhile
             return original
+
+
+def _check_kind(folder: Path) -> None:
+    """Refuse a folder that holds a model in a form of TensorFlow's or Keras's own."""
+    for content, kind in _OTHER_FOLDERS.items():
+        if (folder / content).is_file() and not (folder / MODEL).is_file():
+            raise ModelError(f"{folder}: {kind}, expected a .keras or .h5 file. {_SAVE_AGAIN}")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -191,7 +206,7 @@ def check_exists(path: Path) -> None:
         ModelError: there is none.
     """
     if not path.exists():
-        raise ModelError(f"{path}: no such file or folder; expected a .keras file or a run folder")
+        raise ModelError(f"{path}: no such file or folder; expected a .keras or .h5 file, or a run folder")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -201,10 +201,10 @@ def test_files_that_are_no_models_are_refused(samples_file: Path, refused: Calla
     np.savez(tmp_path / "zip.npz", x=np.zeros(3))
     (tmp_path / "zip.npz").rename(tmp_path / "zip.keras")
     for name, message in {
-        "text.keras": "not a .keras file",
+        "text.keras": "not a Keras file",
         "empty.keras": "the file is empty",
-        "zip.keras": "Keras cannot read it",
-        "old.h5": "nobody reads the suffix '.h5'",
+        "zip.keras": "a zip archive without config.json",
+        "old.h5": "not a Keras file: it starts with b'x'",
         "missing.keras": "no such file",
     }.items():
         assert message in refused("export", tmp_path / name, "--samples", samples_file), name

@@ -17,6 +17,7 @@ _ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
     "relu": ("Relu", (), ()),
     "linear": ("Affine", (1.0,), (0.0,)),  # alpha x + beta
     "hard_sigmoid": ("HardSigmoid", (1 / 6,), (0.5,)),  # max(0, min(1, alpha x + beta))
+    "hard_sigmoid_keras2": ("HardSigmoid", (0.2,), (0.5,)),
     "elu": ("Elu", (1.0,), ()),
     "leaky_relu": ("LeakyRelu", (0.2,), ()),
     "softsign": ("Softsign", (), ()),

@@ -4,8 +4,9 @@ NumPy's is here, the oracle; TFLite's is in `tflite_ops`. Every value has a role
 of one role have one range, at every time step, in a sequence and in a stream.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 
 
 # Activations from 0 to 1: a mean weighted by them lies between what it is a mean of.
-BOUNDED = ("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "sparsemax")
+BOUNDED = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "softmax", "sparsemax")
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,29 @@ class NumpyOps:
 
 
 def keras_activation(name: str) -> Callable[[Any], Any]:
-    """Keras's own activation of this name.
+    """Keras's own activation of this name, or one of edgernn for what only older Keras has.
 
     Raises:
-        ValueError: Keras has none.
+        ValueError: neither has one.
     """
     with quiet_tensorflow():
         import keras
 
-    function: Callable[[Any], Any] = keras.activations.get(name)
+    function: Callable[[Any], Any] = older_activations().get(name) or keras.activations.get(name)
     return function
+
+
+@cache
+def older_activations() -> Mapping[str, Callable[[Any], Any]]:
+    """Activations of Keras 2 that Keras 3 does not have, registered with Keras so that it can save and rebuild them."""
+    with quiet_tensorflow():
+        import keras
+
+    def hard_sigmoid_keras2(x: Any) -> Any:
+        """Keras 2's hard_sigmoid: its slope is 0.2, where Keras 3 has 1/6."""
+        return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+    activations = {"hard_sigmoid_keras2": hard_sigmoid_keras2}
+    for name, function in activations.items():
+        keras.saving.register_keras_serializable("edgernn", name)(function)
+    return activations

@@ -1,0 +1,118 @@
+"""HDF5 files of unknown origin: checked before anything is read out of them."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import ModelError, first_line
+
+# Far above any recurrent model for a small device.
+MAX_DATA_BYTES = 2 << 30
+MAX_OBJECTS = 100_000
+MAX_DEPTH = 64
+MAX_NAMES = 10_000
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Any]:
+    """Open an HDF5 file for reading, once its links, its types and its sizes are checked.
+
+    Links are not followed, and neither are datasets whose values lie in another file. So what is read comes from
+    `data` alone.
+
+    Raises:
+        ModelError: the file is damaged, refers to other files, or is too large unpacked.
+    """
+    import h5py
+
+    try:
+        file = h5py.File(io.BytesIO(data), "r")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"not a readable HDF5 file: {first_line(error)}") from error
+    with file:
+        try:
+            _check_tree(file)
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"a damaged HDF5 file: {first_line(error)}") from error
+        yield file
+
+
+def text(group: Any, name: str) -> str | None:
+    """A text attribute; None if there is none of this name."""
+    if name not in group.attrs:
+        return None
+    value = group.attrs[name]
+    if not isinstance(value, str | bytes):
+        raise ModelError(f"attribute {name!r} of {group.name!r} is a {type(value).__name__}, expected text")
+    return _as_text(value)
+
+
+def names(group: Any, name: str) -> list[str]:
+    """An attribute that lists names; Keras splits a long one into `name0`, `name1` and so on."""
+    parts = [name] if name in group.attrs else _numbered(group, name)
+    listed: list[str] = []
+    for part in parts:
+        if np.prod(group.attrs.get_id(part).shape, dtype=float) > MAX_NAMES:
+            raise ModelError(f"attribute {part!r} of {group.name!r} lists more than {MAX_NAMES:,} names")
+        listed.extend(_as_text(value) for value in np.asarray(group.attrs[part]).ravel())
+    return listed
+
+
+def array(group: Any, name: str) -> npt.NDArray[Any]:
+    """A dataset's values.
+
+    Raises:
+        ModelError: there is no dataset of this name.
+    """
+    import h5py
+
+    dataset = group.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise ModelError(f"weights {name!r} are missing from {group.name!r}; the file is damaged")
+    return np.asarray(dataset[()])
+
+
+def _as_text(value: Any) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _numbered(group: Any, name: str) -> list[str]:
+    parts: list[str] = []
+    while f"{name}{len(parts)}" in group.attrs:
+        parts.append(f"{name}{len(parts)}")
+    return parts
+
+
+def _check_tree(file: Any) -> None:
+    import h5py
+
+    waiting, seen, size_bytes = [(file, 0)], 0, 0
+    while waiting:
+        group, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ModelError(f"groups nested more than {MAX_DEPTH} deep; Keras nests fewer")
+        for name in group:
+            seen += 1
+            if seen > MAX_OBJECTS:
+                raise ModelError(f"more than {MAX_OBJECTS:,} groups and datasets; Keras writes fewer")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ModelError(f"{name!r} in {group.name!r} is a link to somewhere else, which Keras never writes")
+            child = group[name]
+            if isinstance(child, h5py.Group):
+                waiting.append((child, depth + 1))
+            elif isinstance(child, h5py.Dataset):
+                size_bytes += _size_of(child)
+        if size_bytes > MAX_DATA_BYTES:
+            raise ModelError(f"{size_bytes:,} bytes of weights unpacked; at most {MAX_DATA_BYTES:,} are read")
+
+
+def _size_of(dataset: Any) -> int:
+    if dataset.is_virtual or dataset.external:
+        raise ModelError(f"dataset {dataset.name!r} lies in another file, which Keras never writes")
+    if dataset.dtype.hasobject:
+        raise ModelError(f"dataset {dataset.name!r} holds {dataset.dtype}, expected numbers")
+    return int(dataset.size or 0) * int(dataset.dtype.itemsize)

@@ -1,0 +1,257 @@
+"""A model's configuration as Keras 2 wrote it, translated into one that Keras 3 builds the same model of.
+
+Where Keras 3 gives the same words another meaning, or has none for it, the translation says it in other words:
+
+    what Keras 2 wrote                              what it is in Keras 3
+    activation "hard_sigmoid", 0.2 x + 0.5          edgernn's `hard_sigmoid_keras2`; Keras 3's has x / 6 + 0.5
+    LeakyReLU alpha                                 negative_slope
+    ThresholdedReLU theta                           ReLU threshold, which leaves the same values
+    GRU without reset_after (before Keras 2.1.6)    reset_after False; Keras 3 takes True
+    CuDNNLSTM, CuDNNGRU                             LSTM, GRU with reset_after; `keras2_weights` transposes the kernels
+    a shape in the first layer of Sequential        an InputLayer
+    dtype policies (`Policy`, `PolicyV1`)           their names
+    BatchNormalization axis [2]                     axis 2
+    data_format that is left out                    channels_last
+
+Initializers, regularizers and constraints have done their work when a model is trained, and are left out. Any other
+option that Keras 3 does not know is left out when it is off (False or None) and refused by name when it is on.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from edgernn.errors import ModelError
+from edgernn_export import keras2_graph
+from edgernn_export.cells.ops import older_activations
+from edgernn_export.keras2_graph import MODELS, Config, layers_of, parts
+
+# What a message recommends where a file cannot be translated.
+WAY_OUT = (
+    "build the same model in Keras 3 from Keras's own layers, copy the weights with "
+    'set_weights(old.get_weights()), and save it with model.save("model.keras")'
+)
+
+# Layers of Keras 2 that Keras 3 computes alike from the same options, but for what the tables below say.
+_ALIKE = frozenset(
+    {
+        *("Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average"),
+        *("AveragePooling1D", "AveragePooling2D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D"),
+        *("Conv1DTranspose", "Conv2D", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D"),
+        *("Dot", "Dropout", "ELU", "EinsumDense", "Embedding", "Flatten", "GRU", "GaussianDropout", "GaussianNoise"),
+        *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+        *("GroupNormalization", "Identity", "InputLayer", "LSTM", "LayerNormalization", "LeakyReLU", "Masking"),
+        *("MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply", "Normalization"),
+        *("PReLU", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D"),
+        *("SimpleRNN", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "TimeDistributed"),
+        *("UnitNormalization", "UpSampling1D", "ZeroPadding1D", "ZeroPadding2D"),
+    }
+)
+# Layers with another name in Keras 3.
+_RENAMED = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "CuDNNGRU": "GRU",
+    "CuDNNLSTM": "LSTM",
+    "UnifiedGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
+    "ThresholdedReLU": "ReLU",
+}
+# Activations by the name under which Keras 2 saves them, and by that of Keras 3. TensorFlow's own have the last ones.
+_ACTIVATIONS = {
+    **{name: name for name in ("elu", "exponential", "gelu", "linear", "mish", "relu", "selu", "sigmoid", "softmax")},
+    **{name: name for name in ("softplus", "softsign", "swish", "tanh", "silu", "leaky_relu", "log_softmax", "relu6")},
+    "softmax_v2": "softmax",
+    "hard_sigmoid": "hard_sigmoid_keras2",
+}
+# Options with another name in Keras 3.
+_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "LeakyReLU": {"alpha": "negative_slope"},
+    "ThresholdedReLU": {"theta": "threshold"},
+}
+# What a layer does where the file leaves the option out.
+_UNSAID: Mapping[str, Mapping[str, Any]] = {
+    "GRU": {"reset_after": False},
+    "CuDNNGRU": {"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid"},
+    "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
+}
+# Without them nobody could know what the layer does: Keras 2 had other defaults than Keras 3, and not always the same.
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "GRU": ("activation", "recurrent_activation"),
+    "LSTM": ("activation", "recurrent_activation"),
+    "LeakyReLU": ("alpha",),
+    "SimpleRNN": ("activation",),
+    "ThresholdedReLU": ("theta",),
+}
+# Options that change how a layer is trained, stored or executed, and not what it answers.
+_HARMLESS = (
+    *("autocast", "batch_input_shape", "batch_shape", "experimental_autocast", "fused", "implementation"),
+    *("input_dim", "input_dtype", "input_length", "input_shape", "key_shape", "query_shape", "rng_type", "seed"),
+    *("synchronized", "value_shape"),
+)
+_HARMLESS_ENDS = ("_initializer", "_regularizer", "_constraint")
+# Options that only some versions of Keras 3 know, and that bring weights of another number.
+_NEVER = ("renorm", "virtual_batch_size")
+# Of every Keras layer.
+_GENERAL = ("name", "trainable", "dtype")
+
+
+def translate(config: Any) -> Config:
+    """Translate the configuration of a whole model.
+
+    Args:
+        config: as the file has it, `{"class_name": …, "config": …}`.
+
+    Returns:
+        A configuration for `keras.saving.deserialize_keras_object`.
+
+    Raises:
+        ModelError: it holds something that Keras 3 cannot do, or that cannot be read without running code.
+    """
+    older_activations()  # Keras finds them by their registered names
+    kind, _ = parts(config)
+    if kind not in MODELS:
+        raise ModelError(f"a model of the class {kind!r}, expected one of {', '.join(MODELS)}; {WAY_OUT}")
+    return _layer(config)
+
+
+def _layer(node: Any) -> Config:
+    kind, config = parts(node)
+    if kind == "Sequential":
+        translated = _sequential(node, config)
+    elif kind in MODELS:
+        translated = _functional(config)
+    elif kind == "InputLayer":
+        translated = _input(config)
+    else:
+        translated = _plain_layer(kind, config)
+    module = "keras" if kind in MODELS else "keras.layers"
+    name = {"Functional": "Model"}.get(kind, _RENAMED.get(kind, kind))
+    return {"module": module, "class_name": name, "registered_name": None, "config": translated}
+
+
+def _functional(config: Config) -> Config:
+    graph = keras2_graph.Graph.of(config)
+    layers = [
+        _layer(node) | {"name": node.get("name"), "inbound_nodes": graph.calls(node)} for node in layers_of(config)
+    ]
+    kept: Config = {key: config[key] for key in ("name", "trainable") if key in config}
+    ends = {key: graph.ends(config.get(key)) for key in ("input_layers", "output_layers")}
+    return {**kept, **ends, "layers": layers}
+
+
+def _sequential(node: Config, config: Config) -> Config:
+    nodes = layers_of(config)
+    layers = [_layer(each) for each in nodes]
+    if nodes and parts(nodes[0])[0] != "InputLayer":
+        shape = _first_shape(nodes[0]) or config.get("build_input_shape")
+        shape = shape or (node.get("build_config") or {}).get("input_shape")
+        if shape:
+            layers.insert(0, _built_in("InputLayer", {"batch_shape": shape}))
+    return {"name": config.get("name", "sequential"), "layers": layers}
+
+
+def _first_shape(node: Any) -> Any:
+    """The shape of the inputs that the first layer of a Sequential says, if it says one."""
+    kind, config = parts(node)
+    if kind in MODELS:
+        nodes = layers_of(config)
+        return _first_shape(nodes[0]) if nodes else None
+    return config.get("batch_input_shape") or config.get("batch_shape")
+
+
+def _input(config: Config) -> Config:
+    name = config.get("name")
+    for option in ("sparse", "ragged"):
+        if config.get(option):
+            raise ModelError(f"{name!r} takes {option} inputs, which is not supported; give dense arrays")
+    shape = config.get("batch_input_shape", config.get("batch_shape"))
+    if not isinstance(shape, list):
+        raise ModelError(f"{name!r} is an InputLayer without a shape; the file is damaged")
+    return {"name": name, "batch_shape": shape, "dtype": _dtype(config.get("dtype", "float32"))}
+
+
+def _plain_layer(kind: str, config: Config) -> Config:
+    name = config.get("name")
+    where = f"{name!r} is a {kind}"
+    if kind == "Lambda":
+        raise ModelError(
+            f"{where}: code of Python's, which edgernn does not run. Put Keras's own layers in its place "
+            f"(Rescaling, Reshape, Permute, …): {WAY_OUT}"
+        )
+    if kind not in _ALIKE and kind not in _RENAMED:
+        raise ModelError(f"{where}, which Keras 3 does not have or not in the same way; {WAY_OUT}")
+    for option in _REQUIRED.get(kind, ()):
+        if option not in config:
+            raise ModelError(
+                f"{where} and does not say its {option}; load it with the Keras that saved it and save again"
+            )
+    options = dict(_UNSAID.get(kind, {})) | config
+    translated: Config = {}
+    known = _known_options(_RENAMED.get(kind, kind))
+    for option, value in options.items():
+        new = _OPTIONS.get(kind, {}).get(option, option)
+        if new in _HARMLESS or new.endswith(_HARMLESS_ENDS):
+            continue
+        if new in known and not (value and new in _NEVER):
+            translated[new] = _option(new, value)
+        elif value:
+            raise ModelError(f"{where} with {option}={value!r}, which is not read from files of Keras 2; {WAY_OUT}")
+    if "data_format" in known and translated.get("data_format") is None:
+        translated["data_format"] = "channels_last"
+    return _one_axis(translated) if _RENAMED.get(kind, kind) == "BatchNormalization" else translated
+
+
+def _option(option: str, value: Any) -> Any:
+    if option == "dtype":
+        return _dtype(value)
+    if option.endswith("activation"):
+        return _activation(value)
+    if isinstance(value, dict) and value.get("type") == "ndarray":  # NumPy's, as Keras 2 before TensorFlow had it
+        return value.get("value")
+    if option in ("layer", "backward_layer") and value is not None:
+        return _layer(value)
+    return value
+
+
+def _dtype(value: Any) -> Any:
+    """The name of a number type or of a policy."""
+    if isinstance(value, dict) and isinstance(value.get("config"), dict):
+        return value["config"].get("name")
+    return value
+
+
+def _activation(value: Any) -> Any:
+    if value is None:
+        return "linear"
+    if isinstance(value, dict) and isinstance(value.get("config"), dict):
+        if value.get("class_name") == "PReLU":
+            raise ModelError(f"PReLU as an activation within a layer; Keras 3 has it as a layer only; {WAY_OUT}")
+        return _layer(value)  # a layer such as LeakyReLU(alpha=0.1), given as an activation
+    name = value.get("config") if isinstance(value, dict) else value
+    if name not in _ACTIVATIONS:
+        raise ModelError(f"activation {name!r} is none of Keras's own; {WAY_OUT}")
+    new = _ACTIVATIONS[name]
+    if new not in older_activations():
+        return new
+    return {"module": "builtins", "class_name": "function", "config": f"edgernn>{new}", "registered_name": "function"}
+
+
+def _built_in(kind: str, config: Config) -> Config:
+    return {"module": "keras.layers", "class_name": kind, "registered_name": None, "config": config}
+
+
+def _known_options(kind: str) -> frozenset[str]:
+    import keras
+
+    return frozenset([*inspect.signature(getattr(keras.layers, kind).__init__).parameters, *_GENERAL])
+
+
+def _one_axis(config: Config) -> Config:
+    axis = config.get("axis")
+    if isinstance(axis, list):
+        if len(axis) != 1:
+            raise ModelError(f"{config.get('name')!r} normalizes over the axes {axis}; expected one; {WAY_OUT}")
+        config["axis"] = axis[0]
+    return config

@@ -1,0 +1,132 @@
+"""Which layer of a model is called on what, as Keras 2 wrote it and as Keras 3 reads it.
+
+Keras 2 writes a call as `[[layer, call, tensor, {arguments}], …]`, one entry for each input; tensors among the
+arguments are `[layer, call, tensor]`. A model inside a model is called from number 1 on; its number 0 is its making.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from edgernn.errors import ModelError
+
+Config = dict[str, Any]
+
+MODELS = ("Functional", "Model", "Sequential")
+
+
+def parts(node: Any) -> tuple[str, Config]:
+    """The class of a serialized layer or model, and its configuration.
+
+    Raises:
+        ModelError: it is no such thing.
+    """
+    if isinstance(node, dict):
+        kind, config = node.get("class_name"), node.get("config")
+        if kind == "Sequential" and isinstance(config, list):  # before Keras 2.2.3
+            config = {"name": "sequential", "layers": config}
+        if isinstance(kind, str) and isinstance(config, dict):
+            return kind, config
+    raise ModelError(f"a layer is {str(node)[:80]!r}, expected its class and its configuration; the file is damaged")
+
+
+def layers_of(config: Config) -> list[Any]:
+    """The serialized layers of a model's configuration.
+
+    Raises:
+        ModelError: it lists none.
+    """
+    layers = config.get("layers")
+    if not isinstance(layers, list):
+        raise ModelError("a model without a list of layers; the file is damaged")
+    return layers
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The calls within one model.
+
+    Attributes:
+        kinds: the class of each layer, by the layer's name.
+        first: the number of each inner model's first call, by its name.
+    """
+
+    kinds: Mapping[str, str]
+    first: Mapping[str, int]
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """The graph of a functional model's configuration."""
+        nodes = layers_of(config)
+        kinds = {str(node.get("name")): parts(node)[0] for node in nodes}
+        named = [node.get("inbound_nodes", []) for node in nodes] + [config.get("output_layers")]
+        used: dict[str, set[int]] = {}
+        for name, number, _ in _tensors(named, kinds):
+            used.setdefault(name, set()).add(number)
+        return cls(kinds, {name: min(used.get(name, {0})) for name, kind in kinds.items() if kind in MODELS})
+
+    def calls(self, node: Config) -> list[Config]:
+        """The calls of a serialized layer.
+
+        Raises:
+            ModelError: one is none that Keras 2 writes.
+        """
+        calls = []
+        for inputs in node.get("inbound_nodes", []):
+            if not isinstance(inputs, list) or not inputs or not all(map(self._is_input, inputs)):
+                raise ModelError(f"{node.get('name')!r} is called on {str(inputs)[:80]}; expected tensors of the model")
+            tensors = [self._tensor(each) for each in inputs]
+            arguments = inputs[0][3] if len(inputs[0]) == 4 else {}
+            calls.append({"args": tensors if len(tensors) == 1 else [tensors], "kwargs": self._value(arguments)})
+        return calls
+
+    def ends(self, tensors: Any) -> Any:
+        """The inputs or outputs of the model; Keras 3 counts the making of a Functional there, and of no other."""
+        if _is_tensor(tensors, self.kinds):
+            name, number, index = tensors
+            counted = 0 if self.kinds[name] == "Sequential" else 1
+            return [name, number - self.first[name] + counted, index] if name in self.first else tensors
+        if isinstance(tensors, dict):
+            return {key: self.ends(each) for key, each in tensors.items()}
+        return [self.ends(each) for each in tensors] if isinstance(tensors, list) else tensors
+
+    def _is_input(self, value: Any) -> bool:
+        return isinstance(value, list) and len(value) in (3, 4) and _is_tensor(value[:3], self.kinds)
+
+    def _value(self, value: Any) -> Any:
+        if _is_tensor(value, self.kinds):
+            return self._tensor(value)
+        if isinstance(value, list):
+            return [self._value(each) for each in value]
+        if isinstance(value, dict):
+            return {key: self._value(each) for key, each in value.items()}
+        return value
+
+    def _tensor(self, value: list[Any]) -> Config:
+        name, number, index = value[:3]
+        history = [name, number - self.first.get(name, 0), index]
+        # Keras looks the tensor up by its history; its shape is not used.
+        described = {"shape": [], "dtype": "float32", "keras_history": history}
+        return {"class_name": "__keras_tensor__", "config": described}
+
+
+def _is_tensor(value: Any, kinds: Mapping[str, str]) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and isinstance(value[0], str)
+        and value[0] in kinds
+        and all(isinstance(number, int) for number in value[1:])
+    )
+
+
+def _tensors(value: Any, kinds: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
+    """Every tensor that is named in a nested value."""
+    if isinstance(value, list):
+        if _is_tensor(value[:3], kinds):
+            yield value[0], value[1], value[2]
+        for each in value:
+            yield from _tensors(each, kinds)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _tensors(each, kinds)

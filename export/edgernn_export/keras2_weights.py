@@ -1,0 +1,222 @@
+"""Weights as Keras 2 saved them, put into the model that its translated configuration gives.
+
+A .h5 file lists the weights of every layer by their names, `lstm/lstm_cell/kernel:0`: of a nested model first those
+that are trained, of all its layers, then the others. A .keras file has a group for each layer, named by its class and
+counted, `layers/lstm_1/cell/vars/0`; in Keras 2.12 to 2.14 the folder of the layers has another name, and the count has
+gaps. Layers are found by their names in the configuration: Keras 3 may order them otherwise.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import ModelError
+from edgernn_export import hdf5
+from edgernn_export.keras2_graph import MODELS, layers_of, parts
+
+Array = npt.NDArray[Any]
+Tree = dict[str, Any]
+
+# How Keras 2 has called the group of a model's layers.
+_FOLDERS = ("layers", "_layer_checkpoint_dependencies")
+
+
+def read_h5(file: Any, config: Any, model: Any) -> None:
+    """Set the weights of a model from an opened .h5 file.
+
+    Args:
+        file: what `hdf5.opened` gives.
+        config: the configuration as the file has it.
+        model: what its translation gave.
+
+    Raises:
+        ModelError: the weights do not fit the model.
+    """
+    import h5py
+
+    group = file.get("model_weights")
+    if not isinstance(group, h5py.Group):
+        raise ModelError("no group 'model_weights'; expected the weights beside the configuration")
+    names = hdf5.names(group, "layer_names")
+    unread = {name for name in names if hdf5.names(_group(group, name), "weight_names")}
+    for node in layers_of(parts(config)[1]):
+        name = str(parts(node)[1].get("name"))
+        if parts(node)[0] == "InputLayer":
+            continue
+        stored = hdf5.names(_group(group, name), "weight_names") if name in unread else []
+        arrays = [hdf5.array(group[name], weight) for weight in stored]
+        _assign(name, model.get_layer(name), node, stored, arrays)
+        unread.discard(name)
+    if unread:
+        raise ModelError(f"weights of {', '.join(sorted(unread))}, which the configuration does not have")
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):  # what Normalization derives from its weights
+            layer.finalize_state()
+
+
+def read_keras(file: Any, config: Any, model: Any) -> None:
+    """Set the weights of a model from the opened model.weights.h5 of a .keras file.
+
+    Args and Raises: see `read_h5`.
+    """
+    tree = _tree(file)
+    filled = _fill_model(model, config, tree)
+    missing = len(model.weights) - filled
+    if missing:
+        raise ModelError(f"{missing} of the model's {len(model.weights)} weights are not in the file")
+
+
+def _tree(file: Any) -> Tree:
+    """The groups and arrays of a file, nested; Keras 2 on Windows wrote paths with backslashes."""
+    tree: Tree = {}
+
+    def take(path: str, item: Any) -> None:
+        *folders, leaf = re.split(r"[/\\]", path)
+        place = tree
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        if isinstance(item, h5py.Dataset):
+            place[leaf] = item
+        else:
+            place.setdefault(leaf, {})
+
+    import h5py
+
+    file.visititems(take)
+    return tree
+
+
+def _fill_model(model: Any, node: Any, tree: Tree) -> int:
+    """Set the weights of all layers of a model; how many there were."""
+    folder: Tree = next((tree[name] for name in _FOLDERS if name in tree), {})
+    nodes = [each for each in layers_of(parts(node)[1]) if parts(each)[0] != "InputLayer"]
+    filled = 0
+    for kind in dict.fromkeys(parts(each)[0] for each in nodes):
+        alike = [each for each in nodes if parts(each)[0] == kind]
+        groups = _counted(folder, _snake_case(kind))
+        if groups and len(groups) != len(alike):
+            raise ModelError(f"{len(alike)} layers of the class {kind}, weights of {len(groups)}; the file is damaged")
+        for each, group in zip(alike, groups, strict=False):  # none at all for layers without weights
+            filled += _fill(model.get_layer(parts(each)[1]["name"]), each, group)
+    return filled
+
+
+def _fill(layer: Any, node: Any, tree: Tree) -> int:
+    """Set the weights of a layer and of what is in it; how many there were."""
+    kind, config = parts(node) if node else ("", {})
+    if kind in MODELS:
+        return _fill_model(layer, node, tree)
+    own = {name: np.asarray(dataset[()]) for name, dataset in tree.get("vars", {}).items()}
+    if own:
+        layer.load_own_variables(own)
+    filled = len(own)
+    for name, inner in tree.items():
+        if name == "vars" or not _holds_weights(inner):
+            continue
+        child = getattr(layer, name, None)
+        if not isinstance(child, _layer_class()):
+            raise ModelError(f"{layer.name!r} has no {name!r}, of which the file has weights")
+        described = config.get("layer" if name == "forward_layer" else name)
+        filled += _fill(child, described if isinstance(described, dict) else None, inner)
+    return filled
+
+
+def _assign(name: str, layer: Any, node: Any, stored: Sequence[str], arrays: list[Array]) -> None:
+    variables = [variable for group in _in_order(layer, node) for variable in group]
+    if len(variables) != len(arrays):
+        raise ModelError(f"{name!r} has {len(variables)} weights, the file {len(arrays)}")
+    _check_names(name, layer, variables, stored)
+    _convert_cudnn(layer, variables, arrays)
+    for variable, array in zip(variables, arrays, strict=True):
+        if tuple(variable.shape) != array.shape:
+            raise ModelError(f"{name!r} has weights of shape {tuple(variable.shape)}, the file {array.shape}")
+        variable.assign(array)
+
+
+def _in_order(layer: Any, node: Any) -> tuple[list[Any], list[Any]]:
+    """A layer's weights in the order of a .h5 file: those that are trained, and the others."""
+    kind, config = parts(node)
+    if kind in MODELS:
+        inner = [
+            _in_order(layer.get_layer(parts(each)[1]["name"]), each)
+            for each in layers_of(config)
+            if parts(each)[0] != "InputLayer"
+        ]
+        return [each for trained, _ in inner for each in trained], [each for _, others in inner for each in others]
+    if kind == "TimeDistributed":
+        return _in_order(layer.layer, config["layer"])
+    return list(layer.trainable_weights), list(layer.non_trainable_weights)
+
+
+def _check_names(name: str, layer: Any, variables: Sequence[Any], stored: Sequence[str]) -> None:
+    """Check by the names that weights lie in the order of the variables.
+
+    Raises:
+        ModelError: they do not.
+    """
+    inner: dict[str, set[int]] = {}
+    for each in layer._flatten_layers():
+        inner.setdefault(each.name, set()).update(map(id, each.weights))
+    for variable, path in zip(variables, stored, strict=True):
+        *owners, leaf = re.sub(r"(_\d+)?(:\d+)?$", "", path).split("/")
+        alike = leaf == variable.name or (leaf, variable.name) == ("depthwise_kernel", "kernel")
+        if not alike or any(id(variable) not in inner[owner] for owner in owners if owner in inner):
+            raise ModelError(f"{name!r} has the weights {variable.path!r} where the file has {path!r}")
+
+
+def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[Array]) -> None:
+    """Turn the weights of CuDNNLSTM and CuDNNGRU, which are known by their biases, into those of LSTM and GRU.
+
+    cuDNN has every gate's kernels transposed and two biases, of the input and of the recurrent product.
+    """
+    places = {id(variable): place for place, variable in enumerate(variables)}
+    for each in layer._flatten_layers():
+        gates = {"LSTMCell": 4, "GRUCell": 3}.get(type(each).__name__)
+        if gates is None or each.bias is None or id(each.bias) not in places:
+            continue
+        kernel, recurrent, bias = (places[id(part)] for part in (each.kernel, each.recurrent_kernel, each.bias))
+        if arrays[bias].shape != (2 * gates * each.units,):
+            continue
+        # An input kernel lies as [units, features], flattened and read as [features, units].
+        arrays[kernel] = _by_gate(arrays[kernel], gates, lambda part: part.T.reshape(part.shape, order="F"))
+        arrays[recurrent] = _by_gate(arrays[recurrent], gates, np.transpose)
+        both = arrays[bias].reshape(2, -1)
+        arrays[bias] = both.sum(axis=0) if gates == 4 else both
+
+
+def _by_gate(kernels: Array, gates: int, convert: Callable[[Array], Array]) -> Array:
+    return np.hstack([convert(part) for part in np.hsplit(kernels, gates)])
+
+
+def _group(parent: Any, name: str) -> Any:
+    import h5py
+
+    group = parent.get(name)
+    if not isinstance(group, h5py.Group):
+        raise ModelError(f"no weights of the layer {name!r}; the file is damaged")
+    return group
+
+
+def _counted(folder: Tree, name: str) -> list[Tree]:
+    """The groups `name`, `name_1`, `name_2`, … in their order; numbers may be missing."""
+    found = {match: group for key, group in folder.items() if (match := re.fullmatch(rf"{name}(?:_(\d+))?", key))}
+    return [found[match] for match in sorted(found, key=lambda match: int(match[1] or 0))]
+
+
+def _snake_case(kind: str) -> str:
+    """How Keras 2 names the group of a class."""
+    spaced = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
+
+
+def _holds_weights(tree: Any) -> bool:
+    return not isinstance(tree, dict) or any(_holds_weights(inner) for inner in tree.values())
+
+
+def _layer_class() -> Any:
+    import keras
+
+    return keras.layers.Layer

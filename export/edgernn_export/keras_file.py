@@ -1,0 +1,182 @@
+"""Keras files into Keras models: `.keras` and `.h5`, of Keras 3 and of Keras 2, read without running any code in them.
+
+What Keras 3 wrote, Keras reads, in its safe mode. What Keras 2 wrote, `keras2` translates and `keras2_weights` fills.
+What lies in a file, not its suffix, says which format it has: `.keras` files of TensorFlow 2.0 to 2.11 are HDF5.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from edgernn.errors import ModelError, first_line
+from edgernn.files import check_file
+from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_export import hdf5, keras2, keras2_weights
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+# A file and what it unpacks to; far above any recurrent model for a small device.
+MAX_BYTES = 2 << 30
+MAX_CONFIG_BYTES = 16 << 20
+MAX_MEMBERS = 10_000
+
+_HDF5_MAGIC, _ZIP_MAGIC = b"\x89HDF\r\n\x1a\n", b"PK"
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+
+def check(path: Path) -> None:
+    """Check, without Keras, that a file may be a Keras model.
+
+    Raises:
+        ModelError: it is missing, empty, of another kind, or unpacks to more than 2 GiB.
+    """
+    check_file(path, ModelError, MAX_BYTES)
+    if path.suffix.lower() not in SUFFIXES:
+        found = repr(path.suffix) if path.suffix else "no suffix"
+        raise ModelError(f"{path}: unsupported file type: {found}; expected {', '.join(SUFFIXES)}")
+    try:
+        _check_content(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ModelError(f"{path}: not a Keras file: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def read(path: Path) -> Any:
+    """Read a Keras model from a file.
+
+    Raises:
+        ModelError: the file is damaged, too large, holds code, or a layer that there is not in Keras 3. The message
+            says how to make one that can be read.
+    """
+    check(path)
+    with quiet_tensorflow():
+        import keras  # noqa: F401
+    try:
+        return _read_hdf5(path) if _magic(path) == _HDF5_MAGIC else _read_archive(path)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    except Exception as error:  # whatever a damaged file or an unknown layer makes Keras and h5py raise
+        raise ModelError(f"{path}: Keras cannot read it: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What Keras has to say; the cause stands behind a page of the configuration."""
+    _, _, cause = str(error).rpartition("Exception encountered: ")
+    return first_line(ValueError(cause)) if cause else first_line(error)
+
+
+def _read_hdf5(path: Path) -> Any:
+    with hdf5.opened(path.read_bytes()) as file:
+        text = hdf5.text(file, "model_config")
+        if text is None:
+            raise ModelError(
+                "weights without a model. Build the model in code, then model.load_weights(file) and "
+                'model.save("model.keras"), and export that'
+            )
+        if _is_keras2(hdf5.text(file, "keras_version")):
+            config = _parse(text)
+            _check_backend(hdf5.text(file, "backend"), config)
+            model = _build(config)
+            keras2_weights.read_h5(file, config, model)
+            return model
+    return _load(path, (".h5", ".hdf5"))
+
+
+def _read_archive(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        _check_members(archive)
+        config = _parse(archive.read(_CONFIG))
+        weights = archive.read(_WEIGHTS) if _WEIGHTS in archive.namelist() else None
+        metadata = _parse(archive.read(_METADATA)) if _METADATA in archive.namelist() else {}
+    is_keras2 = _is_keras2(metadata.get("keras_version"))
+    if weights is None and is_keras2:
+        raise ModelError(f"no {_WEIGHTS} in the archive; expected the weights beside the configuration")
+    if weights is None:
+        return _load(path, (".keras",))
+    with hdf5.opened(weights) as file:
+        if is_keras2:
+            model = _build(config)
+            keras2_weights.read_keras(file, config, model)
+            return model
+    return _load(path, (".keras",))
+
+
+def _load(path: Path, suffixes: tuple[str, ...]) -> Any:
+    """Let Keras read what Keras 3 wrote; it goes by the suffix."""
+    import keras
+
+    if path.suffix not in suffixes:
+        raise ModelError(f"a {suffixes[0]} file of Keras 3 by its content; rename it to {path.stem}{suffixes[0]}")
+    # Keras's safe mode, its default, stays on: a model from a stranger must not run code.
+    return keras.saving.load_model(path, compile=False)
+
+
+def _build(config: Any) -> Any:
+    import keras
+
+    return keras.saving.deserialize_keras_object(keras2.translate(config), safe_mode=True)
+
+
+def _is_keras2(version: Any) -> bool:
+    """Whether a file is of Keras 2, by its "2.15.0" or "2.2.4-tf".
+
+    Raises:
+        ModelError: it is of Keras 1, or does not say.
+    """
+    major = str(version or "").split(".")[0]
+    if not major.isdigit():
+        raise ModelError(
+            'does not say the version of Keras that wrote it; save it again with model.save("model.keras")'
+        )
+    if int(major) < 2:
+        raise ModelError(f"written by Keras {version}, expected Keras 2 or 3; load it with Keras 2.2 and save it again")
+    return int(major) == 2
+
+
+def _check_backend(backend: str | None, config: Any) -> None:
+    """Refuse convolutions of Theano, whose kernels are the other way round."""
+    if backend == "theano" and "Conv" in json.dumps(config):
+        raise ModelError("convolutions of Keras on Theano; load it with Keras 2.3 on TensorFlow and save it again")
+
+
+def _parse(text: str | bytes) -> Any:
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ModelError(f"a configuration of {len(text):,} bytes; at most {MAX_CONFIG_BYTES:,} are read")
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"a damaged configuration: {first_line(error)}") from error
+    if not isinstance(parsed, dict):
+        raise ModelError(f"a configuration that is a {type(parsed).__name__}, expected an object; the file is damaged")
+    return parsed
+
+
+def _magic(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_HDF5_MAGIC))
+
+
+def _check_content(path: Path) -> None:
+    magic = _magic(path)
+    if magic == _HDF5_MAGIC:
+        return  # its sizes are checked when it is opened
+    if not magic.startswith(_ZIP_MAGIC):
+        raise ModelError(f"not a Keras file: it starts with {magic!r}, expected a zip archive or HDF5")
+    with zipfile.ZipFile(path) as archive:
+        _check_members(archive)
+
+
+def _check_members(archive: zipfile.ZipFile) -> None:
+    """Check what an archive unpacks to, before anything is unpacked."""
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if len(archive.infolist()) > MAX_MEMBERS:
+        raise ModelError(f"{len(archive.infolist()):,} files in the archive; at most {MAX_MEMBERS:,} are read")
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_BYTES:
+        raise ModelError(f"{size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+    if _CONFIG not in sizes:
+        raise ModelError(f"a zip archive without {_CONFIG}; expected a model as model.save(…) writes it")
+    for name in (_CONFIG, _METADATA):
+        if sizes.get(name, 0) > MAX_CONFIG_BYTES:
+            raise ModelError(f"{name} of {sizes[name]:,} bytes; at most {MAX_CONFIG_BYTES:,} are read")
