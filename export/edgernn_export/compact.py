@@ -32,6 +32,7 @@ from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
 
 from edgernn.errors import ArtifactError
 from edgernn_export.graph import take_in_weights
+from edgernn_export.sharing import File, check_sharing
 
 _IDENTIFIER = b"TFL3"
 _VERSION = 3
@@ -91,28 +92,12 @@ def compact(model: bytes, *, keep_names: bool = False, metadata: Mapping[str, by
     return _write(parsed)
 
 
-class _File(bytes):
-    """The bytes of a file, and how far into it the flatbuffer reaches."""
-
-    end = 0
-
-    def reach(self, end: int) -> None:
-        if end > len(self):
-            raise IndexError(f"a part of it ends at {end}, the file at {len(self)}")
-        self.end = max(self.end, end)
-
-    def __getitem__(self, key: Any) -> Any:
-        """What flatbuffers slices are strings, and it does so without a look at where the file ends."""
-        if isinstance(key, slice):
-            self.reach(key.stop)
-        return super().__getitem__(key)
-
-
 def _read(model: bytes) -> Any:
     if len(model) < 8 or model[4:8] != _IDENTIFIER:
         raise ArtifactError(f"not a .tflite file: no identifier TFL3 at byte 4 ({len(model)} bytes)")
-    file = _File(model)
+    file = File(model)
     try:
+        check_sharing(model)
         root = schema.Model.GetRootAs(file)
         parsed = schema.ModelT.InitFromObj(root)
         unknown = sorted(set(_unknown_parts(parsed, root, file)))
@@ -130,7 +115,7 @@ def _read(model: bytes) -> Any:
     return parsed
 
 
-def _unknown_parts(parsed: Any, table: Any, file: _File) -> Iterator[str]:
+def _unknown_parts(parsed: Any, table: Any, file: File) -> Iterator[str]:
     """Walk the file beside what was parsed of it; yield the fields and unions that the schema does not name."""
     kind, tab = type(table).__name__, table._tab
     vtable = tab.Pos - tab.Get(SOffsetTFlags, tab.Pos)
@@ -179,7 +164,7 @@ def _at(items: Sequence[Any] | None, index: int, what: str) -> Any:
     return (items or ())[index]
 
 
-def _refuse_outside_data(model: Any, file: _File) -> None:
+def _refuse_outside_data(model: Any, file: File) -> None:
     """Whatever lies outside of the flatbuffer is found by its distance from the start of the file, which changes."""
     tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors or ()]
     operators = [op for subgraph in model.subgraphs for op in subgraph.operators or ()]
@@ -282,15 +267,19 @@ def _share_buffers(model: Any) -> None:
     """
     shared = [schema.BufferT()]
     positions: dict[bytes, int] = {}
+    # Many tensors may name one buffer, and many buffers one place in the file: its bytes are looked at once.
+    known: dict[tuple[int, int], int] = {}
 
     def place(index: int) -> int:
         data = _at(model.buffers, index, "buffer").data
         if data is None:
             return 0
-        position = positions.setdefault(data.tobytes(), len(shared))
-        if position == len(shared):
-            shared.append(schema.BufferT(data))
-        return position
+        memory = (_address(data), data.nbytes)
+        if memory not in known:
+            known[memory] = positions.setdefault(data.tobytes(), len(shared))
+            if known[memory] == len(shared):
+                shared.append(schema.BufferT(data))
+        return known[memory]
 
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors or ():
@@ -328,6 +317,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
     def __init__(self, initial_size: int) -> None:
         super().__init__(initial_size)
         self._offsets: dict[Hashable, int] = {}  # content -> where it is
+        self._vectors: dict[tuple[int, int, int], tuple[Any, int]] = {}  # memory -> what lies there, where it went
         self._fields: list[_Field] = []  # of the table being built
         self._slots = 0
         self._elements: list[int] | None = None  # of the vector being built, if they are offsets
@@ -349,7 +339,11 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
             self.Prep(alignment, x.nbytes)
             return int(create(x))
 
-        return self._once((x.itemsize, x.tobytes()), write)
+        # Kept beside its offset, so that no other array comes to lie at its address.
+        memory = (_address(x), x.nbytes, x.itemsize)
+        if memory not in self._vectors:
+            self._vectors[memory] = (x, self._once((x.itemsize, x.tobytes()), write))
+        return self._vectors[memory][1]
 
     def StartVector(self, *sizes: int) -> int:
         self._elements, self._vector_start = [], self.Offset()
