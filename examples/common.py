@@ -18,7 +18,8 @@ import edgernn
 from edgernn.cli import main as edgernn_command
 from edgernn.datasets import Float32
 from edgernn.errors import EdgernnError
-from edgernn.files import make_folder, replacing, write_bytes
+from edgernn.files import replacing, sha256_of, write_bytes
+from edgernn.model import remove_artifacts_of
 from edgernn.quiet import standard_error_aside
 from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
 from edgernn.tensorflow_setup import quiet_tensorflow
@@ -79,9 +80,12 @@ def main(example: Example, out: Path | None, write_readme: bool) -> None:
     folder = out or Path("runs", "examples", example.folder.name)
     model, samples = folder / "model.keras", folder / "samples.npz"
     try:
+        earlier = sha256_of(model) if model.is_file() else ""
         trained = train(example, folder)
         click.echo(f"{trained}\n")
         run_edgernn("export", str(model), "--samples", str(samples), "--out", str(folder), "--overwrite")
+        if sha256_of(model) != earlier:  # only now that there are others
+            remove_artifacts_of(folder, earlier)
         streamed = "\n".join(stream(example, folder / "model-int8.tflite", samples))
         click.echo(f"{streamed}\n")
         artifacts = sorted(str(path) for path in folder.glob("model-*") if path.suffix in (".tflite", ".onnx"))
@@ -116,10 +120,8 @@ def train(example: Example, folder: Path) -> str:
     )
     model.fit(x, y, epochs=example.epochs, batch_size=BATCH_SIZE, callbacks=[show], verbose=0)
     seconds = time.monotonic() - started
-    for earlier in (*folder.glob("model-*.tflite"), *folder.glob("model-*.onnx")):
-        earlier.unlink()
-    make_folder(folder)
-    model.save(folder / "model.keras")
+    with replacing(folder / "model.keras") as temporary:
+        model.save(temporary)
     arrays: dict[str, Any] = {
         "x_calibration": x[:CALIBRATION_SAMPLES],
         "y_calibration": y[:CALIBRATION_SAMPLES],

@@ -199,7 +199,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise _cannot_write(folder, error) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write into {folder}: no permission; choose another with --out")
+        raise OutputError(f"cannot write into {folder}: {_why_not_writable(folder)}; choose another folder")
 
 
 def _without_nan(value: Any) -> Any:
@@ -208,6 +208,12 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _why_not_writable(folder: Path) -> str:
+    if os.name == "posix" and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "the file system is read-only"
+    return "no permission"
 
 
 @contextmanager

@@ -210,6 +210,13 @@ def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
         yield path, card
 
 
+def remove_artifacts_of(folder: Path, source_sha256: str) -> None:
+    """Remove the artifacts in a folder that were exported from a Keras file that is gone, by its digest."""
+    for path, card in find_artifacts(folder):
+        if card.source_sha256 == source_sha256:
+            path.unlink(missing_ok=True)
+
+
 def outdated_note(folder: Path, name: str, source_sha256: str) -> str:
     """A line on the artifacts in a folder that are of an earlier model of the same name; empty if there are none.
 

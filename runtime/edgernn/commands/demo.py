@@ -13,7 +13,7 @@ from edgernn.commands.device_demo import show_device_demo
 from edgernn.errors import ArtifactError, MissingExtraError
 from edgernn.extras import require
 from edgernn.files import sha256_of
-from edgernn.model import find_artifacts
+from edgernn.model import find_artifacts, remove_artifacts_of
 from edgernn.run_folder import MODEL
 from edgernn.terminal import say
 
@@ -56,11 +56,6 @@ def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
         _train_export_compare(ctx, out or OUT)
 
 
-def _sha256_of_model(folder: Path) -> str:
-    """The digest of a run's model; empty if there is none."""
-    return sha256_of(folder / MODEL) if (folder / MODEL).is_file() else ""
-
-
 def _can_train() -> bool:
     try:
         require("train", "tensorflow", "keras", "mlxtend")
@@ -78,14 +73,12 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
             group.invoke(context)
         say()
 
-    earlier = _sha256_of_model(out)
+    earlier = sha256_of(out / MODEL) if (out / MODEL).is_file() else ""
     run("train", "--data", "sample", "--recipe", "robust", "--out", str(out), "--overwrite")
     run("export", str(out), "--overwrite")
-    model = _sha256_of_model(out)
-    # Only now that there are others: what the export did not replace of the model that is gone.
-    for path, card in find_artifacts(out):
-        if card.source_sha256 == earlier != model:
-            path.unlink()
+    model = sha256_of(out / MODEL)
+    if model != earlier:  # only now that there are others: what the export did not replace
+        remove_artifacts_of(out, earlier)
     artifacts = [str(path) for path, card in find_artifacts(out) if card.source_sha256 == model]
     run("compare", str(out), *artifacts, "--json", str(out / RESULT), "--html", str(out / REPORT))
     best = judge(read_result(out / RESULT)).recommended
