@@ -12,6 +12,7 @@ The tree::
     │   └── UnsupportedError   an artifact that there cannot be of this model
     ├── SettingError       a setting that cannot be, such as training for 0 epochs
     ├── OutputError        a file or a folder that cannot be written
+    │   └── LockedError    another process writes there
     └── MissingExtraError  a package of an extra that is not installed
 
 Errors of other libraries are re-raised as one of these, `from` the original. Messages quote file names, labels and
@@ -68,6 +69,10 @@ class UnsupportedError(ExportError):
 
 class OutputError(EdgernnError):
     """A file or a folder cannot be written."""
+
+
+class LockedError(OutputError):
+    """Another process writes there."""
 
 
 class MissingExtraError(EdgernnError):

@@ -12,17 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgernn.errors import OutputError
+from edgernn.errors import LockedError, OutputError
 
 LOCK_NAME = ".edgernn.lock"
 # Windows keeps others from reading and writing what is locked, so a byte is locked where no file has any.
 _WINDOWS_OFFSET = 1 << 40
 # A symbolic link or a pipe under the lock's name must neither be followed nor block.
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-class LockedError(OutputError):
-    """Another process holds the lock."""
 
 
 def try_lock(handle: int) -> bool:
@@ -59,16 +55,31 @@ def alone_in(folder: Path) -> Iterator[None]:
         LockedError: another process writes there.
         OutputError: the folder cannot be locked.
     """
-    lock = folder / LOCK_NAME
+    who = "another `edgernn train` or `edgernn export` writes there"
+    with _held(folder / LOCK_NAME, f"{folder}: {who}; wait for its end, or choose another folder with --out"):
+        yield
+
+
+@contextmanager
+def alone_at(file: Path) -> Iterator[None]:
+    """Keep every other process that calls this from writing a file; its folder exists.
+
+    Raises:
+        LockedError: another process writes it.
+        OutputError: it cannot be locked.
+    """
+    with _held(file.with_name(f".{file.name}.lock"), f"{file}: another process writes this file; name another"):
+        yield
+
+
+@contextmanager
+def _held(lock: Path, refusal: str) -> Iterator[None]:
     try:
         handle = _take(lock)
     except OSError as error:
-        raise OutputError(f"cannot lock {folder}: {_reason(lock, error)}; or choose another with --out") from error
+        raise OutputError(f"cannot lock {lock.parent}: {_reason(lock, error)}; or choose another folder") from error
     if handle is None:
-        raise LockedError(
-            f"{folder}: another `edgernn train` or `edgernn export` writes there; wait for its end, or choose another "
-            "folder with --out"
-        )
+        raise LockedError(refusal)
     try:
         yield
     finally:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgernn.errors import DataError, OutputError
+from edgernn.errors import DataError, LockedError, OutputError
 from edgernn.files import sha256_of, sync
-from edgernn.locks import LockedError, alone_in
+from edgernn.locks import alone_in
 
 MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
 FILES = (MODEL, HISTORY, SAMPLES)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.errors import OutputError
-from edgernn.locks import LOCK_NAME, LockedError, alone_in
+from edgernn.errors import LockedError, OutputError
+from edgernn.locks import LOCK_NAME, alone_at, alone_in
 
 HOLD = """
 import sys, tempfile
@@ -126,3 +126,11 @@ def test_a_hard_link_in_its_place_loses_nothing(folder: Path, tmp_path: Path) ->
 def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot lock .*: No such file or directory"), alone_in(tmp_path / "none"):
         pytest.fail("the block must not begin")
+
+
+def test_of_one_file_and_others_beside_it(folder: Path) -> None:
+    with alone_at(folder / "a.npz"), alone_at(folder / "b.npz"), alone_in(folder):
+        again = alone_at(folder / "a.npz")
+        with pytest.raises(LockedError, match=r"a.npz: another process writes this file"):
+            again.__enter__()
+    assert list(folder.iterdir()) == []

@@ -96,11 +96,22 @@ def test_every_row_is_saved_when_no_further_one_is_waiting(start: Callable[..., 
         _, error, _ = process.kill()
         assert error == (f"note: {state}: goes on behind row {seen}\n" if seen else "")
         seen += count
-    assert [path.name for path in state.parent.iterdir()] == ["state.npz"]
     process = start()
     process.send(ROWS[:1])
     assert [answer["row"] for answer in process.answers(1)] == [1]
     assert process.end()[1:] == (f"note: {state}: begins a new sequence\n", 0)
+    assert [path.name for path in state.parent.iterdir()] == ["state.npz"]
+
+
+def test_two_processes_do_not_keep_their_state_in_one_file(start: Callable[..., Process], tmp_path: Path) -> None:
+    first = start()
+    first.send(ROWS[:1])
+    first.answers(1)
+    out, error, exit_code = start().end()
+    state = tmp_path / "place" / "state.npz"
+    assert (out, error, exit_code) == ("", f"error: {state}: another process writes this file; name another\n", 1)
+    first.send(ROWS[1:2])
+    assert [answer["row"] for answer in first.answers(1)] == [2]
 
 
 def test_a_disk_that_fails_meanwhile_ends_no_answers(start: Callable[..., Process], tmp_path: Path) -> None:

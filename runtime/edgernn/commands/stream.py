@@ -3,6 +3,8 @@
 import hashlib
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from edgernn.commands.answers import as_fields, as_text
 from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
-from edgernn.files import replacing, to_json
+from edgernn.files import make_folder, replacing, to_json
 from edgernn.interrupt import exit_code
+from edgernn.locks import alone_at
 from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
 from edgernn.readers import Archive
@@ -185,6 +188,26 @@ class Keeper:
         self._unsaved, self._saved_at = 0, time.monotonic()
 
 
+@contextmanager
+def _kept(file: StateFile | None, sequence: OpenSequence) -> Iterator[Keeper]:
+    """Keep a sequence in a file, for which no other process has use meanwhile.
+
+    Raises:
+        EdgernnError: the file is no state of this artifact, cannot be written, or another process keeps its own there.
+    """
+    keeper = Keeper(file, sequence)
+    if file is None:
+        yield keeper
+        return
+    make_folder(file.path.parent)
+    with alone_at(file.path):
+        keeper.begin()
+        try:
+            yield keeper
+        finally:
+            keeper.save()
+
+
 class Writer:
     """Answers in a line each, for people or for programs."""
 
@@ -336,11 +359,7 @@ def stream(
             model = load_bytes(artifact, data, backend=backend, threads=threads, unverified=unverified)
             sequence = OpenSequence(model.stream(), model.input_shape[-1])
         kept = StateFile(state_file, artifact.name, hashlib.sha256(data).hexdigest()) if state_file else None
-        keeper = Keeper(kept, sequence)
-        keeper.begin()
-        _greet(model)
-        try:
+        with _kept(kept, sequence) as keeper:
+            _greet(model)
             bad = _answer(sequence, keeper, Writer(model, top, as_json), RangeNote(model.card), stop, every, last)
-        finally:
-            keeper.save()
     ctx.exit(int(bad > 0 or keeper.failed) if stop.signal is None else exit_code(stop.signal))
