@@ -1,0 +1,187 @@
+"""What a model is shown that edgernn did not train: the samples as they are, or scaled as asked; with or without y."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import edgernn
+from edgernn.bench.document import dump, read_result
+from edgernn.cli import main
+from edgernn.pictures import prepare
+from edgernn_export import export, select_targets
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+SIZE, CLASSES = 8, 3
+PIXELS = np.random.default_rng(0).integers(0, 256, (240, SIZE, SIZE), np.uint8)
+FLOAT32 = select_targets(["tflite"], ["float32"], ["unrolled"], "float32")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A model that scales its pixels itself, one that also takes uint8, and one that takes them scaled; saved, too."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("models")
+    shared = [keras.layers.SimpleRNN(5), keras.layers.Dense(CLASSES, activation="softmax")]
+    scaling = keras.layers.Rescaling(1 / 255)
+    made = {
+        "raw": keras.Sequential([keras.Input((SIZE, SIZE)), scaling, *shared]),
+        "bytes": keras.Sequential([keras.Input((SIZE, SIZE), dtype="uint8"), scaling, *shared]),
+        "scaled": keras.Sequential([keras.Input((SIZE, SIZE)), *shared]),
+    }
+    for name, model in made.items():
+        model.save(folder / f"{name}.keras")
+    np.savez(folder / "pixels.npz", x=PIXELS, y=made["raw"].predict(PIXELS, verbose=0).argmax(axis=1))
+    np.savez(folder / "alone.npz", x=PIXELS)
+    np.savez(folder / "floats.npz", x=PIXELS.astype(np.float32))
+    return {"folder": folder, **made}
+
+
+@pytest.fixture(scope="module")
+def exported(models: dict[str, Any]) -> dict[str, Path]:
+    folder = models["folder"]
+    return {
+        name: export(folder / f"{name}.keras", targets=FLOAT32, samples=folder / samples, scale=scale)[0].path
+        for name, samples, scale in (
+            ("raw", "pixels.npz", None),
+            ("bytes", "alone.npz", None),
+            ("scaled", "floats.npz", "pixels"),
+        )
+    }
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning", "expected"),
+    [
+        ("raw", "number from 0 to 255", (0, 255)),
+        ("bytes", "number from 0 to 255", (0, 255)),
+        ("scaled", "pixel / 255", (0, 1)),
+    ],
+)
+def test_artifacts_take_what_keras_was_fed(
+    models: dict[str, Any], exported: dict[str, Path], name: str, meaning: str, expected: tuple[float, float]
+) -> None:
+    model = edgernn.load(exported[name])
+    assert (model.card.input_meaning, model.card.input_range) == (meaning, expected)
+    keras = models["raw"].predict(PIXELS, verbose=0)
+    numbers = PIXELS.astype(np.float32) / (255 if name == "scaled" else 1)
+    for given in (PIXELS, numbers, numbers.astype(np.float64)):
+        np.testing.assert_allclose(model.predict(given), keras, atol=1e-5)
+    # A picture is prepared as uint8 pixels, which every one of them takes.
+    grey = np.ones((60, 60), np.float32)
+    grey[10:50, 25:32] = 0
+    drawn = prepare(grey, model.card)
+    np.testing.assert_allclose(model.predict(drawn), models["raw"].predict(drawn[np.newaxis], verbose=0)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("artifact", ["raw", "bytes"])
+def test_a_model_of_unscaled_numbers_refuses_no_number(exported: dict[str, Path], artifact: str) -> None:
+    model = edgernn.load(exported[artifact])
+    assert np.isfinite(model.predict(np.full((SIZE, SIZE), 600.0))).all()  # a sensor may say more than in the training
+    with pytest.raises(edgernn.InputError, match="NaN"):
+        model.predict(np.full((SIZE, SIZE), np.nan))
+
+
+def test_unscaled_pixels_are_refused_where_scaled_ones_are_expected(exported: dict[str, Path]) -> None:
+    with pytest.raises(edgernn.InputError, match=r"expected 0 to 1 \(pixel / 255\)"):
+        edgernn.load(exported["scaled"]).predict(PIXELS.astype(np.float32))
+
+
+def test_export_says_what_it_fed_and_that_accuracy_is_not_known(
+    models: dict[str, Any], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    folder = models["folder"]
+    words = ("export", folder / "raw.keras", "--to", "tflite", "--quantize", "float32", "--layout", "unrolled")
+    result = run(*words, "--samples", folder / "alone.npz", "--out", tmp_path, "--max-drop", 0)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "Fed to the model: x of alone.npz, as stored, from 0 to 255; 120 samples calibrate, 120 others" in said
+    assert "accuracy: not known, for the samples have no y; taken for classification: the numbers of each" in said
+    result = run(*words, "--samples", folder / "alone.npz", "--out", tmp_path, "--overwrite", "--json")
+    (row,) = json.loads(result.stdout)
+    assert row["proof"]["keras"] == row["proof"]["artifact"] == {"accuracy": None, "f1": None}
+    assert row["proof"]["agreement"] == 1
+    assert row["fed"].startswith("x of alone.npz, as stored")
+    assert "accuracy" in run("info", row["path"]).stdout
+    assert "not known: the samples of the proof had no truth" in run("info", row["path"]).stdout
+    assert "artifact" not in edgernn.load(row["path"]).card.measured
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("floats.npz", "--scale", "minmax"), "'minmax' is not one of pixels"),
+        (("unit.npz", "--scale", "pixels"), "x goes from 0 to 1, so it is scaled already; give no scale"),
+    ],
+)
+def test_a_scale_that_cannot_be_is_refused(
+    models: dict[str, Any], run: Callable[..., Result], words: tuple[str, ...], message: str
+) -> None:
+    folder = models["folder"]
+    np.savez(folder / "unit.npz", x=PIXELS.astype(np.float32) / 255)
+    result = run("export", folder / "scaled.keras", "--samples", folder / words[0], *words[1:])
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "samples"),
+    [("raw", "pixels.npz"), ("bytes", "alone.npz"), ("scaled", "floats.npz"), ("scaled", "pixels.npz")],
+)
+def test_compare_feeds_what_export_fed(
+    models: dict[str, Any], exported: dict[str, Path], name: str, samples: str, tmp_path: Path
+) -> None:
+    from edgernn.bench.stopwatch import Method
+    from edgernn_benchmarks.comparison import compare
+
+    folder = models["folder"]
+    result = compare(
+        folder / f"{name}.keras", [exported[name]], samples=folder / samples, method=Method(rounds=2, seconds=0)
+    )
+    for subject in result.subjects:
+        assert subject.answers.agreement == 1
+        assert subject.answers.measures.get("accuracy") == (1 if samples == "pixels.npz" else None)
+    (tmp_path / "result.json").write_text(dump(result))
+    again = read_result(tmp_path / "result.json")
+    assert [each.answers for each in again.subjects] == [each.answers for each in result.subjects]
+    if samples != "pixels.npz":
+        _check_what_is_said_without_truths(again, tmp_path)
+
+
+def _check_what_is_said_without_truths(result: Any, folder: Path) -> None:
+    from edgernn.bench.verdict import judge
+    from edgernn_benchmarks.report.page import write_html
+
+    verdict = judge(result)
+    assert result.headline is None
+    assert verdict.most_accurate is None
+    assert verdict.recommended is result.artifacts[0]
+    assert verdict.why == "the only artifact, and agrees with the original"
+    write_html(folder / "report.html", [result])
+    page = (folder / "report.html").read_text()
+    assert "test samples have no true answers" in page
+    assert "most accurate" not in page
+
+
+def test_artifacts_of_two_scales_are_not_compared(models: dict[str, Any], exported: dict[str, Path]) -> None:
+    from edgernn_benchmarks.comparison import compare
+
+    folder = models["folder"]
+    with pytest.raises(
+        edgernn.ArtifactError, match=r"scaled-float32.tflite: its inputs are 'pixel / 255', those of .*raw"
+    ):
+        compare(folder / "raw.keras", [exported["raw"], exported["scaled"]], samples=folder / "pixels.npz")
+    with pytest.raises(edgernn.ArtifactError, match=r"raw-float32\.tflite: its inputs are 'number from 0 to 255'"):
+        compare(folder / "raw.keras", [exported["raw"]], samples=folder / "pixels.npz", scale="pixels")
