@@ -96,7 +96,10 @@ def _guess_kind(answers: Float32, labels: Sequence[str]) -> str:
 def _check_names(labels: Sequence[str], expected: int, kind: str) -> None:
     check_labels(labels)
     if labels and len(labels) != expected:
-        raise DataError(f"{len(labels)} labels ({', '.join(labels)}) for {kind}; expected {expected} or none")
+        raise DataError(
+            f"{len(labels)} labels ({', '.join(labels)}) for {kind}; expected {expected} or none; the array `labels` "
+            "of the samples names all of them, in the order of the outputs"
+        )
 
 
 def _add_up_to_one(answers: Float32) -> bool:

@@ -97,9 +97,11 @@ def check_samples(model: Any, samples: Samples) -> None:
         DataError: it does not.
     """
     expected = tuple(model.inputs[0].shape[1:])
-    for x in (samples.x_calibration, samples.x_test):
-        if x.shape[1:] != expected:
-            raise DataError(f"samples of shape {x.shape[1:]} do not fit the model, which takes {expected}")
+    for name in ("x_calibration", "x_test"):
+        shape = getattr(samples, name).shape[1:]
+        if shape != expected:
+            where = samples.origin(name).name
+            raise DataError(f"{where}: samples of shape {shape} do not fit the model, which takes {expected}")
 
 
 def _check_supported(model: Any) -> None:

@@ -65,9 +65,8 @@ class Subject:
         model = self.load()
         keras_model.check_samples(model, self.samples)
         if self.samples.x_calibration.min() == self.samples.x_calibration.max():
-            raise DataError(
-                f"every calibration sample is {self.samples.x_calibration.min():g} throughout; give real ones"
-            )
+            name, value = self.samples.origin("x_calibration").name, self.samples.x_calibration.min()
+            raise DataError(f"{name}: every calibration sample is {value:g} throughout; give real ones")
         self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
         original.check_unchanged(self._sha256)
         self.input_shape = tuple(model.inputs[0].shape[1:])

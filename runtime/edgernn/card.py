@@ -91,7 +91,8 @@ class Card:
         task: what its answers are; in JSON two fields, `task` with its kind and `logits`, left out if they are none.
         labels: the names of the classes, of yes and no behind no, or of the outputs; empty when nobody said them.
         input_shape: one sample without the batch, (steps, features).
-        input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
+        input_meaning: what an input value is, for instance "pixel / 255"; empty when it is not known. Of those in
+            `edgernn.inputs.PIXELS` it also says how uint8 inputs are scaled.
         input_range: the lowest and the highest input of the calibration set.
         output_shape: one answer without the batch, (outputs,) or (steps, outputs).
         states: size and number type of each state that a stream keeps; empty for one that cannot stream.

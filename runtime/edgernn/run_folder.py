@@ -89,7 +89,7 @@ class Original:
         """
         if self.samples is None:
             raise DataError(
-                f"{self.model}: no samples to prove and compare with; pass --samples, a data set or a run's samples.npz"
+                f"{self.model}: no samples to prove and compare with; pass --samples, real inputs with or without y"
             )
         return self.samples
 
