@@ -72,7 +72,7 @@ def test_info_shows_the_card(edgernn_command: Callable[..., Result], artifacts: 
 
 def test_info_refuses_what_has_no_card(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "a.tflite").write_bytes(b"TFL3 no card")
-    assert f"{tmp_path / 'a.tflite'}: no card in the file" in refused("info", tmp_path / "a.tflite")
+    assert f"{tmp_path / 'a.tflite'}: not a .tflite file" in refused("info", tmp_path / "a.tflite")
     assert "no such file" in refused("info", tmp_path / "b.tflite")
 
 

@@ -1,17 +1,136 @@
-"""A card in words for `edgernn info`.
+"""What files are, in words and for programs, for `edgernn info`.
 
 A card's measures and calibration are whatever its exporter wrote, perhaps a later version or one with a bug. What this
 version does not understand is left out here; `info --json` has all of it.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 from edgernn.card import Card
+from edgernn.errors import DataError
+from edgernn.foreign import Facts, Port
+from edgernn.run_commit import SETTINGS
+from edgernn.run_folder import read_settings
 from edgernn.tasks import MEASURES, Task, show
 
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _NOT_KNOWN = "not known"
+_SHOWN_PORTS = 8
+_SHOWN_OPERATORS = 12
+
+
+class Described(Protocol):
+    """What is said of a file."""
+
+    def lines(self) -> Mapping[str, str]:
+        """For people: values by the words in front of them."""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """For programs."""
+
+
+@dataclass(frozen=True)
+class CardDescription:
+    """An artifact of edgernn, by its card."""
+
+    card: Card
+
+    def lines(self) -> Mapping[str, str]:
+        """See `Described`."""
+        return describe_card(self.card)
+
+    def as_json(self) -> Mapping[str, Any]:
+        """See `Described`."""
+        return self.card.as_json()
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """A file without a card, by what is in it."""
+
+    facts: Facts
+
+    def lines(self) -> Mapping[str, str]:
+        """See `Described`."""
+        facts = self.facts
+        names = [f"{count} × {name}" for name, count in facts.operators.items()]
+        more = f", and {len(names) - _SHOWN_OPERATORS:,} other kinds" if len(names) > _SHOWN_OPERATORS else ""
+        signatures = {"signatures": ", ".join(facts.signatures)} if facts.signatures else {}
+        return {
+            "format": facts.format,
+            "card": "none: edgernn did not make it, so its answers cannot be verified",
+            **_ports("input", facts.inputs),
+            **_ports("output", facts.outputs),
+            **signatures,
+            "operators": f"{sum(facts.operators.values()):,}: {', '.join(names[:_SHOWN_OPERATORS])}{more}",
+            "light runtime": "; ".join(facts.missing) or "has all of its operators; run it with --unverified",
+        }
+
+    def as_json(self) -> Mapping[str, Any]:
+        """See `Described`."""
+        return {"card": None, **asdict(self.facts)}
+
+
+@dataclass(frozen=True)
+class SourceDescription:
+    """What an artifact can be made of.
+
+    Attributes:
+        kind: what it is.
+        next_step: what to do with it.
+        facts: what else is known, by the words in front.
+    """
+
+    kind: str
+    next_step: str
+    facts: Mapping[str, str]
+
+    def lines(self) -> Mapping[str, str]:
+        """See `Described`."""
+        return {"is": self.kind, **self.facts, "next": self.next_step}
+
+    def as_json(self) -> Mapping[str, Any]:
+        """See `Described`."""
+        return {"card": None, "kind": self.kind, **self.facts, "next": self.next_step}
+
+
+def describe_keras(path: Path) -> SourceDescription:
+    """A Keras file, unread."""
+    export = shlex.join(["edgernn", "export", str(path), "--samples", "SAMPLES"])
+    return SourceDescription("a Keras model and no artifact", f"{export} makes artifacts of it", {})
+
+
+def describe_folder(path: Path) -> SourceDescription:
+    """A run folder.
+
+    Raises:
+        DataError: it is none, or its settings cannot be read.
+    """
+    if not (path / SETTINGS).is_file():
+        raise DataError(f"{path}: a folder without {SETTINGS}; expected artifacts or a run folder")
+    settings = read_settings(path)
+    facts = {"name": settings["name"], "labels": ", ".join(map(str, settings["labels"])), "input": settings["input"]}
+    export = shlex.join(["edgernn", "export", str(path)])
+    return SourceDescription("a run folder, as `edgernn train` leaves it", f"{export} makes artifacts of it", facts)
+
+
+def _ports(word: str, ports: Sequence[Port]) -> dict[str, str]:
+    words = [word if len(ports) == 1 else f"{word} {number}" for number in range(len(ports))]
+    lines = {name: _port(port) for name, port in zip(words, ports[:_SHOWN_PORTS], strict=False)}
+    return lines | (
+        {"": f"… and {len(ports) - _SHOWN_PORTS} more; --json shows them"} if len(ports) > len(lines) else {}
+    )
+
+
+def _port(port: Port) -> str:
+    shape = "of unknown shape" if port.shape is None else f"({', '.join(map(str, port.shape))})"
+    scale = "" if port.scale is None else f", real = {port.scale:g} × (integer - {port.zero_point})"
+    return f"{port.dtype} {shape}{scale}, {port.name or 'no name'}"
 
 
 def describe_card(card: Card) -> dict[str, str]:

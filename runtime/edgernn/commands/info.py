@@ -4,11 +4,21 @@ from pathlib import Path
 
 import click
 
-from edgernn.backends import KNOWN
-from edgernn.card import Card, read_card
-from edgernn.commands.described import describe_card
-from edgernn.errors import ArtifactError
+from edgernn.backends import KNOWN, check_suffix
+from edgernn.card import has_card, read_card
+from edgernn.commands.described import (
+    KERAS_SUFFIXES,
+    CardDescription,
+    Described,
+    FileDescription,
+    describe_folder,
+    describe_keras,
+)
+from edgernn.errors import ArtifactError, ModelError
+from edgernn.files import check_file
+from edgernn.foreign import read_onnx, read_tflite
 from edgernn.model import read_artifact
+from edgernn.run_folder import MAX_MODEL_BYTES
 from edgernn.terminal import say, say_json
 
 
@@ -19,9 +29,13 @@ from edgernn.terminal import say, say_json
 def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
     """Show what artifacts say of themselves; no backend is needed.
 
+    Of any other .tflite or .onnx file: its inputs, outputs and operators, and whether a light runtime can run it. Of a
+    Keras file or a run folder: what to do with it.
+
     \b
     Example:
         edgernn info digits-int8.tflite
+        edgernn info theirs.onnx --json
         edgernn info --backends
     """
     if backends == bool(artifacts):
@@ -29,15 +43,13 @@ def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
     if backends:
         _show_backends(as_json)
         return
-    cards = {str(path): _read(path) for path in artifacts}
+    found = {str(path): _look(path) for path in artifacts}
     if as_json:
-        documents = [{"path": path, **card.as_json()} for path, card in cards.items()]
-        say_json(documents, indent=2)
+        say_json([{"path": path, **each.as_json()} for path, each in found.items()], indent=2)
         return
-    for path, card in cards.items():
-        say(f"{path}  {Path(path).stat().st_size:,} bytes")
-        for name, value in describe_card(card).items():
-            say(f"  {name:<14}{value}")
+    for path, each in found.items():
+        size = "" if Path(path).is_dir() else f"  {Path(path).stat().st_size:,} bytes"
+        say(f"{path}{size}", *(f"  {name:<14}{value}" for name, value in each.lines().items()))
 
 
 def _show_backends(as_json: bool) -> None:
@@ -62,9 +74,17 @@ def _show_backends(as_json: bool) -> None:
         say(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
 
 
-def _read(path: Path) -> Card:
+def _look(path: Path) -> Described:
+    if path.is_dir():
+        return describe_folder(path)
+    if path.suffix in KERAS_SUFFIXES:
+        check_file(path, ModelError, MAX_MODEL_BYTES)
+        return describe_keras(path)
     data = read_artifact(path)
     try:
-        return read_card(data)
+        if has_card(data):
+            return CardDescription(read_card(data))
+        check_suffix(path)
+        return FileDescription((read_onnx if path.suffix == ".onnx" else read_tflite)(data))
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error

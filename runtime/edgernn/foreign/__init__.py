@@ -1,0 +1,11 @@
+"""Facts about files that edgernn did not make: what a .tflite or .onnx file takes, gives and needs.
+
+Both are read without the packages of their formats, as a device has neither. Every offset and length is checked against
+the end of the file, and every part is looked at once, however often the file names it.
+"""
+
+from edgernn.foreign.facts import Facts, Port
+from edgernn.foreign.onnx import read_onnx
+from edgernn.foreign.tflite import read_tflite
+
+__all__ = ["Facts", "Port", "read_onnx", "read_tflite"]

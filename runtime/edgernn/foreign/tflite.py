@@ -1,0 +1,167 @@
+"""A .tflite file without its schema's package: inputs, outputs, operators."""
+
+import math
+import struct
+from collections import Counter
+from collections.abc import Iterator
+
+from edgernn import flatbuffer
+from edgernn.errors import ArtifactError
+from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, Port
+from edgernn.foreign.tflite_names import OPERATORS, TYPES
+
+_IDENTIFIER = b"TFL3"
+# Fields of the tables, by their numbers in the schema.
+_MODEL_VERSION, _MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_SIGNATURES = 0, 1, 2, 7
+_CODE_OLD, _CODE_CUSTOM, _CODE_NEW = 0, 1, 3
+_SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
+_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_QUANTIZATION, _TENSOR_SIGNATURE = 0, 1, 3, 4, 7
+_SCALES, _ZERO_POINTS = 2, 3
+_SIGNATURE_KEY = 2
+_CUSTOM = 32
+_FLEX = "Flex"
+MAX_AXES = 16
+
+
+def read_tflite(data: bytes) -> Facts:
+    """Read the facts of a .tflite file.
+
+    Raises:
+        ArtifactError: it is none, or damaged.
+    """
+    if data[4:8] != _IDENTIFIER:
+        raise ArtifactError(f"not a .tflite file: found {data[4:8]!r} at byte 4, expected {_IDENTIFIER!r}")
+    try:
+        return _read(data)
+    except flatbuffer.DAMAGE as error:
+        raise ArtifactError(f"a damaged .tflite file: {error}") from error
+
+
+def _read(data: bytes) -> Facts:
+    model = flatbuffer.unsigned(data, 0)
+    graphs = list(_tables(data, model, _MODEL_SUBGRAPHS))
+    if not graphs:
+        raise ArtifactError("a .tflite file without a graph")
+    names = [_operator_name(data, code) for code in _tables(data, model, _MODEL_CODES)]
+    operators = Counter[str]()
+    for numbers in _operator_numbers(data, graphs):
+        for number, count in numbers.items():
+            if number >= len(names):
+                raise IndexError(f"operator {number} of {len(names)}")
+            operators[names[number]] += count
+    version = flatbuffer.field(data, model, _MODEL_VERSION)
+    return Facts(
+        format=f"TFLite, schema version {0 if version is None else flatbuffer.unsigned(data, version)}",
+        inputs=tuple(_ports(data, graphs[0], _SUBGRAPH_INPUTS)),
+        outputs=tuple(_ports(data, graphs[0], _SUBGRAPH_OUTPUTS)),
+        operators=dict(operators.most_common()),
+        missing=_missing(operators),
+        signatures=tuple(_keys(data, model)),
+    )
+
+
+def _missing(operators: Counter[str]) -> tuple[str, ...]:
+    flex = sorted(name for name in operators if name.startswith(_FLEX))
+    custom = sorted(name.removeprefix("custom ") for name in operators if name.startswith("custom "))
+    reasons = []
+    if flex:
+        reasons.append(
+            f"needs TensorFlow's own operators ({_some(flex)}), which no light runtime has: convert the model without "
+            "SELECT_TF_OPS, or export the Keras model with `edgernn export`"
+        )
+    if custom:
+        reasons.append(
+            f"needs custom operators ({_some(custom)}), which a runtime only has where its builder added them"
+        )
+    return tuple(reasons)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _operator_name(data: bytes, code: int) -> str:
+    old, new = flatbuffer.field(data, code, _CODE_OLD), flatbuffer.field(data, code, _CODE_NEW)
+    # Old writers know one byte only, new ones put 127 there for what does not fit.
+    number = max(0 if old is None else data[old], 0 if new is None else flatbuffer.unsigned(data, new))
+    if number != _CUSTOM:
+        return OPERATORS[number] if number < len(OPERATORS) else f"operator {number}"
+    custom = flatbuffer.field(data, code, _CODE_CUSTOM)
+    name = "without a name" if custom is None else flatbuffer.text(data, custom, MAX_NAME_BYTES)
+    return name if name.startswith(_FLEX) else f"custom {name}"
+
+
+def _operator_numbers(data: bytes, graphs: list[int]) -> Iterator[Counter[int]]:
+    """How often each operator code stands in each graph; a list that several graphs name is walked once."""
+    known: dict[int, Counter[int]] = {}
+    for graph in graphs:
+        operators = flatbuffer.field(data, graph, _SUBGRAPH_OPERATORS)
+        if operators is not None:
+            place = flatbuffer.follow(data, operators)
+            if place not in known:
+                known[place] = Counter(_number(data, each, 0) for each in flatbuffer.tables(data, operators))
+            yield known[place]
+
+
+def _ports(data: bytes, graph: int, which: int) -> Iterator[Port]:
+    listed, tensors = flatbuffer.field(data, graph, which), flatbuffer.field(data, graph, _SUBGRAPH_TENSORS)
+    if listed is None or tensors is None:
+        return
+    places = flatbuffer.places(data, tensors)
+    for place in flatbuffer.places(data, listed)[:MAX_PORTS]:
+        index = flatbuffer.unsigned(data, place)
+        if index >= len(places):
+            raise IndexError(f"tensor {index} of {len(places)}")
+        yield _port(data, flatbuffer.follow(data, places[index]))
+
+
+def _port(data: bytes, tensor: int) -> Port:
+    name, kind = flatbuffer.field(data, tensor, _TENSOR_NAME), flatbuffer.field(data, tensor, _TENSOR_TYPE)
+    number = 0 if kind is None else data[kind]
+    shape = flatbuffer.field(data, tensor, _TENSOR_SIGNATURE)  # with -1 for what is free
+    if shape is None or not len(flatbuffer.places(data, shape)):
+        shape = flatbuffer.field(data, tensor, _TENSOR_SHAPE)
+    quantization = flatbuffer.field(data, tensor, _TENSOR_QUANTIZATION)
+    scale, zero_point = (None, None) if quantization is None else _scale(data, flatbuffer.follow(data, quantization))
+    return Port(
+        name="" if name is None else flatbuffer.text(data, name, MAX_NAME_BYTES),
+        dtype=TYPES[number] if number < len(TYPES) else f"type {number}",
+        shape=() if shape is None else _sizes(data, shape),
+        scale=scale,
+        zero_point=zero_point,
+    )
+
+
+def _sizes(data: bytes, shape: int) -> tuple[int, ...]:
+    places = flatbuffer.places(data, shape)
+    if len(places) > MAX_AXES:
+        raise IndexError(f"a tensor of {len(places)} axes")
+    return tuple(struct.unpack_from("<i", data, place)[0] for place in places)
+
+
+def _scale(data: bytes, table: int) -> tuple[float | None, int | None]:
+    scales, zero_points = (flatbuffer.field(data, table, number) for number in (_SCALES, _ZERO_POINTS))
+    if scales is None or len(flatbuffer.places(data, scales)) != 1:
+        return None, None
+    scale = float(struct.unpack_from("<f", data, flatbuffer.places(data, scales)[0])[0])
+    has_zero_point = zero_points is not None and len(flatbuffer.places(data, zero_points)) == 1
+    place = flatbuffer.places(data, zero_points)[0] if has_zero_point and zero_points is not None else None
+    zero_point = 0 if place is None else struct.unpack_from("<q", data, place)[0]
+    return (scale, zero_point) if math.isfinite(scale) else (None, None)
+
+
+def _keys(data: bytes, model: int) -> Iterator[str]:
+    for number, signature in enumerate(_tables(data, model, _MODEL_SIGNATURES)):
+        key = flatbuffer.field(data, signature, _SIGNATURE_KEY)
+        if key is not None and number < MAX_PORTS:
+            yield flatbuffer.text(data, key, MAX_NAME_BYTES)
+
+
+def _tables(data: bytes, table: int, number: int) -> Iterator[int]:
+    found = flatbuffer.field(data, table, number)
+    return iter(()) if found is None else flatbuffer.tables(data, found)
+
+
+def _number(data: bytes, table: int, field: int) -> int:
+    place = flatbuffer.field(data, table, field)
+    return 0 if place is None else flatbuffer.unsigned(data, place)
