@@ -8,13 +8,14 @@ Where Keras 3 gives the same words another meaning, or has none for it, the tran
     ThresholdedReLU theta                           ReLU threshold, which leaves the same values
     GRU without reset_after (before Keras 2.1.6)    reset_after False; Keras 3 takes True
     CuDNNLSTM, CuDNNGRU                             LSTM, GRU with reset_after; `keras2_weights` transposes the kernels
+    Bidirectional of a layer that goes backwards    its second layer goes forwards; Keras 3's backwards as well
     a shape in the first layer of Sequential        an InputLayer
     dtype policies (`Policy`, `PolicyV1`)           their names
     BatchNormalization axis [2]                     axis 2
     data_format that is left out                    channels_last
 
 Initializers, regularizers and constraints have done their work when a model is trained, and are left out. Any other
-option that Keras 3 does not know is left out when it is off (False or None) and refused by name when it is on.
+option that Keras 3 does not know is left out when it is off (False, None, one group) and refused by name when it is on.
 """
 
 import inspect
@@ -181,13 +182,13 @@ def _plain_layer(kind: str, config: Config) -> Config:
             f"(Rescaling, Reshape, Permute, …): {WAY_OUT}"
         )
     if kind not in _ALIKE and kind not in _RENAMED:
-        raise ModelError(f"{where}, which Keras 3 does not have or not in the same way; {WAY_OUT}")
+        raise ModelError(f"{where}, which is not read from files of Keras 2; {WAY_OUT}")
     for option in _REQUIRED.get(kind, ()):
         if option not in config:
             raise ModelError(
                 f"{where} and does not say its {option}; load it with the Keras that saved it and save again"
             )
-    options = dict(_UNSAID.get(kind, {})) | config
+    options = dict(_UNSAID.get(kind, {})) | (_both_ways(config) if kind == "Bidirectional" else config)
     translated: Config = {}
     known = _known_options(_RENAMED.get(kind, kind))
     for option, value in options.items():
@@ -196,7 +197,7 @@ def _plain_layer(kind: str, config: Config) -> Config:
             continue
         if new in known and not (value and new in _NEVER):
             translated[new] = _option(new, value)
-        elif value:
+        elif value and (option, value) != ("groups", 1):
             raise ModelError(f"{where} with {option}={value!r}, which is not read from files of Keras 2; {WAY_OUT}")
     if "data_format" in known and translated.get("data_format") is None:
         translated["data_format"] = "channels_last"
@@ -246,6 +247,15 @@ def _known_options(kind: str) -> frozenset[str]:
     import keras
 
     return frozenset([*inspect.signature(getattr(keras.layers, kind).__init__).parameters, *_GENERAL])
+
+
+def _both_ways(config: Config) -> Config:
+    """The options of a Bidirectional, with the second layer of a first one that goes backwards said."""
+    kind, inner = parts(config.get("layer"))
+    if config.get("backward_layer") or not inner.get("go_backwards"):
+        return config
+    second = inner | {"go_backwards": False, "name": f"backward_{inner.get('name')}"}
+    return config | {"backward_layer": {"class_name": kind, "config": second}}
 
 
 def _one_axis(config: Config) -> Config:

@@ -13,6 +13,8 @@ from edgernn.errors import ModelError
 Config = dict[str, Any]
 
 MODELS = ("Functional", "Model", "Sequential")
+# Layers whose further inputs are the states that they start with.
+_RECURRENT = ("Bidirectional", "CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN")
 
 
 def parts(node: Any) -> tuple[str, Config]:
@@ -75,6 +77,10 @@ class Graph:
         for inputs in node.get("inbound_nodes", []):
             if not isinstance(inputs, list) or not inputs or not all(map(self._is_input, inputs)):
                 raise ModelError(f"{node.get('name')!r} is called on {str(inputs)[:80]}; expected tensors of the model")
+            if len(inputs) > 1 and parts(node)[0] in _RECURRENT:
+                raise ModelError(
+                    f"{node.get('name')!r} is given initial states, which is not supported; supported are zeros"
+                )
             tensors = [self._tensor(each) for each in inputs]
             arguments = inputs[0][3] if len(inputs[0]) == 4 else {}
             calls.append({"args": tensors if len(tensors) == 1 else [tensors], "kwargs": self._value(arguments)})

@@ -129,6 +129,14 @@ def test_bidirectional_has_the_forward_layer_first(kind: str, read_as: Callable[
     same(read_as(config, stored, made.write_keras), np.concatenate(expected, axis=1))
 
 
+def test_bidirectional_of_a_layer_that_goes_backwards(read_as: Callable[..., np.ndarray]) -> None:
+    first, second = drawn("LSTM", seed=10), drawn("LSTM", seed=20)
+    inner = recurrent("LSTM", "rnn", go_backwards=True)
+    config = sequential(layer("Bidirectional", "b", layer=inner, merge_mode="sum"))
+    stored = {"b": [*named("b/forward_rnn/cell", first), *named("b/backward_rnn/cell", second)]}
+    same(read_as(config, stored), answer("LSTM", X[:, ::-1], first)[:, -1] + answer("LSTM", X, second)[:, -1])
+
+
 def test_time_distributed(read_as: Callable[..., np.ndarray]) -> None:
     weights, kernel, bias = drawn("LSTM"), draw(4, 2), draw(2)
     inner = dense("inner", 2, "hard_sigmoid")
@@ -162,6 +170,15 @@ def test_layers_of_cudnn_become_plain_ones(kind: str, read_as: Callable[..., np.
     }
     first = [answer(kind, X, weights), answer(kind, X[:, ::-1], weights)[:, ::-1]]
     same(read_as(config, stored), answer(kind, np.concatenate(first, axis=2), backward)[:, -1])
+
+
+def test_one_group_is_no_group(read_as: Callable[..., np.ndarray]) -> None:
+    weights, kernel, bias = drawn("LSTM"), draw(1, 4, 1), draw(4)
+    options = {"kernel_size": [1], "depth_multiplier": 1, "groups": 1, "padding": "valid", "activation": "hard_sigmoid"}
+    rnn = recurrent("LSTM", "r", return_sequences=True)
+    stored = {"r": named("r", weights), "c": [("c/depthwise_kernel:0", kernel), ("c/bias:0", bias)]}
+    read = read_as(sequential(rnn, layer("DepthwiseConv1D", "c", **options)), stored)
+    same(read, hard_sigmoid(answer("LSTM", X, weights) * kernel[0, :, 0] + bias))
 
 
 def two_branches() -> tuple[dict[str, Any], list[np.ndarray], list[np.ndarray]]:
@@ -253,9 +270,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
         sequential(layer("Lambda", "code", function=["4wEAAAA=", None, None], function_type="lambda")),
         "'code' is a Lambda: code of Python's, which edgernn does not run. .*save it with model.save",
     ),
-    "custom layer": (sequential(layer("Mine", "own")), "'own' is a Mine, which Keras 3 does not have .*set_weights"),
-    "operator": (sequential(layer("TFOpLambda", "op", function="math.add")), "'op' is a TFOpLambda, which Keras 3"),
-    "local": (sequential(layer("LocallyConnected1D", "own")), "'own' is a LocallyConnected1D, which Keras 3 does not"),
+    "custom layer": (
+        sequential(layer("Mine", "own")),
+        "'own' is a Mine, which is not read from files of Keras 2; .*set_weights",
+    ),
+    "operator": (sequential(layer("TFOpLambda", "op", function="math.add")), "'op' is a TFOpLambda, which is not read"),
+    "local": (sequential(layer("LocallyConnected1D", "own")), "'own' is a LocallyConnected1D, which is not read"),
     "time_major": (
         changed(time_major=True),
         "'r' is a LSTM with time_major=True, which is not read from files of Keras 2",
@@ -271,6 +291,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "ragged": (
         {"class_name": "Sequential", "config": {"name": "s", "layers": [made.input_layer() | {}]}},
         "takes ragged inputs, which is not supported",
+    ),
+    "initial state": (
+        functional(
+            {"r": [[["input_1", 0, 0, {}], ["s", 0, 0, {}]]], "s": [[["input_1", 0, 0, {}]]]},
+            ["r", 0, 0],
+            *(recurrent("SimpleRNN", name) for name in ("s", "r")),
+        ),
+        "'r' is given initial states, which is not supported; supported are zeros",
     ),
     "subclass": ({"class_name": "MyModel", "config": {}}, "a model of the class 'MyModel', expected one of Functional"),
     "no layers": ({"class_name": "Sequential", "config": {"name": "s"}}, "a model without a list of layers"),
