@@ -10,7 +10,7 @@ from edgernn.errors import DataError, ModelError
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
-from edgernn.truths import whole_hint
+from edgernn.truths import is_one_hot, whole_hint
 
 Float32 = npt.NDArray[np.float32]
 
@@ -71,7 +71,9 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
         for each, y in truths:
             check_classes(y, answers.shape[-1], each)
         return CLASSIFICATION
-    if not one and _add_up_to_one(answers) and all(_is_one_hot(y) for _, y in truths):
+    # Sigmoids may stand for labels of which each sample has one; a softmax and its logits stand for classes.
+    sigmoids = _within_zero_and_one(answers) and not _add_up_to_one(answers)
+    if not (one or sigmoids) and all(is_one_hot(y) for _, y in truths):
         name = origin.name
         raise DataError(f"{name} is one-hot; give each answer's class as a whole number, {name}.argmax(axis=-1)")
     if not whole and _within_zero_and_one(answers) and all(np.isin(y, (0, 1)).all() for _, y in truths):
@@ -108,7 +110,3 @@ def _add_up_to_one(answers: Float32) -> bool:
 
 def _within_zero_and_one(values: Truth) -> bool:
     return bool(np.all((values >= 0) & (values <= 1)))
-
-
-def _is_one_hot(y: Truth) -> bool:
-    return bool(np.isin(y, (0, 1)).all() and (y.sum(axis=-1) == 1).all())

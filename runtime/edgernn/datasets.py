@@ -19,7 +19,7 @@ from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
 from edgernn.readers import Array, read_npz
-from edgernn.truths import read_truths, whole_hint
+from edgernn.truths import is_one_hot, read_truths, whole_hint
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -305,6 +305,8 @@ def _as_pixels_or_float(x: Array, name: str) -> Array:
 
 
 def _as_classes(y: Truth, name: str) -> Int64:
+    if y.ndim == 2 and y.shape[1] > 1 and is_one_hot(y):
+        raise DataError(f"{name} is one-hot; give each sample's class as a whole number, {name}.argmax(axis=-1)")
     if y.dtype.kind == "f":
         raise DataError(
             f"{name} holds floating-point numbers, expected whole ones, one class for each sample{whole_hint(y, name)}"

@@ -91,6 +91,11 @@ def whole_hint(y: Array, name: str) -> str:
     return f"; for class numbers save {name}.astype(int)" if whole else ""
 
 
+def is_one_hot(y: Truth) -> bool:
+    """True if each row along the last axis holds a single 1 among zeros."""
+    return y.ndim > 1 and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=-1) == 1).all())
+
+
 def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= _MAX_DIGITS
 

@@ -53,6 +53,7 @@ ZEROS_AND_ONES = np.random.default_rng(1).integers(0, 2, (8, STEPS, 4))
         (answers_like(STEPS, 1, kind="sigmoid"), ZEROS_AND_ONES[..., 0], Task("binary")),
         (answers_like(STEPS, 1, kind="none"), ZEROS_AND_ONES[..., :1], Task("binary", logits=True)),
         (answers_like(4, kind="sigmoid"), ZEROS_AND_ONES[:, 0], Task("multilabel")),
+        (answers_like(4, kind="sigmoid"), np.eye(4, dtype=int)[np.arange(8) % 4], Task("multilabel")),
         (answers_like(STEPS, 4, kind="none"), ZEROS_AND_ONES, Task("multilabel", logits=True)),
         (answers_like(1, kind="none"), np.arange(8), Task("regression")),
         (answers_like(4, kind="none"), np.arange(32).reshape(8, 4), Task("regression")),
@@ -133,6 +134,8 @@ def test_the_calibration_samples_have_a_say() -> None:
         (answers_like(STEPS, 4), np.zeros(8, int), r"whole numbers of shape \(8, 6\)"),
         (answers_like(4), np.eye(4, dtype=int)[np.arange(8) % 4], r"one-hot; give .* y_test\.argmax\(axis=-1\)"),
         (answers_like(4), np.eye(4, dtype=np.float32)[np.arange(8) % 4], "y_test is one-hot"),
+        (answers_like(4, kind="none"), np.eye(4, dtype=int)[np.arange(8) % 4], "y_test is one-hot"),
+        (answers_like(4, kind="none"), np.eye(4, dtype=np.float32)[np.arange(8) % 4], "y_test is one-hot"),
         (
             answers_like(1, kind="sigmoid"),
             np.ones(8, np.float32),

@@ -181,10 +181,27 @@ def test_a_folder_without_arrays_says_what_is_read(tmp_path: Path) -> None:
         read_samples(tmp_path)
 
 
-def test_float_classes_of_a_data_set_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    np.savez(tmp_path / "own.npz", x_train=X, y_train=Y.astype(float), x_test=X, y_test=Y)
-    with pytest.raises(DataError, match=re.escape("for class numbers save y_train.astype(int)")):
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (
+            Y.astype(float),
+            "floating-point numbers, expected whole ones, .*; for class numbers save y_train.astype(int)",
+        ),
+        (Y + 0.5, "y_train holds floating-point numbers, expected whole ones, one class for each sample"),
+        (np.eye(3)[Y], "y_train is one-hot; give each sample's class as a whole number, y_train.argmax(axis=-1)"),
+        (np.eye(3, dtype=int)[Y], "y_train.argmax(axis=-1)"),
+    ],
+)
+def test_classes_of_another_form_are_refused_with_the_way_out(tmp_path: Path, y: np.ndarray, message: str) -> None:
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=y, x_test=X, y_test=Y)
+    with pytest.raises(DataError, match=re.escape(message).replace(r"\.\*", ".*")):
         read_dataset(tmp_path / "own.npz")
+
+
+def test_a_column_of_classes_is_one_class_each(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=Y[:, np.newaxis], x_test=X, y_test=Y)
+    np.testing.assert_array_equal(read_dataset(tmp_path / "own.npz").y_train, Y)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
