@@ -15,7 +15,7 @@ from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.commands.measuring import Number, measuring_options, round_bar
 from edgernn.extras import require
-from edgernn.files import make_folder, write_bytes
+from edgernn.files import made_folder, write_bytes
 from edgernn.inputs import SCALES
 from edgernn.model import MAX_THREADS
 from edgernn.quiet import standard_error_aside
@@ -108,8 +108,8 @@ def command(
         edgernn compare model.keras model-int8.tflite --samples test.npz --json result.json
         edgernn compare runs/digits runs/digits/*.onnx --peers --cold --floor floor.toml
     """
-    _check_target("--json", json_file, ".json")
-    _check_target("--html", html_file, ".html")
+    _check_target(ctx, "--json", json_file, ".json")
+    _check_target(ctx, "--html", html_file, ".html")
     floor = read_floor(floor_file) if floor_file else None
     method = Method(rounds, seconds, cold)
     with standard_error_aside() as terminal:  # TensorFlow and backends log there
@@ -151,7 +151,7 @@ def report(
         edgernn report monday.json tuesday.json --floor floor.toml
     """
     require("bench", "rich", "jinja2", "matplotlib")
-    _check_target("--html", html_file, ".html")
+    _check_target(ctx, "--html", html_file, ".html")
     floor = read_floor(floor_file) if floor_file else None
     results = {str(file): read_result(file) for file in files}
     # Not every result need have it: on a device there is no Keras.
@@ -213,14 +213,15 @@ def _judge(ctx: click.Context, results: Sequence[Result], floor: Floor) -> None:
         ctx.exit(1)
 
 
-def _check_target(option: str, file: Path | None, suffix: str) -> None:
+def _check_target(ctx: click.Context, option: str, file: Path | None, suffix: str) -> None:
     if file is None or (option == "--json" and file == Path("-")):
         return
     if file.suffix != suffix:
         # The option right before an artifact would otherwise replace it.
         dash = ", or - for standard output" if option == "--json" else ""
         raise click.UsageError(f"{option} takes a file named {suffix}{dash}; given {file}")
-    make_folder(file.parent)  # it says now, and not after minutes, that nothing can be written there
+    # It says now, and not after minutes, that nothing can be written there; after an error it does not stay empty.
+    ctx.with_resource(made_folder(file.parent))
 
 
 def _say(terminal: TextIO, step: str) -> None:

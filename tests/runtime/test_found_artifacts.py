@@ -1,6 +1,7 @@
 """Artifacts that lie in a folder: hidden files are none, and those of an earlier model are named and not mixed in."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -140,3 +141,11 @@ def test_a_demo_replaces_what_the_earlier_one_left_and_nothing_else(earlier: Pat
     assert steps.compared == ["digits-float32.tflite", "digits-int8.tflite"]
     left = sorted(path.name for path in earlier.glob("*.tflite"))
     assert left == ["digits-float32.tflite", "digits-int8.tflite", "digits-mine.tflite", "digits-other.tflite"]
+
+
+@pytest.mark.parametrize(("option", "name"), [("--json", "r.json"), ("--html", "r.html")])
+def test_a_comparison_that_fails_leaves_no_empty_folder(
+    refused: Callable[..., str], tmp_path: Path, option: str, name: str
+) -> None:
+    refused("compare", tmp_path / "no run", edgernn.sample(), option, tmp_path / "a" / "b" / name)
+    assert list(tmp_path.iterdir()) == []
