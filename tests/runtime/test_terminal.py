@@ -120,6 +120,8 @@ def test_no_command_prints_past_the_terminal_module(room: str) -> None:
         or call in ("sys.stdout.write", "sys.stderr.write", "sys.__stdout__.write")
     }
     # Consoles that escape what they print; each is made by a function that mixes `PrintableText` in.
+    # A command that is ended by a signal says which, a constant, while nothing can be imported any more.
+    found -= {("interrupt.py", "print")}
     assert {call for _, call in found} <= {"console.print"}
     assert {name for name, _ in found} <= {"command.py", "terminal.py", "progress.py"}
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError, InputError
+from edgernn.readers.rows import Row, hint, split_row
 
 Float32 = npt.NDArray[np.float32]
 
@@ -132,7 +133,7 @@ def read_lines(
 
 
 def parse_numbers(line: bytes) -> Float32:
-    """The numbers of a line, float32 [numbers]: of a JSON array, or with commas or spaces between them.
+    """The numbers of a line, float32 [numbers]: of a JSON array, or a row as `edgernn.readers.rows` splits it.
 
     Raises:
         InputError: it holds something else, or a number that is no finite float32.
@@ -141,14 +142,24 @@ def parse_numbers(line: bytes) -> Float32:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 text: {_shorten(repr(line))}") from error
-    values = _parse_json(text) if text.startswith("[") else text.split("," if "," in text else None)
-    if "_" not in text and values:
+    values = _parse_json(text) if text.startswith("[") else split_row(text).fields
+    if text.isascii() and "_" not in text and values:
         with suppress(ValueError, OverflowError):
             numbers = np.fromiter(map(float, values), np.float64, len(values))
             if np.abs(numbers).max() <= _LARGEST:  # not so of a NaN
                 return numbers.astype(np.float32)
     # One by one takes three times as long; it knows which one is wrong.
     return np.array([_to_float(place, value) for place, value in enumerate(values, 1)], np.float32)
+
+
+def read_header(line: bytes, features: int) -> Row | None:
+    """The names of the columns, if a line has one for each feature and no number; None for any other line.
+
+    Raises:
+        InputError: it has decimal commas and decimal points.
+    """
+    row = split_row(line.decode("utf-8-sig", errors="replace").strip())
+    return row if row.is_header and len(row.fields) == features and not row.fields[0].startswith("[") else None
 
 
 def _parse_json(text: str) -> list[Any]:
@@ -165,9 +176,10 @@ def _parse_json(text: str) -> list[Any]:
 def _to_float(place: int, value: str | float) -> float:
     shown = _shorten(repr(value.strip()) if isinstance(value, str) else repr(value))
     try:
-        number = float(value.replace("_", "?") if isinstance(value, str) else value)  # Python reads 1_000
+        # Python reads 1_000, and digits of other scripts.
+        number = float(value if not isinstance(value, str) or (value.isascii() and "_" not in value) else "?")
     except ValueError as error:
-        raise InputError(f"number {place} is {shown}, expected a number") from error
+        raise InputError(f"number {place} is {shown}, expected a number{hint(str(value))}") from error
     except OverflowError:  # of an integer
         number = math.inf
     if not abs(number) <= _LARGEST:

@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.backends import Float32
 from edgernn.card import Card
 from edgernn.commands.answers import as_fields, as_text
-from edgernn.commands.lines import StopSignals, parse_numbers, read_lines, standard_input
+from edgernn.commands.lines import StopSignals, parse_numbers, read_header, read_lines, standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
 from edgernn.files import make_folder, replacing, to_json
@@ -263,6 +263,9 @@ def _answer(
     for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
         keeper.count()
         try:
+            if number == 1 and len(line) <= longest and (header := read_header(line, sequence.features)):
+                say(f"note: line 1 names the columns: {', '.join(header.fields[:8])}{_more(header.fields)}", err=True)
+                continue
             row = _parse(line, sequence.features, longest)
             if row is not None:
                 sequence.push(row)
@@ -292,8 +295,14 @@ def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
         return None
     row = parse_numbers(line)
     if len(row) != features:
-        raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {features}")
+        commas = len(row) == 2 * features and b"," in line and b";" not in line and not line.lstrip().startswith(b"[")
+        hint = "; if these are decimal commas, put semicolons or tabs between the numbers" if commas else ""
+        raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {features}{hint}")
     return row
+
+
+def _more(fields: list[str]) -> str:
+    return ", …" if len(fields) > 8 else ""
 
 
 def _greet(model: Model) -> None:
@@ -333,7 +342,8 @@ def stream(
 ) -> None:
     """Answer time steps as they come: one a line on standard input, one answer a line out.
 
-    A line holds the numbers of one time step, with commas or spaces between them, or as a JSON array. Its answer,
+    A line holds the numbers of one time step, with commas, semicolons, tabs or spaces between them, or as a JSON array;
+    behind semicolons and tabs decimal commas are read, too. The first line may name the columns. Its answer,
     to all rows of the sequence so far, is printed before the next line is read. An empty line begins a new
     sequence.
 

@@ -1,21 +1,24 @@
 """CSV and JSON lines: sequences that people and programs write.
 
-CSV has one time step a line, its numbers between commas; a blank line stands between two samples, and the first line
-may name the columns. JSON lines have one sample a line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
+CSV has one time step a line, its numbers between commas, semicolons, tabs or spaces (`edgernn.readers.rows`); a blank
+line stands between two samples, and the first line may name the columns. JSON lines have one sample a line,
+`[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
 Only numbers stand in either: no NaN, no Infinity, no text.
 """
 
 import json
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
-from edgernn.errors import DataError
+from edgernn.errors import DataError, InputError
 from edgernn.files import check_file
 from edgernn.readers.binary import Array
+from edgernn.readers.rows import NAMES, Row, hint, is_number, name_column, split_row
 
 # A number of two characters takes eight bytes of memory.
 MAX_BYTES = 64 << 20
@@ -24,8 +27,9 @@ MAX_LINE_BYTES = 4 << 20
 
 _SHOWN = 20  # bytes of what is wrong
 _NOT_JSON_NUMBERS = re.compile(rb"[^\d\s\[\],.eE+-]")
-_NOT_NUMBERS = re.compile(rb"[^\d\s,.eE+-]")
 BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+DECIMALS = {",": "commas", ".": "points"}
 
 
 def read_csv(path: Path) -> Array:
@@ -35,14 +39,14 @@ def read_csv(path: Path) -> Array:
         DataError: it is missing, too large, or a line is wrong: the message names it.
     """
     samples = _Samples()
-    values, steps, begin, header = array("d"), 0, 1, True
+    rows = _Rows(path)
+    values, steps, begin = array("d"), 0, 1
     for number, line in _lines(path):
         if line:
-            if header and _is_header(line):
-                header, begin = False, number + 1
+            row = rows.parse(number, line)
+            if row is None:
+                begin = number + 1
                 continue
-            header = False
-            row = _parse_row(path, number, line)
             if steps and len(row) * steps != len(values):
                 raise DataError(f"{path}: line {number} has {len(row)} numbers, expected {len(values) // steps}")
             values.extend(row)
@@ -132,36 +136,62 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(file, 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise DataError(f"{path}: line {number} is longer than {MAX_LINE_BYTES:,} bytes")
+                if number == 1 and line.startswith(_UTF16):
+                    raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
                 yield number, line.removeprefix(BOM).strip() if number == 1 else line.strip()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _is_header(line: bytes) -> bool:
-    """Whether a line names columns: it has fields that are text, and none that is a number."""
-    return not any(_is_number(field) for field in line.split(b","))
+class _Rows:
+    """The rows of one CSV file, which are all written in the same way; the first may name the columns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._header: Sequence[str] = ()
+        self._first: Row | None = None
+        self._decimal = ""
+
+    def parse(self, number: int, line: bytes) -> list[float] | None:
+        """The numbers in a line; None of the header."""
+        try:
+            # Names of columns may be in the code page of some spreadsheet.
+            row = split_row(line.decode(errors="replace"))
+        except InputError as error:
+            raise DataError(f"{self._path}: line {number}: {error}") from error
+        if self._first is None:
+            self._first = row
+            if row.is_header:
+                self._header = row.fields
+                return None
+        self._check(number, row)
+        try:
+            return [float(field) if is_number(field) else _refuse(field) for field in row.fields]
+        except ValueError as error:
+            place = next(place for place, field in enumerate(row.fields) if not is_number(field))
+            word = row.fields[place]
+            raise DataError(
+                f"{self._path}: line {number} holds {word[:_SHOWN]!r}{name_column(self._header, place)}, which is no "
+                f"number; expected 0.1,0.2,…{hint(word)}"
+            ) from error
+
+    def _check(self, number: int, row: Row) -> None:
+        first = self._first
+        if first and min(len(first.fields), len(row.fields)) > 1 and first.separator != row.separator:
+            raise DataError(
+                f"{self._path}: line {number} has {NAMES[row.separator]} between its fields, the first line "
+                f"{NAMES[first.separator]}; expected the same throughout a file"
+            )
+        if row.decimal and self._decimal not in ("", row.decimal):
+            raise DataError(
+                f"{self._path}: line {number} has decimal {DECIMALS[row.decimal]}, those before decimal "
+                f"{DECIMALS[self._decimal]}; expected the same throughout a file"
+            )
+        self._decimal = self._decimal or row.decimal
 
 
-def _is_number(field: bytes) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
-def _parse_row(path: Path, number: int, line: bytes) -> list[float]:
-    wrong = _NOT_NUMBERS.search(line)
-    if wrong:
-        word = _word(line, wrong.start())
-        raise DataError(f"{path}: line {number} holds {word}, which is no number; expected 0.1,0.2,…")
-    fields = line.split(b",")
-    try:
-        return [float(field) for field in fields]
-    except ValueError as error:
-        other = next(field for field in fields if not _is_number(field))
-        word = repr(other.strip().decode("ascii")[:_SHOWN])
-        raise DataError(f"{path}: line {number} holds {word}, which is no number; expected 0.1,0.2,…") from error
+def _refuse(field: str) -> NoReturn:
+    raise ValueError(field)
 
 
 def _unequal(value: object) -> str:

@@ -1,0 +1,100 @@
+"""Rows of numbers as programs and spreadsheets write them: one parser for CSV files and for lines on standard input.
+
+What stands between the numbers is found for each row: a semicolon, or else a tab, a comma, or spaces. Behind semicolons
+and tabs a comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` are two numbers, and so are
+`1,5` and `1.5,2.5`. A row that has decimal commas and decimal points is refused. Fields may stand in quotes.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgernn.errors import InputError
+
+NAMES = {";": "semicolons", "\t": "tabs", ",": "commas", " ": "spaces"}
+_COMMA_BY_SPACE = re.compile(r",\s|\s,")
+_LIKE_A_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?:\d\d|\d+/\d+/\d+|\d\d?\.\d\d?\.\d\d", re.ASCII)
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of text.
+
+    Attributes:
+        fields: what stands in it, without quotes; numbers have decimal points.
+        separator: what stands between them: `;`, a tab, `,` or a space.
+        decimal: `,` or `.`, as the numbers were written; empty where none has a fraction, or there are no others.
+    """
+
+    fields: list[str]
+    separator: str
+    decimal: str = ""
+
+    @property
+    def is_header(self) -> bool:
+        """True if it names columns: no field is a number."""
+        return not any(_is_float(field) for field in self.fields)
+
+
+def split_row(text: str) -> Row:
+    """Split a row.
+
+    Raises:
+        InputError: it has decimal commas and decimal points, so what its numbers are cannot be known.
+    """
+    if ";" in text:
+        separator, fields = ";", text.split(";")
+    elif "\t" in text and not _COMMA_BY_SPACE.search(text):
+        separator, fields = "\t", text.split("\t")
+        if any(len(field.split()) > 1 for field in fields) and '"' not in text:
+            separator, fields = " ", text.split()
+    elif "," in text:
+        return Row([_bare(field) for field in text.split(",")], ",")
+    else:
+        fields = [_bare(field) for field in text.split()]
+        # `sensor 0` is the name of one column.
+        is_name = len(fields) > 1 and fields[0][:1].isalpha() and not _is_float(fields[0])
+        return Row([_bare(text)] if is_name and any(map(_is_float, fields)) else fields, " ")
+    fields = [_bare(field) for field in fields]
+    numbers = [field for field in fields if _LIKE_A_NUMBER.fullmatch(field)]
+    with_comma = next((field for field in numbers if "," in field), "")
+    with_point = next((field for field in numbers if "." in field), "")
+    if with_comma and with_point:
+        raise InputError(
+            f"{with_comma[:_SHOWN]!r} has a decimal comma, {with_point[:_SHOWN]!r} a decimal point; expected one of "
+            "them, and nothing between thousands"
+        )
+    if with_comma and separator != " ":
+        fields = [field.replace(",", ".") if field in set(numbers) else field for field in fields]
+    return Row(fields, separator, "," if with_comma else "." if with_point else "")
+
+
+def is_number(field: str) -> bool:
+    """True if a field is a number in digits: no NaN, no infinity, nothing that only Python reads."""
+    return bool(_NUMBER.fullmatch(field))
+
+
+def hint(field: str) -> str:
+    """What to do about a field that is no number; empty if there is nothing to say."""
+    return "; a time stamp is no input of a model: leave that column out" if _TIME.search(field) else ""
+
+
+def name_column(header: Sequence[str], place: int) -> str:
+    """Words for the column of a field, from 0, by the names that a header gave; empty if it gave none."""
+    return f" in column {header[place][:_SHOWN]!r}" if place < len(header) else ""
+
+
+def _bare(field: str) -> str:
+    field = field.strip()
+    return field[1:-1].strip() if len(field) > 1 and field[0] == field[-1] == '"' else field
+
+
+def _is_float(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
