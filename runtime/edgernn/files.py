@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edgernn.errors import EdgernnError, OutputError, find_unusable
+from edgernn.errors import DataError, EdgernnError, OutputError, find_unusable
 from edgernn.locks import try_lock
 
 MAX_NAME_BYTES = 100  # with what an artifact's name adds, under the 255 of every file system
@@ -18,7 +18,7 @@ _SEPARATORS = "/\\:"  # `a:b` is a file on another machine for scp, and on anoth
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³")}
 _LFS_BEGINNING = b"version https://git-lfs.github.com/spec/"
 _MAX_LFS_BYTES = 1024  # a longer file is none, says Git LFS's specification
-_TEMPORARY_PREFIX = ".edgernn-"
+TEMPORARY_PREFIX = ".edgernn-"
 
 
 def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
@@ -136,7 +136,7 @@ def remove_abandoned(folder: Path) -> None:
     """Remove the temporary files in a folder whose writers are dead: a living one holds a lock on its own."""
     with suppress(OSError), os.scandir(folder) as entries:  # what cannot be removed keeps nothing from being written
         for entry in entries:
-            if entry.name.startswith(_TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
                 _remove_if_abandoned(Path(entry.path))
 
 
@@ -183,9 +183,16 @@ def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] |
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The digest of a file, hexadecimal.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -241,7 +248,7 @@ def _open_temporary(target: Path) -> tuple[Path, int]:
     import tempfile  # late, with all that comes with it: a device that predicts writes nothing
 
     while True:
-        handle, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=target.suffix, dir=target.parent)
         try:
             locked = try_lock(handle)
         except OSError:  # a file system without locks, where none is ever taken for abandoned

@@ -112,8 +112,10 @@ def _staged_files(staged: Path, folder: Path, digests: Mapping[str, str]) -> lis
 def _has_digest(path: Path, digest: str) -> bool:
     try:
         return path.is_file() and sha256_of(path) == digest
-    except FileNotFoundError:  # moved meanwhile
-        return False
+    except DataError:
+        if path.exists():
+            raise
+        return False  # moved meanwhile
 
 
 def _move_up(staged: Path, folder: Path, names: Iterable[str]) -> None:

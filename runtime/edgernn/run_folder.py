@@ -8,6 +8,7 @@ samples.npz     calibration and test samples exactly as the model saw them, with
 """
 
 import json
+import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -145,7 +146,9 @@ def read_original(
 
 
 def _check_kind(folder: Path) -> None:
-    """Refuse a folder that holds a model in a form of TensorFlow's or Keras's own."""
+    """Refuse a folder that may not be entered, or holds a model in a form of TensorFlow's or Keras's own."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise ModelError(f"{folder}: cannot be read: no permission")
     for content, kind in _OTHER_FOLDERS.items():
         if (folder / content).is_file() and not (folder / MODEL).is_file():
             raise ModelError(f"{folder}: {kind}, expected a .keras or .h5 file. {_SAVE_AGAIN}")

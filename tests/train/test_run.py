@@ -129,7 +129,8 @@ def test_what_killed_trainings_left_is_removed_by_the_next(trained, tmp_path):
     for name in (".run-abc", ".run-def"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.keras").write_bytes(b"half")
-    (tmp_path / ".edgernn.lock").touch()
+    for name in (".edgernn.lock", ".edgernn-abcd1234.tflite"):
+        (tmp_path / name).touch()
     with open_run(tmp_path) as staging:
         write_run(staging, trained, "again")
     assert names_in(tmp_path) == FILES

@@ -1,6 +1,8 @@
 """A run folder is replaced as a whole, wherever the process that does it ends."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -108,6 +110,22 @@ def test_a_staging_folder_without_the_missing_files_does_not_help(run: Path) -> 
     with open_run(run, overwrite=True) as staging:
         fill(staging, 4)
     assert read_original(run).name == "run4"
+
+
+def test_what_may_not_be_read_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_path = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "model.keras":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_path(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"model.keras: cannot be read: Permission denied"):
+        read_original(run)
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    with pytest.raises(ModelError, match=r"run: cannot be read: no permission"):
+        read_original(run)
 
 
 def test_without_its_model_a_folder_is_no_run(run: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from edgernn import __version__
 from edgernn.datasets import Dataset
 from edgernn.errors import DataError, OutputError
-from edgernn.files import made_folder, write_json
+from edgernn.files import TEMPORARY_PREFIX, made_folder, remove_abandoned, write_json
 from edgernn.locks import LOCK_NAME, alone_in
 from edgernn.run_commit import STAGING_PREFIX, finish, remove_stagings, staging
 from edgernn.run_folder import (
@@ -26,6 +26,9 @@ from edgernn_train.data import DIGITS
 from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
+
+# Names that begin so are there only while something is written, or since a process was killed.
+_OURS = (STAGING_PREFIX, TEMPORARY_PREFIX, LOCK_NAME)
 
 
 @contextmanager
@@ -48,6 +51,7 @@ def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
         with suppress(DataError, OSError):  # no run, or one that is damaged and may be replaced
             finish(folder, expected_digests(read_settings(folder)))
         remove_stagings(folder)
+        remove_abandoned(folder)
         _check_free(folder, overwrite)
         with staging(folder) as staged:
             yield staged
@@ -124,12 +128,12 @@ def default_folder(dataset: Dataset, recipe: str) -> Path:
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise OutputError(f"cannot write into {folder}: it is a file; choose a folder with --out")
     try:
-        names = {path.name for path in folder.iterdir() if not path.name.startswith((STAGING_PREFIX, LOCK_NAME))}
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise OutputError(f"cannot write into {folder}: it is a file; choose a folder with --out")
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(_OURS)}
     except OSError as error:
         raise OutputError(f"cannot read {folder}: {error.strerror or error}") from error
     if not names:
