@@ -1,8 +1,8 @@
 """Edit the weights of artifacts, make their digests right, and see what `load` accepts that decides otherwise."""
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -17,14 +17,29 @@ from edgernn.errors import ArtifactError, EdgernnError
 from edgernn.files import write_json
 from edgernn.kernels import PROBED
 from edgernn.model import load_bytes
-from mutants.weights import class_damages, random_edit, tensor_damages, weights_of
+from mutants.weights import exchanged_classes, random_edit, tensor_damages, weights_of, zeroed_classes
 
 Float32 = npt.NDArray[np.float32]
 # A file may decide so many of the samples otherwise and be accepted.
 _MAX_CHANGED = 0.01
-# Of the random edits that change more, so many may be accepted.
+# Of the random edits so many may be accepted that change more.
 _MAX_ACCEPTED = 0.01
-_KINDS = {"zeroed": "a class zeroed", "exchanged": "two classes exchanged"}
+_RANDOM = "1 to 100 % of a random tensor's values drawn"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A file with edited weights.
+
+    Attributes:
+        kind: of edit.
+        name: what was edited.
+        changed: the share of the samples that it decides otherwise; None if it is refused.
+    """
+
+    kind: str
+    name: str
+    changed: float | None
 
 
 @click.command()
@@ -55,20 +70,18 @@ def main(
         raise click.ClickException(str(error)) from error
     failed = False
     for name, edits in seen.items():
-        click.echo(f"\n{name:<36}{'files':>8}{'> 1 %':>8}{'accepted':>10}{'of those':>10}")
-        for kind in dict.fromkeys(kind for kind, *_ in edits):
-            of_kind = [edit for edit in edits if edit[0] == kind]
-            changed = [edit for edit in of_kind if edit[3] > _MAX_CHANGED]
-            accepted = Counter(edit in changed for edit in of_kind if edit[2])
-            allowed = _MAX_ACCEPTED * len(changed) if kind.startswith("random") else 0
-            failed |= accepted[True] > allowed
-            click.echo(
-                f"{kind:<36}{len(of_kind):>8,}{len(changed):>8,}{sum(accepted.values()):>10}{accepted[True]:>10}"
-            )
-            for _, edit, _, share in (each for each in changed if each[2]):
-                click.echo(f"  accepted: {edit}, {share:.1%} decided otherwise")
+        click.echo(f"\n{name:<44}{'files':>8}{'refused':>10}{'accepted':>10}{'> 1 %':>8}")
+        for kind in dict.fromkeys(edit.kind for edit in edits):
+            of_kind = [edit for edit in edits if edit.kind == kind]
+            accepted = [edit for edit in of_kind if edit.changed is not None]
+            changed = [edit for edit in accepted if edit.changed is not None and edit.changed > _MAX_CHANGED]
+            failed |= len(changed) > (_MAX_ACCEPTED * len(of_kind) if kind == _RANDOM else 0)
+            counts = f"{len(of_kind) - len(accepted):>10,}{len(accepted):>10,}{len(changed):>8,}"
+            click.echo(f"{kind:<44}{len(of_kind):>8,}{counts}")
+            for edit in changed:
+                click.echo(f"  accepted: {edit.name}, {edit.changed:.1%} decided otherwise")
     if json_file:
-        write_json(json_file, seen)
+        write_json(json_file, {name: [asdict(edit) for edit in edits] for name, edits in seen.items()})
     sys.exit(int(failed))
 
 
@@ -76,32 +89,26 @@ def _rounded_files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("*.tflite")) if read_card(path.read_bytes()).quantization in PROBED]
 
 
-def _seen(path: Path, x: Float32, count: int, backend: str | None) -> Iterator[tuple[str, str, bool, float]]:
-    """Of each edit its kind, its name, whether the file is accepted, and the share that it decides otherwise."""
+def _seen(path: Path, x: Float32, count: int, backend: str | None) -> Iterator[Edit]:
+    """Every edit of a file."""
     data = path.read_bytes()
     task = read_card(data).task
     weights, last = weights_of(data)
     right = task.decide(open_artifact(path, data, 1, backend).run(x))
     edits = chain(
-        (
-            (next(kind for word, kind in _KINDS.items() if word in name), name, file)
-            for name, file in class_damages(data, last)
-        ),
+        (("a class's weights zeroed", *edit) for edit in zeroed_classes(data, last)),
+        (("two classes exchanged", *edit) for edit in exchanged_classes(data, last)),
         (("a tensor edited", *edit) for edit in tensor_damages(data, weights)),
-        (("random edit of a tensor", *random_edit(data, weights, number)) for number in range(count)),
+        ((_RANDOM, *random_edit(data, weights, number)) for number in range(count)),
     )
     for kind, name, file in edits:
+        try:
+            load_bytes(path, file, backend=backend)
+        except ArtifactError:
+            yield Edit(kind, name, None)
+            continue
         answers = open_artifact(path, file, 1, backend).run(x)
-        changed = float(np.mean(task.decide(answers) != right))
-        yield kind, name, _is_accepted(path, file, backend), changed
-
-
-def _is_accepted(path: Path, data: bytes, backend: str | None) -> bool:
-    try:
-        load_bytes(path, data, backend=backend)
-    except ArtifactError:
-        return False
-    return True
+        yield Edit(kind, name, float(np.mean(task.decide(answers) != right)))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ The digest of each file is made right, so only its golden samples can tell. Rand
 to 100 % of its values; classes are the rows of the last product's weights.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.card import seal
+
+Edit = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 _TYPES = {
     schema.TensorType.FLOAT32: "<f4",
@@ -88,27 +91,27 @@ def _constants(model: Any, graph: Any, operator: Any, found: dict[int, Weights])
         yield found.setdefault(tensor.Buffer(), Weights(name, content.ctypes.data - base, dtype, shape))
 
 
-def class_damages(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:
-    """Each class with its weights zeroed, alone and with its bias, and each two classes exchanged."""
+def zeroed_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:
+    """Each class with its weights zeroed, alone and with its bias."""
+    for number in range(last[0].shape[0]):
+        for parts, name in ((last[:1], "weights"), (last, "weights and bias")):
+            yield f"class {number}: {name} zeroed", _changed(data, parts, partial(_zeroed, number=number))
+
+
+def exchanged_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:
+    """Each two classes exchanged."""
     classes = last[0].shape[0]
-    for number in range(classes):
-        yield f"class {number} zeroed", _changed(data, last[:1], lambda values, number=number: _zero(values, number))
-        yield (
-            f"class {number} zeroed with its bias",
-            _changed(data, last, lambda values, number=number: _zero(values, number)),
-        )
     for pair in combinations(range(classes), 2):
         order = np.arange(classes)
         order[list(pair)] = pair[::-1]
-        name = f"classes {pair[0]} and {pair[1]} exchanged"
-        yield name, _changed(data, last, lambda values, order=order: values[order])
+        yield f"classes {pair[0]} and {pair[1]} exchanged", _changed(data, last, partial(_in_order, order=order))
 
 
 def tensor_damages(data: bytes, weights: list[Weights]) -> Iterator[tuple[str, bytes]]:
     """Each tensor zeroed, with the other sign, backwards, and with one in ten of its values drawn anew."""
     rng = np.random.default_rng(0)
     for each in weights:
-        edits = {
+        edits: dict[str, Edit] = {
             "zeroed": np.zeros_like,
             "negated": np.negative,
             "backwards": lambda values: values.ravel()[::-1].reshape(values.shape),
@@ -135,12 +138,16 @@ def redrawn(values: npt.NDArray[Any], share: float, rng: np.random.Generator) ->
     return flat.reshape(values.shape)
 
 
-def _zero(values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+def _zeroed(values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
     values[number] = 0
     return values
 
 
-def _changed(data: bytes, weights: list[Weights], edit: Any) -> bytes:
+def _in_order(values: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    return values[order]
+
+
+def _changed(data: bytes, weights: list[Weights], edit: Edit) -> bytes:
     for each in weights:
         data = each.write(data, edit(each.read(data)))
     return seal(data)

@@ -19,7 +19,7 @@ from edgernn.model import load_bytes
 from mutants.judging import EXCEPTION, REFUSED, RIGHT, WRONG, Judge
 from mutants.mutations import KINDS, RESEALED, Source, kind_of, make
 from mutants.structure import Place, places
-from mutants.weights import class_damages, random_edit, redrawn, tensor_damages, weights_of
+from mutants.weights import exchanged_classes, random_edit, redrawn, tensor_damages, weights_of, zeroed_classes
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "mutants" / "run.py"
 EACH = 22  # of each artifact and mode: two of each kind, or a little more
@@ -175,7 +175,7 @@ def test_edited_weights_are_refused_behind_a_right_digest(
     x = read_samples(run_folder).x_test[:200]
     right = open_artifact(Path(name), data, 1).run(x).argmax(axis=1)
     accepted = []
-    edits = [*class_damages(data, last), *tensor_damages(data, weights)]
+    edits = [*zeroed_classes(data, last), *exchanged_classes(data, last), *tensor_damages(data, weights)]
     assert len(edits) == 20 + 45 + 4 * len(weights)
     edits += [random_edit(data, weights, number) for number in range(20)]
     for edit, file in edits:
