@@ -20,7 +20,8 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample probes test test-models test-web test-report test-cpp test-pi lint format \
+.PHONY: help setup demo examples $(EXAMPLES) sample probes test test-models test-web test-report test-cpp test-pi \
+	test-network lint format \
 	lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi compatibility support mutants \
 	clean
 
@@ -97,6 +98,10 @@ test-pi: $(READY) ## Raspberry Pi OS under QEMU: every artifact, every command; 
 	$(BIN)/python benchmarks/raspberry_pi/building.py
 	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
 	$(if $(DOCS),$(BIN)/python benchmarks/raspberry_pi/page.py build/raspberry-pi.json)
+
+test-network: $(READY) ## every command and every backend under strace: none asks for a host, or writes where it should not
+	@command -v strace >/dev/null || { echo "no strace found: apt-get install strace"; exit 1; }
+	$(BIN)/pytest -q tests/network
 
 lint: $(READY) ## formatting, lint, types and import rules only
 	$(BIN)/ruff format --check .

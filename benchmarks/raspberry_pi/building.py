@@ -17,6 +17,7 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 
+from edgernn import caches
 from edgernn.errors import EdgernnError, SettingError
 from edgernn.files import make_folder
 from raspberry_pi.roots import ENVIRONMENT, NAMESPACES, REPOSITORY, ROOTS, SHARED, USER, USER_ID, Device, Root
@@ -35,9 +36,8 @@ Progress = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """Where roots are kept: the user's cache folder (XDG Base Directory Specification)."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "edgernn" / "raspberry-pi"
+    """Where roots are kept."""
+    return caches.cache_folder() / "raspberry-pi"
 
 
 @contextmanager

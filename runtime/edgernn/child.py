@@ -10,10 +10,12 @@ import ctypes
 import os
 import pickle
 import queue
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -52,13 +54,15 @@ class Child:
     def __init__(self, make_handler: Callable[..., Handler], *arguments: Any) -> None:
         # The child finds every module where this process found it, also those of the caller's folder.
         path = os.pathsep.join(dict.fromkeys(entry or str(Path.cwd()) for entry in sys.path))
+        # TensorFlow leaves temporary files to the end of its process, which here is a kill.
+        self._temporary = tempfile.mkdtemp(prefix="edgernn-")
         # Without -P the working folder would come before the standard library. A session of its own keeps a terminal's
         # Ctrl-C away: the parent decides when the child ends.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "edgernn.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": self._temporary},
             start_new_session=os.name == "posix",
         )
         self.pid = self._process.pid
@@ -106,11 +110,12 @@ class Child:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End the process now."""
+        """End the process now, and remove its temporary files."""
         self._process.kill()
         self._process.wait()
         with contextlib.suppress(OSError):  # what could not be sent any more
             self._process.stdin.close()  # type: ignore[union-attr]
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -5,10 +5,12 @@ Whoever imports TensorFlow or Keras does it inside `quiet_tensorflow()`.
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgernn.caches import move_library_folders
 from edgernn.quiet import standard_error_aside
 
 # Errors reach us as Python exceptions; what is logged beside them (no CUDA driver, the CPU's instructions)
@@ -30,7 +32,27 @@ def quiet_tensorflow() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LOG_LEVEL)
     # Keras may be set to another backend on this machine; the models here are TensorFlow's.
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    move_library_folders()
     # Its Python half warns of functions traced again, which several models in one process always bring.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with standard_error_aside():
+    with standard_error_aside(), _no_network_probe():
         yield
+
+
+@contextmanager
+def _no_network_probe() -> Iterator[None]:
+    """Import libraries in this block without a socket.
+
+    TensorFlow imports requests, and with it urllib3, which binds an IPv6 socket to find out whether there is IPv6.
+    """
+    name = "urllib3.util.connection"
+    if name in sys.modules:
+        yield
+        return
+    has_ipv6, socket.has_ipv6 = socket.has_ipv6, False
+    try:
+        yield
+    finally:
+        socket.has_ipv6 = has_ipv6
+        if name in sys.modules:  # for the program's own requests
+            sys.modules[name].HAS_IPV6 = has_ipv6  # type: ignore[attr-defined]

@@ -141,6 +141,18 @@ def test_what_people_write_without_edgernn_answers_as_edgernn(
         np.testing.assert_allclose(answer, expected, atol=1e-5)  # row by row, float32 adds in another order
 
 
+def test_states_are_made_required(beside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    (tmp_path / "digits-int8.onnx").write_bytes((beside / "digits-int8.onnx").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in ALONE_BLOCKS if "initializer.remove" in block)
+    execute(block, ALONE, {})
+    session = onnxruntime.InferenceSession("digits-int8-web.onnx", providers=["CPUExecutionProvider"])
+    assert [source.name for source in session.get_inputs()] == ["input", "state_0"]
+    assert session.get_overridable_initializers() == []
+
+
 def test_the_card_is_read_without_edgernn(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(beside)
     (block,) = (block for block in ALONE_BLOCKS if "zeroed" in block)

@@ -6,3 +6,8 @@ table       every figure of every subject
 shown       evidence: who is right where, and what the samples look like
 figures     the pictures (matplotlib), with `labels` beside points and `svg` for a page that is light or dark
 """
+
+from edgernn.caches import move_library_folders
+
+# Here, because each module that imports matplotlib is behind this.
+move_library_folders()

@@ -1,0 +1,50 @@
+"""Cache folders: edgernn's own, and in it those of libraries that would otherwise write into the user's home."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+# Where each library looks for its folder, the folder's name here, and the user's own settings, which it then keeps to.
+_LIBRARIES = (
+    ("KERAS_HOME", "keras", ".keras/keras.json"),
+    ("MPLCONFIGDIR", "matplotlib", ".config/matplotlib/matplotlibrc"),
+)
+
+
+def cache_folder() -> Path:
+    """The folder of edgernn in the user's cache folder (XDG Base Directory Specification); it need not exist."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else _home() / ".cache") / "edgernn"
+
+
+def move_library_folders() -> None:
+    """Let Keras and matplotlib, which are not imported yet, keep their files in edgernn's cache folder.
+
+    Keras writes its settings when it is imported, and matplotlib a list of the fonts. A user's own settings for them
+    stay in force. Processes that this one starts do the same.
+    """
+    for variable, name, settings in _LIBRARIES:
+        if not os.environ.get(variable) and not (_home() / settings).is_file():
+            os.environ[variable] = str(_writable_folder() / name)
+
+
+def _home() -> Path:
+    return Path(os.path.expanduser("~"))  # noqa: PTH111  Path.home() raises where there is none
+
+
+@cache
+def _writable_folder() -> Path:
+    """The cache folder; where it cannot be written, a temporary one that goes with the process."""
+    folder = cache_folder()
+    if folder.is_absolute():  # there may be no home
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+    temporary = tempfile.mkdtemp(prefix="edgernn-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return Path(temporary)
