@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgernn_export.proof import bar_of
 from edgernn_export.targets import Target
 from matrix.architectures import Architecture, traits
 
@@ -39,14 +40,23 @@ LIMITS_OF_INT8: Mapping[str, tuple[float, str]] = {
 }
 
 
-def tolerance_of(target: Target) -> Tolerance:
-    """The tolerance of a target: its own where there is one, otherwise its quantization's."""
-    return TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
+def tolerance_of(target: Target, rounding: float) -> Tolerance:
+    """The tolerance of a target: its own where there is one, otherwise its quantization's.
+
+    It is as much wider as the export's bar is for a model whose answers float32's rounding moves so far.
+    """
+    table = TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
+    bar = bar_of(target)
+    wide = bar.for_model(rounding)
+    return Tolerance(
+        table.keras if wide.difference == bar.difference else wide.difference,
+        table.stream if wide.stream_difference == bar.stream_difference else wide.stream_difference,
+    )
 
 
-def limit_of(architecture: Architecture, target: Target) -> float:
+def limit_of(architecture: Architecture, target: Target, rounding: float) -> float:
     """How far a target's answers may lie from Keras's: more where int8 is known not to do."""
-    limit = tolerance_of(target).keras
+    limit = tolerance_of(target, rounding).keras
     if target.needs_calibration and target.quantization == "int8":
         limit = max([limit, *(LIMITS_OF_INT8[trait][0] for trait in traits(architecture) if trait in LIMITS_OF_INT8)])
     return limit

@@ -24,7 +24,7 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
         ExportError: a converter fails.
         ArtifactError: the runtime refuses what was made.
     """
-    finished, bar = subject.convert(target), bar_of(target)
+    finished, bar = subject.convert(target), bar_of(target).for_model(subject.rounding)
     embed, limits = finished.embed_card, finished.limits
     card = replace(subject.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
     model = _load(target, embed, card)

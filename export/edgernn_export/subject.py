@@ -21,6 +21,7 @@ from edgernn_export.limits import NO_LIMITS, Limits, limits_of
 from edgernn_export.onnx_weights import quantize_weights
 from edgernn_export.quantize import Quantized, quantize
 from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, loss_of, refine
+from edgernn_export.sensitivity import rounding_of
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
 
@@ -73,6 +74,7 @@ class Subject:
         self.parameters = model.count_params()
         self.calibration_answers = keras_model.predict(model, self.samples.x_calibration)
         self.test_answers = keras_model.predict(model, self.samples.x_test)
+        self.rounding = rounding_of(model, self.samples.x_test, self.test_answers)
         both = np.concatenate([self.calibration_answers, self.test_answers])
         self.task = find_task(both, self.samples, original.labels)
         operators = sum(cell.operators for cell in keras_model.cells(model))
