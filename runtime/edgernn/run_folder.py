@@ -132,7 +132,12 @@ def read_original(
                 f"{path}: the settings of this run folder say what its inputs are "
                 f"({settings['input'] or 'not scaled'}); give no scale, or give the file {path / MODEL}"
             )
-        chosen = read_samples(samples or path, settings["input"])
+        try:
+            chosen = read_samples(samples or path, settings["input"])
+        except DataError:
+            if read_settings(path) == settings:
+                raise
+            continue  # a training replaced the file while it was read
         original = Original(
             model=path / MODEL,
             name=settings["name"],
