@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgernn.labels import find_fault
 from edgernn_benchmarks.evidence import KERAS
 
 Int64 = npt.NDArray[np.int64]
@@ -117,6 +118,8 @@ def read_evidence(evidence: Mapping[str, Any], shown: str) -> Shown:
     """
     parts: dict[str, Any] = {}
     labels = [str(label) for label in evidence.get("labels", ())]
+    if fault := find_fault(labels):
+        raise ValueError(fault)
     if "decisions" in evidence:
         truth = np.array(evidence["truth"], np.int64)
         decisions = {str(name): np.array(each, np.int64) for name, each in evidence["decisions"].items()}
