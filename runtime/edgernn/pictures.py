@@ -72,7 +72,8 @@ def read_picture(path: Path, card: Card | None) -> Uint8:
         raise InputError(f"{path}: a picture, but without a card nobody knows how the model takes pixels; give arrays")
     if card.input_meaning not in PIXELS:
         meant = repr(card.input_meaning) if card.input_meaning else "not said to be pixels"
-        raise InputError(f"{path}: a picture, but what the model takes is {meant}; give it arrays of numbers")
+        again = "" if card.input_meaning else ", or export it again with uint8 samples"
+        raise InputError(f"{path}: a picture, but what the model takes is {meant}; give it arrays of numbers{again}")
     steps, features = card.input_shape
     image = _open(path, (steps, features))
     if image.mode == "L" and image.size == (features, steps):
