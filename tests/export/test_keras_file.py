@@ -249,6 +249,15 @@ def test_files_of_keras_3_are_read_by_keras(save_model: Callable[..., Path]) -> 
     same(*answers)
 
 
+@pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+def test_code_in_files_of_keras_3_is_not_run(name: str, save_model: Callable[..., Path]) -> None:
+    from keras import layers
+
+    path = save_model([layers.Lambda(lambda x: 2 * x, output_shape=(6, 3)), layers.LSTM(4)], name)
+    with pytest.raises(ModelError, match=r"[Ll]ambda"):
+        keras_file.read(path)
+
+
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 def test_the_old_hard_sigmoid_reaches_tflite_and_onnx(kind: str, tmp_path: Path) -> None:
     weights = drawn(kind)
