@@ -127,15 +127,15 @@ def compare(
     names = [f"Keras {way}" for way in WAYS] + [each.facts.name for each in ours]
     check_baseline(baseline, [*names, conversions.TFLITE, conversions.TF2ONNX] if peers else names)
     tell.step("loading the Keras model")
-    model = keras_models.load(original.model, free_steps=test.x_test.shape[1])
-    keras_models.check_samples(model, test)
+    loaded = keras_models.load_both(original.model, x=test.x_test)
+    keras_models.check_samples(loaded.model, test)
     tell.step("answering the test samples")
-    reference = _ask(model, original, test)
+    reference = _ask(loaded, original, test)
     answers = {each.facts.name: _answers(each.model, reference.x, reference.answers) for each in ours}
     tell.step("reading the test samples row by row")
     evidence = _collect(Path(source), original, reference, answers, ours)
     with tempfile.TemporaryDirectory() as place:
-        foreign = _open_peers(model, Path(place), reference, threads, tell) if peers else []
+        foreign = _open_peers(loaded.model, Path(place), reference, threads, tell) if peers else []
         judged = [each.candidate(reference.x[0], reference.judge(answers[each.facts.name])) for each in ours]
         return run_session(
             [*_originals(original, reference), *judged, *foreign],
@@ -176,8 +176,8 @@ def _read_original(
     return original
 
 
-def _ask(model: Any, original: Original, test: Samples) -> _Reference:
-    answers = keras_models.predict(model, test.x_test)
+def _ask(loaded: keras_models.Loaded, original: Original, test: Samples) -> _Reference:
+    answers = loaded.answer(test.x_test)
     return _Reference(test.x_test, answers, test.y_test, find_task(answers, test, original.labels))
 
 

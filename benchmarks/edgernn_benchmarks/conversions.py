@@ -9,6 +9,7 @@ from typing import Any
 
 from edgernn.errors import first_line
 from edgernn.extras import require
+from edgernn_export import probing, rebuilding
 
 TFLITE, TF2ONNX = "stock-tflite.tflite", "stock-tf2onnx.onnx"
 
@@ -69,18 +70,13 @@ def stock_onnx(model: Any) -> bytes:
 
 
 def rebuild(model: Any, unroll: bool) -> Any:
-    """The same model for a batch of one, as someone would write it down again."""
-    import keras
+    """The same model for a batch of one, as someone would write it down again; compared with the given one.
 
-    def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if isinstance(layer, keras.layers.RNN):
-            config["unroll"] = unroll
-        return type(layer).from_config(config)
-
-    x = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]))
-    rebuilt = keras.models.clone_model(model, input_tensors=x, clone_function=clone)
-    rebuilt.set_weights(model.get_weights())
+    Raises:
+        ModelError: a layer cannot be rebuilt, or then answers otherwise.
+    """
+    rebuilt = rebuilding.for_one_sample(model, unroll)
+    rebuilding.check_rebuilt(model, rebuilt, probing.rows(*model.inputs[0].shape[1:])[:1])
     return rebuilt
 
 

@@ -36,7 +36,7 @@ class KerasLoader:
         Raises:
             ModelError: it cannot be read.
         """
-        return LoadedKeras(keras_models.load(self.path, free_steps=len(self.x)), self.x[np.newaxis], self.way)
+        return LoadedKeras(keras_models.load(self.path, x=self.x[np.newaxis]), self.x[np.newaxis], self.way)
 
 
 class LoadedKeras:

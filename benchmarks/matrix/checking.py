@@ -12,7 +12,7 @@ from edgernn.errors import ExportError, ModelError, NoStepError, UnsupportedErro
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load_bytes
 from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn_export import keras_model, select_targets
+from edgernn_export import rebuilding, select_targets
 from edgernn_export.artifact import make_artifact
 from edgernn_export.settings import Settings
 from edgernn_export.subject import Subject
@@ -180,7 +180,9 @@ def _row_difference(subject: Subject, model: Model) -> float:
     if subject.test_answers.ndim == 3:
         return 0.0
     x = subject.samples.x_test[:_STREAMED]
-    keras = keras_model.with_steps(subject.load(), None)
+    loaded = subject.load()
+    keras = rebuilding.with_steps(loaded, None)
+    rebuilding.check_rebuilt(loaded, keras, x)
     stream, answers = model.stream(), []
     for sample in x:
         stream.reset()

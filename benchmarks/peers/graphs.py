@@ -6,6 +6,7 @@ import numpy as np
 
 from edgernn_benchmarks import conversions
 from edgernn_export import onnx as our_onnx
+from edgernn_export import rebuilding
 
 _RECURRENT = ("RNN", "GRU", "LSTM")
 
@@ -25,12 +26,9 @@ def operator(model: Any) -> bytes:
 
     Input and output are of one sample, float32 [1, steps, features] and [1, classes]: most importers want to know.
     """
-    import keras
     import onnx
 
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    proto = onnx.load_from_string(our_onnx.convert(copy))
+    proto = onnx.load_from_string(our_onnx.convert(rebuilding.copy(model)))
     graph = proto.graph
     for node in graph.node:
         if node.op_type in _RECURRENT:

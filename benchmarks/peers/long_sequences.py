@@ -9,7 +9,7 @@ import numpy as np
 from edgernn.datasets import Samples
 from edgernn.run_folder import write_samples
 from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn_export import Settings, export, keras_model
+from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
 from edgernn_export.layouts import preferred_layout
 from peers import exports
@@ -55,7 +55,11 @@ def train() -> Any:
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, EPOCHS * len(x) // BATCH_SIZE)
     model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "sparse_categorical_crossentropy")
     model.fit(x, classes, epochs=EPOCHS, batch_size=BATCH_SIZE, verbose=0)
-    return keras_model.with_steps(model, STEPS)
+    long = rebuilding.with_steps(model, STEPS)
+    free = rebuilding.with_steps(model, None)
+    rebuilding.check_rebuilt(model, free, x)
+    rebuilding.check_rebuilt(free, long, rebuilding.rows_of_length(x, STEPS))
+    return long
 
 
 def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Bar]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.card import Card, seal
-from edgernn.errors import ExportError, NoStepError
+from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
 from edgernn.model import Model, load_bytes
 from edgernn_export.golden import make_golden
 from edgernn_export.proof import Proof, bar_of, prove
@@ -17,6 +17,8 @@ from edgernn_export.targets import Target
 def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
     """Convert, prove and complete one artifact.
 
+    Where its stream cannot be made or fails its check, the artifact is made without one; the proof says why.
+
     Returns:
         The file's content, what the proof saw, and why it fails its bar; empty if it does not.
 
@@ -24,13 +26,27 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
         ExportError: a converter fails.
         ArtifactError: the runtime refuses what was made.
     """
-    finished, bar = subject.convert(target), bar_of(target).for_model(subject.rounding)
+    no_stream = subject.no_stream
+    if not no_stream:
+        try:
+            return _make_artifact(subject, target, stream=True)
+        except UnsupportedError:
+            raise
+        except (ExportError, ArtifactError, ModelError) as error:
+            no_stream = str(error)
+    data, proof, reason = _make_artifact(subject, target, stream=False)
+    return data, replace(proof, no_stream=no_stream), reason
+
+
+def _make_artifact(subject: Subject, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
+    finished, bar = subject.convert(target, stream), bar_of(target).for_model(subject.rounding)
     embed, limits = finished.embed_card, finished.limits
     card = replace(subject.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
     model = _load(target, embed, card)
     card = replace(card, states=_states(model))
     samples, settings = subject.samples, subject.settings
     proof = prove(model, samples.x_test, samples.y_test, subject.test_answers, streams=bool(card.states))
+    proof.check_stream(bar)
     reason = ""
     try:
         proof.check(bar, settings.max_drop, settings.min_agreement)

@@ -225,6 +225,8 @@ def _print(rows: Sequence[Row]) -> None:
     for row in rows:
         if not row.passed:
             console.print(f"{row.path.name}: {row.status}: {row.reason}", markup=False)
+    for line in _without_stream(rows):
+        console.print(line, markup=False)
     proven = next((row.proof for row in rows if row.proof), None)
     if proven:
         keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
@@ -242,6 +244,19 @@ def _print(rows: Sequence[Row]) -> None:
 
 def _unknown(proof: Proof) -> str:
     return f"{MEASURES[proof.task.headline]}: not known, for the samples have no y; {describe_guess(proof.task)}"
+
+
+def _without_stream(rows: Sequence[Row]) -> list[str]:
+    """Which artifacts only answer whole sequences, and why; one line a reason."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.proof and row.proof.no_stream:
+            names.setdefault(row.proof.no_stream, []).append(row.path.name)
+    proven = sum(bool(row.proof) for row in rows)
+    return [
+        f"{'These' if len(each) == proven else ', '.join(each)}: only whole sequences, no streaming: {reason}"
+        for reason, each in names.items()
+    ]
 
 
 def _layout_advice(rows: Sequence[Row]) -> str:

@@ -1,6 +1,7 @@
 """The Keras model: read safely, looked through, asked for its answers."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +10,62 @@ import numpy.typing as npt
 
 from edgernn.datasets import Samples
 from edgernn.errors import DataError, ModelError, first_line
-from edgernn_export import keras_file
+from edgernn_export import keras_file, probing, rebuilding
 from edgernn_export.cells import KINDS, Cell, cell_of
 
 Float32 = npt.NDArray[np.float32]
 
 
-def load(path: Path, steps: int | None = None, *, free_steps: int | None = None) -> Any:
+@dataclass(frozen=True)
+class Loaded:
+    """A Keras model, loaded.
+
+    Attributes:
+        original: as its file holds it.
+        model: the one to export, with a fixed number of steps; `original` itself if that has the right one.
+    """
+
+    original: Any
+    model: Any
+
+    def answer(self, x: Float32) -> Float32:
+        """The original's answers, as `predict`; those of `model` where only that takes as many steps."""
+        takes = self.original.inputs[0].shape[1]
+        return predict(self.original if takes in (None, x.shape[1]) else self.model, x)
+
+
+def load(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> Any:
+    """Load a Keras file and check that it is a model edgernn can export: `load_both(…).model`."""
+    return load_both(path, steps, x=x).model
+
+
+def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> Loaded:
     """Load a Keras file and check that it is a model edgernn can export.
+
+    A model for another number of steps is rebuilt, and compared with the loaded one before anything else.
 
     Args:
         path: a .keras or .h5 file, as `keras_file.read` reads it.
         steps: in place of the number of time steps that the model says, if it says one.
-        free_steps: for a model that takes any number of them, unless `steps` says it.
+        x: samples, float32 [samples, steps, features]: a model that takes any number of steps gets theirs, unless
+            `steps` says it, and a rebuilt model is compared on them.
 
     Raises:
-        ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, or holds
-            something that is not supported.
+        ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, holds something that is
+            not supported, or answers otherwise when it is rebuilt for another number of steps.
     """
-    model = keras_file.read(path)
+    original = keras_file.read(path)
     try:
-        said = model.inputs[0].shape[1] if len(model.inputs[0].shape) == 3 else None
-        wanted = steps or said or free_steps
-        if wanted is not None and wanted != said:
-            model = with_steps(model, wanted)
+        said = original.inputs[0].shape[1] if len(original.inputs[0].shape) == 3 else None
+        wanted = steps or said or (x.shape[1] if x is not None else None)
+        changed = wanted is not None and wanted != said
+        model = rebuilding.with_steps(original, wanted) if changed else original
         _check_supported(model)
+        if changed:
+            _check_rebuilt(original, model, x)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    return model
+    return Loaded(original, model)
 
 
 def recurrent_layers(model: Any) -> list[Any]:
@@ -53,27 +82,6 @@ def cells(model: Any) -> list[Cell]:
         ModelError: one is not supported.
     """
     return [cell_of(layer) for layer in recurrent_layers(model)]
-
-
-def with_steps(model: Any, steps: int | None) -> Any:
-    """The same model, with the same weights, for another number of time steps.
-
-    Args:
-        model: functional or Sequential, as `load` gives it; it stays as it is.
-        steps: the number; None leaves it free.
-
-    Raises:
-        ModelError: a layer needs the number of steps that the model was made with.
-    """
-    import tensorflow as tf
-
-    config = _config_with_steps(model.get_config(), model.inputs[0].shape[1], steps)
-    try:
-        rebuilt = type(model).from_config(config)
-        rebuilt.set_weights(model.get_weights())
-    except (ValueError, TypeError, tf.errors.OpError) as error:
-        raise ModelError(f"cannot run with {steps or 'any number of'} steps: {first_line(error)}") from error
-    return rebuilt
 
 
 def predict(model: Any, x: Float32) -> Float32:
@@ -104,9 +112,48 @@ def check_samples(model: Any, samples: Samples) -> None:
             raise DataError(f"{where}: samples of shape {shape} do not fit the model, which takes {expected}")
 
 
-def _check_supported(model: Any) -> None:
+def _with_bare_tensors(model: Any) -> Any:
+    """The same layers as a model whose one input and one output stand in no list and have no name.
+
+    Keras answers with a list or a dictionary for a model that was made of one.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model) or not (model.inputs and model.outputs):
+        raise ModelError(f"{type(model).__name__} has no fixed inputs and outputs; expected a functional or Sequential")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"{len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one of each")
+    if isinstance(model, keras.Sequential) or all(
+        isinstance(t, keras.KerasTensor) for t in (model.input, model.output)
+    ):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+
+
+def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
+    """Check that a model rebuilt for another number of steps answers as the original, over steps that both take.
+
+    If the original's number is fixed, too, they are compared by a third one that takes any number; if there can be
+    none, by one that was rebuilt for the original's own number.
+    """
+    said, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
+    features = model.inputs[0].shape[2]
+    # Samples that do not fit the model are refused later, by `check_samples`.
+    rows = probing.rows(wanted, features) if x is None or x.shape[2:] != (features,) else x
+    if said is None:
+        rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, wanted))
+        return
+    try:
+        free = rebuilding.with_steps(original, None)
+    except ModelError:
+        again = rebuilding.with_steps(original, said)
+        rebuilding.check_rebuilt(original, again, rebuilding.rows_of_length(rows, said))
+        return
+    rebuilding.check_rebuilt(original, free, rebuilding.rows_of_length(rows, said))
+    rebuilding.check_rebuilt(free, model, rebuilding.rows_of_length(rows, wanted))
+
+
+def _check_supported(model: Any) -> None:
     shape = tuple(model.inputs[0].shape)
     if len(shape) != 3 or not all(shape[1:]):
         raise ModelError(
@@ -162,20 +209,3 @@ def _check_layer(layer: Any) -> None:
     for option in ("stateful", "return_state"):
         if getattr(layer, option):
             raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")
-
-
-def _config_with_steps(config: Any, old: int, new: int | None) -> Any:
-    """A Keras configuration in which every [batch, old, features] input has `new` steps."""
-    if isinstance(config, list | tuple):
-        return [_config_with_steps(value, old, new) for value in config]
-    if not isinstance(config, dict):
-        return config
-    # Shapes noted when the layers were built; without them they are built when they are called.
-    noted = ("build_config", "build_input_shape")
-    changed = {key: _config_with_steps(value, old, new) for key, value in config.items() if key not in noted}
-    shape = changed.get("batch_shape")
-    if shape and len(shape) == 3 and shape[1] == old:
-        changed["batch_shape"] = (shape[0], new, shape[2])
-    if changed.get("unroll"):
-        changed["unroll"] = False  # Keras unrolls fixed steps only; the answers are the same
-    return changed

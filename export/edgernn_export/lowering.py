@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from edgernn.errors import ModelError
+from edgernn.errors import ModelError, UnsupportedError
 from edgernn_export.cells import Cell, cell_of
 from edgernn_export.keras_model import recurrent_layers
 
 # A call of some recurrent layer: x [batch, steps, features] to its output.
 Call = Callable[[Any], Any]
+
+# Each sequence of a sample has its operators in the file.
+MAX_SEQUENCES = 16
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,19 @@ def _composite(carrier: Carrier) -> Call:
         composite = tf.function(lambda x: tf.zeros(shape) + tf.reduce_sum(x), experimental_implements=implements)
         return composite(x)
 
-    return call
+    def call_each(x: Any) -> Any:
+        # Of one sample there are several sequences where a model folds windows of its steps into the batch.
+        sequences = x.shape[0]
+        if sequences == 1:
+            return call(x)
+        if sequences is None or sequences > MAX_SEQUENCES:
+            raise UnsupportedError(
+                f"layer {carrier.layer!r} runs over {sequences or 'an unknown number of'} sequences of each sample, at "
+                f"most {MAX_SEQUENCES} are written to a .tflite file; use larger windows, or export to ONNX"
+            )
+        return tf.concat([call(each) for each in tf.split(x, sequences)], axis=0)
+
+    return call_each
 
 
 def carry(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, Cell]]:

@@ -6,7 +6,7 @@ of one, the steps of a sample, no states).
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -15,10 +15,11 @@ import onnx
 from onnx import numpy_helper
 
 from edgernn.card import NAME as CARD_NAME
-from edgernn.errors import ExportError, first_line
+from edgernn.errors import ExportError
 from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn_export import keras_model, lowering
+from edgernn_export import keras_model, lowering, rebuilding
 from edgernn_export.cells import Cell
+from edgernn_export.foreign_errors import ours_in, reason_of
 from edgernn_export.streaming import streams
 
 # The oldest whose DequantizeLinear takes a scale a channel.
@@ -30,7 +31,7 @@ _MAX_BATCH = np.iinfo(np.int32).max
 _DIRECTION_AXIS = np.array([1], np.int64)
 
 
-def convert(model: Any, static: bool = False) -> bytes:
+def convert(model: Any, stream: bool | None = None, *, static: bool = False) -> bytes:
     """Convert a Keras model to float32 ONNX.
 
     By default the batch is free. A model that streams also has a free number of steps, and for each recurrent
@@ -40,6 +41,7 @@ def convert(model: Any, static: bool = False) -> bytes:
 
     Args:
         model: as `keras_model.load` gives it; of no use afterwards, as its layers may be rebound.
+        stream: whether it has states; None: if the model streams and this can be converted.
         static: fix every size, the batch at 1, and leave the states out; for programs that allow nothing else.
 
     Raises:
@@ -51,10 +53,10 @@ def convert(model: Any, static: bool = False) -> bytes:
         cell.onnx_operator()  # within tf2onnx a refusal would be one of its failures
     if static:
         return _convert(model, batch=1)
-    if streams(model):
+    if streams(model) if stream is None else stream:
         # TimeDistributed of anything but Dense, for one, becomes a loop where the steps are free.
-        with suppress(ExportError):
-            return _convert(keras_model.with_steps(model, None), with_states=True)
+        with suppress(ExportError) if stream is None else nullcontext():
+            return _convert(rebuilding.with_steps(model, None), with_states=True)
     return _convert(model)
 
 
@@ -115,11 +117,43 @@ def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.Mo
     }
     try:
         proto, _ = tf2onnx.convert.from_function(
-            tf.function(answer), input_signature=spec, opset=OPSET, custom_op_handlers=handlers
+            _without_captures(answer, spec), input_signature=spec, opset=OPSET, custom_op_handlers=handlers
         )
     except Exception as error:  # tf2onnx raises whatever its stages raise
-        raise ExportError(f"tf2onnx fails: {first_line(error)}") from error
+        ours = ours_in(error)
+        raise ours or ExportError(f"tf2onnx fails: {reason_of(error)}") from error
     return proto
+
+
+def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]) -> Any:
+    """A function to trace whose captured tensors are constants.
+
+    Layers hold tensors that are no variables, such as the mean of an adapted Normalization. tf2onnx takes them for
+    inputs of the graph.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    traced = tf.function(answer)
+    concrete = traced.get_concrete_function(*spec)
+    tensors = {inner.name: outer for outer, inner in concrete.graph.captures if inner.dtype != tf.resource}
+    if not tensors:
+        return traced
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False).graph
+    names, outputs = [each.name for each in concrete.inputs[: len(spec)]], concrete.structured_outputs
+    graph, replaced = frozen.as_graph_def(), {name.partition(":")[0] for name in (*names, *tensors)}
+    kept = [node for node in graph.node if node.name not in replaced]
+    del graph.node[:]
+    graph.node.extend(kept)
+
+    def on_constants(*given: Any) -> dict[str, Any]:
+        places = dict(zip(names, given, strict=True))
+        places |= {name: tf.constant(np.asarray(tensor)) for name, tensor in tensors.items()}
+        wanted = [output.name for output in outputs.values()]
+        answers = tf.graph_util.import_graph_def(graph, input_map=places, return_elements=wanted, name="")
+        return dict(zip(outputs, answers, strict=True))
+
+    return tf.function(on_constants)
 
 
 def _replace_carrier(

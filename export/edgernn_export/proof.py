@@ -101,6 +101,7 @@ class Proof:
         difference: the largest in any number, as `metrics.largest_difference`.
         streamed: how many samples were also given row by row; 0 for an artifact that cannot stream.
         stream_agreement, stream_difference: of those answers with the ones to whole sequences.
+        no_stream: why it cannot stream; empty if it can.
     """
 
     task: Task
@@ -112,6 +113,7 @@ class Proof:
     streamed: int = 0
     stream_agreement: float = 1.0
     stream_difference: float = 0.0
+    no_stream: str = ""
 
     @property
     def drop(self) -> float:
@@ -121,7 +123,7 @@ class Proof:
         return 100 * (self.keras[self.task.headline] - self.artifact[self.task.headline])
 
     def check(self, bar: Bar, max_drop: float | None = None, min_agreement: float | None = None) -> None:
-        """Check that the bar holds, with another drop or agreement where they are given.
+        """Check that the bar holds but for the stream's, with another drop or agreement where they are given.
 
         Raises:
             ExportError: it does not; the message gives both figures.
@@ -141,10 +143,17 @@ class Proof:
         if not round(self.drop, 9) <= max_drop:  # whatever binary fractions make of 7 of 1,000
             measure = MEASURES[task.headline]
             raise ExportError(f"loses {self.drop:.2f} points of {measure} against Keras, at most {max_drop:.2f}")
+
+    def check_stream(self, bar: Bar) -> None:
+        """Check that the stream answers as whole sequences do.
+
+        Raises:
+            ExportError: it does not; the message gives both figures.
+        """
         if not (self.stream_difference <= bar.stream_difference and self.stream_agreement >= bar.stream_agreement):
             raise ExportError(
-                f"streams otherwise than it predicts: {self.stream_difference:.2g} {task.differing} apart, agreement "
-                f"{show(self.stream_agreement)}"
+                f"streams otherwise than it predicts: {self.stream_difference:.2g} {self.task.differing} apart, "
+                f"agreement {self.task.show_agreement(self.stream_agreement)}"
             )
 
 

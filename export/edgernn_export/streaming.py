@@ -1,90 +1,180 @@
 """Streaming: whether a model answers one time step after the other as it answers a whole sequence."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import ModelError
-from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn_export.cells import cell_of
-from edgernn_export.cells.ops import NumpyOps
-from edgernn_export.keras_model import recurrent_layers, with_steps
-from edgernn_export.lowering import rebind
+from edgernn_export import probing, rebuilding
+from edgernn_export.foreign_errors import reason_of
+from edgernn_export.keras_model import recurrent_layers
+from edgernn_export.lowering import Call, rebind
 
-Float32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
-# A layer which sees more than the newest row, backwards or by an average, tells on one of the first rows; one that
-# looks far back, as a dilated convolution does, on the last.
-_SAMPLES, _STEPS = 4, 32
-_COMPARED = (*range(5), _STEPS - 1)
-_TOLERANCE = 1e-5
-# A model that makes much of little, as gates that may be negative do, is not exact on the last row: what it makes of
-# rows that are so little larger is allowed ten times over.
-_SHAKEN = 1 + 1e-6
+# A layer that looks back further than a sample is long goes wrong in a stream that is longer; twice as many rows show
+# it, and 32 of short samples. Each row costs about 0.5 ms.
+_MIN_STEPS, _MAX_DOUBLED = 32, 2048
+# A layer that needs several rows fails on fewer.
+_BEGINNINGS = range(1, 6)
+# In float64; float32 rounding in a layer that computes in it whatever it is told is a tenth of that.
+_TOLERANCE = 1e-6
+# Values of a sequence that are all this much smaller than those of another are taken for zero.
+_ZERO = 1e-9
 
 
-def streams(model: Any) -> bool:
-    """Whether the states of the recurrent layers are all that the model must keep between time steps.
+def streams(model: Any, x: Floats | None = None) -> bool:
+    """Whether the states of the recurrent layers are all that the model must keep between time steps."""
+    return not why_no_stream(model, x)
 
-    It is tried out, in Keras, on random rows: the answers to every beginning of a sequence must be those that
-    the same rows give one by one. So nobody has to know of each kind of layer what it does along the steps
-    (pooling, convolutions, attention, flattening, a layer that is used twice). Only of going backwards it is known,
-    as Bidirectional does: an untrained model may make so little of it that it does not tell.
+
+def why_no_stream(model: Any, x: Floats | None = None) -> str:
+    """Why the recurrent layers' states are not all that a model must keep between time steps; empty if they are.
+
+    It is tried out, in Keras in float64: what comes into each recurrent layer, and the answer to every beginning of a
+    sequence, must be what the same rows give one by one. So each kind of layer shows by itself what it does along the
+    steps (pooling, convolutions, attention, flattening, a layer that is used twice). Only of going backwards it is
+    known, as Bidirectional does.
 
     Args:
         model: as `keras_model.load` gives it; it stays as it is.
+        x: samples, float32 [samples, steps, features]: rows of theirs are tried besides noise of many magnitudes.
 
     Raises:
         ModelError: a recurrent layer is given a mask or initial states.
     """
-    with quiet_tensorflow():
-        import tensorflow as tf
-
-    if any(layer.go_backwards for layer in recurrent_layers(model)):
-        return False
-    rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(_SAMPLES, _STEPS, model.inputs[0].shape[2])), tf.float32)
+    backwards = [layer.name for layer in recurrent_layers(model) if layer.go_backwards]
+    if backwards:
+        return f"layer {backwards[0]!r} goes through the time steps from the last to the first"
+    steps, features = model.inputs[0].shape[1:]
+    rows = probing.rows(max(_MIN_STEPS, min(2 * steps, max(steps, _MAX_DOUBLED))), features, x)
+    rows = _within_type(rows, model.inputs[0].dtype)
     try:
-        free = with_steps(model, None)
+        free = rebuilding.in_float64(model)
+        rebuilding.check_rebuilt(model, free, rebuilding.rows_of_length(rows if x is None else x, steps))
+    except ModelError as error:
+        return f"it cannot run with any number of steps: {error}"
+    try:
+        whole, beginnings = _answer_whole(free, rows)
+        stepped = _answer_stepped(free, rows)
     except ModelError:
-        return False
-    try:
-        whole, shaken = (
-            [np.asarray(free(rows[:, : row + 1], training=False)) for row in _COMPARED] for rows in (x, x * _SHAKEN)
-        )
-        for layer in recurrent_layers(free):
-            rebind(layer, _keeping_states(layer))
-        stepped = [free(x[:, row : row + 1], training=False) for row in range(_STEPS)]
-    except (ValueError, tf.errors.OpError):  # what Keras and TensorFlow's kernels raise for too few steps
-        return False
-    rows = zip(whole, shaken, (np.asarray(stepped[row]) for row in _COMPARED), strict=True)
-    return all(_same(*answers) for answers in rows)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever Keras and TensorFlow's kernels raise for one row alone
+        return f"it cannot run on one row: {reason_of(error)}"
+    return _why_different(whole, beginnings, stepped)
 
 
-def _same(whole: Float32, shaken: Float32, newest: Float32) -> bool:
-    """Whether the newest step's answer is the last one of a sequence, or the only one."""
-    if whole.ndim == 3 and newest.shape[1] == 1:
-        whole, shaken = whole[:, -1:], shaken[:, -1:]
-    # Relative to the largest one: an answer may be in metres or in micrometres.
-    allowed = _TOLERANCE * np.abs(whole).max(initial=0) + 10 * np.abs(shaken - whole).max(initial=0)
-    return whole.shape == newest.shape and np.allclose(whole, newest, atol=allowed)
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of one call of a model.
+
+    Attributes:
+        inputs: what came into each call of a recurrent layer, [sequences, steps, features].
+        layers: their names.
+        answer: the model's.
+    """
+
+    inputs: Sequence[Floats]
+    layers: Sequence[str]
+    answer: Floats
 
 
-def _keeping_states(layer: Any) -> Callable[..., Any]:
-    """A call of the layer that goes on from the states in which the call before it ended."""
+def _answer_whole(model: Any, rows: Floats) -> tuple[_Seen, list[Floats]]:
+    """A call over whole sequences, and the answers to their beginnings; the recurrent layers are changed for good."""
     import tensorflow as tf
 
-    ops, cell = NumpyOps(), cell_of(layer)
-    states: tuple[Any, ...] = tuple(np.zeros((_SAMPLES, cell.units), np.float32) for _ in cell.states)
+    seen: list[tuple[str, Any]] = []
 
-    def call(x: Any) -> Any:
-        nonlocal states
-        outputs = []
-        for row in np.moveaxis(np.asarray(x), 1, 0):
-            states = cell.step(ops, cell.project(ops, row), states)
-            outputs.append(states[0])
-        return tf.constant(np.stack(outputs, axis=1) if layer.return_sequences else outputs[-1])
+    def note(layer: Any, original: Call) -> Call:
+        def call(x: Any) -> Any:
+            seen.append((layer.name, x))
+            return original(x)
 
-    return call
+        return call
+
+    def answer(x: Any) -> tuple[list[Any], Any]:
+        seen.clear()
+        output = model(x, training=False)
+        return [values for _, values in seen], output
+
+    for layer in recurrent_layers(model):
+        rebind(layer, note(layer, layer.call))
+    given = tf.constant(rows)
+    inputs, output = tf.function(answer, autograph=False).get_concrete_function(given)(given)
+    whole = _Seen([np.asarray(each) for each in inputs], [name for name, _ in seen], np.asarray(output))
+    return whole, [np.asarray(model(rows[:, :beginning], training=False)) for beginning in _BEGINNINGS]
+
+
+def _answer_stepped(model: Any, rows: Floats) -> list[_Seen]:
+    """A call for each row, from the states in which the one before it ended; the layers are changed for good."""
+    import tensorflow as tf
+
+    layers = recurrent_layers(model)
+    seen: list[tuple[str, Any]] = []
+    states = [layer.cell.get_initial_state(batch_size=len(rows)) for layer in layers]
+
+    def advance(index: int) -> Call:
+        def call(x: Any) -> Any:
+            layer, outputs = layers[index], []
+            seen.append((layer.name, x))
+            for row in tf.unstack(x, axis=1):
+                output, states[index] = layer.cell(row, states[index], training=False)
+                outputs.append(output)
+            return tf.stack(outputs, axis=1) if layer.return_sequences else outputs[-1]
+
+        return call
+
+    def step(row: Any, before: list[Any]) -> tuple[list[Any], Any, list[Any]]:
+        seen.clear()
+        states[:] = before
+        output = model(row, training=False)
+        return [values for _, values in seen], output, [*states]
+
+    for index, layer in enumerate(layers):
+        rebind(layer, advance(index))
+    last, answers = [*states], list[_Seen]()
+    run = tf.function(step, autograph=False).get_concrete_function(tf.constant(rows[:, :1]), last)
+    for number in range(rows.shape[1]):
+        inputs, output, last = run(tf.constant(rows[:, number : number + 1]), last)
+        answers.append(_Seen([np.asarray(each) for each in inputs], [name for name, _ in seen], np.asarray(output)))
+    return answers
+
+
+def _why_different(whole: _Seen, beginnings: Sequence[Floats], stepped: Sequence[_Seen]) -> str:
+    """What differs between whole sequences and their rows one by one; empty if nothing does."""
+    if list(whole.layers) != list(stepped[0].layers):
+        return "it calls other layers for one row than for several"
+    for index, (name, x) in enumerate(zip(whole.layers, whole.inputs, strict=True)):
+        if not _same(x, np.concatenate([each.inputs[index] for each in stepped], axis=1)):
+            return f"what comes into layer {name!r} at a time step depends on other time steps, too"
+    answers = [each.answer for each in stepped]
+    pairs = [*zip(beginnings, answers, strict=False), (whole.answer, answers[-1])]
+    if whole.answer.ndim == 3 and whole.answer.shape[1] == len(answers):
+        pairs = [(whole.answer, np.concatenate(answers, axis=1))]
+    if not all(_same(*pair) for pair in pairs):
+        return "its answer depends on more than the newest row and the states of its recurrent layers"
+    if not any(np.isfinite(sequence).all() for sequence in whole.answer):
+        return "it gives no finite answer to any row that was tried"
+    return ""
+
+
+def _same(whole: Floats, newest: Floats) -> bool:
+    """True if values are the same up to rounding, relative to each sequence's largest; of finite ones only."""
+    if whole.shape != newest.shape:
+        return False
+    known = np.isfinite(whole) & np.isfinite(newest)
+    whole, newest = (np.where(known, values, 0).reshape(len(whole), -1) for values in (whole, newest))
+    largest = np.abs(whole).max(axis=1, initial=0)
+    allowed = _TOLERANCE * np.maximum(largest, _ZERO * largest.max(initial=0))
+    return bool((np.abs(whole - newest).max(axis=1, initial=0) <= allowed).all())
+
+
+def _within_type(rows: Floats, dtype: str) -> Floats:
+    """Rows as whole numbers within the type, if it is one of those: what a cast makes of others is not defined."""
+    if not np.issubdtype(dtype, np.integer):
+        return rows
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(rows), limits.min, limits.max)

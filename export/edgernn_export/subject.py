@@ -14,7 +14,7 @@ from edgernn.card import Card
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
 from edgernn.run_folder import Original
-from edgernn_export import keras_model, onnx, tflite
+from edgernn_export import keras_model, onnx, rebuilding, tflite
 from edgernn_export.heads import find_task
 from edgernn_export.layouts import preferred_layout
 from edgernn_export.limits import NO_LIMITS, Limits, limits_of
@@ -23,6 +23,7 @@ from edgernn_export.quantize import Quantized, quantize
 from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_of
 from edgernn_export.settings import Settings
+from edgernn_export.streaming import why_no_stream
 from edgernn_export.targets import Target
 
 Float32 = npt.NDArray[np.float32]
@@ -63,7 +64,8 @@ class Subject:
         self.original = original
         self.samples = original.require_samples()
         self.settings = settings
-        model = self.load()
+        loaded = keras_model.load_both(original.model, settings.steps, x=self.samples.x_test)
+        model = loaded.model
         keras_model.check_samples(model, self.samples)
         if self.samples.x_calibration.min() == self.samples.x_calibration.max():
             name, value = self.samples.origin("x_calibration").name, self.samples.x_calibration.min()
@@ -72,8 +74,8 @@ class Subject:
         original.check_unchanged(self._sha256)
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
-        self.calibration_answers = keras_model.predict(model, self.samples.x_calibration)
-        self.test_answers = keras_model.predict(model, self.samples.x_test)
+        self.calibration_answers = loaded.answer(self.samples.x_calibration)
+        self.test_answers = loaded.answer(self.samples.x_test)
         self.rounding = rounding_of(model, self.samples.x_test, self.test_answers)
         both = np.concatenate([self.calibration_answers, self.test_answers])
         self.task = find_task(both, self.samples, original.labels)
@@ -82,26 +84,36 @@ class Subject:
         self.refines = self._decide_refinement(model)
         # Each is made once: several targets start from it.
         self._converted = cache(self._convert)
+        self._converted_to_onnx = cache(self._convert_to_onnx)
         self._quantized = cache(self._quantize)
 
     def load(self, refined: bool = False) -> Any:
         """The Keras model, afresh."""
-        model = keras_model.load(self.original.model, self.settings.steps, free_steps=self.samples.x_test.shape[1])
+        model = keras_model.load(self.original.model, self.settings.steps, x=self.samples.x_test)
         if refined:
-            model.set_weights(self._refined_weights)
+            rebuilding.set_weights(model, self._refined_weights)
         return model
 
-    def convert(self, target: Target) -> Finished:
+    @cached_property
+    def no_stream(self) -> str:
+        """Why the Keras model cannot answer row by row; empty if it can."""
+        return why_no_stream(self.load(), self.samples.x_calibration)
+
+    def convert(self, target: Target, stream: bool) -> Finished:
         """Convert for a target.
+
+        Args:
+            target: what to convert to.
+            stream: whether the file can answer row by row; only of a model that can.
 
         Raises:
             ExportError: a converter fails.
         """
         refined = self.refines and target.wants_refined
         if target.format == "onnx":
-            data = onnx.convert(self.load(refined), target.static)
+            data = self._converted_to_onnx(refined, stream, target.static)
             return Finished(partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data))
-        quantized = self._quantized(target.quantization, target.io, refined)
+        quantized = self._quantized(target.quantization, target.io, refined, stream)
         data = quantized.lay_out(target.layout)
         return Finished(partial(tflite.embed_card, data), limits_of(data))
 
@@ -145,11 +157,14 @@ class Subject:
         answers = self.calibration_answers
         return refine(self.load(), self.samples.x_calibration, answers, loss_of(self.task, answers)).weights
 
-    def _convert(self, refined: bool) -> tflite.Converted:
-        return tflite.convert(self.load(refined))
+    def _convert(self, refined: bool, stream: bool) -> tflite.Converted:
+        return tflite.convert(self.load(refined), stream)
 
-    def _quantize(self, quantization: str, io_type: str, refined: bool) -> Quantized:
-        converted = self._converted(refined)
+    def _convert_to_onnx(self, refined: bool, stream: bool, static: bool) -> bytes:
+        return onnx.convert(self.load(refined), stream, static=static)
+
+    def _quantize(self, quantization: str, io_type: str, refined: bool, stream: bool) -> Quantized:
+        converted = self._converted(refined, stream)
         return quantize(converted, quantization, io_type, self.samples.x_calibration, self.calibration_answers)
 
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from edgernn.card import NAME as CARD_NAME
 from edgernn.card import has_card, read_card, seal
-from edgernn.errors import ExportError, ModelError, first_line
+from edgernn.errors import ExportError
 from edgernn_export import lowering
 from edgernn_export.compact import compact
 from edgernn_export.expand import SEQUENCE, STEP, dress
+from edgernn_export.foreign_errors import ours_in, reason_of
 from edgernn_export.graph import Operator, read
-from edgernn_export.keras_model import with_steps
 from edgernn_export.lowering import Carrier
+from edgernn_export.rebuilding import with_steps
 from edgernn_export.streaming import streams
 
 INPUT, OUTPUT = "input", "output"
@@ -34,20 +35,21 @@ class Converted:
     carriers: Mapping[str, Carrier]
 
 
-def convert(model: Any) -> Converted:
+def convert(model: Any, stream: bool | None = None) -> Converted:
     """Convert a Keras model to TFLite, float32, for a batch of one.
 
     Args:
         model: as `keras_model.load` gives it; its recurrent layers are changed for good.
+        stream: whether signature `step` is made; None: if the model streams.
 
     Raises:
-        ModelError: the model is not supported.
+        ModelError: the model is not supported, or cannot run on one step though `stream` asks for it.
         ExportError: the converter fails, or the model needs more than built-in operators.
     """
     import tensorflow as tf
 
     traced = {SEQUENCE: model}
-    if streams(model):
+    if streams(model) if stream is None else stream:
         traced[STEP] = with_steps(model, 1)
     carriers = {key: lowering.carry_composite(each) for key, each in traced.items()}[SEQUENCE]
     module = tf.Module()
@@ -56,10 +58,9 @@ def convert(model: Any) -> Converted:
         setattr(module, key, tf.function(_on_constants(each), input_signature=[spec]))
     try:
         data = _run_converter(module, list(traced))
-    except ModelError:
-        raise
     except Exception as error:  # the converter raises whatever its stages raise
-        raise ExportError(f"TensorFlow's converter fails: {first_line(error)}") from error
+        ours = ours_in(error)
+        raise ours or ExportError(f"TensorFlow's converter fails: {reason_of(error)}") from error
     _check_operators(data, carriers)
     return Converted(dress(data, carriers), carriers)
 

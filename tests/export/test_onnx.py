@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from edgernn.backends import onnxruntime
 from edgernn.errors import ArtifactError, ExportError, ModelError
-from edgernn_export import keras_model
+from edgernn_export import keras_model, rebuilding
 from edgernn_export import onnx as converter
 from edgernn_export.onnx_weights import quantize_weights, rounded
 from edgernn_export.streaming import streams
@@ -81,7 +81,7 @@ def shapes(values: Any) -> dict[str, list[int | str]]:
 @pytest.mark.parametrize("kind", STREAMING)
 def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(kind: str, save_model: Callable[..., Path]) -> None:
     path = save_model(layers_of(kind))
-    model = keras_model.with_steps(keras_model.load(path), None)
+    model = rebuilding.with_steps(keras_model.load(path), None)
     x = samples(1, STEPS + 1)  # more than the model was made for, too
     backend = onnxruntime.open_artifact(convert(path), threads=1)
     assert backend.input_shape == (-1, FEATURES)
@@ -305,7 +305,7 @@ def test_another_process_makes_the_same_bytes(save_model: Callable[..., Path]) -
 
 def test_another_number_of_steps(save_model: Callable[..., Path]) -> None:
     model = keras_model.load(save_model(layers_of("between")))
-    one = keras_model.with_steps(model, 1)
+    one = rebuilding.with_steps(model, 1)
     assert one.inputs[0].shape == (None, 1, FEATURES)
     assert model.inputs[0].shape == (None, STEPS, FEATURES)
     for weight, original in zip(one.get_weights(), model.get_weights(), strict=True):
@@ -315,6 +315,6 @@ def test_another_number_of_steps(save_model: Callable[..., Path]) -> None:
 def test_a_layer_that_needs_its_number_of_steps(save_model: Callable[..., Path]) -> None:
     model = keras_model.load(save_model(layers_of("flattened")))
     with pytest.raises(ModelError, match="cannot run with any number of steps"):
-        keras_model.with_steps(model, None)
+        rebuilding.with_steps(model, None)
     with pytest.raises(ModelError, match="cannot run with 1 steps"):
-        keras_model.with_steps(model, 1)
+        rebuilding.with_steps(model, 1)

@@ -1,0 +1,50 @@
+"""Probing: inputs over several magnitudes, so that what a model does to its time steps shows."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+
+_SAMPLES = 4
+_MAGNITUDES = 10.0 ** np.arange(6)
+
+
+def rows(steps: int, features: int, x: Floats | None = None) -> Floats:
+    """Sequences to try a model on.
+
+    What a layer does may show on some inputs only: a relu cuts off, a tanh is flat, a logarithm takes only positive
+    numbers, raw counts are in the thousands. So there are noise of several magnitudes, with both signs and positive,
+    and values whose magnitudes are mixed.
+
+    Args:
+        steps: how long the sequences are.
+        features: how many values a row has.
+        x: samples [samples, steps, features], of any number of steps: some of them, and noise of their ranges.
+
+    Returns:
+        float64 [sequences, steps, features].
+    """
+    rng, shape = np.random.default_rng(0), (steps, features)
+    mixed = 10.0 ** rng.uniform(-2, 5, shape)
+    found = [rng.random(shape), mixed, mixed * rng.choice([-1, 1], shape)]
+    for magnitude in _MAGNITUDES:
+        found += [magnitude * rng.normal(size=shape), magnitude * np.abs(rng.normal(size=shape))]
+    if x is not None:
+        found += _like_samples(rng, shape, np.asarray(x, np.float64))
+    return np.stack(found)
+
+
+def _like_samples(rng: np.random.Generator, shape: tuple[int, int], x: Floats) -> list[Floats]:
+    """Samples, their rows in another order, and noise between their extremes, about their mean and beyond."""
+    chosen = x[np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).round().astype(int)]
+    every = x.reshape(-1, x.shape[2])
+    low, high, mean, spread = every.min(axis=0), every.max(axis=0), every.mean(axis=0), every.std(axis=0)
+    return [
+        *chosen[:, np.arange(shape[0]) % x.shape[1]],
+        every[rng.integers(len(every), size=shape[0])],
+        low + (high - low) * rng.random(shape),
+        mean + spread * rng.normal(size=shape),
+        mean + 10 * spread * rng.normal(size=shape),
+    ]

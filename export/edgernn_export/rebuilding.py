@@ -1,0 +1,206 @@
+"""Rebuilding: the same Keras model for another number of steps or in float64, with all that it keeps.
+
+A model is saved, its configuration in the archive is changed, and it is loaded again. So every layer saves and loads
+what it keeps by its own methods: what it derives from its weights (an adapted Normalization) and its assets come along.
+"""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.errors import ModelError
+from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_export.foreign_errors import reason_of
+
+Floats = npt.NDArray[np.floating[Any]]
+Change = Callable[[Any], Any]
+
+# A rebuilt model adds in another order where Keras unrolled its steps. Ill-conditioned models amplify rounding: inputs
+# are scaled by _SHAKEN, and ten times the change that this causes is allowed.
+_TOLERANCE = 1e-5
+_SHAKEN = 1 + 1e-6
+MAX_COMPARED = 32
+
+
+def with_steps(model: Any, steps: int | None) -> Any:
+    """The same model for another number of time steps.
+
+    Args:
+        model: functional or Sequential, as `keras_model.load` gives it; it stays as it is.
+        steps: the number; None leaves it free.
+
+    Raises:
+        ModelError: a layer needs the number of steps that the model was made with.
+    """
+    old = model.inputs[0].shape[1]
+    try:
+        return _rebuild(model, lambda config: _with_steps(config, old, steps))
+    except ModelError as error:
+        raise ModelError(f"cannot run with {steps or 'any number of'} steps: {error}") from error
+
+
+def in_float64(model: Any) -> Any:
+    """The same model for any number of time steps, computing in float64.
+
+    Raises:
+        ModelError: a layer needs the number of steps that the model was made with, or float32.
+    """
+    old = model.inputs[0].shape[1]
+    return _rebuild(model, lambda config: _with_float64(_with_steps(config, old, None)))
+
+
+def for_one_sample(model: Any, unroll: bool) -> Any:
+    """The same model for a batch of one, its recurrent layers unrolled by Keras or not.
+
+    Raises:
+        ModelError: a layer cannot be rebuilt so.
+    """
+    shape = list(model.inputs[0].shape[1:])
+    return _rebuild(model, lambda config: _for_one_sample(config, shape, unroll))
+
+
+def copy(model: Any) -> Any:
+    """A model of its own that is the same."""
+    return _rebuild(model, lambda config: config)
+
+
+def set_weights(model: Any, weights: Sequence[npt.NDArray[Any]]) -> None:
+    """Give a model other weights, and each layer what it derives from them.
+
+    Args:
+        model: a Keras model.
+        weights: in the order of `get_weights()`.
+    """
+    model.set_weights(weights)
+    for layer in model._flatten_layers():
+        kept: dict[str, Any] = {}
+        layer.save_own_variables(kept)
+        if kept:
+            layer.load_own_variables(kept)
+
+
+def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
+    """Check that a rebuilt model answers as the loaded one does.
+
+    Args:
+        loaded: the Keras model as its file holds it.
+        rebuilt: what was made of it; of any dtype.
+        x: inputs that both take, [samples, steps, features]; at most `MAX_COMPARED` of them are compared.
+
+    Raises:
+        ModelError: an answer differs by more than rounding explains.
+    """
+    chosen = x[np.linspace(0, len(x) - 1, min(len(x), MAX_COMPARED)).round().astype(int)]
+    try:
+        ask, again = _compiled(loaded, chosen), _compiled(rebuilt, chosen)
+        expected, shaken, answers = ask(chosen), ask(chosen * _SHAKEN), again(chosen)
+    except Exception as error:  # whatever a layer raises that was built for another number of steps
+        raise ModelError(f"rebuilt, it cannot answer: {reason_of(error)}") from error
+    if expected.shape != answers.shape:
+        raise ModelError(f"rebuilt, it answers with shape {answers.shape[1:]}; as loaded, with {expected.shape[1:]}")
+    known = np.isfinite(expected) & np.isfinite(shaken)
+    expected, shaken = (np.where(known, values, 0).reshape(len(chosen), -1) for values in (expected, shaken))
+    answers = np.where(known, answers, 0).reshape(len(chosen), -1)
+    largest = np.abs(expected).max(axis=1, initial=0)
+    # Relative to each sample's largest answer: that of another may be a million times larger.
+    allowed = _TOLERANCE * np.maximum(largest, np.median(largest)) + 10 * np.abs(shaken - expected).max(axis=1)
+    off = np.abs(answers - expected).max(axis=1)
+    if not (off <= allowed).all():  # so that a NaN among the answers fails
+        worst = int(np.argmax(np.nan_to_num(off - allowed, nan=np.inf)))
+        raise ModelError(
+            f"rebuilt, it answers otherwise than as loaded: {off[worst]:.2g} apart, where the largest answer is "
+            f"{largest[worst]:.2g}; a layer holds something that Keras does not save and load with it"
+        )
+
+
+def _compiled(model: Any, x: Floats) -> Callable[[Floats], Floats]:
+    """A model as a function of inputs of x's shape that gives float64, compiled: many steps take long otherwise."""
+    import tensorflow as tf
+
+    def answer(x: Any) -> Any:
+        return model(x, training=False)
+
+    spec = tf.TensorSpec(x.shape, model.compute_dtype)
+    function = tf.function(answer, autograph=False).get_concrete_function(spec)
+    return lambda x: np.asarray(function(tf.constant(x, spec.dtype)), np.float64)
+
+
+def rows_of_length(x: Floats, steps: int) -> Floats:
+    """Samples [samples, any number of steps, features] cut off, or repeated, to this number of steps."""
+    return x[:, np.arange(steps) % x.shape[1]]
+
+
+def _rebuild(model: Any, change: Change) -> Any:
+    with quiet_tensorflow():
+        import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        saved, changed = Path(folder) / "saved.keras", Path(folder) / "changed.keras"
+        try:
+            model.save(saved)
+            _change_config(saved, changed, change)
+            return keras.saving.load_model(changed, compile=False)
+        except Exception as error:  # whatever a layer raises that is built with another shape or dtype
+            raise ModelError(reason_of(error)) from error
+
+
+def _change_config(source: Path, target: Path, change: Change) -> None:
+    with zipfile.ZipFile(source) as saved, zipfile.ZipFile(target, "w") as changed:
+        for entry in saved.infolist():
+            content = saved.read(entry)
+            if entry.filename == "config.json":
+                content = json.dumps(change(json.loads(content))).encode()
+            changed.writestr(entry, content)
+
+
+def _walk(config: Any, change: Change) -> Any:
+    """A Keras configuration with a change made to each dictionary in it, inner ones first."""
+    if isinstance(config, list):
+        return [_walk(value, change) for value in config]
+    return change({key: _walk(value, change) for key, value in config.items()}) if isinstance(config, dict) else config
+
+
+def _with_steps(config: Any, old: int | None, new: int | None) -> Any:
+    """A Keras configuration in which every [batch, old, features] input has `new` steps."""
+
+    def change(part: dict[str, Any]) -> dict[str, Any]:
+        shape = part.get("batch_shape")
+        if shape and len(shape) == 3 and shape[1] == old:
+            part["batch_shape"] = [shape[0], new, shape[2]]
+        # Keras unrolls fixed steps only; the answers are the same.
+        return _unbuilt(part) | ({"unroll": False} if "unroll" in part else {})
+
+    return _walk(config, change)
+
+
+def _with_float64(config: Any) -> Any:
+    """A Keras configuration in which every float32 is float64: policies of layers, inputs, casts, constants."""
+
+    def change(part: dict[str, Any]) -> dict[str, Any]:
+        if part.get("class_name") == "DTypePolicy" and part["config"].get("name") == "float32":
+            part["config"]["name"] = "float64"
+        return part | ({"dtype": "float64"} if part.get("dtype") == "float32" else {})
+
+    return _walk(config, change)
+
+
+def _for_one_sample(config: Any, shape: list[int], unroll: bool) -> Any:
+    """A Keras configuration in which every [None, *shape] input has a batch of one."""
+
+    def change(part: dict[str, Any]) -> dict[str, Any]:
+        if part.get("batch_shape") == [None, *shape]:
+            part["batch_shape"] = [1, *shape]
+        return _unbuilt(part) | ({"unroll": unroll} if "unroll" in part else {})
+
+    return _walk(config, change)
+
+
+def _unbuilt(part: dict[str, Any]) -> dict[str, Any]:
+    """A layer's configuration without the shapes it was built with: it is then built when it is called."""
+    return {key: value for key, value in part.items() if key not in ("build_config", "build_input_shape")}
