@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.datasets import Samples
-from edgernn.errors import DataError, ModelError, first_line
+from edgernn.errors import DataError, ModelError
 from edgernn_export import keras_file, probing, rebuilding
 from edgernn_export.cells import KINDS, Cell, cell_of
 
@@ -56,6 +56,7 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
     """
     original = keras_file.read(path)
     try:
+        original = _with_bare_tensors(original)
         said = original.inputs[0].shape[1] if len(original.inputs[0].shape) == 3 else None
         wanted = steps or said or (x.shape[1] if x is not None else None)
         changed = wanted is not None and wanted != said

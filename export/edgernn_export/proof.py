@@ -123,7 +123,7 @@ class Proof:
         return 100 * (self.keras[self.task.headline] - self.artifact[self.task.headline])
 
     def check(self, bar: Bar, max_drop: float | None = None, min_agreement: float | None = None) -> None:
-        """Check that the bar holds but for the stream's, with another drop or agreement where they are given.
+        """Check that the bar holds, with another drop or agreement where they are given.
 
         Raises:
             ExportError: it does not; the message gives both figures.
@@ -143,6 +143,7 @@ class Proof:
         if not round(self.drop, 9) <= max_drop:  # whatever binary fractions make of 7 of 1,000
             measure = MEASURES[task.headline]
             raise ExportError(f"loses {self.drop:.2f} points of {measure} against Keras, at most {max_drop:.2f}")
+        self.check_stream(bar)
 
     def check_stream(self, bar: Bar) -> None:
         """Check that the stream answers as whole sequences do.
