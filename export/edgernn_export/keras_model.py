@@ -30,8 +30,16 @@ class Loaded:
 
     def answer(self, x: Float32) -> Float32:
         """The original's answers, as `predict`; those of `model` where only that takes as many steps."""
-        takes = self.original.inputs[0].shape[1]
-        return predict(self.original if takes in (None, x.shape[1]) else self.model, x)
+        import tensorflow as tf
+
+        if self.original.inputs[0].shape[1] in (None, x.shape[1]):
+            try:
+                return predict(self.original, x)
+            except (ValueError, tf.errors.OpError):
+                # Keras's predict cannot run every model over a free number of steps (TimeDistributed of many a layer).
+                if self.model is self.original:
+                    raise
+        return predict(self.model, x)
 
 
 def load(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> Any:

@@ -78,6 +78,7 @@ def set_weights(model: Any, weights: Sequence[npt.NDArray[Any]]) -> None:
         weights: in the order of `get_weights()`.
     """
     model.set_weights(weights)
+    model.predict_function = None  # traced with what the layers derived before
     for layer in model._flatten_layers():
         kept: dict[str, Any] = {}
         layer.save_own_variables(kept)
