@@ -64,6 +64,7 @@ _ACTIVATIONS = {
     **{name: name for name in ("elu", "exponential", "gelu", "linear", "mish", "relu", "selu", "sigmoid", "softmax")},
     **{name: name for name in ("softplus", "softsign", "swish", "tanh", "silu", "leaky_relu", "log_softmax", "relu6")},
     "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
     "hard_sigmoid": "hard_sigmoid_keras2",
 }
 # Options with another name in Keras 3.
@@ -197,7 +198,7 @@ def _plain_layer(kind: str, config: Config) -> Config:
             continue
         if new in known and not (value and new in _NEVER):
             translated[new] = _option(new, value)
-        elif value and (option, value) != ("groups", 1):
+        elif value and option != "trainable" and (option, value) != ("groups", 1):
             raise ModelError(f"{where} with {option}={value!r}, which is not read from files of Keras 2; {WAY_OUT}")
     if "data_format" in known and translated.get("data_format") is None:
         translated["data_format"] = "channels_last"
@@ -246,7 +247,9 @@ def _built_in(kind: str, config: Config) -> Config:
 def _known_options(kind: str) -> frozenset[str]:
     import keras
 
-    return frozenset([*inspect.signature(getattr(keras.layers, kind).__init__).parameters, *_GENERAL])
+    parameters = inspect.signature(getattr(keras.layers, kind).__init__).parameters
+    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    return frozenset([*parameters, *(_GENERAL if takes_any else ())])
 
 
 def _both_ways(config: Config) -> Config:

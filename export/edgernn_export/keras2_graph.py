@@ -92,6 +92,8 @@ class Graph:
             name, number, index = tensors
             counted = 0 if self.kinds[name] == "Sequential" else 1
             return [name, number - self.first[name] + counted, index] if name in self.first else tensors
+        if isinstance(tensors, list) and len(tensors) == 1:
+            return self.ends(tensors[0])  # Keras 2 answers with the tensor itself, not with a list of one
         if isinstance(tensors, dict):
             return {key: self.ends(each) for key, each in tensors.items()}
         return [self.ends(each) for each in tensors] if isinstance(tensors, list) else tensors

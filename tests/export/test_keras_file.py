@@ -223,6 +223,17 @@ def test_models_in_models_are_called_from_number_one_on(kind: str, read_as: Call
     same(read_as(config, stored, made.write_keras), expected)
 
 
+def test_a_model_may_come_first_in_a_sequential(read_as: Callable[..., np.ndarray]) -> None:
+    first, last = drawn("SimpleRNN", seed=1), drawn("SimpleRNN", features=made.UNITS, seed=5)
+    inner = recurrent("SimpleRNN", "r", return_sequences=True)
+    body = functional({"r": [[["input_1", 0, 0, {}]]]}, ["r", 0, 0], inner, name="body")
+    noise = layer("SpatialDropout1D", "noise", rate=0.2, noise_shape=None, seed=None)
+    config = {"name": "s", "layers": [body, noise, recurrent("SimpleRNN", "end")]}
+    stored = {"body": named("r", first), "end": named("end", last)}
+    expected = answer("SimpleRNN", answer("SimpleRNN", X, first), last)[:, -1]
+    same(read_as({"class_name": "Sequential", "config": config}, stored), expected)
+
+
 def test_the_shape_may_stand_in_the_first_layer(read_as: Callable[..., np.ndarray]) -> None:
     weights = drawn("LSTM")
     shape = [None, made.STEPS, made.FEATURES]
