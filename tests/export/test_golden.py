@@ -106,6 +106,12 @@ def test_a_backend_without_the_probe_s_operators_has_no_known_kernels() -> None:
     assert kernels_of("float32") == ""
 
 
+def test_kernels_of_another_architecture_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = kernels_of("int8")
+    monkeypatch.setattr("platform.machine", lambda: "another")
+    assert kernels_of("int8") != here
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_good_files_never_run_the_probe_on_the_exporter_s_kernels(
     artifacts: Path, monkeypatch: pytest.MonkeyPatch, threads: int
