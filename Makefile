@@ -58,7 +58,7 @@ sample: $(READY) ## the artifact and the digits that the wheel ships, made again
 	$(BIN)/python -m edgernn.samples.drawing
 
 probes: $(READY) ## the files that kernels are told apart by, made again; golden digests of older exports are then not binding
-	$(BIN)/python -m edgernn_export.kernels
+	$(BIN)/python -m edgernn_export.kernel_probes
 
 # A process that has nothing left to do takes over half of what the other has.
 test: lint ## lint, types, import rules, tests, the latter in two processes

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgernn.errors import first_line
 from edgernn.extras import require
-from edgernn_export import probing, rebuilding
+from edgernn_export import rebuilding, synthetic_inputs
 
 TFLITE, TF2ONNX = "stock-tflite.tflite", "stock-tf2onnx.onnx"
 
@@ -76,7 +76,7 @@ def rebuild(model: Any, unroll: bool) -> Any:
         ModelError: a layer cannot be rebuilt, or then answers otherwise.
     """
     rebuilt = rebuilding.for_one_sample(model, unroll)
-    rebuilding.check_rebuilt(model, rebuilt, probing.rows(*model.inputs[0].shape[1:])[:1])
+    rebuilding.check_rebuilt(model, rebuilt, synthetic_inputs.sequences(*model.inputs[0].shape[1:])[:1])
     return rebuilt
 
 

@@ -32,7 +32,7 @@ from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
 
 from edgernn.errors import ArtifactError
 from edgernn_export.graph import take_in_weights
-from edgernn_export.sharing import File, check_sharing
+from edgernn_export.unpacked_size import File, check_unpacked_size
 
 _IDENTIFIER = b"TFL3"
 _VERSION = 3
@@ -97,7 +97,7 @@ def _read(model: bytes) -> Any:
         raise ArtifactError(f"not a .tflite file: no identifier TFL3 at byte 4 ({len(model)} bytes)")
     file = File(model)
     try:
-        check_sharing(model)
+        check_unpacked_size(model)
         root = schema.Model.GetRootAs(file)
         parsed = schema.ModelT.InitFromObj(root)
         unknown = sorted(set(_unknown_parts(parsed, root, file)))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgernn.datasets import Samples
 from edgernn.errors import DataError, ModelError
-from edgernn_export import keras_file, probing, rebuilding
+from edgernn_export import keras_file, rebuilding, synthetic_inputs
 from edgernn_export.cells import KINDS, Cell, cell_of
 
 Float32 = npt.NDArray[np.float32]
@@ -148,7 +148,7 @@ def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
     said, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
     features = model.inputs[0].shape[2]
     # Samples that do not fit the model are refused later, by `check_samples`.
-    rows = probing.rows(wanted, features) if x is None or x.shape[2:] != (features,) else x
+    rows = synthetic_inputs.sequences(wanted, features) if x is None or x.shape[2:] != (features,) else x
     if said is None:
         rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, wanted))
         return

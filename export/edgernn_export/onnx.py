@@ -19,7 +19,7 @@ from edgernn.errors import ExportError
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering, rebuilding
 from edgernn_export.cells import Cell
-from edgernn_export.foreign_errors import ours_in, reason_of
+from edgernn_export.converter_errors import ours_in, reason_of
 from edgernn_export.streaming import streams
 
 # The oldest whose DequantizeLinear takes a scale a channel.

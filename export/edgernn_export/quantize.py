@@ -12,10 +12,10 @@ from edgernn_export.cells.ops import Sum
 from edgernn_export.expand import MakeCellOps, expand
 from edgernn_export.graph import Graph, Scale, read
 from edgernn_export.layouts import preferred_layout
+from edgernn_export.litert_quantizer import dynamic, float16, run_quantizer
 from edgernn_export.lowering import Carrier
-from edgernn_export.quantizer import dynamic, float16, run_quantizer
 from edgernn_export.ranges import Range, measure, role_scales, span, with_headroom
-from edgernn_export.surroundings import surround
+from edgernn_export.static_quantization import quantize_around
 from edgernn_export.tflite import Converted
 from edgernn_export.tflite_ops import DynamicOps, Float16Ops, Float32Ops, IntegerOps
 
@@ -92,7 +92,7 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     # Candidates differ in the cells; what is around them is the same for most.
     @cache
     def around(known: tuple[tuple[str, Range], ...]) -> bytes:
-        return surround(source, bits, io_type, dict(known))
+        return quantize_around(source, bits, io_type, dict(known))
 
     def make(cuts: Mapping[Cut, float]) -> Quantized:
         return _integers(source, bits, ranges, cuts, around)

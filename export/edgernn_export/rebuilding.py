@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgernn.errors import ModelError
 from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn_export.foreign_errors import reason_of
+from edgernn_export.converter_errors import reason_of
 
 Floats = npt.NDArray[np.floating[Any]]
 Change = Callable[[Any], Any]

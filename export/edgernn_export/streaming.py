@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import ModelError
-from edgernn_export import probing, rebuilding
-from edgernn_export.foreign_errors import reason_of
+from edgernn_export import rebuilding, synthetic_inputs
+from edgernn_export.converter_errors import reason_of
 from edgernn_export.keras_model import recurrent_layers
 from edgernn_export.lowering import Call, rebind
 
@@ -50,7 +50,7 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
     if backwards:
         return f"layer {backwards[0]!r} goes through the time steps from the last to the first"
     steps, features = model.inputs[0].shape[1:]
-    rows = probing.rows(max(_MIN_STEPS, min(2 * steps, max(steps, _MAX_DOUBLED))), features, x)
+    rows = synthetic_inputs.sequences(max(_MIN_STEPS, min(2 * steps, max(steps, _MAX_DOUBLED))), features, x)
     rows = _within_type(rows, model.inputs[0].dtype)
     try:
         free = rebuilding.in_float64(model)

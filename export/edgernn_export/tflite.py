@@ -12,8 +12,8 @@ from edgernn.card import has_card, read_card, seal
 from edgernn.errors import ExportError
 from edgernn_export import lowering
 from edgernn_export.compact import compact
+from edgernn_export.converter_errors import ours_in, reason_of
 from edgernn_export.expand import SEQUENCE, STEP, dress
-from edgernn_export.foreign_errors import ours_in, reason_of
 from edgernn_export.graph import Operator, read
 from edgernn_export.lowering import Carrier
 from edgernn_export.rebuilding import with_steps

@@ -2,7 +2,7 @@
 
 A version says little: a processor, a delegate that is off, or another number of threads choose other kernels. So each
 card with a digest says what its exporter's kernels answered to a small file, which lies in this package.
-`python -m edgernn_export.kernels` makes the files.
+`python -m edgernn_export.kernel_probes` makes the files.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Likeness: which tensors of a file's signatures hold the same values, in whatever shape.
+"""Tensor matching: find the tensors of two signatures that hold the same values, whatever their shape.
 
 TensorFlow's converter does not write the step as it writes the sequence: with one row a RESHAPE may come in, or the
 operands of a sum change places. Tensors are alike that the same computation makes, however their values lie.
@@ -52,7 +52,7 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
     return found
 
 
-def computed(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, codes: Sequence[int]) -> list[int]:
+def computed_from(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, codes: Sequence[int]) -> list[int]:
     """The tensors that operators of these codes alone make of an input and of constants, in order.
 
     Args:
@@ -70,7 +70,7 @@ def computed(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, codes
     return order
 
 
-def everywhere(
+def match_ranges(
     model: schema.ModelT, names: Sequence[str], ranges: Mapping[str, tuple[float, float]]
 ) -> tuple[dict[str, tuple[float, float]], list[str]]:
     """The ranges of the first signature's tensors for those of all signatures that are alike.

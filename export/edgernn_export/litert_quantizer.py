@@ -41,7 +41,7 @@ def run_quantizer(
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             # It looks into a graph by an interpreter made for debugging, which warns of its own memory use.
             warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all_tensors`", UserWarning)
-            # Of biases too large for 32 bits, which `surroundings` makes anew.
+            # Of biases too large for 32 bits, which `static_quantization` replaces.
             warnings.filterwarnings("ignore", "invalid value encountered in cast", RuntimeWarning)
             work = quantizer.Quantizer(data, make_recipe())
             for scope, operators in left_alone:

@@ -1,7 +1,7 @@
 import pytest
 
 from edgernn.errors import ModelError
-from edgernn_export.foreign_errors import ours_in, reason_of
+from edgernn_export.converter_errors import ours_in, reason_of
 
 KERAS = (
     "Exception encountered when calling GRU.call().\n\n\x1b[1mcannot take this\x1b[0m\n\n"

@@ -1,4 +1,4 @@
-"""Errors of Keras and of the converters, in one line that a person understands."""
+"""Errors of Keras and the converters, reduced to one readable line."""
 
 import re
 

@@ -1,7 +1,7 @@
-"""How much a .tflite file holds once nothing in it is shared, known before it is unpacked.
+"""Unpacked size: the bytes that a .tflite file's objects take, checked before the file is unpacked.
 
 Parents in a flatbuffer may hold the offset of one child, so lists in lists multiply: 3 KB can name a million tensors.
-An object tree has each child once a parent. `check_sharing` adds its size up, looking at each table once.
+An object tree has each child once a parent. `check_unpacked_size` adds its size up, looking at each table once.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ _TABLE_BYTES = 32
 _ENTRY_BYTES = 4  # of a list; scalars have up to 8, but lists of those are seldom shared
 
 
-def check_sharing(data: bytes) -> None:
+def check_unpacked_size(data: bytes) -> None:
     """Check that a file's object tree is not much larger than the file.
 
     Raises:

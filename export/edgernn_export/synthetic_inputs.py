@@ -1,4 +1,4 @@
-"""Probing: inputs over several magnitudes, so that what a model does to its time steps shows."""
+"""Synthetic inputs: generated sequences of many magnitudes that show how a model treats its time steps."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _SAMPLES = 4
 _MAGNITUDES = 10.0 ** np.arange(6)
 
 
-def rows(steps: int, features: int, x: Floats | None = None) -> Floats:
+def sequences(steps: int, features: int, x: Floats | None = None) -> Floats:
     """Sequences to try a model on.
 
     What a layer does may show on some inputs only: a relu cuts off, a tanh is flat, a logarithm takes only positive

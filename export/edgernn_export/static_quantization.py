@@ -1,4 +1,4 @@
-"""Surroundings: what is around the carriers in integers, by litert-quantizer, with ranges that are chosen here."""
+"""Static quantization: integers outside the carriers, by litert-quantizer, with ranges that are chosen here."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.errors import ExportError
 from edgernn_export.graph import Graph, Operator, Scale, read, write
-from edgernn_export.likeness import JOINING, MOVING, computed, everywhere
-from edgernn_export.quantizer import run_quantizer, static8, static16
+from edgernn_export.litert_quantizer import run_quantizer, static8, static16
 from edgernn_export.ranges import FIXED, Range, span
+from edgernn_export.tensor_matching import JOINING, MOVING, computed_from, match_ranges
 from edgernn_export.tflite import Converted
 from edgernn_export.tflite_ops import least_scales, quantize_bias
 
@@ -29,7 +29,7 @@ _ELEMENTWISE = (
 _PRODUCTS = {Operator.FULLY_CONNECTED: 0, Operator.CONV_2D: 0, Operator.DEPTHWISE_CONV_2D: 3}
 
 
-def surround(source: Converted, bits: int, io_type: str, known: Mapping[str, Range]) -> bytes:
+def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[str, Range]) -> bytes:
     """Quantize what is around the carriers.
 
     Args:
@@ -42,7 +42,7 @@ def surround(source: Converted, bits: int, io_type: str, known: Mapping[str, Ran
         ExportError: the quantizer fails, or the step computes something that the sequence does not.
     """
     model = read(source.data)
-    ranges, unlike = everywhere(model, list(source.carriers), _with_joined(model, {**known, **_fixed(model, bits)}))
+    ranges, unlike = match_ranges(model, list(source.carriers), _with_joined(model, {**known, **_fixed(model, bits)}))
     if unlike:
         raise ExportError(
             f"the step computes {unlike[0]!r}, which the sequence does not; their ranges cannot be shared"
@@ -92,8 +92,8 @@ def _front(model: schema.ModelT) -> list[str]:
     names = []
     for graph in model.subgraphs:
         start = int(graph.inputs[0])
-        indices = computed(model, graph, start, (*_ELEMENTWISE, *MOVING, *JOINING))
-        if set(indices) - set(computed(model, graph, start, (*MOVING, *JOINING))):
+        indices = computed_from(model, graph, start, (*_ELEMENTWISE, *MOVING, *JOINING))
+        if set(indices) - set(computed_from(model, graph, start, (*MOVING, *JOINING))):
             names += [graph.tensors[index].name.decode() for index in indices]
     return names
 

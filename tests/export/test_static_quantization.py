@@ -1,4 +1,4 @@
-"""Around recurrent layers in integers: shared ranges, a float32 front, biases that fit; with Keras beside it."""
+"""Integers outside recurrent layers: shared ranges, a float32 front, biases that fit; Keras is the oracle."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

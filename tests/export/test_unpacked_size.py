@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgernn import sample
 from edgernn.errors import ArtifactError
 from edgernn_export.compact import compact
-from edgernn_export.sharing import check_sharing, limit_for
+from edgernn_export.unpacked_size import check_unpacked_size, limit_for
 
 Builder = flatbuffers.Builder
 COUNT = 3000
@@ -151,7 +151,7 @@ def test_weights_that_many_tensors_and_buffers_name_are_stored_once() -> None:
 
 def test_files_of_converters_are_far_from_the_limit() -> None:
     data = sample().read_bytes()
-    check_sharing(compact(data))
+    check_unpacked_size(compact(data))
     assert limit_for(len(data)) > 8 * len(data)
 
 

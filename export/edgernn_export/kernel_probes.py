@@ -1,8 +1,8 @@
-"""Kernel probes: two small files whose answers tell one set of kernels from another; the runtime has them.
+"""Kernel probes: two small .tflite files whose answers identify the kernels that run them.
 
-`python -m edgernn_export.kernels` writes them into runtime/edgernn/probes. Whether golden samples must be answered with
-the same bits is decided by them (see `edgernn.golden`), so new probes make the files of older exports answer to the
-looser rule.
+`python -m edgernn_export.kernel_probes` writes them into runtime/edgernn/probes, where the runtime reads them. If the
+probes answer as on the exporter's machine, golden samples must be answered with the same bits (see `edgernn.golden`).
+New probes therefore subject the files of older exports to the looser rule.
 """
 
 from pathlib import Path
