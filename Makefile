@@ -20,9 +20,8 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample probes test test-models test-web test-report test-cpp test-pi \
-	test-network lint format \
-	lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi compatibility support mutants \
+.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-report test-cpp test-pi \
+	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi compatibility support mutants \
 	clean
 
 help: ## list the targets
@@ -51,14 +50,13 @@ examples: $(EXAMPLES) ## an LSTM, a GRU and stacked GRUs from data to a proven f
 $(EXAMPLES): example-%: $(READY)
 	$(BIN)/python examples/$*/run.py $(if $(README),--write-readme)
 
-# Made as anybody would make it. Training is not the same bit for bit on every machine, so the file is not either.
-sample: $(READY) ## the artifact and the digits that the wheel ships, made again
+# Training is not the same bit for bit on every machine, so neither is the artifact. The kernel probes come first: the
+# artifact's card holds their digest. With other probes the golden digests of older exports no longer bind.
+sample: $(READY) ## the artifact, the digits and the kernel probes that the wheel ships, made again
+	$(BIN)/python -m edgernn_export.kernel_probes
 	$(BIN)/edgernn train --data sample --recipe robust --seed 0 --out runs/sample --overwrite
 	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
 	$(BIN)/python -m edgernn.samples.drawing
-
-probes: $(READY) ## the files that kernels are told apart by, made again; golden digests of older exports are then not binding
-	$(BIN)/python -m edgernn_export.kernel_probes
 
 # A process that has nothing left to do takes over half of what the other has.
 test: lint ## lint, types, import rules, tests, the latter in two processes

@@ -1,11 +1,10 @@
-"""Kernel probes: two small .tflite files whose answers identify the kernels that run them.
+"""Kernel probes: small files whose answers distinguish one set of kernels from another (see `edgernn.kernels`).
 
-`python -m edgernn_export.kernel_probes` writes them into runtime/edgernn/probes, where the runtime reads them. If the
-probes answer as on the exporter's machine, golden samples must be answered with the same bits (see `edgernn.golden`).
-New probes therefore subject the files of older exports to the looser rule.
+`python -m edgernn_export.kernel_probes`, a part of `make sample`, writes them into `edgernn.samples`. Golden digests bind
+only where a probe is answered with the same bits, so after a change of the probes the artifacts of older exports are
+checked by tolerance alone.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,10 @@ _CALIBRATION_SAMPLES = 200
 
 
 def make_probe(quantization: str) -> bytes:
-    """A .tflite file that shows every number of its last state, float32 [units + classes], in this quantization.
+    """Make a .tflite file in this quantization whose answer is its last state and a softmax of it.
 
-    A state goes through products, tanh, sigmoid and sums at every step, so a single bit that kernels round otherwise
-    is seen in it. Behind it come a product and a softmax, which are not fed back.
+    The answer is float32 [units + classes]. The state goes through products, tanh, sigmoid and sums at every step, so
+    it shows a single bit that kernels round differently. The product and the softmax behind it are not fed back.
     """
     model = _model()
     x = golden.golden_inputs(range(_CALIBRATION_SAMPLES), kernels.PROBE_SHAPE, *kernels.PROBE_RANGE)
@@ -47,9 +46,9 @@ def _model() -> Any:
 
 
 def main() -> None:
-    """Write the probes."""
+    """Write the probes into `edgernn.samples`."""
     for quantization in kernels.PROBED:
-        write_bytes(Path(kernels.__file__).parent / "probes" / f"{quantization}.tflite", make_probe(quantization))
+        write_bytes(kernels.probe_path(quantization), make_probe(quantization))
 
 
 if __name__ == "__main__":

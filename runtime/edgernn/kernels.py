@@ -1,8 +1,8 @@
-"""Kernels: whether two backends compute with the same ones, told by the bits of their answers to a probe.
+"""Kernel fingerprints: two backends compute with the same kernels if they answer a small file with the same bits.
 
-A version says little: a processor, a delegate that is off, or another number of threads choose other kernels. So each
-card with a digest says what its exporter's kernels answered to a small file, which lies in this package.
-`python -m edgernn_export.kernel_probes` makes the files.
+A version number is not enough: the processor, a disabled delegate and the number of threads also select kernels. So a
+card with golden digests holds the fingerprint of its exporter's kernels. The small files, `kernels-int8.tflite` and
+`kernels-dynamic.tflite`, lie in `edgernn.samples`; `make sample` makes them.
 """
 
 import hashlib
@@ -12,25 +12,31 @@ from pathlib import Path
 from edgernn.backends import open_artifact
 from edgernn.errors import ArtifactError
 from edgernn.golden import golden_inputs
+from edgernn.samples import sample
 
-PROBED = ("int8", "dynamic")  # quantizations with a probe: those whose kernels round activations
+PROBED = ("int8", "dynamic")  # quantizations with a probe; their kernels round activations
 PROBE_SHAPE = (6, 7)
 PROBE_RANGE = (-2.0, 2.0)
 _PROBE_SAMPLES = 8
 
 
-def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) -> str:
-    """The backend and version that `open_artifact` chooses, and the digest of its answers to a quantization's probe.
+def probe_path(quantization: str) -> Path:
+    """Path of a quantization's probe: a small .tflite file without a card."""
+    return sample().with_name(f"kernels-{quantization}.tflite")
 
-    The machine's architecture is part of the digest: of int8 files that LiteRT ran on arm64, one in five had an answer
-    with another last bit than on x86-64, although the probe had the same ones.
+
+def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) -> str:
+    """Name the backend that `open_artifact` chooses, its version, and the digest of its answers to the probe.
+
+    The machine's architecture is part of the digest. LiteRT on arm64 answered one int8 file in five with another last
+    bit than on x86-64, although it answered the probe with the same bits.
 
     Returns:
         For instance "litert 2.3.0 0f3a8d51"; empty where there is no probe, or the backend cannot run it.
     """
     if quantization not in PROBED:
         return ""
-    path = Path(__file__).parent / "probes" / f"{quantization}.tflite"
+    path = probe_path(quantization)
     try:
         opened = open_artifact(path, path.read_bytes(), threads, backend)
         answers = opened.run(golden_inputs(range(_PROBE_SAMPLES), PROBE_SHAPE, *PROBE_RANGE))

@@ -51,7 +51,8 @@ def test_the_wheel_is_small_and_holds_the_four_rooms(wheel: Path) -> None:
     rooms = {name.partition("/")[0] for name in names}
     assert {"edgernn", "edgernn_train", "edgernn_export", "edgernn_benchmarks"} <= rooms
     made = [name for name in names if name.endswith((".tflite", ".onnx", ".keras", ".npz", ".npy"))]
-    assert sorted(made) == ["edgernn/samples/digits-int8.tflite", "edgernn/samples/digits.npy"]
+    samples = ("digits-int8.tflite", "digits.npy", "kernels-dynamic.tflite", "kernels-int8.tflite")
+    assert sorted(made) == [f"edgernn/samples/{name}" for name in samples]
 
 
 def test_a_device_predicts_without_tensorflow(device: Path, artifacts: Path, run_folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Something to run at once: a small artifact that `make sample` makes, and digits drawn for it."""
+"""Files that the wheel ships and `make sample` makes: a small artifact, digits drawn for it, and the kernel probes."""
 
 from pathlib import Path
 
