@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-# Where each library looks for its folder, the folder's name here, and the user's own settings, which it then keeps to.
+# The variable with a library's folder, the folder's name here, and the user's own settings, which take precedence.
 _LIBRARIES = (
     ("KERAS_HOME", "keras", ".keras/keras.json"),
     ("MPLCONFIGDIR", "matplotlib", ".config/matplotlib/matplotlibrc"),
@@ -16,13 +16,13 @@ _LIBRARIES = (
 
 
 def cache_folder() -> Path:
-    """The folder of edgernn in the user's cache folder (XDG Base Directory Specification); it need not exist."""
+    """Folder of edgernn in the user's cache folder (XDG Base Directory Specification); it may not exist."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else _home() / ".cache") / "edgernn"
 
 
 def move_library_folders() -> None:
-    """Let Keras and matplotlib, which are not imported yet, keep their files in edgernn's cache folder.
+    """Move the files of Keras and matplotlib into edgernn's cache folder; call this before they are imported.
 
     Keras writes its settings when it is imported, and matplotlib a list of the fonts. A user's own settings for them
     stay in force. Processes that this one starts do the same.
@@ -38,7 +38,7 @@ def _home() -> Path:
 
 @cache
 def _writable_folder() -> Path:
-    """The cache folder; where it cannot be written, a temporary one that goes with the process."""
+    """Cache folder; where it cannot be written, a temporary one that is removed when the process ends."""
     folder = cache_folder()
     if folder.is_absolute():  # there may be no home
         with suppress(OSError):

@@ -29,7 +29,7 @@ _JOINERS = "\u200c\u200d"
 
 
 class EdgernnError(Exception):
-    """The root: catch this to catch everything that edgernn raises on purpose."""
+    """Root of the tree: catch this to catch every error that edgernn raises on purpose."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
@@ -87,7 +87,7 @@ class MissingExtraError(EdgernnError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line; its kind if it says nothing."""
+    """Message of another library's error in one line; the error's type if it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # "in user code:" and a trace come before what TensorFlow has to say.
     line = lines[-1] if lines[0].endswith("in user code:") else lines[0]
@@ -95,9 +95,10 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Escape what a terminal obeys or does not show, as `\x1b` or `\u202e`: names in files may be anything.
+    r"""Escape characters that a terminal obeys or does not show, as `\x1b` or `\u202e`.
 
-    Control, bidirectional and zero-width characters, line breaks, and code points that are no character.
+    Names in files may hold anything. Escaped are control, bidirectional and zero-width characters, line breaks, and
+    code points that are no character.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -110,10 +111,10 @@ def is_printable(text: str) -> bool:
 
 
 def find_unusable(text: str) -> str:
-    """The first character that no label and no name may hold, escaped; empty if there is none.
+    """Find the first character that labels and names must not hold; returns it escaped, or an empty text.
 
-    Control, format (bidirectional, zero-width) and line separator characters, and halves of surrogate pairs. What a
-    newer Unicode has, and joiners, may stand in a name; on a terminal they are escaped.
+    These are control, format (bidirectional, zero-width) and line separator characters, and halves of surrogate pairs.
+    Joiners, and characters newer than this Python's Unicode, are allowed; on a terminal they are escaped.
     """
     found = (each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
     return printable(next((each for each in found if each not in _JOINERS), ""))

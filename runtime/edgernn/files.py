@@ -1,4 +1,4 @@
-"""Files: checked before they are read; written whole or not at all, never half."""
+"""Files: checked before they are read; written whole or not at all."""
 
 import errno
 import hashlib
@@ -22,7 +22,7 @@ TEMPORARY_PREFIX = ".edgernn-"
 
 
 def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
-    """Check that a path is a file worth opening, and not a pointer that Git LFS left in its place.
+    """Check that a path is a file of a size that is read, and no Git LFS pointer.
 
     Only a regular file has a size to trust; a device or a pipe might never end.
 
@@ -41,11 +41,11 @@ def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
         raise refusal(f"{path}: the file is empty")
     if is_pointer:
         raise refusal(
-            f"{path}: a Git LFS pointer and not the file itself; fetch it with `git lfs pull` in the repository it "
-            "comes from"
+            f"{path}: a Git LFS pointer, expected the file itself; run `git lfs pull` in the repository that it comes "
+            "from"
         )
     if size > max_bytes:
-        raise refusal(f"{path}: {size:,} bytes, more than the {max_bytes:,} that are read")
+        raise refusal(f"{path}: {size:,} bytes, expected at most {max_bytes:,}")
 
 
 def _what_it_is(path: Path) -> str:
@@ -57,7 +57,7 @@ def _what_it_is(path: Path) -> str:
 
 
 def find_name_fault(name: str) -> str:
-    """Why a name from a file cannot become a file's name here or on a device; empty if it can.
+    """Find why a name from a file cannot be a file name, here or on a device; empty if it can be one.
 
     Returns:
         A clause to put behind the name, such as "begins with '-'".
@@ -108,18 +108,18 @@ def replacing(target: Path) -> Iterator[Path]:
     finally:
         if handle >= 0:
             os.close(handle)
-        with suppress(OSError):  # it has its new name, or the folder is gone
+        with suppress(OSError):  # renamed, or gone with its folder
             temporary.unlink()
 
 
 def sync(path: Path) -> None:
-    """Have the disk keep what a file holds, or which names a folder holds, whatever happens from now on.
+    """Force the content of a file, or the names in a folder, to the disk, so that a power cut does not lose them.
 
     Raises:
         OSError: it cannot.
     """
     folder = path.is_dir()
-    if folder and os.name == "nt":  # it knows no such thing
+    if folder and os.name == "nt":  # Windows cannot sync folders
         return
     handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
@@ -133,8 +133,8 @@ def sync(path: Path) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files in a folder whose writers are dead: a living one holds a lock on its own."""
-    with suppress(OSError), os.scandir(folder) as entries:  # what cannot be removed keeps nothing from being written
+    """Remove the temporary files of killed processes from a folder; a live writer holds a lock on its file."""
+    with suppress(OSError), os.scandir(folder) as entries:  # a file that cannot be removed does not prevent writing
         for entry in entries:
             if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
                 _remove_if_abandoned(Path(entry.path))
@@ -154,7 +154,7 @@ def _remove_if_abandoned(path: Path) -> None:
 
 
 def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files of a folder with one of these suffixes, by name; hidden ones are unfinished or not meant.
+    """List the files of a folder with one of these suffixes, by name; hidden files are left out as unfinished.
 
     Raises:
         OSError: the folder cannot be read.
@@ -174,7 +174,7 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
-    """JSON that every reader takes and no terminal obeys: printable ASCII, and null for NaN and infinity."""
+    """Write a value as JSON in printable ASCII, safe on a terminal; null for NaN and infinity."""
     try:
         text = json.dumps(value, indent=indent, separators=separators, allow_nan=False)
     except ValueError:
@@ -183,7 +183,7 @@ def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] |
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file, hexadecimal.
+    """SHA-256 of a file, hexadecimal.
 
     Raises:
         DataError: it cannot be read.
@@ -196,7 +196,7 @@ def sha256_of(path: Path) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and what leads to it, if it is not there.
+    """Make `folder` and its parents where they do not exist.
 
     Raises:
         OutputError: it cannot be made, or cannot be written into.
@@ -225,7 +225,7 @@ def _why_not_writable(folder: Path) -> str:
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make `folder` and what leads to it for this block; what was made and is still empty at its end is removed.
+    """Make `folder` and its parents for this block; at its end, those that were made and are empty are removed.
 
     Raises:
         OutputError: it cannot be made, or cannot be written into.
@@ -244,18 +244,18 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 
 def _open_temporary(target: Path) -> tuple[Path, int]:
-    """A new file beside `target`, locked: its path and its handle."""
-    import tempfile  # late, with all that comes with it: a device that predicts writes nothing
+    """Make a file beside `target` and lock it; returns its path and its handle."""
+    import tempfile  # imported late: a device that only predicts writes nothing
 
     while True:
         handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=target.suffix, dir=target.parent)
         try:
             locked = try_lock(handle)
-        except OSError:  # a file system without locks, where none is ever taken for abandoned
+        except OSError:  # a file system without locks: no file there is ever found abandoned
             return Path(name), handle
         if locked and os.fstat(handle).st_nlink:
             return Path(name), handle
-        os.close(handle)  # another process took it for abandoned, and removes it
+        os.close(handle)  # another process saw it unlocked, as if abandoned, and removes it
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:

@@ -1,4 +1,4 @@
-"""The few things one has to know of a flatbuffer to walk through it, each checked against its end.
+"""Flatbuffers: tables, fields, vectors and texts, each offset checked against the end of the file.
 
 Numbers are little-endian. A table begins with the distance back to its vtable, which holds a field's distance from the
 table's beginning, or 0 where the field is absent. All functions take the file's content and a place in it; they raise
@@ -13,18 +13,18 @@ MAX_TEXT_BYTES = 1 << 20  # of one name
 
 
 def unsigned(data: bytes, place: int) -> int:
-    """The 32-bit number at a place."""
+    """Read the unsigned 32-bit number at a place."""
     value: int = struct.unpack_from("<I", data, place)[0]
     return value
 
 
 def follow(data: bytes, place: int) -> int:
-    """Where an offset leads."""
+    """Follow an offset to the place that it points to."""
     return place + unsigned(data, place)
 
 
 def field(data: bytes, table: int, number: int) -> int | None:
-    """Where a table's field lies; None where it is absent."""
+    """Find the place of a table's field; None if it is absent."""
     vtable = table - struct.unpack_from("<i", data, table)[0]
     slot = 4 + 2 * number
     if vtable < 0 or slot + 2 > struct.unpack_from("<H", data, vtable)[0]:
@@ -34,23 +34,23 @@ def field(data: bytes, table: int, number: int) -> int | None:
 
 
 def places(data: bytes, field: int) -> range:
-    """The places of the elements of a vector of 32-bit numbers or offsets."""
+    """List the places of the elements of a vector of 32-bit numbers or offsets."""
     vector = follow(data, field)
     count = unsigned(data, vector)
     if count > (len(data) - vector) // 4:
-        raise IndexError(f"a list of {count} where the file ends")
+        raise IndexError(f"a list of {count:,} elements reaches beyond the end of the file")
     return range(vector + 4, vector + 4 + 4 * count, 4)
 
 
 def tables(data: bytes, field: int) -> Iterator[int]:
-    """The places of the tables in a vector of them."""
+    """Find the places of the tables in a vector of tables."""
     return (follow(data, place) for place in places(data, field))
 
 
 def text(data: bytes, field: int, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """A text, of which at most so many bytes are read."""
+    """Read a text, at most `max_bytes` of it."""
     start = follow(data, field)
     size = unsigned(data, start)
     if size > len(data) - start - 4:
-        raise IndexError(f"a text of {size} bytes where the file ends")
+        raise IndexError(f"a text of {size:,} bytes reaches beyond the end of the file")
     return data[start + 4 : start + 4 + min(size, max_bytes)].decode(errors="strict" if size <= max_bytes else "ignore")

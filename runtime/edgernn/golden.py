@@ -1,10 +1,9 @@
-"""Golden samples: inputs that every machine can make again, so that a card stores only their answers.
+"""Golden samples: inputs that every machine can generate from seeds, so that a card stores only their answers.
 
-They notice damage, and backends that misread a file. They are no signature: new ones can be made for any file.
+They detect damage, and backends that misread a file. They are no signature: anyone can make new ones for any file.
 
-There are two rules. Where the kernels are those of the exporter (`edgernn.kernels`), the answers must have the digest
-that the exporter saw, which a single changed weight changes. Other kernels round otherwise: there the answers must be
-within the promised tolerance.
+There are two rules. With the exporter's kernels (`edgernn.kernels`) the answers must have the exporter's digest; one
+changed weight changes it. Other kernels round differently: their answers must be within the promised tolerance.
 """
 
 import hashlib
@@ -20,25 +19,25 @@ from edgernn.metrics import scale_of
 
 Float32 = npt.NDArray[np.float32]
 
-# A promise this wide is that of an artifact whose activations are rounded.
+# A tolerance this wide means that the artifact rounds its activations.
 ROUNDING_TOLERANCE = 0.01
-# Where activations are rounded, a sample near the border of two classes may go over to the other on kernels that round
-# otherwise. The exporter looks for samples that do not; one of at least `_MIN_FORGIVING` may be off three times as far.
+# Where activations are rounded, other kernels may decide differently on a sample near the border of two classes. The
+# exporter avoids such samples. Still, one of at least `_MIN_FORGIVING` samples may be off three times as far.
 _FORGIVEN = 3
 _MIN_FORGIVING = 4
-# A part of each sample is held for so long: a quarter of the steps. Noise alone averages out over a long sequence.
+# The held part of a sample has this many values, each for a quarter of the steps. Noise alone averages out.
 _HELD = 4
 _HASH_BITS = 22
-# A digest is made of answers rounded to steps of about this part of the largest, a power of two.
+# Answers are rounded for a digest to steps of about 2^-13 of the largest one.
 _DIGEST_BITS = 13
-# An output is written in so many digits of base64 where every sample must agree, or else in one.
+# Base64 digits of an output where every sample must agree; elsewhere an output has one digit.
 _EXACT_DIGITS = 3
 _BITS = 6  # a digit of base64
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def golden_inputs(seeds: npt.ArrayLike, shape: tuple[int, ...], low: npt.ArrayLike, high: npt.ArrayLike) -> Float32:
-    """Inputs between `low` and `high` from an integer hash: the same bits on every machine.
+    """Generate inputs between `low` and `high` from an integer hash: the same bits on every machine.
 
     A sample mixes noise with values that are held for a quarter of its steps, in the shares (4 - m) : m with m the
     seed's remainder by 4. Both are the upper 22 bits of the 32-bit finalizer of MurmurHash3 (Appleby, public domain):
@@ -75,12 +74,12 @@ def inputs_of(golden: Golden, card: Card) -> Float32:
 
 
 def digits_of(tolerance: float) -> int:
-    """In how many digits of base64 an output is written."""
+    """Number of base64 digits of an output."""
     return 1 if tolerance >= ROUNDING_TOLERANCE else _EXACT_DIGITS
 
 
 def read_digits(text: str, digits: int) -> npt.NDArray[np.int64]:
-    """The whole numbers of a text, each in so many digits of base64, the highest first."""
+    """Read whole numbers from base64 text, `digits` digits each, the highest first."""
     values = np.full(256, -1)
     values[np.frombuffer(_ALPHABET, np.uint8)] = np.arange(len(_ALPHABET))
     found = values[np.frombuffer(text.encode(), np.uint8)].reshape(-1, digits)
@@ -89,14 +88,14 @@ def read_digits(text: str, digits: int) -> npt.NDArray[np.int64]:
 
 
 def write_digits(values: npt.NDArray[np.int64], digits: int) -> str:
-    """Whole numbers as a text that `read_digits` reads."""
+    """Write whole numbers as the base64 text that `read_digits` reads."""
     places = values.ravel()[:, np.newaxis] >> _BITS * np.arange(digits)[::-1] & (1 << _BITS) - 1
     digit_values: npt.NDArray[np.uint8] = np.frombuffer(_ALPHABET, np.uint8)[places]
     return digit_values.tobytes().decode("ascii")
 
 
 def expected_outputs(golden: Golden) -> Float32:
-    """The numbers that a card promises, float32 [samples, kept]."""
+    """Read the outputs that a card promises, float32 [samples, kept]."""
     digits = digits_of(golden.tolerance)
     low, high = golden.between
     shares = read_digits(golden.outputs, digits) / ((1 << _BITS * digits) - 1)
@@ -104,7 +103,12 @@ def expected_outputs(golden: Golden) -> Float32:
 
 
 def spread(answers: Float32, kept: int, seeds: npt.ArrayLike) -> Float32:
-    """Of each answer [samples, *output_shape] `kept` numbers, evenly spread, from the place of the sample's seed on.
+    """Select `kept` evenly spread numbers of each answer; the sample's seed says where they begin.
+
+    Args:
+        answers: float32 [samples, *output_shape].
+        kept: how many numbers of an answer.
+        seeds: of the samples.
 
     Returns:
         float32 [samples, kept], in the order in which they lie in the answer.
@@ -116,12 +120,12 @@ def spread(answers: Float32, kept: int, seeds: npt.ArrayLike) -> Float32:
 
 
 def digest_step(scale: float) -> float:
-    """What answers of a `scale_of` are rounded to in front of a digest."""
+    """Step that answers are rounded to before their digest is taken; `scale` is their `scale_of`."""
     return 2.0 ** (math.floor(math.log2(scale)) - _DIGEST_BITS)
 
 
 def digest(answers: Float32) -> str:
-    """The first 8 digits of the SHA-256 of finite answers in whole steps, as little-endian int64."""
+    """Digest of finite answers: 8 digits of the SHA-256 of their whole steps, as little-endian int64."""
     whole = np.rint(answers.astype(np.float64) / digest_step(scale_of(answers)))
     return hashlib.sha256(whole.astype("<i8").tobytes()).hexdigest()[:8]
 
@@ -138,31 +142,27 @@ def check_golden(
     """Check that `outputs` are the answers that the card promises.
 
     Args:
-        outputs: what the backend answered to `inputs_of(golden, card)`, float32 [samples, *output_shape].
-        backend: its name.
-        streamed: whether it answered row by row.
-        same_kernels: whether its kernels are those that the digests of `golden` were made with. Only asked where the
-            digest is another one.
+        card: of the artifact.
+        golden: its golden samples.
+        outputs: the backend's answers to `inputs_of(golden, card)`, float32 [samples, *output_shape].
+        backend: its name, for messages.
+        streamed: True if it answered row by row.
+        same_kernels: returns True if the backend has the kernels that made the digests. Called only after a digest
+            that does not match, since it takes some milliseconds.
 
     Raises:
         ArtifactError: the backend gives other answers than the exporter saw.
     """
     shape = (golden.samples, *card.output_shape)
     if outputs.shape != shape:
-        raise ArtifactError(f"{backend} answers with shape {outputs.shape}, the card says {shape}")
+        raise ArtifactError(
+            f"{backend} answers with shape {outputs.shape}, its card expects {shape}; export the model again"
+        )
     promised = golden.digests[-1 if streamed else 0] if golden.digests else ""
     if promised and np.isfinite(outputs).all() and digest(outputs) == promised:
         return
-    digits, most = digits_of(golden.tolerance), math.prod(card.output_shape)
-    kept, rest = divmod(len(golden.outputs), golden.samples * digits)
-    if rest or not 1 <= kept <= most:
-        raise ArtifactError(
-            f"the card is damaged: {len(golden.outputs)} digits of outputs, expected {digits} for each of 1 to {most} "
-            f"numbers of {golden.samples} samples"
-        )
-    expected = expected_outputs(golden)
-    answers = spread(outputs, kept, read_digits(golden.seeds, SEED_DIGITS))
-    difference = _difference(answers, expected, golden.tolerance)
+    answers = spread(outputs, _count_kept(card, golden), read_digits(golden.seeds, SEED_DIGITS))
+    difference = _difference(answers, expected_outputs(golden), golden.tolerance)
     # Not (… <= …) rather than (… > …): a NaN must fail too.
     if not difference <= golden.tolerance:
         raise ArtifactError(
@@ -172,13 +172,25 @@ def check_golden(
         )
     if promised and same_kernels():
         raise ArtifactError(
-            f"damaged: {backend} answers the golden samples otherwise than the same kernels did at the export; copy "
-            "the file again or export it again"
+            f"damaged: {backend} answers the golden samples differently than the same kernels at the export; copy the "
+            "file again or export it again"
         )
 
 
+def _count_kept(card: Card, golden: Golden) -> int:
+    """Count the numbers of an answer that the card holds."""
+    digits, most = digits_of(golden.tolerance), math.prod(card.output_shape)
+    kept, rest = divmod(len(golden.outputs), golden.samples * digits)
+    if rest or not 1 <= kept <= most:
+        raise ArtifactError(
+            f"the card is damaged: {len(golden.outputs)} digits of outputs, expected {digits} for each of 1 to {most} "
+            f"numbers of {golden.samples} samples; copy the file again or export it again"
+        )
+    return kept
+
+
 def _difference(answers: Float32, expected: Float32, tolerance: float) -> float:
-    """How far answers are off: the largest difference, a forgiven one counted as a third; NaN if any of them is."""
+    """Largest difference, relative to the scale of the answers; a forgiven one counts a third, a NaN makes it NaN."""
     # By the smaller scale: one huge number among the promised ones must not make all differences small.
     largest = np.abs(answers - expected).max(axis=1) / min(scale_of(expected), scale_of(answers))
     ordered = np.sort(largest)  # a NaN comes last; np.partition and np.quantile would import more of NumPy

@@ -27,9 +27,9 @@ PIXELS: Mapping[str, Callable[[Float32], Float32]] = {
     "pixel, at most 1": lambda pixels: np.minimum(pixels, np.float32(1)),
     UNSCALED: lambda pixels: pixels,
 }
-# Of these, unscaled pixels can be told by their size.
+# Meanings whose values are small, so that unscaled pixels are recognized by their size.
 SCALED = frozenset(PIXELS) - {UNSCALED}
-# How samples may be scaled for a model that edgernn did not train, and what a value means then.
+# Scales that a user may choose for a model that edgernn did not train, and what a value means after each.
 SCALES: Mapping[str, str] = {"pixels": PIXEL}
 
 
@@ -44,7 +44,7 @@ def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Floa
     if input_meaning not in PIXELS:
         meant = repr(input_meaning) if input_meaning else "not said"
         raise DataError(
-            f"uint8 given, but what the model takes is {meant}; give it floating-point numbers, "
+            f"uint8 inputs found, but the meaning of this model's inputs is {meant}; give floating-point numbers, "
             "x.astype(numpy.float32), scaled as in the training"
         )
     return PIXELS[input_meaning](x.astype(np.float32))
@@ -52,10 +52,10 @@ def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Floa
 
 @dataclass(frozen=True)
 class Taken:
-    """What inputs a model takes.
+    """Inputs that a model accepts.
 
     Attributes:
-        meaning: what a value is, one of `PIXELS` or any other; empty when nobody said it.
+        meaning: what a value is, one of `PIXELS` or any other; empty when it is not known.
         low, high: the lowest and the highest of the calibration set.
         limits: lowest and highest value that the integers of the graph's input can hold; None where inputs are not
             rounded to integers of a fixed scale.
@@ -68,14 +68,14 @@ class Taken:
 
     @cached_property
     def usual_square(self) -> float:
-        """What the mean square of inputs does not exceed, unless they are worth a closer look."""
+        """Mean square of inputs above which the slow check `look_closer` runs."""
         if self.meaning in SCALED:
             return max(abs(self.low - self._span), abs(self.high + self._span)) ** 2
         return _NEVER_EXCEEDED if self.limits is None else self._largest**2
 
     @property
     def _largest(self) -> float:
-        """Magnitude far beyond the integers' limits, and far below the overflow of kernels."""
+        """Magnitude that inputs are clipped to: far beyond the integers' limits, far below the overflow of kernels."""
         low, high = self.limits or (-math.inf, math.inf)
         return _CUT_OFF * max(abs(low), abs(high))
 
@@ -84,21 +84,21 @@ class Taken:
         return self.high - self.low
 
     def look_closer(self, values: Float32) -> Float32:
-        """Values as they can be taken.
+        """Check values one by one, and clip those that would overflow the kernels' integers.
 
         Raises:
-            InputError: NaN or infinity is among them, or what is no scaled pixel where one is expected.
+            InputError: a value is NaN, infinity, or an unscaled pixel where scaled ones are expected.
         """
         if not np.isfinite(values).all():
             raise InputError("the input holds NaN or infinity, or a number too large for float32")
         least, most = float(values.min()), float(values.max())
-        # Noise goes a little beyond the range; pixels that nobody scaled go far.
+        # Noise exceeds the range a little; unscaled pixels exceed it by far.
         if self.meaning in SCALED and (least < self.low - self._span or most > self.high + self._span):
             raise InputError(
                 f"the input goes from {least:g} to {most:g}, expected {self.low:g} to {self.high:g} ({self.meaning}); "
                 "scale it, or give uint8 pixels, which are scaled for you"
             )
-        # Kernels cut off what is beyond their integers, but what is beyond those of 32 bits comes out anywhere.
+        # Kernels cut off values beyond their integers; beyond 32 bits they overflow, and the result is arbitrary.
         return values if self.limits is None else np.clip(values, -self._largest, self._largest)
 
 
@@ -111,7 +111,9 @@ def as_array(x: npt.ArrayLike) -> npt.NDArray[np.generic]:
     if type(x) is np.ndarray:  # the common case, fast
         return x
     if hasattr(x, "mask") and hasattr(x, "filled"):
-        raise InputError("a masked array, of which nobody knows the masked values; give `filled` ones")
+        raise InputError(
+            "masked arrays are not supported; pass x.filled(0) or other values in place of the masked ones"
+        )
     try:
         return np.asarray(x)
     except (ValueError, TypeError, OverflowError) as error:
@@ -126,7 +128,7 @@ def as_float32(x: npt.NDArray[np.generic], taken: Taken) -> Float32:
         taken: what the model takes.
 
     Raises:
-        InputError: no numbers, NaN or infinity among them, or pixels that nobody scaled.
+        InputError: no numbers, NaN or infinity among them, or unscaled pixels.
     """
     values: Float32 = x if x.dtype is _FLOAT32 else _convert(x, taken.meaning)  # type: ignore[assignment]
     if not values.flags.c_contiguous:

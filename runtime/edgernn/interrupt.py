@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# Code of other libraries may swallow the exception or wait for something; then the process ends all the same.
+# Other libraries may catch the exception or block; after this time the process ends in any case.
 GRACE_SECONDS = 5.0
 
 
@@ -31,10 +31,10 @@ def exit_code(number: int) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into an `Interrupted`; end the process behind the block when one came.
+    """Raise `Interrupted` at the first SIGINT or SIGTERM, and end the process after the block if one came.
 
-    Later signals are ignored, so that pressing Ctrl-C twice does not cut the cleaning up. It takes at most
-    `GRACE_SECONDS`; then the process ends in any case. A signal that was ignored before, as under nohup, stays so.
+    Later signals are ignored, so that a second Ctrl-C does not interrupt the cleanup. After `GRACE_SECONDS` the process
+    ends in any case. A signal that is ignored already, as under nohup, stays ignored.
     """
     seen: list[int] = []
 
@@ -53,8 +53,8 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         if seen:
-            with suppress(OSError, ValueError, AttributeError):  # one of them is closed
+            with suppress(OSError, ValueError, AttributeError):  # a closed stream
                 sys.stdout.flush()
                 print(f"interrupted ({signal.Signals(seen[0]).name})", file=sys.stderr, flush=True)  # noqa: T201
-            # Not by returning: libraries whose threads are still at work write to the terminal as they are torn down.
+            # Not by returning: at a regular exit, libraries with running threads write messages to the terminal.
             os._exit(exit_code(seen[0]))

@@ -1,6 +1,6 @@
-"""Labels: the names of classes or outputs, held to one rule wherever they come from.
+"""Labels: the names of classes or outputs, and the one rule for them.
 
-Data sets, run folders and cards all ask here, so labels that train and export accept are accepted on a device.
+Data sets, run folders and cards share it, so labels that train and export accept are accepted on a device.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ MAX_LABEL = 2_000  # characters, as any text in a card
 
 
 def find_fault(labels: Sequence[str]) -> str:
-    """Why labels cannot be used; empty if they can.
+    """Find why labels cannot be used; empty if they can.
 
     A label is a line of text, not empty, and different from the others.
     """

@@ -1,7 +1,7 @@
-"""Locks of files and folders, which end with the process that holds them, however that ends.
+"""Locks of files and folders; the operating system releases them when the process ends.
 
-A lock lies in the folder that it protects: every process that can write there finds the same one. It is never read,
-written or followed, and it is removed when it is released.
+The lock file lies in the folder that it protects: every process that can write there finds the same one. The file is
+never read, written or followed as a link, and it is removed when the lock is released.
 """
 
 import errno
@@ -15,7 +15,7 @@ from pathlib import Path
 from edgernn.errors import LockedError, OutputError
 
 LOCK_NAME = ".edgernn.lock"
-# Windows keeps others from reading and writing what is locked, so a byte is locked where no file has any.
+# Windows prevents others from reading and writing a locked byte, so the byte lies beyond the end of every file.
 _WINDOWS_OFFSET = 1 << 40
 # A symbolic link or a pipe under the lock's name must neither be followed nor block.
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -49,26 +49,29 @@ def try_lock(handle: int) -> bool:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep every other edgernn process from writing a run or artifacts into a folder, which exists.
+    """Get exclusive access to write a run or artifacts into a folder; the folder exists.
 
     Raises:
         LockedError: another process writes there.
         OutputError: the folder cannot be locked.
     """
-    who = "another `edgernn train` or `edgernn export` writes there"
-    with _held(folder / LOCK_NAME, f"{folder}: {who}; wait for its end, or choose another folder with --out"):
+    found = "another `edgernn train` or `edgernn export` writes into this folder"
+    with _held(folder / LOCK_NAME, f"{folder}: {found}; wait for its end, or choose another folder with --out"):
         yield
 
 
 @contextmanager
 def alone_at(file: Path) -> Iterator[None]:
-    """Keep every other process that calls this from writing a file; its folder exists.
+    """Get exclusive access to write a file; its folder exists.
 
     Raises:
         LockedError: another process writes it.
         OutputError: it cannot be locked.
     """
-    with _held(file.with_name(f".{file.name}.lock"), f"{file}: another process writes this file; name another"):
+    with _held(
+        file.with_name(f".{file.name}.lock"),
+        f"{file}: another process writes this file; wait for its end, or name another file",
+    ):
         yield
 
 
@@ -87,7 +90,7 @@ def _held(lock: Path, refusal: str) -> Iterator[None]:
 
 
 def _take(lock: Path) -> int | None:
-    """Open and lock a file, made if need be; None if another process holds it."""
+    """Open and lock a file, which is made if it does not exist; None if another process holds the lock."""
     while True:
         handle = os.open(lock, _OPEN_FLAGS, 0o666)
         try:
@@ -100,17 +103,17 @@ def _take(lock: Path) -> int | None:
         os.close(handle)
         if not locked:
             return None
-        # Its holder removed it between the opening and the locking: try the next one.
+        # The last holder removed this file between the opening and the locking: try the next one.
 
 
 def _try_lock_file(handle: int) -> bool:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        raise OSError(errno.EINVAL, "it is not a file")
+        raise OSError(errno.EINVAL, "not a regular file")
     return try_lock(handle)
 
 
 def _is_at(path: Path, handle: int) -> bool:
-    """True if a path leads to an open file: its holder may have removed it meanwhile."""
+    """True if a path still leads to an open file, which its holder may have removed meanwhile."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(handle))
     except FileNotFoundError:
@@ -118,7 +121,7 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 def _release(lock: Path, handle: int) -> None:
-    if os.name == "nt":  # an open file cannot be removed there, nor can one that the next process has opened
+    if os.name == "nt":  # an open file cannot be removed there
         os.close(handle)
         with suppress(OSError):
             lock.unlink()
@@ -131,7 +134,7 @@ def _release(lock: Path, handle: int) -> None:
 
 def _reason(lock: Path, error: OSError) -> str:
     if lock.is_symlink() or (lock.exists() and not lock.is_file()):
-        return f"{lock.name} in it is no lock of edgernn; remove it"
+        return f"{lock.name} in it is not a lock file of edgernn; remove it"
     if lock.exists():
-        return f"{lock.name} in it: {error.strerror or error}; remove it if no other edgernn is at work there"
+        return f"{lock.name} in it: {error.strerror or error}; remove it if no other edgernn writes there"
     return f"{error.strerror or error}"

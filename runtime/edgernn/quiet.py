@@ -1,4 +1,4 @@
-"""Keeps the chatter of native libraries off the terminal: they write to the file descriptor, past Python.
+"""Standard error without the messages of native libraries, which write to the file descriptor, past Python.
 
 A process may have no standard error, or one that cannot be written: the disk of a log is full, the reader of a pipe has
 ended. Messages are lost then, predictions go on.
@@ -19,21 +19,21 @@ _STANDARD_ERROR = 2
 
 
 class _LossyFile(io.FileIO):
-    """A file for messages: what it cannot take is lost, without an error."""
+    """File for messages: a message that cannot be written is lost, without an error."""
 
     def write(self, data: Any, /) -> int:
         """See `io.FileIO`."""
         written = None
         with suppress(OSError):
             written = super().write(data)
-        return len(data) if written is None else written  # None: it would have to wait
+        return len(data) if written is None else written  # None: the pipe is full
 
 
 def secure_standard_streams() -> None:
-    """Prepare a command's standard streams, so that messages that cannot be written end nothing.
+    """Prepare a command's standard streams, so that a message that cannot be written does not end the command.
 
-    A descriptor that is closed is led to the null device: the next file would otherwise get its number, and with it
-    what libraries say on standard error.
+    A closed descriptor is connected to the null device. Otherwise the next file that is opened would get its number,
+    and the messages of libraries would be written into that file.
     """
     for descriptor in range(_STANDARD_ERROR + 1):
         try:
@@ -43,7 +43,7 @@ def secure_standard_streams() -> None:
             if null != descriptor:
                 os.dup2(null, descriptor)
                 os.close(null)
-    # Windows writes to a console through an object of its own.
+    # On Windows a console needs its own kind of stream, which stays.
     if sys.stderr is None or (os.name == "posix" and sys.stderr is sys.__stderr__):
         encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
         sys.stderr = _messages_to(_STANDARD_ERROR, encoding, closefd=False)
@@ -51,10 +51,10 @@ def secure_standard_streams() -> None:
 
 @contextmanager
 def standard_error_aside() -> Iterator[TextIO]:
-    """Lead file descriptor 2 elsewhere meanwhile; what was written is shown only after an unforeseen error.
+    """Redirect file descriptor 2 in this block; its messages are shown only after an unforeseen error.
 
-    For commands, not for a library: it takes the standard error of the whole process, other threads
-    included. Gives a stream to the real one, for progress.
+    For commands, not for a library: it redirects the standard error of the whole process, other threads included.
+    Gives a stream to the real standard error, for progress.
     """
     _flush()
     kept = _duplicate()
@@ -88,7 +88,7 @@ def _flush() -> None:
 
 
 def _duplicate() -> int:
-    """Standard error once more, or the null device where it is closed."""
+    """Duplicate standard error, or open the null device where it is closed."""
     try:
         return os.dup(_STANDARD_ERROR)
     except OSError:
@@ -96,7 +96,7 @@ def _duplicate() -> int:
 
 
 def _open_log() -> BinaryIO:
-    """A file that has no name: in memory, or else on a disk; where both cannot be, the null device."""
+    """Open a file without a name: in memory, or else on a disk, or else the null device."""
     with suppress(OSError, AttributeError):  # Linux alone has it, and not in every sandbox
         return os.fdopen(os.memfd_create("edgernn-messages"), "w+b")
     with suppress(OSError):

@@ -6,8 +6,8 @@ import os
 def disable_telemetry() -> None:
     """Switch the telemetry of ONNX Runtime off, in this process and in those that it starts.
 
-    Its wheels from version 1.32 on look a collector up by DNS, write a device identifier under ~/.cache, and files
-    into the temporary folder. The environment variable is read when the library is imported, so this is too late for
-    a program that imported it before.
+    With telemetry on, its wheels from version 1.32 on look up a collector by DNS and write a device identifier under
+    ~/.cache and files into the temporary folder. The library reads the environment variable when it is imported, so
+    this has no effect in a program that imported the library before edgernn.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,6 +1,6 @@
-"""Keeps TensorFlow's chatter off the terminal; imports no TensorFlow itself.
+"""TensorFlow without its messages on the terminal, and without a network socket; this module does not import it.
 
-Whoever imports TensorFlow or Keras does it inside `quiet_tensorflow()`.
+Every import of TensorFlow or Keras stands inside `quiet_tensorflow()`.
 """
 
 import logging
@@ -14,7 +14,7 @@ from edgernn.caches import move_library_folders
 from edgernn.quiet import standard_error_aside
 
 # Errors reach us as Python exceptions; what is logged beside them (no CUDA driver, the CPU's instructions)
-# is no news to anybody. 3 leaves only what ends the process.
+# is of no use to the user. Level 3 logs only what ends the process.
 _LOG_LEVEL = "3"
 
 
@@ -23,8 +23,8 @@ def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow and Keras in this block without their messages on standard error.
 
     Its libraries log while they are loaded, before they read the level they should log at, so the file
-    descriptor itself leads elsewhere meanwhile. When the import fails, what was logged is shown after all.
-    TensorFlow that is loaded already costs nothing.
+    descriptor itself is redirected meanwhile. When the import fails, the messages are shown. If TensorFlow and Keras
+    are loaded already, nothing is done.
     """
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         yield

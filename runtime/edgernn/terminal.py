@@ -1,4 +1,4 @@
-"""Everything that a command prints goes through here, so that no name in a file acts on a terminal.
+"""Output of all commands, escaped, so that no name in a file acts on a terminal.
 
 File names, labels, and texts in cards and settings may hold escape sequences, line breaks that forge a line, or
 characters that change the order of a line. `say` prints whole lines, each escaped; `say_json` prints JSON, which is
@@ -14,14 +14,15 @@ from edgernn.files import to_json
 
 
 def say(*lines: str, err: bool = False, file: IO[Any] | None = None, bold: bool = False) -> None:
-    """Print lines, in one piece and flushed; an empty one if there are none.
+    """Print lines in one piece and flush; without lines, print an empty one.
 
     A line break inside a line is escaped: split a text into its lines before any name stands in it.
 
     Args:
+        lines: without line breaks.
         err: print to standard error.
-        file: print there.
-        bold: where it is a terminal.
+        file: print to this file in place of standard output.
+        bold: print in bold on a terminal.
     """
     text = "\n".join(map(printable, lines))
     click.echo(click.style(text, bold=True) if bold else text, err=err, file=file)
@@ -33,17 +34,17 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
 
 def say_document(text: str) -> None:
-    """Print a piece of a document that `to_json` made, as it is."""
+    """Print a part of a document that `to_json` made, unchanged."""
     click.echo(text, nl=False)
 
 
 def clear_line() -> None:
-    """Take a progress bar off its line on standard error, and show the cursor again, which click hides."""
+    """Erase the progress bar's line on standard error, and show the cursor, which click has hidden."""
     click.echo("\r\x1b[K\x1b[?25h", nl=False, err=True)
 
 
 class PrintableText:
-    """A mixin for rich's Console: every text that it prints is one printable line."""
+    """Mixin for rich's Console that escapes every text it prints to one printable line."""
 
     def render_str(self, text: str, **options: Any) -> Any:
         """Escape a text before rich looks at it; see rich."""

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_one_process_at_a_time_whatever_its_temporary_folder(folder: Path, tmp_path: Path) -> None:
     with hold(folder, TMPDIR=str(tmp_path)) as process:
-        message = "writes there; wait for its end, or choose another folder"
+        message = "writes into this folder; wait for its end, or choose another folder"
         with pytest.raises(LockedError, match=message), alone_in(folder):
             pytest.fail("the block must not begin")
         process.communicate("")
@@ -107,7 +107,7 @@ def test_what_is_planted_in_its_place_is_neither_followed_nor_removed(
     victim = tmp_path / "victim"
     victim.write_text("precious")
     plant(folder / LOCK_NAME, victim)
-    with pytest.raises(OutputError, match="is no lock of edgernn; remove it"), alone_in(folder):
+    with pytest.raises(OutputError, match="is not a lock file of edgernn; remove it"), alone_in(folder):
         pytest.fail("the block must not begin")
     assert victim.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "victim"]

@@ -148,7 +148,7 @@ def test_a_git_lfs_pointer_is_called_one(words: list[str], tmp_path: Path, refus
             places[word].write_text(POINTER)
     (tmp_path / "x.csv").write_text("1,2\n")
     error = refused(*[places.get(word, word) for word in words])
-    assert "a Git LFS pointer and not the file itself; fetch it with `git lfs pull`" in error
+    assert "a Git LFS pointer, expected the file itself; run `git lfs pull`" in error
 
 
 def test_a_file_that_only_speaks_of_git_lfs_is_no_pointer(tmp_path: Path) -> None:

@@ -109,7 +109,11 @@ def test_two_processes_do_not_keep_their_state_in_one_file(start: Callable[..., 
     first.answers(1)
     out, error, exit_code = start().end()
     state = tmp_path / "place" / "state.npz"
-    assert (out, error, exit_code) == ("", f"error: {state}: another process writes this file; name another\n", 1)
+    assert (out, error, exit_code) == (
+        "",
+        f"error: {state}: another process writes this file; wait for its end, or name another file\n",
+        1,
+    )
     first.send(ROWS[1:2])
     assert [answer["row"] for answer in first.answers(1)] == [2]
 

@@ -175,7 +175,7 @@ def test_the_old_run_is_read_while_another_is_trained(run: Path) -> None:
 
 
 def test_a_training_waits_for_no_export(run: Path) -> None:
-    with alone_in(run), pytest.raises(OutputError, match="writes there"), open_run(run, overwrite=True):
+    with alone_in(run), pytest.raises(OutputError, match="writes into this folder"), open_run(run, overwrite=True):
         pytest.fail("the block must not begin")
 
 
