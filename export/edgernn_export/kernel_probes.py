@@ -1,8 +1,8 @@
 """Kernel probes: small files whose answers distinguish one set of kernels from another (see `edgernn.kernels`).
 
-`python -m edgernn_export.kernel_probes`, a part of `make sample`, writes them into `edgernn.samples`. Golden digests bind
-only where a probe is answered with the same bits, so after a change of the probes the artifacts of older exports are
-checked by tolerance alone.
+`python -m edgernn_export.kernel_probes`, a part of `make sample`, writes them into `edgernn.samples`. Golden digests
+bind only where a probe is answered with the same bits, so after a change of the probes the artifacts of older exports
+are checked by tolerance alone.
 """
 
 from typing import Any
