@@ -290,6 +290,8 @@ def _decode(fields: Mapping[str, Any]) -> Card:
 
 
 def _check_sizes(card: Card) -> None:
+    if card.task.kind == BINARY and card.output_shape[-1] != 1:
+        raise ArtifactError(f"the card is damaged: {BINARY} with outputs {card.output_shape}, expected one output")
     names = 2 if card.task.kind == BINARY else card.output_shape[-1]
     if len(card.labels) not in (0, names):
         raise ArtifactError(f"the card is damaged: {len(card.labels)} labels, expected {names} or none")

@@ -16,7 +16,7 @@ The tree::
     └── MissingExtraError  a package of an extra that is not installed
 
 Errors of other libraries are re-raised as one of these, `from` the original. Messages quote file names, labels and
-what files hold, so an error's text is always printable, on one line: the root sees to it.
+what files hold, so an error's text is always printable, on one line, and of bounded length: the root sees to it.
 """
 
 import re
@@ -28,11 +28,15 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 _JOINERS = "\u200c\u200d"
 
 
+# A file may hold 60,000 names. What to do stands at the end of a message, so the middle is left out.
+_MAX_BEGINNING, _MAX_END = 1_500, 500
+
+
 class EdgernnError(Exception):
     """Root of the tree: catch this to catch every error that edgernn raises on purpose."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return _shortened(printable(super().__str__()))
 
 
 class DataError(EdgernnError):
@@ -118,6 +122,11 @@ def find_unusable(text: str) -> str:
     """
     found = (each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
     return printable(next((each for each in found if each not in _JOINERS), ""))
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - _MAX_BEGINNING - _MAX_END
+    return text if left_out <= 0 else f"{text[:_MAX_BEGINNING]} … ({left_out:,} more) … {text[-_MAX_END:]}"
 
 
 def _is_shown(character: str) -> bool:

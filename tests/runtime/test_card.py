@@ -145,6 +145,8 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         ({"input_range": [0, 10**400]}, r"input_range: 10+\.\.\.0+, expected a number from -1e\+38 to 1e\+38"),
         ({"input_range": [float("nan"), 1]}, "input_range: nan, expected a number"),
         ({"labels": ["one"]}, "1 labels, expected 3 or none"),
+        ({"task": "binary", "labels": []}, r"binary with outputs \(3,\), expected one output"),
+        ({"task": "binary", "labels": ["no", "yes"]}, r"binary with outputs \(3,\), expected one output"),
         ({"name": "a\x1b[2J"}, "name: .*expected a text without control characters"),
         ({"logits": "yes"}, "logits: 'yes', expected true or false"),
         ({"output_limits": [2]}, r"output_limits: range \[2\], expected the lowest and the highest"),

@@ -26,6 +26,7 @@ from edgernn.commands.lines import parse_numbers
 from edgernn.commands.stream import OpenSequence, Writer
 from edgernn.datasets import read_samples
 from edgernn.errors import InputError
+from edgernn.readers import Archive
 from edgernn.tasks import Task
 from peers.long_stream import stream_long
 
@@ -302,6 +303,7 @@ def test_a_state_that_is_not_this_artifacts_is_refused(
     path, state = artifacts / "digits-int8.tflite", tmp_path / "state.npz"
     run([path, "--state", state], as_lines(x[0][:5]))
     kept = dict(np.load(state))
+    others = {name: kept[name] for name in kept if name != "state_000"}
     message = refused("stream", artifacts / "digits-float32.tflite", "--state", state)
     assert f"{state}: a state of 'digits-int8.tflite'" in message
     assert "this is 'digits-float32.tflite'" in message
@@ -310,11 +312,17 @@ def test_a_state_that_is_not_this_artifacts_is_refused(
         "later": ({**kept, "format": 2}, "not a state of format 1"),
         "rows": ({**kept, "rows": -1}, "not a state of format 1"),
         "words": ({**kept, "rows": "9" * 5_000}, "not a state of format 1"),
+        "more rows than ever come": ({**kept, "rows": np.uint64(2**64 - 1)}, "not a state of format 1"),
+        "record": ({**kept, "format": np.zeros((), [("format", "i4")])}, "not a state of format 1"),
+        "rows of time": ({**kept, "rows": np.timedelta64(3, "s")}, "not a state of format 1"),
+        "float": ({**kept, "format": 1.0}, "not a state of format 1"),
+        "two states": ({**kept, "state_001": kept["state_000"]}, "2 states, expected 1: state_000"),
+        "other name": ({**others, "state_x": kept["state_000"]}, "1 states, expected 1: state_000"),
         "many": ({**kept, "format": [1, 1]}, "not a state of format 1"),
         "names": ({**kept, "sha256": [["a"]]}, "a state of 'digits-int8.tflite', SHA-256"),
         "shape": ({**kept, "state_000": kept["state_000"][:-1]}, "expected ['int8 (64,)']"),
         "type": ({**kept, "state_000": kept["state_000"].astype(np.float32)}, "expected ['int8 (64,)']"),
-        "none": ({name: kept[name] for name in kept if name != "state_000"}, "expected ['int8 (64,)']"),
+        "none": (others, "0 states, expected 1: state_000"),
         "pickle": ({**kept, "state_000": np.array([{"a": 1}], object)}, "cannot be read as .npz"),
     }
     for name, (arrays, expected) in damaged.items():
@@ -325,7 +333,7 @@ def test_a_state_that_is_not_this_artifacts_is_refused(
         assert f"{file}: " in message
         assert expected in message
         assert file.read_bytes() == before
-    np.savez(tmp_path / "bomb.npz", **{name: kept[name] for name in kept if name != "state_000"})
+    np.savez(tmp_path / "bomb.npz", **others)
     with zipfile.ZipFile(tmp_path / "bomb.npz", "a") as archive, archive.open("state_000.npy", "w") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (10**17,)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -333,6 +341,22 @@ def test_a_state_that_is_not_this_artifacts_is_refused(
     (tmp_path / "cut.npz").write_bytes(state.read_bytes()[:-30])
     assert "cannot be read as .npz" in refused("stream", path, "--state", tmp_path / "cut.npz")
     assert "cannot write" in refused("stream", path, "--state", path / "state.npz")
+
+
+def test_a_state_of_many_members_is_refused_before_they_are_read(
+    refused: Callable[..., str], artifacts: Path, x: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state.npz"
+    run([artifacts / "digits-int8.tflite", "--state", state], as_lines(x[0][:5]))
+    with zipfile.ZipFile(state, "a") as archive:
+        for place in range(1, 2_000):
+            archive.writestr(f"state_{place:03}.npy", b"")
+    read = []
+    unpack = Archive._unpack
+    monkeypatch.setattr(Archive, "_unpack", lambda *words: read.append(words[2]) or unpack(*words))
+    message = refused("stream", artifacts / "digits-int8.tflite", "--state", state)
+    assert "2,000 states, expected 1" in message
+    assert not [name for name in read if name.startswith("state_")]
 
 
 def test_a_closed_pipe_behind_it_ends_it_quietly(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edgernn import sample
 from edgernn.cli import main
 from edgernn.commands.answers import Place
-from edgernn.errors import EdgernnError, MissingExtraError, find_unusable, is_printable, printable
+from edgernn.errors import DataError, EdgernnError, MissingExtraError, find_unusable, is_printable, printable
 from edgernn.files import to_json
 from edgernn.terminal import say
 from edgernn_export.console import make_console, make_table
@@ -106,6 +106,15 @@ def test_rich_prints_no_hostile_text_either(hostile: str, capsys: pytest.Capture
 
 def calls(tree: ast.AST) -> list[str]:
     return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+@pytest.mark.parametrize("name", ["x" * 60_000, "\x1b" * 60_000, ", ".join(map(str, range(60_000)))])
+def test_a_message_that_quotes_much_still_ends_with_what_to_do(name: str) -> None:
+    message = str(DataError(f"s.npz: holds {name}; expected x"))
+    assert message.startswith("s.npz: holds ")
+    assert message.endswith("; expected x")
+    assert 2_000 <= len(message) < 2_100
+    assert "more) …" in message
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -23,7 +23,7 @@ from edgernn.interrupt import exit_code
 from edgernn.locks import alone_at
 from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
-from edgernn.readers import Archive
+from edgernn.readers import Archive, Array
 from edgernn.stream import Stream
 from edgernn.terminal import say
 
@@ -35,6 +35,7 @@ MAX_STATE_BYTES = 4 << 20
 STATE_FORMAT = 1
 _STATE = "state_"
 _NOTHING = np.array("")
+MAX_ROWS = 1 << 53
 # What a process that is killed while rows come without a pause has not saved.
 MAX_UNSAVED_ROWS = 1000
 MAX_UNSAVED_S = 1.0
@@ -99,8 +100,8 @@ class StateFile:
         if not self.path.exists():
             return False
         arrays = Archive(self.path, MAX_STATE_BYTES)
-        form, rows = arrays.get("format", _NOTHING), arrays.get("rows", _NOTHING)
-        if form.shape or form != STATE_FORMAT or rows.shape or rows.dtype.kind not in "iu" or rows < 0:
+        form, rows = (_whole_number(arrays.get(name)) for name in ("format", "rows"))
+        if form != STATE_FORMAT or rows is None or not 0 <= rows <= MAX_ROWS:
             raise DataError(f"{self.path}: not a state of format {STATE_FORMAT}, as `edgernn stream` saves it")
         artifact, sha256 = (str(arrays.get(name, _NOTHING)) for name in ("artifact", "sha256"))
         if sha256 != self.sha256:
@@ -108,11 +109,16 @@ class StateFile:
                 f"{self.path}: a state of {artifact[:80]!r}, SHA-256 {sha256[:12]!r}…; this is {self.artifact!r}, "
                 f"{self.sha256[:12]!r}…: name another file, or delete it to begin anew"
             )
+        # Counted before they are read: opening an archive of many thousand members once for each takes minutes.
+        found = sum(name.startswith(_STATE) for name in arrays)
+        names = _state_names(len(sequence.stream.state))
+        if found != len(names) or not all(name in arrays for name in names):
+            raise DataError(f"{self.path}: {found:,} states, expected {len(names)}: {', '.join(names)}")
         try:
-            sequence.stream.state = [arrays[name] for name in sorted(arrays) if name.startswith(_STATE)]
+            sequence.stream.state = [arrays[name] for name in names]
         except InputError as error:
             raise DataError(f"{self.path}: {error}") from error
-        sequence.rows = int(rows)
+        sequence.rows = rows
         return True
 
     def save(self, sequence: OpenSequence) -> None:
@@ -126,10 +132,19 @@ class StateFile:
             "artifact": self.artifact,
             "sha256": self.sha256,
             "rows": sequence.rows,
-            **{f"{_STATE}{place:03}": state for place, state in enumerate(sequence.stream.state)},
+            **dict(zip(_state_names(len(sequence.stream.state)), sequence.stream.state, strict=True)),
         }
         with replacing(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
+
+
+def _state_names(count: int) -> list[str]:
+    return [f"{_STATE}{place:03}" for place in range(count)]
+
+
+def _whole_number(array: Array | None) -> int | None:
+    """The single whole number in an array; None if it holds anything else."""
+    return int(array) if array is not None and not array.shape and array.dtype.kind in "iu" else None
 
 
 class Keeper:
