@@ -42,7 +42,7 @@ class Outcome:
         streams: whether it has a step.
         stream_difference: the largest between its stream and its answers, likewise.
         row_difference: the largest of its stream, after any row, to Keras, likewise; only of float32 with one answer.
-        rounding: how far float32's rounding moves the model's answers, as `sensitivity.rounding_of`.
+        rounding: how far float32's rounding moves the model's answers, as `sensitivity.rounding_error_of`.
     """
 
     target: Target
@@ -53,7 +53,7 @@ class Outcome:
     streams: bool = False
     stream_difference: float = 0.0
     row_difference: float = 0.0
-    rounding: float = 0.0
+    rounding_error: float = 0.0
 
     @property
     def made(self) -> bool:
@@ -132,8 +132,8 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
         if outcome.failure:
             yield outcome.reason
         return
-    limit = limit_of(architecture, outcome.target, outcome.rounding)
-    tolerance = tolerance_of(outcome.target, outcome.rounding)
+    limit = limit_of(architecture, outcome.target, outcome.rounding_error)
+    tolerance = tolerance_of(outcome.target, outcome.rounding_error)
     # Each written so that a NaN is a problem.
     if not outcome.difference <= limit:
         yield f"differs from Keras by {outcome.difference:.3g}, at most {limit:g}"
@@ -162,7 +162,7 @@ def _outcome(subject: Subject, target: Target) -> Outcome:
         difference=proof.difference,
         streams=streams,
         stream_difference=proof.stream_difference,
-        rounding=subject.rounding,
+        rounding_error=subject.rounding_error,
         row_difference=_row_difference(subject, model) if streams and target.quantization == "float32" else 0.0,
     )
 

@@ -1,4 +1,4 @@
-"""The artifact: a converted file gets its card, is proven, and only then its golden samples and its digest."""
+"""The artifact: add a card to a converted file, prove it, then add golden samples and a digest."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,10 +17,10 @@ from edgernn_export.targets import Target
 def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
     """Convert, prove and complete one artifact.
 
-    Where its stream cannot be made or fails its check, the artifact is made without one; the proof says why.
+    If its stream cannot be made or fails its check, the artifact is made without one, and the proof says why.
 
     Returns:
-        The file's content, what the proof saw, and why it fails its bar; empty if it does not.
+        The file's content, the results of the proof, and the reason why it fails its bar; empty if it passes.
 
     Raises:
         ExportError: a converter fails.
@@ -39,7 +39,7 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
 
 
 def _make_artifact(subject: Subject, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
-    finished, bar = subject.convert(target, stream), bar_of(target).for_model(subject.rounding)
+    finished, bar = subject.convert(target, stream), bar_of(target).for_model(subject.rounding_error)
     embed, limits = finished.embed_card, finished.limits
     card = replace(subject.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
     model = _load(target, embed, card)
@@ -57,7 +57,7 @@ def _make_artifact(subject: Subject, target: Target, stream: bool) -> tuple[byte
         measured=_measured(proof) | ({"failed": reason} if reason else {}),
         golden=make_golden(model, card, seal(embed(card.encode())), samples.x_calibration, bar.golden),
     )
-    # What gets the name are the very bytes that load here as on the device, their golden samples checked.
+    # The same bytes that are written later load here as on a device, their golden samples checked.
     data = seal(embed(complete.encode()))
     loaded = load_bytes(Path(target.file_name(card.name)), data)
     if complete.states:
@@ -73,12 +73,12 @@ def _states(model: Model) -> tuple[tuple[int, str], ...]:
     """Size and number type of each state; none for an artifact that cannot stream."""
     try:
         return tuple((len(state), str(state.dtype)) for state in model.stream().state)
-    except NoStepError:  # a step that is there and cannot be opened is an error
+    except NoStepError:  # any other error means that there is a step which cannot be opened
         return ()
 
 
 def _measured(proof: Proof) -> dict[str, Any]:
-    """What the card says of the proof, for every byte of it lies on a device; an export's JSON has all of it."""
+    """Select results of the proof for the card, which takes space on a device; the export's JSON has all of them."""
     headline = proof.task.headline
 
     def short(measures: Mapping[str, float]) -> Mapping[str, float]:
@@ -96,7 +96,7 @@ def _measured(proof: Proof) -> dict[str, Any]:
 
 
 def _rounded(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Four digits tell all there is to know."""
+    """Round to four digits, more than the samples can show."""
 
     def rounded(value: Any) -> Any:
         if isinstance(value, dict):

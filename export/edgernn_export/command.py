@@ -56,28 +56,46 @@ class _Number(click.FloatRange):
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
 @click.option("--to", "formats", multiple=True, type=_Name(FORMATS), help="Only this format; may be repeated.")
 @click.option(
-    "--quantize", "quantizations", multiple=True, type=_Name(QUANTIZATIONS), help="Only this one; may be repeated."
+    "--quantize",
+    "quantizations",
+    multiple=True,
+    type=_Name(QUANTIZATIONS),
+    help="Only this quantization; may be repeated.",
 )
-@click.option("--layout", "layouts", multiple=True, type=_Name(LAYOUTS), help="Only this one; may be repeated.")
+@click.option("--layout", "layouts", multiple=True, type=_Name(LAYOUTS), help="Only this layout; may be repeated.")
 @click.option(
-    "--io", "io_type", type=_Name(IO_TYPES), default="float32", show_default=True, help="What goes in and comes out."
+    "--io", "io_type", type=_Name(IO_TYPES), default="float32", show_default=True, help="Type of inputs and outputs."
 )
 @click.option(
-    "--static", is_flag=True, help="Make .onnx files of fixed sizes, for programs that take no others: no streams."
+    "--static",
+    is_flag=True,
+    help="Make .onnx files of fixed dimensions, for programs that need them; they cannot stream.",
 )
 @click.option(
     "--samples",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Real inputs to calibrate and prove with, y optional: .npz, .npy, CSV, JSON lines, IDX, or a folder of them. "
+    help="Real inputs for calibration and proof, y optional: .npz, .npy, CSV, JSON lines, IDX, or a folder of them. "
     "[default: the run's own]",
 )
-@click.option("--scale", type=_Name(tuple(SCALES)), help="Divide the samples of a .keras file by 255. [default: no]")
-@click.option("--steps", type=click.IntRange(min=1), help="For a model that takes any number of time steps.")
-@click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
-@click.option("--max-drop", type=_Number(min=0), metavar="POINTS", help="Of accuracy, F1 or R² an artifact may lose.")
 @click.option(
-    "--min-agreement", type=_Number(0, 1), metavar="SHARE", help="Of answers that decide as Keras's, or R²; 0 to 1."
+    "--scale",
+    type=_Name(tuple(SCALES)),
+    help="pixels divides the samples of a .keras or .h5 file by 255. [default: no scaling]",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Number of time steps, if the model takes any.")
+@click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
+@click.option(
+    "--max-drop",
+    type=_Number(min=0),
+    metavar="POINTS",
+    help="Largest allowed loss of accuracy, F1 or R², in hundredths.",
+)
+@click.option(
+    "--min-agreement",
+    type=_Number(0, 1),
+    metavar="SHARE",
+    help="Lowest allowed agreement with Keras: share of equal decisions, or R².",
 )
 @click.option(
     "--time-limit",
@@ -85,7 +103,7 @@ class _Number(click.FloatRange):
     default=TIME_LIMIT_S,
     show_default=True,
     metavar="SECONDS",
-    help="Of processor time, for one artifact.",
+    help="Processor time allowed for one artifact.",
 )
 @click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails its bar.")
 @click.option(
@@ -119,11 +137,11 @@ def command(
 ) -> None:
     """Export a Keras model to TFLite and ONNX files, each proven against it.
 
-    Keras files of Keras 3 and of Keras 2 are read, .keras and .h5; no code in them is run.
-    With no choice of format, quantization or layout, every artifact worth having is made. Exit code 1 if
-    one did not pass its proof; it is then not written.
+    Reads .keras and .h5 files of Keras 3 and Keras 2, and runs no code in them. Without --to, --quantize and --layout,
+    makes all artifacts that are recommended for some device. An artifact that fails its proof is not written, and the
+    exit code is 1.
 
-    A .keras file's model is shown the samples as stored, uint8 as numbers from 0 to 255, unless --scale is given.
+    The samples for a .keras or .h5 file are used as stored, uint8 as numbers from 0 to 255, unless --scale is given.
     Samples without y are enough to measure agreement with Keras.
 
     \b
@@ -136,10 +154,17 @@ def command(
         rows = export(
             source,
             out,
-            targets=select_targets(formats, quantizations, layouts, io_type, static),
+            targets=select_targets(formats, quantizations, layouts, io_type=io_type, static=static),
             samples=samples,
             scale=scale,
-            settings=Settings(steps, refine, max_drop, min_agreement, keep_failed, time_limit),
+            settings=Settings(
+                steps=steps,
+                refine=refine,
+                max_drop=max_drop,
+                min_agreement=min_agreement,
+                keep_failed=keep_failed,
+                time_limit_s=time_limit,
+            ),
             overwrite=overwrite,
             progress=lambda step: say(f"{step} …", file=terminal),
         )
@@ -158,18 +183,18 @@ def command(
 
 @click.command("compact")
 @click.argument("file", metavar="FILE.tflite", type=click.Path(path_type=Path))
-@click.option("--keep-names", is_flag=True, help="Leave the names that Netron and Model Explorer show.")
+@click.option("--keep-names", is_flag=True, help="Keep the names that Netron and Model Explorer show.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where to. [default: FILE-compact.tflite, beside it]",
+    help="The file to write. [default: FILE-compact.tflite, beside it]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: bool) -> None:
-    """Rewrite any .tflite file as small as it gets, with the same answers bit for bit.
+    """Rewrite any .tflite file as small as possible; its answers stay the same, bit for bit.
 
-    An edgernn artifact keeps its card; its digest is made anew.
+    An edgernn artifact keeps its card, with a new digest.
 
     \b
     Example:
@@ -192,7 +217,7 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
 
 
 def _note_of_outdated(source: Path, rows: Sequence[Row]) -> str:
-    """A line on what an earlier model has left beside the artifacts."""
+    """Make a line about artifacts of an earlier model in the same folder; empty if there are none."""
     target, path = rows[0].target, rows[0].path
     model = source / MODEL if source.is_dir() else source
     return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), sha256_of(model))
@@ -211,7 +236,7 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 
 def _proof_as_json(proof: Proof) -> dict[str, Any]:
-    """The proof for programs; null where it is not known how right answers are."""
+    """Convert a proof to JSON values; measures are null if the samples have no truths."""
     measures = {
         side: {name: getattr(proof, side).get(name) for name in proof.task.measures} for side in ("keras", "artifact")
     }
@@ -243,18 +268,18 @@ def _print(rows: Sequence[Row]) -> None:
 
 
 def _unknown(proof: Proof) -> str:
-    return f"{MEASURES[proof.task.headline]}: not known, for the samples have no y; {describe_guess(proof.task)}"
+    return f"{MEASURES[proof.task.headline]}: not known, because the samples have no y; {describe_guess(proof.task)}"
 
 
 def _without_stream(rows: Sequence[Row]) -> list[str]:
-    """Which artifacts only answer whole sequences, and why; one line a reason."""
+    """Describe which artifacts cannot stream, one line for each reason."""
     names: dict[str, list[str]] = {}
     for row in rows:
         if row.proof and row.proof.no_stream:
             names.setdefault(row.proof.no_stream, []).append(row.path.name)
     proven = sum(bool(row.proof) for row in rows)
     return [
-        f"{'These' if len(each) == proven else ', '.join(each)}: only whole sequences, no streaming: {reason}"
+        f"{'No artifact streams' if len(each) == proven else 'No streaming with ' + ', '.join(each)}: {reason}"
         for reason, each in names.items()
     ]
 

@@ -1,4 +1,4 @@
-"""Compact: rewrite any .tflite file as small as it gets, with the same answers bit for bit.
+"""Compact: rewrite any .tflite file as small as possible, with the same answers bit for bit.
 
 A .tflite file is a flatbuffer: one `Model` table whose children are reached through relative offsets.
 
@@ -165,7 +165,7 @@ def _at(items: Sequence[Any] | None, index: int, what: str) -> Any:
 
 
 def _refuse_outside_data(model: Any, file: File) -> None:
-    """Whatever lies outside of the flatbuffer is found by its distance from the start of the file, which changes."""
+    """Refuse data outside of the flatbuffer: their offsets count from the file's start and would become wrong."""
     tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors or ()]
     operators = [op for subgraph in model.subgraphs for op in subgraph.operators or ()]
     outside = {
@@ -267,7 +267,7 @@ def _share_buffers(model: Any) -> None:
     """
     shared = [schema.BufferT()]
     positions: dict[bytes, int] = {}
-    # Many tensors may name one buffer, and many buffers one place in the file: its bytes are looked at once.
+    # Many tensors may name one buffer, and many buffers one place in the file. Hash the bytes of a place only once.
     known: dict[tuple[int, int], int] = {}
 
     def place(index: int) -> int:
@@ -317,7 +317,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
     def __init__(self, initial_size: int) -> None:
         super().__init__(initial_size)
         self._offsets: dict[Hashable, int] = {}  # content -> where it is
-        self._vectors: dict[tuple[int, int, int], tuple[Any, int]] = {}  # memory -> what lies there, where it went
+        self._vectors: dict[tuple[int, int, int], tuple[Any, int]] = {}  # address -> the array there, its offset
         self._fields: list[_Field] = []  # of the table being built
         self._slots = 0
         self._elements: list[int] | None = None  # of the vector being built, if they are offsets
@@ -339,7 +339,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
             self.Prep(alignment, x.nbytes)
             return int(create(x))
 
-        # Kept beside its offset, so that no other array comes to lie at its address.
+        # The array is kept with its offset, so that its address is not used again.
         memory = (_address(x), x.nbytes, x.itemsize)
         if memory not in self._vectors:
             self._vectors[memory] = (x, self._once((x.itemsize, x.tobytes()), write))

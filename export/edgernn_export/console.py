@@ -1,4 +1,4 @@
-"""What a person sees on a terminal: tables of 80 columns."""
+"""The terminal: tables of 80 columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ WIDTH = 80
 
 
 def make_console() -> "Console":
-    """A console of 80 columns, whatever the terminal's width: a table reads the same everywhere."""
+    """Make a console of 80 columns, independent of the terminal's width, so that tables look the same everywhere."""
     from rich.console import Console
 
     class PrintableConsole(PrintableText, Console):

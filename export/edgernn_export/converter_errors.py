@@ -5,22 +5,22 @@ import re
 from edgernn.errors import EdgernnError, first_line, printable
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# AutoGraph puts the trace of the traced function in front: "in user code: … ValueError: what is wrong".
+# AutoGraph writes a traceback first: "in user code: … ValueError: what is wrong".
 _TRACED = re.compile(r"in user code:.*\n +\w+(?:Error|Exception): (.*)", re.DOTALL)
-# Keras puts the call around it: "Exception encountered when calling X. … Arguments received by X: • x=tf.Tensor(…)".
+# Keras writes the call around the cause: "Exception encountered when calling X. … Arguments received by X: • x=…".
 _CALLED = re.compile(r"Exception encountered when calling [^\n]*\n+(.*?)\n+(?: *)Arguments received by .*", re.DOTALL)
-# TensorFlow puts the nodes of its graph around it.
+# TensorFlow writes nodes of its graph around the cause.
 _NODE = re.compile(
     r" for '\{\{node .*|\{\{function_node [^}]*\}\}|\[\[?\{\{node .*?\}\}\]?\]|\[Op:\w*\](?: name:.*)?|\(arg\d+: .*"
 )
 _GRAPH = re.compile(r"Graph execution error:.*?(?:\n\n|unavailable>\n)(?!Detected)(.*)", re.DOTALL)
-# The TFLite converter prints MLIR: a place, "error:", an operator and what is wrong with it, then the whole module.
+# The TFLite converter prints MLIR: a location, "error:", an operator and its fault, then the whole module.
 _MLIR = re.compile(r"error: (?:loc\(.*\): )?'(?P<operator>\w+\.\w+)' op (?P<wrong>[^\n]*)")
 _NOT_IN_TFLITE = "is neither a custom op nor a flex op"
 
 
 def ours_in(error: BaseException) -> EdgernnError | None:
-    """The error of ours that Keras or TensorFlow wrapped, if there is one: the innermost keeps its words."""
+    """Find the innermost EdgernnError that Keras or TensorFlow wrapped; None if there is none."""
     found: EdgernnError | None = None
     each: BaseException | None = error
     while each is not None:
@@ -30,7 +30,7 @@ def ours_in(error: BaseException) -> EdgernnError | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in one line without traces, graphs and values of tensors; its kind if it says nothing."""
+    """Reduce an error to one line without tracebacks, graphs and tensor values; its class if it has no message."""
     ours = ours_in(error)
     text = _COLOUR.sub("", str(ours or error))
     lacking = sorted({match["operator"] for match in _MLIR.finditer(text) if match["wrong"] == _NOT_IN_TFLITE})

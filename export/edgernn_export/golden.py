@@ -1,8 +1,8 @@
-"""Golden samples chosen: inputs whose answers show every output, and stay the same on other kernels.
+"""Golden samples: choose inputs whose answers cover every output and agree on all kernels.
 
-Many inputs are tried, made from seeds within the ranges of the calibration set's features. Chosen are those that plain
-kernels, which round otherwise than XNNPACK's, answer alike; among them as many of each class as of any other, each
-input as far as possible from those chosen before it.
+Many candidates are made from seeds, within the ranges of the calibration set's features. A candidate is kept if
+LiteRT's plain kernels, whose rounding differs from XNNPACK's, give almost the same answer. Of the candidates kept, each
+class gets equally many samples, and each sample is as far as possible from those chosen before it.
 """
 
 import math
@@ -33,37 +33,37 @@ from edgernn.tasks import CLASSIFICATION
 
 Float32 = npt.NDArray[np.float32]
 
-# Inputs that are tried: fewer of long sequences, so that a search takes about as long as 2,000 inferences.
+# Candidates: fewer of long sequences, so that a search takes no longer than some 2,000 short inferences.
 MAX_TRIED, MIN_TRIED, MAX_TRIED_STEPS = 2_048, 128, 60_000  # a seed has 12 bits
 # Samples in a card. Every load runs them, so long sequences have fewer.
 MAX_SAMPLES, MIN_SAMPLES, MAX_STEPS = 24, 4, 1_024
-# Numbers that a card keeps of all answers together. Answers of many numbers have samples of their own number, so that
-# each output has its turn.
+# Numbers that a card keeps of all answers together. Where answers have many numbers, a sample keeps only some of them;
+# then there are more samples, so that every output is kept by one of them.
 MAX_NUMBERS, MIN_SAMPLES_OF_MANY = 140, 14
-# Where every sample must agree, fewer do, and each number takes more digits.
+# Where every sample must agree within a narrow tolerance, fewer are needed, and each number takes more digits.
 MAX_EXACT_SAMPLES, MAX_EXACT_NUMBERS, MAX_EXACT_TRIED = 6, 60, 256
 # Standard deviations from the mean to either end of a feature's range.
 _WIDTH = 2.0
-# Ranges that differ by less than this part of the widest are one.
+# Ranges that differ by less than this share of the widest one are merged.
 _ALIKE = 0.25
-# Of the tolerance, what plain kernels may be off at most.
+# Largest difference of plain kernels, as a share of the tolerance.
 _STEADY = 0.25
-# Of a digest's step, how far an answer is from where its rounding changes, at least.
+# Smallest distance of an answer from a rounding border, as a share of the digest's step.
 _MARGIN = 0.02
 
 
 def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: float) -> Golden:
-    """Choose golden samples for an artifact, and take its answers.
+    """Choose golden samples for an artifact and store its answers to them.
 
     Args:
         model: the artifact, loaded.
         card: its card, without golden samples.
         data: its content.
         x: the calibration set, float32 [samples, steps, features].
-        tolerance: the largest difference that another machine may show.
+        tolerance: the largest difference allowed on another machine.
 
     Raises:
-        ExportError: it answers such inputs with NaN or infinity.
+        ExportError: the artifact answers more than half of the candidates with NaN or infinity.
     """
     steps, size, exact = card.input_shape[0], math.prod(card.output_shape), tolerance < ROUNDING_TOLERANCE
     usual = MAX_EXACT_SAMPLES if exact else min(MAX_SAMPLES, max(MIN_SAMPLES_OF_MANY, MAX_NUMBERS // size))
@@ -78,12 +78,15 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
     usable = tried[np.isfinite(answers).reshape(len(tried), -1).all(axis=1)]
     if len(usable) < len(tried) // 2:
         low, high = card.input_range
-        raise ExportError(f"answers random inputs from {low:g} to {high:g} with NaN or infinity")
+        raise ExportError(
+            f"answers {len(tried) - len(usable)} of {len(tried)} random inputs from {low:g} to {high:g} with NaN or "
+            "infinity, expected finite numbers; give samples of the range that the model was trained on"
+        )
     if model.path.suffix == ".tflite":
         off = _off_on_plain_kernels(data, inputs[usable], answers[usable])
         if card.quantization == "dynamic" and size <= kept:
             off[_is_near_border(answers[usable])] = np.inf
-        # Four times what is chosen at the least, so that there is a choice.
+        # Keep at least four times as many as are chosen, so that there is a choice.
         steady = max(4 * count, int((off <= _STEADY * tolerance).sum()))
         usable = usable[np.argsort(off, kind="stable")[:steady]]
     chosen = usable[choose(answers[usable], count, by_class=card.task.kind == CLASSIFICATION)]
@@ -91,7 +94,7 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
 
 
 def feature_ranges(x: Float32) -> tuple[tuple[float, float], ...]:
-    """Where most values of each block of neighbouring features lie; one block if all features are alike.
+    """Measure the range of most values, for each block of neighbouring features; one block if all are alike.
 
     Args:
         x: the calibration set, float32 [samples, steps, features].
@@ -112,8 +115,8 @@ def choose(answers: Float32, count: int, *, by_class: bool) -> npt.NDArray[np.in
 
     Args:
         answers: float32 [samples, *output_shape].
-        count: at most so many as there are samples.
-        by_class: whether each class is to be named as often as any other, by the last step where there are several.
+        count: how many to choose, at most the number of samples.
+        by_class: whether each class is chosen equally often; where every step has an answer, the last one's class.
 
     Returns:
         The numbers of the samples.
@@ -140,7 +143,7 @@ def _of(seeds: npt.NDArray[np.int64], golden: Golden) -> Golden:
 
 
 def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
-    """Golden samples with the artifact's answers to them, and with digests where a probe tells kernels apart."""
+    """Add the artifact's answers, and digests of them where a probe exists that identifies kernels."""
     inputs = inputs_of(golden, card)
     answers = model.predict(inputs)
     numbers = spread(answers, kept, read_digits(golden.seeds, SEED_DIGITS)).astype(np.float64)
@@ -159,7 +162,7 @@ def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
 
 
 def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> npt.NDArray[np.float64]:
-    """How far LiteRT without XNNPACK is off, sample by sample; 0 where it cannot run the file."""
+    """Measure the difference of LiteRT without XNNPACK for each sample; 0 if it cannot run the file."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
@@ -173,20 +176,20 @@ def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> npt
 
 
 def _is_near_border(answers: Float32) -> npt.NDArray[np.bool_]:
-    """True for each answer with a number so near a border of the digest's rounding that a float's last bit decides."""
+    """True for each answer with a number so near a rounding border of the digest that its last bit decides."""
     position = answers.reshape(len(answers), -1).astype(np.float64) / digest_step(scale_of(answers))
     nearest: npt.NDArray[np.float64] = np.abs(position - np.floor(position) - 0.5).min(axis=1)
     return nearest < _MARGIN
 
 
 def _rounded(low: float, high: float) -> tuple[float, float]:
-    """Both ends in steps of a tenth of their distance or less: every digit lies on a device."""
+    """Round both ends to at most a tenth of their distance, because every digit takes space on the device."""
     digits = 1 - math.floor(math.log10(high - low)) if high > low else 3
     return round(float(low), digits), round(float(high), digits)
 
 
 def _rounded_out(low: float, high: float) -> tuple[float, float]:
-    """Ends that hold both between them, at most a tenth of their distance further out."""
+    """Round both ends outwards, by at most a tenth of their distance."""
     step = 10.0 ** (math.floor(math.log10(high - low)) - 1) if high > low else 1.0
     first, last = math.floor(low / step) * step, math.ceil(high / step) * step
     return float(f"{first:.12g}"), float(f"{last:.12g}")

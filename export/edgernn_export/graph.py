@@ -123,7 +123,7 @@ class Graph:
         return next(dtype for dtype, known in _TYPES.items() if known == self.type(index))
 
     def values(self, index: int) -> Array:
-        """The values of a constant."""
+        """Read the values of a constant."""
         data = self.model.buffers[self.subgraph.tensors[index].buffer].data
         return np.frombuffer(bytes(data), self.dtype(index)).reshape(self.shape(index))
 

@@ -1,4 +1,4 @@
-"""HDF5 files of unknown origin: checked before anything is read out of them."""
+"""HDF5 files of unknown origin, checked before anything is read from them."""
 
 import io
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def opened(data: bytes) -> Iterator[Any]:
 
 
 def text(group: Any, name: str) -> str | None:
-    """A text attribute; None if there is none of this name."""
+    """Read a text attribute; None if the group has no such attribute."""
     if name not in group.attrs:
         return None
     value = group.attrs[name]
@@ -52,7 +52,7 @@ def text(group: Any, name: str) -> str | None:
 
 
 def names(group: Any, name: str) -> list[str]:
-    """An attribute that lists names; Keras splits a long one into `name0`, `name1` and so on."""
+    """Read a list of names from an attribute, or from its parts `name0`, `name1`, … if Keras split it."""
     parts = [name] if name in group.attrs else _numbered(group, name)
     listed: list[str] = []
     for part in parts:
@@ -63,7 +63,7 @@ def names(group: Any, name: str) -> list[str]:
 
 
 def array(group: Any, name: str) -> npt.NDArray[Any]:
-    """A dataset's values.
+    """Read the values of a dataset.
 
     Raises:
         ModelError: there is no dataset of this name.
@@ -94,13 +94,16 @@ def _check_tree(file: Any) -> None:
     while waiting:
         group, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise ModelError(f"groups nested more than {MAX_DEPTH} deep; Keras nests fewer")
+            raise ModelError(f"groups are nested more than {MAX_DEPTH} levels deep; expected at most {MAX_DEPTH}")
         for name in group:
             seen += 1
             if seen > MAX_OBJECTS:
-                raise ModelError(f"more than {MAX_OBJECTS:,} groups and datasets; Keras writes fewer")
+                raise ModelError(f"more than {MAX_OBJECTS:,} groups and datasets; expected at most {MAX_OBJECTS:,}")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ModelError(f"{name!r} in {group.name!r} is a link to somewhere else, which Keras never writes")
+                raise ModelError(
+                    f"{name!r} in {group.name!r} is a link, expected a group or a dataset; save the model again with "
+                    'model.save("model.keras")'
+                )
             child = group[name]
             if isinstance(child, h5py.Group):
                 waiting.append((child, depth + 1))
@@ -112,7 +115,10 @@ def _check_tree(file: Any) -> None:
 
 def _size_of(dataset: Any) -> int:
     if dataset.is_virtual or dataset.external:
-        raise ModelError(f"dataset {dataset.name!r} lies in another file, which Keras never writes")
+        raise ModelError(
+            f"dataset {dataset.name!r} refers to another file, expected its values here; save the model again with "
+            'model.save("model.keras")'
+        )
     if dataset.dtype.hasobject:
         raise ModelError(f"dataset {dataset.name!r} holds {dataset.dtype}, expected numbers")
     return int(dataset.size or 0) * int(dataset.dtype.itemsize)

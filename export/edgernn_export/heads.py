@@ -1,4 +1,4 @@
-"""Heads: which task it is that a model's answers and the samples' truths tell of."""
+"""Heads: find a model's task from its answers and the samples' truths."""
 
 from collections.abc import Sequence
 
@@ -21,14 +21,14 @@ _SUM_TOLERANCE = 1e-3
 def find_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Task:
     """Find the task of a model.
 
-    The truths say what is asked for: floating-point numbers values; whole numbers the class of each answer, where
-    they have one axis less, or zeros and ones for each output; other whole numbers are values, too. Whether the
-    answers are probabilities or logits, the answers say. Without truths the answers alone decide, see `describe_guess`.
+    Truths of floating-point numbers are values. Truths of whole numbers are classes if they have one axis less than the
+    answers, labels if they are zeros and ones for each output, and values otherwise. The answers show whether they are
+    probabilities or logits. Without truths the answers alone decide, see `describe_guess`.
 
     Args:
         answers: the model's answers to the samples, float32 [samples, outputs] or [samples, steps, outputs].
-        samples: with the truths, if they are known.
-        labels: the names of the classes or outputs; empty when nobody said them.
+        samples: with truths, if they are known.
+        labels: the names of the classes or outputs; empty if they are not known.
 
     Raises:
         ModelError: an answer is NaN or infinite.
@@ -44,14 +44,14 @@ def find_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Task
 
 
 def describe_guess(task: Task) -> str:
-    """Say what the task was guessed from where the samples have no truths."""
+    """Describe which task was guessed from the answers, and why, for samples without truths."""
     reason = {
         CLASSIFICATION: "the numbers of each answer add up to 1",
         BINARY: "there is one number for yes or no" if task.logits else "each answer is one number from 0 to 1",
         MULTILABEL: "the answers are numbers from 0 to 1",
-        REGRESSION: "the answers are no probabilities; for logits of classes add y to the samples",
+        REGRESSION: "the answers are no probabilities; if they are logits of classes, add y to the samples",
     }[task.kind]
-    return f"taken for {task.kind}: {reason}"
+    return f"assumed {task.kind}: {reason}"
 
 
 def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
@@ -60,7 +60,9 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
     a_class_each = shape == answers.shape[1:-1] or (not one and shape == (*answers.shape[1:-1], 1))
     if a_class_each and not (whole or one):
         hint = whole_hint(truth, origin.name) or "; expected class numbers or names"
-        raise DataError(f"{origin.name} holds floating-point numbers where the model answers {answers.shape}{hint}")
+        raise DataError(
+            f"{origin.name} holds floating-point numbers, but the model answers with shape {answers.shape}{hint}"
+        )
     if not (shape == answers.shape[1:] or a_class_each):
         raise DataError(
             f"{origin.name} has shape {truth.shape}, but the model answers with shape {answers.shape}; expected a "
@@ -71,7 +73,7 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
         for each, y in truths:
             check_classes(y, answers.shape[-1], each)
         return CLASSIFICATION
-    # Sigmoids may stand for labels of which each sample has one; a softmax and its logits stand for classes.
+    # Sigmoids may be labels of which each sample has exactly one; a softmax or logits are classes.
     sigmoids = _within_zero_and_one(answers) and not _add_up_to_one(answers)
     if not (one or sigmoids) and all(is_one_hot(y) for _, y in truths):
         name = origin.name
@@ -87,7 +89,7 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
 
 
 def _guess_kind(answers: Float32, labels: Sequence[str]) -> str:
-    """The kind of task that answers alone tell of."""
+    """Guess the kind of task from the answers alone."""
     if answers.shape[-1] == 1:
         return BINARY if _within_zero_and_one(answers) or len(labels) == 2 else REGRESSION
     if _add_up_to_one(answers):

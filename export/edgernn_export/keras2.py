@@ -1,8 +1,8 @@
-"""A model's configuration as Keras 2 wrote it, translated into one that Keras 3 builds the same model of.
+"""Translate a model configuration of Keras 2 into one from which Keras 3 builds the same model.
 
-Where Keras 3 gives the same words another meaning, or has none for it, the translation says it in other words:
+Options that have another meaning in Keras 3, or none, are replaced:
 
-    what Keras 2 wrote                              what it is in Keras 3
+    in Keras 2                                      in Keras 3
     activation "hard_sigmoid", 0.2 x + 0.5          edgernn's `hard_sigmoid_keras2`; Keras 3's has x / 6 + 0.5
     LeakyReLU alpha                                 negative_slope
     ThresholdedReLU theta                           ReLU threshold, which leaves the same values
@@ -14,8 +14,8 @@ Where Keras 3 gives the same words another meaning, or has none for it, the tran
     BatchNormalization axis [2]                     axis 2
     data_format that is left out                    channels_last
 
-Initializers, regularizers and constraints have done their work when a model is trained, and are left out. Any other
-option that Keras 3 does not know is left out when it is off (False, None, one group) and refused by name when it is on.
+Initializers, regularizers and constraints matter only in training and are dropped. Any other option that Keras 3 does
+not know is dropped if it is off (False, None, one group), and refused by name if it is on.
 """
 
 import inspect
@@ -27,13 +27,13 @@ from edgernn_export import keras2_graph
 from edgernn_export.cells.ops import older_activations
 from edgernn_export.keras2_graph import MODELS, Config, layers_of, parts
 
-# What a message recommends where a file cannot be translated.
+# Advice in messages about files that cannot be translated.
 WAY_OUT = (
     "build the same model in Keras 3 from Keras's own layers, copy the weights with "
     'set_weights(old.get_weights()), and save it with model.save("model.keras")'
 )
 
-# Layers of Keras 2 that Keras 3 computes alike from the same options, but for what the tables below say.
+# Layers that Keras 2 and Keras 3 compute alike from the same options, except for the tables below.
 _ALIKE = frozenset(
     {
         *("Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average"),
@@ -72,13 +72,13 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
     "LeakyReLU": {"alpha": "negative_slope"},
     "ThresholdedReLU": {"theta": "threshold"},
 }
-# What a layer does where the file leaves the option out.
+# Defaults of Keras 2 for options that a file leaves out.
 _UNSAID: Mapping[str, Mapping[str, Any]] = {
     "GRU": {"reset_after": False},
     "CuDNNGRU": {"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid"},
     "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
 }
-# Without them nobody could know what the layer does: Keras 2 had other defaults than Keras 3, and not always the same.
+# Options without which the layer is ambiguous: their defaults changed within Keras 2.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "GRU": ("activation", "recurrent_activation"),
     "LSTM": ("activation", "recurrent_activation"),
@@ -93,9 +93,9 @@ _HARMLESS = (
     *("synchronized", "value_shape"),
 )
 _HARMLESS_ENDS = ("_initializer", "_regularizer", "_constraint")
-# Options that only some versions of Keras 3 know, and that bring weights of another number.
+# Options that change the number of weights and that not every version of Keras 3 knows.
 _NEVER = ("renorm", "virtual_batch_size")
-# Of every Keras layer.
+# Options of every Keras layer.
 _GENERAL = ("name", "trainable", "dtype")
 
 
@@ -109,12 +109,12 @@ def translate(config: Any) -> Config:
         A configuration for `keras.saving.deserialize_keras_object`.
 
     Raises:
-        ModelError: it holds something that Keras 3 cannot do, or that cannot be read without running code.
+        ModelError: it needs something that Keras 3 does not have, or that cannot be read without running code.
     """
     older_activations()  # Keras finds them by their registered names
     kind, _ = parts(config)
     if kind not in MODELS:
-        raise ModelError(f"a model of the class {kind!r}, expected one of {', '.join(MODELS)}; {WAY_OUT}")
+        raise ModelError(f"unsupported model class {kind!r}; expected one of {', '.join(MODELS)}; {WAY_OUT}")
     return _layer(config)
 
 
@@ -155,7 +155,7 @@ def _sequential(node: Config, config: Config) -> Config:
 
 
 def _first_shape(node: Any) -> Any:
-    """The shape of the inputs that the first layer of a Sequential says, if it says one."""
+    """The input shape that the first layer of a Sequential states; None if it states none."""
     kind, config = parts(node)
     if kind in MODELS:
         nodes = layers_of(config)
@@ -167,7 +167,9 @@ def _input(config: Config) -> Config:
     name = config.get("name")
     for option in ("sparse", "ragged"):
         if config.get(option):
-            raise ModelError(f"{name!r} takes {option} inputs, which is not supported; give dense arrays")
+            raise ModelError(
+                f"{name!r} takes {option} inputs, which are not supported; build the model with dense inputs"
+            )
     shape = config.get("batch_input_shape", config.get("batch_shape"))
     if not isinstance(shape, list):
         raise ModelError(f"{name!r} is an InputLayer without a shape; the file is damaged")
@@ -179,15 +181,16 @@ def _plain_layer(kind: str, config: Config) -> Config:
     where = f"{name!r} is a {kind}"
     if kind == "Lambda":
         raise ModelError(
-            f"{where}: code of Python's, which edgernn does not run. Put Keras's own layers in its place "
+            f"{where}: it holds Python code, which edgernn does not run. Replace it by Keras's own layers "
             f"(Rescaling, Reshape, Permute, …): {WAY_OUT}"
         )
     if kind not in _ALIKE and kind not in _RENAMED:
-        raise ModelError(f"{where}, which is not read from files of Keras 2; {WAY_OUT}")
+        raise ModelError(f"{where}, a layer that edgernn does not read from Keras 2 files; {WAY_OUT}")
     for option in _REQUIRED.get(kind, ()):
         if option not in config:
             raise ModelError(
-                f"{where} and does not say its {option}; load it with the Keras that saved it and save again"
+                f"{where} without the option {option!r}; load the file with the version of Keras that saved it, and "
+                "save it again"
             )
     options = dict(_UNSAID.get(kind, {})) | (_both_ways(config) if kind == "Bidirectional" else config)
     translated: Config = {}
@@ -199,7 +202,9 @@ def _plain_layer(kind: str, config: Config) -> Config:
         if new in known and not (value and new in _NEVER):
             translated[new] = _option(new, value)
         elif value and option != "trainable" and (option, value) != ("groups", 1):
-            raise ModelError(f"{where} with {option}={value!r}, which is not read from files of Keras 2; {WAY_OUT}")
+            raise ModelError(
+                f"{where} with {option}={value!r}, an option that edgernn does not read from Keras 2 files; {WAY_OUT}"
+            )
     if "data_format" in known and translated.get("data_format") is None:
         translated["data_format"] = "channels_last"
     return _one_axis(translated) if _RENAMED.get(kind, kind) == "BatchNormalization" else translated
@@ -218,7 +223,7 @@ def _option(option: str, value: Any) -> Any:
 
 
 def _dtype(value: Any) -> Any:
-    """The name of a number type or of a policy."""
+    """The name of a dtype or of a dtype policy."""
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         return value["config"].get("name")
     return value
@@ -229,11 +234,11 @@ def _activation(value: Any) -> Any:
         return "linear"
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         if value.get("class_name") == "PReLU":
-            raise ModelError(f"PReLU as an activation within a layer; Keras 3 has it as a layer only; {WAY_OUT}")
+            raise ModelError(f"PReLU as an activation of another layer, expected a layer of its own; {WAY_OUT}")
         return _layer(value)  # a layer such as LeakyReLU(alpha=0.1), given as an activation
     name = value.get("config") if isinstance(value, dict) else value
     if name not in _ACTIVATIONS:
-        raise ModelError(f"activation {name!r} is none of Keras's own; {WAY_OUT}")
+        raise ModelError(f"unknown activation {name!r}, expected one of Keras's own; {WAY_OUT}")
     new = _ACTIVATIONS[name]
     if new not in older_activations():
         return new
@@ -253,7 +258,7 @@ def _known_options(kind: str) -> frozenset[str]:
 
 
 def _both_ways(config: Config) -> Config:
-    """The options of a Bidirectional, with the second layer of a first one that goes backwards said."""
+    """The options of a Bidirectional; if its first layer goes backwards, with the second layer written out."""
     kind, inner = parts(config.get("layer"))
     if config.get("backward_layer") or not inner.get("go_backwards"):
         return config
@@ -265,6 +270,6 @@ def _one_axis(config: Config) -> Config:
     axis = config.get("axis")
     if isinstance(axis, list):
         if len(axis) != 1:
-            raise ModelError(f"{config.get('name')!r} normalizes over the axes {axis}; expected one; {WAY_OUT}")
+            raise ModelError(f"{config.get('name')!r} normalizes over the axes {axis}, expected one axis; {WAY_OUT}")
         config["axis"] = axis[0]
     return config

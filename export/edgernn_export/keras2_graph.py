@@ -1,7 +1,8 @@
-"""Which layer of a model is called on what, as Keras 2 wrote it and as Keras 3 reads it.
+"""Layer calls: translate the graph of a Keras 2 model into the form that Keras 3 reads.
 
 Keras 2 writes a call as `[[layer, call, tensor, {arguments}], …]`, one entry for each input; tensors among the
-arguments are `[layer, call, tensor]`. A model inside a model is called from number 1 on; its number 0 is its making.
+arguments are `[layer, call, tensor]`. Calls of a nested model are numbered from 1, because number 0 is its own
+construction.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ def parts(node: Any) -> tuple[str, Config]:
     """The class of a serialized layer or model, and its configuration.
 
     Raises:
-        ModelError: it is no such thing.
+        ModelError: the node has no class or no configuration.
     """
     if isinstance(node, dict):
         kind, config = node.get("class_name"), node.get("config")
@@ -29,18 +30,20 @@ def parts(node: Any) -> tuple[str, Config]:
             config = {"name": "sequential", "layers": config}
         if isinstance(kind, str) and isinstance(config, dict):
             return kind, config
-    raise ModelError(f"a layer is {str(node)[:80]!r}, expected its class and its configuration; the file is damaged")
+    raise ModelError(
+        f"found {str(node)[:80]!r} as a layer, expected its class and its configuration; the file is damaged"
+    )
 
 
 def layers_of(config: Config) -> list[Any]:
     """The serialized layers of a model's configuration.
 
     Raises:
-        ModelError: it lists none.
+        ModelError: the configuration has no list of layers.
     """
     layers = config.get("layers")
     if not isinstance(layers, list):
-        raise ModelError("a model without a list of layers; the file is damaged")
+        raise ModelError("a model without the list 'layers'; the file is damaged")
     return layers
 
 
@@ -71,15 +74,19 @@ class Graph:
         """The calls of a serialized layer.
 
         Raises:
-            ModelError: one is none that Keras 2 writes.
+            ModelError: a call has a form that Keras 2 does not write.
         """
         calls = []
         for inputs in node.get("inbound_nodes", []):
             if not isinstance(inputs, list) or not inputs or not all(map(self._is_input, inputs)):
-                raise ModelError(f"{node.get('name')!r} is called on {str(inputs)[:80]}; expected tensors of the model")
+                raise ModelError(
+                    f"{node.get('name')!r} is called on {str(inputs)[:80]}, expected tensors of the model; "
+                    "the file is damaged"
+                )
             if len(inputs) > 1 and parts(node)[0] in _RECURRENT:
                 raise ModelError(
-                    f"{node.get('name')!r} is given initial states, which is not supported; supported are zeros"
+                    f"{node.get('name')!r} is given initial states, which are not supported; build it to begin with "
+                    "zeros"
                 )
             tensors = [self._tensor(each) for each in inputs]
             arguments = inputs[0][3] if len(inputs[0]) == 4 else {}
@@ -87,13 +94,13 @@ class Graph:
         return calls
 
     def ends(self, tensors: Any) -> Any:
-        """The inputs or outputs of the model; Keras 3 counts the making of a Functional there, and of no other."""
+        """Translate the inputs or outputs of the model; there, Keras 3 counts calls of a Functional from 1."""
         if _is_tensor(tensors, self.kinds):
             name, number, index = tensors
             counted = 0 if self.kinds[name] == "Sequential" else 1
             return [name, number - self.first[name] + counted, index] if name in self.first else tensors
         if isinstance(tensors, list) and len(tensors) == 1:
-            return self.ends(tensors[0])  # Keras 2 answers with the tensor itself, not with a list of one
+            return self.ends(tensors[0])  # Keras 2 returns a single output as a tensor, not as a list of one
         if isinstance(tensors, dict):
             return {key: self.ends(each) for key, each in tensors.items()}
         return [self.ends(each) for each in tensors] if isinstance(tensors, list) else tensors
@@ -129,7 +136,7 @@ def _is_tensor(value: Any, kinds: Mapping[str, str]) -> bool:
 
 
 def _tensors(value: Any, kinds: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
-    """Every tensor that is named in a nested value."""
+    """Yield every tensor that a nested value names."""
     if isinstance(value, list):
         if _is_tensor(value[:3], kinds):
             yield value[0], value[1], value[2]

@@ -1,9 +1,9 @@
-"""Weights as Keras 2 saved them, put into the model that its translated configuration gives.
+"""Weights of Keras 2 files, assigned to the model that Keras 3 built from the translated configuration.
 
-A .h5 file lists the weights of every layer by their names, `lstm/lstm_cell/kernel:0`: of a nested model first those
-that are trained, of all its layers, then the others. A .keras file has a group for each layer, named by its class and
-counted, `layers/lstm_1/cell/vars/0`; in Keras 2.12 to 2.14 the folder of the layers has another name, and the count has
-gaps. Layers are found by their names in the configuration: Keras 3 may order them otherwise.
+A .h5 file lists the weights of each layer by name, `lstm/lstm_cell/kernel:0`. For a nested model, the trainable weights
+of all its layers come first. A .keras file has a group for each layer, named by its class and a number,
+`layers/lstm_1/cell/vars/0`; in Keras 2.12 to 2.14 the folder has another name, and numbers may be missing. Layers are
+found by their names in the configuration, because Keras 3 may order them differently.
 """
 
 import re
@@ -20,7 +20,7 @@ from edgernn_export.keras2_graph import MODELS, layers_of, parts
 Array = npt.NDArray[Any]
 Tree = dict[str, Any]
 
-# How Keras 2 has called the group of a model's layers.
+# Names that Keras 2 gave to the group of a model's layers.
 _FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 
 
@@ -28,9 +28,9 @@ def read_h5(file: Any, config: Any, model: Any) -> None:
     """Set the weights of a model from an opened .h5 file.
 
     Args:
-        file: what `hdf5.opened` gives.
-        config: the configuration as the file has it.
-        model: what its translation gave.
+        file: from `hdf5.opened`.
+        config: the configuration in the file, not translated.
+        model: the Keras 3 model built from its translation.
 
     Raises:
         ModelError: the weights do not fit the model.
@@ -51,9 +51,11 @@ def read_h5(file: Any, config: Any, model: Any) -> None:
         _assign(name, model.get_layer(name), node, stored, arrays)
         unread.discard(name)
     if unread:
-        raise ModelError(f"weights of {', '.join(sorted(unread))}, which the configuration does not have")
+        raise ModelError(
+            f"weights of {', '.join(sorted(unread))}, expected only layers of the configuration; the file is damaged"
+        )
     for layer in model._flatten_layers():
-        if hasattr(layer, "finalize_state"):  # what Normalization derives from its weights
+        if hasattr(layer, "finalize_state"):  # Normalization derives its mean and variance from the weights
             layer.finalize_state()
 
 
@@ -66,7 +68,10 @@ def read_keras(file: Any, config: Any, model: Any) -> None:
     filled = _fill_model(model, config, tree)
     missing = len(model.weights) - filled
     if missing:
-        raise ModelError(f"{missing} of the model's {len(model.weights)} weights are not in the file")
+        raise ModelError(
+            f"{missing} of the model's {len(model.weights)} weights are not in the file, expected all; "
+            "the file is damaged"
+        )
 
 
 def _tree(file: Any) -> Tree:
@@ -90,7 +95,7 @@ def _tree(file: Any) -> Tree:
 
 
 def _fill_model(model: Any, node: Any, tree: Tree) -> int:
-    """Set the weights of all layers of a model; how many there were."""
+    """Set the weights of all layers of a model; return how many were set."""
     folder: Tree = next((tree[name] for name in _FOLDERS if name in tree), {})
     nodes = [each for each in layers_of(parts(node)[1]) if parts(each)[0] != "InputLayer"]
     filled = 0
@@ -98,14 +103,16 @@ def _fill_model(model: Any, node: Any, tree: Tree) -> int:
         alike = [each for each in nodes if parts(each)[0] == kind]
         groups = _counted(folder, _snake_case(kind))
         if groups and len(groups) != len(alike):
-            raise ModelError(f"{len(alike)} layers of the class {kind}, weights of {len(groups)}; the file is damaged")
-        for each, group in zip(alike, groups, strict=False):  # none at all for layers without weights
+            raise ModelError(
+                f"weights of {len(groups)} layers of the class {kind}, expected {len(alike)}; the file is damaged"
+            )
+        for each, group in zip(alike, groups, strict=False):  # layers without weights have no group
             filled += _fill(model.get_layer(parts(each)[1]["name"]), each, group)
     return filled
 
 
 def _fill(layer: Any, node: Any, tree: Tree) -> int:
-    """Set the weights of a layer and of what is in it; how many there were."""
+    """Set the weights of a layer and of the layers in it; return how many were set."""
     kind, config = parts(node) if node else ("", {})
     if kind in MODELS:
         return _fill_model(layer, node, tree)
@@ -118,7 +125,9 @@ def _fill(layer: Any, node: Any, tree: Tree) -> int:
             continue
         child = getattr(layer, name, None)
         if not isinstance(child, _layer_class()):
-            raise ModelError(f"{layer.name!r} has no {name!r}, of which the file has weights")
+            raise ModelError(
+                f"the file has weights of {name!r} in {layer.name!r}, which has no such layer; the file is damaged"
+            )
         described = config.get("layer" if name == "forward_layer" else name)
         filled += _fill(child, described if isinstance(described, dict) else None, inner)
     return filled
@@ -127,17 +136,22 @@ def _fill(layer: Any, node: Any, tree: Tree) -> int:
 def _assign(name: str, layer: Any, node: Any, stored: Sequence[str], arrays: list[Array]) -> None:
     variables = [variable for group in _in_order(layer, node) for variable in group]
     if len(variables) != len(arrays):
-        raise ModelError(f"{name!r} has {len(variables)} weights, the file {len(arrays)}")
+        raise ModelError(
+            f"the file has {len(arrays)} weights of {name!r}, expected {len(variables)}; the file is damaged"
+        )
     _check_names(name, layer, variables, stored)
     _convert_cudnn(layer, variables, arrays)
     for variable, array in zip(variables, arrays, strict=True):
         if tuple(variable.shape) != array.shape:
-            raise ModelError(f"{name!r} has weights of shape {tuple(variable.shape)}, the file {array.shape}")
+            raise ModelError(
+                f"the file has weights of {name!r} of shape {array.shape}, expected {tuple(variable.shape)}; "
+                "the file is damaged"
+            )
         variable.assign(array)
 
 
 def _in_order(layer: Any, node: Any) -> tuple[list[Any], list[Any]]:
-    """A layer's weights in the order of a .h5 file: those that are trained, and the others."""
+    """The weights of a layer in the order of a .h5 file: trainable ones, and the others."""
     kind, config = parts(node)
     if kind in MODELS:
         inner = [
@@ -152,10 +166,10 @@ def _in_order(layer: Any, node: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _check_names(name: str, layer: Any, variables: Sequence[Any], stored: Sequence[str]) -> None:
-    """Check by the names that weights lie in the order of the variables.
+    """Check that the stored names are in the order of the variables.
 
     Raises:
-        ModelError: they do not.
+        ModelError: a name belongs to another variable.
     """
     inner: dict[str, set[int]] = {}
     for each in layer._flatten_layers():
@@ -164,13 +178,15 @@ def _check_names(name: str, layer: Any, variables: Sequence[Any], stored: Sequen
         *owners, leaf = re.sub(r"(_\d+)?(:\d+)?$", "", path).split("/")
         alike = leaf == variable.name or (leaf, variable.name) == ("depthwise_kernel", "kernel")
         if not alike or any(id(variable) not in inner[owner] for owner in owners if owner in inner):
-            raise ModelError(f"{name!r} has the weights {variable.path!r} where the file has {path!r}")
+            raise ModelError(
+                f"the file has the weights {path!r} in {name!r}, expected {variable.path!r}; the file is damaged"
+            )
 
 
 def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[Array]) -> None:
-    """Turn the weights of CuDNNLSTM and CuDNNGRU, which are known by their biases, into those of LSTM and GRU.
+    """Convert the weights of CuDNNLSTM and CuDNNGRU, recognized by their larger bias, into those of LSTM and GRU.
 
-    cuDNN has every gate's kernels transposed and two biases, of the input and of the recurrent product.
+    cuDNN transposes the kernels of each gate, and has two biases: for the input and for the recurrent product.
     """
     places = {id(variable): place for place, variable in enumerate(variables)}
     for each in layer._flatten_layers():
@@ -196,7 +212,7 @@ def _group(parent: Any, name: str) -> Any:
 
     group = parent.get(name)
     if not isinstance(group, h5py.Group):
-        raise ModelError(f"no weights of the layer {name!r}; the file is damaged")
+        raise ModelError(f"no group of weights for the layer {name!r}; the file is damaged")
     return group
 
 
@@ -207,7 +223,7 @@ def _counted(folder: Tree, name: str) -> list[Tree]:
 
 
 def _snake_case(kind: str) -> str:
-    """How Keras 2 names the group of a class."""
+    """The name that Keras 2 gives to the group of a class."""
     spaced = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 

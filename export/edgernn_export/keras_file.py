@@ -1,7 +1,8 @@
-"""Keras files into Keras models: `.keras` and `.h5`, of Keras 3 and of Keras 2, read without running any code in them.
+"""Keras files: read `.keras` and `.h5` models of Keras 3 and Keras 2 without running any code in them.
 
-What Keras 3 wrote, Keras reads, in its safe mode. What Keras 2 wrote, `keras2` translates and `keras2_weights` fills.
-What lies in a file, not its suffix, says which format it has: `.keras` files of TensorFlow 2.0 to 2.11 are HDF5.
+Keras itself reads files of Keras 3, in its safe mode. For files of Keras 2, `keras2` translates the configuration and
+`keras2_weights` assigns the weights. The content of a file, not its suffix, decides its format: `.keras` files of
+TensorFlow 2.0 to 2.11 are HDF5.
 """
 
 import json
@@ -15,7 +16,7 @@ from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import hdf5, keras2, keras2_weights
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-# A file and what it unpacks to; far above any recurrent model for a small device.
+# Size of a file, also when it is unpacked; far above any recurrent model for a small device.
 MAX_BYTES = 2 << 30
 MAX_CONFIG_BYTES = 16 << 20
 MAX_MEMBERS = 10_000
@@ -46,8 +47,8 @@ def read(path: Path) -> Any:
     """Read a Keras model from a file.
 
     Raises:
-        ModelError: the file is damaged, too large, holds code, or a layer that there is not in Keras 3. The message
-            says how to make one that can be read.
+        ModelError: the file is damaged or too large, or holds code or a layer that Keras 3 does not have. The
+            message says how to make a file that can be read.
     """
     check(path)
     with quiet_tensorflow():
@@ -61,7 +62,7 @@ def read(path: Path) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """What Keras has to say; the cause stands behind a page of the configuration."""
+    """Reduce an error of Keras to its cause, which stands at the end, after a long configuration."""
     _, _, cause = str(error).rpartition("Exception encountered: ")
     return first_line(ValueError(cause)) if cause else first_line(error)
 
@@ -71,7 +72,7 @@ def _read_hdf5(path: Path) -> Any:
         text = hdf5.text(file, "model_config")
         if text is None:
             raise ModelError(
-                "weights without a model. Build the model in code, then model.load_weights(file) and "
+                "weights without a model, expected both. Build the model in code, then model.load_weights(file) and "
                 'model.save("model.keras"), and export that'
             )
         if _is_keras2(hdf5.text(file, "keras_version")):
@@ -91,7 +92,9 @@ def _read_archive(path: Path) -> Any:
         metadata = _parse(archive.read(_METADATA)) if _METADATA in archive.namelist() else {}
     is_keras2 = _is_keras2(metadata.get("keras_version"))
     if weights is None and is_keras2:
-        raise ModelError(f"no {_WEIGHTS} in the archive; expected the weights beside the configuration")
+        raise ModelError(
+            f"no {_WEIGHTS} in the archive, expected the weights beside the configuration; the file is damaged"
+        )
     if weights is None:
         return _load(path, (".keras",))
     with hdf5.opened(weights) as file:
@@ -103,11 +106,13 @@ def _read_archive(path: Path) -> Any:
 
 
 def _load(path: Path, suffixes: tuple[str, ...]) -> Any:
-    """Let Keras read what Keras 3 wrote; it goes by the suffix."""
+    """Let Keras read a file of Keras 3; Keras chooses the format by the suffix."""
     import keras
 
     if path.suffix not in suffixes:
-        raise ModelError(f"a {suffixes[0]} file of Keras 3 by its content; rename it to {path.stem}{suffixes[0]}")
+        raise ModelError(
+            f"the content is that of a {suffixes[0]} file of Keras 3; rename it to {path.stem}{suffixes[0]}"
+        )
     # Keras's safe mode, its default, stays on: a model from a stranger must not run code.
     return keras.saving.load_model(path, compile=False)
 
@@ -119,15 +124,15 @@ def _build(config: Any) -> Any:
 
 
 def _is_keras2(version: Any) -> bool:
-    """Whether a file is of Keras 2, by its "2.15.0" or "2.2.4-tf".
+    """True if a version such as "2.15.0" or "2.2.4-tf" is of Keras 2.
 
     Raises:
-        ModelError: it is of Keras 1, or does not say.
+        ModelError: the version is missing, or of Keras 1.
     """
     major = str(version or "").split(".")[0]
     if not major.isdigit():
         raise ModelError(
-            'does not say the version of Keras that wrote it; save it again with model.save("model.keras")'
+            'no version of Keras in the file, expected "keras_version"; save it again with model.save("model.keras")'
         )
     if int(major) < 2:
         raise ModelError(f"written by Keras {version}, expected Keras 2 or 3; load it with Keras 2.2 and save it again")
@@ -135,20 +140,23 @@ def _is_keras2(version: Any) -> bool:
 
 
 def _check_backend(backend: str | None, config: Any) -> None:
-    """Refuse convolutions of Theano, whose kernels are the other way round."""
+    """Refuse convolutions of Keras on Theano, which flips their kernels."""
     if backend == "theano" and "Conv" in json.dumps(config):
-        raise ModelError("convolutions of Keras on Theano; load it with Keras 2.3 on TensorFlow and save it again")
+        raise ModelError(
+            "convolutions saved by Keras on Theano are not supported; load the file with Keras 2.3 on TensorFlow and "
+            "save it again"
+        )
 
 
 def _parse(text: str | bytes) -> Any:
     if len(text) > MAX_CONFIG_BYTES:
-        raise ModelError(f"a configuration of {len(text):,} bytes; at most {MAX_CONFIG_BYTES:,} are read")
+        raise ModelError(f"a configuration of {len(text):,} bytes, expected at most {MAX_CONFIG_BYTES:,}")
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"a damaged configuration: {first_line(error)}") from error
+        raise ModelError(f"the configuration is no JSON, the file is damaged: {first_line(error)}") from error
     if not isinstance(parsed, dict):
-        raise ModelError(f"a configuration that is a {type(parsed).__name__}, expected an object; the file is damaged")
+        raise ModelError(f"the configuration is a {type(parsed).__name__}, expected a JSON object; the file is damaged")
     return parsed
 
 
@@ -160,7 +168,7 @@ def _magic(path: Path) -> bytes:
 def _check_content(path: Path) -> None:
     magic = _magic(path)
     if magic == _HDF5_MAGIC:
-        return  # its sizes are checked when it is opened
+        return  # `hdf5.opened` checks its sizes
     if not magic.startswith(_ZIP_MAGIC):
         raise ModelError(f"not a Keras file: it starts with {magic!r}, expected a zip archive or HDF5")
     with zipfile.ZipFile(path) as archive:
@@ -168,7 +176,7 @@ def _check_content(path: Path) -> None:
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
-    """Check what an archive unpacks to, before anything is unpacked."""
+    """Check the number and the sizes of an archive's files before anything is unpacked."""
     sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     if len(archive.infolist()) > MAX_MEMBERS:
         raise ModelError(f"{len(archive.infolist()):,} files in the archive; at most {MAX_MEMBERS:,} are read")

@@ -1,4 +1,4 @@
-"""The Keras model: read safely, looked through, asked for its answers."""
+"""The Keras model: load it, check that it is supported, and predict with it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ class Loaded:
     """A Keras model, loaded.
 
     Attributes:
-        original: as its file holds it.
-        model: the one to export, with a fixed number of steps; `original` itself if that has the right one.
+        original: the model in the file.
+        model: the model to export, with a fixed number of steps; `original` itself if its number is right.
     """
 
     original: Any
     model: Any
 
     def answer(self, x: Float32) -> Float32:
-        """The original's answers, as `predict`; those of `model` where only that takes as many steps."""
+        """Predict with the original; with `model` if only that takes as many steps."""
         import tensorflow as tf
 
         if self.original.inputs[0].shape[1] in (None, x.shape[1]):
             try:
                 return predict(self.original, x)
             except (ValueError, tf.errors.OpError):
-                # Keras's predict cannot run every model over a free number of steps (TimeDistributed of many a layer).
+                # Keras cannot run every layer over a free number of steps (many in TimeDistributed).
                 if self.model is self.original:
                     raise
         return predict(self.model, x)
@@ -50,24 +50,23 @@ def load(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> A
 def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> Loaded:
     """Load a Keras file and check that it is a model edgernn can export.
 
-    A model for another number of steps is rebuilt, and compared with the loaded one before anything else.
+    For another number of steps the model is rebuilt, and the result compared with the loaded model first.
 
     Args:
         path: a .keras or .h5 file, as `keras_file.read` reads it.
-        steps: in place of the number of time steps that the model says, if it says one.
-        x: samples, float32 [samples, steps, features]: a model that takes any number of steps gets theirs, unless
-            `steps` says it, and a rebuilt model is compared on them.
+        steps: number of time steps; by default that of the model, or that of `x` if the model takes any number.
+        x: samples, float32 [samples, steps, features], on which a rebuilt model is compared.
 
     Raises:
         ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, holds something that is
-            not supported, or answers otherwise when it is rebuilt for another number of steps.
+            not supported, or gives other answers once it is rebuilt for another number of steps.
     """
     original = keras_file.read(path)
     try:
         original = _with_bare_tensors(original)
-        said = original.inputs[0].shape[1] if len(original.inputs[0].shape) == 3 else None
-        wanted = steps or said or (x.shape[1] if x is not None else None)
-        changed = wanted is not None and wanted != said
+        own = original.inputs[0].shape[1] if len(original.inputs[0].shape) == 3 else None
+        wanted = steps or own or (x.shape[1] if x is not None else None)
+        changed = wanted is not None and wanted != own
         model = rebuilding.with_steps(original, wanted) if changed else original
         _check_supported(model)
         if changed:
@@ -122,9 +121,9 @@ def check_samples(model: Any, samples: Samples) -> None:
 
 
 def _with_bare_tensors(model: Any) -> Any:
-    """The same layers as a model whose one input and one output stand in no list and have no name.
+    """Make a model of the same layers whose input and output are single tensors.
 
-    Keras answers with a list or a dictionary for a model that was made of one.
+    A model that was built with a list or a dictionary of outputs would answer with one.
     """
     import keras
 
@@ -140,25 +139,25 @@ def _with_bare_tensors(model: Any) -> Any:
 
 
 def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
-    """Check that a model rebuilt for another number of steps answers as the original, over steps that both take.
+    """Check that a model rebuilt for another number of steps gives the original's answers.
 
-    If the original's number is fixed, too, they are compared by a third one that takes any number; if there can be
-    none, by one that was rebuilt for the original's own number.
+    If the original has a fixed number of steps, a third model that takes any number is compared with both. If no such
+    model can be built, the original is compared with a model rebuilt for its own number.
     """
-    said, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
+    own, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
     features = model.inputs[0].shape[2]
     # Samples that do not fit the model are refused later, by `check_samples`.
     rows = synthetic_inputs.sequences(wanted, features) if x is None or x.shape[2:] != (features,) else x
-    if said is None:
+    if own is None:
         rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, wanted))
         return
     try:
         free = rebuilding.with_steps(original, None)
     except ModelError:
-        again = rebuilding.with_steps(original, said)
-        rebuilding.check_rebuilt(original, again, rebuilding.rows_of_length(rows, said))
+        again = rebuilding.with_steps(original, own)
+        rebuilding.check_rebuilt(original, again, rebuilding.rows_of_length(rows, own))
         return
-    rebuilding.check_rebuilt(original, free, rebuilding.rows_of_length(rows, said))
+    rebuilding.check_rebuilt(original, free, rebuilding.rows_of_length(rows, own))
     rebuilding.check_rebuilt(free, model, rebuilding.rows_of_length(rows, wanted))
 
 
@@ -214,7 +213,9 @@ def _check_layer(layer: Any) -> None:
         return
     cell_of(layer)
     if any(node.arguments.kwargs.get("initial_state") is not None for node in layer._inbound_nodes):
-        raise ModelError(f"{layer.name!r} is given initial states, which is not supported; supported are zeros")
+        raise ModelError(
+            f"{layer.name!r} is given initial states, which are not supported; build it to begin with zeros"
+        )
     for option in ("stateful", "return_state"):
         if getattr(layer, option):
             raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")

@@ -1,6 +1,6 @@
 """Limits: the lowest and highest value that the integers of a finished .tflite graph can hold.
 
-Read from the graph itself, so that a card says what the file does, whatever chose the ranges.
+They are read from the graph itself, so the card agrees with the file however the ranges were chosen.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from edgernn_export.graph import Graph, Operator, Scale, TensorType, read
 from edgernn_export.ranges import FIXED, Range, span
 
 _BITS = {TensorType.INT8: 8, TensorType.INT16: 16}
-# What stands between an answer and the operator that computed it.
+# Operators between an answer and the operator that computed it; they keep its values.
 _SAME_VALUES = (Operator.DEQUANTIZE, Operator.RESHAPE, Operator.QUANTIZE)
-# A card's numbers: four digits more than a person needs, and few bytes.
+# Significant digits of the numbers in a card: enough for comparisons, in few bytes.
 _DIGITS = 6
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file's integers can hold at both ends; beyond it values are cut off.
+    """Lowest and highest values that a file's integers can hold; values beyond them are cut off.
 
     Attributes:
         inputs: lowest and highest; None where inputs are not rounded to integers of a fixed scale.

@@ -1,4 +1,4 @@
-"""litert-quantizer: its recipes, and one way to run it."""
+"""litert-quantizer: its recipes, and the function that runs it."""
 
 import contextlib
 import io
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from edgernn.errors import ExportError
+from edgernn.errors import ExportError, first_line
 
 
 def run_quantizer(
@@ -21,8 +21,8 @@ def run_quantizer(
 
     Args:
         data: the file's content.
-        make_recipe: one of those below.
-        statistics: of each activation's name the ends of its range, as the quantizer's calibration gives them.
+        make_recipe: `static8`, `static16`, `dynamic` or `float16`.
+        statistics: the range of each activation by its name, in the form of the quantizer's calibration.
         float_io: whether inputs and outputs stay float32.
         floats: names of the outputs of operators that stay float32.
 
@@ -39,16 +39,16 @@ def run_quantizer(
     try:
         # It prints its progress to standard error and has no switch that silences all of it.
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            # It looks into a graph by an interpreter made for debugging, which warns of its own memory use.
+            # It inspects a graph with a debugging interpreter, which warns of its own memory use.
             warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all_tensors`", UserWarning)
-            # Of biases too large for 32 bits, which `static_quantization` replaces.
+            # It casts biases too large for 32 bits, which `static_quantization` replaces.
             warnings.filterwarnings("ignore", "invalid value encountered in cast", RuntimeWarning)
             work = quantizer.Quantizer(data, make_recipe())
             for scope, operators in left_alone:
                 work.update_quantization_recipe(scope, operators, algorithm_key=AlgorithmName.NO_QUANTIZE)
             result = work.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError) as error:
-        raise ExportError(f"the quantizer fails: {error}") from error
+        raise ExportError(f"litert-quantizer fails: {first_line(error)}") from error
     return bytes(result.quantized_model)
 
 

@@ -17,7 +17,7 @@ from edgernn_export.keras_model import recurrent_layers
 # A call of some recurrent layer: x [batch, steps, features] to its output.
 Call = Callable[[Any], Any]
 
-# Each sequence of a sample has its operators in the file.
+# Each sequence of a sample has its own operators in the file, so more would make it large.
 MAX_SEQUENCES = 16
 
 
@@ -68,14 +68,14 @@ def _composite(carrier: Carrier) -> Call:
         return composite(x)
 
     def call_each(x: Any) -> Any:
-        # Of one sample there are several sequences where a model folds windows of its steps into the batch.
+        # A model that folds windows of steps into the batch has several sequences for one sample.
         sequences = x.shape[0]
         if sequences == 1:
             return call(x)
         if sequences is None or sequences > MAX_SEQUENCES:
             raise UnsupportedError(
-                f"layer {carrier.layer!r} runs over {sequences or 'an unknown number of'} sequences of each sample, at "
-                f"most {MAX_SEQUENCES} are written to a .tflite file; use larger windows, or export to ONNX"
+                f"layer {carrier.layer!r} runs over {sequences or 'an unknown number of'} sequences of each sample, "
+                f"expected at most {MAX_SEQUENCES} in a .tflite file; use larger windows, or export to ONNX"
             )
         return tf.concat([call(each) for each in tf.split(x, sequences)], axis=0)
 

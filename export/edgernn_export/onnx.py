@@ -1,7 +1,7 @@
-"""ONNX: the lowered model through tf2onnx, each recurrent layer as ONNX's own operator, each state in and out.
+"""ONNX: convert the lowered model by tf2onnx, with ONNX's own operator for each recurrent layer.
 
-A file is either free (any batch; of a model that streams also any number of steps, and states) or static (a batch
-of one, the steps of a sample, no states).
+By default a file takes any batch. If the model streams, it also takes any number of steps, and each state is an input
+and an output. A static file has fixed dimensions: a batch of one, the steps of a sample, no states.
 """
 
 import logging
@@ -34,15 +34,14 @@ _DIRECTION_AXIS = np.array([1], np.int64)
 def convert(model: Any, stream: bool | None = None, *, static: bool = False) -> bytes:
     """Convert a Keras model to float32 ONNX.
 
-    By default the batch is free. A model that streams also has a free number of steps, and for each recurrent
-    state, in the order of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size].
-    A state that is not given is zeros, which begin a sequence. Any other model has the number of steps it was made
-    with, and no states.
+    By default the batch is free. A model that streams also has a free number of steps and, for each recurrent state in
+    the order of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. A state that is
+    not given is zeros, as at the beginning of a sequence. Any other model has a fixed number of steps and no states.
 
     Args:
-        model: as `keras_model.load` gives it; of no use afterwards, as its layers may be rebound.
-        stream: whether it has states; None: if the model streams and this can be converted.
-        static: fix every size, the batch at 1, and leave the states out; for programs that allow nothing else.
+        model: as `keras_model.load` gives it; unusable afterwards, because its layers may be rebound.
+        stream: whether the file has states; None if the model streams and its states can be converted.
+        static: whether all dimensions are fixed, the batch at 1, without states.
 
     Raises:
         ModelError: the model is not supported.
@@ -69,7 +68,7 @@ def embed_card(data: bytes, card: bytes) -> bytes:
 
 
 def _convert(model: Any, with_states: bool = False, batch: int | None = None) -> bytes:
-    """Convert a model with this batch, or with a free one, and with the steps that it has."""
+    """Convert a model with its own steps, and with this batch or a free one."""
     sizes = [cell.units for cell in keras_model.cells(model) for _ in cell.states] if with_states else []
     proto = _trace(model, sizes, batch)
     _tidy(proto)
@@ -126,9 +125,9 @@ def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.Mo
 
 
 def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]) -> Any:
-    """A function to trace whose captured tensors are constants.
+    """Make a traceable function in which captured tensors are constants.
 
-    Layers hold tensors that are no variables, such as the mean of an adapted Normalization. tf2onnx takes them for
+    Layers hold tensors that are not variables, such as the mean of an adapted Normalization. tf2onnx would make them
     inputs of the graph.
     """
     import tensorflow as tf
@@ -204,16 +203,19 @@ def _replace_by_difference(operator: str, graph: Any, node: Any, name: str, _arg
 
 
 def _make_states_optional(graph: onnx.GraphProto, sizes: Sequence[int]) -> None:
-    """Give each state zeros as its default value: an initializer of the input's name, one row for any batch.
+    """Give each state a default value of zeros: an initializer with the input's name, one row for any batch.
 
-    Where a state was only given the shape that the operator wants, [1, batch, size], it is now repeated to it. The
-    batch is read from the operator's own rows, [steps, batch, features]; a state of the right batch stays as it is.
+    tf2onnx reshapes a state to [1, batch, size] for the operator. That Reshape becomes an Expand, which repeats the one
+    row for every sample and leaves a state of the right batch unchanged. The batch is read from the operator's input,
+    [steps, batch, features].
     """
     states = {f"state_{index}": size for index, size in enumerate(sizes)}
     rows = next(node.input[0] for node in graph.node if node.op_type in RECURRENT)
     taken = [node for node in graph.node if node.op_type == "Reshape" and node.input[0] in states]
     if len(taken) < len(states):
-        raise ExportError(f"tf2onnx reshapes {len(taken)} of {len(states)} states; cannot give them a default value")
+        raise ExportError(
+            f"tf2onnx reshapes {len(taken)} states, expected {len(states)}; use --static for a file without states"
+        )
     for node in taken:
         node.op_type = "Expand"
         node.input[1] = "state_shape"
@@ -229,11 +231,13 @@ def _make_states_optional(graph: onnx.GraphProto, sizes: Sequence[int]) -> None:
 
 
 def _fix_output(proto: onnx.ModelProto) -> None:
-    """Write the output's sizes down where tf2onnx leaves some of them open."""
+    """Infer the dimensions of the output that tf2onnx leaves open, and write them into the graph."""
     inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
     shape = inferred.graph.output[0].type.tensor_type.shape
     if not all(size.dim_value for size in shape.dim):
-        raise ExportError("the output's size depends on more than the model's inputs; a static file needs it fixed")
+        raise ExportError(
+            "the output's dimensions are not known before it runs, expected fixed ones; export without --static"
+        )
     proto.graph.output[0].type.tensor_type.shape.CopyFrom(shape)
 
 

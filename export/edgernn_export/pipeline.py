@@ -25,19 +25,19 @@ PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE = "passed", "failed", "not exported",
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one target.
+    """Export result of one target.
 
     Attributes:
-        target: which artifact was asked for.
-        path: where it lies, or would lie.
-        status: passed; failed: its bar does not hold, so it was written only if that was asked for; not
-            exported: a converter failed; or not possible with this model.
+        target: the artifact asked for.
+        path: path of the artifact, even if it was not written.
+        status: "passed"; "failed" its bar, so it was written only with `keep_failed`; "not exported", because a
+            converter failed; or "not possible" with this model.
         reason: why it did not pass; empty if it did.
-        size_bytes: of what was made; 0 if nothing was.
-        proof: what the proof saw; None if it was not exported.
-        steps: how many time steps a sample has.
-        preferred_layout: of the layouts of its number format; empty if it was not exported.
-        fed: in words, the samples that the model was shown, and how they were scaled.
+        size_bytes: of the artifact; 0 if it was not exported.
+        proof: results of the proof; None if it was not exported.
+        steps: number of time steps of a sample.
+        preferred_layout: the best of the layouts of its number format; empty if it was not exported.
+        fed: the samples that the model was given and their scaling, in words.
     """
 
     target: Target
@@ -52,7 +52,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether the artifact exists, proven."""
+        """True if the artifact exists and is proven."""
         return self.status == PASSED
 
 
@@ -75,12 +75,12 @@ def export(
         source: a run folder, or a .keras or .h5 file.
         out: the folder for the artifacts; the run folder, or the file's own, by default.
         targets: what `select_targets` gives.
-        samples: real inputs, in place of the run folder's; needed for a bare file. What they should be answered may
-            be missing: then agreement is measured, and accuracy is not known.
-        scale: "pixels" divides the samples of a bare file by 255; by default the model is shown what lies in them.
-        settings: how; the defaults otherwise.
-        overwrite: replace artifacts that are there.
-        progress: called with what is about to be done.
+        samples: real inputs, in place of the run folder's; required for a bare file. Without truths, agreement is
+            measured and accuracy is not known.
+        scale: "pixels" divides the samples of a bare file by 255; by default they are not scaled.
+        settings: the user's choices; defaults if None.
+        overwrite: whether artifacts that are there are replaced.
+        progress: called with a description of each next step.
 
     Returns:
         One row a target, also for one that failed.
@@ -88,7 +88,7 @@ def export(
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, or they do not fit the model.
-        SettingError: there is no such scale, or a run folder says itself how its inputs are scaled.
+        SettingError: the scale is unknown, or given for a run folder, whose settings decide it.
         OutputError: the folder cannot be written, an artifact is there already, or another process writes there.
         MissingExtraError: the export extra is not installed.
     """
@@ -132,6 +132,6 @@ def _check_free(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other processes from writing there; one that was made does not stay empty."""
+    """Make a folder and keep other processes from writing there; remove it if it was made and stays empty."""
     with made_folder(folder), alone_in(folder):
         yield

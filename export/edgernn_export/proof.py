@@ -15,24 +15,24 @@ from edgernn_export.targets import Target
 
 Float32 = npt.NDArray[np.float32]
 
-# A stream is checked on so many time steps: 2,000 samples of 28 steps, fewer of longer ones.
+# Time steps that a stream is checked on: 2,000 samples of 28 steps, fewer of longer ones.
 STREAM_STEPS = 60_000
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What an artifact must hold over the test samples.
+    """Limits that an artifact must keep on the test samples.
 
     Attributes:
-        difference: the largest difference to the Keras model in any number, as `metrics.largest_difference`: that of
-            logits and values is relative to the largest one.
-        agreement: the least agreement with the Keras model, as `Task.agreement`: a share of decisions, or an R².
-        drop: the most points (hundredths) of the task's headline measure that it may lose: accuracy, F1 or R².
-        golden: the largest difference that another machine may show to this one, likewise.
-        stream_difference: the largest difference between a stream and the whole sequence, likewise.
-        stream_agreement: the least agreement of a stream with the whole sequence.
-        rounding: how much coarser than in float32 the weights are rounded, of an artifact that computes in float32; 0
-            for integers, whose bars do not depend on float32's rounding.
+        difference: largest difference from the Keras model in any number, as `metrics.largest_difference`: for
+            logits and values relative to the largest one.
+        agreement: lowest agreement with the Keras model, as `Task.agreement`: a share of decisions, or an R².
+        drop: largest loss of the task's headline measure (accuracy, F1 or R²), in points (hundredths).
+        golden: largest difference between another machine and this one, as `difference`.
+        stream_difference: largest difference between a stream and the whole sequence, as `difference`.
+        stream_agreement: lowest agreement of a stream with the whole sequence.
+        weight_coarseness: for an artifact that computes in float32, how many times as coarse as in float32 its weights
+            are rounded; 0 for integers, whose limits do not depend on the rounding of float32.
     """
 
     difference: float
@@ -41,18 +41,24 @@ class Bar:
     golden: float
     stream_difference: float
     stream_agreement: float
-    rounding: float = 0.0
+    weight_coarseness: float = 0.0
 
-    def for_model(self, rounding: float) -> "Bar":
-        """The bar for a model whose answers the rounding of float32 moves so far, as `sensitivity.rounding_of`.
+    def for_model(self, rounding_error: float) -> "Bar":
+        """The bar for one model: wider if rounding moves its answers far.
 
-        Differences of ten times as much are rounding, never those of a wrong file: at most 1e-3 with weights of
-        float32, and 0.1 with those of float16. The agreement must be the same.
+        A difference of up to ten times the model's rounding error is taken for rounding. The limit grows to at most
+        1e-3 for float32 weights and to 0.1 for float16 weights. The required agreement stays the same.
+
+        Args:
+            rounding_error: change of the model's answers by float32's rounding, as `sensitivity.rounding_error_of`.
         """
-        if not self.rounding:
+        if not self.weight_coarseness:
             return self
-        allowed = min(ROUNDING_FACTOR * rounding, MAX_ROUNDING)
-        of_weights = min(ROUNDING_FACTOR * rounding * self.rounding, MAX_ROUNDING * min(self.rounding, 100))
+        allowed = min(ROUNDING_FACTOR * rounding_error, MAX_ROUNDING)
+        of_weights = min(
+            ROUNDING_FACTOR * rounding_error * self.weight_coarseness,
+            MAX_ROUNDING * min(self.weight_coarseness, 100),
+        )
         return replace(
             self,
             difference=max(self.difference, of_weights),
@@ -61,26 +67,52 @@ class Bar:
         )
 
 
-# How many times the measured rounding two right implementations may differ: up to 1.3 times was seen, and a few samples
-# in a few random directions do not show the worst.
+# Allowed difference of two correct implementations, as a multiple of the measured rounding error. Up to 1.3 times was
+# measured; the rest is reserve, because a few random directions on a few samples do not show the worst case.
 ROUNDING_FACTOR = 10.0
-# Of a model that makes more of rounding, a right file cannot be told from a wrong one.
+# Beyond this rounding error, a correct file cannot be distinguished from a wrong one.
 MAX_ROUNDING = 1e-3
 
-# The least that each must hold; a bar is wider for a model that makes much of rounding (`Bar.for_model`).
-# float: other kernels add in another order. float16: rounding the weights moves a probability by up to 1e-2; of the few
-# models where it is a little more, that is said. Integers: a step of the softmax's output is 1/256 in int8, and the
-# kernels of different backends differ by up to 3 steps inside; with 16 bits for an activation no kernel of LiteRT,
-# tflite-runtime or tflite-micro was more than 0.004 off. A dynamic file is rounded by the kernels as it runs, so
-# a stream, which runs on other kernels, may round otherwise than a sequence.
+# The narrowest bars; `Bar.for_model` widens them for a model that amplifies rounding.
+# float32: other kernels add in another order. float16: rounding the weights moves a probability by up to 1e-2; a model
+# with a little more fails, and its row says so. Integers: a step of the softmax's output is 1/256 in int8, and kernels
+# of different backends differ by up to 3 steps inside; with 16 bits for an activation, no kernel of LiteRT,
+# tflite-runtime or tflite-micro differed by more than 0.004. dynamic: kernels round activations while they run, and a
+# stream runs on other kernels than a sequence, so it may be rounded differently.
 BARS: Mapping[str, Bar] = {
-    "float32": Bar(2e-5, 0.999, 0.1, 1e-4, 1e-5, 0.999, rounding=1),
-    "float16": Bar(1e-2, 0.99, 0.3, 1e-3, 1e-5, 0.999, rounding=2**11),
-    "dynamic": Bar(1.0, 0.985, 0.7, 0.1, 1.0, 0.99),
-    "int8": Bar(1.0, 0.985, 0.7, 0.1, 0.0, 1.0),
-    "int16x8": Bar(1.0, 0.985, 0.7, 9e-3, 1.0, 0.99),
-    # Its weights are multiplied out when it is loaded; what is computed is float32.
-    "onnx int8": Bar(1.0, 0.985, 0.7, 1e-4, 1e-5, 0.999, rounding=1),
+    "float32": Bar(
+        difference=2e-5,
+        agreement=0.999,
+        drop=0.1,
+        golden=1e-4,
+        stream_difference=1e-5,
+        stream_agreement=0.999,
+        weight_coarseness=1,
+    ),
+    "float16": Bar(
+        difference=1e-2,
+        agreement=0.99,
+        drop=0.3,
+        golden=1e-3,
+        stream_difference=1e-5,
+        stream_agreement=0.999,
+        weight_coarseness=2**11,
+    ),
+    "dynamic": Bar(difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=1.0, stream_agreement=0.99),
+    "int8": Bar(difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0),
+    "int16x8": Bar(
+        difference=1.0, agreement=0.985, drop=0.7, golden=9e-3, stream_difference=1.0, stream_agreement=0.99
+    ),
+    # Loading multiplies its int8 weights out; all arithmetic is float32.
+    "onnx int8": Bar(
+        difference=1.0,
+        agreement=0.985,
+        drop=0.7,
+        golden=1e-4,
+        stream_difference=1e-5,
+        stream_agreement=0.999,
+        weight_coarseness=1,
+    ),
 }
 
 
@@ -91,16 +123,16 @@ def bar_of(target: Target) -> Bar:
 
 @dataclass(frozen=True)
 class Proof:
-    """What the proof saw.
+    """Results of the proof.
 
     Attributes:
-        task: the model's.
-        samples: how many test samples both models answered.
-        keras, artifact: how right they are, by the names of `edgernn.tasks.MEASURES`; empty where that is not known.
+        task: of the model.
+        samples: number of test samples that both models answered.
+        keras, artifact: measures of both, by the names of `edgernn.tasks.MEASURES`; empty if there are no truths.
         agreement: of the artifact with Keras, as `Task.agreement`.
-        difference: the largest in any number, as `metrics.largest_difference`.
-        streamed: how many samples were also given row by row; 0 for an artifact that cannot stream.
-        stream_agreement, stream_difference: of those answers with the ones to whole sequences.
+        difference: largest difference from Keras in any number, as `metrics.largest_difference`.
+        streamed: number of samples also given row by row; 0 for an artifact that cannot stream.
+        stream_agreement, stream_difference: between the stream's answers and those to whole sequences.
         no_stream: why it cannot stream; empty if it can.
     """
 
@@ -117,16 +149,16 @@ class Proof:
 
     @property
     def drop(self) -> float:
-        """The points (hundredths) of the headline measure lost; 0 where it is not known how right answers are."""
+        """Loss of the headline measure in points (hundredths); 0 if there are no truths."""
         if not self.keras:
             return 0.0
         return 100 * (self.keras[self.task.headline] - self.artifact[self.task.headline])
 
     def check(self, bar: Bar, max_drop: float | None = None, min_agreement: float | None = None) -> None:
-        """Check that the bar holds, with another drop or agreement where they are given.
+        """Check the results against a bar; a drop or agreement that is given replaces the bar's.
 
         Raises:
-            ExportError: it does not; the message gives both figures.
+            ExportError: a limit is not kept; the message gives both figures.
         """
         max_drop = bar.drop if max_drop is None else max_drop
         min_agreement = bar.agreement if min_agreement is None else min_agreement
@@ -134,39 +166,43 @@ class Proof:
         # Each written so that a NaN fails.
         if not self.difference <= bar.difference:
             raise ExportError(
-                f"differs from Keras by {self.difference:.3g} {task.differing}, at most {bar.difference:.0e}"
+                f"differs from Keras by {self.difference:.3g} {task.differing}, expected at most {bar.difference:.0e}"
             )
         if not self.agreement >= min_agreement:
             raise ExportError(
                 f"agreement with Keras is {show(self.agreement)}, expected at least {show(min_agreement)}"
             )
-        if not round(self.drop, 9) <= max_drop:  # whatever binary fractions make of 7 of 1,000
+        if not round(self.drop, 9) <= max_drop:  # binary fractions make a little more than 0.7 of 7 of 1,000
             measure = MEASURES[task.headline]
-            raise ExportError(f"loses {self.drop:.2f} points of {measure} against Keras, at most {max_drop:.2f}")
+            raise ExportError(
+                f"loses {self.drop:.2f} points of {measure} against Keras, expected at most {max_drop:.2f}"
+            )
         self.check_stream(bar)
 
     def check_stream(self, bar: Bar) -> None:
-        """Check that the stream answers as whole sequences do.
+        """Check that the stream gives the answers of whole sequences.
 
         Raises:
-            ExportError: it does not; the message gives both figures.
+            ExportError: it does not; the message gives the figures and their limits.
         """
         if not (self.stream_difference <= bar.stream_difference and self.stream_agreement >= bar.stream_agreement):
+            show = self.task.show_agreement
             raise ExportError(
-                f"streams otherwise than it predicts: {self.stream_difference:.2g} {self.task.differing} apart, "
-                f"agreement {self.task.show_agreement(self.stream_agreement)}"
+                f"its stream differs from its predictions by {self.stream_difference:.2g} {self.task.differing}, "
+                f"expected at most {bar.stream_difference:.2g}; their agreement is {show(self.stream_agreement)}, "
+                f"expected at least {show(bar.stream_agreement)}"
             )
 
 
 def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, streams: bool) -> Proof:
     """Run an artifact beside the Keras model, and its stream beside its own answers.
 
-    Where there is an answer a step, every one is compared, of Keras and of the stream.
+    If the model answers every step, all answers are compared.
 
     Args:
         model: the artifact, loaded by the runtime.
         x: test samples, float32 [samples, steps, features].
-        truth: what it should answer, as `Task.measure` takes it; None when it is not known.
+        truth: the right answers, as `Task.measure` takes them; None if they are not known.
         reference: the Keras model's answers, float32 [samples, outputs] or [samples, steps, outputs].
         streams: whether the artifact has a step.
     """
@@ -193,7 +229,7 @@ def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, str
 
 
 def _stream(model: Model, x: Float32, shape: tuple[int, ...]) -> Float32:
-    """The answers to samples given row by row, [samples, *shape]: of every row, if there is one a step, or the last."""
+    """Stream samples row by row; return the answers of all rows or of the last one, [samples, *shape]."""
     stream = model.stream()
     answers = []
     for sample in x:

@@ -1,4 +1,4 @@
-"""Quantization: what is around the carriers by litert-quantizer, what is in them by the arithmetic of their cells."""
+"""Quantization: litert-quantizer outside the carriers, the arithmetic of the cells inside them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     # Every layout gives the same bits; this one is quickest to make and to run.
     layout = preferred_layout(x.shape[1], sum(carrier.cell.operators for carrier in source.carriers.values()))
 
-    # Candidates differ in the cells; what is around them is the same for most.
+    # Candidates differ in the cells; most of them share everything else.
     @cache
     def around(known: tuple[tuple[str, Range], ...]) -> bytes:
         return quantize_around(source, bits, io_type, dict(known))
@@ -154,7 +154,7 @@ def _integers(
         return IntegerOps(graph, bits, scales[name])
 
     known = {
-        # What is always 0, as the norm of one feature, may have any range but none: LiteRT aborts over a scale of 0.
+        # A value that is always 0, as the norm of one feature, needs some range: LiteRT aborts on a scale of 0.
         name: (low, high) if low < high else (-1.0, 1.0)
         for name, (low, high) in ranges.items()
         if name.partition("/")[0] not in source.carriers

@@ -27,10 +27,10 @@ FIXED = {
     (Operator.LOGISTIC, 16): Scale((1 / 2**15,)),
     (Operator.SOFTMAX, 16): Scale((1 / 2**15,)),
 }
-# Activations of 16 bits hold this many times what was measured, so that values beyond the calibration set's, which
-# forecasts and anomaly detection are about, are not cut off. It costs two of the 16 bits. A step is still 64 times as
-# fine as one of int8, and the rounding of the int8 weights is what limits int16x8. int8 has no step to spare. Outputs
-# of tanh, sigmoid and softmax need none (`FIXED`).
+# Activations are given this many times their measured range, by bits. With 16 bits, values beyond the calibration set,
+# which matter in forecasts and anomaly detection, are then not cut off. The headroom costs two of the 16 bits: a step
+# is still 64 times as fine as one of int8, and the rounding of the int8 weights dominates. int8 has no steps to spare.
+# Outputs of tanh, sigmoid and softmax need no headroom (`FIXED`).
 HEADROOM = {8: 1.0, 16: 4.0}
 _OPERATORS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC}
 # These have the scale of what they are given: there is nothing to rescale.
@@ -65,7 +65,7 @@ def measure(model: bytes, x: Float32) -> dict[str, Range]:
 
 
 def with_headroom(ranges: Mapping[str, Range], bits: int) -> dict[str, Range]:
-    """Widen measured ranges by the `HEADROOM` of so many bits."""
+    """Widen measured ranges by the `HEADROOM` for activations of this number of bits."""
     return {name: (low * HEADROOM[bits], high * HEADROOM[bits]) for name, (low, high) in ranges.items()}
 
 

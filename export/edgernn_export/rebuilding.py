@@ -1,7 +1,7 @@
-"""Rebuilding: the same Keras model for another number of steps or in float64, with all that it keeps.
+"""Rebuilding: make the same Keras model for another number of steps, for one sample, or in float64.
 
-A model is saved, its configuration in the archive is changed, and it is loaded again. So every layer saves and loads
-what it keeps by its own methods: what it derives from its weights (an adapted Normalization) and its assets come along.
+A model is saved, its configuration in the archive is changed, and it is loaded again. Every layer then saves and loads
+its whole state by its own methods, with its assets and what it derives from its weights (an adapted Normalization).
 """
 
 import json
@@ -21,19 +21,19 @@ from edgernn_export.converter_errors import reason_of
 Floats = npt.NDArray[np.floating[Any]]
 Change = Callable[[Any], Any]
 
-# A rebuilt model adds in another order where Keras unrolled its steps. Ill-conditioned models amplify rounding: inputs
-# are scaled by _SHAKEN, and ten times the change that this causes is allowed.
+# A rebuilt model adds in another order if Keras unrolled its steps. Ill-conditioned models amplify rounding. Scale the
+# inputs by _SHAKEN and allow ten times the change that this causes.
 _TOLERANCE = 1e-5
 _SHAKEN = 1 + 1e-6
 MAX_COMPARED = 32
 
 
 def with_steps(model: Any, steps: int | None) -> Any:
-    """The same model for another number of time steps.
+    """Rebuild a model for another number of time steps.
 
     Args:
-        model: functional or Sequential, as `keras_model.load` gives it; it stays as it is.
-        steps: the number; None leaves it free.
+        model: functional or Sequential, as `keras_model.load` gives it; it is not changed.
+        steps: the new number; None leaves it free.
 
     Raises:
         ModelError: a layer needs the number of steps that the model was made with.
@@ -46,7 +46,7 @@ def with_steps(model: Any, steps: int | None) -> Any:
 
 
 def in_float64(model: Any) -> Any:
-    """The same model for any number of time steps, computing in float64.
+    """Rebuild a model for any number of time steps, computing in float64.
 
     Raises:
         ModelError: a layer needs the number of steps that the model was made with, or float32.
@@ -56,29 +56,29 @@ def in_float64(model: Any) -> Any:
 
 
 def for_one_sample(model: Any, unroll: bool) -> Any:
-    """The same model for a batch of one, its recurrent layers unrolled by Keras or not.
+    """Rebuild a model for a batch of one, its recurrent layers unrolled by Keras or not.
 
     Raises:
-        ModelError: a layer cannot be rebuilt so.
+        ModelError: a layer cannot be rebuilt with a batch of one.
     """
     shape = list(model.inputs[0].shape[1:])
     return _rebuild(model, lambda config: _for_one_sample(config, shape, unroll))
 
 
 def copy(model: Any) -> Any:
-    """A model of its own that is the same."""
+    """Copy a model by saving and loading it."""
     return _rebuild(model, lambda config: config)
 
 
 def set_weights(model: Any, weights: Sequence[npt.NDArray[Any]]) -> None:
-    """Give a model other weights, and each layer what it derives from them.
+    """Set the weights of a model, and update what its layers derive from them.
 
     Args:
         model: a Keras model.
         weights: in the order of `get_weights()`.
     """
     model.set_weights(weights)
-    model.predict_function = None  # traced with what the layers derived before
+    model.predict_function = None  # it was traced with the values derived before
     for layer in model._flatten_layers():
         kept: dict[str, Any] = {}
         layer.save_own_variables(kept)
@@ -87,11 +87,11 @@ def set_weights(model: Any, weights: Sequence[npt.NDArray[Any]]) -> None:
 
 
 def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
-    """Check that a rebuilt model answers as the loaded one does.
+    """Check that a rebuilt model gives the answers of the loaded one.
 
     Args:
-        loaded: the Keras model as its file holds it.
-        rebuilt: what was made of it; of any dtype.
+        loaded: the Keras model in the file.
+        rebuilt: the model rebuilt from it, of any dtype.
         x: inputs that both take, [samples, steps, features]; at most `MAX_COMPARED` of them are compared.
 
     Raises:
@@ -102,26 +102,26 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
         ask, again = _compiled(loaded, chosen), _compiled(rebuilt, chosen)
         expected, shaken, answers = ask(chosen), ask(chosen * _SHAKEN), again(chosen)
     except Exception as error:  # whatever a layer raises that was built for another number of steps
-        raise ModelError(f"rebuilt, it cannot answer: {reason_of(error)}") from error
+        raise ModelError(f"the rebuilt model cannot answer: {reason_of(error)}") from error
     if expected.shape != answers.shape:
-        raise ModelError(f"rebuilt, it answers with shape {answers.shape[1:]}; as loaded, with {expected.shape[1:]}")
+        raise ModelError(f"the rebuilt model answers with shape {answers.shape[1:]}, expected {expected.shape[1:]}")
     known = np.isfinite(expected) & np.isfinite(shaken)
     expected, shaken = (np.where(known, values, 0).reshape(len(chosen), -1) for values in (expected, shaken))
     answers = np.where(known, answers, 0).reshape(len(chosen), -1)
     largest = np.abs(expected).max(axis=1, initial=0)
-    # Relative to each sample's largest answer: that of another may be a million times larger.
+    # Relative to the largest answer to the same sample, because samples may differ by a factor of a million.
     allowed = _TOLERANCE * np.maximum(largest, np.median(largest)) + 10 * np.abs(shaken - expected).max(axis=1)
     off = np.abs(answers - expected).max(axis=1)
     if not (off <= allowed).all():  # so that a NaN among the answers fails
         worst = int(np.argmax(np.nan_to_num(off - allowed, nan=np.inf)))
         raise ModelError(
-            f"rebuilt, it answers otherwise than as loaded: {off[worst]:.2g} apart, where the largest answer is "
-            f"{largest[worst]:.2g}; a layer holds something that Keras does not save and load with it"
+            f"the rebuilt model's answers differ by {off[worst]:.2g} from the loaded model's, expected at most "
+            f"{allowed[worst]:.2g}; a layer has a state that Keras does not save: use one of Keras's own layers instead"
         )
 
 
 def _compiled(model: Any, x: Floats) -> Callable[[Floats], Floats]:
-    """A model as a function of inputs of x's shape that gives float64, compiled: many steps take long otherwise."""
+    """Compile a model for inputs of x's shape, because many steps are slow otherwise; the result gives float64."""
     import tensorflow as tf
 
     def answer(x: Any) -> Any:
@@ -133,7 +133,7 @@ def _compiled(model: Any, x: Floats) -> Callable[[Floats], Floats]:
 
 
 def rows_of_length(x: Floats, steps: int) -> Floats:
-    """Samples [samples, any number of steps, features] cut off, or repeated, to this number of steps."""
+    """Shorten or repeat samples [samples, any number of steps, features] to this number of steps."""
     return x[:, np.arange(steps) % x.shape[1]]
 
 
@@ -161,14 +161,14 @@ def _change_config(source: Path, target: Path, change: Change) -> None:
 
 
 def _walk(config: Any, change: Change) -> Any:
-    """A Keras configuration with a change made to each dictionary in it, inner ones first."""
+    """Apply a change to each dictionary in a Keras configuration, inner ones first."""
     if isinstance(config, list):
         return [_walk(value, change) for value in config]
     return change({key: _walk(value, change) for key, value in config.items()}) if isinstance(config, dict) else config
 
 
 def _with_steps(config: Any, old: int | None, new: int | None) -> Any:
-    """A Keras configuration in which every [batch, old, features] input has `new` steps."""
+    """Change every [batch, old, features] input of a Keras configuration to `new` steps."""
 
     def change(part: dict[str, Any]) -> dict[str, Any]:
         shape = part.get("batch_shape")
@@ -181,7 +181,7 @@ def _with_steps(config: Any, old: int | None, new: int | None) -> Any:
 
 
 def _with_float64(config: Any) -> Any:
-    """A Keras configuration in which every float32 is float64: policies of layers, inputs, casts, constants."""
+    """Change every float32 in a Keras configuration to float64: policies of layers, inputs, casts, constants."""
 
     def change(part: dict[str, Any]) -> dict[str, Any]:
         if part.get("class_name") == "DTypePolicy" and part["config"].get("name") == "float32":
@@ -192,7 +192,7 @@ def _with_float64(config: Any) -> Any:
 
 
 def _for_one_sample(config: Any, shape: list[int], unroll: bool) -> Any:
-    """A Keras configuration in which every [None, *shape] input has a batch of one."""
+    """Change every [None, *shape] input of a Keras configuration to a batch of one."""
 
     def change(part: dict[str, Any]) -> dict[str, Any]:
         if part.get("batch_shape") == [None, *shape]:
@@ -203,5 +203,5 @@ def _for_one_sample(config: Any, shape: list[int], unroll: bool) -> Any:
 
 
 def _unbuilt(part: dict[str, Any]) -> dict[str, Any]:
-    """A layer's configuration without the shapes it was built with: it is then built when it is called."""
+    """Remove the shapes that a layer was built with, so that Keras builds it again when it is called."""
     return {key: value for key, value in part.items() if key not in ("build_config", "build_input_shape")}

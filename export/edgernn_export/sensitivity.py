@@ -1,9 +1,9 @@
-"""Sensitivity: how far the rounding of float32 alone moves a Keras model's answers.
+"""Sensitivity: measure how far the rounding of float32 alone moves a Keras model's answers.
 
-Two right implementations differ, because they add in another order and compute tanh by another polynomial. By how much
-depends on the number of steps, the size of the values and what the states make of small changes, so it is measured:
-every weight and every input is moved at random by at most one unit in the last place, 2**-23 of it, which changes each
-product, sum and state of each step about as much as rounding does.
+Two correct implementations differ, because they add in another order and compute tanh by another polynomial. The
+difference depends on the number of steps, the size of the values, and on whether the states amplify small changes.
+Therefore it is measured: every weight and every input is changed at random by at most one unit in the last place,
+2**-23 of its value. This changes each product, sum and state of each step about as much as rounding does.
 
 Of ten recurrent models (SimpleRNN, GRU and LSTM, 8 to 64 units, 28 to 300 steps, kernels of 0.8 to 3 times Keras's
 initial size, tanh, relu and gates of tanh) TFLite's and ONNX Runtime's float32 answers differed from Keras's by 0.4 to
@@ -20,24 +20,24 @@ from edgernn_export.keras_model import predict
 
 Float32 = npt.NDArray[np.float32]
 
-# Of relative changes: the distance of two numbers in float32.
+# Relative distance of neighbouring float32 numbers.
 UNIT = 2.0**-23
-# Each draw shows some directions only.
+# Each random change shows only some directions.
 _DRAWS = 3
 _SAMPLES, _STEPS = 200, 20_000
 _SEED = 0
 
 
-def rounding_of(model: Any, x: Float32, answers: Float32) -> float:
+def rounding_error_of(model: Any, x: Float32, answers: Float32) -> float:
     """Measure how far float32's rounding moves a model's answers, as `metrics.largest_difference`.
 
     Args:
-        model: a Keras model; its weights are as before afterwards.
+        model: a Keras model; its weights are restored at the end.
         x: samples, float32 [samples, steps, features]; at most 200 of them, or 20,000 steps, are run.
-        answers: the model's own, float32 [samples, ...].
+        answers: the model's answers, float32 [samples, ...].
 
     Returns:
-        The largest change of an answer. Infinity where it is none that can be compared, because of a NaN.
+        The largest change of an answer; infinity if a changed answer is NaN.
     """
     count = min(len(x), _SAMPLES, max(1, _STEPS // x.shape[1]))
     rng = np.random.default_rng(_SEED)
@@ -53,7 +53,7 @@ def rounding_of(model: Any, x: Float32, answers: Float32) -> float:
 
 
 def _shaken(values: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
-    if values.dtype.kind != "f":  # the state of a random generator
+    if values.dtype.kind != "f":  # the state of a random generator is no weight
         return values
     shaken: npt.NDArray[Any] = (values * (1 + UNIT * rng.uniform(-1, 1, values.shape))).astype(values.dtype)
     return shaken

@@ -1,23 +1,23 @@
-"""Settings: what a user chose for an export."""
+"""Settings: the user's choices for an export."""
 
 from dataclasses import dataclass
 
-# Processor time for one artifact. One takes seconds; the first one also loads TensorFlow, and the first one with int8
-# weights refines them.
+# Processor time for one artifact. Most take seconds; the first one also loads TensorFlow, and the first one with int8
+# weights also refines them.
 TIME_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user chose for an export.
+    """The user's choices for an export.
 
     Attributes:
-        steps: for a model that takes any number of them; None for one that says it.
-        refine: whether int8 weights are tuned; None: if it takes under 30 s.
-        max_drop: points of accuracy, F1 or R² an artifact may lose; None: the quantization's own bar.
-        min_agreement: with Keras, a share of decisions or R²; None: the quantization's own bar.
-        keep_failed: whether an artifact that fails its bar is written all the same.
-        time_limit_s: seconds of processor time for one artifact; on the clock ten times as long.
+        steps: number of time steps, for a model that takes any number; None for the model's own or the samples'.
+        refine: whether int8 weights are tuned; None tunes them if that takes less than 30 s.
+        max_drop: largest loss of accuracy, F1 or R² in points (hundredths); None for the quantization's own limit.
+        min_agreement: lowest agreement with Keras, a share of decisions or R²; None for the quantization's own limit.
+        keep_failed: whether an artifact that fails its bar is written nevertheless.
+        time_limit_s: processor time for one artifact, in seconds; the limit of elapsed time is ten times as long.
     """
 
     steps: int | None = None

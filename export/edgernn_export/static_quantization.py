@@ -16,8 +16,8 @@ from edgernn_export.tflite_ops import least_scales, quantize_bias
 
 Float32 = npt.NDArray[np.float32]
 
-# Arithmetic of each value alone. In front of the first product it stays float32: raw inputs of different size, as a
-# pressure beside a temperature, have one scale in integers, and are of one size only behind the model's normalization.
+# Elementwise arithmetic. In front of the first product it stays float32: integers have one scale for all features, and
+# raw features of different size, such as a pressure and a temperature, become alike only in the model's normalization.
 _ELEMENTWISE = (
     *(Operator.ADD, Operator.SUB, Operator.MUL, Operator.DIV, Operator.MAXIMUM, Operator.MINIMUM, Operator.NEG),
     *(Operator.ABS, Operator.SQUARE, Operator.SQRT, Operator.RSQRT, Operator.EXP, Operator.LOG, Operator.POW),
@@ -30,12 +30,12 @@ _PRODUCTS = {Operator.FULLY_CONNECTED: 0, Operator.CONV_2D: 0, Operator.DEPTHWIS
 
 
 def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[str, Range]) -> bytes:
-    """Quantize what is around the carriers.
+    """Quantize everything outside the carriers.
 
     Args:
         source: float32.
         bits: of activations, 8 or 16.
-        io_type: of inputs and answers, float32 or int8. int8 inputs are integers already, so nothing stays float32.
+        io_type: of inputs and outputs, float32 or int8. int8 inputs are integers already, so nothing stays float32.
         known: ranges of the tensors of signature `sequence`, by name.
 
     Raises:
@@ -45,7 +45,7 @@ def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[s
     ranges, unlike = match_ranges(model, list(source.carriers), _with_joined(model, {**known, **_fixed(model, bits)}))
     if unlike:
         raise ExportError(
-            f"the step computes {unlike[0]!r}, which the sequence does not; their ranges cannot be shared"
+            f"tensor {unlike[0]!r} of signature step matches none of signature sequence, so it has no range"
         )
     statistics = {
         name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
@@ -62,7 +62,7 @@ def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[s
 
 
 def _fixed(model: schema.ModelT, bits: int) -> dict[str, Range]:
-    """The outputs whose range the kernels demand."""
+    """The ranges of outputs that kernels prescribe."""
     return {
         subgraph.tensors[int(operator.outputs[0])].name.decode(): span(FIXED[code, bits], bits)
         for subgraph in model.subgraphs
@@ -72,7 +72,7 @@ def _fixed(model: schema.ModelT, bits: int) -> dict[str, Range]:
 
 
 def _with_joined(model: schema.ModelT, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The ranges with those of CONCATENATION: its inputs must have its scale, and those of the cells are given."""
+    """Add the ranges of CONCATENATION outputs: they cover the known ranges of the inputs, which share their scale."""
     known = dict(ranges)
     first = model.subgraphs[0]
     for operator in first.operators:
@@ -85,9 +85,9 @@ def _with_joined(model: schema.ModelT, ranges: Mapping[str, Range]) -> dict[str,
 
 
 def _front(model: schema.ModelT) -> list[str]:
-    """Names of what stays float32 between the input and the first product, in all signatures.
+    """List the tensors that stay float32 between the input and the first product, in all signatures.
 
-    Nothing does where there is no arithmetic: then the input itself is rounded.
+    There are none if nothing is computed there; then the input itself is rounded.
     """
     names = []
     for graph in model.subgraphs:
@@ -99,10 +99,10 @@ def _front(model: schema.ModelT) -> list[str]:
 
 
 def _clamp(graph: Graph, front: Sequence[str], bits: int) -> None:
-    """Cut values of the float32 front off at what integers can hold, before they are rounded.
+    """Clip values of the float32 front to the range of the integers before they are rounded.
 
-    QUANTIZE kernels compute in 32 bits; what overflows these comes out with any sign. A graph's own inputs are cut off
-    by the runtime, which knows nothing of values that are computed.
+    QUANTIZE kernels compute in 32 bits; a value that overflows them may change its sign. The runtime clips only the
+    graph's inputs, not the values computed from them.
     """
     for operator in list(graph.subgraph.operators):
         code = graph.model.operatorCodes[operator.opcodeIndex].builtinCode
@@ -121,9 +121,9 @@ def _clamp(graph: Graph, front: Sequence[str], bits: int) -> None:
 
 
 def _keep_biases(floats: Graph, integers: Graph) -> None:
-    """Give a unit coarser weights where its bias, in the weights' scale, exceeds 32 bits.
+    """Give a unit coarser weights if its bias, in their scale, exceeds 32 bits.
 
-    litert-quantizer cuts such a bias off: a unit of zeros with a bias of 0.5 would answer 0.0001.
+    litert-quantizer cuts such a bias off: a unit with zero weights and a bias of 0.5 would answer 0.0001.
     """
     given = {tensor.name: index for index, tensor in enumerate(floats.subgraph.tensors)}
     for operator in integers.subgraph.operators:
@@ -139,7 +139,7 @@ def _keep_biases(floats: Graph, integers: Graph) -> None:
 
 
 def _coarser(graph: Graph, code: int, x: int, kernel: int, bias: Float32) -> tuple[int, int] | None:
-    """A kernel and a bias that fit together, as constants; None if those that are there do."""
+    """Add a coarser kernel and its bias as constants; None if the present kernel is coarse enough."""
     (step,) = graph.scale(x).scales
     scales = np.array(graph.subgraph.tensors[kernel].quantization.scale, np.float32)
     needed = np.maximum(scales, least_scales(bias, step))

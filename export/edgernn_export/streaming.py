@@ -1,4 +1,4 @@
-"""Streaming: whether a model answers one time step after the other as it answers a whole sequence."""
+"""Streaming: decide whether a model gives the same answers row by row as for a whole sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ from edgernn_export.lowering import Call, rebind
 
 Floats = npt.NDArray[np.floating[Any]]
 
-# A layer that looks back further than a sample is long goes wrong in a stream that is longer; twice as many rows show
-# it, and 32 of short samples. Each row costs about 0.5 ms.
+# A layer may look back further than one sample is long. Twice as many rows show it, and at least 32 for short samples.
+# Each row costs about 0.5 ms.
 _MIN_STEPS, _MAX_DOUBLED = 32, 2048
-# A layer that needs several rows fails on fewer.
+# Numbers of first rows to try: a layer that needs several rows fails on fewer.
 _BEGINNINGS = range(1, 6)
-# In float64; float32 rounding in a layer that computes in it whatever it is told is a tenth of that.
+# Relative, in float64. A layer that always computes in float32 rounds by a tenth of this.
 _TOLERANCE = 1e-6
-# Values of a sequence that are all this much smaller than those of another are taken for zero.
+# Values of a sequence count as zero if they are smaller than those of another sequence by this factor.
 _ZERO = 1e-9
 
 
 def streams(model: Any, x: Floats | None = None) -> bool:
-    """Whether the states of the recurrent layers are all that the model must keep between time steps."""
+    """True if the states of the recurrent layers are all that the model must keep between time steps."""
     return not why_no_stream(model, x)
 
 
 def why_no_stream(model: Any, x: Floats | None = None) -> str:
-    """Why the recurrent layers' states are not all that a model must keep between time steps; empty if they are.
+    """Find the reason why a model cannot stream; empty if it can.
 
-    It is tried out, in Keras in float64: what comes into each recurrent layer, and the answer to every beginning of a
-    sequence, must be what the same rows give one by one. So each kind of layer shows by itself what it does along the
-    steps (pooling, convolutions, attention, flattening, a layer that is used twice). Only of going backwards it is
-    known, as Bidirectional does.
+    A model streams if the states of its recurrent layers are all that it must keep between time steps. This is tested
+    in Keras in float64: the inputs of each recurrent layer and the answers to the first rows of a sequence must be the
+    same whole and row by row. The test needs no list of layer kinds (pooling, convolutions, attention, flattening, a
+    layer that is used twice). Only layers that go backwards, as in Bidirectional, are recognized by their option.
 
     Args:
-        model: as `keras_model.load` gives it; it stays as it is.
-        x: samples, float32 [samples, steps, features]: rows of theirs are tried besides noise of many magnitudes.
+        model: as `keras_model.load` gives it; it is not changed.
+        x: samples, float32 [samples, steps, features]; some are tried, besides noise of many magnitudes.
 
     Raises:
         ModelError: a recurrent layer is given a mask or initial states.
@@ -62,19 +62,19 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
         stepped = _answer_stepped(free, rows)
     except ModelError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever Keras and TensorFlow's kernels raise for one row alone
+    except Exception as error:  # noqa: BLE001 - Keras and TensorFlow raise many kinds for a single row
         return f"it cannot run on one row: {reason_of(error)}"
     return _why_different(whole, beginnings, stepped)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was seen of one call of a model.
+    """Record of one call of a model.
 
     Attributes:
-        inputs: what came into each call of a recurrent layer, [sequences, steps, features].
-        layers: their names.
-        answer: the model's.
+        inputs: input of each call of a recurrent layer, [sequences, steps, features].
+        layers: the names of these layers.
+        answer: of the model.
     """
 
     inputs: Sequence[Floats]
@@ -83,7 +83,7 @@ class _Seen:
 
 
 def _answer_whole(model: Any, rows: Floats) -> tuple[_Seen, list[Floats]]:
-    """A call over whole sequences, and the answers to their beginnings; the recurrent layers are changed for good."""
+    """Call the model on whole sequences, and on their first rows; its recurrent layers stay changed."""
     import tensorflow as tf
 
     seen: list[tuple[str, Any]] = []
@@ -109,7 +109,7 @@ def _answer_whole(model: Any, rows: Floats) -> tuple[_Seen, list[Floats]]:
 
 
 def _answer_stepped(model: Any, rows: Floats) -> list[_Seen]:
-    """A call for each row, from the states in which the one before it ended; the layers are changed for good."""
+    """Call the model on each row, with the states after the row before; its recurrent layers stay changed."""
     import tensorflow as tf
 
     layers = recurrent_layers(model)
@@ -144,12 +144,12 @@ def _answer_stepped(model: Any, rows: Floats) -> list[_Seen]:
 
 
 def _why_different(whole: _Seen, beginnings: Sequence[Floats], stepped: Sequence[_Seen]) -> str:
-    """What differs between whole sequences and their rows one by one; empty if nothing does."""
+    """Describe the first difference between whole sequences and their rows one by one; empty if there is none."""
     if list(whole.layers) != list(stepped[0].layers):
         return "it calls other layers for one row than for several"
     for index, (name, x) in enumerate(zip(whole.layers, whole.inputs, strict=True)):
         if not _same(x, np.concatenate([each.inputs[index] for each in stepped], axis=1)):
-            return f"what comes into layer {name!r} at a time step depends on other time steps, too"
+            return f"the input of layer {name!r} at a time step also depends on other time steps"
     answers = [each.answer for each in stepped]
     pairs = [*zip(beginnings, answers, strict=False), (whole.answer, answers[-1])]
     if whole.answer.ndim == 3 and whole.answer.shape[1] == len(answers):
@@ -162,7 +162,7 @@ def _why_different(whole: _Seen, beginnings: Sequence[Floats], stepped: Sequence
 
 
 def _same(whole: Floats, newest: Floats) -> bool:
-    """True if values are the same up to rounding, relative to each sequence's largest; of finite ones only."""
+    """True if the finite values are the same up to rounding, relative to the largest one of each sequence."""
     if whole.shape != newest.shape:
         return False
     known = np.isfinite(whole) & np.isfinite(newest)
@@ -173,7 +173,7 @@ def _same(whole: Floats, newest: Floats) -> bool:
 
 
 def _within_type(rows: Floats, dtype: str) -> Floats:
-    """Rows as whole numbers within the type, if it is one of those: what a cast makes of others is not defined."""
+    """Round and clip rows to an integer type, because casting other values is undefined; others are unchanged."""
     if not np.issubdtype(dtype, np.integer):
         return rows
     limits = np.iinfo(dtype)

@@ -1,4 +1,4 @@
-"""The subject of an export: the Keras model with its own answers, and what is converted once for several targets."""
+"""The subject of an export: the Keras model, its answers, and intermediate results that several targets share."""
 
 import hashlib
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from edgernn_export.limits import NO_LIMITS, Limits, limits_of
 from edgernn_export.onnx_weights import quantize_weights
 from edgernn_export.quantize import Quantized, quantize
 from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, loss_of, refine
-from edgernn_export.sensitivity import rounding_of
+from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.streaming import why_no_stream
 from edgernn_export.targets import Target
@@ -37,11 +37,11 @@ MAX_REFINE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Finished:
-    """A converted file that lacks nothing but its card.
+    """A converted file, complete except for its card.
 
     Attributes:
-        embed_card: puts an encoded card into it, and gives the file's content.
-        limits: of the integers that take its inputs and give its answers.
+        embed_card: returns the file's content with an encoded card in it.
+        limits: of the integers at its inputs and outputs.
     """
 
     embed_card: Callable[[bytes], bytes]
@@ -69,14 +69,14 @@ class Subject:
         keras_model.check_samples(model, self.samples)
         if self.samples.x_calibration.min() == self.samples.x_calibration.max():
             name, value = self.samples.origin("x_calibration").name, self.samples.x_calibration.min()
-            raise DataError(f"{name}: every calibration sample is {value:g} throughout; give real ones")
+            raise DataError(f"{name}: all values of the calibration samples are {value:g}; give real samples")
         self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
         original.check_unchanged(self._sha256)
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
         self.calibration_answers = loaded.answer(self.samples.x_calibration)
         self.test_answers = loaded.answer(self.samples.x_test)
-        self.rounding = rounding_of(model, self.samples.x_test, self.test_answers)
+        self.rounding_error = rounding_error_of(model, self.samples.x_test, self.test_answers)
         both = np.concatenate([self.calibration_answers, self.test_answers])
         self.task = find_task(both, self.samples, original.labels)
         operators = sum(cell.operators for cell in keras_model.cells(model))
@@ -88,7 +88,7 @@ class Subject:
         self._quantized = cache(self._quantize)
 
     def load(self, refined: bool = False) -> Any:
-        """The Keras model, afresh."""
+        """Load a new copy of the Keras model."""
         model = keras_model.load(self.original.model, self.settings.steps, x=self.samples.x_test)
         if refined:
             rebuilding.set_weights(model, self._refined_weights)
@@ -96,7 +96,7 @@ class Subject:
 
     @cached_property
     def no_stream(self) -> str:
-        """Why the Keras model cannot answer row by row; empty if it can."""
+        """The reason why the Keras model cannot answer row by row; empty if it can."""
         return why_no_stream(self.load(), self.samples.x_calibration)
 
     def convert(self, target: Target, stream: bool) -> Finished:
@@ -104,7 +104,7 @@ class Subject:
 
         Args:
             target: what to convert to.
-            stream: whether the file can answer row by row; only of a model that can.
+            stream: whether the file can answer row by row; the model must be able to.
 
         Raises:
             ExportError: a converter fails.

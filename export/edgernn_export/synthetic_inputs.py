@@ -12,16 +12,16 @@ _MAGNITUDES = 10.0 ** np.arange(6)
 
 
 def sequences(steps: int, features: int, x: Floats | None = None) -> Floats:
-    """Sequences to try a model on.
+    """Make sequences to try a model on.
 
-    What a layer does may show on some inputs only: a relu cuts off, a tanh is flat, a logarithm takes only positive
-    numbers, raw counts are in the thousands. So there are noise of several magnitudes, with both signs and positive,
-    and values whose magnitudes are mixed.
+    Some layers show their effect on some inputs only: relu cuts off, tanh is flat, a logarithm takes only positive
+    numbers, raw counts are in the thousands. Therefore the sequences hold noise of several magnitudes, with both signs
+    and positive, and values of mixed magnitudes.
 
     Args:
-        steps: how long the sequences are.
-        features: how many values a row has.
-        x: samples [samples, steps, features], of any number of steps: some of them, and noise of their ranges.
+        steps: number of rows in each sequence.
+        features: number of values in each row.
+        x: samples [samples, any number of steps, features]; some of them are added, and noise of their ranges.
 
     Returns:
         float64 [sequences, steps, features].
@@ -37,7 +37,7 @@ def sequences(steps: int, features: int, x: Floats | None = None) -> Floats:
 
 
 def _like_samples(rng: np.random.Generator, shape: tuple[int, int], x: Floats) -> list[Floats]:
-    """Samples, their rows in another order, and noise between their extremes, about their mean and beyond."""
+    """Make sequences like samples: some of them, their rows in another order, and noise in and beyond their ranges."""
     chosen = x[np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).round().astype(int)]
     every = x.reshape(-1, x.shape[2])
     low, high, mean, spread = every.min(axis=0), every.max(axis=0), every.mean(axis=0), every.std(axis=0)

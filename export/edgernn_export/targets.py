@@ -14,8 +14,8 @@ class Target:
         format: tflite or onnx; also its suffix.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused; operator where the format has one of its own for the cell.
-        io: what goes in and comes out: float32, or int8 with quantization int8.
-        static: whether an .onnx file has fixed sizes, a batch of one and no states; a .tflite file always has.
+        io: type of inputs and outputs: float32, or int8 with quantization int8.
+        static: whether an .onnx file has fixed dimensions, a batch of one and no states; False for .tflite files.
     """
 
     format: str
@@ -44,7 +44,7 @@ class Target:
         return self.quantization in ("int8", "int16x8") and self.format == "tflite"
 
     def file_name(self, name: str) -> str:
-        """What the artifact of a model is called."""
+        """The file name of the artifact of a model."""
         parts = [name, self.quantization]
         if self.layout not in ("unrolled", "operator"):
             parts.append(self.layout)
@@ -86,16 +86,16 @@ def select_targets(
     io_type: str = "float32",
     static: bool = False,
 ) -> list[Target]:
-    """The targets of these formats, quantizations and layouts; an empty choice means every one.
+    """Select the targets of these formats, quantizations and layouts; an empty choice means all of them.
 
-    With no choice at all the default ones; with io int8 or static those that can have it.
+    Without any choice these are the default targets; with `io_type` int8 or `static`, all targets that can have it.
 
     Raises:
-        SettingError: there is none for something that was asked for.
+        SettingError: a choice matches no target.
     """
     if static:
         if io_type != "float32":
-            raise SettingError("--static is for .onnx files, which take and give float32; leave out --io int8")
+            raise SettingError("--static makes .onnx files, whose inputs and outputs are float32; leave out --io int8")
         known = tuple(replace(target, static=True) for target in TARGETS if target.format == "onnx")
     elif io_type == "int8":
         known = tuple(

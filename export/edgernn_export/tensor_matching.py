@@ -1,7 +1,7 @@
 """Tensor matching: find the tensors of two signatures that hold the same values, whatever their shape.
 
-TensorFlow's converter does not write the step as it writes the sequence: with one row a RESHAPE may come in, or the
-operands of a sum change places. Tensors are alike that the same computation makes, however their values lie.
+TensorFlow's converter writes the step differently from the sequence: for one row it may add a RESHAPE or exchange the
+operands of a sum. Two tensors match if the same computation makes them, whatever the order of their values in memory.
 """
 
 import hashlib
@@ -13,23 +13,23 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn_export.graph import Operator, TensorType
 
-# What moves values, or picks some of them, without computing anything. In integers its output has its input's scale.
+# Operators that move or select values and compute nothing. In integers their output has the scale of their input.
 MOVING = (
     *(Operator.RESHAPE, Operator.SQUEEZE, Operator.EXPAND_DIMS, Operator.TRANSPOSE, Operator.BROADCAST_TO),
     *(Operator.SLICE, Operator.STRIDED_SLICE, Operator.GATHER, Operator.SPLIT, Operator.UNPACK, Operator.REVERSE_V2),
 )
-# What lays values beside each other.
+# Operators that put values beside each other.
 JOINING = (Operator.CONCATENATION, Operator.PACK)
 _COMMUTING = (Operator.ADD, Operator.MUL, Operator.MAXIMUM, Operator.MINIMUM)
 
 
 def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequence[str]) -> dict[int, str]:
-    """Of each tensor what it is computed from; tensors of one fingerprint are alike.
+    """Compute a fingerprint for each tensor from the operators that make it; matching tensors have the same one.
 
     Args:
         model: a float32 .tflite file's object tree.
         subgraph: one of its subgraphs.
-        names: of the carriers, which lead the names of their outputs; their weights mean nothing.
+        names: names of the carriers, which the names of their outputs begin with; their weights are placeholders.
     """
     found = {index: _constant(model, tensor) for index, tensor in enumerate(subgraph.tensors)}
     found |= {int(index): f"input {number}" for number, index in enumerate(subgraph.inputs)}
@@ -41,7 +41,7 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
             if carrier in names:
                 found[int(output)] = _joined(carrier, inputs[:1])
             elif code in MOVING:
-                # The data of SPLIT is behind its axis.
+                # The data of SPLIT follow its axis.
                 found[int(output)] = inputs[1 if code == Operator.SPLIT else 0]
             elif code in JOINING and len(set(inputs)) == 1:
                 found[int(output)] = inputs[0]
@@ -53,7 +53,7 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
 
 
 def computed_from(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, codes: Sequence[int]) -> list[int]:
-    """The tensors that operators of these codes alone make of an input and of constants, in order.
+    """List the tensors that operators of these codes alone compute from an input and constants, in order.
 
     Args:
         model, subgraph: as for `fingerprints`.
@@ -73,14 +73,14 @@ def computed_from(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, 
 def match_ranges(
     model: schema.ModelT, names: Sequence[str], ranges: Mapping[str, tuple[float, float]]
 ) -> tuple[dict[str, tuple[float, float]], list[str]]:
-    """The ranges of the first signature's tensors for those of all signatures that are alike.
+    """Extend the ranges of the first signature's tensors to the matching tensors of all signatures.
 
     Args:
         model, names: as for `fingerprints`.
         ranges: by the names of tensors.
 
     Returns:
-        The ranges, and the names of tensors of later signatures that none of the first is like.
+        The ranges, and the names of tensors in later signatures that match none of the first.
     """
     graphs = [model.subgraphs[signature.subgraphIndex] for signature in model.signatureDefs]
     prints = [fingerprints(model, graph, names) for graph in graphs]
@@ -107,7 +107,7 @@ def _is_constant(model: schema.ModelT, subgraph: schema.SubGraphT, index: int) -
 
 
 def _constant(model: schema.ModelT, tensor: Any) -> str:
-    """A constant's fingerprint: its values, without what is repeated along axes."""
+    """The fingerprint of a constant: a hash of its values, without repetitions along axes."""
     data = model.buffers[tensor.buffer].data
     if data is None or not len(data):
         return ""

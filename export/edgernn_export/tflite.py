@@ -39,8 +39,8 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
     """Convert a Keras model to TFLite, float32, for a batch of one.
 
     Args:
-        model: as `keras_model.load` gives it; its recurrent layers are changed for good.
-        stream: whether signature `step` is made; None: if the model streams.
+        model: as `keras_model.load` gives it; unusable afterwards, because its recurrent layers are rebound.
+        stream: whether signature `step` is made; None if the model streams.
 
     Raises:
         ModelError: the model is not supported, or cannot run on one step though `stream` asks for it.

@@ -27,10 +27,10 @@ class Zero:
 
 Value = int | Zero
 
-# Of a bias: half of what 32 bits hold. The other half is for the products, which are added to it: 33,000 of the largest
-# with int8 activations; kernels add those of int16 in 64 bits.
+# Largest bias: half of the range of 32 bits. The other half is for the products added to it: 33,000 of the largest
+# products with int8 activations. With int16 activations, kernels add in 64 bits.
 MAX_BIAS = 2**30
-# Below it float32's numbers lose their precision, and kernels refuse them; this leaves room for products of two scales.
+# Below 1e-38 float32 loses precision and kernels refuse a scale; this leaves room for the product of two scales.
 MIN_SCALE = 1e-18
 
 _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Operator.RELU}
@@ -129,7 +129,7 @@ class Float32Ops:
         return None
 
     def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
-        """A kernel and, if there is one, a bias [outputs] as constants, for a product with `x`."""
+        """Add the kernel of a product with `x`, and its bias [outputs] if there is one, as constants."""
         return [self.weights(kernel)] + ([] if bias is None else [self.graph.constant(bias)])
 
     def _other_activation(self, name: str, x: int, role: str) -> int:
@@ -208,7 +208,7 @@ class IntegerOps(DynamicOps):
         return self._scales[role]
 
     def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
-        """The bias is in the scale of the product's accumulator: that of the input times that of the weights."""
+        """Add a kernel and a bias in the accumulator's scale: that of the input times that of the weights."""
         if bias is None:
             return [self.weights(kernel)]
         (step,) = self.graph.scale(x).scales
@@ -236,27 +236,27 @@ def quantize_rows(
     Args:
         rows: the weights.
         one_scale: whether all outputs share a scale.
-        least: lowest scale of each output, [outputs]; see `least_scales`.
+        least: lowest allowed scale of each output, [outputs], from `least_scales`.
     """
     largest = np.abs(rows).max(axis=None if one_scale else 1, keepdims=True)
     scales = largest / np.float32(127)
     if least is not None:
         scales = np.maximum(scales, least[:, np.newaxis])
-    # Without weights and without a bias any scale will do. Kernels refuse numbers that are not normalized.
+    # A unit of zeros may have any scale. Kernels refuse denormal numbers.
     scales = np.where(scales >= MIN_SCALE, scales, 1).astype(np.float32)
     integers = np.round(rows / scales).astype(np.int8)
     return integers, Scale(tuple(float(scale) for scale in scales[:, 0]))
 
 
 def least_scales(bias: Float32, step: float) -> Float32:
-    """The lowest scales of weights, one for each output, at which integers hold a bias [outputs].
+    """The lowest scale of each output's weights at which 32 bits hold its bias.
 
-    A unit whose weights are tiny beside its bias gets coarser ones. Rounding them costs at most half a scale times the
-    largest input: with 16 bits 2**-17 of the bias, with 8 bits 2**-25.
+    A unit whose weights are tiny compared with its bias gets coarser weights. The error is at most half a scale times
+    the largest input: 2**-17 of the bias with 16 bits, 2**-25 with 8 bits.
 
     Args:
         bias: float32 [outputs].
-        step: the scale of what the weights are multiplied with.
+        step: the scale of the product's input.
     """
     return (np.abs(bias) / (step * MAX_BIAS)).astype(np.float32)
 
@@ -269,8 +269,8 @@ def quantize_bias(
     Args:
         bias: float32 [outputs].
         scales: of the weights, [outputs].
-        step: the scale of what they are multiplied with.
-        dtype: its type.
+        step: the scale of the product's input.
+        dtype: the type of the product's input.
     """
     products = scales.astype(np.float64) * step
     kind = np.int64 if np.dtype(dtype) == np.int16 else np.int32
@@ -278,5 +278,5 @@ def quantize_bias(
 
 
 def _rows(kernel: Float32) -> Float32:
-    """A kernel [inputs, outputs] as TFLite has it, [outputs, inputs]."""
+    """Transpose a kernel [inputs, outputs] to TFLite's order, [outputs, inputs]."""
     return np.ascontiguousarray(kernel.T)

@@ -1,4 +1,4 @@
-"""The worker: conversions run in a child process, so that a converter's crash or hang ends one row, not the command."""
+"""The worker: a child process converts, so that a converter's crash or hang costs one artifact, not the command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from edgernn_export.targets import Target
 
 @dataclass(frozen=True)
 class Made:
-    """What came of one target.
+    """Result of one target.
 
     Attributes:
         data: the file's content.
-        proof: what the proof saw.
-        reason: why it fails its bar; empty if it does not.
-        preferred_layout: of the layouts of its number format.
+        proof: results of the proof.
+        reason: why it fails its bar; empty if it passes.
+        preferred_layout: the best of the layouts of its number format.
     """
 
     data: bytes
@@ -44,7 +44,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Number of the child process; None before it is started."""
+        """The process id of the child; None before it is started."""
         return self._child.pid if self._child else None
 
     def make(self, target: Target) -> Made:
@@ -74,7 +74,7 @@ class Worker:
 
 
 def serve(original: Original, settings: Settings) -> Callable[[Target], Made]:
-    """Read the model in the child; the result makes one artifact a call."""
+    """Read the model in the child; return a function that makes one artifact for each call."""
     from edgernn_export.artifact import make_artifact
     from edgernn_export.subject import Subject
 

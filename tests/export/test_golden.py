@@ -1,4 +1,4 @@
-"""Which golden samples an export chooses, and that good files pass on kernels that round otherwise."""
+"""Golden samples: the choice an export makes, and that good files pass on kernels of other rounding."""
 
 from collections.abc import Iterator
 from functools import partial

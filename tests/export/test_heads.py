@@ -81,7 +81,7 @@ def test_the_task_is_found(answers: np.ndarray, y: np.ndarray, expected: Task) -
 def test_without_truths_the_answers_tell_the_task(answers: np.ndarray, labels: tuple[str, ...], expected: Task) -> None:
     x = np.zeros((8, STEPS, FEATURES), np.float32)
     assert find_task(answers, Samples(x, None, x, None), labels) == expected
-    assert describe_guess(expected).startswith(f"taken for {expected.kind}: ")
+    assert describe_guess(expected).startswith(f"assumed {expected.kind}: ")
 
 
 def test_the_truths_of_one_part_are_enough() -> None:

@@ -121,7 +121,7 @@ def test_bidirectional_has_the_forward_layer_first(kind: str, read_as: Callable[
     stored = [*named("b/forward_rnn/cell", forward), *named("b/backward_rnn/cell", backward)]
     same(read_as(config, {"b": stored}), np.concatenate(expected, axis=1))
     with pytest.raises(
-        ModelError, match=r"'b' has the weights '.*b/forward_rnn/.*' where the file has 'b/backward_rnn/"
+        ModelError, match=r"the file has the weights 'b/backward_rnn/.*' in 'b', expected '.*b/forward_rnn/"
     ):
         read_as(config, {"b": [*stored[3:], *stored[:3]]})
     groups = {"forward_layer": forward, "backward_layer": backward}
@@ -146,7 +146,7 @@ def test_time_distributed(read_as: Callable[..., np.ndarray]) -> None:
 
 
 def as_cudnn(kind: str, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """As cuDNN has them, gate by gate: kernels [units, features] in one row of memory, and two biases."""
+    """Convert weights to cuDNN's form, gate by gate: kernels [units, features] in one row of memory, and two biases."""
     gates = {"GRU": 3, "LSTM": 4}[kind]
     kernel, recurrent_kernel, bias = weights
     columns = [np.ascontiguousarray(part.T).ravel().reshape(part.shape) for part in np.hsplit(kernel, gates)]
@@ -288,21 +288,27 @@ def changed(**options: Any) -> dict[str, Any]:
 REFUSED: dict[str, tuple[Any, str]] = {
     "Lambda": (
         sequential(layer("Lambda", "code", function=["4wEAAAA=", None, None], function_type="lambda")),
-        "'code' is a Lambda: code of Python's, which edgernn does not run. .*save it with model.save",
+        "'code' is a Lambda: it holds Python code, which edgernn does not run. .*save it with model.save",
     ),
     "custom layer": (
         sequential(layer("Mine", "own")),
-        "'own' is a Mine, which is not read from files of Keras 2; .*set_weights",
+        "'own' is a Mine, a layer that edgernn does not read from Keras 2 files; .*set_weights",
     ),
-    "operator": (sequential(layer("TFOpLambda", "op", function="math.add")), "'op' is a TFOpLambda, which is not read"),
-    "local": (sequential(layer("LocallyConnected1D", "own")), "'own' is a LocallyConnected1D, which is not read"),
+    "operator": (
+        sequential(layer("TFOpLambda", "op", function="math.add")),
+        "'op' is a TFOpLambda, a layer that edgernn does not read",
+    ),
+    "local": (
+        sequential(layer("LocallyConnected1D", "own")),
+        "'own' is a LocallyConnected1D, a layer that edgernn does not",
+    ),
     "time_major": (
         changed(time_major=True),
-        "'r' is a LSTM with time_major=True, which is not read from files of Keras 2",
+        "'r' is a LSTM with time_major=True, an option that edgernn does not read from Keras 2 files",
     ),
-    "activation": (changed(activation="crelu"), "activation 'crelu' is none of Keras's own"),
+    "activation": (changed(activation="crelu"), "unknown activation 'crelu', expected one of Keras's own"),
     "silent": (changed(recurrent_activation=None) | {}, "activation"),
-    "PReLU": (sequential(dense("d", 2, layer("PReLU", "p"))), "PReLU as an activation within a layer"),
+    "PReLU": (sequential(dense("d", 2, layer("PReLU", "p"))), "PReLU as an activation of another layer"),
     "renorm": (
         sequential(layer("BatchNormalization", "b", axis=[2], renorm=True)),
         "'b' is a BatchNormalization with renorm=True",
@@ -310,7 +316,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "causal": (sequential(layer("Attention", "a", causal=True)), "'a' is a Attention with causal=True"),
     "ragged": (
         {"class_name": "Sequential", "config": {"name": "s", "layers": [made.input_layer() | {}]}},
-        "takes ragged inputs, which is not supported",
+        "takes ragged inputs, which are not supported",
     ),
     "initial state": (
         functional(
@@ -318,11 +324,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
             ["r", 0, 0],
             *(recurrent("SimpleRNN", name) for name in ("s", "r")),
         ),
-        "'r' is given initial states, which is not supported; supported are zeros",
+        "'r' is given initial states, which are not supported; build it to begin with zeros",
     ),
-    "subclass": ({"class_name": "MyModel", "config": {}}, "a model of the class 'MyModel', expected one of Functional"),
-    "no layers": ({"class_name": "Sequential", "config": {"name": "s"}}, "a model without a list of layers"),
-    "no layer": ({"class_name": "Sequential", "config": {"layers": [5]}}, "a layer is '5', expected its class"),
+    "subclass": (
+        {"class_name": "MyModel", "config": {}},
+        "unsupported model class 'MyModel'; expected one of Functional",
+    ),
+    "no layers": ({"class_name": "Sequential", "config": {"name": "s"}}, "a model without the list 'layers'"),
+    "no layer": ({"class_name": "Sequential", "config": {"layers": [5]}}, "found '5' as a layer, expected its class"),
 }
 REFUSED["ragged"][0]["config"]["layers"][0]["config"]["ragged"] = True
 del REFUSED["silent"][0]["config"]["layers"][1]["config"]["recurrent_activation"]
@@ -340,13 +349,13 @@ def test_versions_that_are_not_read_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "old.h5"
     for version, message in {
         "1.2.2": "written by Keras 1.2.2, expected Keras 2 or 3",
-        "": "does not say the version",
+        "": "no version of Keras in the file",
     }.items():
         made.write_h5(path, changed(), {}, version=version)
         with pytest.raises(ModelError, match=message):
             keras_file.read(path)
     config = sequential(layer("Conv1D", "c", filters=2, kernel_size=[3], activation="relu"))
-    with pytest.raises(ModelError, match="convolutions of Keras on Theano"):
+    with pytest.raises(ModelError, match="convolutions saved by Keras on Theano"):
         keras_file.read(made.write_h5(path, config, {}, backend="theano"))
 
 
@@ -356,13 +365,13 @@ def test_weights_that_do_not_fit_are_refused(read_as: Callable[..., np.ndarray])
     kernel, recurrent_kernel, bias = named("r", weights)
     other = ("r/kernel:0", draw(5, 16))
     for message, stored in {
-        "'r' has 3 weights, the file 2": [kernel, recurrent_kernel],
-        "'r' has the weights .*kernel' where the file has 'r/recurrent_kernel:0'": [recurrent_kernel, kernel, bias],
-        r"'r' has weights of shape \(3, 16\), the file \(5, 16\)": [other, recurrent_kernel, bias],
+        "the file has 2 weights of 'r', expected 3": [kernel, recurrent_kernel],
+        "the file has the weights 'r/recurrent_kernel:0' in 'r', expected .*kernel'": [recurrent_kernel, kernel, bias],
+        r"the file has weights of 'r' of shape \(5, 16\), expected \(3, 16\)": [other, recurrent_kernel, bias],
     }.items():
         with pytest.raises(ModelError, match=message):
             read_as(config, {"r": stored})
-    with pytest.raises(ModelError, match="weights of other, which the configuration does not have"):
+    with pytest.raises(ModelError, match="weights of other, expected only layers of the configuration"):
         read_as(config, {"r": named("r", weights), "other": named("other", weights)})
     with pytest.raises(ModelError, match="3 of the model's 3 weights are not in the file"):
         read_as(config, {"layers/gru/cell/vars/0": weights[0]}, made.write_keras)
@@ -401,13 +410,13 @@ def deep(group: h5py.Group) -> None:
 
 
 HOSTILE: dict[Callable[[h5py.Group], None], str] = {
-    link: "'r' in '/model_weights' is a link to somewhere else",
-    soft: "'again' in '/model_weights' is a link to somewhere else",
-    virtual: "'/model_weights/far' lies in another file",
-    external: "'/model_weights/raw' lies in another file",
+    link: "'r' in '/model_weights' is a link, expected a group",
+    soft: "'again' in '/model_weights' is a link, expected a group",
+    virtual: "'/model_weights/far' refers to another file, expected its values",
+    external: "'/model_weights/raw' refers to another file, expected its values",
     large: "bytes of weights unpacked; at most 2,147,483,648 are read",
     words: "'/model_weights/text' holds object, expected numbers",
-    deep: "groups nested more than 64 deep",
+    deep: "groups are nested more than 64 levels deep; expected at most 64",
 }
 
 
@@ -443,7 +452,7 @@ def test_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path, monkeypat
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", "[" * 100_000)
         archive.writestr("metadata.json", "{}")
-    with pytest.raises(ModelError, match="a damaged configuration"):
+    with pytest.raises(ModelError, match="the configuration is no JSON"):
         keras_file.read(path)
 
 
@@ -455,7 +464,7 @@ def test_what_is_no_model_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "m.pb").write_bytes(b"x")
     (tmp_path / "t.h5").write_text("not a model")
     for name, message in {
-        "m.weights.h5": r"weights without a model. Build the model in code, .*model.save\(\"model.keras\"\)",
+        "m.weights.h5": r"weights without a model, expected both. Build the model .*model.save\(\"model.keras\"\)",
         "m.keras": "a zip archive without config.json",
         "m.pb": "unsupported file type: '.pb'; expected .keras, .h5, .hdf5",
         "t.h5": "not a Keras file: it starts with b'not a mo', expected a zip archive or HDF5",

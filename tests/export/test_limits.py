@@ -1,4 +1,4 @@
-"""Where the integers of an artifact cut values off: what its card says, what the file does, and Keras beside it."""
+"""Limits: the card's agree with the values at which the file cuts off; Keras is the oracle."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a model is shown that edgernn did not train: the samples as they are, or scaled as asked; with or without y."""
+"""Scaling of samples for a model of the user's own: none, or as --scale says; with and without y."""
 
 import json
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_export_says_what_it_fed_and_that_accuracy_is_not_known(
     assert result.exit_code == 0, result.output
     said = " ".join(result.stdout.split())
     assert "Fed to the model: x of alone.npz, as stored, from 0 to 255; 120 samples calibrate, 120 others" in said
-    assert "accuracy: not known, for the samples have no y; taken for classification: the numbers of each" in said
+    assert "accuracy: not known, because the samples have no y; assumed classification: the numbers of each" in said
     result = run(*words, "--samples", folder / "alone.npz", "--out", tmp_path, "--overwrite", "--json")
     (row,) = json.loads(result.stdout)
     assert row["proof"]["keras"] == row["proof"]["artifact"] == {"accuracy": None, "f1": None}

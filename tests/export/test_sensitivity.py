@@ -1,4 +1,4 @@
-"""How far rounding moves answers, and the bars that follow from it; the oracle computes in float64."""
+"""Sensitivity to rounding, and the bars that follow from it; the oracle computes in float64."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from edgernn_export.cells import cell_of
 from edgernn_export.cells.ops import NumpyOps
 from edgernn_export.keras_model import predict
 from edgernn_export.proof import BARS, MAX_ROUNDING, bar_of
-from edgernn_export.sensitivity import rounding_of
+from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.subject import Subject
 from edgernn_export.targets import Target
@@ -29,7 +29,7 @@ def inputs(steps: int) -> np.ndarray:
 
 
 def build(kind: str, units: int, steps: int, gain: float, seed: int, activation: str | None = "softmax") -> Any:
-    """A model whose recurrent weights, normal ones, are so many times as large as keeps a state's size."""
+    """Make a model with normal recurrent weights, `gain` times as large as those that keep a state's size."""
     from keras import Input, Sequential, layers
 
     rng = np.random.default_rng(seed)
@@ -61,7 +61,7 @@ def test_keras_is_as_far_from_float64_as_rounding_moves_it(kind: str, steps: int
     model, x = build(kind, 8, steps, gain, seed, activation=None), inputs(steps)
     before = model.get_weights()
     answers = predict(model, x)
-    rounding = rounding_of(model, x, answers)
+    rounding = rounding_error_of(model, x, answers)
     off = largest_difference(answers, in_float64(model, x))
     assert rounding / 20 < off < 5 * rounding
     for weight, kept in zip(model.get_weights(), before, strict=True):
@@ -82,21 +82,21 @@ def test_a_right_file_of_a_model_that_makes_much_of_rounding_is_made_and_a_wrong
     kind: str, seed: int, gain: float, tmp_path: Path
 ) -> None:
     subject = subject_of(tmp_path, build(kind, 8, 40, gain, seed), 40)
-    assert subject.rounding > 1e-5
+    assert subject.rounding_error > 1e-5
     _, proof, reason = make_artifact(subject, FLOAT32)
     assert not reason
     # Weights that are off by 2**-12 of themselves: no float32 file is, and its bar refuses them, decisions or not.
     _, coarse, _ = make_artifact(subject, FLOAT16)
     assert coarse.difference > 10 * proof.difference
     with pytest.raises(ExportError, match="differs from Keras by"):
-        coarse.check(bar_of(FLOAT32).for_model(subject.rounding), max_drop=100, min_agreement=0)
+        coarse.check(bar_of(FLOAT32).for_model(subject.rounding_error), max_drop=100, min_agreement=0)
 
 
 def test_an_ordinary_model_has_the_bars_of_the_table(tmp_path: Path) -> None:
     subject = subject_of(tmp_path, build("SimpleRNN", 4, 6, 1.0, 1), 6)
-    assert subject.rounding < 1e-6
+    assert subject.rounding_error < 1e-6
     for name in ("float32", "int8", "int16x8", "dynamic"):
-        assert BARS[name].for_model(subject.rounding) == BARS[name]
+        assert BARS[name].for_model(subject.rounding_error) == BARS[name]
 
 
 @pytest.mark.parametrize("rounding", [1e-5, 1e-3, float("inf")])

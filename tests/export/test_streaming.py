@@ -1,4 +1,4 @@
-"""Whether a model streams is decided right for models that look further than a row, and for inputs of any size."""
+"""The decision whether a model streams, for models that use more than one row, and for inputs of any size."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tracers with homes that begin empty."""
+"""Tracers whose home folders are empty at first."""
 
 import shutil
 from collections.abc import Callable
@@ -19,5 +19,5 @@ def make_tracer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Tracer
 
 @pytest.fixture(scope="session")
 def tracer(make_tracer: Callable[[], Tracer]) -> Tracer:
-    """The one of all commands: what one leaves in its home is there for the next."""
+    """The tracer that all commands share; a command finds the files that earlier ones left in its home."""
     return make_tracer()

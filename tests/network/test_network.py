@@ -1,6 +1,6 @@
-"""No command and no backend asks for a host, or writes anywhere but where it was asked to; `make test-network`.
+"""No command and no backend looks up a host or writes outside the folders it was given; `make test-network`.
 
-Every one runs under strace. Only `train --data mnist` downloads, and is not run here.
+Each runs under strace. Only `train --data mnist` downloads, and is not run here.
 """
 
 import sys
@@ -43,7 +43,7 @@ with model.stream() as stream:
 
 
 def check(trace: Trace, *folders: Path) -> None:
-    """Check that a program ended well, asked for no host and wrote only into these folders."""
+    """Check that a program succeeded, looked up no host and wrote only into these folders."""
     assert trace.exit_code == 0, trace.output
     assert trace.asked == ()
     assert trace.outside(*folders) == []
@@ -52,7 +52,7 @@ def check(trace: Trace, *folders: Path) -> None:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands leave for one another."""
+    """The folder of the files that commands write and later ones read."""
     return tmp_path_factory.mktemp("asked")
 
 
@@ -70,7 +70,7 @@ def test_a_file_is_seen(make_tracer: Callable[[], Tracer]) -> None:
 
 
 def test_the_telemetry_of_onnx_runtime_is_seen_where_edgernn_is_not_imported(make_tracer: Callable[[], Tracer]) -> None:
-    """If this fails, its wheel has none any more, and the tests below prove nothing about it."""
+    """Check the tracer: if this fails, the wheel has no telemetry, and the tests below prove nothing about it."""
     tracer = make_tracer()
     trace = tracer.run(sys.executable, "-c", "import onnxruntime, time; time.sleep(1)")
     assert trace.outside() != []
@@ -84,7 +84,7 @@ def test_every_command_is_run() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command(name: str, tracer: Tracer, folder: Path) -> None:
-    """In the order of the table: one reads what another made."""
+    """Run in the order of the table, because a command reads the files of earlier ones."""
     rows = b"".join(b",".join([b"0.5"] * 28) + b"\n" for _ in range(3))
     trace = tracer.run(EDGERNN, *COMMANDS[name].format(folder=folder).split(), stdin=rows)
     check(trace, folder, tracer.cache)

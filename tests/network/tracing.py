@@ -1,4 +1,4 @@
-"""A program under strace: which hosts it asks for, and what it writes where."""
+"""Run a program under strace; report the hosts it looks up and the files it writes."""
 
 import os
 import re
@@ -20,13 +20,13 @@ _LOOK_UP = re.compile(r'"/etc/(resolv\.conf|hosts|gai\.conf)"|libnss_(dns|resolv
 _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+)")
 _PATH = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 _READING = re.compile(r"O_RDONLY\b(?!.*O_(CREAT|TRUNC))")
-# No file stays of these.
+# Writing to these leaves no file.
 _DEVICES = ("/dev/", "/proc/self/")
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a program and its children did.
+    """System calls of a program and its children.
 
     Attributes:
         exit_code: of the program.
@@ -43,7 +43,7 @@ class Trace:
     left: tuple[Path, ...]
 
     def outside(self, *folders: Path) -> list[Path]:
-        """What it wrote that is in none of these folders; a folder on the way to one is not meant."""
+        """The written paths outside of these folders and of the folders that contain them."""
 
         def inside(path: Path) -> bool:
             return any(path.is_relative_to(folder) or folder.is_relative_to(path) for folder in folders)

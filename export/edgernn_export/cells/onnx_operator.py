@@ -1,4 +1,4 @@
-"""What ONNX needs to know of a cell: its own operator, with weights in its layout and gate order."""
+"""ONNX operators: the one for each kind of cell, with weights in its layout and gate order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

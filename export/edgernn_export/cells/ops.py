@@ -111,7 +111,7 @@ class NumpyOps:
 
 
 def keras_activation(name: str) -> Callable[[Any], Any]:
-    """Keras's own activation of this name, or one of edgernn for what only older Keras has.
+    """Look up Keras's activation of this name, or edgernn's for one that only Keras 2 has.
 
     Raises:
         ValueError: neither has one.
@@ -125,12 +125,12 @@ def keras_activation(name: str) -> Callable[[Any], Any]:
 
 @cache
 def older_activations() -> Mapping[str, Callable[[Any], Any]]:
-    """Activations of Keras 2 that Keras 3 does not have, registered with Keras so that it can save and rebuild them."""
+    """The activations of Keras 2 that Keras 3 lacks, registered so that Keras can save and load them."""
     with quiet_tensorflow():
         import keras
 
     def hard_sigmoid_keras2(x: Any) -> Any:
-        """Keras 2's hard_sigmoid: its slope is 0.2, where Keras 3 has 1/6."""
+        """Compute the hard sigmoid of Keras 2, whose slope is 0.2; that of Keras 3 is 1/6."""
         return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
     activations = {"hard_sigmoid_keras2": hard_sigmoid_keras2}
