@@ -9,12 +9,14 @@
 '3'
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from edgernn.telemetry import disable_telemetry
 
+# Not typing's, whose import takes longer than all of this: until the command line handles signals, Ctrl-C would end in
+# a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from edgernn.card import Card
     from edgernn.errors import (
         ArtifactError,
@@ -86,7 +88,9 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_MODULES[name]), name)

@@ -3,6 +3,11 @@
 
 def run() -> None:
     """Run the command line; Ctrl-C and SIGTERM are handled before anything large is imported."""
+    import signal
+
+    # Until they are, Ctrl-C ends the process without a traceback, as SIGTERM does.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from edgernn.interrupt import interruptible
 
     with interruptible():

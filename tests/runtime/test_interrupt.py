@@ -52,6 +52,37 @@ def test_a_second_signal_does_not_cut_the_cleaning_up() -> None:
     assert (process.returncode, out, error) == (130, "cleaned up\n", "interrupted (SIGINT)\n")
 
 
+@pytest.mark.parametrize("module", ["edgernn.interrupt", "threading", "contextlib"])
+def test_an_interrupt_before_anything_is_imported_leaves_no_traceback(module: str) -> None:
+    program = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+print("ready", flush=True)
+sys.modules.pop({module!r}, None)
+sys.meta_path.insert(0, Interrupting)
+sys.argv = ["edgernn", "info"]
+from edgernn.__main__ import run
+run()
+"""
+    out, error = (process := _start(program)).communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out, error) == (-signal.SIGINT, "", "")
+
+
+def test_nothing_else_is_imported_before_signals_are_handled() -> None:
+    program = """
+import sys
+print("ready", flush=True)
+before = set(sys.modules)
+import edgernn.__main__
+print(*sorted(set(sys.modules) - before))
+"""
+    out, _ = _start(program).communicate(timeout=PATIENCE_SECONDS)
+    assert out == "edgernn edgernn.__main__ edgernn.telemetry\n"
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + _STUBBORN.format(then="pass")
     process = _start(program.replace("time.sleep(60)", "time.sleep(1)"))

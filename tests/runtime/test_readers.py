@@ -425,6 +425,6 @@ def test_pixels_become_what_the_model_takes() -> None:
     pixels = np.array([0, 1, 51, 255], np.uint8)
     np.testing.assert_allclose(scale_pixels(pixels), [0, 1 / 255, 0.2, 1], atol=1e-7)
     np.testing.assert_array_equal(scale_pixels(pixels, "pixel, at most 1"), [0, 1, 1, 1])
-    with pytest.raises(DataError, match="what the model takes is 'm/s²'; give it floating-point numbers"):
+    with pytest.raises(DataError, match="meaning of this model's inputs is 'm/s²'; give floating-point numbers"):
         scale_pixels(pixels, "m/s²")
     np.testing.assert_array_equal(scale_pixels(np.array([300.0, -1]), "m/s²"), [300, -1])

@@ -145,3 +145,28 @@ def test_a_stream_says_what_was_found(line: str, message: str) -> None:
     _, errors, exit_code = stream(line)
     assert exit_code == 1
     assert message in errors
+
+
+@pytest.mark.parametrize(
+    "front",
+    ["# made by a sensor", "sep=;", '"sep=,"', "SEP=\t", "#0,5", "# a,b\n# 1;2", "sep=;\npixels", "\n\n# a\n\npixels"],
+)
+def test_remarks_in_front_of_the_first_row_are_no_rows(front: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(1).random((28, 28)).round(3)
+    front = front.replace("pixels", ";".join(f"pixel{number}" for number in range(28)))
+    text = "\n".join(["\ufeff" + front, *(write(row, ";", ",") for row in x.tolist())])
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    np.testing.assert_array_equal(read_csv(tmp_path / "a.csv"), x[np.newaxis])
+    answers, notes, exit_code = stream(text)
+    assert (len(answers), answers[-1]["row"], exit_code) == (28, 28, 0)
+    assert ("names the columns: pixel0, pixel1" in notes) == ("pixel" in front)
+
+
+def test_a_remark_behind_the_first_row_is_an_error(tmp_path: Path) -> None:
+    row = ",".join(["0.5"] * 28)
+    (tmp_path / "a.csv").write_text(f"{row}\n# here\n{row}\n")
+    with pytest.raises(DataError, match="line 2 h"):
+        read_csv(tmp_path / "a.csv")
+    answers, notes, exit_code = stream(f"{row}\n# here\n{row}\n")
+    assert (len(answers), exit_code) == (2, 1)
+    assert "error: line 2: " in notes

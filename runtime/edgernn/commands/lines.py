@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError, InputError
-from edgernn.readers.rows import Row, hint, split_row
+from edgernn.readers.rows import hint, is_remark, split_row
+from edgernn.readers.text import BOM
+from edgernn.terminal import say
 
 Float32 = npt.NDArray[np.float32]
 
@@ -25,6 +27,7 @@ _CHUNK = 4096
 _LARGEST = float(np.finfo(np.float32).max)
 # Of a wrong value so many characters are shown.
 _SHOWN = 30
+_SHOWN_NAMES = 8
 
 
 class StopSignals:
@@ -118,6 +121,7 @@ def read_lines(
         DataError: it cannot be read.
     """
     begun = b""
+    start = BOM
     while stop.wait(source, before_waiting):
         try:
             chunk = source.read1(_CHUNK)
@@ -125,10 +129,12 @@ def read_lines(
             raise DataError(f"standard input cannot be read: {error.strerror or error}") from error
         if not chunk:
             if begun:
-                yield begun
+                yield begun.removeprefix(start)
             return
         *lines, begun = (begun + chunk).split(b"\n")
-        yield from lines
+        for line in lines:
+            yield line.removeprefix(start)
+            start = b""
         begun = begun[: max_bytes + 1]
 
 
@@ -152,14 +158,39 @@ def parse_numbers(line: bytes) -> Float32:
     return np.array([_to_float(place, value) for place, value in enumerate(values, 1)], np.float32)
 
 
-def read_header(line: bytes, features: int) -> Row | None:
-    """The names of the columns, if a line has one for each feature and no number; None for any other line.
+class Front:
+    """What stands in front of the first row, as in CSV files: remarks, and a line with the names of the columns.
 
-    Raises:
-        InputError: it has decimal commas and decimal points.
+    Args:
+        features: how many columns there are.
+        max_bytes: of a line; a longer one is neither.
     """
-    row = split_row(line.decode("utf-8-sig", errors="replace").strip())
-    return row if row.is_header and len(row.fields) == features and not row.fields[0].startswith("[") else None
+
+    def __init__(self, features: int, max_bytes: int) -> None:
+        self._features, self._max_bytes = features, max_bytes
+        self._ended = False
+
+    def holds(self, number: int, line: bytes) -> bool:
+        """True if a line, the next one, is a remark or names the columns; names are said.
+
+        Raises:
+            InputError: it has decimal commas and decimal points.
+        """
+        if self._ended or not line.strip():
+            return False
+        self._ended = True
+        if len(line) > self._max_bytes:
+            return False
+        text = line.decode(errors="replace").strip()
+        if is_remark(text):
+            self._ended = False
+            return True
+        row = split_row(text)
+        if text.startswith("[") or not row.is_header or len(row.fields) != self._features:
+            return False
+        more = ", …" if len(row.fields) > _SHOWN_NAMES else ""
+        say(f"note: line {number} names the columns: {', '.join(row.fields[:_SHOWN_NAMES])}{more}", err=True)
+        return True
 
 
 def _parse_json(text: str) -> list[Any]:

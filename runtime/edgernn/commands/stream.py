@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.backends import Float32
 from edgernn.card import Card
 from edgernn.commands.answers import as_fields, as_text
-from edgernn.commands.lines import StopSignals, parse_numbers, read_header, read_lines, standard_input
+from edgernn.commands.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
 from edgernn.files import make_folder, replacing, to_json
@@ -274,12 +274,12 @@ def _answer(
 ) -> int:
     """Answer the lines on standard input; how many could not be used."""
     longest = max(LEAST_BYTES, sequence.features * BYTES_A_NUMBER)
+    front = Front(sequence.features, longest)
     number = bad = 0
     for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
         keeper.count()
         try:
-            if number == 1 and len(line) <= longest and (header := read_header(line, sequence.features)):
-                say(f"note: line 1 names the columns: {', '.join(header.fields[:8])}{_more(header.fields)}", err=True)
+            if front.holds(number, line):
                 continue
             row = _parse(line, sequence.features, longest)
             if row is not None:
@@ -314,10 +314,6 @@ def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
         hint = "; if these are decimal commas, put semicolons or tabs between the numbers" if commas else ""
         raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {features}{hint}")
     return row
-
-
-def _more(fields: list[str]) -> str:
-    return ", …" if len(fields) > 8 else ""
 
 
 def _greet(model: Model) -> None:
@@ -358,7 +354,8 @@ def stream(
     """Answer time steps as they come: one a line on standard input, one answer a line out.
 
     A line holds the numbers of one time step, with commas, semicolons, tabs or spaces between them, or as a JSON array;
-    behind semicolons and tabs decimal commas are read, too. The first line may name the columns. Its answer,
+    behind semicolons and tabs decimal commas are read, too. In front of the first row there may be remarks behind #,
+    and a line that names the columns. A row's answer,
     to all rows of the sequence so far, is printed before the next line is read. An empty line begins a new
     sequence.
 

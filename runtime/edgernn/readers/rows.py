@@ -3,6 +3,7 @@
 What stands between the numbers is found for each row: a semicolon, or else a tab, a comma, or spaces. Behind semicolons
 and tabs a comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` are two numbers, and so are
 `1,5` and `1.5,2.5`. A row that has decimal commas and decimal points is refused. Fields may stand in quotes.
+In front of the first row there may be remarks and the names of the columns.
 """
 
 import re
@@ -17,6 +18,7 @@ _LIKE_A_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?:\d\d|\d+/\d+/\d+|\d\d?\.\d\d?\.\d\d", re.ASCII)
 _SHOWN = 40
+_REMARK = re.compile(r'\s*"?(#|sep=.?"?\s*$)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def split_row(text: str) -> Row:
     if with_comma and separator != " ":
         fields = [field.replace(",", ".") if field in set(numbers) else field for field in fields]
     return Row(fields, separator, "," if with_comma else "." if with_point else "")
+
+
+def is_remark(text: str) -> bool:
+    """True if a line in front of the first row is a remark behind `#`, or names the separator as Excel's `sep=;`."""
+    return bool(_REMARK.match(text))
 
 
 def is_number(field: str) -> bool:

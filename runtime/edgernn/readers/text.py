@@ -1,8 +1,8 @@
 """CSV and JSON lines: sequences that people and programs write.
 
 CSV has one time step a line, its numbers between commas, semicolons, tabs or spaces (`edgernn.readers.rows`); a blank
-line stands between two samples, and the first line may name the columns. JSON lines have one sample a line,
-`[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
+line stands between two samples; the first line may name the columns, and remarks may stand in front of it.
+JSON lines have one sample a line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
 Only numbers stand in either: no NaN, no Infinity, no text.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from edgernn.errors import DataError, InputError
 from edgernn.files import check_file
 from edgernn.readers.binary import Array
-from edgernn.readers.rows import NAMES, Row, hint, is_number, name_column, split_row
+from edgernn.readers.rows import NAMES, Row, hint, is_number, is_remark, name_column, split_row
 
 # A number of two characters takes eight bytes of memory.
 MAX_BYTES = 64 << 20
@@ -153,10 +153,13 @@ class _Rows:
         self._decimal = ""
 
     def parse(self, number: int, line: bytes) -> list[float] | None:
-        """The numbers in a line; None of the header."""
+        """The numbers in a line; None of the header, and of remarks in front of it."""
         try:
             # Names of columns may be in the code page of some spreadsheet.
-            row = split_row(line.decode(errors="replace"))
+            text = line.decode(errors="replace")
+            if self._first is None and is_remark(text):
+                return None
+            row = split_row(text)
         except InputError as error:
             raise DataError(f"{self._path}: line {number}: {error}") from error
         if self._first is None:
