@@ -27,7 +27,7 @@ _HTML = click.option(
     "html_file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also write a report to look at: one file, nothing beside it.",
+    help="Also write an HTML report: a single file.",
 )
 _FLOOR = click.option(
     "--floor",
@@ -50,16 +50,16 @@ _FLOOR = click.option(
 @click.option(
     "--scale",
     type=click.Choice(tuple(SCALES)),
-    help="Of a .keras file's samples. [default: as the artifacts' cards say]",
+    help="pixels divides the samples of a .keras or .h5 file by 255. [default: as the artifacts' cards say]",
 )
-@click.option("--peers", is_flag=True, help="Beside the stock TFLite and tf2onnx conversions of the model.")
+@click.option("--peers", is_flag=True, help="Also measure the stock TFLite and tf2onnx conversions of the model.")
 @click.option(
     "--max-drop",
     type=Number(0, 100),
     default=MAX_DROP_POINTS,
     show_default=True,
     metavar="POINTS",
-    help="What a recommended artifact may lose, in hundredths of accuracy, F1 or R².",
+    help="Largest loss of a recommended artifact, in hundredths of accuracy, F1 or R².",
 )
 @click.option(
     "--min-agreement",
@@ -67,17 +67,19 @@ _FLOOR = click.option(
     default=MIN_AGREEMENT,
     show_default=True,
     metavar="SHARE",
-    help="How often a recommended artifact decides as the original, or R².",
+    help="Lowest agreement of a recommended artifact with Keras: share of equal decisions, or R².",
 )
 @measuring_options
-@click.option("--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Of each artifact.")
+@click.option(
+    "--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Threads of each artifact."
+)
 @click.option("--unverified", is_flag=True, help="Also measure files that have no card.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="Also write all of it as JSON, raw times included; - prints it, and nothing else.",
+    help="Also write the whole result as JSON, with raw times; - prints only this JSON.",
 )
 @_HTML
 @_FLOOR
@@ -98,9 +100,9 @@ def command(
 ) -> None:
     """Compare artifacts with the Keras model they come from, in one table.
 
-    Size, correctness, agreement with Keras, and the latency of one inference on this machine: a float32 sample in,
-    its answer out, timed in rounds of turns beside Keras. Says which to ship. Times that the machine gives reason to
-    doubt are marked.
+    Measures size, correctness, agreement with Keras, and the latency of one inference on this machine, from a float32
+    sample to its answer. Artifacts and Keras are timed in turn, in several rounds. Recommends the artifact to ship.
+    Times that are doubtful, because the machine was not quiet, are marked.
 
     \b
     Example:
@@ -132,7 +134,9 @@ def command(
 
 @click.command("report")
 @click.argument("files", metavar="RESULT.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--baseline", metavar="NAME", help="What speeds are told against. [default: that of each result]")
+@click.option(
+    "--baseline", metavar="NAME", help="The model that speeds are relative to. [default: that of each result]"
+)
 @_HTML
 @_FLOOR
 @click.pass_context
@@ -141,8 +145,8 @@ def report(
 ) -> None:
     """Show results again, or compare those of several devices or days.
 
-    Takes what `edgernn compare --json` and `edgernn bench --json` wrote; all times are made anew from its raw ones.
-    With several, says what got faster, what slower, and where no difference is seen.
+    Reads the files that `edgernn compare --json` and `edgernn bench --json` write, and computes all figures from raw
+    times. For several files, shows what became faster or slower, and where there is no clear difference.
 
     \b
     Example:
@@ -220,7 +224,7 @@ def _check_target(ctx: click.Context, option: str, file: Path | None, suffix: st
         # The option right before an artifact would otherwise replace it.
         dash = ", or - for standard output" if option == "--json" else ""
         raise click.UsageError(f"{option} takes a file named {suffix}{dash}; given {file}")
-    # It says now, and not after minutes, that nothing can be written there; after an error it does not stay empty.
+    # Find out now, not after minutes, if the folder cannot be written. It is removed if it was made and stays empty.
     ctx.with_resource(made_folder(file.parent))
 
 

@@ -85,26 +85,26 @@ def compare(
     min_agreement: float = MIN_AGREEMENT,
     progress: Progress | None = None,
 ) -> Result:
-    """Measure artifacts beside the Keras model they come from; `judge` says which to ship.
+    """Measure artifacts and the Keras model they come from; `judge` recommends one of them.
 
-    Times are of one float32 sample in and its answer out, and of the backend's bare call; see `edgernn.bench`.
+    Times are of one inference, from a float32 sample to its answer, and of the backend's call alone; see
+    `edgernn.bench`.
 
     Args:
         source: a run folder, or a .keras or .h5 file.
         artifacts: .tflite and .onnx files.
-        samples: test samples, in place of the run folder's; needed for a bare file. Without what they should be
-            answered agreement is measured, and accuracy is not known.
-        scale: how the samples of a bare file are scaled, as of `edgernn_export.export`; by default as the artifacts'
-            cards say.
+        samples: test samples, in place of the run folder's; required for a bare file. Without truths, agreement is
+            measured and accuracy is not known.
+        scale: scaling of a bare file's samples, as in `edgernn_export.export`; by default as the artifacts' cards say.
         method: how to time; 30 rounds and a second for each call by default.
-        isolated: whether each has a process of its own, which also measures its memory.
-        threads: of each artifact.
-        unverified: whether files without a card are measured, too.
-        peers: whether the stock TFLite and tf2onnx conversions are measured, too.
-        baseline: the name of what speeds are told against; "Keras tf.function" by default.
-        max_drop_points, min_agreement: what an artifact may lose to be recommended: hundredths of the task's headline
-            measure; agreement as a share, or R².
-        progress: what is told meanwhile.
+        isolated: whether each artifact runs in its own process, which also measures its memory.
+        threads: number of threads of each artifact.
+        unverified: whether files without a card are also measured.
+        peers: whether the stock TFLite and tf2onnx conversions are also measured.
+        baseline: name of the model that speeds are relative to; "Keras tf.function" by default.
+        max_drop_points: largest loss of a recommended artifact, in hundredths of the task's headline measure.
+        min_agreement: lowest agreement of a recommended artifact, as a share, or R².
+        progress: receives messages about progress.
 
     Raises:
         ModelError: the Keras model cannot be read.
@@ -120,7 +120,7 @@ def compare(
     check_exists(Path(source))
     loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
     ours = open_artifacts(loaders)
-    original = _read_original(Path(source), Path(samples) if samples else None, scale, ours)
+    original = _read_original(Path(source), Path(samples) if samples else None, scale, artifacts=ours)
     test = original.require_samples()
     tell.note(f"fed to the model: {test.fed}")
     _check_labels(original, test, ours)
@@ -135,7 +135,7 @@ def compare(
     tell.step("reading the test samples row by row")
     evidence = _collect(Path(source), original, reference, answers, ours)
     with tempfile.TemporaryDirectory() as place:
-        foreign = _open_peers(loaded.model, Path(place), reference, threads, tell) if peers else []
+        foreign = _open_peers(loaded.model, Path(place), reference, threads=threads, tell=tell) if peers else []
         judged = [each.candidate(reference.x[0], reference.judge(answers[each.facts.name])) for each in ours]
         return run_session(
             [*_originals(original, reference), *judged, *foreign],
@@ -154,14 +154,14 @@ def compare(
 def _read_original(
     source: Path, samples: Path | None, scale: str | None, artifacts: Sequence[OpenArtifact]
 ) -> Original:
-    """The original with samples that are scaled as the artifacts' were at their export."""
+    """Read the original, with samples scaled as for the export of the artifacts."""
     meanings = {
         each.loader.path: each.model.card.input_meaning
         for each in artifacts
         if each.model.card and each.model.card.input_meaning in PIXELS
     }
     first, meaning = next(iter(meanings.items()), (source, ""))
-    original = read_original(source, samples, scale, meaning)
+    original = read_original(source, samples, scale, input_meaning=meaning)
     is_file = samples is not None and not source.is_dir()
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
         original = read_original(source, samples, "pixels")
@@ -170,8 +170,8 @@ def _read_original(
     for path, other in meanings.items():
         if other != meaning:
             raise ArtifactError(
-                f"{path}: its inputs are {other!r}, those of {first} {meaning!r}; compare artifacts of one scale, or "
-                "export it again"
+                f"{path}: its inputs are {other!r}, expected {meaning!r} as in {first}; compare artifacts of one "
+                "scale, or export it again"
             )
     return original
 

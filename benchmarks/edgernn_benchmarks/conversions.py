@@ -70,10 +70,10 @@ def stock_onnx(model: Any) -> bytes:
 
 
 def rebuild(model: Any, unroll: bool) -> Any:
-    """The same model for a batch of one, as someone would write it down again; compared with the given one.
+    """Rebuild a model for a batch of one, and check that it still gives the same answers.
 
     Raises:
-        ModelError: a layer cannot be rebuilt, or then answers otherwise.
+        ModelError: a layer cannot be rebuilt, or the rebuilt model gives other answers.
     """
     rebuilt = rebuilding.for_one_sample(model, unroll)
     rebuilding.check_rebuilt(model, rebuilt, synthetic_inputs.sequences(*model.inputs[0].shape[1:])[:1])

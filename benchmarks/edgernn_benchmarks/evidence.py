@@ -56,14 +56,14 @@ def collect(
     answers: Mapping[str, Float32],
     models: Mapping[str, edgernn.Model],
 ) -> dict[str, Any]:
-    """Collect what this module's docstring says, for `json.dumps`.
+    """Collect the evidence described in this module's docstring, for `json.dumps`.
 
     Args:
-        folder: the run folder; None where there is none.
+        folder: the run folder; None if there is none.
         original: the Keras model on disk.
         x: the test samples, float32 [samples, steps, features].
-        truth: what they should be answered; None when it is not known: then only conditions and history are told.
-        task: what is asked for.
+        truth: the right answers; None if they are not known, and then only conditions and history are collected.
+        task: of the model.
         reference: Keras's answers, [samples, outputs] or [samples, steps, outputs].
         answers, models: the artifacts' answers, and the artifacts, loaded; by their names.
     """

@@ -1,4 +1,4 @@
-"""What a person reads of results on a terminal: 80 columns."""
+"""Results on a terminal of 80 columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def print_result(result: Result) -> None:
-    """The table of a result, what it says, and why it is not to be believed, if it is not."""
+    """Print the table of a result, its captions, doubts about it, and the verdict."""
     console = make_console()
     console.print(_table(result))
     _print(console, *_captions(result), *doubt_lines(result))
     if result.strangers:
-        _print(console, "", "Not of this model:", *(f"    {line}" for line in stranger_lines(result)))
+        _print(console, "", "Artifacts of another model:", *(f"    {line}" for line in stranger_lines(result)))
     if result.artifacts:
         console.print()
         _print(console, *verdict_lines(result))
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """Which artifact is best at what, a line each."""
+    """Describe the smallest, the fastest, the most accurate and the recommended artifact, a line each."""
     verdict = judge(result)
     lines = [
         f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
@@ -107,7 +107,7 @@ def _shown(task: Task | None) -> tuple[str, ...]:
 def _captions(result: Result) -> list[str]:
     answered = f"{result.samples:,} test samples; " if result.task else ""
     if result.task and not result.headline:
-        answered += f"{MEASURES[result.task.headline]}: not known, for the samples have no y; "
+        answered += f"{MEASURES[result.task.headline]}: not known, because the samples have no y; "
     return [
         (
             f"{answered}median: of one inference, a float32 sample in and its answer out. speed: times as quick as "

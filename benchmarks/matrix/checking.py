@@ -31,7 +31,7 @@ _STREAMED = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one target.
+    """Result of one target.
 
     Attributes:
         target: which artifact was asked for.
@@ -42,7 +42,7 @@ class Outcome:
         streams: whether it has a step.
         stream_difference: the largest between its stream and its answers, likewise.
         row_difference: the largest of its stream, after any row, to Keras, likewise; only of float32 with one answer.
-        rounding: how far float32's rounding moves the model's answers, as `sensitivity.rounding_error_of`.
+        rounding_error: change of the model's answers by float32's rounding, as `sensitivity.rounding_error_of`.
     """
 
     target: Target
@@ -83,7 +83,7 @@ def look_at(number: int) -> Seen:
 
 
 def look_apart(count: int) -> Iterator[Seen]:
-    """What comes of the first `count` models, in a process of their own: a converter that aborts ends one of them."""
+    """Look at the first `count` models in a child process, so that a converter that aborts costs one of them."""
     child = Child(_looker)
     try:
         for number in range(count):
@@ -127,7 +127,7 @@ def problems(seen: Seen) -> Iterator[str]:
 
 
 def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
-    """What is wrong with what came of one target."""
+    """Describe the faults of one target's result."""
     if not outcome.made:
         if outcome.failure:
             yield outcome.reason
@@ -176,7 +176,7 @@ def _has_step(model: Model) -> bool:
 
 
 def _row_difference(subject: Subject, model: Model) -> float:
-    """Of the stream after every row to Keras's answer to the rows so far; 0 where the proof compares every step."""
+    """Measure how far the stream differs from Keras after every row; 0 if the proof already compares every step."""
     if subject.test_answers.ndim == 3:
         return 0.0
     x = subject.samples.x_test[:_STREAMED]

@@ -40,23 +40,23 @@ LIMITS_OF_INT8: Mapping[str, tuple[float, str]] = {
 }
 
 
-def tolerance_of(target: Target, rounding: float) -> Tolerance:
+def tolerance_of(target: Target, rounding_error: float) -> Tolerance:
     """The tolerance of a target: its own where there is one, otherwise its quantization's.
 
-    It is as much wider as the export's bar is for a model whose answers float32's rounding moves so far.
+    If `Bar.for_model` widens the export's bar for this rounding error, its limits replace those of the table.
     """
     table = TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
     bar = bar_of(target)
-    wide = bar.for_model(rounding)
+    wide = bar.for_model(rounding_error)
     return Tolerance(
         table.keras if wide.difference == bar.difference else wide.difference,
         table.stream if wide.stream_difference == bar.stream_difference else wide.stream_difference,
     )
 
 
-def limit_of(architecture: Architecture, target: Target, rounding: float) -> float:
-    """How far a target's answers may lie from Keras's: more where int8 is known not to do."""
-    limit = tolerance_of(target, rounding).keras
+def limit_of(architecture: Architecture, target: Target, rounding_error: float) -> float:
+    """The largest allowed difference from Keras: larger for models that int8 is known to be too coarse for."""
+    limit = tolerance_of(target, rounding_error).keras
     if target.needs_calibration and target.quantization == "int8":
         limit = max([limit, *(LIMITS_OF_INT8[trait][0] for trait in traits(architecture) if trait in LIMITS_OF_INT8)])
     return limit

@@ -1,6 +1,6 @@
-"""Make good files: artifacts with other weights, golden samples of their own, and the answers that LiteRT gives.
+"""Make good files: artifacts with changed weights, new golden samples, and LiteRT's answers beside them.
 
-Any weights make a good file, so none has to be trained or converted, and hundreds are made in minutes.
+Any weights make a good file. No training or conversion is needed, so hundreds are made in minutes.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from edgernn_export.tflite import embed_card
 from mutants.weights import weights_of
 
 Float32 = npt.NDArray[np.float32]
-# Noise of at most this many standard deviations of a tensor is added to its values.
+# Largest noise added to a tensor's values, in standard deviations of the tensor.
 _MAX_NOISE = 0.5
 _SAMPLES = 64
 
@@ -53,7 +53,7 @@ def main(run: Path, folder: Path, count: int) -> None:
 
 
 def _good_file(path: Path, data: bytes, x: Float32, number: int) -> bytes | None:
-    """The artifact with weights drawn from a number, completed as an export does; None if it answers with NaN."""
+    """Make an artifact whose noise is seeded by `number`, completed as by an export; None if it answers with NaN."""
     card = read_card(data)
     assert card.golden is not None  # noqa: S101 - every finished artifact has them
     rng = np.random.default_rng(number)

@@ -1,6 +1,6 @@
-"""Load good files with a backend: each that it reads rightly must be accepted, and each that it misreads refused.
+"""Load good files with a backend: those it reads correctly must be accepted, those it misreads refused.
 
-Needs only NumPy, click, the backend and edgernn, so it runs in environments that an export does not.
+Only NumPy, click, the backend and edgernn are needed, so this also runs where an export cannot.
 """
 
 import sys
@@ -19,7 +19,7 @@ from edgernn.files import write_json
 from edgernn.metrics import scale_of
 from edgernn.model import load_bytes
 
-# A backend reads a file rightly if of the answers to samples of the calibration set half are within this of LiteRT's.
+# A backend reads a file correctly if the median difference of its answers from LiteRT's is at most this.
 _RIGHT = 0.1
 RIGHT_ACCEPTED, RIGHT_REFUSED = "right, accepted", "right, refused"
 WRONG_ACCEPTED, WRONG_REFUSED, NOT_RUN = "misread, accepted", "misread, refused", "cannot be run"
@@ -32,9 +32,9 @@ WRONG_ACCEPTED, WRONG_REFUSED, NOT_RUN = "misread, accepted", "misread, refused"
 @click.option("--only", default="*", show_default=True, help="pattern of file names")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write every file here")
 def main(folder: Path, backend: str | None, plain: bool, only: str, json_file: Path | None) -> None:
-    """Load every file of FOLDER, which `good_make.py` made, and stream with it.
+    """Load and stream every file of FOLDER, from `good_make.py`.
 
-    Exit code 1 if a file that is read rightly is refused, or a misread one is accepted.
+    The exit code is 1 if a file that is read correctly is refused, or a misread one is accepted.
 
     \b
     Example:
@@ -50,14 +50,14 @@ def main(folder: Path, backend: str | None, plain: bool, only: str, json_file: P
         click.echo(f"{suffix:<9}{quantization:<12}{outcome:<20}{count:>6,}")
     for name, (outcome, why, _, off) in seen.items():
         if outcome in (RIGHT_REFUSED, WRONG_ACCEPTED):
-            click.echo(f"{outcome}: {name}, half of its answers {off:.3g} off or more: {why}")
+            click.echo(f"{outcome}: {name}, median difference {off:.3g}: {why}")
     if json_file:
         write_json(json_file, seen)
     sys.exit(int(any(outcome in (RIGHT_REFUSED, WRONG_ACCEPTED) for outcome, *_ in seen.values())))
 
 
 def _try(path: Path, backend: str | None) -> tuple[str, str, str, float]:
-    """What becomes of a file, why it is refused, its quantization, and how far half of its answers are off."""
+    """Load a file; return the outcome, the reason of a refusal, the quantization and the median difference."""
     data = path.read_bytes()
     quantization = read_card(data).quantization
     with np.load(f"{path}.npz") as beside:

@@ -1,4 +1,4 @@
-"""Edit the weights of artifacts, make their digests right, and see what `load` accepts that decides otherwise."""
+"""Edit the weights of artifacts, renew their digests, and count the changed files that `load` accepts."""
 
 import sys
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from edgernn.model import load_bytes
 from mutants.weights import exchanged_classes, random_edit, tensor_damages, weights_of, zeroed_classes
 
 Float32 = npt.NDArray[np.float32]
-# A file may decide so many of the samples otherwise and be accepted.
+# Share of decisions that an accepted file may change.
 _MAX_CHANGED = 0.01
-# Of the random edits so many may be accepted that change more.
+# Share of the random edits that may be accepted although they change more decisions.
 _MAX_ACCEPTED = 0.01
 _RANDOM = "1 to 100 % of a random tensor's values drawn"
 
@@ -32,9 +32,9 @@ class Edit:
     """A file with edited weights.
 
     Attributes:
-        kind: of edit.
-        name: what was edited.
-        changed: the share of the samples that it decides otherwise; None if it is refused.
+        kind: kind of edit.
+        name: the edited tensor or class, and the edit.
+        changed: share of the decisions that changed; None if the file is refused.
     """
 
     kind: str
@@ -54,9 +54,9 @@ def main(
 ) -> None:
     """Edit the weights of NAMES, .tflite files of RUN; by default those in int8 and dynamic.
 
-    Exit code 1 if more is accepted than may be: of damaged classes and tensors nothing that decides more than 1 % of
-    the test samples otherwise, of random edits 1 % of them.
-    --samples are a run folder or a data set, for instance a folder of MNIST's IDX files.
+    An edit counts if it changes more than 1 % of the decisions on the test samples. The exit code is 1 if such an edit
+    of a class or a whole tensor is accepted, or more than 1 % of the random edits are.
+    --samples is a run folder or a data set, for instance a folder of MNIST's IDX files.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def main(
             counts = f"{len(of_kind) - len(accepted):>10,}{len(accepted):>10,}{len(changed):>8,}"
             click.echo(f"{kind:<44}{len(of_kind):>8,}{counts}")
             for edit in changed:
-                click.echo(f"  accepted: {edit.name}, {edit.changed:.1%} decided otherwise")
+                click.echo(f"  accepted: {edit.name}, {edit.changed:.1%} of the decisions changed")
     if json_file:
         write_json(json_file, {name: [asdict(edit) for edit in edits] for name, edits in seen.items()})
     sys.exit(int(failed))
@@ -90,7 +90,7 @@ def _rounded_files(folder: Path) -> list[Path]:
 
 
 def _seen(path: Path, x: Float32, count: int, backend: str | None) -> Iterator[Edit]:
-    """Every edit of a file."""
+    """Make every edit of a file, and load the result."""
     data = path.read_bytes()
     task = read_card(data).task
     weights, last = weights_of(data)

@@ -1,7 +1,7 @@
-"""Damaged weights: the constants of a .tflite file, and files in which some of them are others.
+"""Damaged weights: find the constants of a .tflite file, and make files in which some of them are changed.
 
-The digest of each file is made right, so only its golden samples can tell. Random edits draw one tensor and replace 1
-to 100 % of its values; classes are the rows of the last product's weights.
+The digest of each file is renewed, so only golden samples can detect the change. A random edit chooses one tensor and
+replaces 1 to 100 % of its values. Classes are the rows of the last product's weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ _TYPES = {
     schema.TensorType.INT64: "<i8",
 }
 _FLOATS = ("<f4", "<f2")
-_BIAS = 2  # of a product's inputs, the number of its bias; other whole numbers are shapes and places
+_BIAS = 2  # index of the bias among a product's inputs; other integer inputs are shapes and indices
 _PRODUCT = schema.BuiltinOperator.FULLY_CONNECTED
 
 
@@ -48,18 +48,18 @@ class Weights:
     shape: tuple[int, ...]
 
     def read(self, data: bytes) -> npt.NDArray[Any]:
-        """Its values in a file, a copy."""
+        """Copy its values out of a file."""
         count = int(np.prod(self.shape))
         return np.frombuffer(data, self.dtype, count, self.start).reshape(self.shape).copy()
 
     def write(self, data: bytes, values: npt.NDArray[Any]) -> bytes:
-        """The file with other values."""
+        """Return the file with other values."""
         content = values.astype(self.dtype).tobytes()
         return data[: self.start] + content + data[self.start + len(content) :]
 
 
 def weights_of(data: bytes) -> tuple[list[Weights], list[Weights]]:
-    """The weights and biases of a file, each buffer once; and those of the last product in its first graph."""
+    """Find the weights and biases of a file, each buffer once, and those of the last product in its first graph."""
     model = schema.Model.GetRootAs(data, 0)
     found: dict[int, Weights] = {}
     last: list[Weights] = []
@@ -92,14 +92,14 @@ def _constants(model: Any, graph: Any, operator: Any, found: dict[int, Weights])
 
 
 def zeroed_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:
-    """Each class with its weights zeroed, alone and with its bias."""
+    """Zero the weights of each class, without and with its bias."""
     for number in range(last[0].shape[0]):
         for parts, name in ((last[:1], "weights"), (last, "weights and bias")):
             yield f"class {number}: {name} zeroed", _changed(data, parts, partial(_zeroed, number=number))
 
 
 def exchanged_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:
-    """Each two classes exchanged."""
+    """Exchange each pair of classes."""
     classes = last[0].shape[0]
     for pair in combinations(range(classes), 2):
         order = np.arange(classes)
@@ -108,7 +108,7 @@ def exchanged_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, b
 
 
 def tensor_damages(data: bytes, weights: list[Weights]) -> Iterator[tuple[str, bytes]]:
-    """Each tensor zeroed, with the other sign, backwards, and with one in ten of its values drawn anew."""
+    """Zero each tensor, negate it, reverse it, and replace a tenth of its values by random ones."""
     rng = np.random.default_rng(0)
     for each in weights:
         edits: dict[str, Edit] = {
@@ -122,7 +122,7 @@ def tensor_damages(data: bytes, weights: list[Weights]) -> Iterator[tuple[str, b
 
 
 def random_edit(data: bytes, weights: list[Weights], number: int) -> tuple[str, bytes]:
-    """One tensor drawn, and 1 to 100 % of its values replaced; always the same for a number."""
+    """Replace 1 to 100 % of the values of one random tensor; the edit depends only on `number`."""
     rng = np.random.default_rng([number, 22])
     each = weights[int(rng.integers(len(weights)))]
     share = float(rng.uniform(0.01, 1))
@@ -130,7 +130,7 @@ def random_edit(data: bytes, weights: list[Weights], number: int) -> tuple[str, 
 
 
 def redrawn(values: npt.NDArray[Any], share: float, rng: np.random.Generator) -> npt.NDArray[Any]:
-    """Values of which this share, at least one, is drawn between the lowest and the highest of them."""
+    """Replace this share of values, at least one, by random numbers between their lowest and highest."""
     flat = values.ravel().copy()
     places = rng.choice(flat.size, max(1, round(share * flat.size)), replace=False)
     drawn = rng.uniform(float(flat.min()), float(flat.max()), len(places))

@@ -1,4 +1,4 @@
-"""Peers made apart, in a child process: a tool that crashes or hangs costs one peer and not the bench."""
+"""Peers made in a child process, so that a tool that crashes or hangs costs one peer, not the benchmark."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ def make_peers_apart(
     try:
         for name, peer in peers.items():
             progress(f"building {name}")
-            # A new one after a crash: what a tool does to its process no other tool sees.
+            # Start a new child only after a crash.
             if child is None or not child.alive:
                 child = Child(_serve, model, x_calibration[:CALIBRATION_SAMPLES], x, reference)
             try:
@@ -84,7 +84,7 @@ def _ask(child: Child, request: Peer | None, subject: str) -> Any:
 
 
 def predict_apart(model: Path, x: Float32) -> Float32:
-    """Keras's answers to samples, float32 [samples, steps, features], with TensorFlow in a process of its own."""
+    """Predict samples, float32 [samples, steps, features], with Keras in a child process."""
     with Child(_keras, model) as child:
         answers: Float32 = child.ask(x)
     return answers
@@ -100,7 +100,7 @@ def _keras(model: Path) -> Callable[[Float32], Float32]:
 def _serve(
     model: Path, x_calibration: Float32, x: Float32, reference: Float32
 ) -> Callable[[Peer | None], tuple[Subject, float] | float]:
-    """Read the Keras model in the child; the result builds a peer, or gives the agreement of the last one built."""
+    """Read the Keras model in the child; return a function that builds a peer, or checks the last one built."""
     from edgernn_export import keras_file
 
     keras_model = keras_file.read(model)

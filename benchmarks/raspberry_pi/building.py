@@ -36,7 +36,7 @@ Progress = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """Where roots are kept."""
+    """The folder of the roots."""
     return caches.cache_folder() / "raspberry-pi"
 
 

@@ -9,5 +9,5 @@ figures     the pictures (matplotlib), with `labels` beside points and `svg` for
 
 from edgernn.caches import move_library_folders
 
-# Here, because each module that imports matplotlib is behind this.
+# matplotlib chooses its cache folder when it is imported, and only modules of this package import it.
 move_library_folders()

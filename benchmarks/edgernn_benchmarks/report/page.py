@@ -133,7 +133,7 @@ def _shared(lists: Sequence[Sequence[str]]) -> int:
 
 
 def _printable(name: str) -> str:
-    # Escaped is what XML cannot hold, and what would turn the rest of a line around.
+    # Escape characters that XML does not allow, and those that reverse the rest of a line.
     text = printable(name)
     half = MAX_NAME // 2
     return text if len(text) <= MAX_NAME else f"{text[: half - 1]}…{text[-half:]}"

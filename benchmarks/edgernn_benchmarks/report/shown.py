@@ -1,4 +1,4 @@
-"""What a report shows of a result's evidence: who is right where, and what the samples look like."""
+"""Evidence in a report: the decisions of each model, right or wrong, and pictures of the samples."""
 
 import base64
 import io

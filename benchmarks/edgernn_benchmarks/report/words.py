@@ -1,4 +1,4 @@
-"""What a report says in words: figures with their units, the verdict, how it was measured, and on what machine."""
+"""The texts of a report: figures with units, the verdict, the method and the machine."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -167,9 +167,9 @@ def _threads(threads: int) -> str:
 def _accuracy_words(task: Task, result: Result) -> str:
     limits = result.limits
     words = (
-        f"How right answers are was measured on {result.samples:,} test samples. "
+        f"Correctness was measured on {result.samples:,} test samples. "
         if result.headline
-        else f"How right answers are is not known: the {result.samples:,} test samples have no true answers. "
+        else f"Correctness is not known, because the {result.samples:,} test samples have no truths. "
     )
     if task.kind == REGRESSION:
         words += """“Agreement” is how much of the original’s variance an artifact’s answers have (R²); the “largest
