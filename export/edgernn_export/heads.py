@@ -60,9 +60,7 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
     a_class_each = shape == answers.shape[1:-1] or (not one and shape == (*answers.shape[1:-1], 1))
     if a_class_each and not (whole or one):
         hint = whole_hint(truth, origin.name) or "; expected class numbers or names"
-        raise DataError(
-            f"{origin.name} holds floating-point numbers, but the model answers with shape {answers.shape}{hint}"
-        )
+        raise DataError(f"{origin.name} holds floating-point numbers for answers of shape {answers.shape}{hint}")
     if not (shape == answers.shape[1:] or a_class_each):
         raise DataError(
             f"{origin.name} has shape {truth.shape}, but the model answers with shape {answers.shape}; expected a "
