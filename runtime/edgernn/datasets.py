@@ -5,7 +5,8 @@ float32, scaled, as a run folder keeps them in samples.npz.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.errors import DataError
-from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels
+from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels, to_float32
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
@@ -159,7 +160,7 @@ def read_dataset(path: Path) -> Dataset:
     missing = [name for name in IDX_NAMES if name not in arrays]
     if missing:
         raise DataError(f"{path}: holds {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
-    try:
+    with _naming(path):
         truths, labels = read_truths(arrays, ("y_train", "y_test"))
         return Dataset(
             x_train=_as_pixels_or_float(arrays["x_train"], "x_train"),
@@ -168,8 +169,6 @@ def read_dataset(path: Path) -> Dataset:
             y_test=_as_classes(truths["y_test"], "y_test"),
             labels=labels or _numbered(arrays["x_train"], truths["y_train"]),
         )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
 
 
 def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) -> Samples:
@@ -191,10 +190,8 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
     inside = path / "samples.npz"
     file = inside if inside.is_file() else path
     arrays = read_arrays(file)
-    try:
+    with _naming(file):
         return _choose_samples(file, arrays, find_parts(arrays), input_meaning, scale)
-    except DataError as error:
-        raise DataError(f"{file}: {error}") from error
 
 
 def check_sequences(x: Array, origin: Origin) -> None:
@@ -203,8 +200,7 @@ def check_sequences(x: Array, origin: Origin) -> None:
     Raises:
         DataError: it is not.
     """
-    if x.ndim != 3 or 0 in x.shape:
-        raise DataError(f"{origin.name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
+    _check_shape(x, origin.name)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise DataError(f"{origin.name} holds NaN or infinity, first in sample {_first_bad(x, origin)}")
 
@@ -221,12 +217,25 @@ def check_classes(y: Int64, classes: int, origin: Origin) -> None:
         raise DataError(f"{origin.place(first)} is {y[first]}, expected a class from 0 to {classes - 1}")
 
 
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Put the file's name in front of messages; those of its reader, which reads arrays on demand, have it already."""
+    try:
+        yield
+    except DataError as error:
+        if str(error).startswith(str(DataError(f"{file}: "))):
+            raise
+        raise DataError(f"{file}: {error}") from error
+
+
 def _choose_samples(
     file: Path, arrays: Mapping[str, Array], parts: tuple[Part, Part], input_meaning: str, scale: str | None
 ) -> Samples:
     named = dict.fromkeys(part.y for part in parts if part.y)
     truths, labels = read_truths(arrays, named)
     for part in parts:
+        # The whole array, so that messages give its shape and not that of the samples chosen from it.
+        _check_shape(arrays[part.x], part.x)
         if part.y:
             _check_length(arrays[part.x], part.x, truths[part.y], part.y)
     chosen: dict[str, Any] = {}
@@ -301,7 +310,7 @@ def _describe_fed(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str
 def _as_pixels_or_float(x: Array, name: str) -> Array:
     if x.dtype.kind not in "fiu":
         raise DataError(f"{name} has type {x.dtype}, expected uint8 pixels or floating-point numbers")
-    return x if x.dtype == np.uint8 else x.astype(np.float32)
+    return x if x.dtype == np.uint8 else to_float32(x, name)
 
 
 def _as_classes(y: Truth, name: str) -> Int64:
@@ -327,6 +336,11 @@ def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
             "classes under `labels` in the .npz"
         )
     return tuple(str(index) for index in range(len(classes)))
+
+
+def _check_shape(x: Array, name: str) -> None:
+    if x.ndim != 3 or 0 in x.shape:
+        raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
 
 
 def _check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:

@@ -50,6 +50,21 @@ def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Floa
     return PIXELS[input_meaning](x.astype(np.float32))
 
 
+def to_float32(array: npt.NDArray[np.generic], name: str) -> Float32:
+    """Convert numbers of a user's array to float32.
+
+    Raises:
+        DataError: a finite one is too large.
+    """
+    with np.errstate(over="ignore"):
+        values: Float32 = array.astype(np.float32)
+    if array.dtype.kind == "f" and not np.isfinite(values).all():
+        finite = np.abs(array[np.isfinite(array)]).max(initial=0)
+        if finite > np.finfo(np.float32).max:
+            raise DataError(f"{name} holds numbers up to {finite:.3g}; expected at most 3.4e+38, float32's largest")
+    return values
+
+
 @dataclass(frozen=True)
 class Taken:
     """Inputs that a model accepts.

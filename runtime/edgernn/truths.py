@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from edgernn.errors import DataError
+from edgernn.inputs import to_float32
 from edgernn.metrics import Int64, Truth
 from edgernn.readers import Array
 
@@ -106,4 +107,4 @@ def _as_truth(y: Array, name: str) -> Truth:
             f"{name} has type {y.dtype}, expected whole numbers or names for classes, or floating-point numbers for "
             "values"
         )
-    return y.astype(np.float32) if y.dtype.kind == "f" else y.astype(np.int64)
+    return to_float32(y, name) if y.dtype.kind == "f" else y.astype(np.int64)

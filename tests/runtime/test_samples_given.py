@@ -132,7 +132,7 @@ def broken(where: tuple[int, ...], value: float) -> np.ndarray:
         ({"X_train": broken((6, 0, 0), np.nan)}, "X_train holds NaN or infinity, first in sample 6"),
         ({"x": broken((7, 0, 0), np.inf)}, "x holds NaN or infinity, first in sample 7"),
         ({"x": X, "y": np.where(np.arange(240) == 5, np.nan, 0.5)}, "y holds NaN or infinity, first in sample 5"),
-        ({"x": X[..., 0]}, r"x has shape \(120, 5\), expected \(samples, steps, features\)"),
+        ({"x": X[..., 0]}, r"x has shape \(240, 5\), expected \(samples, steps, features\)"),
         ({"windows": X.astype(str)}, "windows has type <U"),
         ({"a": X, "b": X}, "holds a, b; expected x, or x_train and x_test, or a single array"),
         ({"x_train": X, "y_train": Y, "y_test": Y}, "x_test missing"),
@@ -146,7 +146,14 @@ def broken(where: tuple[int, ...], value: float) -> np.ndarray:
         ({"x": X, "y": NAMES, "labels": np.array(["run", "sit"])}, "y: unknown label 'walk', expected run, sit"),
         ({"x": X, "y": np.array([b"\xff"] * 240)}, r"y holds bytes that are no UTF-8 text; .* y\.astype\(str\)"),
         ({"x": X, "y": Y.astype(complex)}, "y has type complex128, expected whole numbers or names for classes"),
+        ({"x_train": X, "x_test": X[np.newaxis]}, r"x_test has shape \(1, 240, 5, 2\), expected"),
         ({"x": X, "y": Y.astype(object)}, "pickled Python objects"),
+        ({"x": X, "y": NAMES.astype(object)}, r"pickled Python objects, expected numbers or text; .*\.astype\(str\)"),
+        ({"x": X.astype(float) * 1e300}, r"x holds numbers up to \d.*e\+300; expected at most 3.4e\+38"),
+        (
+            {"x": X, "y": -X[:, 0, 0].astype(float) * 1e39},
+            r"y holds numbers up to \d.*e\+39; expected at most 3.4e\+38",
+        ),
     ],
 )
 def test_messages_name_the_arrays_of_the_user(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
@@ -154,6 +161,7 @@ def test_messages_name_the_arrays_of_the_user(tmp_path: Path, arrays: dict[str, 
     with pytest.raises(DataError, match=message) as raised:
         read_samples(tmp_path / "own.npz")
     assert str(raised.value).startswith(f"{tmp_path / 'own.npz'}: ")
+    assert str(raised.value).count("own.npz") == 1
     assert "calibration" not in str(raised.value)
 
 

@@ -249,5 +249,7 @@ def _reason(error: BaseException) -> str:
         return "it is larger than the memory"
     # NumPy advises to load it all the same, which would run what somebody put into the file.
     if "pickle" in str(error) or "Python objects" in str(error):
-        return "it holds pickled Python objects, expected numbers"
+        return (
+            "it holds pickled Python objects, expected numbers or text; save array.astype(float), or names.astype(str)"
+        )
     return first_line(error)
