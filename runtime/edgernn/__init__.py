@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edgernn.stream import Stream
     from edgernn.tasks import Task
 
-# Here, because every room and every library that brings ONNX Runtime along (tf2onnx does) is imported behind this.
+# Here, because every room, and every library that imports ONNX Runtime (tf2onnx does), is imported after this.
 disable_telemetry()
 
 __version__ = "0.1.0"

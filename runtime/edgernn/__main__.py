@@ -2,10 +2,10 @@
 
 
 def run() -> None:
-    """Run the command line; Ctrl-C and SIGTERM are handled before anything large is imported."""
+    """Run the command line; handle Ctrl-C and SIGTERM from before the first large import."""
     import signal
 
-    # Until they are, Ctrl-C ends the process without a traceback, as SIGTERM does.
+    # Until `interruptible`, Ctrl-C ends the process without a traceback, as SIGTERM does.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from edgernn.interrupt import interruptible

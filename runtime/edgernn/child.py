@@ -2,7 +2,7 @@
 
 A child is started as `python -m edgernn.child`. It never runs the caller's own program again, so that a script without
 `if __name__ == "__main__":`, a notebook cell and standard input can start one. Requests and answers are pickled: both
-ends of the pipe are this program. The child ends with its parent, whatever ended that.
+ends of the pipe are this program. The child ends with its parent, even if the parent is killed.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from edgernn.errors import EdgernnError, first_line
 
 Handler = Callable[[Any], Any]
 
-# Time on the clock that a request may take for each second of processor time: a busy machine gives it little.
+# Limit on elapsed time per second of allowed processor time: on a busy machine a child gets only a share of a core.
 WALL_SECONDS_PER_CPU_SECOND = 10.0
 
-_HEADER = struct.Struct("<Q")  # bytes of the message behind it
+_HEADER = struct.Struct("<Q")  # the length of the message that follows, in bytes
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _EXIT_SECONDS = 5.0
 
@@ -40,7 +40,7 @@ class ChildError(EdgernnError):
 
 
 class Child:
-    """A process that answers requests one after the other; use it in a `with` block.
+    """Child process that answers requests one after the other; use it in a `with` block.
 
     Args:
         make_handler: a function of an importable module; the child calls it once with `arguments`, and its result with
@@ -54,10 +54,10 @@ class Child:
     def __init__(self, make_handler: Callable[..., Handler], *arguments: Any) -> None:
         # The child finds every module where this process found it, also those of the caller's folder.
         path = os.pathsep.join(dict.fromkeys(entry or str(Path.cwd()) for entry in sys.path))
-        # TensorFlow leaves temporary files to the end of its process, which here is a kill.
+        # TensorFlow removes its temporary files at the regular end of a process, and a child is killed.
         self._temporary = tempfile.mkdtemp(prefix="edgernn-")
-        # Without -P the working folder would come before the standard library. A session of its own keeps a terminal's
-        # Ctrl-C away: the parent decides when the child ends.
+        # Without -P the working folder would come before the standard library. A new session keeps a terminal's Ctrl-C
+        # away from the child: the parent decides when the child ends.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "edgernn.child"],
             stdin=subprocess.PIPE,
@@ -67,7 +67,7 @@ class Child:
         )
         self.pid = self._process.pid
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        # A thread of its own reads: a pipe cannot be awaited with a time limit on every operating system.
+        # A separate thread reads, as not every operating system can wait for a pipe with a time limit.
         threading.Thread(target=_receive_all, args=(self._process.stdout, self._answers), daemon=True).start()
         try:
             self._send((make_handler, arguments))
@@ -80,8 +80,8 @@ class Child:
 
         Args:
             request: for the handler.
-            cpu_limit_s: seconds of processor time that the child may take for it; on the clock ten times as long, which
-                is the only limit where the operating system counts no processor time.
+            cpu_limit_s: processor time that the child may take for it, in seconds. The elapsed time may be ten times
+                as long; on Windows this is the only limit.
 
         Raises:
             EdgernnError: raised by the handler.
@@ -106,14 +106,14 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """True while the process runs."""
+        """True if the process runs."""
         return self._process.poll() is None
 
     def close(self) -> None:
         """End the process now, and remove its temporary files."""
         self._process.kill()
         self._process.wait()
-        with contextlib.suppress(OSError):  # what could not be sent any more
+        with contextlib.suppress(OSError):  # of data that could not be sent
             self._process.stdin.close()  # type: ignore[union-attr]
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -126,8 +126,8 @@ class Child:
         self.close()
 
     def _send(self, message: Any) -> None:
-        # A child that is gone shows when its answer is awaited.
-        with contextlib.suppress(OSError):
+        # A dead child, or one whose pipe `close` has closed (ValueError), is noticed when its answer is awaited.
+        with contextlib.suppress(OSError, ValueError):
             _write(self._process.stdin, message)
 
     def _ending(self, cpu_limit_s: float | None) -> str:
@@ -166,7 +166,7 @@ def serve() -> None:
             answer = handler(request)
         except EdgernnError as error:
             answer = error
-        except Exception as error:  # noqa: BLE001 - the parent decides what it means
+        except Exception as error:  # noqa: BLE001 - reported to the parent
             answer = ChildError(f"unforeseen: {type(error).__name__}: {first_line(error)}")
         _write(answers, answer)
 
@@ -185,7 +185,7 @@ def end_with_parent() -> None:
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the pipes for messages, and lead standard input and output elsewhere: libraries print there."""
+    """Keep the pipes for messages, and redirect standard input and output, which libraries print to."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -198,14 +198,14 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _forward(requests: BinaryIO, incoming: "queue.SimpleQueue[bytes]") -> None:
-    """Pass messages on; end the process when the parent has closed the pipe, whatever it is doing."""
+    """Put requests into the queue; end the process at once when the parent closes the pipe."""
     while (message := _read(requests)) is not None:
         incoming.put(message)
     os._exit(0)
 
 
 def _receive_all(answers: BinaryIO, received: "queue.SimpleQueue[bytes | None]") -> None:
-    """Pass answers on, and None behind the last one."""
+    """Put answers into the queue, and None after the last one."""
     with answers:
         while (message := _read(answers)) is not None:
             received.put(message)
@@ -220,7 +220,7 @@ def _write(pipe: Any, message: Any) -> None:
 
 
 def _read(pipe: BinaryIO) -> bytes | None:
-    """Read the next message; None at the end, or where the other end broke off."""
+    """Read the next message; None at the end of the pipe, also in the middle of a message."""
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
@@ -230,7 +230,7 @@ def _read(pipe: BinaryIO) -> bytes | None:
 
 
 def _limit_cpu(seconds: float | None) -> None:
-    """Let the kernel end this process when it has taken so many more seconds of processor time."""
+    """Let the kernel end this process after `seconds` more of processor time; None removes the limit."""
     if os.name != "posix":
         return
     import resource  # late: Windows has none
@@ -244,7 +244,7 @@ def _limit_cpu(seconds: float | None) -> None:
 
 
 if __name__ == "__main__":
-    # Imported once more under its own name, by which its classes are pickled.
+    # Imported again under its real name, because its classes are pickled by that name.
     from edgernn.child import serve as serve_as_module
 
     serve_as_module()

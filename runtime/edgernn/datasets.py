@@ -66,11 +66,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an array of samples comes from.
+    """Origin of an array of samples in the user's file.
 
     Attributes:
-        name: the array's in the user's file, for messages.
-        first, every: its samples are these of that array: `first`, `first + every`, and so on.
+        name: of the user's array, for messages.
+        first, every: the samples are number `first`, `first + every`, and so on, of the user's array.
     """
 
     name: str
@@ -78,27 +78,27 @@ class Origin:
     every: int = 1
 
     def place(self, index: Sequence[int]) -> str:
-        """An element of the array, [sample, ...], by its place in the user's."""
+        """Name an element [sample, ...] by its place in the user's array, for instance x_train[12, 0]."""
         sample, *rest = index
         return f"{self.name}[{', '.join(map(str, (self.sample(sample), *rest)))}]"
 
     def sample(self, index: int) -> int:
-        """The number of a sample in the user's array."""
+        """Number of a sample in the user's array."""
         return self.first + self.every * int(index)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a model was shown, at most 4,000 samples to calibrate with and 2,000 to test by.
+    """Inputs of a model with their truths: at most 4,000 samples to calibrate with and 2,000 to test by.
 
     Attributes:
         x_calibration, x_test: float32 [samples, steps, features].
-        y_calibration, y_test: what a model should answer, for each sample or each of its steps: int64 for classes
-            and labels, float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`. None when it is not known.
-        labels: the names of the classes; empty when the samples do not say them.
-        input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when the samples do not say it.
-        origins: where the arrays come from, by the names of these attributes.
-        fed: in words what was read, how it was scaled, and how it was split; empty when it was not read from a file.
+        y_calibration, y_test: the right answers to each sample or each of its steps: int64 for classes and labels,
+            float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`. None when they are not known.
+        labels: the names of the classes; empty when the samples do not hold them.
+        input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when it is not known.
+        origins: of the arrays, by the names of these attributes.
+        fed: a sentence on what was read, how it was scaled and how it was split; empty if not read from a file.
     """
 
     x_calibration: Float32
@@ -123,27 +123,27 @@ class Samples:
         kinds = [(origin.name, f"{y.dtype} and shape {y.shape[1:]}") for origin, y in self.truths]
         if len({kind for _, kind in kinds}) > 1:
             (calibration, found), (test, other) = kinds
-            raise DataError(f"of one sample {calibration} has {found}, {test} {other}; expected the same")
+            raise DataError(f"{calibration} has {found} for each sample, {test} {other}; expected the same in both")
         check_labels(self.labels)
 
     def origin(self, attribute: str) -> Origin:
-        """Where `x_calibration`, `y_calibration`, `x_test` or `y_test` comes from."""
+        """Origin of `x_calibration`, `y_calibration`, `x_test` or `y_test`."""
         return self.origins.get(attribute) or Origin(attribute)
 
     @property
     def truths(self) -> list[tuple[Origin, Truth]]:
-        """The truths that are known, those of the calibration first, and where they come from."""
+        """Truths that are known, with their origins; those of the calibration first."""
         truths = (("y_calibration", self.y_calibration), ("y_test", self.y_test))
         return [(self.origin(name), y) for name, y in truths if y is not None]
 
     def require_truth(self) -> Truth:
-        """What the test samples should be answered.
+        """Truth of the test samples.
 
         Raises:
             DataError: it is not known.
         """
         if self.y_test is None:
-            raise DataError(f"{self.origin('y_test').name} is missing: what the samples should be answered")
+            raise DataError(f"{self.origin('y_test').name} is missing; add the right answers to the samples")
         return self.y_test
 
 
@@ -175,14 +175,14 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
     """Read samples to calibrate with and to test by.
 
     Args:
-        path: a run folder, or what `edgernn.named_arrays.read_arrays` reads. Of training samples the first 4,000
-            calibrate, of test samples the first 2,000 test. A single array is split: every other sample calibrates,
-            the rest tests; fewer than 100 samples do both. What a model should answer may be any that `Samples` holds,
-            names of classes, or missing.
-        input_meaning: how the model takes uint8 samples, one of `edgernn.inputs.PIXELS`; empty when it takes them as
-            numbers from 0 to 255.
-        scale: one of `edgernn.inputs.SCALES`, how all samples are scaled; None: uint8 ones as `input_meaning` says,
-            others not at all.
+        path: a run folder, or what `edgernn.named_arrays.read_arrays` reads. The first 4,000 training samples
+            calibrate, the first 2,000 test samples test. A single array is split: every other sample calibrates, the
+            others test; fewer than 100 samples do both. Truths may be any that `Samples` holds, names of classes, or
+            missing.
+        input_meaning: how uint8 samples are scaled, one of `edgernn.inputs.PIXELS`; empty to leave them as numbers
+            from 0 to 255.
+        scale: how all samples are scaled, one of `edgernn.inputs.SCALES`; None to scale uint8 samples as
+            `input_meaning` says, and no others.
 
     Raises:
         DataError: it cannot be read, or what it holds does not fit together.
@@ -191,7 +191,7 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
     file = inside if inside.is_file() else path
     arrays = read_arrays(file)
     with _naming(file):
-        return _choose_samples(file, arrays, find_parts(arrays), input_meaning, scale)
+        return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale)
 
 
 def check_sequences(x: Array, origin: Origin) -> None:
@@ -228,9 +228,8 @@ def _naming(file: Path) -> Iterator[None]:
         raise DataError(f"{file}: {error}") from error
 
 
-def _choose_samples(
-    file: Path, arrays: Mapping[str, Array], parts: tuple[Part, Part], input_meaning: str, scale: str | None
-) -> Samples:
+def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: str, scale: str | None) -> Samples:
+    parts = find_parts(arrays)
     named = dict.fromkeys(part.y for part in parts if part.y)
     truths, labels = read_truths(arrays, named)
     for part in parts:
@@ -246,7 +245,7 @@ def _choose_samples(
         x = _as_pixels_or_float(arrays[part.x][rows], part.x)
         chosen[f"x_{kind}"] = x
         chosen[f"y_{kind}"] = truths[part.y][rows] if part.y else None
-    meaning = _scale(chosen, origins, input_meaning, scale)
+    meaning = _scale(chosen, origins, input_meaning=input_meaning, scale=scale)
     return Samples(
         **chosen,
         labels=labels,
@@ -257,24 +256,24 @@ def _choose_samples(
 
 
 def _split(arrays: Mapping[str, Array], parts: tuple[Part, Part]) -> tuple[slice, slice]:
-    """Which samples calibrate, and which test."""
+    """Choose the samples that calibrate, and those that test."""
     first, second = parts
     count = len(arrays[first.x])
     if first != second:
         return slice(0, MAX_CALIBRATION_SAMPLES, 1), slice(0, MAX_TEST_SAMPLES, 1)
     if count < MIN_SPLIT_SAMPLES:
         return slice(0, count, 1), slice(0, count, 1)
-    # From all over the array, for it may be in the order of its classes; even and odd numbers have none in common.
+    # From the whole array, as it may be sorted by class; no sample has both an even and an odd number.
     calibrate, test = (2 * math.ceil(count / (2 * most)) for most in (MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES))
     return slice(0, count, calibrate), slice(1, count, test)
 
 
-def _scale(chosen: dict[str, Any], origins: Mapping[str, Origin], input_meaning: str, scale: str | None) -> str:
-    """Make the chosen inputs what a model takes, float32; returns what a value then means."""
+def _scale(chosen: dict[str, Any], origins: Mapping[str, Origin], *, input_meaning: str, scale: str | None) -> str:
+    """Scale the chosen inputs, in place, to float32 as the model takes them; returns the meaning of a value."""
     calibration, test = (chosen[name].dtype for name in _INPUTS)
     if calibration != test:
         first, second = (origins[name].name for name in _INPUTS)
-        raise DataError(f"{first} holds {calibration}, {second} {test}; expected the same type")
+        raise DataError(f"{first} holds {calibration}, {second} {test}; expected one type for both")
     unscaled = (input_meaning or UNSCALED) if calibration == np.uint8 else ""
     for name in _INPUTS:
         x, origin = chosen[name], origins[name]
@@ -288,7 +287,9 @@ def _scale(chosen: dict[str, Any], origins: Mapping[str, Origin], input_meaning:
 def _check_scalable(x: Array, origin: Origin) -> None:
     low, high = float(x.min()), float(x.max())
     if low < 0 or high > _WHITE:
-        raise DataError(f"{origin.name} goes from {low:g} to {high:g}; the scale 'pixels' expects 0 to 255")
+        raise DataError(
+            f"{origin.name} goes from {low:g} to {high:g}; the scale 'pixels' expects 0 to 255; give no scale"
+        )
     if high <= 1 and x.dtype != np.uint8:
         raise DataError(f"{origin.name} goes from {low:g} to {high:g}, so it is scaled already; give no scale")
 
@@ -324,7 +325,7 @@ def _as_classes(y: Truth, name: str) -> Int64:
 
 
 def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
-    """Labels for classes that have none: their numbers."""
+    """Labels of classes without names: their numbers."""
     if x_train.dtype == np.uint8:
         # Pixels with no names for their classes are MNIST's, or made to stand in for it.
         return _DIGITS

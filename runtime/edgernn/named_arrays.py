@@ -1,4 +1,4 @@
-"""Named arrays: the arrays of what a user gives as samples, a file or a folder, by the names that they have there."""
+"""Named arrays: the arrays in a file or a folder of samples, by name, and which of them are inputs and truths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ IDX_NAMES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
-# What the arrays of an .npz are called, in small or capital letters; the first that is there is taken.
+# Names of arrays in an .npz, in small or capital letters; of several the first one is used.
 _CALIBRATION, _TEST, _BOTH = ("x_calibration", "x_train"), ("x_test",), "x"
 _TRUTHS = ("y_calibration", "y_train", "y_test")
 
 
 @dataclass(frozen=True)
 class Part:
-    """The names of an array of inputs, and of the one with what they should be answered, if there is one."""
+    """Names of an array of inputs and of the array with their truths; None if there are no truths."""
 
     x: str
     y: str | None
@@ -34,8 +34,9 @@ def read_arrays(path: Path) -> Mapping[str, Array]:
 
     Args:
         path: an .npz; a folder of IDX files named as MNIST's, not all of which need be there; any other file that
-            `edgernn.readers.read_array` reads; or a folder of such files, which are read in the order of their names,
-            each one sample [steps, features] or several. An array of files has the name of the file or folder.
+            `edgernn.readers.read_array` reads; or a folder of such files. The files of a folder are read in the order
+            of their names; each holds one sample [steps, features] or several. An array without a name gets that of
+            its file or folder.
 
     Raises:
         DataError: it cannot be read, or the files of a folder do not fit together.
@@ -67,10 +68,10 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
 
 
 def find_parts(arrays: Mapping[str, Array]) -> tuple[Part, Part]:
-    """Find which arrays calibrate and which test; the same part twice where there is only one.
+    """Find the arrays to calibrate with and those to test by; the same part twice where there is only one.
 
     Raises:
-        DataError: none does, or truths are there without their inputs.
+        DataError: there are no inputs, or truths without their inputs.
     """
     names = {name.lower(): name for name in reversed(list(arrays))}
     calibration = next((names[name] for name in _CALIBRATION if name in names), None)
@@ -85,14 +86,14 @@ def find_parts(arrays: Mapping[str, Array]) -> tuple[Part, Part]:
     first, second = calibration or both or test, test or both or calibration
     if first is None or second is None:
         raise DataError(
-            f"holds {', '.join(arrays) or 'nothing'}; expected x, or x_train and x_test, or a single array; what they "
-            "should be answered, y or y_train and y_test, may be missing"
+            f"holds {', '.join(arrays) or 'nothing'}; expected x, or x_train and x_test, or a single array; the right "
+            "answers, y or y_train and y_test, may be missing"
         )
     return _with_truth(first, names), _with_truth(second, names)
 
 
 def truth_name(x: str) -> str:
-    """What the array with the truths of an array of inputs is called: y_train of x_train, y of any other."""
+    """Name of the array with the truths of an array of inputs: y_train for x_train, y for any other name."""
     return f"y{x[1:]}" if x[:2].lower() in ("x", "x_") else "y"
 
 
@@ -106,7 +107,9 @@ def _read_folder(folder: Path) -> Array:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
     if not files:
-        raise DataError(f"{folder}: no arrays in this folder; expected files of MNIST's names, or any of {KNOWN}")
+        raise DataError(
+            f"{folder}: no arrays in this folder; expected files named as MNIST's, or of a kind that is read: {KNOWN}"
+        )
     read: list[Array] = []
     size = 0
     for file in files:

@@ -1,8 +1,8 @@
-"""A run folder is replaced as a whole: readers find the old run or the new one, never files of both.
+"""Run folders replaced as a whole: a reader finds the old run or the new one, never files of both.
 
 A new run is written into a hidden staging folder inside the run folder. Renaming its settings.json, which holds the
-digests of the other files, into the run folder is the commit. Before it the old run lies there untouched. After it the
-other files follow; if that is cut off, the next reader finds them by their digests and moves them up.
+digests of the other files, into the run folder is the commit. Before the commit the old run is untouched. After it the
+other files are moved; if that is interrupted, the next reader finds them by their digests and moves them.
 """
 
 import shutil
@@ -23,13 +23,13 @@ _POLL_S = 0.02
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """The SHA-256 of a run's files, without its settings, as far as they are in a folder."""
+    """SHA-256 of each file of a run that is in the folder, by name; without settings.json."""
     return {name: sha256_of(folder / name) for name in FILES if (folder / name).is_file()}
 
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a staging folder for a new run, which takes the place of the run in `folder` when the block ends well.
+    """Give a staging folder for a new run that replaces the run in `folder` when the block ends well.
 
     The caller holds the lock of `folder`. After an error the old run is as it was.
 
@@ -46,7 +46,7 @@ def staging(folder: Path) -> Iterator[Path]:
             complete = True
             (staged / SETTINGS).replace(folder / SETTINGS)
         finally:
-            # An interrupt may come right behind the rename: then the staging folder holds the only new files.
+            # After an interrupt behind the rename, the staging folder holds the only copy of the new files.
             if not complete or (staged / SETTINGS).exists():
                 shutil.rmtree(staged, ignore_errors=True)
         sync(folder)
@@ -56,7 +56,7 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 def recover(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Finish a move that was cut off; False if another process is at work there and this should be tried again.
+    """Finish an interrupted move; False if another process holds the folder, so that the caller tries again.
 
     Args:
         folder: the run folder.
@@ -76,14 +76,14 @@ def recover(folder: Path, digests: Mapping[str, str]) -> bool:
     except (OutputError, OSError) as error:
         if any(_staged_files(staged, folder, digests) for staged in _stagings(folder)):
             raise DataError(
-                f"{folder}: saving this run was cut off before its end, and it cannot be finished: {error}; make the "
+                f"{folder}: the training was interrupted while it saved, and finishing it failed: {error}; make the "
                 "folder writable and repeat this command"
             ) from error
     return True
 
 
 def finish(folder: Path, digests: Mapping[str, str]) -> None:
-    """Move staged files to where settings.json promises them; the caller holds the lock of `folder`.
+    """Move the staged files that settings.json names into `folder`; the caller holds its lock.
 
     Raises:
         OSError: one cannot be moved.
@@ -95,13 +95,13 @@ def finish(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def remove_stagings(folder: Path) -> None:
-    """Remove what dead trainings left; the caller holds the lock of `folder`, so that none is alive."""
+    """Remove the staging folders of killed trainings; the caller holds the lock of `folder`, so none is in use."""
     for staged in _stagings(folder):
         shutil.rmtree(staged, ignore_errors=True)
 
 
 def wrong_files(folder: Path, digests: Mapping[str, str]) -> list[str]:
-    """The files that are missing, or are not those that settings.json was written with."""
+    """List the files that are missing or have another digest than settings.json says."""
     return [name for name, digest in digests.items() if not _has_digest(folder / name, digest)]
 
 

@@ -42,7 +42,7 @@ __all__ = [
 FORMAT = 1
 MAX_MODEL_BYTES = 2 << 30
 MAX_SETTINGS_BYTES = 1 << 20
-# A process that replaces a run moves three files, which takes milliseconds.
+# Readers wait this long for a training that moves its files, which takes milliseconds.
 MAX_WAIT_S = 5.0
 
 # Folders that hold a model and are no run folders, by a file in them.
@@ -55,15 +55,15 @@ _SAVE_AGAIN = (
 
 @dataclass(frozen=True)
 class Original:
-    """A Keras model on disk with what is known about it.
+    """Keras model on disk, with its name, labels and samples.
 
     Attributes:
         model: the .keras or .h5 file.
         name: what its artifacts are called.
-        labels: the names of its classes or outputs; empty when nobody said them.
-        input_meaning: what an input value is, for instance "pixel / 255"; empty when nobody said it.
+        labels: the names of its classes or outputs; empty when not known.
+        input_meaning: what an input value is, for instance "pixel / 255"; empty when not known.
         samples: to calibrate with and to test by; None when there are none.
-        sha256: of the .keras file when its samples were read; empty of a file outside a run folder.
+        sha256: of the .keras file when its samples were read; empty for a file outside a run folder.
     """
 
     model: Path
@@ -74,7 +74,10 @@ class Original:
     sha256: str = ""
 
     def check_unchanged(self, sha256: str) -> None:
-        """Check that a model that was read later is that of the samples.
+        """Check that the model file is still the one whose samples were read.
+
+        Args:
+            sha256: of the model file as it was read.
 
         Raises:
             ModelError: a training has replaced the run meanwhile.
@@ -83,10 +86,10 @@ class Original:
             raise ModelError(f"{self.model}: a training replaced this run meanwhile; repeat the command")
 
     def require_samples(self) -> Samples:
-        """The samples.
+        """Samples of the model.
 
         Raises:
-            DataError: there are none.
+            DataError: it has none.
         """
         if self.samples is None:
             raise DataError(
@@ -109,49 +112,59 @@ def read_original(
     Raises:
         ModelError: there is no such file, or no model in the folder.
         DataError: the settings or the samples cannot be read.
-        SettingError: there is no such scale, or a run folder says itself how its inputs are scaled.
+        SettingError: there is no such scale, or `path` is a run folder, whose settings say how inputs are scaled.
     """
     if scale is not None and scale not in SCALES:
         raise SettingError(f"scale {scale!r}; expected {', '.join(SCALES)}")
     check_exists(path)
     if not path.is_dir():
-        check_file(path, ModelError, MAX_MODEL_BYTES)
-        if fault := find_name_fault(path.stem):
-            raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
-        if samples is None:
-            return Original(path, path.stem, (), "", None)
-        chosen = read_samples(samples, input_meaning, scale)
-        return Original(path, path.stem, chosen.labels, chosen.input_meaning, chosen)
+        return _read_keras_file(path, samples, scale=scale, input_meaning=input_meaning)
     _check_kind(path)
+    return _read_run_folder(path, samples, scale)
+
+
+def _read_keras_file(path: Path, samples: Path | None, scale: str | None, input_meaning: str) -> Original:
+    check_file(path, ModelError, MAX_MODEL_BYTES)
+    if fault := find_name_fault(path.stem):
+        raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
+    if samples is None:
+        return Original(model=path, name=path.stem, labels=(), input_meaning="", samples=None)
+    chosen = read_samples(samples, input_meaning, scale)
+    return Original(
+        model=path, name=path.stem, labels=chosen.labels, input_meaning=chosen.input_meaning, samples=chosen
+    )
+
+
+def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> Original:
     while True:
-        settings = read_run(path)
-        if samples is None and not (path / SAMPLES).exists():
-            raise DataError(f"{path}: no {SAMPLES} in this folder; pass --samples, or train again")
+        settings = read_run(folder)
+        if samples is None and not (folder / SAMPLES).exists():
+            raise DataError(f"{folder}: no {SAMPLES} in this folder; pass --samples, or train again")
         if scale is not None:
             raise SettingError(
-                f"{path}: the settings of this run folder say what its inputs are "
-                f"({settings['input'] or 'not scaled'}); give no scale, or give the file {path / MODEL}"
+                f"{folder}: scale {scale!r} found, but the settings of this run folder say how its inputs are scaled "
+                f"({settings['input'] or 'not at all'}); give no scale, or give the file {folder / MODEL}"
             )
         try:
-            chosen = read_samples(samples or path, settings["input"])
+            chosen = read_samples(samples or folder, settings["input"])
         except DataError:
-            if read_settings(path) == settings:
+            if read_settings(folder) == settings:
                 raise
             continue  # a training replaced the file while it was read
         original = Original(
-            model=path / MODEL,
+            model=folder / MODEL,
             name=settings["name"],
             labels=tuple(map(str, settings["labels"])),
             input_meaning=settings["input"] or chosen.input_meaning,
             samples=chosen,
             sha256=expected_digests(settings).get(MODEL, ""),
         )
-        if read_settings(path) == settings:  # or else a training has replaced the run meanwhile
+        if read_settings(folder) == settings:  # otherwise a training has replaced the run meanwhile: read it again
             return original
 
 
 def _check_kind(folder: Path) -> None:
-    """Refuse a folder that may not be entered, or holds a model in a form of TensorFlow's or Keras's own."""
+    """Refuse a folder that cannot be read, or that is a SavedModel or a Keras model as a folder."""
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ModelError(f"{folder}: cannot be read: no permission")
     for content, kind in _OTHER_FOLDERS.items():
@@ -160,13 +173,13 @@ def _check_kind(folder: Path) -> None:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read a run folder's settings, and check that its files are those that the settings were written with.
+    """Read a run folder's settings, and check its files against the digests in them.
 
-    A training that was cut off while its files were moved into the folder is finished first.
+    If a training was interrupted while it moved its files into the folder, the move is finished first.
 
     Raises:
         ModelError: there is no model in the folder.
-        DataError: the settings cannot be read, or a file is another one.
+        DataError: the settings cannot be read, or a file has another digest.
     """
     if not (folder / SETTINGS).is_file() and not (folder / MODEL).is_file():
         raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder as `edgernn train` leaves it")
@@ -183,21 +196,21 @@ def read_run(folder: Path) -> dict[str, Any]:
     changed = [name for name in wrong if (folder / name).exists()]
     if changed:
         raise DataError(
-            f"{folder}: {', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not what {SETTINGS} was written "
-            f"with: the training was cut off while it saved, or the file was replaced; repeat it: "
-            f"{_training(folder, settings)}; or name the files: {folder / MODEL} --samples {folder / SAMPLES}"
+            f"{folder}: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} another SHA-256 than {SETTINGS} "
+            "expects: the training was interrupted while it saved, or the file was replaced; train again: "
+            f"{_training(folder, settings)}; or give the files: {folder / MODEL} --samples {folder / SAMPLES}"
         )
     return settings
 
 
 def expected_digests(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The digests in settings; none in those that a person wrote."""
+    """Digests in the settings, by file name; empty for settings that a person wrote."""
     digests = settings.get("sha256", {})
     return {name: digests[name] for name in FILES if name in digests}
 
 
 def _training(folder: Path, settings: Mapping[str, Any]) -> str:
-    """The command that trains a run again."""
+    """Write the command that trains a run again."""
     words = ["edgernn", "train"]
     for name in ("data", "recipe", "epochs", "seed"):
         if name in settings:
@@ -250,10 +263,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write settings.json, with the digests of the files that are in the folder.
+    """Write settings.json with the digests of the other files in the folder.
 
     Args:
-        folder: where to; the other files of the run are written before.
+        folder: of the run; its other files are written before.
         settings: `name`, `labels` and `input` must be among them.
     """
     write_json(folder / SETTINGS, {"format": FORMAT, **settings, "sha256": digests_of(folder)})

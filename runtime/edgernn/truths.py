@@ -1,4 +1,4 @@
-"""Truths: what samples should be answered, from the arrays that users have: classes by number or by name, values."""
+"""Truths: the right answers to samples, read from users' arrays: classes by number or by name, or values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,18 +14,18 @@ _MAX_DIGITS = 9  # of a class number
 
 
 def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict[str, Truth], tuple[str, ...]]:
-    """Read what samples should be answered.
+    """Read the truths of samples.
 
     Text becomes class numbers, in the order of the array `labels`, or else of the sorted names in the first array.
-    Text that holds only numbers is taken as these numbers.
+    Text of digits only is read as numbers.
 
     Args:
         arrays: by name, as they lie in the user's file.
-        names: of those that hold truths, the calibration set's first.
+        names: of the arrays that hold truths, the calibration set's first.
 
     Returns:
-        int64 for classes and labels, float32 for values, by name; and the names of the classes, empty when no array
-        says them.
+        By name, int64 for classes and labels, float32 for values; and the names of the classes, empty when no array
+        holds them.
 
     Raises:
         DataError: an array holds no numbers and no text, or a name that is no label.
@@ -48,10 +48,10 @@ def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict
 
 
 def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
-    """Classes given by name or by number, both as text, as int64 of the same shape; without labels only by number.
+    """Convert texts, each the name or the number of a class, to int64 of the same shape; without labels only numbers.
 
     Raises:
-        DataError: one is neither; the message goes on behind the place of the array.
+        DataError: a text is neither; the caller puts the array's place in front of the message.
     """
     known = {str(index): index for index in range(len(labels))} | {label: index for index, label in enumerate(labels)}
     numbers = {}
@@ -65,7 +65,7 @@ def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
 
 
 def given_labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
-    """The names of the classes in the array `labels`; empty when there is none."""
+    """Read the names of the classes from the array `labels`; empty when there is none."""
     if "labels" not in arrays:
         return ()
     labels = arrays["labels"]
@@ -73,7 +73,7 @@ def given_labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
 
 
 def as_text(array: Array, name: str) -> Array:
-    """An array of text or of UTF-8 bytes as text.
+    """Convert an array of text or of UTF-8 bytes to text.
 
     Raises:
         DataError: the bytes are no UTF-8.
@@ -83,11 +83,11 @@ def as_text(array: Array, name: str) -> Array:
     try:
         return np.char.decode(array.astype(np.bytes_), "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{name} holds bytes that are no UTF-8 text; save it as text: {name}.astype(str)") from error
+        raise DataError(f"{name} holds bytes that are not UTF-8; save it as text: {name}.astype(str)") from error
 
 
 def whole_hint(y: Array, name: str) -> str:
-    """How to make class numbers of floating-point ones, to put behind a message; empty if one is no whole number."""
+    """Advice for a message: how to convert floating-point class numbers; empty if one is not whole."""
     whole = y.dtype.kind == "f" and bool((np.rint(y) == y).all())
     return f"; for class numbers save {name}.astype(int)" if whole else ""
 

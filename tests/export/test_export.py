@@ -388,7 +388,7 @@ def test_a_damaged_run_folder_is_refused(run_folder: Path, refused: Callable[...
     assert "expected settings of format 1" in refused("export", folder)
     (folder / "settings.json").write_bytes((run_folder / "settings.json").read_bytes())
     (folder / "samples.npz").write_bytes((run_folder / "samples.npz").read_bytes()[:5000])
-    assert "samples.npz is not what settings.json was written with" in refused("export", folder)
+    assert "samples.npz has another SHA-256 than settings.json expects" in refused("export", folder)
     settings = json.loads((run_folder / "settings.json").read_text())
     (folder / "settings.json").write_text(json.dumps({**settings, "sha256": {}}))
     assert "samples.npz: cannot be read as .npz" in refused("export", folder)

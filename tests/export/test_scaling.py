@@ -114,7 +114,7 @@ def test_export_says_what_it_fed_and_that_accuracy_is_not_known(
     assert row["proof"]["agreement"] == 1
     assert row["fed"].startswith("x of alone.npz, as stored")
     assert "accuracy" in run("info", row["path"]).stdout
-    assert "not known: the samples of the proof had no truth" in run("info", row["path"]).stdout
+    assert "not known: the samples of the proof had no right answers (y)" in run("info", row["path"]).stdout
     assert "artifact" not in edgernn.load(row["path"]).card.measured
 
 

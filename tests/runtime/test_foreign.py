@@ -133,7 +133,7 @@ def test_operators_and_weights_from_elsewhere_are_said() -> None:
     nodes = [helper.make_node("Op", ["x"], ["y"], domain="ai.example")]
     missing = read_onnx(onnx_of(nodes, initializer=[weights])).missing
     assert "needs operators (ai.example:Op)" in missing[0]
-    assert "keeps weights in another file" in missing[1]
+    assert "weights lie in another file" in missing[1]
 
 
 ONNX = onnx_of([helper.make_node("Tanh", ["x"], ["y"])], initializer=[numpy_helper.from_array(np.ones(9), "w")])
@@ -228,8 +228,8 @@ def test_info_says_what_to_do_with_what_is_no_artifact(
     run.mkdir()
     write_settings(run, {"name": "digits", "labels": ["a", "b"], "input": ""})
     shown = edgernn_command("info", tmp_path / "a.keras", run).stdout
-    assert f"edgernn export {tmp_path / 'a.keras'} --samples SAMPLES makes artifacts of it" in shown
-    assert f"edgernn export {run} makes artifacts of it" in shown
+    assert f"edgernn export {tmp_path / 'a.keras'} --samples SAMPLES makes artifacts from it" in shown
+    assert f"edgernn export {run} makes artifacts from it" in shown
     assert len(json.loads(edgernn_command("info", tmp_path / "a.keras", run, "--json").stdout)) == 2
     (tmp_path / "a.txt").write_text("hello")
     assert "'.txt'" in refused("info", tmp_path / "a.txt")

@@ -66,7 +66,7 @@ def test_a_result_names_artifacts_of_another_model(tmp_path: Path) -> None:
     assert seen.strangers == (old,)
     (line,) = stranger_lines(seen)
     assert line.startswith(
-        "old.tflite: exported from another model, SHA-256 bbbbbbbbbbbb…; the original is aaaaaaaaaaaa…"
+        "old.tflite: exported from another model, SHA-256 bbbbbbbbbbbb…, expected the original's aaaaaaaaaaaa…"
     )
     written = json.loads(dump(seen))
     assert [each["of_another_model"] for each in written["subjects"]] == [False, False, False, True]

@@ -77,7 +77,7 @@ def test_measures_that_are_known_are_shown_beside_those_that_are_not(
     shown = edgernn_command("info", path).stdout
     assert "75.00% (Keras not known)" in shown
     assert "auc" not in shown
-    assert "drift: of a later edgernn; --json shows them" in shown
+    assert "drift: written by a later version of edgernn; --json shows them" in shown
 
 
 def test_unknown_fields_survive_reading_and_writing() -> None:

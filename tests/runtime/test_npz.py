@@ -107,7 +107,7 @@ def test_arrays_of_a_user_are_held_to_their_headers(kind: str, bombs: dict[str, 
 def test_packing_that_knows_no_limit_is_refused(method: int, tmp_path: Path, bombs: dict[str, bytes]) -> None:
     path = tmp_path / "x.npz"
     write(path, {"x.npy": bombs["data"][: 1 << 20]}, method)
-    with pytest.raises(DataError, match=r"expected \.npz's own, deflate"):
+    with pytest.raises(DataError, match="expected deflate; save it with numpy"):
         read_array(path)
 
 
@@ -116,7 +116,10 @@ def test_members_that_are_no_arrays_matter_when_they_are_asked_for(tmp_path: Pat
     archive = read_npz(tmp_path / "a.npz")
     assert list(archive) == ["x", "notes.txt", "broken"]
     np.testing.assert_array_equal(archive["x"], [1, 2])
-    for name, message in {"notes.txt": "some other file", "broken": "not an array that NumPy has saved"}.items():
+    for name, message in {
+        "notes.txt": "is another file, expected arrays",
+        "broken": "not an array that NumPy saved",
+    }.items():
         with pytest.raises(DataError, match=message):
             archive[name]
     with pytest.raises(KeyError):

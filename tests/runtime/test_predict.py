@@ -170,10 +170,10 @@ WRONG_FILES = {
     "short.csv": (b"1,2\n3,4\n", "the input has shape (1, 2, 2), expected (28, 28)"),
     "ragged.jsonl": (b"[[1, 2], [3]]\n", "line 1 holds a time step of 1 numbers (step 1) behind one of 2"),
     "infinity.jsonl": (b"[[1e999]]\n".replace(b"1e999", b", ".join([b"1e999"] * 28)), "shape (1, 1, 28), expected"),
-    "text.npz": (archive(x="hello"), "x is no array of numbers, but some other file in the archive"),
+    "text.npz": (archive(x="hello"), "x in it is another file, expected arrays of numbers"),
     "bad.idx": (b"\0\0\x08\x03" + b"\xff" * 12, "at most"),
     "bad.png": (b"hello", "no PNG, JPEG, BMP, GIF or WebP"),
-    "notes.txt": (b"7", "nobody reads the suffix '.txt'"),
+    "notes.txt": (b"7", "unsupported file type '.txt'"),
 }
 
 

@@ -124,7 +124,7 @@ def test_missing_folder_and_unknown_suffix_are_refused(tmp_path: Path) -> None:
     for name, message in {
         "b.npy": "no such file",
         "folder.npy": "a folder and not a file",
-        "a.txt": "suffix '.txt'",
+        "a.txt": "unsupported file type '.txt'",
     }.items():
         with pytest.raises(DataError, match=message):
             read_array(tmp_path / name)
@@ -388,9 +388,12 @@ def test_samples_hold_classes_labels_and_values(
         ({"y_test": np.array(7)}, r"y_test has shape \(1,\)"),
         (
             {"y_test": np.ones((4, 2), int)},
-            r"y_train has int64 and shape \(\), y_test int64 and shape \(2,\); expected",
+            r"y_train has int64 and shape \(\) for each sample, y_test int64 and shape \(2,\); expected",
         ),
-        ({"y_test": np.ones(4)}, r"y_train has int64 and shape \(\), y_test float32 and shape \(\); expected"),
+        (
+            {"y_test": np.ones(4)},
+            r"y_train has int64 and shape \(\) for each sample, y_test float32 and shape \(\); expected",
+        ),
         ({"y_test": np.full(4, np.inf), "y_train": np.ones(4)}, "y_test holds NaN or infinity, first in sample 0"),
         ({"x_test": np.full((4, 5, 2), "a")}, "x_test has type <U1"),
         ({"labels": np.array(["a", "b", "a"])}, "two labels are 'a'; expected different ones"),

@@ -89,7 +89,7 @@ def test_each_part_has_its_own_truth_or_none(tmp_path: Path) -> None:
     samples = read_samples(tmp_path / "own.npz")
     assert [(origin.name, len(y)) for origin, y in samples.truths] == [("y_train", 240)]
     assert samples.y_test is None
-    with pytest.raises(DataError, match="y_test is missing: what the samples"):
+    with pytest.raises(DataError, match="y_test is missing; add the right answers"):
         samples.require_truth()
 
 
@@ -138,13 +138,16 @@ def broken(where: tuple[int, ...], value: float) -> np.ndarray:
         ({"x_train": X, "y_train": Y, "y_test": Y}, "x_test missing"),
         ({"y_train": Y}, "x_train missing"),
         ({"labels": np.array(["a"])}, "holds labels; expected x"),
-        ({"x_train": X, "x_test": X.astype(np.uint8)}, "x_train holds float32, x_test uint8; expected the same type"),
+        (
+            {"x_train": X, "x_test": X.astype(np.uint8)},
+            "x_train holds float32, x_test uint8; expected one type for both",
+        ),
         (
             {"x_train": X, "y_train": NAMES, "x_test": X, "y_test": np.where(Y == 2, "jump", NAMES)},
             "y_test: unknown label 'jump', expected run, sit, walk",
         ),
         ({"x": X, "y": NAMES, "labels": np.array(["run", "sit"])}, "y: unknown label 'walk', expected run, sit"),
-        ({"x": X, "y": np.array([b"\xff"] * 240)}, r"y holds bytes that are no UTF-8 text; .* y\.astype\(str\)"),
+        ({"x": X, "y": np.array([b"\xff"] * 240)}, r"y holds bytes that are not UTF-8; .* y\.astype\(str\)"),
         ({"x": X, "y": Y.astype(complex)}, "y has type complex128, expected whole numbers or names for classes"),
         ({"x_train": X, "x_test": X[np.newaxis]}, r"x_test has shape \(1, 240, 5, 2\), expected"),
         ({"x": X, "y": Y.astype(object)}, "pickled Python objects"),
@@ -185,7 +188,7 @@ def test_files_of_a_folder_that_do_not_fit_are_named(tmp_path: Path, second: np.
 
 def test_a_folder_without_arrays_says_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
-    with pytest.raises(DataError, match="no arrays in this folder; expected files of MNIST's names"):
+    with pytest.raises(DataError, match="no arrays in this folder; expected files named as MNIST's"):
         read_samples(tmp_path)
 
 
@@ -246,7 +249,9 @@ def test_samples_without_truths_are_written_and_read_again(tmp_path: Path) -> No
 def test_a_run_folder_says_its_scale_itself(run_folder: Path) -> None:
     from edgernn.errors import SettingError
 
-    with pytest.raises(SettingError, match=r"settings of this run folder say what its inputs are \(pixel / 255\)"):
+    with pytest.raises(
+        SettingError, match=r"settings of this run folder say how its inputs are scaled \(pixel / 255\)"
+    ):
         read_original(run_folder, scale="pixels")
     with pytest.raises(SettingError, match="scale 'minmax'; expected pixels"):
         read_original(run_folder, scale="minmax")

@@ -226,7 +226,7 @@ def test_numbers_far_from_the_calibration_are_noted_once(artifacts: Path, x: np.
     out, error, exit_code = run([path], as_lines(x[0]) + as_lines(np.round(x[1] * 255)))
     assert (len(out.splitlines()), exit_code) == (56, 0)
     assert len(error.splitlines()) == 1
-    assert "is far from 0 to 1, which the model was calibrated on (m/s squared); this is said once" in error
+    assert "is far from 0 to 1, which the model was calibrated on (m/s squared); this is reported once" in error
     assert error.startswith(f"note: line {29 + int(np.argmax((x[1] * 255 > 2).any(axis=1)))}: ")
 
 

@@ -94,7 +94,7 @@ def test_every_row_is_saved_when_no_further_one_is_waiting(start: Callable[..., 
         # The empty line at the end begins a new sequence, which is saved, too.
         wait_for_rows(state, 0 if count == 7 else seen + count)
         _, error, _ = process.kill()
-        assert error == (f"note: {state}: goes on behind row {seen}\n" if seen else "")
+        assert error == (f"note: {state}: goes on after row {seen}\n" if seen else "")
         seen += count
     process = start()
     process.send(ROWS[:1])
@@ -133,7 +133,7 @@ def test_a_disk_that_fails_meanwhile_ends_no_answers(start: Callable[..., Proces
     assert exit_code == 1
     (line,) = error.splitlines()
     assert line.startswith(f"error: cannot write {place}")
-    assert line.endswith("answers go on, without a state to go on from; this is said once")
+    assert line.endswith("answers go on, but the state is not saved; this is reported once")
 
 
 def test_a_disk_that_recovers_keeps_the_state(start: Callable[..., Process], tmp_path: Path) -> None:

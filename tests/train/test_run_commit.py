@@ -95,9 +95,11 @@ def test_a_file_of_another_run_is_named_with_how_to_repeat(run: Path, tmp_path: 
     with pytest.raises(DataError) as caught:
         read_original(run)
     message = str(caught.value)
-    assert message.startswith(f"{run}: {name} is not what settings.json was written with: the training was cut off")
+    assert message.startswith(
+        f"{run}: {name} has another SHA-256 than settings.json expects: the training was interrupted"
+    )
     words = "edgernn train --data 'my data.npz' --recipe seed --epochs 2 --seed 1 --no-scale --out"
-    assert f"repeat it: {words} {run} --overwrite" in message
+    assert f"train again: {words} {run} --overwrite" in message
     assert f"{run / 'model.keras'} --samples {run / 'samples.npz'}" in message
     assert "\n" not in message
 
@@ -105,7 +107,7 @@ def test_a_file_of_another_run_is_named_with_how_to_repeat(run: Path, tmp_path: 
 def test_a_staging_folder_without_the_missing_files_does_not_help(run: Path) -> None:
     cut_off(run, 0)
     (run / ".run-abcd" / "model.keras").write_bytes(b"model 3")
-    with pytest.raises(DataError, match=r"model.keras is not what settings.json was written with"):
+    with pytest.raises(DataError, match=r"model.keras has another SHA-256 than settings.json expects"):
         read_original(run)
     with open_run(run, overwrite=True) as staging:
         fill(staging, 4)
@@ -163,7 +165,7 @@ def test_digests_that_are_none_are_a_data_error(run: Path, digests: Any) -> None
 def test_a_digest_of_another_kind_is_no_files(run: Path, digest: Any) -> None:
     settings = {**json.loads((run / "settings.json").read_text()), "sha256": {"model.keras": digest, "../x": "y"}}
     (run / "settings.json").write_text(json.dumps(settings))
-    with pytest.raises(DataError, match=r"model.keras is not what"):
+    with pytest.raises(DataError, match=r"model.keras has another SHA-256"):
         read_original(run)
 
 

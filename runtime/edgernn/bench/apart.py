@@ -1,4 +1,4 @@
-"""A subject in a process of its own, which has its turns when it is told to: what one does to memory no other sees."""
+"""Subjects in isolated processes: the memory that one uses does not affect the others."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ class Memory:
 
 
 class Apart:
-    """A subject in a process of its own; made by `start_apart`."""
+    """Subject in an isolated process; made by `start_apart`."""
 
     def __init__(self, name: str, child: Child) -> None:
         self._name, self._child = name, child
@@ -45,7 +45,7 @@ class Apart:
         return turns
 
     def memory(self) -> Memory | None:
-        """The memory that the process uses; None where the system does not say it."""
+        """Memory that the process uses; None where the operating system does not report it."""
         memory: Memory | None = self._ask(None)
         return memory
 
@@ -70,11 +70,11 @@ def start_apart(name: str, load: Callable[[], Loaded], *, afresh: bool = True) -
 
 
 def _serve(load: Callable[[], Loaded], afresh: bool) -> Callable[[Method | None], object]:
-    """Make the subject in the child; the result answers a request for a turn, or for the memory."""
+    """Make the subject in the child; returns the function that answers a request for a turn or for the memory."""
     subject = Local(load, afresh=afresh)
 
     def answer(method: Method | None) -> object:
-        with standard_error_aside():  # LiteRT says there which delegate it made
+        with standard_error_aside():  # LiteRT logs its delegate there
             return subject.turn(method) if method else _memory()
 
     return answer

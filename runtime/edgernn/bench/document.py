@@ -30,7 +30,7 @@ _STATE = ("load", "frequency_mhz", "highest_mhz", "temperature_c")
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """The document, for `json.dumps`; what it says of statistics is for programs and is not read again."""
+    """Make the document, for `to_json`; the statistics in it are for other programs and are not read again."""
     task = {"kind": result.task.kind, "logits": result.task.logits} if result.task else None
     return {
         "format": FORMAT,
@@ -96,9 +96,9 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
     }
 
 
-def _answers_as_json(answers: Answers) -> Any:
-    """Measures that are not known are null as a whole; a single null is a NaN."""
-    return _numbers({**asdict(answers), "measures": answers.measures or None})
+def _answers_as_json(answers: Answers) -> dict[str, Any]:
+    """Write answers for JSON; null in place of all measures means not known, null in place of one means NaN."""
+    return {**asdict(answers), "measures": answers.measures or None}
 
 
 def read_result(path: Path) -> Result:
@@ -127,7 +127,7 @@ def read_result(path: Path) -> Result:
 
 
 def dump(result: Result) -> str:
-    """The document as text."""
+    """Write the document as text."""
     return to_json(as_json(result), separators=(",", ":")) + "\n"
 
 
@@ -164,7 +164,7 @@ def _result(document: Mapping[str, Any]) -> Result:
 
 
 def _check(result: Result) -> None:
-    """Whether what it says fits together."""
+    """Check that the parts of a result agree."""
     names = [subject.name for subject in result.subjects]
     if len(set(names)) < len(names) or result.baseline not in names:
         raise ValueError(f"subjects are {', '.join(names)}; each needs a name of its own, the baseline one of them")
@@ -232,7 +232,7 @@ def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
         turns=turns,
         memory=Memory(_count(memory["steady_bytes"]), _count(memory["peak_bytes"])) if memory else None,
         answers=_answers(answers) if answers else None,
-        # Results of earlier versions do not have it.
+        # Absent from results of earlier versions.
         source_sha256=_text(document.get("source_sha256", "")),
     )
 
@@ -294,13 +294,6 @@ def _short(value: Any) -> str:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _numbers(value: Any) -> Any:
-    """JSON knows no NaN: null stands for it."""
-    if isinstance(value, Mapping):
-        return {name: _numbers(each) for name, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _number(value: Any) -> float:

@@ -28,10 +28,10 @@ LEAST_ROUNDS, LEAST_SECONDS = 10, 1.0
 
 @dataclass(frozen=True)
 class Answers:
-    """How right a subject's answers are.
+    """Accuracy of a subject's answers.
 
     Attributes:
-        measures: by the names of `edgernn.tasks.MEASURES`; empty where that is not known.
+        measures: by the names of `edgernn.tasks.MEASURES`; empty where the truth is not known.
         agreement: with the original, as `Task.agreement`: share of the same decisions, or R².
         largest_difference: from the original in any number, as `metrics.largest_difference`.
     """
@@ -43,7 +43,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Measured:
-    """A subject and what was seen of it.
+    """Measurements of a subject.
 
     Attributes:
         name: of the file, or what an original or a peer is called; no other subject of the result has it.
@@ -58,7 +58,7 @@ class Measured:
             `step`.
         memory: of a process of its own; None where there was none.
         answers: None where there was no original to compare with.
-        source_sha256: of the Keras file that it was exported from, as its card says; empty where none does.
+        source_sha256: of the Keras file that it was exported from, as its card says; empty without a card.
     """
 
     name: str
@@ -159,7 +159,7 @@ class Result:
 
     @property
     def strangers(self) -> tuple[Measured, ...]:
-        """The artifacts that were exported from another Keras file than the original."""
+        """Artifacts that were exported from another Keras file than the original."""
         original = self.original
         if original is None:
             return ()
@@ -198,7 +198,7 @@ class Result:
 
     @property
     def headline(self) -> str | None:
-        """The task's headline measure; None where it is not known how right answers are."""
+        """Headline measure of the task; None where the truth of the samples is not known."""
         original = self.original
         known = original and original.answers and original.answers.measures
         return self.task.headline if self.task and known else None

@@ -19,7 +19,7 @@ class Verdict:
 
     Attributes:
         smallest, fastest: of all artifacts.
-        most_accurate: by the task's headline measure; None where it is not known how right answers are.
+        most_accurate: by the task's headline measure; None where the truth of the samples is not known.
         recommended: the smallest of those that no difference is seen of to the quickest, or one of less than 5 %, among
             those that keep what the original can; None where none keeps it.
         why: why that one, or why none: a sentence.

@@ -1,7 +1,7 @@
-"""What files are, in words and for programs, for `edgernn info`.
+"""Descriptions of files for `edgernn info`: lines for people, JSON for programs.
 
-A card's measures and calibration are whatever its exporter wrote, perhaps a later version or one with a bug. What this
-version does not understand is left out here; `info --json` has all of it.
+The measures and the calibration in a card come from its exporter, perhaps a later or a faulty version. Fields that this
+version does not know are left out of the lines; `info --json` prints all of them.
 """
 
 import math
@@ -25,18 +25,18 @@ _SHOWN_OPERATORS = 12
 
 
 class Described(Protocol):
-    """What is said of a file."""
+    """Description of a file."""
 
     def lines(self) -> Mapping[str, str]:
-        """For people: values by the words in front of them."""
+        """Lines for people: values by the words in front of them."""
 
     def as_json(self) -> Mapping[str, Any]:
-        """For programs."""
+        """Values for programs."""
 
 
 @dataclass(frozen=True)
 class CardDescription:
-    """An artifact of edgernn, by its card."""
+    """Description of an artifact, from its card."""
 
     card: Card
 
@@ -51,7 +51,7 @@ class CardDescription:
 
 @dataclass(frozen=True)
 class FileDescription:
-    """A file without a card, by what is in it."""
+    """Description of a file without a card, from its inputs, outputs and operators."""
 
     facts: Facts
 
@@ -78,12 +78,12 @@ class FileDescription:
 
 @dataclass(frozen=True)
 class SourceDescription:
-    """What an artifact can be made of.
+    """Description of a Keras file or a run folder, which artifacts are made from.
 
     Attributes:
-        kind: what it is.
+        kind: of file or folder.
         next_step: what to do with it.
-        facts: what else is known, by the words in front.
+        facts: more lines, by the words in front of them.
     """
 
     kind: str
@@ -100,23 +100,23 @@ class SourceDescription:
 
 
 def describe_keras(path: Path) -> SourceDescription:
-    """A Keras file, unread."""
+    """Describe a Keras file without reading it."""
     export = shlex.join(["edgernn", "export", str(path), "--samples", "SAMPLES"])
-    return SourceDescription("a Keras model and no artifact", f"{export} makes artifacts of it", {})
+    return SourceDescription("a Keras model, not an artifact", f"{export} makes artifacts from it", {})
 
 
 def describe_folder(path: Path) -> SourceDescription:
-    """A run folder.
+    """Describe a run folder.
 
     Raises:
-        DataError: it is none, or its settings cannot be read.
+        DataError: it is not a run folder, or its settings cannot be read.
     """
     if not (path / SETTINGS).is_file():
-        raise DataError(f"{path}: a folder without {SETTINGS}; expected artifacts or a run folder")
+        raise DataError(f"{path}: a folder without {SETTINGS}, expected a run folder; give the artifacts in it by name")
     settings = read_settings(path)
     facts = {"name": settings["name"], "labels": ", ".join(map(str, settings["labels"])), "input": settings["input"]}
     export = shlex.join(["edgernn", "export", str(path)])
-    return SourceDescription("a run folder, as `edgernn train` leaves it", f"{export} makes artifacts of it", facts)
+    return SourceDescription("a run folder, as `edgernn train` leaves it", f"{export} makes artifacts from it", facts)
 
 
 def _ports(word: str, ports: Sequence[Port]) -> dict[str, str]:
@@ -134,12 +134,16 @@ def _port(port: Port) -> str:
 
 
 def describe_card(card: Card) -> dict[str, str]:
-    """What a card says, by the words in front of each line."""
+    """Describe a card: values by the words in front of each line."""
     low, high = card.input_range
     meaning = f", {card.input_meaning}" if card.input_meaning else ""
     ink = ", dark ink on light ground" if card.inverted else ""
     failed = {"FAILED": str(card.measured["failed"])} if "failed" in card.measured else {}
-    unknown = {"unknown": f"{', '.join(card.unknown)}: of a later edgernn; --json shows them"} if card.unknown else {}
+    unknown = (
+        {"unknown": f"{', '.join(card.unknown)}: written by a later version of edgernn; --json shows them"}
+        if card.unknown
+        else {}
+    )
     return {
         **failed,
         "name": card.name,
@@ -179,7 +183,7 @@ def _measures(task: Task, measured: Mapping[str, Any]) -> dict[str, str]:
         value, original = _number(artifact, name), _number(keras, name)
         if value is not None:
             lines[words] = f"{show(name, value)} (Keras {_NOT_KNOWN if original is None else show(name, original)})"
-    return lines or {MEASURES[task.headline]: f"{_NOT_KNOWN}: the samples of the proof had no truth"}
+    return lines or {MEASURES[task.headline]: f"{_NOT_KNOWN}: the samples of the proof had no right answers (y)"}
 
 
 def _agreement(card: Card) -> str:

@@ -27,10 +27,11 @@ from edgernn.terminal import say, say_json
 @click.option("--backends", is_flag=True, help="List what can run artifacts here, with versions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
-    """Show what artifacts say of themselves; no backend is needed.
+    """Describe artifacts and other model files; no backend is needed.
 
-    Of any other .tflite or .onnx file: its inputs, outputs and operators, and whether a light runtime can run it. Of a
-    Keras file or a run folder: what to do with it.
+    Of an artifact of edgernn it shows the card: inputs, outputs, accuracy and source. Of any other .tflite or .onnx
+    file it shows inputs, outputs and operators, and whether a light runtime can run it. Of a Keras file or a run
+    folder it shows the command that makes artifacts from it.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Lines on standard input: of bounded length, until it ends or a signal asks to stop; and the numbers in them."""
+"""Lines of standard input, of bounded length, until it ends or a signal asks to stop; and the numbers in them."""
 
 import io
 import json
@@ -25,20 +25,20 @@ Float32 = npt.NDArray[np.float32]
 # What is read at once is answered even when a signal comes, so this is little.
 _CHUNK = 4096
 _LARGEST = float(np.finfo(np.float32).max)
-# Of a wrong value so many characters are shown.
+# Characters of a wrong value in a message.
 _SHOWN = 30
 _SHOWN_NAMES = 8
 
 
 class StopSignals:
-    """Ctrl-C, SIGTERM and SIGHUP, kept until somebody waits for input: what is being done is finished first.
+    """Ctrl-C, SIGTERM and SIGHUP, deferred until the program waits for input, so that work begun is finished.
 
-    Python writes each signal's number into a pipe the moment it comes. `wait` looks at that pipe and at the input
-    together, so a signal that comes just before is not missed. One that is ignored, as under nohup, stays so. On
-    Windows, where a pipe cannot be waited for, nothing is changed.
+    Python writes each signal's number into a pipe when it comes. `wait` watches that pipe and the input together, so a
+    signal just before the wait is not missed. A signal that is ignored already, as under nohup, stays ignored. On
+    Windows, where `select` cannot watch a pipe, signals are handled as usual.
 
     Attributes:
-        signal: the one that `wait` saw; None so far.
+        signal: the number of the signal that `wait` saw; None if there was none.
     """
 
     _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -74,7 +74,7 @@ class StopSignals:
 
         Args:
             source: a file, a pipe, a terminal.
-            before_waiting: called if there is nothing to read yet; on Windows always, where that is not known.
+            before_waiting: called if there is nothing to read yet; on Windows, where that is not known, always.
         """
         if os.name != "posix":
             before_waiting()
@@ -107,15 +107,15 @@ def standard_input() -> io.BufferedReader:
 def read_lines(
     source: io.BufferedReader, stop: StopSignals, max_bytes: int, before_waiting: Callable[[], None] = lambda: None
 ) -> Iterator[bytes]:
-    """The lines of `source`, each as soon as it is there.
+    """Read lines from `source`, each as soon as it is complete.
 
-    When a signal asks to stop, the lines that have been read by then are still given.
+    When a signal asks to stop, the lines that were read before are still given.
 
     Args:
-        source: where they come from.
-        stop: what ends the waiting.
-        max_bytes: of a longer line at least one byte more is given, and not much more is kept of it.
-        before_waiting: called when every line that has come is answered and no further one has.
+        source: standard input, or any other binary stream.
+        stop: the signals that end the waiting.
+        max_bytes: a longer line is cut, but stays longer than this, so that the caller can refuse it.
+        before_waiting: called before each wait, when all lines that have come are processed.
 
     Raises:
         DataError: it cannot be read.
@@ -139,10 +139,10 @@ def read_lines(
 
 
 def parse_numbers(line: bytes) -> Float32:
-    """The numbers of a line, float32 [numbers]: of a JSON array, or a row as `edgernn.readers.rows` splits it.
+    """Parse a line, a JSON array or a row of `edgernn.readers.rows`, into float32 [numbers].
 
     Raises:
-        InputError: it holds something else, or a number that is no finite float32.
+        InputError: a field is no number, or no finite float32.
     """
     try:
         text = line.decode("utf-8-sig").strip()
@@ -152,18 +152,18 @@ def parse_numbers(line: bytes) -> Float32:
     if text.isascii() and "_" not in text and values:
         with suppress(ValueError, OverflowError):
             numbers = np.fromiter(map(float, values), np.float64, len(values))
-            if np.abs(numbers).max() <= _LARGEST:  # not so of a NaN
+            if np.abs(numbers).max() <= _LARGEST:  # False for a NaN
                 return numbers.astype(np.float32)
-    # One by one takes three times as long; it knows which one is wrong.
+    # One by one takes three times as long, but finds the wrong field for the message.
     return np.array([_to_float(place, value) for place, value in enumerate(values, 1)], np.float32)
 
 
 class Front:
-    """What stands in front of the first row, as in CSV files: remarks, and a line with the names of the columns.
+    """Lines in front of the first row, as in CSV files: remarks, and a line that names the columns.
 
     Args:
-        features: how many columns there are.
-        max_bytes: of a line; a longer one is neither.
+        features: the number of columns.
+        max_bytes: a longer line is neither a remark nor a header.
     """
 
     def __init__(self, features: int, max_bytes: int) -> None:
@@ -171,10 +171,10 @@ class Front:
         self._ended = False
 
     def holds(self, number: int, line: bytes) -> bool:
-        """True if a line, the next one, is a remark or names the columns; names are said.
+        """True if the next line is a remark or names the columns; prints these names.
 
         Raises:
-            InputError: it has decimal commas and decimal points.
+            InputError: the line has both decimal commas and decimal points.
         """
         if self._ended or not line.strip():
             return False

@@ -109,11 +109,11 @@ def doubt_lines(result: Result, width: int = 80) -> list[str]:
 
 
 def stranger_lines(result: Result) -> list[str]:
-    """Which artifacts are of another model than the original they are compared with, a line each."""
+    """List the artifacts that were exported from another model than the original, a line each."""
     original = result.original
     return [
-        f"{each.name}: exported from another model, SHA-256 {each.source_sha256[:12]}…; the original is "
-        f"{original.sha256[:12]}…: export it again"
+        f"{each.name}: exported from another model, SHA-256 {each.source_sha256[:12]}…, expected the original's "
+        f"{original.sha256[:12]}…; export it again"
         for each in result.strangers
         if original
     ]

@@ -27,29 +27,29 @@ from edgernn.readers import Archive, Array
 from edgernn.stream import Stream
 from edgernn.terminal import say
 
-# Of a line; a number with its separator takes some 25 characters at most.
-BYTES_A_NUMBER = 64
-LEAST_BYTES = 64 << 10
+# Limit on a line, by its numbers; a number with its separator takes some 25 characters at most.
+MAX_NUMBER_BYTES = 64
+MIN_LINE_LIMIT_BYTES = 64 << 10
 # States are some hundred numbers; a GRU of 4,096 units in 16 layers keeps 256 KB.
 MAX_STATE_BYTES = 4 << 20
 STATE_FORMAT = 1
 _STATE = "state_"
 _NOTHING = np.array("")
 MAX_ROWS = 1 << 53
-# What a process that is killed while rows come without a pause has not saved.
+# The most that is lost if the process is killed while rows come without a pause.
 MAX_UNSAVED_ROWS = 1000
 MAX_UNSAVED_S = 1.0
 
 
 @dataclass
 class OpenSequence:
-    """The sequence that is coming in.
+    """Sequence that is read row by row.
 
     Attributes:
-        stream: what it goes through.
-        features: how many numbers a row has.
-        rows: how many have come.
-        answer: to them; None before the first one that came to this process.
+        stream: of the model.
+        features: numbers in a row.
+        rows: how many were read, by this and earlier processes.
+        answer: to these rows; None before the first row that this process read.
     """
 
     stream: Stream
@@ -58,31 +58,33 @@ class OpenSequence:
     answer: Float32 | None = None
 
     def push(self, row: Float32) -> None:
-        """Take a time step.
+        """Answer a time step.
 
         Raises:
-            InputError: it cannot be taken, or the answer is no number any more; then a new sequence begins.
+            InputError: the row does not fit the model; or the answer is NaN or infinity, and a new sequence begins.
         """
         answer = self.stream.push(row)
         if not np.isfinite(answer).all():
             self.begin()
-            raise InputError("answered with NaN or infinity; its numbers are too large for the model: begins anew")
+            raise InputError(
+                "answered with NaN or infinity, as its numbers are too large for the model; a new sequence begins"
+            )
         self.answer = answer
         self.rows += 1
 
     def begin(self) -> None:
-        """Begin anew."""
+        """Begin a new sequence."""
         self.stream.reset()
         self.rows, self.answer = 0, None
 
 
 @dataclass(frozen=True)
 class StateFile:
-    """Where a sequence is kept from one process to the next: its states, and how many rows it has had.
+    """File that keeps a sequence from one process to the next: its states and its number of rows.
 
     Attributes:
         path: of the file, an .npz.
-        artifact: the name of the one whose states these are.
+        artifact: the name of the artifact that the states belong to.
         sha256: of that artifact.
     """
 
@@ -91,11 +93,11 @@ class StateFile:
     sha256: str
 
     def restore(self, sequence: OpenSequence) -> bool:
-        """Go on from what the file says; from the beginning, and False, if there is none.
+        """Restore a sequence from the file; False if there is no file.
 
         Raises:
-            DataError: it cannot be read, or holds no states of such a model.
-            ArtifactError: it is a state of another artifact.
+            DataError: the file cannot be read, or its states do not fit the model.
+            ArtifactError: the states belong to another artifact.
         """
         if not self.path.exists():
             return False
@@ -106,8 +108,8 @@ class StateFile:
         artifact, sha256 = (str(arrays.get(name, _NOTHING)) for name in ("artifact", "sha256"))
         if sha256 != self.sha256:
             raise ArtifactError(
-                f"{self.path}: a state of {artifact[:80]!r}, SHA-256 {sha256[:12]!r}…; this is {self.artifact!r}, "
-                f"{self.sha256[:12]!r}…: name another file, or delete it to begin anew"
+                f"{self.path}: a state of {artifact[:80]!r}, SHA-256 {sha256[:12]!r}…, expected {self.artifact!r}, "
+                f"{self.sha256[:12]!r}…; name another file, or delete it to begin a new sequence"
             )
         # Counted before they are read: opening an archive of many thousand members once for each takes minutes.
         found = sum(name.startswith(_STATE) for name in arrays)
@@ -122,10 +124,10 @@ class StateFile:
         return True
 
     def save(self, sequence: OpenSequence) -> None:
-        """Write it, whole or not at all.
+        """Write a sequence, whole or not at all.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         arrays: dict[str, Any] = {
             "format": STATE_FORMAT,
@@ -150,12 +152,12 @@ def _whole_number(array: Array | None) -> int | None:
 class Keeper:
     """Saves the state of a sequence in time, so that a process that is killed loses little.
 
-    A row is saved before the process waits for the next one; rows that come without a pause, after 1,000 of them or
-    a second. Where the state cannot be saved any more, as on a full disk, that is said once and tried again with the
-    next rows: answers matter more.
+    The state is saved before the process waits for the next row; when rows come without a pause, after 1,000 rows or
+    one second. If saving fails, as on a full disk, this is reported once and tried again with the next rows, and the
+    answers go on.
 
     Attributes:
-        failed: whether the last attempt to save failed.
+        failed: True if the last attempt to save failed.
     """
 
     def __init__(self, file: StateFile | None, sequence: OpenSequence) -> None:
@@ -166,16 +168,16 @@ class Keeper:
         self._said = False
 
     def begin(self) -> None:
-        """Go on from the file, and check that it can be written.
+        """Restore the sequence from the file, and check that the file can be written.
 
         Raises:
-            EdgernnError: the file is no state of this artifact, or cannot be written.
+            EdgernnError: the file holds no state of this artifact, or cannot be written.
         """
         if self._file is None:
             return
         if self._file.restore(self._sequence):
             rows = self._sequence.rows
-            where = f"goes on behind row {rows:,}" if rows else "begins a new sequence"
+            where = f"goes on after row {rows:,}" if rows else "begins a new sequence"
             say(f"note: {self._file.path}: {where}", err=True)
         self._file.save(self._sequence)
 
@@ -184,12 +186,12 @@ class Keeper:
         self._unsaved += 1
 
     def save_if_due(self) -> None:
-        """Save if many lines or much time have passed since the last time."""
+        """Save after `MAX_UNSAVED_ROWS` lines or `MAX_UNSAVED_S` seconds without a save."""
         if self._unsaved >= MAX_UNSAVED_ROWS or time.monotonic() - self._saved_at >= MAX_UNSAVED_S:
             self.save()
 
     def save(self) -> None:
-        """Save what has changed; say it once if that fails."""
+        """Save the state if it has changed; report only the first failure."""
         if self._file is None or not (self._unsaved or self.failed):
             return
         try:
@@ -198,17 +200,17 @@ class Keeper:
         except OutputError as error:
             self.failed = True
             if not self._said:
-                say(f"error: {error}; answers go on, without a state to go on from; this is said once", err=True)
+                say(f"error: {error}; answers go on, but the state is not saved; this is reported once", err=True)
             self._said = True
         self._unsaved, self._saved_at = 0, time.monotonic()
 
 
 @contextmanager
 def _kept(file: StateFile | None, sequence: OpenSequence) -> Iterator[Keeper]:
-    """Keep a sequence in a file, for which no other process has use meanwhile.
+    """Keep a sequence in a file, with exclusive access to the file in this block.
 
     Raises:
-        EdgernnError: the file is no state of this artifact, cannot be written, or another process keeps its own there.
+        EdgernnError: the file holds no state of this artifact, cannot be written, or another process writes it.
     """
     keeper = Keeper(file, sequence)
     if file is None:
@@ -224,14 +226,14 @@ def _kept(file: StateFile | None, sequence: OpenSequence) -> Iterator[Keeper]:
 
 
 class Writer:
-    """Answers in a line each, for people or for programs."""
+    """Writer of answers, a line each, for people or for programs."""
 
     def __init__(self, model: Model, top: int, as_json: bool) -> None:
         self._model, self._top, self._as_json = model, top, as_json
         self._verified = model.card is not None
 
     def line(self, number: int, sequence: OpenSequence) -> str | None:
-        """The answer to the rows so far, given to this line of the input; None if no row has come yet."""
+        """Write the answer to the rows so far, with the number of the input line; None before the first row."""
         if sequence.answer is None:
             return None
         if self._as_json:
@@ -243,23 +245,23 @@ class Writer:
 
 
 class RangeNote:
-    """Says once that a row is far from what the model has seen; a sensor's in other units, say."""
+    """Note, printed once, that a row is far outside the calibrated range, such as a sensor's in other units."""
 
     def __init__(self, card: Card | None) -> None:
         self._card = card
 
     def look(self, number: int, row: Float32) -> None:
-        """Look at the row in this line."""
+        """Print the note if the row of this line is far outside the range."""
         if self._card is None:
             return
         low, high = self._card.input_range
-        # Measured values go a little beyond those of the calibration; this far they are something else.
+        # Measured values exceed the calibrated range a little; values this far outside mean something else.
         least, most = float(row.min()), float(row.max())
         if max(low - least, most - high) > high - low:
             furthest = least if low - least > most - high else most
             meaning = f" ({self._card.input_meaning})" if self._card.input_meaning else ""
             seen = f"{low:g} to {high:g}, which the model was calibrated on{meaning}"
-            say(f"note: line {number}: {furthest:g} is far from {seen}; this is said once", err=True)
+            say(f"note: line {number}: {furthest:g} is far from {seen}; this is reported once", err=True)
             self._card = None
 
 
@@ -268,12 +270,13 @@ def _answer(
     keeper: Keeper,
     writer: Writer,
     note: RangeNote,
+    *,
     stop: StopSignals,
     every: int | None,
     last: bool,
 ) -> int:
-    """Answer the lines on standard input; how many could not be used."""
-    longest = max(LEAST_BYTES, sequence.features * BYTES_A_NUMBER)
+    """Answer the lines on standard input; returns the number of lines that could not be used."""
+    longest = max(MIN_LINE_LIMIT_BYTES, sequence.features * MAX_NUMBER_BYTES)
     front = Front(sequence.features, longest)
     number = bad = 0
     for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
@@ -289,7 +292,7 @@ def _answer(
             bad += 1
             say(f"error: line {number}: {error}", err=True)
             continue
-        # A state may come from a process that was told of longer sequences.
+        # A restored state may have more rows than --every allows now.
         ends = row is None or (every is not None and sequence.rows >= every)
         answer = writer.line(number, sequence) if (ends if last else row is not None) else None
         if ends:
@@ -303,7 +306,7 @@ def _answer(
 
 
 def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
-    """The time step in a line; None when it is empty."""
+    """Parse the time step in a line; None when the line is empty."""
     if len(line) > longest:
         raise InputError(f"longer than {longest:,} bytes, expected {features} numbers")
     if not line.strip():
@@ -334,7 +337,7 @@ def _greet(model: Model) -> None:
     "state_file",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Go on from the state in FILE if it exists, and keep it there.",
+    help="Go on from the state in FILE if it exists, and save it there.",
 )
 @loading_options
 @click.option("--json", "as_json", is_flag=True, help="Print each answer as one JSON object a line.")
@@ -351,21 +354,19 @@ def stream(
     unverified: bool,
     as_json: bool,
 ) -> None:
-    """Answer time steps as they come: one a line on standard input, one answer a line out.
+    """Answer time steps as they come: reads one a line from standard input, prints one answer a line.
 
-    A line holds the numbers of one time step, with commas, semicolons, tabs or spaces between them, or as a JSON array;
-    behind semicolons and tabs decimal commas are read, too. In front of the first row there may be remarks behind #,
-    and a line that names the columns. A row's answer,
-    to all rows of the sequence so far, is printed before the next line is read. An empty line begins a new
-    sequence.
+    A line holds the numbers of one time step, as a JSON array or separated by commas, semicolons, tabs or spaces. With
+    semicolons or tabs, numbers may have decimal commas. Before the first row there may be remarks that begin with #,
+    and a line that names the columns. Each answer, to all rows of the sequence so far, is printed before the next line
+    is read. An empty line begins a new sequence.
 
-    A line that cannot be used gets an error with its number on standard error, and changes nothing: it is no row.
-    Ends at the end of input, on Ctrl-C or SIGTERM: what has been read is answered, no line is cut, and the state
-    is saved.
+    A line that cannot be used is reported with its number on standard error and skipped. The command ends at the end
+    of input, on Ctrl-C and on SIGTERM: lines that were read are answered, and the state is saved.
 
-    With --state the state is also saved whenever no further line is waiting, and at least every 1,000 lines or every
-    second: after a power cut the next process goes on from there, and says behind which row. A full disk ends no
-    answers.
+    With --state the state is also saved whenever no line is waiting, and at least every 1,000 lines or every second.
+    After a power cut the next process goes on from the saved state and prints its row. If the disk is full, answers
+    go on without it.
 
     Exit codes: 0; 1 if a line could not be used, or the state could not be saved at the end; 130 after Ctrl-C, 143
     after SIGTERM.
@@ -377,11 +378,12 @@ def stream(
     """
     with StopSignals() as stop:
         data = read_artifact(artifact)
-        with standard_error_aside():  # LiteRT says there which delegate it made
+        with standard_error_aside():  # LiteRT logs its delegate there
             model = load_bytes(artifact, data, backend=backend, threads=threads, unverified=unverified)
             sequence = OpenSequence(model.stream(), model.input_shape[-1])
         kept = StateFile(state_file, artifact.name, hashlib.sha256(data).hexdigest()) if state_file else None
         with _kept(kept, sequence) as keeper:
             _greet(model)
-            bad = _answer(sequence, keeper, Writer(model, top, as_json), RangeNote(model.card), stop, every, last)
+            writer, note = Writer(model, top, as_json), RangeNote(model.card)
+            bad = _answer(sequence, keeper, writer, note, stop=stop, every=every, last=last)
     ctx.exit(int(bad > 0 or keeper.failed) if stop.signal is None else exit_code(stop.signal))

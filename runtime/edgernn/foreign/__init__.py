@@ -1,7 +1,7 @@
-"""Facts about files that edgernn did not make: what a .tflite or .onnx file takes, gives and needs.
+"""Facts about files that edgernn did not make: inputs, outputs and operators of .tflite and .onnx files.
 
 Both are read without the packages of their formats, as a device has neither. Every offset and length is checked against
-the end of the file, and every part is looked at once, however often the file names it.
+the end of the file, and every part is read only once, even if the file refers to it several times.
 """
 
 from edgernn.foreign.facts import Facts, Port

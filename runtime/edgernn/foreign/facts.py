@@ -1,21 +1,21 @@
-"""What is known of a model's file, whatever its format."""
+"""Facts about a model's file, the same for all formats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MAX_PORTS = 64  # inputs or outputs that are looked at; more are counted
+MAX_PORTS = 64  # inputs or outputs that are read; others are left out
 MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input or an output.
+    """Input or output of a model.
 
     Attributes:
-        name: as the file says it.
-        dtype: the type of its numbers, in NumPy's words where NumPy has it.
-        shape: the size of each axis; a name or -1 where it is free; None where the file does not say it.
-        scale, zero_point: what its integers mean; None where they are no quantized numbers, or have several scales.
+        name: in the file.
+        dtype: the type of its numbers, by NumPy's name where NumPy has it.
+        shape: the size of each axis; a name or -1 where it is free; None where the file does not give it.
+        scale, zero_point: real = scale × (integer - zero_point); None without quantization, or with several scales.
     """
 
     name: str
@@ -27,13 +27,13 @@ class Port:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says of itself.
+    """Facts that a file holds about its model.
 
     Attributes:
-        format: with its version.
-        inputs, outputs: of its main graph, the first 64.
-        operators: how often each one stands in all its graphs, most frequent first.
-        missing: what a light runtime lacks to run it, a line each with the way out; empty if it can.
+        format: its name and version.
+        inputs, outputs: of its main graph, the first 64 of each.
+        operators: how often each occurs in all graphs, most frequent first.
+        missing: reasons why a light runtime cannot run it, each with the way out; empty if it can.
         signatures: the names under which its graphs are called.
     """
 

@@ -1,4 +1,4 @@
-"""An .onnx file without the package onnx: inputs, outputs, operators.
+"""Facts about an .onnx file, read without the package onnx.
 
 The file is a protobuf message: fields one after the other, each a key (its number and wire type) and a value. Field
 numbers are those of onnx.proto3.
@@ -31,12 +31,12 @@ undefined float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float6
 bfloat16 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz uint4 int4 float4_e2m1
 """
 _TYPES = tuple(_TYPE_NAMES.split())
-# Whose operators ONNX Runtime has on its own.
+# Domains whose operators ONNX Runtime has built in.
 _KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
 class _Part(NamedTuple):
-    """A message: where it begins and ends in the file."""
+    """Message in the file, by its first byte and the byte behind it."""
 
     start: int
     end: int
@@ -50,12 +50,12 @@ def read_onnx(data: bytes) -> Facts:
     """Read the facts of an .onnx file.
 
     Raises:
-        ArtifactError: it is none, or damaged.
+        ArtifactError: it is not an .onnx file, or damaged.
     """
     try:
         return _read(data)
     except (_DamageError, struct.error) as error:
-        raise ArtifactError(f"not an .onnx file, or a damaged one: {error}") from error
+        raise ArtifactError(f"not an .onnx file, or a damaged one: {error}; copy the file again") from error
 
 
 def _read(data: bytes) -> Facts:
@@ -73,7 +73,7 @@ def _read(data: bytes) -> Facts:
     operators = Counter[str]()
     external = _count(data, graph, operators)
     return Facts(
-        format=f"ONNX, IR version {version}, opset {', '.join(opsets[:8]) or 'not said'}",
+        format=f"ONNX, IR version {version}, opset {', '.join(opsets[:8]) or 'not known'}",
         # Old writers list the weights among the inputs.
         inputs=tuple(port for port in _ports(data, graph, _GRAPH_INPUTS) if port.name not in inside)[:MAX_PORTS],
         outputs=tuple(_ports(data, graph, _GRAPH_OUTPUTS))[:MAX_PORTS],
@@ -87,9 +87,11 @@ def _missing(operators: Counter[str], external: bool) -> tuple[str, ...]:
     reasons = []
     if foreign:
         some = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
-        reasons.append(f"needs operators ({some}) that ONNX Runtime only has with a library of their own")
+        reasons.append(
+            f"needs operators ({some}) that ONNX Runtime does not have; register the library that implements them"
+        )
     if external:
-        reasons.append("keeps weights in another file; write it with `onnx.save(…, save_as_external_data=False)`")
+        reasons.append("its weights lie in another file; save it with `onnx.save(…, save_as_external_data=False)`")
     return tuple(reasons)
 
 
@@ -104,7 +106,7 @@ def _opset(data: bytes, part: _Part) -> str:
 
 
 def _count(data: bytes, graph: _Part, operators: Counter[str]) -> bool:
-    """Count the operators of a graph and the graphs in it; True if weights lie in other files."""
+    """Count the operators of a graph and of the graphs inside it; True if weights lie in other files."""
     waiting = [(graph, 0)]
     external = False
     while waiting:
@@ -122,7 +124,7 @@ def _count(data: bytes, graph: _Part, operators: Counter[str]) -> bool:
 
 
 def _count_node(data: bytes, node: _Part, operators: Counter[str]) -> Iterator[_Part]:
-    """Count a node; gives the graphs in its attributes, such as the body of a Loop."""
+    """Count a node; yields the graphs in its attributes, such as the body of a Loop."""
     name, domain = "", ""
     for number, value in _fields(data, node):
         if not isinstance(value, _Part):
@@ -139,7 +141,7 @@ def _count_node(data: bytes, node: _Part, operators: Counter[str]) -> Iterator[_
 
 
 def _names_inside(data: bytes, graph: _Part) -> Iterator[str]:
-    """The names of the weights."""
+    """Find the names of the weights."""
     for number, value in _fields(data, graph):
         if number == _GRAPH_INITIALIZERS and isinstance(value, _Part):
             for inner, name in _fields(data, value):
@@ -189,7 +191,7 @@ def _axis(data: bytes, part: _Part) -> int | str:
 
 
 def _fields(data: bytes, part: _Part) -> Iterator[tuple[int, int | _Part | None]]:
-    """The fields of a message: number, and a whole number, a part of the file, or None for fixed-size numbers."""
+    """Read the fields of a message: number and value; a value is an int, a `_Part`, or None for fixed-size numbers."""
     place, end = part
     while place < end:
         key, place = _varint(data, place, end)

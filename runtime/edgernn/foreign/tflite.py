@@ -1,4 +1,4 @@
-"""A .tflite file without its schema's package: inputs, outputs, operators."""
+"""Facts about a .tflite file, read without the package of its schema."""
 
 import math
 import struct
@@ -27,21 +27,21 @@ def read_tflite(data: bytes) -> Facts:
     """Read the facts of a .tflite file.
 
     Raises:
-        ArtifactError: it is none, or damaged.
+        ArtifactError: it is not a .tflite file, or damaged.
     """
     if data[4:8] != _IDENTIFIER:
         raise ArtifactError(f"not a .tflite file: found {data[4:8]!r} at byte 4, expected {_IDENTIFIER!r}")
     try:
         return _read(data)
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"a damaged .tflite file: {error}") from error
+        raise ArtifactError(f"a damaged .tflite file: {error}; copy the file again") from error
 
 
 def _read(data: bytes) -> Facts:
     model = flatbuffer.unsigned(data, 0)
     graphs = list(_tables(data, model, _MODEL_SUBGRAPHS))
     if not graphs:
-        raise ArtifactError("a .tflite file without a graph")
+        raise ArtifactError("a .tflite file without a graph, expected at least one; copy the file again")
     names = [_operator_name(data, code) for code in _tables(data, model, _MODEL_CODES)]
     operators = Counter[str]()
     for numbers in _operator_numbers(data, graphs):
@@ -71,7 +71,7 @@ def _missing(operators: Counter[str]) -> tuple[str, ...]:
         )
     if custom:
         reasons.append(
-            f"needs custom operators ({_some(custom)}), which a runtime only has where its builder added them"
+            f"needs custom operators ({_some(custom)}), which no light runtime has; convert the model without them"
         )
     return tuple(reasons)
 
@@ -82,7 +82,7 @@ def _some(names: list[str]) -> str:
 
 def _operator_name(data: bytes, code: int) -> str:
     old, new = flatbuffer.field(data, code, _CODE_OLD), flatbuffer.field(data, code, _CODE_NEW)
-    # Old writers know one byte only, new ones put 127 there for what does not fit.
+    # Old writers have one byte for the code; new ones write 127 there for larger codes.
     number = max(0 if old is None else data[old], 0 if new is None else flatbuffer.unsigned(data, new))
     if number != _CUSTOM:
         return OPERATORS[number] if number < len(OPERATORS) else f"operator {number}"
@@ -92,7 +92,7 @@ def _operator_name(data: bytes, code: int) -> str:
 
 
 def _operator_numbers(data: bytes, graphs: list[int]) -> Iterator[Counter[int]]:
-    """How often each operator code stands in each graph; a list that several graphs name is walked once."""
+    """Count the operator codes in each graph; a list that several graphs share is read once."""
     known: dict[int, Counter[int]] = {}
     for graph in graphs:
         operators = flatbuffer.field(data, graph, _SUBGRAPH_OPERATORS)
@@ -118,7 +118,7 @@ def _ports(data: bytes, graph: int, which: int) -> Iterator[Port]:
 def _port(data: bytes, tensor: int) -> Port:
     name, kind = flatbuffer.field(data, tensor, _TENSOR_NAME), flatbuffer.field(data, tensor, _TENSOR_TYPE)
     number = 0 if kind is None else data[kind]
-    shape = flatbuffer.field(data, tensor, _TENSOR_SIGNATURE)  # with -1 for what is free
+    shape = flatbuffer.field(data, tensor, _TENSOR_SIGNATURE)  # with -1 for free sizes
     if shape is None or not len(flatbuffer.places(data, shape)):
         shape = flatbuffer.field(data, tensor, _TENSOR_SHAPE)
     quantization = flatbuffer.field(data, tensor, _TENSOR_QUANTIZATION)

@@ -38,7 +38,7 @@ KNOWN = ".npy, .npz, IDX (-ubyte, .idx, plain or .gz), .csv and JSON lines (.jso
 
 
 def is_readable(path: Path) -> bool:
-    """Whether `read_array` reads files with a name like this."""
+    """True if `read_array` reads files with such a suffix."""
     return path.name.lower().endswith(tuple(suffix for suffixes in _READERS for suffix in suffixes))
 
 
@@ -49,14 +49,14 @@ def read_array(path: Path) -> Array:
     are [samples, steps, features].
 
     Raises:
-        DataError: the file is missing, damaged, too large or of a kind that nobody reads.
+        DataError: the file is missing, damaged, too large or of an unsupported type.
     """
-    check_file(path, DataError, MAX_BYTES)  # first, for what is no file has no suffix either
+    check_file(path, DataError, MAX_BYTES)  # first: a missing file is reported as missing, whatever its suffix
     name = path.name.lower()
     for suffixes, read in _READERS.items():
         if name.endswith(suffixes):
             return read(path)
     raise DataError(
-        f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; known are {KNOWN}, and where a model takes "
-        "them pictures"
+        f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {KNOWN}, or a picture where the "
+        "model takes pictures"
     )

@@ -30,7 +30,8 @@ _PIECE = 1 << 20
 # NumPy's own limit on what it evaluates is 10,000.
 _MAX_HEADER_BYTES, _MIN_HEADER_BYTES = 10_100, 12
 _NPY_MAGIC = b"\x93NUMPY"
-# By the format's version: how its length is written, and what reads it. Version 3 is of records with names.
+# By the format's version: the type of the header's length, and the function that reads the header. Version 3 is for
+# records with names, which are not supported.
 _HEADERS = {1: ("<H", np.lib.format.read_array_header_1_0), 2: ("<I", np.lib.format.read_array_header_2_0)}
 
 # The type byte of an IDX magic number; multi-byte types are big-endian (LeCun, "THE IDX FILE FORMAT").
@@ -59,7 +60,7 @@ def read_idx(path: Path) -> Array:
 
 
 def read_npy(path: Path) -> Array:
-    """Read an .npy file; a large one is mapped into memory, not to be changed.
+    """Read an .npy file; a large one is mapped into memory, read-only.
 
     Raises:
         DataError: it is missing, not an .npy file, cut short, or holds Python objects.
@@ -77,19 +78,19 @@ def read_npy(path: Path) -> Array:
 
 
 class Archive(Mapping[str, Array]):
-    """The arrays of an .npz file by name, each read when it is asked for.
+    """Arrays of an .npz file by name, each read on first use.
 
-    A few KB can unpack to GB, so a header says how large an array is before its data are read, and members that are not
-    asked for are not unpacked at all.
+    A few KB can unpack to GB. So the size in an array's header is checked before its data are read, and arrays that are
+    not used are not unpacked.
 
     Args:
         path: the file.
-        max_bytes: of the file, and of all arrays that are read.
-        min_axes: an array of fewer axes gets more in front; 1 makes lists of numbers alone.
+        max_bytes: limit on the file, and on all arrays that are read together.
+        min_axes: axes of size 1 are put in front of an array with fewer; 1 makes a list of a single number.
 
     Raises:
-        DataError: it is missing, not an .npz file, or too large. Reading an array raises it when that is none, too
-            large, or holds Python objects.
+        DataError: it is missing, not an .npz file, or too large. Reading an array raises it, too, if the member is no
+            array, too large, or holds Python objects.
     """
 
     def __init__(self, path: Path, max_bytes: int | None = None, min_axes: int = 0) -> None:
@@ -115,28 +116,33 @@ class Archive(Mapping[str, Array]):
 
     def _unpack(self, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
         if not entry.filename.endswith(".npy"):
-            raise DataError(f"{self._path}: {name} is no array of numbers, but some other file in the archive")
-        # Others, which NumPy does not write, unpack without a limit on what comes at once.
+            raise DataError(
+                f"{self._path}: {name} in it is another file, expected arrays of numbers; save it with numpy.savez"
+            )
+        # NumPy writes no other method, and zipfile unpacks others without a limit on the bytes at a time.
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DataError(
-                f"{self._path}: {name} is packed by method {entry.compress_type}; expected .npz's own, deflate"
+                f"{self._path}: {name} is compressed by method {entry.compress_type}, expected deflate; save it with "
+                "numpy.savez_compressed"
             )
         with archive.open(entry) as file:
             header = _read_header(file)
             size = header.size_bytes + sum(array.nbytes for array in self._read.values())
             if size > self._max_bytes:
                 raise DataError(f"{self._path}: {size:,} bytes unpacked; at most {self._max_bytes:,} are read")
-            data = bytearray()  # grows with what is there, not with what the header says
+            data = bytearray()  # grows with the data that exist, not with the size in the header
             while len(data) < header.size_bytes and (piece := file.read(min(_PIECE, header.size_bytes - len(data)))):
                 data += piece
             if len(data) < header.size_bytes or file.read(1):
-                raise ValueError(f"{name} has not the {header.size_bytes:,} bytes that shape {header.shape} needs")
+                raise ValueError(
+                    f"{name} has more or fewer than the {header.size_bytes:,} bytes that shape {header.shape} needs"
+                )
         array = header.array(data)
         return array.reshape((1,) * (self._min_axes - array.ndim) + array.shape)
 
 
 def read_npz(path: Path) -> Archive:
-    """Open an .npz file; each array is read when it is asked for, a single number as a list of one.
+    """Open an .npz file; each array is read on first use, a single number as a list of one.
 
     Raises:
         DataError: it is missing, not an .npz file, or too large.
@@ -145,7 +151,7 @@ def read_npz(path: Path) -> Archive:
 
 
 def read_one_of_npz(path: Path, wanted: Sequence[str]) -> Array:
-    """Read the first wanted array of an .npz file that it has, or its only one.
+    """Read the first of the `wanted` arrays that an .npz file has, or else its only array.
 
     Raises:
         DataError: as for `Archive`, or there are several and none is called so.
@@ -160,7 +166,7 @@ def read_one_of_npz(path: Path, wanted: Sequence[str]) -> Array:
 
 @dataclass(frozen=True)
 class _Header:
-    """What the header of an .npy says: shape, whether its columns come first, type."""
+    """Header of an .npy file."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -175,20 +181,22 @@ class _Header:
 
 
 def _read_header(file: IO[bytes]) -> _Header:
-    """Read an .npy's header, whose own length is checked first: NumPy reads up to 4 GiB of it before it asks.
+    """Read the header of an .npy file; its length is checked first, as NumPy would read up to 4 GiB unchecked.
 
     Raises:
-        ValueError: it is none, or one of Python objects.
+        ValueError: it is no header, or that of an array of Python objects.
     """
     start = file.read(_MAX_HEADER_BYTES)
     major = start[len(_NPY_MAGIC)] if start.startswith(_NPY_MAGIC) and len(start) > _MIN_HEADER_BYTES else 0
     if major not in _HEADERS:
-        raise ValueError(f"not an array that NumPy has saved; it begins with {start[:8]!r}")
+        raise ValueError(f"not an array that NumPy saved; it begins with {start[:8]!r}, expected {_NPY_MAGIC!r}")
     layout, read = _HEADERS[major]
     length = struct.unpack_from(layout, start, len(_NPY_MAGIC) + 2)[0]
     end = len(_NPY_MAGIC) + 2 + struct.calcsize(layout) + length
     if end > len(start):
-        raise ValueError(f"a header of {length:,} bytes; expected at most {_MAX_HEADER_BYTES:,} and all of it")
+        raise ValueError(
+            f"a header of {length:,} bytes, expected at most {_MAX_HEADER_BYTES:,}, and the file must hold all of it"
+        )
     file.seek(end)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that Python 2 wrote

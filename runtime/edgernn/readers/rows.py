@@ -1,9 +1,9 @@
 """Rows of numbers as programs and spreadsheets write them: one parser for CSV files and for lines on standard input.
 
-What stands between the numbers is found for each row: a semicolon, or else a tab, a comma, or spaces. Behind semicolons
-and tabs a comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` are two numbers, and so are
-`1,5` and `1.5,2.5`. A row that has decimal commas and decimal points is refused. Fields may stand in quotes.
-In front of the first row there may be remarks and the names of the columns.
+The separator is found for each row: a semicolon, or else a tab, a comma, or spaces. In rows with semicolons or tabs a
+comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` holds two numbers, and so do `1,5` and
+`1.5,2.5`. A row with both decimal commas and decimal points is refused. Fields may stand in quotes. Before the first row
+there may be remarks and the names of the columns.
 """
 
 import re
@@ -23,12 +23,12 @@ _REMARK = re.compile(r'\s*"?(#|sep=.?"?\s*$)', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Row:
-    """A row of text.
+    """Row of text, split into fields.
 
     Attributes:
-        fields: what stands in it, without quotes; numbers have decimal points.
-        separator: what stands between them: `;`, a tab, `,` or a space.
-        decimal: `,` or `.`, as the numbers were written; empty where none has a fraction, or there are no others.
+        fields: their texts, without quotes; numbers have decimal points.
+        separator: between fields: `;`, a tab, `,` or a space.
+        decimal: `,` or `.`, as the numbers were written; empty where no number has a fraction, or commas separate.
     """
 
     fields: list[str]
@@ -37,15 +37,15 @@ class Row:
 
     @property
     def is_header(self) -> bool:
-        """True if it names columns: no field is a number."""
+        """True if the row names columns: no field is a number."""
         return not any(_is_float(field) for field in self.fields)
 
 
 def split_row(text: str) -> Row:
-    """Split a row.
+    """Split a row into fields.
 
     Raises:
-        InputError: it has decimal commas and decimal points, so what its numbers are cannot be known.
+        InputError: it has both decimal commas and decimal points, so its numbers are ambiguous.
     """
     if ";" in text:
         separator, fields = ";", text.split(";")
@@ -66,8 +66,8 @@ def split_row(text: str) -> Row:
     with_point = next((field for field in numbers if "." in field), "")
     if with_comma and with_point:
         raise InputError(
-            f"{with_comma[:_SHOWN]!r} has a decimal comma, {with_point[:_SHOWN]!r} a decimal point; expected one of "
-            "them, and nothing between thousands"
+            f"{with_comma[:_SHOWN]!r} has a decimal comma, {with_point[:_SHOWN]!r} a decimal point; write all numbers "
+            "with the same one, and without a separator between thousands"
         )
     if with_comma and separator != " ":
         fields = [field.replace(",", ".") if field in set(numbers) else field for field in fields]
@@ -80,17 +80,17 @@ def is_remark(text: str) -> bool:
 
 
 def is_number(field: str) -> bool:
-    """True if a field is a number in digits: no NaN, no infinity, nothing that only Python reads."""
+    """True if a field is a number in decimal digits; NaN, infinity and 1_000 are none."""
     return bool(_NUMBER.fullmatch(field))
 
 
 def hint(field: str) -> str:
-    """What to do about a field that is no number; empty if there is nothing to say."""
+    """Advice for a message about a field that is no number; empty if there is none."""
     return "; a time stamp is no input of a model: leave that column out" if _TIME.search(field) else ""
 
 
 def name_column(header: Sequence[str], place: int) -> str:
-    """Words for the column of a field, from 0, by the names that a header gave; empty if it gave none."""
+    """Name the column of a field, counted from 0, for a message; empty if the header has no name for it."""
     return f" in column {header[place][:_SHOWN]!r}" if place < len(header) else ""
 
 

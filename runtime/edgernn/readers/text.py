@@ -129,7 +129,7 @@ class _Samples:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file without their ends, numbered from 1."""
+    """Read the lines of a file without their ends, numbered from 1."""
     check_file(path, DataError, MAX_BYTES)
     try:
         with path.open("rb") as file:
@@ -144,7 +144,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class _Rows:
-    """The rows of one CSV file, which are all written in the same way; the first may name the columns."""
+    """Parser of the rows of one CSV file, which must all be written alike; the first row may name the columns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -153,9 +153,9 @@ class _Rows:
         self._decimal = ""
 
     def parse(self, number: int, line: bytes) -> list[float] | None:
-        """The numbers in a line; None of the header, and of remarks in front of it."""
+        """Parse the numbers in a line; None for the header, and for remarks before it."""
         try:
-            # Names of columns may be in the code page of some spreadsheet.
+            # A spreadsheet may write names of columns in a code page other than UTF-8.
             text = line.decode(errors="replace")
             if self._first is None and is_remark(text):
                 return None
