@@ -34,7 +34,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """Imports a command when it is asked for; turns our errors and signals into one line and an exit code."""
+    """Group that imports a command when it is called, and reports errors and signals in one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -79,7 +79,7 @@ class _LazyGroup(click.Group):
 
 @contextmanager
 def _printable_usage() -> Iterator[None]:
-    """Escape what click quotes of the command line, where a shell may have put names of files."""
+    """Escape the arguments that click quotes in errors of usage, as they may be file names."""
     try:
         yield
     except click.ClickException as error:

@@ -21,7 +21,7 @@ from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
 MAX_BYTES = 1 << 30
-# Of a file in a folder, to be looked into for a card.
+# A larger file in a folder is not searched for a card.
 MAX_FOUND_BYTES = 16 << 20
 # More than any device these models are for has cores; a backend given very many crashes.
 MAX_THREADS = 64
@@ -196,7 +196,7 @@ class Model:
 
 
 def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
-    """The undamaged artifacts in a folder with their cards, by name; without hidden, very large and other files."""
+    """Find the undamaged artifacts in a folder, with their cards, by name; hidden and very large files are left out."""
     try:
         paths = visible_files(folder, SUFFIXES)
     except OSError:  # a folder that only its owner may list
@@ -211,19 +211,19 @@ def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
 
 
 def remove_artifacts_of(folder: Path, source_sha256: str) -> None:
-    """Remove the artifacts in a folder that were exported from a Keras file that is gone, by its digest."""
+    """Remove the artifacts in a folder that were exported from the Keras file with this SHA-256."""
     for path, card in find_artifacts(folder):
         if card.source_sha256 == source_sha256:
             path.unlink(missing_ok=True)
 
 
 def outdated_note(folder: Path, name: str, source_sha256: str) -> str:
-    """A line on the artifacts in a folder that are of an earlier model of the same name; empty if there are none.
+    """Write a note on artifacts in a folder from an earlier model of the same name; empty if there are none.
 
     Args:
-        folder: a run folder, or where artifacts lie.
+        folder: with artifacts, such as a run folder.
         name: of the model.
-        source_sha256: of its Keras file as it is now.
+        source_sha256: of the model's present Keras file.
     """
     found = find_artifacts(folder)
     names = [path.name for path, card in found if card.name == name and card.source_sha256 != source_sha256]
@@ -327,5 +327,5 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
 def _has_kernels_of(card: Card, backend: str, threads: int, name: str | None) -> bool:
     """True if the backend computes with the kernels of the card's exporter."""
     expected = card.golden.kernels if card.golden else ""
-    # The same library and version is asked for first: a probe takes some milliseconds.
+    # Library and version are compared first: a probe takes some milliseconds.
     return expected.rpartition(" ")[0] == backend and expected == kernels_of(card.quantization, threads, name)

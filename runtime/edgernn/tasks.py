@@ -87,12 +87,11 @@ class Task:
         return sigmoid
 
     def measure(self, answers: Float32, truth: Truth | None) -> Mapping[str, float]:
-        """How right answers are.
+        """Measure the accuracy of answers against the truth.
 
         Args:
             answers: [samples, outputs] or [samples, steps, outputs].
-            truth: what they should decide for, or which values be; an axis of one output may be left out. None when
-                it is not known.
+            truth: the right decisions or values; an axis of one output may be left out. None when it is not known.
 
         Returns:
             By name, see `MEASURES`: accuracy and f1, which is the mean over classes or labels where there are
@@ -133,12 +132,12 @@ class Task:
 
 
 def show_measures(measures: Mapping[str, float]) -> str:
-    """Measures in a phrase: accuracy 93.40%, F1 93.31%."""
+    """Write measures in a phrase: accuracy 93.40%, F1 93.31%."""
     return ", ".join(f"{MEASURES[name]} {show(name, value)}" for name, value in measures.items())
 
 
 def show(measure: str, value: float | None) -> str:
-    """A measure as people read it: shares as 93.40%, R² as 0.9340, distances as 0.0123; – where it is not known."""
+    """Write a measure for people: shares as 93.40%, R² as 0.9340, distances as 0.0123; – where it is not known."""
     if value is None:
         return "–"
     if measure == "mae":

@@ -233,7 +233,7 @@ def test_info_says_what_to_do_with_what_is_no_artifact(
     assert len(json.loads(edgernn_command("info", tmp_path / "a.keras", run, "--json").stdout)) == 2
     (tmp_path / "a.txt").write_text("hello")
     assert "'.txt'" in refused("info", tmp_path / "a.txt")
-    assert "expected artifacts or a run folder" in refused("info", tmp_path)
+    assert "expected a run folder" in refused("info", tmp_path)
 
 
 def test_facts_fit_the_file_that_is_loaded() -> None:

@@ -15,7 +15,7 @@ _SUMMARY_WIDTH = 80
 
 
 def make_console(stderr: bool, quiet: bool) -> "Console":
-    """A console on standard output or standard error, or a silent one."""
+    """Make a console on standard output or standard error, or a silent one."""
     from rich.console import Console
 
     class PrintableConsole(PrintableText, Console):
@@ -74,6 +74,6 @@ def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
 
 
 def say(console: "Console", text: str) -> None:
-    """Print text as it is: no markup, and no line broken that somebody reads from a file."""
+    """Print text unchanged: without markup, and without line breaks at the width of the terminal."""
     for line in text.split("\n"):
         console.print(line, soft_wrap=True, markup=False, highlight=False)

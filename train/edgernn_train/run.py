@@ -27,23 +27,23 @@ from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
 
-# Names that begin so are there only while something is written, or since a process was killed.
+# Files whose names begin so exist only during a write, or after a process was killed.
 _OURS = (STAGING_PREFIX, TEMPORARY_PREFIX, LOCK_NAME)
 
 
 @contextmanager
 def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Reserve a run folder before the training, fill it when the block ends well.
+    """Reserve a run folder before the training, and fill it when the block ends well.
 
     Gives a temporary folder inside `folder` for `write_run`; its files move up when the block ends, see
-    `edgernn.run_commit`. After an error `folder` is as it was before. What killed trainings left there is removed.
+    `edgernn.run_commit`. After an error `folder` is unchanged. Files that killed trainings left in it are removed.
 
     Args:
-        folder: new, empty, or with `overwrite` one that holds a run; what else lies in it stays.
+        folder: new, empty, or with `overwrite` one that holds a run; other files in it are kept.
         overwrite: replace a run that is there.
 
     Raises:
-        LockedError: another training or export writes there.
+        LockedError: another training or export writes into it.
         OutputError: the folder cannot be written, or holds something that must not be lost.
     """
     _check_free(folder, overwrite)

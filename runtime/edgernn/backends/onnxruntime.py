@@ -80,9 +80,9 @@ class _OnnxRuntime:
 
     @cached_property
     def _one_step(self) -> Any:
-        """The session of all streams, of one row each: the states' shape is then a constant, worked out here once.
+        """Session of all streams, for one row: the shape of the states is a constant that is computed once.
 
-        That takes 2 µs off a step of 20.
+        This saves 2 µs of 20 µs a step.
         """
         return _open(self._data, self._threads, dict.fromkeys(self._free, 1))
 
@@ -156,7 +156,7 @@ class _Stepper:
 
 
 def _open(data: bytes, threads: int, sizes: Mapping[str, int]) -> Any:
-    """A session over a file's content; `sizes` fixes some of the free ones."""
+    """Open a session over a file's content; `sizes` fixes free sizes by their names."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -194,7 +194,9 @@ def _check(source: Any, target: Any, states: Sequence[Any], last: Sequence[Any])
         raise ArtifactError(f"keeps states of free shapes {[state.shape for state in states]}")
     if isinstance(source.shape[0], int) and (source.shape[0] != 1 or states):
         kept = f" and keeps {len(states)} states" if states else ""
-        raise ArtifactError(f"takes batches of {source.shape[0]}{kept}, expected a free batch, or one and no states")
+        raise ArtifactError(
+            f"takes batches of {source.shape[0]}{kept}, expected a free batch, or a batch of one and no states"
+        )
     if states and isinstance(source.shape[1], int):
         raise ArtifactError(f"keeps states and takes {source.shape[1]} steps, expected a free number of them")
 

@@ -35,8 +35,8 @@ _SNIPPET = (
 def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
     """Train on real digits, export, prove and compare; takes two to three minutes, no network.
 
-    Leaves the run folder, the artifacts and a report to look at in DIR. What an earlier demo left there is replaced,
-    each file when the new one is complete.
+    Writes the run folder, the artifacts and a report to DIR. Each file of an earlier demo is replaced only when the new
+    one is complete.
 
     On a device, that is without TensorFlow, it takes seconds: a small artifact that comes with edgernn predicts digits,
     reads one row by row and shows its latency.
@@ -49,7 +49,7 @@ def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
     """
     if device and out:
         raise click.UsageError("--device writes nothing, so that --out has no use")
-    # Whoever names a folder wants to train; if that cannot be, it says what to install.
+    # With --out, training is wanted; if it is not possible, an error says what to install.
     if device or (out is None and not _can_train()):
         show_device_demo()
     else:
@@ -77,7 +77,7 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     run("train", "--data", "sample", "--recipe", "robust", "--out", str(out), "--overwrite")
     run("export", str(out), "--overwrite")
     model = sha256_of(out / MODEL)
-    if model != earlier:  # only now that there are others: what the export did not replace
+    if model != earlier:  # only now, with the new ones complete: those that the export did not replace
         remove_artifacts_of(out, earlier)
     artifacts = [str(path) for path, card in find_artifacts(out) if card.source_sha256 == model]
     run("compare", str(out), *artifacts, "--json", str(out / RESULT), "--html", str(out / REPORT))

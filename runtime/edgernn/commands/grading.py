@@ -47,7 +47,7 @@ class Grade:
 
 
 def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
-    """Read what samples should be answered: .npy, .npz (its y_test, y, or only array), IDX, or text.
+    """Read the right answers to samples: .npy, .npz (its y_test, y, or only array), IDX, or text.
 
     Text has a line for each sample, as has CSV, which may begin with a line that names its columns. A class is its
     name or its number from 0.
@@ -78,9 +78,12 @@ def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
         raise DataError(f"{path}: holds NaN or infinity, expected numbers")
     if task.kind == REGRESSION:
         return array.astype(np.float32)
-    classes = array.astype(np.int64)
     highest = 1 if task.kind in (BINARY, MULTILABEL) else len(names) - 1
-    # Without a card nobody knows how many classes there are: that is seen with the answers.
+    return _as_classes(path, array.astype(np.int64), highest)
+
+
+def _as_classes(path: Path, classes: Int64, highest: int) -> Int64:
+    # Without a card the number of classes is not known: `grade` checks it with the answers.
     outside = (classes < 0) | ((classes > highest) if highest > 0 else False)
     if outside.any():
         raise DataError(
@@ -111,7 +114,7 @@ def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Tr
 
 
 def describe(grade: Grade) -> list[str]:
-    """A grade in lines of at most 80 columns."""
+    """Describe a grade in lines of at most 80 columns."""
     head = f"{show_measures(grade.measures)} on {grade.samples:,} samples"
     return [head] if grade.confusion is None else [head, "", *_matrix(grade.labels, grade.confusion)]
 

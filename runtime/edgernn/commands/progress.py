@@ -36,7 +36,7 @@ class Progress:
         self._told = now
 
     def make_way(self) -> None:
-        """Take the bar off its line, for other words; it comes back when the work goes on."""
+        """Erase the bar for other output; it is drawn again when the work goes on."""
         if self._drawn:
             clear_line()
 
