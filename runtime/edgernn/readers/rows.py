@@ -2,8 +2,8 @@
 
 The separator is found for each row: a semicolon, or else a tab, a comma, or spaces. In rows with semicolons or tabs a
 comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` holds two numbers, and so do `1,5` and
-`1.5,2.5`. A row with both decimal commas and decimal points is refused. Fields may stand in quotes. Before the first row
-there may be remarks and the names of the columns.
+`1.5,2.5`. A row with both decimal commas and decimal points is refused. Fields may stand in quotes. Before the first
+row there may be remarks and the names of the columns.
 """
 
 import re
