@@ -7,7 +7,6 @@ ended. Messages are lost then, predictions go on.
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,6 +98,8 @@ def _open_log() -> BinaryIO:
     """Open a file without a name: in memory, or else on a disk, or else the null device."""
     with suppress(OSError, AttributeError):  # Linux alone has it, and not in every sandbox
         return os.fdopen(os.memfd_create("edgernn-messages"), "w+b")
+    import tempfile  # imported late: every command imports this module, and few systems get here
+
     with suppress(OSError):
         return cast("BinaryIO", tempfile.TemporaryFile())
     return Path(os.devnull).open("w+b")
