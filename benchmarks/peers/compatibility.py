@@ -65,7 +65,7 @@ def _export(run: Path, folder: Path) -> list[Path]:
 
 
 def _host(artifact: Path, run: Path) -> Host:
-    """What edgernn answers here."""
+    """Predict with edgernn on this machine."""
     samples = read_original(run).require_samples()
     model = edgernn.load(artifact)
     if model.card is None:

@@ -137,7 +137,7 @@ def stream(path: Path, x: Float32) -> Float32:
 
 
 def _stream_pairs(path: Path, samples: Samples) -> Iterator[tuple[Float32, Float32, npt.NDArray[np.int64]]]:
-    """For every number of steps: the stream's answers, the file's own to a sequence of so many, the classes."""
+    """Yield for each number of steps: the stream's answers, the file's to a sequence of that length, the classes."""
     data, x = path.read_bytes(), samples.x_test
     for steps, streamed in enumerate(stream(path, x), start=1):
         if path.suffix == ".onnx":

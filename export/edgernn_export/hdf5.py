@@ -110,7 +110,7 @@ def _check_tree(file: Any) -> None:
             elif isinstance(child, h5py.Dataset):
                 size_bytes += _size_of(child)
         if size_bytes > MAX_DATA_BYTES:
-            raise ModelError(f"{size_bytes:,} bytes of weights unpacked; at most {MAX_DATA_BYTES:,} are read")
+            raise ModelError(f"{size_bytes:,} bytes of weights unpacked, expected at most {MAX_DATA_BYTES:,}")
 
 
 def _size_of(dataset: Any) -> int:

@@ -179,12 +179,12 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     """Check the number and the sizes of an archive's files before anything is unpacked."""
     sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     if len(archive.infolist()) > MAX_MEMBERS:
-        raise ModelError(f"{len(archive.infolist()):,} files in the archive; at most {MAX_MEMBERS:,} are read")
+        raise ModelError(f"{len(archive.infolist()):,} files in the archive, expected at most {MAX_MEMBERS:,}")
     size = sum(entry.file_size for entry in archive.infolist())
     if size > MAX_BYTES:
-        raise ModelError(f"{size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+        raise ModelError(f"{size:,} bytes unpacked, expected at most {MAX_BYTES:,}")
     if _CONFIG not in sizes:
         raise ModelError(f"a zip archive without {_CONFIG}; expected a model as model.save(…) writes it")
     for name in (_CONFIG, _METADATA):
         if sizes.get(name, 0) > MAX_CONFIG_BYTES:
-            raise ModelError(f"{name} of {sizes[name]:,} bytes; at most {MAX_CONFIG_BYTES:,} are read")
+            raise ModelError(f"{name} of {sizes[name]:,} bytes, expected at most {MAX_CONFIG_BYTES:,}")

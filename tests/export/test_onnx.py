@@ -122,7 +122,7 @@ def test_every_state_goes_in_and_out_in_the_order_of_the_layers(save_model: Call
 
 @pytest.mark.parametrize("kind", ["stacked", "gru and lstm", "each step"])
 def test_states_are_optional_for_onnx_runtime(kind: str, save_model: Callable[..., Path]) -> None:
-    """As other programs call it: the first input by its name, every output; then in two halves."""
+    """Call the file like other programs, with the first input alone; then stream in two halves."""
     data, x = convert(save_model(layers_of(kind))), samples(7)
     for session in (opened(data), opened(quantize_weights(data))):
         (source,) = session.get_inputs()
