@@ -47,7 +47,7 @@ def mean_absolute_error(values: Floats, truth: Truth) -> float:
     return float(np.abs(values.astype(np.float64) - truth).mean())
 
 
-def r2(values: Floats, truth: Truth, least_spread: float = 0.0) -> float:
+def r2(values: Floats, truth: Truth, min_spread: float = 0.0) -> float:
     """The coefficient of determination: 1 - SSE / SST of each output, its mean over the outputs.
 
     SSE is the sum of the squared errors, SST that of the true values' squared distances from their mean. An output
@@ -57,13 +57,13 @@ def r2(values: Floats, truth: Truth, least_spread: float = 0.0) -> float:
     Args:
         values: [..., outputs].
         truth: of the same shape.
-        least_spread: an output whose true values have a smaller standard deviation counts as if it were this share of
+        min_spread: an output whose true values have a smaller standard deviation counts as if it were this share of
             the largest of them: rounding must not explain the variance of what hardly varies.
     """
     answered, true = (np.asarray(array, np.float64).reshape(-1, truth.shape[-1]) for array in (values, truth))
     errors = ((answered - true) ** 2).sum(axis=0)
     total = ((true - true.mean(axis=0)) ** 2).sum(axis=0)
-    total = np.maximum(total, len(true) * (least_spread * np.abs(true).max(axis=0)) ** 2)
+    total = np.maximum(total, len(true) * (min_spread * np.abs(true).max(axis=0)) ** 2)
     constant = np.ptp(true, axis=0) == 0
     met = np.where(np.isnan(errors), np.nan, (np.abs(answered - true) <= _MET * scale_of(true)).all(axis=0))
     return float(np.where(constant, met, 1 - errors / np.where(constant, 1, total)).mean())

@@ -148,3 +148,23 @@ def test_what_people_read() -> None:
     assert [Task(kind).headline for kind in KINDS] == ["accuracy", "f1", "f1", "r2"]
     with pytest.raises(ValueError, match="'ranking'; known are classification"):
         Task("ranking")
+
+
+@pytest.mark.parametrize(("offset", "spread"), [(1013.0, 5.0), (1e4, 3.0), (-1e4, 5.0), (1e6, 200.0), (1e-6, 3e-9)])
+def test_values_far_from_zero_agree_by_how_they_vary(offset: float, spread: float) -> None:
+    draws = np.random.default_rng(0).normal(size=(500, 1))
+    reference = (offset + spread * draws).astype(np.float32)
+    task = Task("regression")
+    assert task.agreement(np.nextafter(reference, np.float32(np.inf)), reference) > 0.999
+    assert task.agreement((reference * (1 + 1e-6)).astype(np.float32), reference) > 0.999
+    assert task.agreement((offset + spread * (draws + 0.02)).astype(np.float32), reference) > 0.999
+    assert task.agreement(np.full_like(reference, offset), reference) < 0.1
+    # 256 integers from 0 to the largest value, as int8 holds it.
+    step = abs(offset) / 255
+    if step > spread / 2:
+        assert task.agreement((np.round(reference / step) * step).astype(np.float32), reference) < 0.985
+
+
+def test_what_varies_less_than_rounding_agrees_where_it_is_met() -> None:
+    reference = (1e4 + 1e-3 * np.random.default_rng(0).normal(size=(50, 1))).astype(np.float32)
+    assert Task("regression").agreement(np.full_like(reference, 1e4), reference) > 0.999
