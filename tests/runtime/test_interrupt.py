@@ -52,7 +52,7 @@ def test_a_second_signal_does_not_cut_the_cleaning_up() -> None:
     assert (process.returncode, out, error) == (130, "cleaned up\n", "interrupted (SIGINT)\n")
 
 
-@pytest.mark.parametrize("module", ["edgernn.interrupt", "threading", "contextlib"])
+@pytest.mark.parametrize("module", ["edgernn.interrupt", "signal", "threading", "contextlib"])
 def test_an_interrupt_before_anything_is_imported_leaves_no_traceback(module: str) -> None:
     program = f"""
 import os, signal, sys
