@@ -103,6 +103,32 @@ def test_arrays_of_a_user_are_held_to_their_headers(kind: str, bombs: dict[str, 
             read_array(tmp_path / "x.npy")
 
 
+@pytest.mark.parametrize("descr", ["<U0", "|S0", "|V0"])
+@pytest.mark.parametrize("shape", [(1 << 40,), (3,), (1 << 20, 1 << 20)])
+def test_elements_without_a_size_are_refused(descr: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    write(tmp_path / "x.npz", {"x.npy": header_of(shape, descr)})
+    (tmp_path / "x.npy").write_bytes(header_of(shape, descr))
+    for name in ("x.npz", "x.npy"):
+        with little_memory(), pytest.raises(DataError, match=f"{name}: cannot be read as .*which has no size"):
+            read_array(tmp_path / name)
+
+
+@pytest.mark.parametrize("descr", ["<U1", ">U1", "<U2"])
+def test_text_of_what_are_no_characters_is_refused(descr: str, tmp_path: Path) -> None:
+    order = "little" if descr.startswith("<") else "big"
+    content = header_of((2,), descr) + (b"\0\0\0\0" * (int(descr[2:]) * 2 - 1)) + 0x110000.to_bytes(4, order)
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.npy: .*code point 0x110000, which is no character"):
+        read_array(tmp_path / "x.npy")
+    (tmp_path / "x.npy").write_bytes(content[:-4] + 0x10FFFF.to_bytes(4, order))
+    assert read_array(tmp_path / "x.npy")[-1].endswith("\U0010ffff")
+    state = tmp_path / "state.npz"
+    write(state, state_members() | {"artifact.npy": content, "sha256.npy": saved("0")})
+    result = CliRunner().invoke(main, ["stream", str(sample()), "--state", str(state)], input="")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {state}: ")
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_packing_that_knows_no_limit_is_refused(method: int, tmp_path: Path, bombs: dict[str, bytes]) -> None:
     path = tmp_path / "x.npz"

@@ -19,7 +19,7 @@ from PIL import Image
 
 import edgernn
 from edgernn.cli import main
-from edgernn.commands.grading import Grade, describe, grade, read_truth
+from edgernn.commands.grading import MAX_TRUTHS, Grade, describe, grade, read_truth
 from edgernn.commands.progress import Progress
 from edgernn.commands.text_drawing import ASCII, BLOCKS, draw, ramp_for
 from edgernn.datasets import read_samples
@@ -402,6 +402,13 @@ def test_labels_that_do_not_fit_are_one_error(
     (tmp_path / "labels.txt").write_text(content, encoding="utf-8")
     error = refused("predict", artifacts / INT8, tmp_path / "x.npy", "--expect", tmp_path / "labels.txt")
     assert f"labels.txt: {message}" in error
+
+
+def test_more_labels_than_there_can_be_are_not_converted(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "y.npz", y=np.zeros(MAX_TRUTHS + 1, np.uint8))
+    card = card_of("classification", 3)
+    with pytest.raises(DataError, match=r"y\.npz: 16,777,217 labels or values; at most 16,777,216 are read"):
+        read_truth(tmp_path / "y.npz", card.task, card)
 
 
 def test_there_is_no_accuracy_when_an_input_is_missing(

@@ -18,6 +18,7 @@ from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task, 
 from edgernn.truths import as_text, class_numbers
 
 WIDTH = 80
+MAX_TRUTHS = 1 << 24
 # Of a name in front of a row of the confusion matrix; and of confusions, when there are too many classes for one.
 _NAME_WIDTH, _MOST_CONFUSED = 14, 10
 
@@ -64,6 +65,8 @@ def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
         DataError: it cannot be read, or holds what the task does not have.
     """
     array = _read(path, task, card)
+    if array.size > MAX_TRUTHS:
+        raise DataError(f"{path}: {array.size:,} labels or values; at most {MAX_TRUTHS:,} are read")
     names = _names(task, card)
     if array.dtype.kind in "US" and task.kind != REGRESSION:
         try:

@@ -3,6 +3,7 @@
 import gzip
 import math
 import struct
+import sys
 import tokenize
 import warnings
 import zipfile
@@ -74,7 +75,9 @@ def read_npy(path: Path) -> Array:
                 raise ValueError(f"{size - file.tell():,} bytes where shape {header.shape} needs {header.size_bytes:,}")
             if size <= MAPPED_BYTES:
                 return header.array(bytearray(file.read(header.size_bytes)))
-        return np.load(path, allow_pickle=False, mmap_mode="r")  # type: ignore[no-any-return]
+        array: Array = np.load(path, allow_pickle=False, mmap_mode="r")
+        _check_characters(array)
+        return array
 
 
 class Archive(Mapping[str, Array]):
@@ -177,7 +180,21 @@ class _Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def array(self, data: bytearray) -> Array:
-        return np.ndarray(self.shape, self.dtype, data, order="F" if self.fortran_order else "C")
+        array: Array = np.ndarray(self.shape, self.dtype, data, order="F" if self.fortran_order else "C")
+        _check_characters(array)
+        return array
+
+
+def _check_characters(array: Array) -> None:
+    """Check what NumPy does not: Python fails in the middle of its own code at text of other numbers.
+
+    Raises:
+        ValueError: a text has code points that are no characters.
+    """
+    if array.dtype.kind == "U" and array.size:
+        points = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if points.max() > sys.maxunicode:
+            raise ValueError(f"text with code point {points.max():#x}, which is no character")
 
 
 def _read_header(file: IO[bytes]) -> _Header:
@@ -203,6 +220,9 @@ def _read_header(file: IO[bytes]) -> _Header:
         header = _Header(*read(BytesIO(start[len(_NPY_MAGIC) + 2 : end])))
     if header.dtype.hasobject:
         raise ValueError("Python objects")
+    if not header.dtype.itemsize and 0 not in header.shape:
+        # A file of 128 bytes can hold as many as it likes, and NumPy makes room for a character of each.
+        raise ValueError(f"shape {header.shape} of {header.dtype.str!r}, which has no size")
     return header
 
 
