@@ -171,7 +171,7 @@ def _check_what_is_said_without_truths(result: Any, folder: Path) -> None:
     assert verdict.why == "the only artifact, and agrees with the original"
     write_html(folder / "report.html", [result])
     page = (folder / "report.html").read_text()
-    assert "test samples have no true answers" in page
+    assert "test samples have no truths" in page
     assert "most accurate" not in page
 
 
@@ -180,7 +180,7 @@ def test_artifacts_of_two_scales_are_not_compared(models: dict[str, Any], export
 
     folder = models["folder"]
     with pytest.raises(
-        edgernn.ArtifactError, match=r"scaled-float32.tflite: its inputs are 'pixel / 255', those of .*raw"
+        edgernn.ArtifactError, match=r"scaled-float32.tflite: its inputs are 'pixel / 255', expected .* as in .*raw"
     ):
         compare(folder / "raw.keras", [exported["raw"], exported["scaled"]], samples=folder / "pixels.npz")
     with pytest.raises(edgernn.ArtifactError, match=r"raw-float32\.tflite: its inputs are 'number from 0 to 255'"):
