@@ -306,7 +306,7 @@ def test_a_state_that_is_not_this_artifacts_is_refused(
     others = {name: kept[name] for name in kept if name != "state_000"}
     message = refused("stream", artifacts / "digits-float32.tflite", "--state", state)
     assert f"{state}: a state of 'digits-int8.tflite'" in message
-    assert "this is 'digits-float32.tflite'" in message
+    assert "expected 'digits-float32.tflite'" in message
     damaged: dict[str, tuple[dict[str, Any], str]] = {
         "empty": ({}, "not a state of format 1"),
         "later": ({**kept, "format": 2}, "not a state of format 1"),
