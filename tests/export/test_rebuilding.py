@@ -192,7 +192,7 @@ def test_too_many_windows_are_refused_with_the_layer_and_the_way_out(tmp_path: P
     windows = layers.GRU(4, name="inner")(ops.reshape(given, (-1, 2, FEATURES)))
     keras.Model(given, layers.GRU(2)(ops.reshape(windows, (-1, 20, 4)))).save(tmp_path / "m.keras")
     with pytest.raises(
-        edgernn.ExportError, match="'inner' runs over 20 sequences of each sample, at most 16"
+        edgernn.ExportError, match="'inner' runs over 20 sequences of each sample, expected at most 16"
     ) as caught:
         tflite.convert(keras_model.load(tmp_path / "m.keras"), False)
     assert "export to ONNX" in str(caught.value)

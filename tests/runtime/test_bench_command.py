@@ -139,7 +139,7 @@ def test_a_process_for_each_tells_its_memory(
 def test_a_process_that_ends_or_fails_is_one_line() -> None:
     with start_apart("a.tflite", partial(os._exit, 3)) as subject, pytest.raises(ArtifactError) as refusal:
         subject.turn(Method(1, 0))
-    assert str(refusal.value) == "a.tflite: the process that runs it ended: exit code 3"
+    assert str(refusal.value) == "a.tflite: the process that runs it crashed (exit code 3)"
     with start_apart("a.tflite", os.abort) as subject, pytest.raises(ArtifactError, match="signal SIGABRT"):
         subject.turn(Method(1, 0))
     missing = ArtifactLoader(Path("missing.tflite"))

@@ -15,8 +15,8 @@ _STUBBORN = """
 import sys, time
 from edgernn.interrupt import interruptible
 with interruptible():
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     except BaseException:
         pass

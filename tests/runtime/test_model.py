@@ -148,7 +148,7 @@ def test_a_file_without_a_card_runs_only_when_asked_for(tmp_path: Path) -> None:
     model = edgernn.load(path, unverified=True)
     assert model.card is None
     assert model.classify(np.zeros((28, 28)), top=1)[0].label in set("0123456789")
-    with pytest.raises(edgernn.InputError, match="uint8 pixels given"):
+    with pytest.raises(edgernn.InputError, match="uint8 inputs found"):
         model.predict(np.zeros((28, 28), np.uint8))
 
 

@@ -174,7 +174,7 @@ def test_states_need_a_free_batch_and_free_steps(
 
 def test_a_larger_fixed_batch_is_refused() -> None:
     data = graph([value("input", 4, 6, FEATURES)], [value("output", 4, UNITS)])
-    with pytest.raises(ArtifactError, match="takes batches of 4, expected a free batch, or one"):
+    with pytest.raises(ArtifactError, match="takes batches of 4, expected a free batch, or a batch of one"):
         onnxruntime.open_artifact(data, threads=1)
 
 

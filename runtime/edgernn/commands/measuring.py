@@ -140,8 +140,7 @@ def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
     figures = ["".join(f" {cell:>{size}}" for cell, size in zip(row[1:], widths, strict=True)) for row in rows]
     room = max(0, min(width - len(figures[0]), max(len(row[0]) for row in rows)))
-    lines = [
-        (f"{row[0]:<{room}}" if len(row[0]) <= room else f"{row[0]}\n{'':{room}}") + rest
-        for row, rest in zip(rows, figures, strict=True)
-    ]
+    lines = []
+    for (first, *_), rest in zip(rows, figures, strict=True):
+        lines += [f"{first:<{room}}{rest}"] if len(first) <= room else [first, f"{'':{room}}{rest}"]
     return [lines[0], "─" * (room + len(figures[0])), *lines[1:]]
