@@ -96,7 +96,7 @@ def bench_lines(result: Result) -> list[str]:
         text.append(f"speed: of predict, against {result.baseline}; = where no difference is seen.")
     backends = ", ".join(sorted({subject.backend for subject in result.subjects}))
     text += [method_sentence(result), f"{describe(result.machine)}, {backends}"]
-    wrapped = [click.wrap_text(each, WIDTH) for each in text]
+    wrapped = [line for each in text for line in click.wrap_text(each, WIDTH).splitlines()]
     return [*columns([headings, *rows], WIDTH), "", *wrapped, *doubt_lines(result, WIDTH)]
 
 
