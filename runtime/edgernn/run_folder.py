@@ -44,6 +44,8 @@ MAX_MODEL_BYTES = 2 << 30
 MAX_SETTINGS_BYTES = 1 << 20
 # Readers wait this long for a training that moves its files, which takes milliseconds.
 MAX_WAIT_S = 5.0
+# Settings that are the same again do not show that the samples were not replaced meanwhile, twice for instance.
+MAX_FAILED_READS = 3
 
 # Folders that hold a model and are no run folders, by a file in them.
 _OTHER_FOLDERS = {"saved_model.pb": "a TensorFlow SavedModel", "config.json": "a Keras model as a folder"}
@@ -136,6 +138,7 @@ def _read_keras_file(path: Path, samples: Path | None, scale: str | None, input_
 
 
 def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> Original:
+    failed_reads = 0
     while True:
         settings = read_run(folder)
         if samples is None and not (folder / SAMPLES).exists():
@@ -148,7 +151,8 @@ def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> O
         try:
             chosen = read_samples(samples or folder, settings["input"])
         except DataError:
-            if read_settings(folder) == settings:
+            failed_reads += 1
+            if failed_reads >= MAX_FAILED_READS and read_settings(folder) == settings:
                 raise
             continue  # a training replaced the file while it was read
         original = Original(
