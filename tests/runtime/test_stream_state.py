@@ -118,14 +118,20 @@ def test_two_processes_do_not_keep_their_state_in_one_file(start: Callable[..., 
     assert [answer["row"] for answer in first.answers(1)] == [2]
 
 
-def test_a_disk_that_fails_meanwhile_ends_no_answers(start: Callable[..., Process], tmp_path: Path) -> None:
-    process = start()
+def lose_the_folder_after_two_rows(process: Process, tmp_path: Path) -> Path:
+    """Put a file in the place of the state's folder when two rows are saved; the folder goes to `elsewhere`."""
     process.send(ROWS[:2])
     process.answers(2)
     place = tmp_path / "place"
     wait_for_rows(place / "state.npz", 2)
     place.rename(tmp_path / "elsewhere")
     place.write_text("no folder any more")
+    return place
+
+
+def test_a_disk_that_fails_meanwhile_ends_no_answers(start: Callable[..., Process], tmp_path: Path) -> None:
+    process = start()
+    place = lose_the_folder_after_two_rows(process, tmp_path)
     for row in ROWS[2:10]:
         process.send(row[np.newaxis])
         process.answers(1)
@@ -138,12 +144,7 @@ def test_a_disk_that_fails_meanwhile_ends_no_answers(start: Callable[..., Proces
 
 def test_a_disk_that_recovers_keeps_the_state(start: Callable[..., Process], tmp_path: Path) -> None:
     process = start()
-    process.send(ROWS[:2])
-    process.answers(2)
-    place = tmp_path / "place"
-    wait_for_rows(place / "state.npz", 2)
-    place.rename(tmp_path / "elsewhere")
-    place.write_text("no folder any more")
+    place = lose_the_folder_after_two_rows(process, tmp_path)
     process.send(ROWS[2:3])
     process.answers(1)
     assert process.popen.stderr is not None
