@@ -5,16 +5,15 @@ with a magic that occurs exactly once in a file, so it is found without knowing 
 the SHA-256 of the whole file, taken while that field's own digits are zeros.
 """
 
-import hashlib
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from dataclasses import fields as fields_of
 from functools import partial
 from typing import Any, TypeVar
 
+from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.files import to_json
 from edgernn.json_values import (
@@ -52,9 +51,10 @@ _STATE_KINDS = ("float32", "int8", "int16")
 
 _MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
-_DIGEST = re.compile("[0-9a-f]{64}")
-_SHORT_DIGEST = re.compile("[0-9a-f]{8}")
-_BASE64 = re.compile("[A-Za-z0-9+/]+")
+# Not regular expressions: compiling them would take longer at every start.
+_HEX = frozenset("0123456789abcdef")
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_SHORT_DIGEST_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def read_card(data: bytes) -> Card:
     digest = fields.pop("sha256", None)
     expected = _digest(data, end)
     if digest != expected:
-        promised = f"{digest[:12]}…" if isinstance(digest, str) and _DIGEST.fullmatch(digest) else shorten(digest)
+        promised = f"{digest[:12]}…" if _is_hex(digest, len(_NO_DIGEST)) else shorten(digest)
         raise ArtifactError(
             f"damaged: the file has SHA-256 {expected[:12]}…, its card expects {promised}; copy the file again or "
             "export it again"
@@ -235,6 +235,10 @@ def _find(data: bytes) -> tuple[dict[str, Any], int]:
     return fields, start + length
 
 
+def _is_hex(value: object, length: int) -> bool:
+    return isinstance(value, str) and len(value) == length and _HEX.issuperset(value)
+
+
 def _digest_start(end: int) -> int:
     # The digest is the card's last field: …"sha256":"<64 digits>"}
     return end - len('"}') - len(_NO_DIGEST)
@@ -245,7 +249,7 @@ def _digest(data: bytes, end: int) -> str:
     if data[start - len('"sha256":"') : start] != b'"sha256":"':
         raise ArtifactError("the card is damaged: it does not end with its digest")
     view = memoryview(data)
-    sha = hashlib.sha256(view[:start])
+    sha = sha256(view[:start])
     sha.update(_NO_DIGEST.encode())
     sha.update(view[start + len(_NO_DIGEST) :])
     return sha.hexdigest()
@@ -328,14 +332,14 @@ def _golden(value: Any) -> Golden:
 
 
 def _base64(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not _BASE64.fullmatch(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _BASE64.issuperset(value):
         raise ValueError(f"{shorten(value)}, expected digits of base64")
     return value
 
 
 def _digests(value: Any) -> tuple[str, ...]:
     digests = tuple(as_text(each) for each in as_list(value))
-    if len(digests) > 2 or not all(_SHORT_DIGEST.fullmatch(each) for each in digests):
+    if len(digests) > 2 or not all(_is_hex(each, _SHORT_DIGEST_LENGTH) for each in digests):
         raise ValueError(f"digests {shorten(value)}, expected at most 2 of 8 hexadecimal digits")
     return digests
 

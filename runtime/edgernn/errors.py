@@ -19,11 +19,8 @@ Errors of other libraries are re-raised as one of these, `from` the original. Me
 what files hold, so an error's text is always printable, on one line, and of bounded length: the root sees to it.
 """
 
-import re
-import unicodedata
-
 # Letters and marks that take no room on a terminal, so that two names look alike; `str.isprintable` lets them pass.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_INVISIBLE = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 # Persian and Indic words and many emoji are spelled with these two, so names may hold them.
 _JOINERS = "\u200c\u200d"
 
@@ -120,6 +117,8 @@ def find_unusable(text: str) -> str:
     These are control, format (bidirectional, zero-width) and line separator characters, and halves of surrogate pairs.
     Joiners, and characters newer than this Python's Unicode, are allowed; on a terminal they are escaped.
     """
+    import unicodedata  # late: a start without an error needs none
+
     found = (each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
     return printable(next((each for each in found if each not in _JOINERS), ""))
 
@@ -130,5 +129,8 @@ def _shortened(text: str) -> str:
 
 
 def _is_shown(character: str) -> bool:
+    import re
+    import unicodedata
+
     is_space = unicodedata.category(character) == "Zs"
-    return (character.isprintable() or is_space) and not _INVISIBLE.match(character)
+    return (character.isprintable() or is_space) and not re.match(_INVISIBLE, character)

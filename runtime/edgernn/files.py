@@ -1,7 +1,6 @@
 """Files: checked before they are read; written whole or not at all."""
 
 import errno
-import hashlib
 import json
 import math
 import os
@@ -188,6 +187,8 @@ def sha256_of(path: Path) -> str:
     Raises:
         DataError: it cannot be read.
     """
+    import hashlib  # late, see `edgernn.digests`
+
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

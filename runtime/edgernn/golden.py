@@ -6,7 +6,6 @@ There are two rules. With the exporter's kernels (`edgernn.kernels`) the answers
 changed weight changes it. Other kernels round differently: their answers must be within the promised tolerance.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.card import SEED_DIGITS, Card, Golden
+from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.metrics import scale_of
 
@@ -127,7 +127,7 @@ def digest_step(scale: float) -> float:
 def digest(answers: Float32) -> str:
     """Digest of finite answers: 8 digits of the SHA-256 of their whole steps, as little-endian int64."""
     whole = np.rint(answers.astype(np.float64) / digest_step(scale_of(answers)))
-    return hashlib.sha256(whole.astype("<i8").tobytes()).hexdigest()[:8]
+    return sha256(whole.astype("<i8").tobytes()).hexdigest()[:8]
 
 
 def check_golden(

@@ -5,11 +5,11 @@ card with golden digests holds the fingerprint of its exporter's kernels. The sm
 `kernels-dynamic.tflite`, lie in `edgernn.samples`; `make sample` makes them.
 """
 
-import hashlib
 import platform
 from pathlib import Path
 
 from edgernn.backends import open_artifact
+from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.golden import golden_inputs
 from edgernn.samples import sample
@@ -43,4 +43,4 @@ def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) 
     except ArtifactError:
         return ""
     content = platform.machine().encode() + answers.astype("<f4").tobytes()
-    return f"{opened.name} {hashlib.sha256(content).hexdigest()[:8]}"
+    return f"{opened.name} {sha256(content).hexdigest()[:8]}"

@@ -16,7 +16,6 @@ from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.files import check_file, visible_files
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import Taken, as_array, as_float32
-from edgernn.kernels import kernels_of
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
@@ -326,6 +325,8 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
 
 def _has_kernels_of(card: Card, backend: str, threads: int, name: str | None) -> bool:
     """True if the backend computes with the kernels of the card's exporter."""
+    from edgernn.kernels import kernels_of  # late: rarely needed
+
     expected = card.golden.kernels if card.golden else ""
     # Library and version are compared first: a probe takes some milliseconds.
     return expected.rpartition(" ")[0] == backend and expected == kernels_of(card.quantization, threads, name)

@@ -119,7 +119,7 @@ def test_good_files_never_run_the_probe_on_the_exporter_s_kernels(
     def refuse(*_arguments: object) -> str:
         raise AssertionError("the probe was run")
 
-    monkeypatch.setattr("edgernn.model.kernels_of", refuse)
+    monkeypatch.setattr("edgernn.kernels.kernels_of", refuse)
     for name in (INT8, "digits-dynamic.tflite", "digits-dynamic-fused.tflite"):
         model = edgernn.load(artifacts / name, threads=threads)
         if model.card and model.card.states:

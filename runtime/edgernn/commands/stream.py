@@ -1,6 +1,5 @@
 """The command `edgernn stream`."""
 
-import hashlib
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from edgernn.card import Card
 from edgernn.commands.answers import as_fields, as_text
 from edgernn.commands.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
+from edgernn.digests import sha256
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
 from edgernn.files import make_folder, replacing, to_json
 from edgernn.interrupt import exit_code
@@ -381,7 +381,7 @@ def stream(
         with standard_error_aside():  # LiteRT logs its delegate there
             model = load_bytes(artifact, data, backend=backend, threads=threads, unverified=unverified)
             sequence = OpenSequence(model.stream(), model.input_shape[-1])
-        kept = StateFile(state_file, artifact.name, hashlib.sha256(data).hexdigest()) if state_file else None
+        kept = StateFile(state_file, artifact.name, sha256(data).hexdigest()) if state_file else None
         with _kept(kept, sequence) as keeper:
             _greet(model)
             writer, note = Writer(model, top, as_json), RangeNote(model.card)
