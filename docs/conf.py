@@ -11,14 +11,15 @@ Nothing here imports TensorFlow: the rooms import it inside their functions.
 """
 
 import re
+import typing
 from dataclasses import is_dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from sphinx.util.typing import stringify_annotation
 
-from edgernn import __version__
+typing.TYPE_CHECKING = True  # `edgernn.arrays` then has the ArrayLike of numpy.typing
+
+from edgernn import __version__, arrays  # noqa: E402
 
 project = "edgernn"
 copyright = "the edgernn authors"
@@ -50,11 +51,11 @@ html_show_sphinx = False
 ALIASES = {
     stringify_annotation(alias, "smart"): name
     for alias, name in (
-        (npt.ArrayLike, "ArrayLike"),
-        (npt.NDArray[np.float32], "NDArray[float32]"),
-        (npt.NDArray[np.int64], "NDArray[int64]"),
-        (npt.NDArray[Any], "NDArray"),
-        (npt.NDArray[np.generic], "NDArray"),
+        (arrays.ArrayLike, "ArrayLike"),
+        (arrays.Float32, "NDArray[float32]"),
+        (arrays.Int64, "NDArray[int64]"),
+        (arrays.AnyArray, "NDArray"),
+        (arrays.Array, "NDArray"),
     )
 }
 
@@ -63,7 +64,7 @@ def show_signature(
     _app: Any, what: str, _name: str, object_: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
     """Arrays in a signature by the names that NumPy gives them; none for a class that people do not make."""
-    if what == "class" and not is_dataclass(object_):
+    if what == "class" and not (is_dataclass(object_) or hasattr(object_, "_fields")):
         return "", None
     for long, short in ALIASES.items():
         signature, returns = (text and text.replace(long, short) for text in (signature, returns))

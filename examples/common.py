@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 import edgernn
+from edgernn.arrays import Float32
 from edgernn.cli import main as edgernn_command
-from edgernn.datasets import Float32
 from edgernn.errors import EdgernnError
 from edgernn.files import replacing, sha256_of, write_bytes
 from edgernn.model import remove_artifacts_of

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import edgernn
 from edgernn import metrics
+from edgernn.arrays import Float32
 from edgernn.bench.result import ORIGINAL, PEER, Answers, Measured, Result
 from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session
 from edgernn.bench.stopwatch import Method
@@ -31,7 +31,6 @@ from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
 from edgernn_export import keras_model as keras_models
 from edgernn_export.heads import find_task
 
-Float32 = npt.NDArray[np.float32]
 # What, as a rule, the quickest way to ask the original is called, which speeds are told against.
 BASELINE = f"Keras {FUNCTION}"
 

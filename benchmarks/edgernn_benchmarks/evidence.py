@@ -23,17 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import edgernn
+from edgernn.arrays import Bools, Float32, Int64
 from edgernn.datasets import read_samples
 from edgernn.errors import NoStepError
 from edgernn.metrics import Truth
 from edgernn.run_folder import HISTORY, SAMPLES, Original, read_settings
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 Decisions = Mapping[str, Int64]
 
 KERAS = "Keras"
@@ -166,7 +164,7 @@ def _as_rows(decisions: Decisions, right: Int64, unit: str) -> dict[str, Any]:
     }
 
 
-def _shares(met: npt.NDArray[np.bool_]) -> list[float]:
+def _shares(met: Bools) -> list[float]:
     return [round(float(share), 4) for share in met.mean(axis=0)]
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn_export import keras_model as keras_models
 
-Float32 = npt.NDArray[np.float32]
 Call = Callable[[], object]
 
 PREDICT, CALL, FUNCTION = WAYS = ("predict", "model(x)", "tf.function")

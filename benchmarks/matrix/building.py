@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import AnyArray, Float32
 from edgernn.datasets import Samples
 from edgernn.run_folder import Original
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export.keras_model import recurrent_layers
 from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, Layer
-
-Float32 = npt.NDArray[np.float32]
 
 CALIBRATION_SAMPLES, TEST_SAMPLES = 100, 20
 _HEAD_ACTIVATIONS = {SOFTMAX: "softmax", BINARY: "sigmoid", MULTILABEL: "sigmoid"}
@@ -129,7 +127,7 @@ def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
         shape = (count, architecture.steps, architecture.features)
         return rng.random(shape, np.float32) if architecture.uniform else rng.normal(size=shape).astype(np.float32)
 
-    def truth(count: int) -> npt.NDArray[Any]:
+    def truth(count: int) -> AnyArray:
         if architecture.head == VALUES:
             return rng.normal(size=(count, *answer)).astype(np.float32)
         if architecture.head in (BINARY, MULTILABEL):

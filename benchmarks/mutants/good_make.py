@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.card import read_card, seal
 from edgernn.datasets import read_samples
 from edgernn.errors import EdgernnError, ExportError
@@ -19,7 +19,6 @@ from edgernn_export.golden import make_golden
 from edgernn_export.tflite import embed_card
 from mutants.weights import weights_of
 
-Float32 = npt.NDArray[np.float32]
 # Largest noise added to a tensor's values, in standard deviations of the tensor.
 _MAX_NOISE = 0.5
 _SAMPLES = 64

@@ -6,17 +6,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 import edgernn
+from edgernn.arrays import Array, Float32
 from edgernn.card import Card
 from edgernn.errors import ArtifactError, first_line
 from edgernn.golden import golden_inputs
 from edgernn.metrics import scale_of
 from edgernn.model import Model
 from mutants.remedies import Differences, Probe
-
-Float32 = npt.NDArray[np.float32]
 
 REFUSED, RIGHT, WRONG, EXCEPTION, CRASH, HANG, MEMORY = OUTCOMES = (
     *("refused", "right", "wrong", "exception", "crash", "hang", "memory"),
@@ -60,7 +58,7 @@ class Answers:
     whole: Float32
     streamed: Float32 | None
     meaning: tuple[object, ...]
-    decisions: npt.NDArray[np.generic]
+    decisions: Array
 
 
 class Judge:

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.card import Card
 from edgernn.errors import ArtifactError
 from edgernn.golden import golden_inputs
 from edgernn.metrics import scale_of
 from edgernn.model import Model
 
-Float32 = npt.NDArray[np.float32]
 # By the kind of inputs, of each of them the largest difference to the right answer.
 Differences = Mapping[str, Sequence[float]]
 

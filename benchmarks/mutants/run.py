@@ -18,10 +18,11 @@ import ai_edge_litert.interpreter  # noqa: F401
 import click
 import onnxruntime  # noqa: F401
 
+from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.errors import EdgernnError
 from edgernn.files import visible_files, write_bytes, write_json
-from mutants.judging import Float32, Judge, Verdict
+from mutants.judging import Judge, Verdict
 from mutants.mutations import Source, kind_of, make
 from mutants.report import KEPT, MODES, RESEALED, Seen, as_json, tables
 from mutants.workers import verdicts

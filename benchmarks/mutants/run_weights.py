@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
 from edgernn.card import read_card
 from edgernn.datasets import read_samples
@@ -19,7 +19,6 @@ from edgernn.kernels import PROBED
 from edgernn.model import load_bytes
 from mutants.weights import exchanged_classes, random_edit, tensor_damages, weights_of, zeroed_classes
 
-Float32 = npt.NDArray[np.float32]
 # Share of decisions that an accepted file may change.
 _MAX_CHANGED = 0.01
 # Share of the random edits that may be accepted although they change more decisions.

@@ -11,12 +11,12 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from edgernn.arrays import AnyArray, Int64
 from edgernn.card import seal
 
-Edit = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+Edit = Callable[[AnyArray], AnyArray]
 
 _TYPES = {
     schema.TensorType.FLOAT32: "<f4",
@@ -47,12 +47,12 @@ class Weights:
     dtype: str
     shape: tuple[int, ...]
 
-    def read(self, data: bytes) -> npt.NDArray[Any]:
+    def read(self, data: bytes) -> AnyArray:
         """Copy its values out of a file."""
         count = int(np.prod(self.shape))
         return np.frombuffer(data, self.dtype, count, self.start).reshape(self.shape).copy()
 
-    def write(self, data: bytes, values: npt.NDArray[Any]) -> bytes:
+    def write(self, data: bytes, values: AnyArray) -> bytes:
         """Return the file with other values."""
         content = values.astype(self.dtype).tobytes()
         return data[: self.start] + content + data[self.start + len(content) :]
@@ -129,7 +129,7 @@ def random_edit(data: bytes, weights: list[Weights], number: int) -> tuple[str, 
     return f"{each.name} {share:.0%} drawn", _changed(data, [each], lambda values: redrawn(values, share, rng))
 
 
-def redrawn(values: npt.NDArray[Any], share: float, rng: np.random.Generator) -> npt.NDArray[Any]:
+def redrawn(values: AnyArray, share: float, rng: np.random.Generator) -> AnyArray:
     """Replace this share of values, at least one, by random numbers between their lowest and highest."""
     flat = values.ravel().copy()
     places = rng.choice(flat.size, max(1, round(share * flat.size)), replace=False)
@@ -138,12 +138,12 @@ def redrawn(values: npt.NDArray[Any], share: float, rng: np.random.Generator) ->
     return flat.reshape(values.shape)
 
 
-def _zeroed(values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+def _zeroed(values: AnyArray, number: int) -> AnyArray:
     values[number] = 0
     return values
 
 
-def _in_order(values: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _in_order(values: AnyArray, order: Int64) -> AnyArray:
     return values[order]
 
 

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from edgernn.child import Child, ChildError
 from edgernn.errors import EdgernnError, ModelError
 from peers.registry import CALIBRATION_SAMPLES, Peer
 from peers.subjects import Subject
-
-Float32 = npt.NDArray[np.float32]
 
 # Seconds of processor time; the slowest, Keras's two GRU layers unrolled over 128 steps, takes 20 s.
 TIME_LIMIT_S = 300.0

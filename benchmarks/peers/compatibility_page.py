@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from edgernn import metrics
+from edgernn.arrays import Float32, Int64
 from peers.environments import Result, Runtime
 from peers.probe import STREAMED
 from peers.subjects import CLASSIFIER
 
-Float32 = npt.NDArray[np.float32]
 Found = Mapping[Runtime, Mapping[str, Result]]
 
 # A runtime that gives another class more often than this does not round differently, it computes something else.
@@ -47,7 +46,7 @@ class Host:
         streams: of the first samples, row by row.
     """
 
-    classes: npt.NDArray[np.int64]
+    classes: Int64
     keras_accuracy: float
     answers: Float32
     streams: Sequence[Float32]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.errors import ModelError
 from peers import bench_runs, exports
@@ -18,8 +18,6 @@ from peers.registry import Peer
 from peers.side_by_side import Effort, time_briefly, time_files
 from peers.subjects import CLASSIFIER, answer_all, from_artifact
 from peers.tools import PEERS
-
-Float32 = npt.NDArray[np.float32]
 
 OURS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8)
 EDGERNN = "edgernn"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import probe
 
@@ -85,10 +85,10 @@ class Result:
 
     numpy: str
     refuses: str = ""
-    answers: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    answers: Float32 = field(default_factory=lambda: np.empty((0, 0), np.float32))
     arena: int | None = None
     edgernn_refuses: str | None = None
-    streams: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    streams: Float32 = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def make_environment(folder: Path, requirements: Sequence[str]) -> Path:

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 import edgernn
 from edgernn import metrics
+from edgernn.arrays import Float32, Int64
 from edgernn.backends import open_artifact
 from edgernn.datasets import Samples
 from edgernn_export import keras_model
@@ -19,8 +19,6 @@ from peers.bars import Bar
 from peers.exports import Export
 from peers.prefixes import cut
 from peers.subjects import CLASSIFIER
-
-Float32 = npt.NDArray[np.float32]
 
 MAX_DROP_POINTS = 0.3
 FLOAT_DIFFERENCE = 1e-5
@@ -48,7 +46,7 @@ class Fidelity:
     apart: int
 
 
-def mean_fidelity(pairs: Sequence[tuple[Float32, Float32, npt.NDArray[np.int64]]]) -> Fidelity:
+def mean_fidelity(pairs: Sequence[tuple[Float32, Float32, Int64]]) -> Fidelity:
     """Of one pair of answers a model, float32 [samples, classes], with the right classes, int64 [samples]."""
     drops = [100 * (CLASSIFIER.score(b, y) - CLASSIFIER.score(a, y)) for a, b, y in pairs]
     return Fidelity(
@@ -136,7 +134,7 @@ def stream(path: Path, x: Float32) -> Float32:
     return np.array(answers).swapaxes(0, 1)
 
 
-def _stream_pairs(path: Path, samples: Samples) -> Iterator[tuple[Float32, Float32, npt.NDArray[np.int64]]]:
+def _stream_pairs(path: Path, samples: Samples) -> Iterator[tuple[Float32, Float32, Int64]]:
     """Yield for each number of steps: the stream's answers, the file's to a sequence of that length, the classes."""
     data, x = path.read_bytes(), samples.x_test
     for steps, streamed in enumerate(stream(path, x), start=1):

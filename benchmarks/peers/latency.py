@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us, summarize
 from edgernn.bench.stopwatch import Method, Turn
 from edgernn.errors import ModelError
@@ -17,8 +17,6 @@ from peers.exports import Export
 from peers.side_by_side import ANSWER, measure_files
 from peers.stock import make_peers
 from peers.subjects import Subject, from_artifact
-
-Float32 = npt.NDArray[np.float32]
 
 CHECKED_SAMPLES = 500
 TIMED = (exports.FLOAT32, exports.INT8, exports.INT8_LOOP, exports.ONNX_FLOAT32, exports.ONNX_INT8)

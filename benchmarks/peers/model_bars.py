@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 import edgernn
+from edgernn.arrays import Float32
 from edgernn.datasets import Samples, read_samples
 from edgernn.errors import EdgernnError
 from edgernn.run_folder import read_settings
@@ -25,7 +25,6 @@ from peers.latency import CHECKED_SAMPLES, Timing, as_rows, ratio, time_cold, ti
 from peers.operators import count_control_flow, count_custom
 from peers.subjects import CLASSIFIER, Subject, from_artifact
 
-Float32 = npt.NDArray[np.float32]
 T = TypeVar("T")
 
 MAX_DIFFERENCE, MAX_DROP_POINTS = 2e-5, 0.5

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import edgernn
+from edgernn.arrays import Float32
 from edgernn.backends.tflite_file import StepFile, step_file
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, Ready, measure
 from edgernn.errors import ArtifactError
 from peers.bars import Bar
 
-Float32 = npt.NDArray[np.float32]
 Call = Callable[[], object]
 
 METHOD = Method(rounds=40, seconds=2.0)

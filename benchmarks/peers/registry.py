@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
 from peers.subjects import CLASSIFIER, Subject, answer_all
 
-Float32 = npt.NDArray[np.float32]
 Make = Callable[[Any, Float32], Subject]
 
 # What the stock tools calibrate int8 with: TensorFlow's guide says 100 to 500 samples.

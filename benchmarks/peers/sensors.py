@@ -1,12 +1,9 @@
 """Sensors: a generated data set of six activities, nine channels and 128 steps, that no single row tells apart."""
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32, Int64
 from edgernn.datasets import Dataset
-
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 
 STEPS, CHANNELS = 128, 9
 TRAINING_SAMPLES, TEST_SAMPLES = 4000, 2000

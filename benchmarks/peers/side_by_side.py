@@ -6,13 +6,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Turn, measure
 from peers.subjects import Subject
 
-Float32 = npt.NDArray[np.float32]
 ANSWER = "answer"
 
 

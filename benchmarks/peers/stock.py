@@ -5,15 +5,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from edgernn_benchmarks import conversions
 from edgernn_export import graph
 from peers.registry import ROUNDED, SAME, Peer, enter
 from peers.subjects import Subject, from_onnx, from_tflite
-
-Float32 = npt.NDArray[np.float32]
 
 PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)

@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
 from edgernn.tasks import CLASSIFICATION, Task
 
-Float32 = npt.NDArray[np.float32]
 Answer = Callable[[Float32], Float32]
 
 # What every model here is.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.backends import KNOWN
 from edgernn.errors import ArtifactError
 from edgernn_export.targets import DEFAULT_TARGETS, Target
@@ -18,7 +18,6 @@ from raspberry_pi.roots import HOME, ROOTS, SHARED, Board, Device, Root
 COUNT = 200
 SAMPLES = "digits.npy"
 TIME_LIMIT_S = 1200
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

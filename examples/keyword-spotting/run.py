@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgernn.datasets import Float32, Int64
+from edgernn.arrays import Float32, Int64
 from edgernn.tensorflow_setup import quiet_tensorflow
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

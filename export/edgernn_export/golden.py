@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Bools, Float32, Float64, Int64
 from edgernn.backends.interpreter import Interpreted
 from edgernn.backends.litert import open_engine
 from edgernn.card import MAX_RANGES, SEED_DIGITS, Card, Golden
@@ -30,8 +30,6 @@ from edgernn.kernels import kernels_of
 from edgernn.metrics import scale_of
 from edgernn.model import Model
 from edgernn.tasks import CLASSIFICATION
-
-Float32 = npt.NDArray[np.float32]
 
 # Candidates: fewer of long sequences, so that a search takes no longer than some 2,000 short inferences.
 MAX_TRIED, MIN_TRIED, MAX_TRIED_STEPS = 2_048, 128, 60_000  # a seed has 12 bits
@@ -110,7 +108,7 @@ def feature_ranges(x: Float32) -> tuple[tuple[float, float], ...]:
     return tuple(_rounded(lows[groups == block].min(), highs[groups == block].max()) for block in range(blocks))
 
 
-def choose(answers: Float32, count: int, *, by_class: bool) -> npt.NDArray[np.int64]:
+def choose(answers: Float32, count: int, *, by_class: bool) -> Int64:
     """Choose `count` answers, each as far as possible from those chosen before it.
 
     Args:
@@ -138,7 +136,7 @@ def choose(answers: Float32, count: int, *, by_class: bool) -> npt.NDArray[np.in
     return np.sort(chosen)
 
 
-def _of(seeds: npt.NDArray[np.int64], golden: Golden) -> Golden:
+def _of(seeds: Int64, golden: Golden) -> Golden:
     return replace(golden, seeds=write_digits(seeds, SEED_DIGITS))
 
 
@@ -161,7 +159,7 @@ def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
     return replace(golden, kernels=kernels, digests=tuple(dict.fromkeys(digests)))
 
 
-def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> npt.NDArray[np.float64]:
+def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> Float64:
     """Measure the difference of LiteRT without XNNPACK for each sample; 0 if it cannot run the file."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -171,14 +169,14 @@ def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> npt
     except ArtifactError:
         return np.zeros(len(inputs))
     off = np.abs(others.astype(np.float64) - answers).reshape(len(answers), -1).max(axis=1) / scale_of(answers)
-    finite: npt.NDArray[np.float64] = np.where(np.isnan(off), np.inf, off)
+    finite: Float64 = np.where(np.isnan(off), np.inf, off)
     return finite
 
 
-def _is_near_border(answers: Float32) -> npt.NDArray[np.bool_]:
+def _is_near_border(answers: Float32) -> Bools:
     """True for each answer with a number so near a rounding border of the digest that its last bit decides."""
     position = answers.reshape(len(answers), -1).astype(np.float64) / digest_step(scale_of(answers))
-    nearest: npt.NDArray[np.float64] = np.abs(position - np.floor(position) - 0.5).min(axis=1)
+    nearest: Float64 = np.abs(position - np.floor(position) - 0.5).min(axis=1)
     return nearest < _MARGIN
 
 

@@ -6,10 +6,9 @@ from typing import Any, Self
 
 import flatbuffers
 import numpy as np
-import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-Array = npt.NDArray[Any]
+from edgernn.arrays import AnyArray
 
 TensorType = schema.TensorType
 Operator = schema.BuiltinOperator
@@ -89,7 +88,7 @@ class Graph:
         """Let an operator change a tensor in place."""
         self.subgraph.tensors[index].isVariable = True
 
-    def constant(self, values: Array, scale: Scale | None = None, name: str = "") -> int:
+    def constant(self, values: AnyArray, scale: Scale | None = None, name: str = "") -> int:
         """Add a constant; its index."""
         data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.model.buffers.append(schema.BufferT(data=data))
@@ -122,7 +121,7 @@ class Graph:
         """NumPy's name for the type of a tensor."""
         return next(dtype for dtype, known in _TYPES.items() if known == self.type(index))
 
-    def values(self, index: int) -> Array:
+    def values(self, index: int) -> AnyArray:
         """Read the values of a constant."""
         data = self.model.buffers[self.subgraph.tensors[index].buffer].data
         return np.frombuffer(bytes(data), self.dtype(index)).reshape(self.shape(index))

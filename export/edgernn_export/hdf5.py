@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import AnyArray
 from edgernn.errors import ModelError, first_line
 
 # Far above any recurrent model for a small device.
@@ -62,7 +62,7 @@ def names(group: Any, name: str) -> list[str]:
     return listed
 
 
-def array(group: Any, name: str) -> npt.NDArray[Any]:
+def array(group: Any, name: str) -> AnyArray:
     """Read the values of a dataset.
 
     Raises:

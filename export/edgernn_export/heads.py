@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.datasets import Origin, Samples, check_classes
 from edgernn.errors import DataError, ModelError
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
 from edgernn.truths import is_one_hot, whole_hint
-
-Float32 = npt.NDArray[np.float32]
 
 # Sums of float32 probabilities are exact to far less.
 _SUM_TOLERANCE = 1e-3

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import AnyArray
 from edgernn.errors import ModelError
 from edgernn_export import hdf5
 from edgernn_export.keras2_graph import MODELS, layers_of, parts
 
-Array = npt.NDArray[Any]
 Tree = dict[str, Any]
 
 # Names that Keras 2 gave to the group of a model's layers.
@@ -133,7 +132,7 @@ def _fill(layer: Any, node: Any, tree: Tree) -> int:
     return filled
 
 
-def _assign(name: str, layer: Any, node: Any, stored: Sequence[str], arrays: list[Array]) -> None:
+def _assign(name: str, layer: Any, node: Any, stored: Sequence[str], arrays: list[AnyArray]) -> None:
     variables = [variable for group in _in_order(layer, node) for variable in group]
     if len(variables) != len(arrays):
         raise ModelError(
@@ -183,7 +182,7 @@ def _check_names(name: str, layer: Any, variables: Sequence[Any], stored: Sequen
             )
 
 
-def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[Array]) -> None:
+def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[AnyArray]) -> None:
     """Convert the weights of CuDNNLSTM and CuDNNGRU, recognized by their larger bias, into those of LSTM and GRU.
 
     cuDNN transposes the kernels of each gate, and has two biases: for the input and for the recurrent product.
@@ -203,7 +202,7 @@ def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[Array]) ->
         arrays[bias] = both.sum(axis=0) if gates == 4 else both
 
 
-def _by_gate(kernels: Array, gates: int, convert: Callable[[Array], Array]) -> Array:
+def _by_gate(kernels: AnyArray, gates: int, convert: Callable[[AnyArray], AnyArray]) -> AnyArray:
     return np.hstack([convert(part) for part in np.hsplit(kernels, gates)])
 
 

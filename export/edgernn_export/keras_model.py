@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.datasets import Samples
 from edgernn.errors import DataError, ModelError
 from edgernn_export import keras_file, rebuilding, synthetic_inputs
 from edgernn_export.cells import KINDS, Cell, cell_of
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,12 @@ of `edgernn.backends.onnxruntime`), so this makes the file small and the inferen
 """
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from edgernn.arrays import Float32, Int8
 from edgernn.errors import ExportError
 from edgernn_export.onnx import RECURRENT, finish
-
-Float32 = npt.NDArray[np.float32]
-Int8 = npt.NDArray[np.int8]
 
 
 def quantize_weights(data: bytes) -> bytes:

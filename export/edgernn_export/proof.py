@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from edgernn import metrics
+from edgernn.arrays import Float32
 from edgernn.errors import ExportError
 from edgernn.metrics import Truth
 from edgernn.model import Model
 from edgernn.tasks import MEASURES, Task
 from edgernn_export.targets import Target
-
-Float32 = npt.NDArray[np.float32]
 
 # Time steps that a stream is checked on: 2,000 samples of 28 steps, fewer of longer ones.
 STREAM_STEPS = 60_000

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.backends.litert import open_artifact
 from edgernn_export.cells.ops import Sum
 from edgernn_export.expand import MakeCellOps, expand
@@ -15,11 +15,9 @@ from edgernn_export.layouts import preferred_layout
 from edgernn_export.litert_quantizer import dynamic, float16, run_quantizer
 from edgernn_export.lowering import Carrier
 from edgernn_export.ranges import Range, measure, role_scales, span, with_headroom
-from edgernn_export.static_quantization import quantize_around
+from edgernn_export.static_quantization import find_bent, quantize_around
 from edgernn_export.tflite import Converted
 from edgernn_export.tflite_ops import DynamicOps, Float16Ops, Float32Ops, IntegerOps
-
-Float32 = npt.NDArray[np.float32]
 
 # Ranges are measured on this many samples; more move the extremes of no activation that matters.
 RANGE_SAMPLES = 500
@@ -84,7 +82,7 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     the same for all layers with one activation, with what was best for the roles before.
     """
     floats = expand(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
-    ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits)
+    ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits, find_bent(source.data))
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
     # Every layout gives the same bits; this one is quickest to make and to run.
     layout = preferred_layout(x.shape[1], sum(carrier.cell.operators for carrier in source.carriers.values()))

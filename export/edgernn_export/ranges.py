@@ -5,16 +5,15 @@ extremes are the extremes, and tensors of one name (those of one role in a cell,
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
-import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from edgernn.arrays import Float32
 from edgernn_export.cells.ops import Output, Role
 from edgernn_export.graph import Operator, Scale, TensorType, read
 
-Float32 = npt.NDArray[np.float32]
 Range = tuple[float, float]
 
 # Scale and zero point that the kernels demand of their outputs, by operator and bits (LiteRT's quantization
@@ -30,7 +29,7 @@ FIXED = {
 # Activations are given this many times their measured range, by bits. With 16 bits, values beyond the calibration set,
 # which matter in forecasts and anomaly detection, are then not cut off. The headroom costs two of the 16 bits: a step
 # is still 64 times as fine as one of int8, and the rounding of the int8 weights dominates. int8 has no steps to spare.
-# Outputs of tanh, sigmoid and softmax need no headroom (`FIXED`).
+# Outputs of tanh, sigmoid and softmax need no headroom (`FIXED`), and squares and the like get none.
 HEADROOM = {8: 1.0, 16: 4.0}
 _OPERATORS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC}
 # These have the scale of what they are given: there is nothing to rescale.
@@ -64,9 +63,10 @@ def measure(model: bytes, x: Float32) -> dict[str, Range]:
     return ranges
 
 
-def with_headroom(ranges: Mapping[str, Range], bits: int) -> dict[str, Range]:
-    """Widen measured ranges by the `HEADROOM` for activations of this number of bits."""
-    return {name: (low * HEADROOM[bits], high * HEADROOM[bits]) for name, (low, high) in ranges.items()}
+def with_headroom(ranges: Mapping[str, Range], bits: int, exempt: Set[str] = frozenset()) -> dict[str, Range]:
+    """Widen measured ranges by the `HEADROOM` for activations of this number of bits, but not those of `exempt`."""
+    factors = {name: 1.0 if name in exempt else HEADROOM[bits] for name in ranges}
+    return {name: (low * factors[name], high * factors[name]) for name, (low, high) in ranges.items()}
 
 
 def role_scales(roles: Mapping[str, Role], ranges: Mapping[str, Range], bits: int) -> dict[str, Scale]:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import AnyArray, Floats
 from edgernn.errors import ModelError
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export.converter_errors import reason_of
 
-Floats = npt.NDArray[np.floating[Any]]
 Change = Callable[[Any], Any]
 
 # A rebuilt model adds in another order if Keras unrolled its steps. Ill-conditioned models amplify rounding. Scale the
@@ -70,7 +69,7 @@ def copy(model: Any) -> Any:
     return _rebuild(model, lambda config: config)
 
 
-def set_weights(model: Any, weights: Sequence[npt.NDArray[Any]]) -> None:
+def set_weights(model: Any, weights: Sequence[AnyArray]) -> None:
     """Set the weights of a model, and update what its layers derive from them.
 
     Args:

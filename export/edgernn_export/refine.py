@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.errors import DataError
 from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model
 
-Float32 = npt.NDArray[np.float32]
 # Of the original's answers and the refined model's, tensors [samples, ..., outputs]: a scalar tensor.
 Loss = Callable[[Any, Any], Any]
 

@@ -13,12 +13,10 @@ initial size, tanh, relu and gates of tanh) TFLite's and ONNX Runtime's float32 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgernn import metrics
+from edgernn.arrays import AnyArray, Float32
 from edgernn_export.keras_model import predict
-
-Float32 = npt.NDArray[np.float32]
 
 # Relative distance of neighbouring float32 numbers.
 UNIT = 2.0**-23
@@ -52,8 +50,8 @@ def rounding_error_of(model: Any, x: Float32, answers: Float32) -> float:
     return float("inf") if np.isnan(changes).any() else max(changes)
 
 
-def _shaken(values: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
+def _shaken(values: AnyArray, rng: np.random.Generator) -> AnyArray:
     if values.dtype.kind != "f":  # the state of a random generator is no weight
         return values
-    shaken: npt.NDArray[Any] = (values * (1 + UNIT * rng.uniform(-1, 1, values.shape))).astype(values.dtype)
+    shaken: AnyArray = (values * (1 + UNIT * rng.uniform(-1, 1, values.shape))).astype(values.dtype)
     return shaken

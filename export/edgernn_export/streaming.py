@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Floats
 from edgernn.errors import ModelError
 from edgernn_export import rebuilding, synthetic_inputs
 from edgernn_export.converter_errors import reason_of
 from edgernn_export.keras_model import recurrent_layers
 from edgernn_export.lowering import Call, rebind
-
-Floats = npt.NDArray[np.floating[Any]]
 
 # A layer may look back further than one sample is long. Twice as many rows show it, and at least 32 for short samples.
 # Each row costs about 0.5 ms.

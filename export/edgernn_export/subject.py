@@ -7,9 +7,9 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgernn import __version__
+from edgernn.arrays import Float32
 from edgernn.card import Card
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
@@ -25,8 +25,6 @@ from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.streaming import why_no_stream
 from edgernn_export.targets import Target
-
-Float32 = npt.NDArray[np.float32]
 
 # Of a picture's height and width, what on every side is its border.
 _BORDER = 0.1

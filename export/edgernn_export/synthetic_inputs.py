@@ -1,11 +1,8 @@
 """Synthetic inputs: generated sequences of many magnitudes that show how a model treats its time steps."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
+from edgernn.arrays import Floats
 
 _SAMPLES = 4
 _MAGNITUDES = 10.0 ** np.arange(6)

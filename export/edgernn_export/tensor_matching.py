@@ -63,7 +63,7 @@ def computed_from(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, 
     made = {start}
     order: list[int] = []
     for operator in subgraph.operators:
-        changing = [int(index) for index in operator.inputs if index >= 0 and not _is_constant(model, subgraph, index)]
+        changing = [int(index) for index in operator.inputs if index >= 0 and not is_constant(model, subgraph, index)]
         if model.operatorCodes[operator.opcodeIndex].builtinCode in codes and changing and made.issuperset(changing):
             made.update(map(int, operator.outputs))
             order += map(int, operator.outputs)
@@ -96,12 +96,13 @@ def match_ranges(
             name = (tensor.name or b"").decode()
             if prints[number][index] in shared:
                 result[name] = shared[prints[number][index]]
-            elif number and tensor.type == TensorType.FLOAT32 and not _is_constant(model, graph, index):
+            elif number and tensor.type == TensorType.FLOAT32 and not is_constant(model, graph, index):
                 unlike.append(name)
     return result, unlike
 
 
-def _is_constant(model: schema.ModelT, subgraph: schema.SubGraphT, index: int) -> bool:
+def is_constant(model: schema.ModelT, subgraph: schema.SubGraphT, index: int) -> bool:
+    """True if a tensor's values are stored in the file."""
     data = model.buffers[subgraph.tensors[int(index)].buffer].data
     return data is not None and len(data) > 0
 

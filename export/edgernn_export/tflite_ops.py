@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from edgernn.arrays import Float32, Floats, Int8
 from edgernn_export.activations import append_activation
 from edgernn_export.graph import Graph, Operator, Scale, TensorType
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -228,9 +227,7 @@ class IntegerOps(DynamicOps):
         )
 
 
-def quantize_rows(
-    rows: Float32, one_scale: bool = False, least: Float32 | None = None
-) -> tuple[npt.NDArray[np.int8], Scale]:
+def quantize_rows(rows: Float32, one_scale: bool = False, least: Float32 | None = None) -> tuple[Int8, Scale]:
     """Round weights [outputs, inputs] to int8, symmetric, with a scale for each output or one for all.
 
     Args:
@@ -262,7 +259,7 @@ def least_scales(bias: Float32, step: float) -> Float32:
 
 
 def quantize_bias(
-    bias: Float32, scales: npt.NDArray[np.floating], step: float, dtype: npt.DTypeLike
+    bias: Float32, scales: Floats, step: float, dtype: npt.DTypeLike
 ) -> tuple[npt.NDArray[np.integer], Scale]:
     """Round a bias [outputs] to the accumulator's integers: int32, or int64 for activations of type int16.
 

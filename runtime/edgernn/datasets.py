@@ -12,18 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Array, Float32, Int64
 from edgernn.errors import DataError
 from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels, to_float32
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
-from edgernn.readers import Array, read_npz
+from edgernn.readers import read_npz
 from edgernn.truths import is_one_hot, read_truths, whole_hint
-
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000

@@ -10,14 +10,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import ArrayLike, Float32, Int64, Uint8, Uint32
 from edgernn.card import SEED_DIGITS, Card, Golden
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.metrics import scale_of
-
-Float32 = npt.NDArray[np.float32]
 
 # A tolerance this wide means that the artifact rounds its activations.
 ROUNDING_TOLERANCE = 0.01
@@ -36,7 +34,7 @@ _BITS = 6  # a digit of base64
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-def golden_inputs(seeds: npt.ArrayLike, shape: tuple[int, ...], low: npt.ArrayLike, high: npt.ArrayLike) -> Float32:
+def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high: ArrayLike) -> Float32:
     """Generate inputs between `low` and `high` from an integer hash: the same bits on every machine.
 
     A sample mixes noise with values that are held for a quarter of its steps, in the shares (4 - m) : m with m the
@@ -78,19 +76,19 @@ def digits_of(tolerance: float) -> int:
     return 1 if tolerance >= ROUNDING_TOLERANCE else _EXACT_DIGITS
 
 
-def read_digits(text: str, digits: int) -> npt.NDArray[np.int64]:
+def read_digits(text: str, digits: int) -> Int64:
     """Read whole numbers from base64 text, `digits` digits each, the highest first."""
     values = np.full(256, -1)
     values[np.frombuffer(_ALPHABET, np.uint8)] = np.arange(len(_ALPHABET))
     found = values[np.frombuffer(text.encode(), np.uint8)].reshape(-1, digits)
-    places: npt.NDArray[np.int64] = 1 << _BITS * np.arange(digits)[::-1]
+    places: Int64 = 1 << _BITS * np.arange(digits)[::-1]
     return found @ places
 
 
-def write_digits(values: npt.NDArray[np.int64], digits: int) -> str:
+def write_digits(values: Int64, digits: int) -> str:
     """Write whole numbers as the base64 text that `read_digits` reads."""
     places = values.ravel()[:, np.newaxis] >> _BITS * np.arange(digits)[::-1] & (1 << _BITS) - 1
-    digit_values: npt.NDArray[np.uint8] = np.frombuffer(_ALPHABET, np.uint8)[places]
+    digit_values: Uint8 = np.frombuffer(_ALPHABET, np.uint8)[places]
     return digit_values.tobytes().decode("ascii")
 
 
@@ -102,7 +100,7 @@ def expected_outputs(golden: Golden) -> Float32:
     return (low + shares * (high - low)).astype(np.float32).reshape(golden.samples, -1)
 
 
-def spread(answers: Float32, kept: int, seeds: npt.ArrayLike) -> Float32:
+def spread(answers: Float32, kept: int, seeds: ArrayLike) -> Float32:
     """Select `kept` evenly spread numbers of each answer; the sample's seed says where they begin.
 
     Args:
@@ -200,7 +198,7 @@ def _difference(answers: Float32, expected: Float32, tolerance: float) -> float:
     return max(float(ordered[-2]), last / _FORGIVEN)
 
 
-def _hash(index: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+def _hash(index: Uint32) -> Uint32:
     """The 32-bit finalizer of MurmurHash3 (Appleby, public domain)."""
     index = index ^ index >> np.uint32(16)
     index = index * np.uint32(0x85EBCA6B)

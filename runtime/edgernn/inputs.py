@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Array, ArrayLike, Float32
 from edgernn.errors import DataError, InputError, first_line
 
-Float32 = npt.NDArray[np.float32]
 _FLOAT32 = np.dtype(np.float32)
 # As a multiple of the integers' limits; the sum of squares finds a single such value among a million. QUANTIZE kernels
 # compute in 32 bits, which int16 values overflow at 65,536 times their limits.
@@ -33,7 +32,7 @@ SCALED = frozenset(PIXELS) - {UNSCALED}
 SCALES: Mapping[str, str] = {"pixels": PIXEL}
 
 
-def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Float32:
+def scale_pixels(x: Array, input_meaning: str = PIXEL) -> Float32:
     """Make float32 of uint8 numbers as a model takes them, and of anything else unchanged.
 
     Raises:
@@ -50,7 +49,7 @@ def scale_pixels(x: npt.NDArray[np.generic], input_meaning: str = PIXEL) -> Floa
     return PIXELS[input_meaning](x.astype(np.float32))
 
 
-def to_float32(array: npt.NDArray[np.generic], name: str) -> Float32:
+def to_float32(array: Array, name: str) -> Float32:
     """Convert numbers of a user's array to float32.
 
     Raises:
@@ -117,7 +116,7 @@ class Taken:
         return values if self.limits is None else np.clip(values, -self._largest, self._largest)
 
 
-def as_array(x: npt.ArrayLike) -> npt.NDArray[np.generic]:
+def as_array(x: ArrayLike) -> Array:
     """What a user gives as an array, whatever is in it.
 
     Raises:
@@ -135,7 +134,7 @@ def as_array(x: npt.ArrayLike) -> npt.NDArray[np.generic]:
         raise InputError(f"the input is no array of numbers: {first_line(error)}") from error
 
 
-def as_float32(x: npt.NDArray[np.generic], taken: Taken) -> Float32:
+def as_float32(x: Array, taken: Taken) -> Float32:
     """Numbers as a backend takes them: contiguous float32 in native byte order.
 
     Args:
@@ -155,7 +154,7 @@ def as_float32(x: npt.NDArray[np.generic], taken: Taken) -> Float32:
     return values
 
 
-def _convert(x: npt.NDArray[np.generic], input_meaning: str) -> Float32:
+def _convert(x: Array, input_meaning: str) -> Float32:
     if x.dtype == np.uint8:
         try:
             return scale_pixels(x, input_meaning)

@@ -1,15 +1,11 @@
 """Measures of answers: how far decisions and values are from the truth and from each other."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from edgernn.arrays import AnyArray, Bools, Floats, Int64
 
 # Classes, labels or values: int64 or float32.
-Truth = npt.NDArray[Any]
-Floats = npt.NDArray[np.floating]
-Bools = npt.NDArray[np.bool_]
-Int64 = npt.NDArray[np.int64]
+Truth = AnyArray
 
 # Values that are all the same have no variance to be explained: they are met, within so much, or not.
 _MET = 0.01

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from edgernn.backends import SUFFIXES, Backend, Float32, Stepper, check_suffix, open_artifact
+from edgernn.arrays import ArrayLike, Float32
+from edgernn.backends import SUFFIXES, Backend, Stepper, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.files import check_file, visible_files
@@ -26,9 +25,8 @@ MAX_FOUND_BYTES = 16 << 20
 MAX_THREADS = 64
 
 
-@dataclass(frozen=True)
-class Guess:
-    """One class or label with its probability."""
+class Guess(NamedTuple):
+    """One class or label with its probability; a tuple, which starts quicker than a dataclass."""
 
     label: str
     probability: float
@@ -66,7 +64,7 @@ class Model:
         self._step_is_checked = False
         self._same_kernels = same_kernels
 
-    def predict(self, x: npt.ArrayLike) -> Float32:
+    def predict(self, x: ArrayLike) -> Float32:
         """Answer one sample or many.
 
         Args:
@@ -92,7 +90,7 @@ class Model:
             raise ArtifactError(f"{self.path}: {error}") from error
         return answers[0] if one else answers
 
-    def classify(self, x: npt.ArrayLike, top: int | None = None) -> Guesses:
+    def classify(self, x: ArrayLike, top: int | None = None) -> Guesses:
         """Name what one sample or many show, most probable first.
 
         Args:
@@ -131,7 +129,7 @@ class Model:
             self._check_step(stepper)
         return self._stream(stepper)
 
-    def _bare_call(self, x: npt.ArrayLike) -> Callable[[], object]:
+    def _bare_call(self, x: ArrayLike) -> Callable[[], object]:
         """The backend's own call with one sample in place, for whoever measures what this package adds to it.
 
         Args:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgernn.arrays import Array
 from edgernn.errors import DataError
-from edgernn.readers import KNOWN, Array, is_readable, read_array, read_idx, read_npz
+from edgernn.readers import KNOWN, is_readable, read_array, read_idx, read_npz
 from edgernn.readers.binary import MAX_BYTES
 
 IDX_NAMES = {

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Array, Bools, Float32, Int64, Uint8
 from edgernn.card import Card
 from edgernn.errors import DataError, InputError, MissingExtraError
 from edgernn.files import check_file
@@ -28,9 +28,6 @@ from edgernn.inputs import PIXELS
 if TYPE_CHECKING:
     from PIL import Image
 
-Float32 = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Uint8 = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # top, bottom, left, right; bottom and right behind the last pixel
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -301,7 +298,7 @@ def _without_specks(mask: Bools) -> Bools:
     return mask & (_resized(_grown(kept.astype(np.float32), 3), mask.shape[1], mask.shape[0]) > 0)
 
 
-def _patches(mask: Bools) -> npt.NDArray[np.int64]:
+def _patches(mask: Bools) -> Int64:
     """Number the patches that hang together, corners included; 0 where there is none."""
     numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:  # the highest number spreads through its patch
@@ -346,7 +343,7 @@ def _blurred(levels: Float32, radius: float) -> Float32:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
-def _grown(levels: npt.NDArray[np.generic], size: int) -> Float32:
+def _grown(levels: Array, size: int) -> Float32:
     """Every pixel as the largest of the square of `size` pixels, an odd number, around it."""
     padded = np.pad(levels.astype(np.float32), size // 2)
     for axis in (0, 1):

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from edgernn.backends import Float32, State, Stepper
+from edgernn.arrays import ArrayLike, Float32
+from edgernn.backends import State, Stepper
 from edgernn.errors import ArtifactError, InputError
 from edgernn.inputs import Taken, as_array, as_float32
 
@@ -36,7 +36,7 @@ class Stream:
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
         self._taken = taken
 
-    def push(self, row: npt.ArrayLike) -> Float32:
+    def push(self, row: ArrayLike) -> Float32:
         """Take one time step.
 
         Args:
@@ -61,7 +61,7 @@ class Stream:
             raise ArtifactError(f"{self._path}: {error}") from error
         return answer[0] if self._every_step else answer
 
-    def push_many(self, rows: npt.ArrayLike) -> Float32:
+    def push_many(self, rows: ArrayLike) -> Float32:
         """Take many time steps, as if each was pushed.
 
         Args:
@@ -86,7 +86,7 @@ class Stream:
             raise ArtifactError(f"{self._path}: {error}") from error
         return answers[:, 0] if self._every_step else answers
 
-    def answer(self, sample: npt.ArrayLike) -> Float32:
+    def answer(self, sample: ArrayLike) -> Float32:
         """Answer a whole sample, [steps, features], from the beginning and row by row.
 
         Returns:

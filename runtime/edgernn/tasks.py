@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from edgernn import metrics
-from edgernn.metrics import Int64, Truth
-
-Float32 = npt.NDArray[np.float32]
+from edgernn.arrays import Float32, Int64
+from edgernn.metrics import Truth
 
 CLASSIFICATION, BINARY, MULTILABEL, REGRESSION = KINDS = ("classification", "binary", "multilabel", "regression")
 # Standard deviation of a regression's output, as a share of its largest value, below which the agreement does not ask

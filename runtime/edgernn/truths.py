@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from edgernn.arrays import Array, Int64
 from edgernn.errors import DataError
 from edgernn.inputs import to_float32
-from edgernn.metrics import Int64, Truth
-from edgernn.readers import Array
+from edgernn.metrics import Truth
 
 _MAX_SHOWN = 20  # labels in a message
 _MAX_DIGITS = 9  # of a class number

@@ -110,6 +110,18 @@ def test_raw_inputs_of_different_size_are_rounded_behind_the_models_own_scaling(
     np.testing.assert_array_equal(streamed(backend, x), answers)
 
 
+def normalized(x: Any) -> Any:
+    from keras import layers
+
+    return layers.Dense(2)(layers.GRU(6)(layers.LayerNormalization()(layers.Dense(6)(x))))
+
+
+def test_normalization_over_features_keeps_small_variances(tmp_path: Path) -> None:
+    x = inputs(200)
+    backend, expected = quantized(save(tmp_path / "m.keras", normalized), "int16x8", x)
+    np.testing.assert_allclose(backend.run(x), expected, atol=0.02 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("name", ["int8", "int16x8"])
 def test_raw_inputs_far_out_keep_their_sign(name: str, tmp_path: Path) -> None:
     x = raw()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import edgernn
+from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.files import write_json
 from edgernn_export.targets import DEFAULT_TARGETS
@@ -20,7 +20,6 @@ from raspberry_pi.building import cache_folder, devices, roots_locked
 from raspberry_pi.roots import REPOSITORY, ROOTS, Device, Root
 
 RESULTS = REPOSITORY / "build" / "raspberry-pi.json"
-Float32 = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def test_info_lists_the_backends(edgernn_command: Callable[..., Result], refused
 def test_info_names_no_backend_to_install_that_has_no_wheel(
     edgernn_command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgernn.backends.find_spec", lambda _library: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _library: None)
     monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
     monkeypatch.setattr("sys.version_info", (3, 11, 2))
     here = dict(line.split(maxsplit=1) for line in edgernn_command("info", "--backends").stdout.splitlines())

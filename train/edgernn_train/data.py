@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.datasets import Dataset, Int64, read_dataset
+from edgernn.arrays import Int64
+from edgernn.datasets import Dataset, read_dataset
 from edgernn.errors import DataError
 from edgernn.extras import require
 from edgernn.tensorflow_setup import quiet_tensorflow

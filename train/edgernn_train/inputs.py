@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgernn.datasets import Dataset, Float32, Int64, Samples
+from edgernn.arrays import Array, Float32, Int64
+from edgernn.datasets import Dataset, Samples
 from edgernn.errors import DataError
 from edgernn.inputs import scale_pixels
-from edgernn.readers import Array
 from edgernn_train.noise import add_noise
 from edgernn_train.recipes import Condition, Recipe
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from edgernn.datasets import Float32
-from edgernn.readers import Array
+from edgernn.arrays import Array, Float32
 
 NOISE_MEAN, NOISE_STDDEV = 0.5, 0.1
 MAX_VALUE = 1.0

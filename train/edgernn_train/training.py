@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Float32, Samples
+from edgernn.arrays import Float32
+from edgernn.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Samples
 from edgernn.errors import SettingError
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_train.batches import batches_per_epoch, endless_batches

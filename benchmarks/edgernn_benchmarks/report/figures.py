@@ -10,16 +10,15 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
+from edgernn.arrays import Float64
 from edgernn_benchmarks.report.labels import LETTERS, place_labels
 from edgernn_benchmarks.report.svg import ACCENT, GOOD, INK, MUTED, SECOND, SURFACE, figure
 
-Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 HEIGHT = 340
@@ -69,7 +68,7 @@ class Spread:
     artifact: bool
     median: float
     percentiles: Sequence[float]
-    rounds: Floats
+    rounds: Float64
 
 
 def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool) -> str:
@@ -116,7 +115,7 @@ def draw_latencies(spreads: Sequence[Spread]) -> str:
         return finished()
 
 
-def draw_rows(others: Mapping[str, Floats], line: Floats, settled: Floats | None, name: str, streamed: bool) -> str:
+def draw_rows(others: Mapping[str, Float64], line: Float64, settled: Float64 | None, name: str, streamed: bool) -> str:
     """Accuracy after each row, or at each step.
 
     Args:
@@ -148,7 +147,7 @@ def draw_rows(others: Mapping[str, Floats], line: Floats, settled: Floats | None
         return finished()
 
 
-def draw_training(history: Mapping[str, Floats]) -> str:
+def draw_training(history: Mapping[str, Float64]) -> str:
     """A panel for the loss and one for what was measured, each on training and on validation samples."""
     names = [name for name in history if not name.startswith("val_") and f"val_{name}" in history][:2]
     names = sorted(names or list(history)[:2], key=lambda name: name != "loss")
@@ -169,7 +168,7 @@ def draw_training(history: Mapping[str, Floats]) -> str:
         return finished()
 
 
-def draw_values(truth: Floats, original: Floats, artifact: Floats, name: str) -> str:
+def draw_values(truth: Float64, original: Float64, artifact: Float64, name: str) -> str:
     """What should be answered to the right, what is answered upwards."""
     with figure("values", HEIGHT) as (page, finished):
         axes = page.subplots()

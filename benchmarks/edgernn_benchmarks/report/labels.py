@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
-import numpy.typing as npt
+from edgernn.arrays import Float64
 
-Floats = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 # In points. A letter of a page's usual fonts is about so wide, as a share of its height.
@@ -31,7 +29,7 @@ class Label:
     far: bool
 
 
-def place_labels(centres: Floats, radii: Sequence[float], names: Sequence[str], room: Box) -> list[Label]:
+def place_labels(centres: Float64, radii: Sequence[float], names: Sequence[str], room: Box) -> list[Label]:
     """Place names beside round points so that they cover neither each other nor points, as far as there is room.
 
     One after the other, each in the best of some places: Christensen, Marks and Shieber, "An Empirical Study of
@@ -55,7 +53,7 @@ def place_labels(centres: Floats, radii: Sequence[float], names: Sequence[str], 
 
 
 def _places(
-    centre: Floats, radius: float, width: float, height: float, room: Box, obstacles: Sequence[Box]
+    centre: Float64, radius: float, width: float, height: float, room: Box, obstacles: Sequence[Box]
 ) -> Iterator[tuple[float, Box, bool]]:
     """Places of a name with what each costs: what it covers, what of it is outside, and a little for the distance."""
     for order, (distance, (right, up)) in enumerate(product(_DISTANCES, _DIRECTIONS)):

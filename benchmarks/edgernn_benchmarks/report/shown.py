@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Int64
 from edgernn.labels import find_fault
 from edgernn_benchmarks.evidence import KERAS
-
-Int64 = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 # Of a matrix that people can look through.
 MAX_CLASSES = 20

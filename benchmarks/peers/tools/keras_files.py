@@ -3,15 +3,11 @@
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from edgernn_benchmarks import conversions
 from peers import graphs, stock
 from peers.registry import ROUNDED, SAME, Peer, enter
 from peers.subjects import Answer, Subject, from_onnx, from_tflite
-
-Float32 = npt.NDArray[np.float32]
 
 PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)

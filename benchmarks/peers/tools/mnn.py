@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
 from peers.subjects import Answer, Subject
-
-Float32 = npt.NDArray[np.float32]
 
 PEERS: dict[str, Peer] = {}
 TOOL = "MNN"

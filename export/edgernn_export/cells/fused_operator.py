@@ -3,12 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from edgernn.errors import UnsupportedError
-
-Float32 = npt.NDArray[np.float32]
 
 # Keras's name, then that of TFLite's schema.
 _ACTIVATIONS: Mapping[str, str] = {"tanh": "TANH", "relu": "RELU", "relu6": "RELU6", "linear": "NONE"}

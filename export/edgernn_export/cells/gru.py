@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from edgernn.arrays import Float32
 from edgernn_export.cells.cell import Cell, States, activation_name
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
-from edgernn_export.cells.ops import BOUNDED, Float32, Measured, Ops, Output, Role, Sum, open_gates
+from edgernn_export.cells.ops import BOUNDED, Measured, Ops, Output, Role, Sum, open_gates
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from edgernn.errors import UnsupportedError
 
 # Keras's name, then ONNX's with the alphas and the betas that it takes (operator set 14, RNN, GRU and LSTM). ONNX
@@ -38,9 +36,9 @@ class OnnxOperator:
     """
 
     kind: str
-    w: npt.NDArray[np.float32]
-    r: npt.NDArray[np.float32]
-    b: npt.NDArray[np.float32]
+    w: Float32
+    r: Float32
+    b: Float32
     attributes: Mapping[str, Any]
 
 

@@ -10,12 +10,9 @@ from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.tensorflow_setup import quiet_tensorflow
-
-Float32 = npt.NDArray[np.float32]
-
 
 # Activations from 0 to 1: a mean weighted by them lies between what it is a mean of.
 BOUNDED = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "softmax", "sparsemax")

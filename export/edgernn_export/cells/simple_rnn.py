@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from edgernn.arrays import Float32
 from edgernn_export.cells.cell import Cell, States, activation_name
 from edgernn_export.cells.fused_operator import FusedOperator, fused_activation
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
-from edgernn_export.cells.ops import Float32, Ops, Output, Role, Sum
+from edgernn_export.cells.ops import Ops, Output, Role, Sum
 
 
 @dataclass(frozen=True)

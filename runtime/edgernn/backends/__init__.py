@@ -6,20 +6,17 @@ A backend's library is imported when an artifact needs it: a device has only the
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import AnyArray, Float32
 from edgernn.errors import ArtifactError, InputError, SettingError
 
-Float32 = npt.NDArray[np.float32]
 # A state between two steps, in the artifact's own number format: float32, int8 or int16 [size].
-State = npt.NDArray[Any]
+State = AnyArray
 
 
 class Stepper(Protocol):
@@ -70,8 +67,7 @@ class Backend(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """A backend that may be installed.
 
     Attributes:
@@ -93,6 +89,8 @@ class Known:
     @property
     def installed(self) -> bool:
         """Whether its library is there; it is not imported."""
+        from importlib.util import find_spec
+
         return find_spec(self.library) is not None
 
     @property

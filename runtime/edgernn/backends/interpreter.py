@@ -5,12 +5,12 @@ The file's first graph answers a sequence; a signature `step`, if there, one tim
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgernn.backends import Float32, State, Stepper, check_states
+from edgernn.arrays import Float32
+from edgernn.backends import State, Stepper, check_states
 from edgernn.backends.tflite_file import STEP, StepFile, step_file
 from edgernn.backends.turns import Turns
 from edgernn.errors import ArtifactError, NoStepError, first_line
@@ -63,8 +63,7 @@ class Port:
         return reals
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(NamedTuple):
     """The first graph of a file, ready to run.
 
     Attributes:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.backends import Backend, Float32, State, Stepper, check_states
+from edgernn.arrays import Float32
+from edgernn.backends import Backend, State, Stepper, check_states
 from edgernn.backends.turns import Turns
 from edgernn.errors import ArtifactError, MissingExtraError, NoStepError, first_line
 

@@ -7,7 +7,7 @@ an interpreter of its own, over the same bytes with two graphs exchanged. Offset
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgernn import flatbuffer
 from edgernn.errors import ArtifactError
@@ -21,8 +21,7 @@ _MAP_NAME, _MAP_TENSOR = 0, 1
 _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS = 1, 2
 
 
-@dataclass(frozen=True)
-class StepFile:
+class StepFile(NamedTuple):
     """A file whose first graph is the step.
 
     Attributes:

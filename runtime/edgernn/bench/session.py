@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.arrays import Float32
 from edgernn.bench.apart import Apart, start_apart
 from edgernn.bench.environment import busy_seconds, describe_machine, frequency_mhz, look_at_machine, own_seconds
 from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_names
 from edgernn.bench.stopwatch import Loaded, Local, Method, Subject, clock_step_ns, measure
-from edgernn.bench.subjects import ArtifactLoader, Float32, LoadedArtifact
+from edgernn.bench.subjects import ArtifactLoader, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
 from edgernn.files import sha256_of
 from edgernn.model import Model

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float64, Int64
 from edgernn.bench.stopwatch import Turn
-
-Floats = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -121,19 +118,19 @@ def speed_ratio_apart(turns: Sequence[Turn], baseline: Sequence[Turn]) -> Ratio:
     return _ratio(estimate, *interval(resampled))
 
 
-def round_medians_us(turns: Sequence[Turn]) -> Floats:
+def round_medians_us(turns: Sequence[Turn]) -> Float64:
     """The median time of one call in each turn, in microseconds, float64 [turns]."""
     return np.array([float(np.median(turn.durations_ns)) / (1000 * turn.batch) for turn in turns])
 
 
-def trimmed_mean(values: Floats) -> Floats:
+def trimmed_mean(values: Float64) -> Float64:
     """The mean of the last axis without a fifth at either end."""
     cut = int(TRIMMED * values.shape[-1])
-    kept: Floats = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut]
+    kept: Float64 = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut]
     return np.asarray(kept.mean(axis=-1))
 
 
-def interval(estimates: Floats) -> tuple[float, float]:
+def interval(estimates: Float64) -> tuple[float, float]:
     """Between which the middle 95 % of resampled estimates lie."""
     low, high = np.quantile(estimates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

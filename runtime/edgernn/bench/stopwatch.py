@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
+
+from edgernn.arrays import Float64, Int64
 
 Name = TypeVar("Name", bound=Hashable)
-Int64 = npt.NDArray[np.int64]
 Call = Callable[[], object]
 
 ROUNDS, SECONDS = 30, 1.0
@@ -204,7 +204,7 @@ def clock_step_ns() -> int:
 
 
 @cache
-def _other_work() -> npt.NDArray[np.float64]:
+def _other_work() -> Float64:
     return np.ones(2 * largest_cache_bytes() // 8)
 
 

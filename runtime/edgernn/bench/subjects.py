@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from edgernn.errors import ArtifactError, InputError, NoStepError
 from edgernn.golden import golden_inputs
 from edgernn.model import Model, load
 
-Float32 = npt.NDArray[np.float32]
 Call = Callable[[], object]
 
 INVOKE, PREDICT, STEP = "invoke", "predict", "step"

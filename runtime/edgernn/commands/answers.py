@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgernn.backends import Float32
+from edgernn.arrays import Array, Float32
 from edgernn.commands.grading import Grade, describe
 from edgernn.commands.text_drawing import draw, ramp_for
 from edgernn.errors import InputError
 from edgernn.files import to_json
 from edgernn.model import Model
-from edgernn.readers import Array
 from edgernn.tasks import REGRESSION
 from edgernn.terminal import say, say_document, say_json
 

@@ -6,9 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from edgernn.backends import Float32
+from edgernn.arrays import Float32, Uint8
 from edgernn.bench.statistics import Latency, summarize
 from edgernn.bench.stopwatch import Method, measure_calls
 from edgernn.commands.text_drawing import draw_small, halves_for
@@ -20,7 +19,7 @@ from edgernn.samples import sample
 from edgernn.samples.drawing import draw_digits
 from edgernn.terminal import say
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = Uint8
 
 _STREAMED = 8  # its upper half might be that of several others, so that the answer has to settle
 _A_LINE = 5  # pictures

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.backends import Float32
+from edgernn.arrays import Array, Float32, Int64
 from edgernn.card import Card
 from edgernn.errors import DataError
 from edgernn.files import check_file
-from edgernn.metrics import Int64, Truth
-from edgernn.readers import IDX_SUFFIXES, Array, read_idx, read_npy, read_one_of_npz
+from edgernn.metrics import Truth
+from edgernn.readers import IDX_SUFFIXES, read_idx, read_npy, read_one_of_npz
 from edgernn.readers.text import BOM
 from edgernn.readers.text import MAX_BYTES as MAX_TEXT_BYTES
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task, show_measures

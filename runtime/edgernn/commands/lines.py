@@ -13,14 +13,12 @@ from types import FrameType, TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from edgernn.errors import DataError, InputError
 from edgernn.readers.rows import hint, is_remark, split_row
 from edgernn.readers.text import BOM
 from edgernn.terminal import say
-
-Float32 = npt.NDArray[np.float32]
 
 # What is read at once is answered even when a signal comes, so this is little.
 _CHUNK = 4096

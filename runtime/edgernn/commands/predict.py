@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from edgernn.backends import Float32
+from edgernn.arrays import Float32
 from edgernn.commands.answers import Document, JsonLines, Lines, Place, Printer, check_answers
 from edgernn.commands.grading import Grade, grade, read_truth
 from edgernn.commands.lines import standard_input

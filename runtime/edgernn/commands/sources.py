@@ -11,11 +11,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from edgernn.arrays import Array
 from edgernn.errors import DataError, InputError
 from edgernn.inputs import SCALED
 from edgernn.model import Model, fits
 from edgernn.pictures import IMAGE_SUFFIXES, read_picture
-from edgernn.readers import Array, is_readable, parse_sample, read_array
+from edgernn.readers import is_readable, parse_sample, read_array
 from edgernn.readers.text import BOM, MAX_LINE_BYTES
 
 # Of one call of a backend: enough that calls cost nothing, little enough that memory does not grow with the file.

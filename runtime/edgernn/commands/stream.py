@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from edgernn.backends import Float32
+from edgernn.arrays import Array, Float32
 from edgernn.card import Card
 from edgernn.commands.answers import as_fields, as_text
 from edgernn.commands.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
@@ -23,7 +23,7 @@ from edgernn.interrupt import exit_code
 from edgernn.locks import alone_at
 from edgernn.model import Model, load_bytes, read_artifact
 from edgernn.quiet import standard_error_aside
-from edgernn.readers import Archive, Array
+from edgernn.readers import Archive
 from edgernn.stream import Stream
 from edgernn.terminal import say
 

@@ -1,9 +1,8 @@
 """Pictures drawn with characters, in grey levels or small in two: plain text, also where there is no Unicode."""
 
 import numpy as np
-import numpy.typing as npt
 
-from edgernn.backends import Float32
+from edgernn.arrays import Array, Float32, Uint8
 
 ROWS, COLUMNS = 28, 80
 BLOCKS, ASCII = " ░▒▓█", " .:-=+*#%@"
@@ -12,7 +11,7 @@ HALVES, ASCII_HALVES = " ▀▄█", " '.#"
 _INK = 100  # a pixel as bright as that is ink
 
 
-def draw(sample: npt.NDArray[np.generic], ramp: str = BLOCKS) -> str:
+def draw(sample: Array, ramp: str = BLOCKS) -> str:
     """Draw a sample, [steps, features], one line a step; the more ink, the larger the value.
 
     It takes at most 28 lines of 80 columns: a larger sample is averaged. Up to 40 features, a value is two columns
@@ -26,7 +25,7 @@ def draw(sample: npt.NDArray[np.generic], ramp: str = BLOCKS) -> str:
     return "\n".join("".join(ramp[index] * wide for index in row).rstrip() for row in indices)
 
 
-def draw_small(pixels: npt.NDArray[np.uint8], halves: str = HALVES) -> list[str]:
+def draw_small(pixels: Uint8, halves: str = HALVES) -> list[str]:
     """Draw a picture with two rows a line: uint8 [rows, columns], an even number of rows."""
     ink = pixels >= _INK
     return ["".join(halves[number] for number in line) for line in (ink[::2] + 2 * ink[1::2]).tolist()]

@@ -6,9 +6,10 @@ Nothing here runs code from a file (no pickle), and every size is checked before
 from collections.abc import Callable
 from pathlib import Path
 
+from edgernn.arrays import Array
 from edgernn.errors import DataError
 from edgernn.files import check_file
-from edgernn.readers.binary import MAX_BYTES, Archive, Array, read_idx, read_npy, read_npz, read_one_of_npz
+from edgernn.readers.binary import MAX_BYTES, Archive, read_idx, read_npy, read_npz, read_one_of_npz
 from edgernn.readers.text import parse_sample, read_csv, read_json_lines
 
 __all__ = [

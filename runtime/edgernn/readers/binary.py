@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Array
 from edgernn.errors import DataError, first_line
 from edgernn.files import check_file
-
-Array = npt.NDArray[np.generic]
 
 # Larger than any data set these models are trained on, small enough for a workstation's memory.
 MAX_BYTES = 4 << 30

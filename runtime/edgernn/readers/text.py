@@ -15,9 +15,9 @@ from typing import NoReturn
 
 import numpy as np
 
+from edgernn.arrays import Array
 from edgernn.errors import DataError, InputError
 from edgernn.files import check_file
-from edgernn.readers.binary import Array
 from edgernn.readers.rows import NAMES, Row, hint, is_number, is_remark, name_column, split_row
 
 # A number of two characters takes eight bytes of memory.

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float64, Uint8
 from edgernn.files import write_bytes
 
-Floats = npt.NDArray[np.float64]
-Uint8 = npt.NDArray[np.uint8]
 Stroke = Sequence[tuple[float, float]]
 
 _SIZE = 28  # of a picture, in pixels
@@ -90,24 +88,24 @@ def _draw(strokes: Sequence[Stroke]) -> Uint8:
     return np.round(255 * _ink(pen + middle - mass)).astype(np.uint8)
 
 
-def _curve(points: Floats) -> Floats:
+def _curve(points: Float64) -> Float64:
     """A smooth curve through points [points, 2], as many more: a Catmull-Rom spline, its ends doubled."""
     before, start, end, after = (
         np.concatenate([points[:1], points, points[-1:]])[first : len(points) - 1 + first, np.newaxis]
         for first in range(4)
     )
     t = np.linspace(0, 1, _CURVE_POINTS)[:, np.newaxis]
-    curve: Floats = start + t / 2 * (
+    curve: Float64 = start + t / 2 * (
         end - before + t * (2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before))
     )
     return curve.reshape(-1, 2)
 
 
-def _ink(pen: Floats) -> Floats:
+def _ink(pen: Float64) -> Float64:
     """How much ink each pixel gets from a pen led through the points [points, 2]: float64 [28, 28], 0 to 1."""
     rows, columns = np.indices((_SIZE, _SIZE))[..., np.newaxis]
     distance = np.hypot(columns - pen[:, 0], rows - pen[:, 1]).min(axis=-1)
-    ink: Floats = np.clip((_PEN + _EDGE - distance) / _EDGE, 0, 1)
+    ink: Float64 = np.clip((_PEN + _EDGE - distance) / _EDGE, 0, 1)
     return ink
 
 
