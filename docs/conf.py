@@ -17,9 +17,12 @@ from typing import Any
 
 from sphinx.util.typing import stringify_annotation
 
-typing.TYPE_CHECKING = True  # `edgernn.arrays` then has the ArrayLike of numpy.typing
+from edgernn import __version__
 
-from edgernn import __version__, arrays  # noqa: E402
+typing.TYPE_CHECKING = True  # so that `edgernn.arrays` has the ArrayLike of numpy.typing
+from edgernn import arrays  # noqa: E402
+
+typing.TYPE_CHECKING = False
 
 project = "edgernn"
 copyright = "the edgernn authors"
