@@ -11,7 +11,7 @@ import numpy as np
 import edgernn
 from peers.bars import Bar
 
-ROUNDS = 15
+ROUNDS = 40
 TIME, MEMORY = 1.25, 1.15
 
 # Both import NumPy, without which there is no sample.
