@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.bench.result import Answers, Measured, Result
-from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.stopwatch import Method, Round
 from edgernn.tasks import Task
 
 STATE: dict[str, Any] = {
@@ -30,9 +30,9 @@ MACHINE: dict[str, Any] = {
 }
 
 
-def turns(median_us: float, rounds: int = 12, noise: float = 0.002, seed: int = 0, **facts: Any) -> tuple[Turn, ...]:
+def turns(median_us: float, rounds: int = 12, noise: float = 0.002, seed: int = 0, **facts: Any) -> tuple[Round, ...]:
     levels = 1000 * median_us * np.exp(np.random.default_rng(seed).normal(0, noise, rounds))
-    return tuple(Turn(np.array([level - 50, level, level + 300], np.int64), **facts) for level in levels)
+    return tuple(Round(np.array([level - 50, level, level + 300], np.int64), **facts) for level in levels)
 
 
 def measured(name: str, median_us: float = 20.0, seed: int = 0, **changed: Any) -> Measured:

@@ -9,7 +9,7 @@ import numpy as np
 import edgernn
 from edgernn import metrics
 from edgernn.bench.result import ARTIFACT, ORIGINAL, Answers, Measured, Result
-from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD, Method, Turn
+from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD, Method, Round
 from edgernn.bench.subjects import INVOKE, PREDICT, STEP
 from edgernn.datasets import Samples
 from edgernn.run_folder import HISTORY, Original, write_samples, write_settings
@@ -92,11 +92,11 @@ def write_run(folder: Path, x: np.ndarray, truth: np.ndarray) -> Original:
     return Original(folder / "model.keras", "digits", labels, "pixel / 255", samples)
 
 
-def make_turns(us: float, batch: int = 1, seed: int = 0) -> tuple[Turn, ...]:
+def make_turns(us: float, batch: int = 1, seed: int = 0) -> tuple[Round, ...]:
     """Turns of a call that takes so many microseconds, within a per cent."""
     random = np.random.default_rng([seed, int(us)])
     times = us * 1000 * batch * random.normal(1, 0.01, (ROUNDS, 20))
-    return tuple(Turn(each.astype(np.int64), batch) for each in times)
+    return tuple(Round(each.astype(np.int64), batch) for each in times)
 
 
 def _measured(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.statistics import NO_DIFFERENCE, Ratio, speed_ratio_apart
+from edgernn.bench.statistics import NO_DIFFERENCE, Ratio, speed_ratio_between_runs
 from edgernn.bench.subjects import PREDICT
 
 
@@ -62,7 +62,7 @@ def _changes(results: Sequence[Result]) -> Iterator[Change]:
                 later=place,
                 before=before,
                 after=subject,
-                speed=speed_ratio_apart(subject.turns[PREDICT], before.turns[PREDICT]),
+                speed=speed_ratio_between_runs(subject.turns[PREDICT], before.turns[PREDICT]),
                 doubted=bool(result.doubts_of(subject) or results[first].doubts_of(before)),
                 unlike=tuple(_unlike(results[first], before, result, subject)),
             )

@@ -197,7 +197,7 @@ def _finish(
 
 def _print(named: Mapping[str, Result]) -> None:
     from edgernn_benchmarks.changes import find_changes
-    from edgernn_benchmarks.terminal import print_changes, print_result
+    from edgernn_benchmarks.terminal_table import print_changes, print_result
 
     for name, result in named.items():
         if len(named) > 1:

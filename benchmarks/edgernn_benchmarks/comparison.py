@@ -29,7 +29,7 @@ from edgernn_benchmarks import conversions
 from edgernn_benchmarks.evidence import collect
 from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
 from edgernn_export import keras_model as keras_models
-from edgernn_export.heads import find_task
+from edgernn_export.task_inference import infer_task
 
 # What, as a rule, the quickest way to ask the original is called, which speeds are told against.
 BASELINE = f"Keras {FUNCTION}"
@@ -175,9 +175,9 @@ def _read_original(
     return original
 
 
-def _ask(loaded: keras_models.Loaded, original: Original, test: Samples) -> _Reference:
+def _ask(loaded: keras_models.LoadedModel, original: Original, test: Samples) -> _Reference:
     answers = loaded.answer(test.x_test)
-    return _Reference(test.x_test, answers, test.y_test, find_task(answers, test, original.labels))
+    return _Reference(test.x_test, answers, test.y_test, infer_task(answers, test, original.labels))
 
 
 def _collect(
@@ -209,7 +209,7 @@ def _originals(original: Original, reference: _Reference) -> list[Candidate]:
         answers=reference.judge(reference.answers),
     )
     return [
-        Candidate(replace(facts, name=f"Keras {way}"), KerasLoader(original.model, reference.x[0], way), afresh=False)
+        Candidate(replace(facts, name=f"Keras {way}"), KerasLoader(original.model, reference.x[0], way), reload=False)
         for way in WAYS
     ]
 

@@ -19,7 +19,7 @@ _ALONG_THE_STEPS = (
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSpec:
     """A Keras layer.
 
     Attributes:
@@ -45,9 +45,9 @@ class Layer:
         return dict(self.options).get(name, default)
 
 
-def layer(kind: str, merge_mode: str = "", time_distributed: bool = False, **options: Option) -> Layer:
+def layer(kind: str, merge_mode: str = "", time_distributed: bool = False, **options: Option) -> LayerSpec:
     """A layer with these options."""
-    return Layer(kind, tuple(options.items()), merge_mode, time_distributed)
+    return LayerSpec(kind, tuple(options.items()), merge_mode, time_distributed)
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Architecture:
         seed: of the weights and of the samples.
     """
 
-    recurrent: tuple[Layer, ...]
-    front: tuple[Layer, ...] = ()
-    between: tuple[Layer, ...] = ()
-    behind: tuple[Layer, ...] = ()
+    recurrent: tuple[LayerSpec, ...]
+    front: tuple[LayerSpec, ...] = ()
+    between: tuple[LayerSpec, ...] = ()
+    behind: tuple[LayerSpec, ...] = ()
     sequences: bool = False
     head: str = SOFTMAX
     outputs: int = 4
@@ -99,12 +99,12 @@ class Architecture:
         return forward and not any(map(_looks_along, (*self.front, *self.between, *self._behind_every_step)))
 
     @property
-    def _behind_every_step(self) -> tuple[Layer, ...]:
+    def _behind_every_step(self) -> tuple[LayerSpec, ...]:
         """The layers behind that are given all steps."""
         return self.behind if self.sequences else ()
 
 
-def _looks_along(each: Layer) -> bool:
+def _looks_along(each: LayerSpec) -> bool:
     return each.kind in _ALONG_THE_STEPS and each.option("kernel_size", 0) != 1
 
 
@@ -128,11 +128,11 @@ def traits(architecture: Architecture) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _kind(each: Layer) -> str:
+def _kind(each: LayerSpec) -> str:
     return f"TimeDistributed({each.kind})" if each.time_distributed else each.kind
 
 
-def _recurrent_traits(each: Layer) -> Iterator[str]:
+def _recurrent_traits(each: LayerSpec) -> Iterator[str]:
     yield f"{each.kind} reset_after=False" if not each.option("reset_after", True) else each.kind
     if each.merge_mode:
         yield f"Bidirectional {each.merge_mode}"

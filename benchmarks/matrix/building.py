@@ -11,7 +11,7 @@ from edgernn.datasets import Samples
 from edgernn.run_folder import Original
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export.keras_model import recurrent_layers
-from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, Layer
+from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, LayerSpec
 
 CALIBRATION_SAMPLES, TEST_SAMPLES = 100, 20
 _HEAD_ACTIVATIONS = {SOFTMAX: "softmax", BINARY: "sigmoid", MULTILABEL: "sigmoid"}
@@ -48,7 +48,7 @@ def original(architecture: Architecture, folder: Path) -> Original:
     return Original(path, "small", (), "", _samples(architecture, tuple(model.outputs[0].shape[1:])))
 
 
-def _make(each: Layer, **more: object) -> Any:
+def _make(each: LayerSpec, **more: object) -> Any:
     import keras
 
     made = getattr(keras.layers, each.kind)(**dict(each.options), **more)

@@ -15,12 +15,12 @@ from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import rebuilding, select_targets
 from edgernn_export.artifact import make_artifact
 from edgernn_export.settings import Settings
-from edgernn_export.subject import Subject
+from edgernn_export.source import Source
 from edgernn_export.targets import TARGETS, Target
 from matrix.architectures import Architecture
 from matrix.building import original
 from matrix.drawing import draw
-from matrix.tolerances import limit_of, tolerance_of
+from matrix.tolerances import limit_of, matrix_tolerance_of
 
 INTEGERS_IN_AND_OUT = tuple(select_targets(io_type="int8"))
 # One in so many models has files with integers in and out as well, and one in so many is refined.
@@ -62,7 +62,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Seen:
+class MatrixResult:
     """What came of one architecture.
 
     Attributes:
@@ -76,13 +76,13 @@ class Seen:
     refused: str = ""
 
 
-def look_at(number: int) -> Seen:
+def look_at(number: int) -> MatrixResult:
     """What comes of the model of a number, as every artifact there is."""
     more = INTEGERS_IN_AND_OUT if number % _INTEGERS_EVERY == 0 else ()
     return look(draw(number), (*TARGETS, *more), refine=number % _REFINED_EVERY == 1)
 
 
-def look_apart(count: int) -> Iterator[Seen]:
+def look_isolated(count: int) -> Iterator[MatrixResult]:
     """Look at the first `count` models in a child process, so that a converter that aborts costs one of them."""
     child = Child(_looker)
     try:
@@ -92,16 +92,16 @@ def look_apart(count: int) -> Iterator[Seen]:
             try:
                 yield child.ask(number)
             except ChildError as error:
-                yield Seen(draw(number), (), f"the process {error}")
+                yield MatrixResult(draw(number), (), f"the process {error}")
     finally:
         child.close()
 
 
-def _looker() -> Callable[[int], Seen]:
+def _looker() -> Callable[[int], MatrixResult]:
     return look_at
 
 
-def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine: bool = False) -> Seen:
+def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine: bool = False) -> MatrixResult:
     """Export a model as each target, in this process, and run each artifact beside Keras."""
     # Whether an untrained model decides rightly is none of the matrix's questions: bars for that are off.
     settings = Settings(refine=refine, max_drop=float("inf"), min_agreement=float("-inf"), keep_failed=True)
@@ -111,13 +111,13 @@ def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            subject = Subject(original(architecture, Path(folder)), settings)
+            subject = Source(original(architecture, Path(folder)), settings)
         except ModelError as error:
-            return Seen(architecture, (), str(error).removeprefix(f"{folder}/small.keras: "))
-        return Seen(architecture, tuple(_outcome(subject, target) for target in targets))
+            return MatrixResult(architecture, (), str(error).removeprefix(f"{folder}/small.keras: "))
+        return MatrixResult(architecture, tuple(_outcome(subject, target) for target in targets))
 
 
-def problems(seen: Seen) -> Iterator[str]:
+def problems(seen: MatrixResult) -> Iterator[str]:
     """What is wrong: an artifact that is missing without a clear word, or that does not answer as it should."""
     if seen.refused:
         yield f"refused: {seen.refused}"
@@ -133,7 +133,7 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
             yield outcome.reason
         return
     limit = limit_of(architecture, outcome.target, outcome.rounding_error)
-    tolerance = tolerance_of(outcome.target, outcome.rounding_error)
+    tolerance = matrix_tolerance_of(outcome.target, outcome.rounding_error)
     # Each written so that a NaN is a problem.
     if not outcome.difference <= limit:
         yield f"differs from Keras by {outcome.difference:.3g}, at most {limit:g}"
@@ -145,7 +145,7 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
         yield "streams, though Keras looks ahead" if outcome.streams else "does not stream, though Keras could"
 
 
-def _outcome(subject: Subject, target: Target) -> Outcome:
+def _outcome(subject: Source, target: Target) -> Outcome:
     try:
         data, proof, _reason = make_artifact(subject, target)
     except UnsupportedError as error:
@@ -175,7 +175,7 @@ def _has_step(model: Model) -> bool:
     return True
 
 
-def _row_difference(subject: Subject, model: Model) -> float:
+def _row_difference(subject: Source, model: Model) -> float:
     """Measure how far the stream differs from Keras after every row; 0 if the proof already compares every step."""
     if subject.test_answers.ndim == 3:
         return 0.0

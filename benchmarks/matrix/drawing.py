@@ -17,7 +17,7 @@ from matrix.architectures import (
     SOFTMAX,
     VALUES,
     Architecture,
-    Layer,
+    LayerSpec,
     Option,
     layer,
 )
@@ -199,12 +199,12 @@ _TAME = tuple(name for name in ACTIVATIONS if name != "exponential")
 _TAME_GATES = tuple(name for name in GATE_ACTIVATIONS if name != "linear")
 
 
-def _some(rng: np.random.Generator, share: float, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+def _some(rng: np.random.Generator, share: float, layers: tuple[LayerSpec, ...]) -> tuple[LayerSpec, ...]:
     """One of these layers, or, in all cases but this share, none."""
     return (layers[rng.integers(len(layers))],) if layers and rng.random() < share else ()
 
 
-def _random_recurrent(rng: np.random.Generator) -> Layer:
+def _random_recurrent(rng: np.random.Generator) -> LayerSpec:
     kind = _pick(rng, RECURRENT)
     options: dict[str, Option] = {"units": int(rng.integers(1, 13))}
     if kind == "GRU" and rng.random() < 0.4:
@@ -217,7 +217,7 @@ def _random_recurrent(rng: np.random.Generator) -> Layer:
     if not merge_mode and rng.random() < 0.15:
         options["go_backwards"] = True
     options |= {option: value for option, (value, share) in _OPTIONS.items() if rng.random() < share}
-    return Layer(kind, tuple(options.items()), merge_mode)
+    return LayerSpec(kind, tuple(options.items()), merge_mode)
 
 
 def _pick(rng: np.random.Generator, values: tuple[str, ...], shares: tuple[float, ...] | None = None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgernn.files import write_bytes
-from matrix.checking import look_apart, problems
+from matrix.checking import look_isolated, problems
 from matrix.refused import REFUSED, refusal
 from matrix.support_page import describe
 
@@ -29,7 +29,7 @@ def main(count: int, out: Path) -> None:
         python benchmarks/matrix/support.py 160
     """
     seen, wrong = [], 0
-    for number, each in enumerate(look_apart(count), start=1):
+    for number, each in enumerate(look_isolated(count), start=1):
         click.echo(f"{number} of {count}: {each.architecture}", err=True)
         for problem in problems(each):
             click.echo(f"problem: {problem}", err=True)

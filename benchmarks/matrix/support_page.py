@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edgernn_export.targets import Target
 from matrix.architectures import traits
-from matrix.checking import Outcome, Seen, faults
+from matrix.checking import MatrixResult, Outcome, faults
 from matrix.tolerances import LIMITS_OF_INT8, TOLERANCES
 
 _HEAD = """\
@@ -78,7 +78,7 @@ class _Reasons:
         return (f"{number}. {reason}" for reason, number in self._numbers.items())
 
 
-def describe(seen: Sequence[Seen], refused: Mapping[str, str], versions: Mapping[str, str]) -> str:
+def describe(seen: Sequence[MatrixResult], refused: Mapping[str, str], versions: Mapping[str, str]) -> str:
     """The page, Markdown."""
     artifacts = sum(outcome.made for each in seen for outcome in each.outcomes)
     rows = list(dict.fromkeys(trait for each in seen for trait in traits(each.architecture)))
@@ -107,7 +107,7 @@ def _sections(rows: Sequence[str]) -> Mapping[str, list[str]]:
     return {title: sorted(chosen) if title != titles[0] else chosen for title, chosen in grouped.items() if chosen}
 
 
-def _support(rows: Sequence[str], seen: Sequence[Seen], reasons: _Reasons) -> str:
+def _support(rows: Sequence[str], seen: Sequence[MatrixResult], reasons: _Reasons) -> str:
     table = []
     for row in rows:
         having = [each for each in seen if row in traits(each.architecture)]
@@ -116,7 +116,7 @@ def _support(rows: Sequence[str], seen: Sequence[Seen], reasons: _Reasons) -> st
     return _table(["", *(column.title for column in COLUMNS), "stream"], table)
 
 
-def _cell(seen: Sequence[Seen], column: _Column, reasons: _Reasons) -> str:
+def _cell(seen: Sequence[MatrixResult], column: _Column, reasons: _Reasons) -> str:
     """How many of these models have the artifacts of a column; a model has them if it has all that can be of it."""
     made, why = 0, list[int]()
     for each in seen:
@@ -132,7 +132,7 @@ def _cell(seen: Sequence[Seen], column: _Column, reasons: _Reasons) -> str:
     return f"{made} of {len(seen)} {numbers}" if made else f"no {numbers}"
 
 
-def _is_wrong(seen: Sequence[Seen], column: _Column) -> bool:
+def _is_wrong(seen: Sequence[MatrixResult], column: _Column) -> bool:
     return any(
         outcome.made and any(faults(each.architecture, outcome))
         for each in seen
@@ -141,7 +141,7 @@ def _is_wrong(seen: Sequence[Seen], column: _Column) -> bool:
     )
 
 
-def _streams(seen: Sequence[Seen]) -> str:
+def _streams(seen: Sequence[MatrixResult]) -> str:
     causal = [each for each in seen if each.architecture.causal]
     first = [next((outcome for outcome in each.outcomes if outcome.made), None) for each in causal]
     streaming = sum(outcome is not None and outcome.streams for outcome in first)
@@ -150,7 +150,7 @@ def _streams(seen: Sequence[Seen]) -> str:
     return str(streaming) if streaming == len(causal) else f"{streaming} of {len(causal)}"
 
 
-def _differences(seen: Sequence[Seen]) -> str:
+def _differences(seen: Sequence[MatrixResult]) -> str:
     """What was the most that artifacts differed by, beside what they may."""
     text = (
         "## How near\n\n"

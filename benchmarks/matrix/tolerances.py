@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgernn_export.proof import bar_of
+from edgernn_export.proof import tolerance_of
 from edgernn_export.targets import Target
 from matrix.architectures import Architecture, traits
 
 
 @dataclass(frozen=True)
-class Tolerance:
+class MatrixTolerance:
     """What may differ at most, relative to the largest of Keras's answers, or to 1 if that is less.
 
     Attributes:
@@ -21,13 +21,13 @@ class Tolerance:
     stream: float
 
 
-TOLERANCES: Mapping[str, Tolerance] = {
-    "float32": Tolerance(2e-5, 1e-5),
-    "float16": Tolerance(1e-2, 1e-5),
-    "dynamic": Tolerance(0.1, 0.1),
-    "int8": Tolerance(0.1, 0.0),
-    "int16x8": Tolerance(0.05, 0.05),
-    "onnx int8": Tolerance(0.1, 1e-5),
+TOLERANCES: Mapping[str, MatrixTolerance] = {
+    "float32": MatrixTolerance(2e-5, 1e-5),
+    "float16": MatrixTolerance(1e-2, 1e-5),
+    "dynamic": MatrixTolerance(0.1, 0.1),
+    "int8": MatrixTolerance(0.1, 0.0),
+    "int16x8": MatrixTolerance(0.05, 0.05),
+    "onnx int8": MatrixTolerance(0.1, 1e-5),
 }
 _NEGATIVE_GATES = "gates that may be negative let the state grow, and its rounding with it"
 _NORM = "it divides by the spread of a few units, which int8 rounds away where it is small"
@@ -40,15 +40,15 @@ LIMITS_OF_INT8: Mapping[str, tuple[float, str]] = {
 }
 
 
-def tolerance_of(target: Target, rounding_error: float) -> Tolerance:
+def matrix_tolerance_of(target: Target, rounding_error: float) -> MatrixTolerance:
     """The tolerance of a target: its own where there is one, otherwise its quantization's.
 
     If `Bar.for_model` widens the export's bar for this rounding error, its limits replace those of the table.
     """
     table = TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
-    bar = bar_of(target)
+    bar = tolerance_of(target)
     wide = bar.for_model(rounding_error)
-    return Tolerance(
+    return MatrixTolerance(
         table.keras if wide.difference == bar.difference else wide.difference,
         table.stream if wide.stream_difference == bar.stream_difference else wide.stream_difference,
     )
@@ -56,7 +56,7 @@ def tolerance_of(target: Target, rounding_error: float) -> Tolerance:
 
 def limit_of(architecture: Architecture, target: Target, rounding_error: float) -> float:
     """The largest allowed difference from Keras: larger for models that int8 is known to be too coarse for."""
-    limit = tolerance_of(target, rounding_error).keras
+    limit = matrix_tolerance_of(target, rounding_error).keras
     if target.needs_calibration and target.quantization == "int8":
         limit = max([limit, *(LIMITS_OF_INT8[trait][0] for trait in traits(architecture) if trait in LIMITS_OF_INT8)])
     return limit

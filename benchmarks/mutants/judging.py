@@ -28,7 +28,7 @@ _STREAMED = 2
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What became of a mutant.
 
     Attributes:
@@ -45,7 +45,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Answers:
+class MutantAnswers:
     """What an artifact says, float32 [samples, *output_shape] each, and what its card says of it.
 
     Attributes:
@@ -85,42 +85,42 @@ class Judge:
         model = edgernn.load(self._path)
         return Probe(model, _card(model))
 
-    def judge(self, data: bytes) -> Verdict:
+    def judge(self, data: bytes) -> Judgement:
         """What becomes of a file of this content. Crashes, hangs and what is not Python's are for the caller."""
         self._place.write_bytes(data)
         before = _largest_memory(since_now=True)
         verdict = self._judge()
         growth = _largest_memory() - before
         if growth > MAX_GROWTH_BYTES:
-            return Verdict(MEMORY, f"{growth >> 20} MiB; {verdict.outcome}: {verdict.detail}")
+            return Judgement(MEMORY, f"{growth >> 20} MiB; {verdict.outcome}: {verdict.detail}")
         return verdict
 
-    def _judge(self) -> Verdict:
+    def _judge(self) -> Judgement:
         try:
             model = edgernn.load(self._place)
             answers = self._answers(model)
         except ArtifactError as error:
             return self._refusal(error)
         except MemoryError as error:
-            return Verdict(MEMORY, _where(error))
+            return Judgement(MEMORY, _where(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
-            return Verdict(EXCEPTION, _where(error))
+            return Judgement(EXCEPTION, _where(error))
         wrong = self._compare(answers)
-        return Verdict(WRONG, wrong, self._tolerance, self._probe.differences(model)) if wrong else Verdict(RIGHT)
+        return Judgement(WRONG, wrong, self._tolerance, self._probe.differences(model)) if wrong else Judgement(RIGHT)
 
-    def _refusal(self, error: ArtifactError) -> Verdict:
+    def _refusal(self, error: ArtifactError) -> Judgement:
         """A refusal must be one line that names the file and says more than that."""
         text = str(error)
         unnamed = text.replace(str(self._place), "").strip(": ")
         if len(text.splitlines()) != 1 or not text.isprintable() or unnamed == text or not unnamed:
-            return Verdict(EXCEPTION, f"a refusal that is not one line with the file's name: {text!r}")
-        return Verdict(REFUSED, unnamed)
+            return Judgement(EXCEPTION, f"a refusal that is not one line with the file's name: {text!r}")
+        return Judgement(REFUSED, unnamed)
 
-    def _answers(self, model: Model) -> Answers:
+    def _answers(self, model: Model) -> MutantAnswers:
         card = _card(model)
         whole = model.predict(self._x)
         regression = model.task.kind == "regression"
-        return Answers(
+        return MutantAnswers(
             whole=whole,
             streamed=self._stream(model) if card.states else None,
             meaning=(card.task, card.labels, card.input_meaning, card.inverted),
@@ -134,7 +134,7 @@ class Judge:
             answers.append([stream.push(row) for row in sample][-1])
         return np.stack(answers)
 
-    def _compare(self, answers: Answers) -> str:
+    def _compare(self, answers: MutantAnswers) -> str:
         """In what answers are wrong; empty if they are right."""
         right = self._right
         if answers.meaning != right.meaning:

@@ -12,7 +12,7 @@ import numpy as np
 from edgernn.card import seal
 from edgernn.errors import ArtifactError
 from mutants import cards
-from mutants.structure import Place, places
+from mutants.structure import ByteRange, byte_ranges
 
 # A damage that changes nothing, or after which there is no card to seal, is made anew, so many times.
 _ATTEMPTS = 50
@@ -20,7 +20,7 @@ _BLOCKS = (4, 16, 64, 256, 1024)
 
 
 @dataclass(frozen=True)
-class Source:
+class IntactArtifact:
     """An undamaged artifact, and the others of its folder, whose cards it may get.
 
     Attributes:
@@ -34,9 +34,9 @@ class Source:
     others: tuple[bytes, ...]
 
     @cached_property
-    def places(self) -> list[Place]:
+    def byte_ranges(self) -> list[ByteRange]:
         """The numbers that hold the file together."""
-        return places(self.data, Path(self.name).suffix)
+        return byte_ranges(self.data, Path(self.name).suffix)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def kind_of(number: int, resealed: bool) -> str:
     return known[number % len(known)]
 
 
-def make(source: Source, number: int, resealed: bool) -> Mutant:
+def make(source: IntactArtifact, number: int, resealed: bool) -> Mutant:
     """The mutant of a number; `resealed` makes the digest right again behind the damage."""
     kind = kind_of(number, resealed)
     rng = np.random.default_rng([crc32(source.name.encode()), number, resealed])
@@ -70,7 +70,7 @@ def make(source: Source, number: int, resealed: bool) -> Mutant:
     raise ValueError(f"{source.name} {number}: no damage of the kind {kind!r} in {_ATTEMPTS} attempts")
 
 
-def _flipped(source: Source, rng: np.random.Generator) -> bytes:
+def _flipped(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     data = bytearray(source.data)
     for _ in range(int(rng.choice([1, 1, 1, 2, 8, 64]))):
         position = int(rng.integers(len(data)))
@@ -78,7 +78,7 @@ def _flipped(source: Source, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def _cut(source: Source, rng: np.random.Generator) -> bytes:
+def _cut(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     data = source.data
     length = int(rng.integers(1, 9 if rng.random() < 0.3 else len(data)))
     where = rng.choice(["end", "front", "middle"])
@@ -90,7 +90,7 @@ def _cut(source: Source, rng: np.random.Generator) -> bytes:
     return data[:start] + data[start + length :]
 
 
-def _extended(source: Source, rng: np.random.Generator) -> bytes:
+def _extended(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     data = source.data
     length = int(rng.choice([1, 4, 16, 4096]))
     start = int(rng.integers(len(data)))
@@ -99,19 +99,19 @@ def _extended(source: Source, rng: np.random.Generator) -> bytes:
     return data[:position] + more + data[position:]
 
 
-def _structure(source: Source, rng: np.random.Generator) -> bytes:
+def _structure(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     """A number that holds the file together; the first ones, of the header, most often."""
-    found = source.places
+    found = source.byte_ranges
     place = found[int(rng.integers(min(len(found), 24 if rng.random() < 0.4 else len(found))))]
     return _renumbered(source.data, place, rng)
 
 
-def _words(source: Source, rng: np.random.Generator) -> bytes:
+def _words(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     """Any four bytes that lie as a number of a flatbuffer does."""
-    return _renumbered(source.data, Place(4 * int(rng.integers(len(source.data) // 4)), 4), rng)
+    return _renumbered(source.data, ByteRange(4 * int(rng.integers(len(source.data) // 4)), 4), rng)
 
 
-def _blocks(source: Source, rng: np.random.Generator) -> bytes:
+def _blocks(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     data = source.data
     length = int(rng.choice(_BLOCKS))
     first, second = (4 * int(each) for each in rng.integers((len(data) - length) // 4, size=2))
@@ -127,16 +127,16 @@ def _blocks(source: Source, rng: np.random.Generator) -> bytes:
     return bytes(result[: len(data)])
 
 
-def _swapped(source: Source, rng: np.random.Generator) -> bytes:
+def _swapped(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     other = source.others[int(rng.integers(len(source.others)))]
     return cards.with_fields(source.data, cards.fields_of(other))
 
 
-def _golden(source: Source, rng: np.random.Generator) -> bytes:
+def _golden(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     return cards.with_fields(source.data, cards.edited_golden(cards.fields_of(source.data), rng))
 
 
-def _numbers(source: Source, rng: np.random.Generator) -> bytes:
+def _numbers(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     """Another value in place of a number in the card, now and then in place of a whole field."""
     fields = cards.fields_of(source.data)
     ways = cards.numbers(fields)
@@ -154,7 +154,7 @@ def _numbers(source: Source, rng: np.random.Generator) -> bytes:
     return cards.with_fields(source.data, cards.changed(fields, steps, values[int(rng.integers(len(values)))]), nesting)
 
 
-def _magic(source: Source, rng: np.random.Generator) -> bytes:
+def _magic(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     """The card's beginning, or the name that the container has for it."""
     name = cards.MAGIC if rng.random() < 0.5 else b"edgernn.card"
     data = bytearray(source.data)
@@ -163,7 +163,7 @@ def _magic(source: Source, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def _second(source: Source, rng: np.random.Generator) -> bytes:
+def _second(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     """A second card, or what looks like one."""
     data = source.data
     donor = data if rng.random() < 0.5 else source.others[int(rng.integers(len(source.others)))]
@@ -174,7 +174,7 @@ def _second(source: Source, rng: np.random.Generator) -> bytes:
     return data[:position] + card + data[position + overwritten :]
 
 
-def _renumbered(data: bytes, place: Place, rng: np.random.Generator) -> bytes:
+def _renumbered(data: bytes, place: ByteRange, rng: np.random.Generator) -> bytes:
     bits = 8 * place.size
     old = int.from_bytes(data[place.start : place.start + place.size], "little")
     values = [
@@ -193,7 +193,7 @@ def _renumbered(data: bytes, place: Place, rng: np.random.Generator) -> bytes:
     return data[: place.start] + (value % (1 << bits)).to_bytes(place.size, "little") + data[place.start + place.size :]
 
 
-Damage = Callable[[Source, np.random.Generator], bytes]
+Damage = Callable[[IntactArtifact, np.random.Generator], bytes]
 
 # Those after which a digest can be made right again.
 RESEALED: Mapping[str, Damage] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mutants.judging import EXCEPTION, OUTCOMES, REFUSED, RIGHT, WRONG, Verdict
+from mutants.judging import EXCEPTION, OUTCOMES, REFUSED, RIGHT, WRONG, Judgement
 from mutants.remedies import checks
 
 KEPT, RESEALED = MODES = ("digest as it was", "digest made right")
@@ -20,7 +20,7 @@ _LISTED = 20
 
 
 @dataclass(frozen=True)
-class Seen:
+class MutantResult:
     """One mutant and what became of it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Seen:
     mode: str
     number: int
     kind: str
-    verdict: Verdict
+    verdict: Judgement
 
     @property
     def failure(self) -> bool:
@@ -47,7 +47,7 @@ class Seen:
         return f"{self.artifact}:{which}:{self.number} ({self.kind}): {self.verdict.outcome}: {self.verdict.detail}"
 
 
-def tables(seen: Sequence[Seen]) -> Iterator[str]:
+def tables(seen: Sequence[MutantResult]) -> Iterator[str]:
     """The lines of the report."""
     for mode in MODES:
         of_mode = [each for each in seen if each.mode == mode]
@@ -64,7 +64,7 @@ def tables(seen: Sequence[Seen]) -> Iterator[str]:
     yield from (textwrap.shorten(f"  {each}", _COLUMNS) for each in failures[:_LISTED])
 
 
-def as_json(seen: Sequence[Seen], settings: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(seen: Sequence[MutantResult], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Everything counted, with the whole of what did not end as a refusal or a right answer."""
     counts = Counter((each.mode, each.artifact, each.kind, each.verdict.outcome) for each in seen)
     return {
@@ -79,15 +79,15 @@ def as_json(seen: Sequence[Seen], settings: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _artifact(seen: Seen) -> str:
+def _artifact(seen: MutantResult) -> str:
     return seen.artifact
 
 
-def _kind(seen: Seen) -> str:
+def _kind(seen: MutantResult) -> str:
     return seen.kind
 
 
-def _table(title: str, key: Callable[[Seen], str], seen: Sequence[Seen]) -> Iterator[str]:
+def _table(title: str, key: Callable[[MutantResult], str], seen: Sequence[MutantResult]) -> Iterator[str]:
     groups = list(dict.fromkeys(map(key, seen)))
     yield f"{title:<28}" + "".join(f"{_SHORT.get(outcome, outcome):>7}" for outcome in OUTCOMES)
     for group in [*groups, "all"]:
@@ -98,7 +98,7 @@ def _table(title: str, key: Callable[[Seen], str], seen: Sequence[Seen]) -> Iter
 _SHORT = {"refused": "refuse", "exception": "except"}
 
 
-def _wrong_answers(seen: Sequence[Seen]) -> Iterator[str]:
+def _wrong_answers(seen: Sequence[MutantResult]) -> Iterator[str]:
     """In what answers are wrong, and which checks would notice."""
     wrong = [each.verdict for each in seen if each.verdict.outcome == WRONG]
     if not wrong:
@@ -111,7 +111,7 @@ def _wrong_answers(seen: Sequence[Seen]) -> Iterator[str]:
     yield ""
 
 
-def remedies(seen: Sequence[Seen]) -> dict[str, int]:
+def remedies(seen: Sequence[MutantResult]) -> dict[str, int]:
     """How many of the wrong answers each check would refuse."""
     counts: Counter[str] = Counter()
     for verdict in (each.verdict for each in seen if each.verdict.outcome == WRONG):

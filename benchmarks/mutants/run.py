@@ -22,9 +22,9 @@ from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.errors import EdgernnError
 from edgernn.files import visible_files, write_bytes, write_json
-from mutants.judging import Judge, Verdict
-from mutants.mutations import Source, kind_of, make
-from mutants.report import KEPT, MODES, RESEALED, Seen, as_json, tables
+from mutants.judging import Judge, Judgement
+from mutants.mutations import IntactArtifact, kind_of, make
+from mutants.report import KEPT, MODES, RESEALED, MutantResult, as_json, tables
 from mutants.workers import verdicts
 
 _TIMEOUT_SECONDS = 30.0
@@ -74,7 +74,7 @@ def main(
     sys.exit(1 if any(each.failure for each in seen) else 0)
 
 
-def _sources(folder: Path) -> dict[Path, Source]:
+def _sources(folder: Path) -> dict[Path, IntactArtifact]:
     suffixes = (".tflite", ".onnx")
     contents = {path: path.read_bytes() for path in visible_files(folder, suffixes)}
     if len(contents) < 2:
@@ -82,26 +82,26 @@ def _sources(folder: Path) -> dict[Path, Source]:
             f"{folder}: {len(contents)} artifacts; expected at least two, whose cards can be swapped"
         )
     return {
-        path: Source(path.name, data, tuple(other for each, other in contents.items() if each != path))
+        path: IntactArtifact(path.name, data, tuple(other for each, other in contents.items() if each != path))
         for path, data in contents.items()
     }
 
 
-def _everything(sources: dict[Path, Source], x: Float32, folder: Path, count: int) -> Iterator[Seen]:
+def _everything(sources: dict[Path, IntactArtifact], x: Float32, folder: Path, count: int) -> Iterator[MutantResult]:
     for mode in MODES:
         for path, source in sources.items():
             click.echo(f"{mode}: {path.name}", err=True)
             judge = partial(_judge_maker, path, source, x, folder, mode)
             for number, verdict in verdicts(range(count), judge, _TIMEOUT_SECONDS):
-                yield Seen(path.name, mode, number, kind_of(number, mode == RESEALED), verdict)
+                yield MutantResult(path.name, mode, number, kind_of(number, mode == RESEALED), verdict)
 
 
-def _judge_maker(path: Path, source: Source, x: Float32, folder: Path, mode: str) -> Callable[[int], Verdict]:
+def _judge_maker(path: Path, source: IntactArtifact, x: Float32, folder: Path, mode: str) -> Callable[[int], Judgement]:
     judge = Judge(path, x, folder / path.name)
     return lambda number: judge.judge(make(source, number, mode == RESEALED).data)
 
 
-def _one(only: str, sources: dict[Path, Source], x: Float32, folder: Path, out: Path | None) -> int:
+def _one(only: str, sources: dict[Path, IntactArtifact], x: Float32, folder: Path, out: Path | None) -> int:
     """One mutant made again; the exit code."""
     name, _, rest = only.partition(":")
     which, _, digits = rest.partition(":")
@@ -115,7 +115,7 @@ def _one(only: str, sources: dict[Path, Source], x: Float32, folder: Path, out: 
     if out:
         write_bytes(out, mutant.data)
     ((_, verdict),) = verdicts([number], partial(_judge_maker, path, sources[path], x, folder, mode), _TIMEOUT_SECONDS)
-    seen = Seen(path.name, mode, number, mutant.kind, verdict)
+    seen = MutantResult(path.name, mode, number, mutant.kind, verdict)
     click.echo(seen)
     for kind, differences in verdict.differences.items():
         click.echo(f"  off by, {kind}: {' '.join(f'{each:.3g}' for each in differences)}")

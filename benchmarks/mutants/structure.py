@@ -10,48 +10,48 @@ _MESSAGE = 2
 
 
 @dataclass(frozen=True)
-class Place:
+class ByteRange:
     """A number in a file: where it begins and of how many bytes it is."""
 
     start: int
     size: int
 
 
-def places(data: bytes, suffix: str) -> list[Place]:
+def byte_ranges(data: bytes, suffix: str) -> list[ByteRange]:
     """The numbers that hold an undamaged .tflite or .onnx file together."""
     found = flatbuffer_places(data) if suffix == ".tflite" else protobuf_places(data, 0, len(data), _DEPTH)
     return list(found)
 
 
-def flatbuffer_places(data: bytes) -> Iterator[Place]:
+def flatbuffer_places(data: bytes) -> Iterator[ByteRange]:
     """Root offset, identifier, and of the model and of what its vectors hold the vtables, fields and lengths."""
-    yield Place(0, 4)
-    yield Place(4, 4)
+    yield ByteRange(0, 4)
+    yield ByteRange(4, 4)
     root = _unsigned(data, 0)
     yield from _table(data, root)
     for field in _fields(data, root):
         vector = field + _unsigned(data, field)
         if vector + 4 > len(data) or not 0 < _unsigned(data, vector) <= (len(data) - vector - 4) // 4:
             continue
-        yield Place(vector, 4)
+        yield ByteRange(vector, 4)
         for element in range(_unsigned(data, vector)):
             place = vector + 4 + 4 * element
-            yield Place(place, 4)
+            yield ByteRange(place, 4)
             table = place + _unsigned(data, place)
             if _is_table(data, table):
                 yield from _table(data, table)
 
 
-def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[Place]:
+def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[ByteRange]:
     """Tags and lengths of a message and of the messages in it."""
     position = start
     while position < end:
         tag, after = _varint(data, position)
-        yield Place(position, after - position)
+        yield ByteRange(position, after - position)
         position = after
         if tag & 7 == _MESSAGE:
             length, after = _varint(data, position)
-            yield Place(position, after - position)
+            yield ByteRange(position, after - position)
             position = after + length
             if depth and _is_message(data, after, position):
                 yield from protobuf_places(data, after, position, depth - 1)
@@ -59,12 +59,12 @@ def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[P
             position = _behind(data, position, tag & 7)
 
 
-def _table(data: bytes, table: int) -> Iterator[Place]:
+def _table(data: bytes, table: int) -> Iterator[ByteRange]:
     """A table's distance to its vtable, its vtable's numbers and its fields."""
-    yield Place(table, 4)
+    yield ByteRange(table, 4)
     vtable = table - struct.unpack_from("<i", data, table)[0]
-    yield from (Place(vtable + slot, 2) for slot in range(0, struct.unpack_from("<H", data, vtable)[0], 2))
-    yield from (Place(field, 4) for field in _fields(data, table))
+    yield from (ByteRange(vtable + slot, 2) for slot in range(0, struct.unpack_from("<H", data, vtable)[0], 2))
+    yield from (ByteRange(field, 4) for field in _fields(data, table))
 
 
 def _fields(data: bytes, table: int) -> Iterator[int]:

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from typing import IO
 
 from edgernn.errors import first_line
-from mutants.judging import CRASH, EXCEPTION, HANG, MEMORY, Verdict
+from mutants.judging import CRASH, EXCEPTION, HANG, MEMORY, Judgement
 
 # What a library loses on the way out of a refused file must not add up.
 BATCH = 250
@@ -26,10 +26,10 @@ BATCH = 250
 _MEMORY_BYTES = 1 << 30
 _STARTED = "started"
 
-JudgeMaker = Callable[[], Callable[[int], Verdict]]
+JudgeMaker = Callable[[], Callable[[int], Judgement]]
 
 
-def verdicts(numbers: Sequence[int], make_judge: JudgeMaker, timeout_seconds: float) -> Iterator[tuple[int, Verdict]]:
+def verdicts(numbers: Sequence[int], make_judge: JudgeMaker, timeout_seconds: float) -> Iterator[tuple[int, Judgement]]:
     """The verdict of each number, in order.
 
     Args:
@@ -47,7 +47,7 @@ def verdicts(numbers: Sequence[int], make_judge: JudgeMaker, timeout_seconds: fl
             yield number, verdict
 
 
-def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) -> Iterator[tuple[int, Verdict]]:
+def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) -> Iterator[tuple[int, Judgement]]:
     """The verdicts of one worker, the last of them that of its death if it dies before the batch is done."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
@@ -65,14 +65,14 @@ def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) ->
                 try:
                     line = next(lines, None)
                 except TimeoutError:
-                    yield number, Verdict(HANG, f"silent for {timeout:g} s")
+                    yield number, Judgement(HANG, f"silent for {timeout:g} s")
                     return
                 if line is None:
                     _, status = os.waitpid(child, 0)
                     child = 0
                     yield number, _death(status, _last_words(errors))
                     return
-                yield number, Verdict(**json.loads(line))
+                yield number, Judgement(**json.loads(line))
         finally:
             os.close(reading)
             if child:
@@ -95,13 +95,13 @@ def _lines(reading: int, timeout: float) -> Iterator[str]:
         kept += more
 
 
-def _death(status: int, words: str) -> Verdict:
+def _death(status: int, words: str) -> Judgement:
     """What a worker died of."""
     if os.WIFSIGNALED(status):
         outcome = MEMORY if "bad_alloc" in words else CRASH
-        return Verdict(outcome, f"{signal.Signals(os.WTERMSIG(status)).name}: {words}")
+        return Judgement(outcome, f"{signal.Signals(os.WTERMSIG(status)).name}: {words}")
     outcome = MEMORY if words.startswith("MemoryError") else EXCEPTION
-    return Verdict(outcome, f"exit code {os.waitstatus_to_exitcode(status)}: {words}")
+    return Judgement(outcome, f"exit code {os.waitstatus_to_exitcode(status)}: {words}")
 
 
 def _work(batch: Sequence[int], make_judge: JudgeMaker, writing: int, errors: IO[bytes]) -> None:

@@ -12,7 +12,7 @@ import click
 from edgernn.errors import EdgernnError
 from edgernn.files import write_json
 from edgernn.quiet import standard_error_aside
-from peers.bars import Bar, as_json, show, show_environment
+from peers.checks import Check, as_json, show, show_environment
 
 Progress = Callable[[str], None]
 
@@ -61,7 +61,7 @@ def measuring() -> Iterator[tuple[Path, Progress]]:
         raise click.ClickException(str(error)) from error
 
 
-def report(machine: Mapping[str, Any], bars: Sequence[Bar], reasons: Sequence[str]) -> None:
+def report(machine: Mapping[str, Any], bars: Sequence[Check], reasons: Sequence[str]) -> None:
     """Print the machine, the bars, and why figures are missing."""
     show_environment(machine)
     show(bars)
@@ -73,7 +73,7 @@ def finish(
     context: click.Context,
     json_file: Path | None,
     machine: Mapping[str, Any],
-    bars: Sequence[Bar],
+    bars: Sequence[Check],
     latencies: Mapping[str, Any],
     reasons: Sequence[str],
 ) -> None:

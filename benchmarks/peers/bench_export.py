@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from peers.bars import Bar, environment, show_latencies
 from peers.bench import Progress, bench_options, finish, measuring, report
+from peers.checks import Check, environment, show_latencies
 from peers.exports import cost_bars, export_all, find_run, size_bars
 from peers.fidelity import keras_bars, stream_bars
 from peers.latency import latency_bars
@@ -37,7 +37,7 @@ def main(context: click.Context, data: str | None, runs: Path | None, seeds: lis
 
 def _measure(
     folder: Path, runs: Path, data: str | None, seeds: Sequence[int], say: Progress
-) -> tuple[list[Bar], dict[str, Any], list[str]]:
+) -> tuple[list[Check], dict[str, Any], list[str]]:
     # First what runs in processes of its own: their memory is measured, and this one is small yet.
     found = [find_run(runs, seed, data, say) for seed in seeds]
     exports = [export_all(run, folder / "artifacts", say) for run in found]

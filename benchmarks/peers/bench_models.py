@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from peers.bars import environment, show_latencies
 from peers.bench import bench_options, finish, measuring, report
 from peers.bench_runs import MODELS, find_run
+from peers.checks import environment, show_latencies
 from peers.model_bars import measure_model
 
 _NAMES = [model.name for model in MODELS]

@@ -14,8 +14,8 @@ from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.files import write_json
 from peers import contest, growth, peers_page
-from peers.bars import environment
 from peers.bench import Progress, measuring
+from peers.checks import environment
 from peers.growth import HIDDEN, STEPS
 from peers.latency import CHECKED_SAMPLES
 from peers.registry import Peer
@@ -160,7 +160,7 @@ def main(
 def _hold(kind: str, runs: Path, data: str, folder: Path, effort: Effort, say: Progress) -> dict[str, Any]:
     run = contest.find_run(runs, kind, data, say)
     title = contest.TITLES[kind]
-    held = contest.hold(run, folder / kind, effort, lambda step: say(f"{title}: {step}"))
+    held = contest.compare_tools(run, folder / kind, effort, lambda step: say(f"{title}: {step}"))
     return {
         "kind": kind,
         "title": title,
@@ -171,7 +171,9 @@ def _hold(kind: str, runs: Path, data: str, folder: Path, effort: Effort, say: P
     }
 
 
-def _grow(results: Results, cells: list[growth.Cell], others: dict[str, Peer], folder: Path, say: Progress) -> None:
+def _grow(
+    results: Results, cells: list[growth.ModelSize], others: dict[str, Peer], folder: Path, say: Progress
+) -> None:
     for number, cell in enumerate(cells, start=1):
         rows, missing = growth.measure_cell(
             cell,

@@ -15,7 +15,7 @@ from peers import sensors
 
 
 @dataclass(frozen=True)
-class Limits:
+class ModelLimits:
     """What a model's artifacts must hold.
 
     Attributes:
@@ -53,7 +53,7 @@ class BenchModel:
     layers: Callable[[], Sequence[Any]]
     recipe: Recipe
     epochs: int
-    limits: Limits
+    limits: ModelLimits
     generate: Callable[[int], Dataset] | None = None
 
     def build(self, steps: int, features: int, classes: int, *, seed: int) -> Any:
@@ -94,10 +94,10 @@ _ROBUST = find_recipe("robust")
 _SENSORS = replace(_ROBUST, name="sensors", conditions=("clean",), fresh_noise=False)
 
 MODELS = (
-    BenchModel("GRU(64)", "gru64", _gru, _ROBUST, 14, Limits(43_500, 30_500, 0.8, 0.99, 0.3)),
-    BenchModel("LSTM(64)", "lstm64", _lstm, _ROBUST, 14, Limits(49_000, 37_500, 0.95, 0.985, 0.3)),
+    BenchModel("GRU(64)", "gru64", _gru, _ROBUST, 14, ModelLimits(43_500, 30_500, 0.8, 0.99, 0.3)),
+    BenchModel("LSTM(64)", "lstm64", _lstm, _ROBUST, 14, ModelLimits(49_000, 37_500, 0.95, 0.985, 0.3)),
     BenchModel(
-        "SimpleRNN(32) → SimpleRNN(32)", "rnn32x2", _rnn_stack, _ROBUST, 18, Limits(16_500, 13_500, 0.9, 0.99, 0.3)
+        "SimpleRNN(32) → SimpleRNN(32)", "rnn32x2", _rnn_stack, _ROBUST, 18, ModelLimits(16_500, 13_500, 0.9, 0.99, 0.3)
     ),
     BenchModel(
         f"GRU(32) → GRU(32), {sensors.STEPS} steps of sensors",
@@ -105,7 +105,7 @@ MODELS = (
         _gru_stack,
         _SENSORS,
         11,
-        Limits(None, 30_000, 1.0, 0.99, None, preferred_layout(sensors.STEPS, 2 * GRU.operators)),
+        ModelLimits(None, 30_000, 1.0, 0.99, None, preferred_layout(sensors.STEPS, 2 * GRU.operators)),
         sensors.make_dataset,
     ),
 )

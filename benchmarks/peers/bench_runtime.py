@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from edgernn.errors import ArtifactError
-from peers.bars import environment
 from peers.bench import finish, measuring, report
+from peers.checks import environment
 from peers.cold_start import cold_start_bars
 from peers.endurance import endurance_bars
 from peers.overhead import overhead_bars

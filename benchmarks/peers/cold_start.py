@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
-from peers.bars import Bar
+from peers.checks import Check
 
 ROUNDS = 40
 TIME, MEMORY = 1.25, 1.15
@@ -52,7 +52,7 @@ print(seconds, status["VmHWM"].split()[0])
 """
 
 
-def cold_start_bars(path: Path) -> list[Bar]:
+def cold_start_bars(path: Path) -> list[Check]:
     """Time from the first import to the first answer, and the most memory, as ratios of medians; interleaved."""
     programs = {"edgernn": _OURS, "bare": _BARE[path.suffix]}
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
@@ -68,14 +68,14 @@ def cold_start_bars(path: Path) -> list[Bar]:
     )
     group = f"{path.name}, × the bare backend"
     return [
-        Bar(
+        Check(
             group,
             f"import, load, check, answer ({bare_time * 1000:.0f} ms)",
             "ratio",
             float(our_time / bare_time),
             TIME,
         ),
-        Bar(group, f"memory ({bare_memory / 1024:.0f} MiB)", "ratio", float(our_memory / bare_memory), MEMORY),
+        Check(group, f"memory ({bare_memory / 1024:.0f} MiB)", "ratio", float(our_memory / bare_memory), MEMORY),
     ]
 
 

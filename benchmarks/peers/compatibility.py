@@ -17,7 +17,7 @@ from edgernn.run_folder import read_original
 from edgernn_export import export, select_targets
 from edgernn_export.targets import TARGETS
 from peers.compatibility_page import Host, describe, faults
-from peers.environments import ROOT, RUNTIMES, Result, Runtime, check_python, try_artifacts
+from peers.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
 from peers.probe import STREAMED
 
 PAGE = ROOT / "docs" / "compatibility.md"
@@ -79,7 +79,7 @@ def _host(artifact: Path, run: Path) -> Host:
     return Host(samples.require_truth(), model.card.measured["keras"]["accuracy"], answers, streams)
 
 
-def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, Result]:
+def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, RuntimeResult]:
     _say(runtime.title)
     return try_artifacts(runtime, [path for path in artifacts if path.suffix == runtime.suffix], run / "samples.npz")
 

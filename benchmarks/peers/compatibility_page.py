@@ -7,11 +7,11 @@ import numpy as np
 
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
-from peers.environments import Result, Runtime
+from peers.environments import Runtime, RuntimeResult
 from peers.probe import STREAMED
 from peers.subjects import CLASSIFIER
 
-Found = Mapping[Runtime, Mapping[str, Result]]
+Found = Mapping[Runtime, Mapping[str, RuntimeResult]]
 
 # A runtime that gives another class more often than this does not round differently, it computes something else.
 MISREADS_BELOW = 0.95
@@ -110,7 +110,7 @@ def _answers(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> s
     return "\n".join([table, *reasons.lines(), ""]) if reasons.lines() else table
 
 
-def _answer(host: Host, result: Result, reasons: _Reasons) -> str:
+def _answer(host: Host, result: RuntimeResult, reasons: _Reasons) -> str:
     if result.refuses:
         return f"refuses ({reasons.number(result.refuses)})"
     if not _misreads(host, result):
@@ -155,7 +155,7 @@ def _arenas(found: Found) -> str:
     return f"{text}\n{_table(['artifact', 'bytes'], rows)}".rstrip() + "\n"
 
 
-def _misreads(host: Host, result: Result) -> bool:
+def _misreads(host: Host, result: RuntimeResult) -> bool:
     return CLASSIFIER.agreement(result.answers, host.answers) < MISREADS_BELOW
 
 

@@ -11,8 +11,8 @@ from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.errors import ModelError
 from peers import bench_runs, exports
-from peers.apart import Made, make_peers_apart, predict_apart
 from peers.bench import Progress
+from peers.isolated_tools import ToolResult, make_isolated, predict_isolated
 from peers.latency import CHECKED_SAMPLES
 from peers.registry import Peer
 from peers.side_by_side import Effort, time_briefly, time_files
@@ -57,7 +57,7 @@ def find_run(folder: Path, kind: str, data: str | None, say: Progress) -> Path:
     return demo if (demo / "model.keras").is_file() else exports.find_run(folder, 0, data, say)
 
 
-def hold(run: Path, folder: Path, effort: Effort, say: Progress) -> Contest:
+def compare_tools(run: Path, folder: Path, effort: Effort, say: Progress) -> Contest:
     """Export a run, have every tool make its files, and time the best of each side by side.
 
     Args:
@@ -69,9 +69,9 @@ def hold(run: Path, folder: Path, effort: Effort, say: Progress) -> Contest:
     samples = read_samples(run)
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
     say("asking Keras")
-    reference = predict_apart(run / "model.keras", x)
+    reference = predict_isolated(run / "model.keras", x)
     ours, missing = _export(run, folder, x, reference, say)
-    others, reasons = make_peers_apart(PEERS, run / "model.keras", samples.x_calibration, x, reference, say)
+    others, reasons = make_isolated(PEERS, run / "model.keras", samples.x_calibration, x, reference, say)
     say(f"choosing among {len(others)} files of others")
     times = time_briefly({name: each.subject for name, each in others.items()}, x[:1], effort)
     made = {**ours, **{name: others[name] for name in find_finalists(PEERS, times)}}
@@ -107,7 +107,7 @@ def choose_best(peers: Mapping[str, Peer], times: Mapping[str, float]) -> list[s
 
 def _export(
     run: Path, folder: Path, x: Float32, reference: Float32, say: Progress
-) -> tuple[dict[str, Made], dict[str, str]]:
+) -> tuple[dict[str, ToolResult], dict[str, str]]:
     """Our artifacts by name, and why others are missing."""
     say("exporting")
     rows, seconds = exports.export_timed(run, folder, OURS)
@@ -119,13 +119,13 @@ def _export(
             continue
         subject = from_artifact(row.path)
         agreement = CLASSIFIER.agreement(answer_all(subject, x), reference)
-        made[name] = Made(subject, seconds[str(row.target)], agreement)
+        made[name] = ToolResult(subject, seconds[str(row.target)], agreement)
     if f"{EDGERNN} {exports.INT8}" not in made:
         raise ModelError(f"{run}: int8 was not exported, beside which everything is measured: {rows[0].reason}")
     return made, missing
 
 
-def _row(name: str, made: Made, figures: Mapping[str, Any]) -> dict[str, Any]:
+def _row(name: str, made: ToolResult, figures: Mapping[str, Any]) -> dict[str, Any]:
     """What is told of a file."""
     tool = PEERS[name].tool if name in PEERS else EDGERNN
     return {

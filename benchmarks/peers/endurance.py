@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
-from peers.bars import Bar
+from peers.checks import Check
 from peers.long_stream import growth, resident_bytes, stream_long
 
 LOOKS = 40
@@ -16,7 +16,7 @@ MAX_BYTES_A_CALL = 5.0
 _MB = 1e6
 
 
-def endurance_bars(path: Path, calls: int) -> list[Bar]:
+def endurance_bars(path: Path, calls: int) -> list[Check]:
     """By how much memory grows over long runs, and whether every line is answered."""
     group = f"{path.name}, {calls:,} calls"
     model = edgernn.load(path)
@@ -24,8 +24,8 @@ def endurance_bars(path: Path, calls: int) -> list[Bar]:
     rows, stream = x.reshape(-1, x.shape[-1]), model.stream()
     limit = MAX_BYTES_A_CALL * calls / _MB
 
-    def grows(what: str, size: float) -> Bar:
-        return Bar(group, f"{what}: memory grows by", "MB", size / _MB, limit)
+    def grows(what: str, size: float) -> Check:
+        return Check(group, f"{what}: memory grows by", "MB", size / _MB, limit)
 
     bars = [
         grows("predictions", growth(_memory(calls, lambda index: model.predict(x[index % len(x)])))),
@@ -36,7 +36,7 @@ def endurance_bars(path: Path, calls: int) -> list[Bar]:
     return [
         *bars,
         grows("edgernn stream", streamed.growth_bytes),
-        Bar(group, "edgernn stream: lines without an answer", "lines", missing, 0.0),
+        Check(group, "edgernn stream: lines without an answer", "lines", missing, 0.0),
     ]
 
 

@@ -71,7 +71,7 @@ RUNTIMES = (
 
 
 @dataclass(frozen=True)
-class Result:
+class RuntimeResult:
     """What a runtime made of one artifact.
 
     Attributes:
@@ -107,14 +107,14 @@ def make_environment(folder: Path, requirements: Sequence[str]) -> Path:
     return python
 
 
-def try_artifacts(runtime: Runtime, artifacts: Sequence[Path], samples: Path) -> dict[str, Result]:
+def try_artifacts(runtime: Runtime, artifacts: Sequence[Path], samples: Path) -> dict[str, RuntimeResult]:
     """What a runtime makes of artifacts, by name: each in a process of its own, which may crash."""
     with tempfile.TemporaryDirectory() as folder:
         python = make_environment(Path(folder), runtime.requirements)
         return {artifact.name: _try(python, runtime.library, artifact, samples) for artifact in artifacts}
 
 
-def _try(python: Path, library: str, artifact: Path, samples: Path) -> Result:
+def _try(python: Path, library: str, artifact: Path, samples: Path) -> RuntimeResult:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "result.json"
         command: list[str | Path] = [python, Path(probe.__file__), library, artifact, samples, target]
@@ -124,19 +124,19 @@ def _try(python: Path, library: str, artifact: Path, samples: Path) -> Result:
                 command, capture_output=True, text=True, check=False, timeout=TIME_LIMIT_S, env=environment, cwd=folder
             )
         except subprocess.TimeoutExpired:
-            return Result("", refuses=f"no answers within {TIME_LIMIT_S} s")
+            return RuntimeResult("", refuses=f"no answers within {TIME_LIMIT_S} s")
         if done.returncode < 0:
-            return Result("", refuses=f"crashes: {signal.Signals(-done.returncode).name}")
+            return RuntimeResult("", refuses=f"crashes: {signal.Signals(-done.returncode).name}")
         if done.returncode:
             raise ModelError(f"{library}, {artifact.name}: {done.stderr.strip().splitlines()[-1]}")
         return _read(json.loads(target.read_text()), done.stderr)
 
 
-def _read(found: dict[str, Any], standard_error: str) -> Result:
+def _read(found: dict[str, Any], standard_error: str) -> RuntimeResult:
     if found["refuses"] is not None:
-        return Result(found["numpy"], refuses=_reason(found["refuses"], standard_error))
+        return RuntimeResult(found["numpy"], refuses=_reason(found["refuses"], standard_error))
     by_edgernn = found["edgernn"] or {"refuses": None, "streams": None}
-    return Result(
+    return RuntimeResult(
         numpy=found["numpy"],
         answers=np.array(found["answers"], np.float32),
         arena=found["arena"],

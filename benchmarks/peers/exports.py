@@ -14,9 +14,9 @@ from pathlib import Path
 from edgernn.datasets import Samples, read_samples
 from edgernn.errors import ModelError
 from edgernn.run_folder import read_settings
-from edgernn_export import Row, Settings, Target, export, select_targets
+from edgernn_export import Settings, Target, TargetResult, export, select_targets
 from edgernn_export.targets import DEFAULT_TARGETS, TARGETS
-from peers.bars import Bar
+from peers.checks import Check
 
 INT8 = Target("tflite", "int8", "unrolled")
 INT8_LOOP = Target("tflite", "int8", "loop")
@@ -119,7 +119,7 @@ def export_timed(
     *,
     samples: Path | None = None,
     settings: Settings | None = None,
-) -> tuple[list[Row], dict[str, float]]:
+) -> tuple[list[TargetResult], dict[str, float]]:
     """Export targets by one call.
 
     Args:
@@ -161,7 +161,7 @@ def export_all(run: Path, folder: Path, progress: Callable[[str], None]) -> Expo
     return Export(run, artifacts, unrefined, seconds, peak_gb, named)
 
 
-def size_bars(exports: Sequence[Export]) -> list[Bar]:
+def size_bars(exports: Sequence[Export]) -> list[Check]:
     """What the files weigh, card included: the largest over the models."""
     group = f"size with card, bytes, largest of {len(exports)}"
     bars = []
@@ -169,14 +169,14 @@ def size_bars(exports: Sequence[Export]) -> list[Bar]:
         paths = [each.path(target) for each in exports]
         there = all(path.is_file() for path in paths)
         largest = max(path.stat().st_size for path in paths) if there else None
-        bars.append(Bar(group, str(target), "bytes", largest, limit))
+        bars.append(Check(group, str(target), "bytes", largest, limit))
     return bars
 
 
-def cost_bars(exports: Sequence[Export]) -> list[Bar]:
+def cost_bars(exports: Sequence[Export]) -> list[Check]:
     """What an export costs, the worst over the models."""
     group = f"`edgernn export RUN`, the default set, worst of {len(exports)}"
     return [
-        Bar(group, "wall clock", "s", max(each.seconds for each in exports), MAX_SECONDS),
-        Bar(group, "peak memory", "GB", max(each.peak_gb for each in exports), MAX_GB),
+        Check(group, "wall clock", "s", max(each.seconds for each in exports), MAX_SECONDS),
+        Check(group, "peak memory", "GB", max(each.peak_gb for each in exports), MAX_GB),
     ]

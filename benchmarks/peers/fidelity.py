@@ -15,7 +15,7 @@ from edgernn.datasets import Samples
 from edgernn_export import keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports
-from peers.bars import Bar
+from peers.checks import Check
 from peers.exports import Export
 from peers.prefixes import cut
 from peers.subjects import CLASSIFIER
@@ -53,16 +53,16 @@ def mean_fidelity(pairs: Sequence[tuple[Float32, Float32, Int64]]) -> Fidelity:
         drop=float(np.mean(drops)),
         agreement=float(np.mean([CLASSIFIER.agreement(a, b) for a, b, _ in pairs])),
         difference=max(metrics.largest_difference(a, b) for a, b, _ in pairs),
-        apart=sum(count_apart(a, b) for a, b, _ in pairs),
+        apart=sum(count_differing(a, b) for a, b, _ in pairs),
     )
 
 
-def count_apart(a: Float32, b: Float32) -> int:
+def count_differing(a: Float32, b: Float32) -> int:
     """How many answers differ in any bit; both float32 [..., classes]."""
     return int((a != b).any(axis=-1).sum())
 
 
-def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Bar]:
+def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Check]:
     """The files beside Keras, over all test samples of each model."""
     models = []
     for each in all_exports:
@@ -82,7 +82,7 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
     for target, limit in ((exports.FLOAT32, 1e-5), (exports.FLOAT16, 1e-2)):
         found = measure(partial(Export.path, target=target))
         bars.append(
-            Bar(group, f"{target}: largest difference", "probability", found.difference if found else None, limit)
+            Check(group, f"{target}: largest difference", "probability", found.difference if found else None, limit)
         )
     found = measure(lambda each: each.unrefined_int8)
     bars += _loss_bars(group, f"{exports.INT8}, not refined", found, 0.992)
@@ -97,7 +97,7 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
     return bars
 
 
-def stream_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Bar]:
+def stream_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Check]:
     """The files' streams beside what they answer to sequences, after every step of every test sample."""
     group = "streaming against predicting, every step, every image"
     bars = []
@@ -109,18 +109,20 @@ def stream_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) 
                 [pair for each in all_exports for pair in _stream_pairs(each.path(target), each.samples)]
             )
         if target in INT8_FILES:
-            bars.append(Bar(group, str(target), "answers", found.apart if found else None, 0))
+            bars.append(Check(group, str(target), "answers", found.apart if found else None, 0))
         elif target in ROUNDED:
             bars.append(
-                Bar(group, f"{target}: agreement", "share", found.agreement if found else None, STREAM_AGREEMENT, True)
+                Check(
+                    group, f"{target}: agreement", "share", found.agreement if found else None, STREAM_AGREEMENT, True
+                )
             )
         else:
             bars.append(
-                Bar(
+                Check(
                     group, f"{target}: difference", "probability", found.difference if found else None, FLOAT_DIFFERENCE
                 )
             )
-    bars.append(Bar(group, "int8 loop against int8 unrolled", "answers", _layouts_apart(all_exports), 0))
+    bars.append(Check(group, "int8 loop against int8 unrolled", "answers", _layouts_apart(all_exports), 0))
     return bars
 
 
@@ -160,12 +162,12 @@ def _layouts_apart(all_exports: Sequence[Export]) -> int | None:
         x = each.samples.x_test
         for ask in (stream, lambda path, x: edgernn.load(path).predict(x)):
             a, b = (ask(path, x) for path in paths)
-            apart += count_apart(a, b)
+            apart += count_differing(a, b)
     return apart
 
 
-def _loss_bars(group: str, name: str, found: Fidelity | None, least: float) -> list[Bar]:
+def _loss_bars(group: str, name: str, found: Fidelity | None, least: float) -> list[Check]:
     return [
-        Bar(group, f"{name}: accuracy lost", "points", found.drop if found else None, MAX_DROP_POINTS),
-        Bar(group, f"{name}: agreement", "share", found.agreement if found else None, least, at_least=True),
+        Check(group, f"{name}: accuracy lost", "points", found.drop if found else None, MAX_DROP_POINTS),
+        Check(group, f"{name}: agreement", "share", found.agreement if found else None, least, at_least=True),
     ]

@@ -14,9 +14,9 @@ from edgernn.run_folder import write_samples
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, keras_model
 from peers import exports, stock
-from peers.apart import Made, make_peers_apart
 from peers.bench import Progress
 from peers.contest import KINDS
+from peers.isolated_tools import ToolResult, make_isolated
 from peers.long_sequences import CLASSES, FEATURES, waves
 from peers.registry import SAME, Peer, run_tool
 from peers.side_by_side import Effort, time_files
@@ -37,7 +37,7 @@ _REFERENCE = "reference.npy"
 
 
 @dataclass(frozen=True)
-class Cell:
+class ModelSize:
     """One model of the tables: which layer, how many units, how many time steps."""
 
     kind: str
@@ -48,14 +48,14 @@ class Cell:
         return f"{self.kind} of {self.hidden} units, {self.steps} steps"
 
 
-def cells(kinds: Sequence[str], hidden: Sequence[int], steps: Sequence[int]) -> list[Cell]:
+def cells(kinds: Sequence[str], hidden: Sequence[int], steps: Sequence[int]) -> list[ModelSize]:
     """Every number of units at the usual number of steps, and every number of steps at the usual number of units."""
     sizes = [(units, USUAL_STEPS) for units in hidden] + [(USUAL_HIDDEN, length) for length in steps]
-    return [Cell(kind, *size) for kind in kinds for size in dict.fromkeys(sizes)]
+    return [ModelSize(kind, *size) for kind in kinds for size in dict.fromkeys(sizes)]
 
 
 def measure_cell(
-    cell: Cell, others: Mapping[str, Peer], folder: Path, effort: Effort, say: Progress
+    cell: ModelSize, others: Mapping[str, Peer], folder: Path, effort: Effort, say: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Build a model, export it, have other tools make their files, and time all of them.
 
@@ -72,7 +72,7 @@ def measure_cell(
     folder.mkdir(parents=True)
     say(f"{cell}: building")
     # TensorFlow stays out of this process, which times.
-    _run_apart(cell, folder)
+    _run_isolated(cell, folder)
     say(f"{cell}: exporting")
     # Untrained, it may miss its bars; refining would take by far the most time, and changes no size or latency.
     settings = Settings(refine=False, keep_failed=True)
@@ -92,22 +92,24 @@ def measure_cell(
     return told, {**missing, **reasons}
 
 
-def _make_others(others: Mapping[str, Peer], folder: Path, say: Progress) -> tuple[dict[str, Made], dict[str, str]]:
+def _make_others(
+    others: Mapping[str, Peer], folder: Path, say: Progress
+) -> tuple[dict[str, ToolResult], dict[str, str]]:
     if not others:
         return {}, {}
     # Rounding of integers decides classes of an untrained model, whose answers are all alike.
     judged = {name: replace(peer, agreement=0.0) if peer.agreement < SAME else peer for name, peer in others.items()}
     samples = read_samples(folder)
     reference = np.load(folder / _REFERENCE)
-    return make_peers_apart(judged, folder / "model.keras", samples.x_calibration, samples.x_test, reference, say)
+    return make_isolated(judged, folder / "model.keras", samples.x_calibration, samples.x_test, reference, say)
 
 
-def _run_apart(cell: Cell, folder: Path) -> None:
+def _run_isolated(cell: ModelSize, folder: Path) -> None:
     command = [sys.executable, "-m", "peers.growth", json.dumps(asdict(cell)), str(folder)]
     run_tool(command)  # ourselves
 
 
-def _build(cell: Cell, folder: Path) -> None:
+def _build(cell: ModelSize, folder: Path) -> None:
     """Write an untrained model with its own seed, and samples; weights do not change what a call costs."""
     with quiet_tensorflow():
         import keras
@@ -123,4 +125,4 @@ def _build(cell: Cell, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _build(Cell(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+    _build(ModelSize(**json.loads(sys.argv[1])), Path(sys.argv[2]))

@@ -8,15 +8,15 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us, summarize
-from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.stopwatch import Method, Round
 from edgernn.errors import ModelError
 from edgernn_export import Target, keras_model
 from peers import exports, stock
-from peers.bars import Bar
+from peers.checks import Check
 from peers.exports import Export
 from peers.side_by_side import ANSWER, measure_files
 from peers.stock import make_peers
-from peers.subjects import Subject, from_artifact
+from peers.subjects import BareSubject, from_artifact
 
 CHECKED_SAMPLES = 500
 TIMED = (exports.FLOAT32, exports.INT8, exports.INT8_LOOP, exports.ONNX_FLOAT32, exports.ONNX_INT8)
@@ -37,21 +37,21 @@ class Timing:
     highest_us: float
 
 
-def time_hot(subjects: Mapping[str, Subject], x: Float32) -> dict[str, Timing]:
+def time_hot(subjects: Mapping[str, BareSubject], x: Float32) -> dict[str, Timing]:
     """The latency of one sample, float32 [1, steps, features], called again and again, interleaved."""
     return _timings(measure_files(subjects, x, HOT))
 
 
-def time_cold(subjects: Mapping[str, Subject], x: Float32) -> dict[str, Timing]:
+def time_cold(subjects: Mapping[str, BareSubject], x: Float32) -> dict[str, Timing]:
     """The same after other work each time: an array larger than every cache is walked through between calls."""
     return _timings(measure_files(subjects, x, COLD))
 
 
-def _timings(seen: Mapping[str, Mapping[str, Sequence[Turn]]]) -> dict[str, Timing]:
+def _timings(seen: Mapping[str, Mapping[str, Sequence[Round]]]) -> dict[str, Timing]:
     return {name: _timing(turns[ANSWER]) for name, turns in seen.items()}
 
 
-def latency_bars(export: Export) -> tuple[list[Bar], dict[str, Any]]:
+def latency_bars(export: Export) -> tuple[list[Check], dict[str, Any]]:
     """Our files against each other and against the peers; beside the bars all latencies by subject.
 
     Raises:
@@ -70,7 +70,7 @@ def latency_bars(export: Export) -> tuple[list[Bar], dict[str, Any]]:
 
 def ratio(
     group: str, timings: Mapping[str, Timing], name: str, base: str, limit: float | None = None, label: str = ""
-) -> Bar:
+) -> Check:
     """The latency of a subject as a multiple of another's; without a figure where either was not timed.
 
     Args:
@@ -78,15 +78,15 @@ def ratio(
     """
     both = name in timings and base in timings
     figure = timings[name].median_us / timings[base].median_us if both else None
-    return Bar(group, label or f"{name} / {base}", "ratio", figure, limit)
+    return Check(group, label or f"{name} / {base}", "ratio", figure, limit)
 
 
-def as_rows(subjects: Mapping[str, Subject], timings: Mapping[str, Timing]) -> dict[str, Any]:
+def as_rows(subjects: Mapping[str, BareSubject], timings: Mapping[str, Timing]) -> dict[str, Any]:
     """Sizes and latencies by subject, for `bars.show_latencies` and for programs."""
     return {name: {"size_bytes": subjects[name].size_bytes, **asdict(timing)} for name, timing in timings.items()}
 
 
-def _bars(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Bar]:
+def _bars(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Check]:
     group = "latency, ratio of medians"
     int8, float32, loop = str(exports.INT8), str(exports.FLOAT32), str(exports.INT8_LOOP)
     onnx = str(exports.ONNX_FLOAT32)
@@ -102,12 +102,12 @@ def _bars(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Bar]:
     ]
 
 
-def _timing(turns: Sequence[Turn]) -> Timing:
+def _timing(turns: Sequence[Round]) -> Timing:
     medians = round_medians_us(turns)
     return Timing(summarize(turns).median_us, float(medians.min()), float(medians.max()))
 
 
-def _artifact(export: Export, target: Target) -> Subject:
+def _artifact(export: Export, target: Target) -> BareSubject:
     path = export.path(target)
     if not path.is_file():
         raise ModelError(f"{path.name} was not exported, so that its latency cannot be measured")

@@ -13,9 +13,9 @@ from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
 from edgernn_export.layouts import preferred_layout
 from peers import exports
-from peers.bars import Bar
+from peers.checks import Check
 from peers.latency import time_cold, time_hot
-from peers.subjects import CLASSIFIER, Subject, answer_all, from_artifact
+from peers.subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
@@ -62,7 +62,7 @@ def train() -> Any:
     return long
 
 
-def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Bar]:
+def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Check]:
     """Train, export int8 unrolled and as a loop, and measure both."""
     progress(f"{STEPS} steps: training")
     folder.mkdir()
@@ -83,10 +83,10 @@ def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Bar]:
     return _bars(subjects, model, x_test, y_test)
 
 
-def _bars(subjects: dict[str, Subject], model: Any, x: Any, classes: Any) -> list[Bar]:
+def _bars(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) -> list[Check]:
     group = f"{STEPS} steps of {FEATURES} features"
     if len(subjects) < 2:
-        return [Bar(group, "int8 unrolled and loop exported", "bytes", None)]
+        return [Check(group, "int8 unrolled and loop exported", "bytes", None)]
     hot, cold = time_hot(subjects, x[:1]), time_cold(subjects, x[:1])
     quickest = min(hot.values(), key=lambda timing: timing.median_us)
     quicker_cold = min(cold, key=lambda name: cold[name].median_us)
@@ -94,23 +94,23 @@ def _bars(subjects: dict[str, Subject], model: Any, x: Any, classes: Any) -> lis
     reference = keras_model.predict(model, x)
     answers = {name: answer_all(subject, x) for name, subject in subjects.items()}
     return [
-        Bar(group, _LOOP, "bytes", subjects[_LOOP].size_bytes, MAX_LOOP_BYTES),
-        Bar(group, _UNROLLED, "bytes", subjects[_UNROLLED].size_bytes),
-        Bar(
+        Check(group, _LOOP, "bytes", subjects[_LOOP].size_bytes, MAX_LOOP_BYTES),
+        Check(group, _UNROLLED, "bytes", subjects[_UNROLLED].size_bytes),
+        Check(
             group,
             f"preferred ({preferred}) / faster of loop and unrolled, hot",
             "ratio",
             hot[preferred].median_us / quickest.median_us,
             MAX_RATIO,
         ),
-        Bar(group, "loop / unrolled, hot", "ratio", hot[_LOOP].median_us / hot[_UNROLLED].median_us),
-        Bar(
+        Check(group, "loop / unrolled, hot", "ratio", hot[_LOOP].median_us / hot[_UNROLLED].median_us),
+        Check(
             group,
             f"loop / unrolled, cold: {quicker_cold} is faster",
             "ratio",
             cold[_LOOP].median_us / cold[_UNROLLED].median_us,
         ),
-        Bar(group, "Keras accuracy", "share", CLASSIFIER.score(reference, classes)),
-        Bar(group, "int8 loop agrees with Keras", "share", CLASSIFIER.agreement(answers[_LOOP], reference)),
-        Bar(group, "loop against unrolled", "answers", int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum())),
+        Check(group, "Keras accuracy", "share", CLASSIFIER.score(reference, classes)),
+        Check(group, "int8 loop agrees with Keras", "share", CLASSIFIER.agreement(answers[_LOOP], reference)),
+        Check(group, "loop against unrolled", "answers", int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum())),
     ]

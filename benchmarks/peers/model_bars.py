@@ -16,14 +16,14 @@ from edgernn.run_folder import read_settings
 from edgernn_export import Target, export, keras_file, keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports, stock
-from peers.apart import make_peers_apart
-from peers.bars import Bar
 from peers.bench import Progress
 from peers.bench_runs import BenchModel
-from peers.fidelity import Fidelity, count_apart, mean_fidelity, stream
+from peers.checks import Check
+from peers.fidelity import Fidelity, count_differing, mean_fidelity, stream
+from peers.isolated_tools import make_isolated
 from peers.latency import CHECKED_SAMPLES, Timing, as_rows, ratio, time_cold, time_hot
 from peers.operators import count_control_flow, count_custom
-from peers.subjects import CLASSIFIER, Subject, from_artifact
+from peers.subjects import CLASSIFIER, BareSubject, from_artifact
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Findings:
         reasons: why figures are missing, a line each.
     """
 
-    bars: list[Bar] = field(default_factory=list)
+    bars: list[Check] = field(default_factory=list)
     latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
@@ -111,37 +111,41 @@ def export_run(run: Path, folder: Path, say: Progress) -> Exported:
     return Exported(run, samples, reference, folder, tuple(f"{run.name}: {reason}" for reason in reasons))
 
 
-def _size_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+def _size_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: size with card"
     limits = {exports.INT8: model.limits.unrolled_bytes, exports.INT8_LOOP: model.limits.loop_bytes}
 
     def largest(target: Target) -> int | None:
         return _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
 
-    bars = [Bar(group, str(target), "bytes", largest(target), limit) for target, limit in limits.items()]
-    return bars + _told(
-        [Bar(group, str(target), "bytes", largest(target)) for target in EXPORTED if target not in limits]
+    bars = [Check(group, str(target), "bytes", largest(target), limit) for target, limit in limits.items()]
+    return bars + without_missing(
+        [Check(group, str(target), "bytes", largest(target)) for target in EXPORTED if target not in limits]
     )
 
 
-def _fidelity_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+def _fidelity_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: against Keras, {len(found[0].reference):,} samples"
     accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.require_truth()) for each in found]))
-    bars = [Bar(group, "Keras: accuracy", "share", accuracy)]
+    bars = [Check(group, "Keras: accuracy", "share", accuracy)]
     for target in INT8_LAYOUTS:
         fidelity = _fidelity(found, target)
         drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
-        bars.append(Bar(group, f"{target}: accuracy lost", "points", drop, MAX_DROP_POINTS))
-        bars.append(Bar(group, f"{target}: agreement", "share", agreement, model.limits.int8_agreement, at_least=True))
+        bars.append(Check(group, f"{target}: accuracy lost", "points", drop, MAX_DROP_POINTS))
+        bars.append(
+            Check(group, f"{target}: agreement", "share", agreement, model.limits.int8_agreement, at_least=True)
+        )
     for target in FLOAT32_FILES:
         fidelity = _fidelity(found, target)
         # The others do not exist for every cell.
         if fidelity or target in (exports.FLOAT32, exports.ONNX_FLOAT32):
             difference = fidelity.difference if fidelity else None
-            bars.append(Bar(group, f"{target}: largest difference", "probability", difference, MAX_DIFFERENCE))
+            bars.append(Check(group, f"{target}: largest difference", "probability", difference, MAX_DIFFERENCE))
     for target in (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8):
         fidelity = _fidelity(found, target)
-        bars += _told([Bar(group, f"{target}: agreement", "share", fidelity.agreement if fidelity else None)])
+        bars += without_missing(
+            [Check(group, f"{target}: agreement", "share", fidelity.agreement if fidelity else None)]
+        )
     return bars
 
 
@@ -161,7 +165,7 @@ def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
     return _if_there(found, target, measure)
 
 
-def _stream_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+def _stream_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     """Streams beside `predict` after the last row, and the two layouts, which are built apart, after every row."""
     group = f"{model.title}: int8 streaming, every sample"
     streams = {target: _if_there(found, target, partial(_streams, found, target)) for target in INT8_LAYOUTS}
@@ -170,11 +174,11 @@ def _stream_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
         apart = None
         if answers:
             predicted = (edgernn.load(each.path(target)).predict(each.samples.x_test) for each in found)
-            apart = sum(count_apart(a[-1], b) for a, b in zip(answers, predicted, strict=True))
-        bars.append(Bar(group, f"{target}: after the last row against predict", "answers", apart, 0))
+            apart = sum(count_differing(a[-1], b) for a, b in zip(answers, predicted, strict=True))
+        bars.append(Check(group, f"{target}: after the last row against predict", "answers", apart, 0))
     unrolled, loop = streams.values()
-    apart = sum(map(count_apart, unrolled, loop)) if unrolled and loop else None
-    return [*bars, Bar(group, "loop against unrolled, after every row", "answers", apart, 0)]
+    apart = sum(map(count_differing, unrolled, loop)) if unrolled and loop else None
+    return [*bars, Check(group, "loop against unrolled, after every row", "answers", apart, 0)]
 
 
 def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
@@ -182,7 +186,7 @@ def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
     return [stream(each.path(target), each.samples.x_test) for each in found]
 
 
-def _operator_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
+def _operator_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: operators, all files together"
 
     def count(file_format: str, count_in: Callable[[bytes], int]) -> int | None:
@@ -190,12 +194,12 @@ def _operator_bars(model: BenchModel, found: Sequence[Exported]) -> list[Bar]:
         return sum(count_in(path.read_bytes()) for path in files) if files else None
 
     return [
-        Bar(group, "custom (Flex included) in .tflite", "operators", count("tflite", count_custom), 0),
-        Bar(group, "Loop, Scan and If in .onnx", "operators", count("onnx", count_control_flow), 0),
+        Check(group, "custom (Flex included) in .tflite", "operators", count("tflite", count_custom), 0),
+        Check(group, "Loop, Scan and If in .onnx", "operators", count("onnx", count_control_flow), 0),
     ]
 
 
-def _latency_bars(model: BenchModel, export: Exported, say: Progress) -> tuple[list[Bar], dict[str, Any], list[str]]:
+def _latency_bars(model: BenchModel, export: Exported, say: Progress) -> tuple[list[Check], dict[str, Any], list[str]]:
     """The bars, all latencies by subject, and why peers are missing."""
     x = np.ascontiguousarray(export.samples.x_test[:CHECKED_SAMPLES])
     peers, agreements, reasons = _peers(export, x, partial(_prefixed, say, model.name))
@@ -209,23 +213,25 @@ def _latency_bars(model: BenchModel, export: Exported, say: Progress) -> tuple[l
     quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="none of Keras")
     bars = [
         ratio(group, hot, shipped, quickest, model.limits.int8_ratio),
-        *_told([Bar(group, f"{quickest}: agreement", "share", agreements.get(quickest))]),
+        *without_missing([Check(group, f"{quickest}: agreement", "share", agreements.get(quickest))]),
         *_onnx_bars(group, hot, model.limits.onnx_ratio),
-        *_told([ratio(group, hot, loop, unrolled)]),
-        *_told([ratio(group, cold, loop, unrolled, label="the same with cold caches")]),
+        *without_missing([ratio(group, hot, loop, unrolled)]),
+        *without_missing([ratio(group, cold, loop, unrolled, label="the same with cold caches")]),
     ]
     return bars, as_rows({**ours, **peers}, hot), [f"{export.run.name}: {reason}" for reason in reasons]
 
 
-def _onnx_bars(group: str, hot: Mapping[str, Timing], limit: float | None) -> list[Bar]:
+def _onnx_bars(group: str, hot: Mapping[str, Timing], limit: float | None) -> list[Check]:
     bar = ratio(group, hot, str(exports.ONNX_FLOAT32), stock.TF2ONNX, limit)
-    return [bar] if limit is not None else _told([bar])
+    return [bar] if limit is not None else without_missing([bar])
 
 
-def _peers(export: Exported, x: Float32, progress: Progress) -> tuple[dict[str, Subject], dict[str, float], list[str]]:
+def _peers(
+    export: Exported, x: Float32, progress: Progress
+) -> tuple[dict[str, BareSubject], dict[str, float], list[str]]:
     """The peers that answer as Keras, on how many samples each names its class, and why others are missing."""
     model, samples = export.run / "model.keras", export.samples
-    made, reasons = make_peers_apart(stock.PEERS, model, samples.x_calibration, x, export.reference[: len(x)], progress)
+    made, reasons = make_isolated(stock.PEERS, model, samples.x_calibration, x, export.reference[: len(x)], progress)
     subjects = {name: each.subject for name, each in made.items()}
     agreements = {name: each.agreement for name, each in made.items()}
     return subjects, agreements, [f"{name}: {reason}" for name, reason in reasons.items()]
@@ -240,6 +246,6 @@ def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T
     return measure() if all(each.path(target).is_file() for each in found) else None
 
 
-def _told(bars: Sequence[Bar]) -> list[Bar]:
+def without_missing(bars: Sequence[Check]) -> list[Check]:
     """Bars without a limit: one without a figure says nothing, and misses nothing."""
     return [bar for bar in bars if bar.figure is not None]

@@ -12,7 +12,7 @@ from edgernn.backends.tflite_file import StepFile, step_file
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, Ready, measure
 from edgernn.errors import ArtifactError
-from peers.bars import Bar
+from peers.checks import Check
 
 Call = Callable[[], object]
 
@@ -23,7 +23,7 @@ PREDICT, PUSH = 1.3, 1.6
 BATCHED = {".onnx": 0.7, ".tflite": 1.0}
 
 
-def overhead_bars(path: Path) -> list[Bar]:
+def overhead_bars(path: Path) -> list[Check]:
     """The bars of `predict`, of `push` and of a batch, checks included."""
     x = np.random.default_rng(0).random((BATCH, *edgernn.load(path).input_shape), np.float32)
     make = _bare_tflite if path.suffix == ".tflite" else _bare_onnx
@@ -37,24 +37,24 @@ def overhead_bars(path: Path) -> list[Bar]:
     return _bars(path, median)
 
 
-def _bars(path: Path, median: Mapping[str, float]) -> list[Bar]:
+def _bars(path: Path, median: Mapping[str, float]) -> list[Check]:
     group = f"{path.name}, × the bare backend"
     bars = [
-        Bar(
+        Check(
             group,
             f"predict / bare call ({median['bare']:.1f} µs)",
             "ratio",
             median["predict"] / median["bare"],
             PREDICT,
         ),
-        Bar(group, f"push / bare step ({median['step']:.1f} µs)", "ratio", median["push"] / median["step"], PUSH),
+        Check(group, f"push / bare step ({median['step']:.1f} µs)", "ratio", median["push"] / median["step"], PUSH),
     ]
     if "runner" in median:
         ratio = median["push"] / median["runner"]
-        bars.append(Bar(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", ratio))
+        bars.append(Check(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", ratio))
     limit = BATCHED[path.suffix]
     ratio = median["batch"] / BATCH / median["predict"]
-    return [*bars, Bar(group, f"one of a batch of {BATCH} / one by one", "ratio", ratio, limit)]
+    return [*bars, Check(group, f"one of a batch of {BATCH} / one by one", "ratio", ratio, limit)]
 
 
 def _ours(model: edgernn.Model, x: Float32) -> dict[str, Call]:

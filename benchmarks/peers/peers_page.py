@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from edgernn.bench.statistics import Ratio, speed_ratio
-from edgernn.bench.stopwatch import Turn
+from edgernn.bench.stopwatch import Round
 from edgernn.errors import DataError, EdgernnError
 from edgernn.files import write_bytes
 from peers.growth_page import growth_section, table
@@ -113,8 +113,8 @@ def median_us(row: Found, figure: str = "hot_us") -> float:
     return float(np.median(row[figure]))
 
 
-def _turns(rounds_us: Sequence[float]) -> list[Turn]:
-    return [Turn(np.array([1000 * value])) for value in rounds_us]
+def _turns(rounds_us: Sequence[float]) -> list[Round]:
+    return [Round(np.array([1000 * value])) for value in rounds_us]
 
 
 def _head(found: Found) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
-from peers.subjects import CLASSIFIER, Subject, answer_all
+from peers.subjects import CLASSIFIER, BareSubject, answer_all
 
-Make = Callable[[Any, Float32], Subject]
+Make = Callable[[Any, Float32], BareSubject]
 
 # What the stock tools calibrate int8 with: TensorFlow's guide says 100 to 500 samples.
 CALIBRATION_SAMPLES = 200
@@ -38,7 +38,7 @@ class Peer:
     agreement: float
     make: Make
 
-    def build(self, model: Any, x_calibration: Float32) -> Subject:
+    def build(self, model: Any, x_calibration: Float32) -> BareSubject:
         """Build it.
 
         Args:
@@ -48,7 +48,7 @@ class Peer:
         with quiet_converters():
             return self.make(model, x_calibration[:CALIBRATION_SAMPLES])
 
-    def check(self, subject: Subject, x: Float32, reference: Float32) -> float:
+    def check(self, subject: BareSubject, x: Float32, reference: Float32) -> float:
         """The share of samples on which it names Keras's class.
 
         Args:

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us
-from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Turn, measure
-from peers.subjects import Subject
+from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Round, measure
+from peers.subjects import BareSubject
 
 ANSWER = "answer"
 
@@ -36,7 +36,7 @@ BRISK = Effort(Method(20, 1.0), Method(20, 1.0, cold=True), Method(8, 0.24))
 QUICK = Effort(Method(4, 0.1), Method(4, 0.1, cold=True), Method(3, 0.06))
 
 
-def time_files(subjects: Mapping[str, Subject], x: Float32, effort: Effort) -> dict[str, dict[str, Any]]:
+def time_files(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) -> dict[str, dict[str, Any]]:
     """Time files, interleaved, hot and then cold.
 
     Args:
@@ -60,20 +60,20 @@ def time_files(subjects: Mapping[str, Subject], x: Float32, effort: Effort) -> d
     }
 
 
-def time_briefly(subjects: Mapping[str, Subject], x: Float32, effort: Effort) -> dict[str, float]:
+def time_briefly(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) -> dict[str, float]:
     """The hot median of each in microseconds, by name, to choose by; the arguments are those of `time_files`."""
     turns = measure_files(subjects, x, effort.choosing)
     return {name: float(np.median(round_medians_us(turns[name][ANSWER]))) for name in subjects}
 
 
-def measure_files(subjects: Mapping[str, Subject], x: Float32, method: Method) -> dict[str, dict[str, list[Turn]]]:
+def measure_files(subjects: Mapping[str, BareSubject], x: Float32, method: Method) -> dict[str, dict[str, list[Round]]]:
     """The turns of each by name and call, `ANSWER` or what the stopwatch adds; each round loads afresh."""
     return measure({name: Local(partial(_load, each, x)) for name, each in subjects.items()}, method)
 
 
-def _load(subject: Subject, x: Float32) -> Ready:
+def _load(subject: BareSubject, x: Float32) -> Ready:
     return Ready({ANSWER: partial(subject.load(), x)})
 
 
-def _rounded(turns: list[Turn]) -> list[float]:
+def _rounded(turns: list[Round]) -> list[float]:
     return [round(float(value), 3) for value in round_medians_us(turns)]

@@ -11,13 +11,13 @@ from edgernn.errors import ModelError
 from edgernn_benchmarks import conversions
 from edgernn_export import graph
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import Subject, from_onnx, from_tflite
+from peers.subjects import BareSubject, from_onnx, from_tflite
 
 PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)
 
 
-def make_peers(model: Any, x_calibration: Float32, x: Float32, reference: Float32) -> Mapping[str, Subject]:
+def make_peers(model: Any, x_calibration: Float32, x: Float32, reference: Float32) -> Mapping[str, BareSubject]:
     """Build every peer and check that it answers as Keras does; the arguments are theirs.
 
     Raises:
@@ -41,7 +41,7 @@ STOCK_TFLITE, UNROLLED = "stock TFLite", "Keras unroll=True"
 
 
 @peer(STOCK_FLOAT32, SAME, tool=STOCK_TFLITE)
-def stock_tflite(model: Any, _x_calibration: Float32) -> Subject:
+def stock_tflite(model: Any, _x_calibration: Float32) -> BareSubject:
     """`TFLiteConverter.from_keras_model`, as `edgernn compare --peers` calls it.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
@@ -50,7 +50,7 @@ def stock_tflite(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer(UNROLLED_INT8[0], ROUNDED, tool=UNROLLED)
-def keras_unrolled_int8(model: Any, x_calibration: Float32) -> Subject:
+def keras_unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
     """Keras's own unrolling, full integers by TFLiteConverter, float32 in and out (its default).
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant
@@ -71,7 +71,7 @@ def unrolled_int8(model: Any, x_calibration: Float32) -> bytes:
 
 
 @peer(UNROLLED_INT8[1], ROUNDED, tool=UNROLLED)
-def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Subject:
+def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> BareSubject:
     """Keras's own unrolling, full integers by litert-quantizer, the successor that the converter's pages name.
 
     Its recipe makes integer inputs and outputs; they are left out of it, so that both int8 peers take float32. In
@@ -97,7 +97,7 @@ def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Subj
 
 
 @peer(TF2ONNX, SAME, tool="tf2onnx")
-def tf2onnx_own(model: Any, _x_calibration: Float32) -> Subject:
+def tf2onnx_own(model: Any, _x_calibration: Float32) -> BareSubject:
     """`tf2onnx.convert.from_function`, as `edgernn compare --peers` calls it.
 
     https://github.com/onnx/tensorflow-onnx#python-api-reference

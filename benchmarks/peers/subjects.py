@@ -18,7 +18,7 @@ CLASSIFIER = Task(CLASSIFICATION)
 
 
 @dataclass(frozen=True)
-class Subject:
+class BareSubject:
     """Something that answers one sample.
 
     Attributes:
@@ -30,25 +30,25 @@ class Subject:
     size_bytes: int
 
 
-def from_tflite(data: bytes) -> Subject:
+def from_tflite(data: bytes) -> BareSubject:
     """A .tflite file in LiteRT by its bare interpreter: set_tensor, invoke, get_tensor."""
-    return Subject(partial(_load_tflite, data), len(data))
+    return BareSubject(partial(_load_tflite, data), len(data))
 
 
-def from_onnx(data: bytes) -> Subject:
+def from_onnx(data: bytes) -> BareSubject:
     """An .onnx file in ONNX Runtime by its bare session."""
-    return Subject(partial(_load_onnx, data), len(data))
+    return BareSubject(partial(_load_onnx, data), len(data))
 
 
-def from_artifact(path: Path) -> Subject:
+def from_artifact(path: Path) -> BareSubject:
     """One of our files: .tflite as any other; .onnx as our runtime runs it, with its option and first states."""
     data = path.read_bytes()
     if path.suffix == ".tflite":
         return from_tflite(data)
-    return Subject(lambda: open_artifact(path, data, threads=1).run, len(data))
+    return BareSubject(lambda: open_artifact(path, data, threads=1).run, len(data))
 
 
-def answer_all(subject: Subject, x: Float32) -> Float32:
+def answer_all(subject: BareSubject, x: Float32) -> Float32:
     """The answers to samples, one by one: float32 [samples, steps, features] to [samples, classes]."""
     answer = subject.load()
     return np.concatenate([answer(x[index : index + 1]).copy() for index in range(len(x))])

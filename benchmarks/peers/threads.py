@@ -10,25 +10,25 @@ import edgernn
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader
-from peers.bars import Bar
+from peers.checks import Check
 
 CALLS, ROUNDS = 2000, 15
 
 
-def thread_bars(path: Path) -> list[Bar]:
+def thread_bars(path: Path) -> list[Check]:
     """Figures without a limit: they are why `threads` is 1, and why a lock will do."""
     x = np.random.default_rng(0).random(edgernn.load(path).input_shape, np.float32)
     subjects = {threads: Local(ArtifactLoader(path, threads=threads, x=x)) for threads in (1, 2, 4)}
     medians = {threads: summarize(turns[PREDICT]).median_us for threads, turns in measure(subjects, Method()).items()}
     group = f"{path.name}, threads"
     inside = [
-        Bar(group, f"predict, threads={threads} / threads=1", "ratio", medians[threads] / medians[1])
+        Check(group, f"predict, threads={threads} / threads=1", "ratio", medians[threads] / medians[1])
         for threads in (2, 4)
     ]
     return [*inside, *_outside(path, x, group)]
 
 
-def _outside(path: Path, x: np.ndarray, group: str) -> list[Bar]:
+def _outside(path: Path, x: np.ndarray, group: str) -> list[Check]:
     """The throughput of two Python threads beside that of one, sharing a model or with one each."""
     shared, other = edgernn.load(path), edgernn.load(path)
     seen: dict[str, list[float]] = {"one": [], "shared": [], "each": []}
@@ -39,8 +39,8 @@ def _outside(path: Path, x: np.ndarray, group: str) -> list[Bar]:
             seen["each"].append(_seconds(pool, [shared, other], x) / (2 * CALLS))
     median = {name: float(np.median(values)) for name, values in seen.items()}
     return [
-        Bar(group, "throughput of two threads, one model / of one", "ratio", median["one"] / median["shared"]),
-        Bar(group, "throughput of two threads, a model each / of one", "ratio", median["one"] / median["each"]),
+        Check(group, "throughput of two threads, one model / of one", "ratio", median["one"] / median["shared"]),
+        Check(group, "throughput of two threads, a model each / of one", "ratio", median["one"] / median["each"]),
     ]
 
 

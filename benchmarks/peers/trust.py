@@ -12,8 +12,8 @@ import numpy as np
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
-from peers.bars import Bar, environment
 from peers.bench import finish, measuring, report
+from peers.checks import Check, environment
 
 SLOWED = 1.1
 # What 200 comparisons must hold: false alarms of 5 % with what chance adds, and nine in ten of the slower found.
@@ -91,15 +91,15 @@ def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
     return speed_ratio(second, first), speed_ratio(slow, first)
 
 
-def _bars(kind: str, said: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Bar]:
+def _bars(kind: str, said: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Check]:
     sayings = (said,) if said == "slower" else ("slower", "faster")
     found = float(np.mean([ratio.verdict in sayings for ratio in ratios]))
     width = float(np.median([(ratio.high - ratio.low) / ratio.estimate for ratio in ratios]))
     group = f"{len(ratios)} comparisons {kind}"
     return [
-        Bar(group, f'say "{said}"', "share", found, limit, at_least=at_least),
-        Bar(group, "median width of the intervals", "share", width),
-        Bar(group, "median ratio", "ratio", float(np.median([ratio.estimate for ratio in ratios]))),
+        Check(group, f'say "{said}"', "share", found, limit, at_least=at_least),
+        Check(group, "median width of the intervals", "share", width),
+        Check(group, "median ratio", "ratio", float(np.median([ratio.estimate for ratio in ratios]))),
     ]
 
 

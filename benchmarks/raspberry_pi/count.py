@@ -23,7 +23,7 @@ def main() -> None:
     x = golden_inputs([0], model.input_shape, *model.card.input_range)[0]
     stream = model.stream()
     gc.disable()  # it would fall into one round and not into the next
-    for call in (model._bare_call(x), lambda: model.predict(x), lambda: stream.push(x[0])):
+    for call in (model.bare_call(x), lambda: model.predict(x), lambda: stream.push(x[0])):
         for _ in range(WARMUP):
             call()
         for _ in range(int(rounds)):

@@ -21,8 +21,8 @@ from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
 from peers.bench_runs import MODELS, find_run
 from raspberry_pi import count
-from raspberry_pi.answers import takes
 from raspberry_pi.building import cache_folder, check_machine, devices, roots_locked
+from raspberry_pi.device_answers import takes
 from raspberry_pi.page import fill_in, instructions_tables
 from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 

@@ -9,7 +9,7 @@ import click
 
 from edgernn.errors import DataError, EdgernnError
 from edgernn.files import write_bytes
-from raspberry_pi.answers import cases
+from raspberry_pi.device_answers import cases
 from raspberry_pi.roots import REPOSITORY, ROOTS
 
 PAGE = REPOSITORY / "docs" / "raspberry-pi.md"

@@ -4,9 +4,9 @@ from edgernn_export import export, select_targets
 rows = export("runs/digits", targets=select_targets())
 """
 
-from edgernn_export.pipeline import Row, export
+from edgernn_export.pipeline import TargetResult, export
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target, select_targets
 
-__all__ = ["Proof", "Row", "Settings", "Target", "export", "select_targets"]
+__all__ = ["Proof", "Settings", "Target", "TargetResult", "export", "select_targets"]

@@ -8,13 +8,13 @@ from typing import Any
 from edgernn.card import Card, seal
 from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
 from edgernn.model import Model, load_bytes
-from edgernn_export.golden import make_golden
-from edgernn_export.proof import Proof, bar_of, prove
-from edgernn_export.subject import Subject
+from edgernn_export.golden_samples import make_golden
+from edgernn_export.proof import Proof, prove, tolerance_of
+from edgernn_export.source import Source
 from edgernn_export.targets import Target
 
 
-def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
+def make_artifact(subject: Source, target: Target) -> tuple[bytes, Proof, str]:
     """Convert, prove and complete one artifact.
 
     If its stream cannot be made or fails its check, the artifact is made without one, and the proof says why.
@@ -38,8 +38,8 @@ def make_artifact(subject: Subject, target: Target) -> tuple[bytes, Proof, str]:
     return data, replace(proof, no_stream=no_stream), reason
 
 
-def _make_artifact(subject: Subject, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
-    finished, bar = subject.convert(target, stream), bar_of(target).for_model(subject.rounding_error)
+def _make_artifact(subject: Source, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
+    finished, bar = subject.convert(target, stream), tolerance_of(target).for_model(subject.rounding_error)
     embed, limits = finished.embed_card, finished.limits
     card = replace(subject.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
     model = _load(target, embed, card)

@@ -19,11 +19,11 @@ from edgernn.run_folder import MODEL
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn.terminal import say, say_json
 from edgernn_export.console import make_console, make_table
-from edgernn_export.heads import describe_guess
-from edgernn_export.pipeline import NOT_POSSIBLE, Row, export
+from edgernn_export.pipeline import NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
 from edgernn_export.settings import TIME_LIMIT_S, Settings
 from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, Target, select_targets
+from edgernn_export.task_inference import describe_guess
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -216,14 +216,14 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
     say(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
 
 
-def _note_of_outdated(source: Path, rows: Sequence[Row]) -> str:
+def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:
     """Make a line about artifacts of an earlier model in the same folder; empty if there are none."""
     target, path = rows[0].target, rows[0].path
     model = source / MODEL if source.is_dir() else source
     return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), sha256_of(model))
 
 
-def _as_json(row: Row) -> dict[str, Any]:
+def _as_json(row: TargetResult) -> dict[str, Any]:
     return {
         "path": str(row.path),
         "status": row.status,
@@ -243,7 +243,7 @@ def _proof_as_json(proof: Proof) -> dict[str, Any]:
     return {**asdict(proof), **measures}
 
 
-def _print(rows: Sequence[Row]) -> None:
+def _print(rows: Sequence[TargetResult]) -> None:
     console = make_console()
     if any(row.proof for row in rows):
         console.print(_table(rows))
@@ -271,7 +271,7 @@ def _unknown(proof: Proof) -> str:
     return f"{MEASURES[proof.task.headline]}: not known, because the samples have no y; {describe_guess(proof.task)}"
 
 
-def _without_stream(rows: Sequence[Row]) -> list[str]:
+def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
     """Describe which artifacts cannot stream, one line for each reason."""
     names: dict[str, list[str]] = {}
     for row in rows:
@@ -284,7 +284,7 @@ def _without_stream(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _layout_advice(rows: Sequence[Row]) -> str:
+def _layout_advice(rows: Sequence[TargetResult]) -> str:
     """Which int8 file to ship, where there is a choice of layouts."""
     shipped = [row for row in rows if row.passed and (row.target.format, row.target.quantization) == _SHIPPED]
     layouts = {row.target.layout: row for row in shipped}
@@ -299,7 +299,7 @@ def _layout_advice(rows: Sequence[Row]) -> str:
     )
 
 
-def _old_runtime_advice(rows: Sequence[Row]) -> str:
+def _old_runtime_advice(rows: Sequence[TargetResult]) -> str:
     """What to ship where only tflite-runtime is to be had; docs/raspberry-pi.md has the counts."""
     passed = {row.target: row for row in rows if row.passed}
     float32, int8 = (Target("tflite", quantization, "unrolled") for quantization in ("float32", "int8"))
@@ -311,7 +311,7 @@ def _old_runtime_advice(rows: Sequence[Row]) -> str:
     )
 
 
-def _table(rows: Sequence[Row]) -> "Table":
+def _table(rows: Sequence[TargetResult]) -> "Table":
     """What was exported; of the others there is only a reason to tell."""
     proofs = [(row, row.proof) for row in rows if row.proof]
     measure = MEASURES[proofs[0][1].task.headline] if proofs else "score"

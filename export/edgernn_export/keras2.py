@@ -134,7 +134,7 @@ def _layer(node: Any) -> Config:
 
 
 def _functional(config: Config) -> Config:
-    graph = keras2_graph.Graph.of(config)
+    graph = keras2_graph.Keras2Graph.of(config)
     layers = [
         _layer(node) | {"name": node.get("name"), "inbound_nodes": graph.calls(node)} for node in layers_of(config)
     ]

@@ -48,7 +48,7 @@ def layers_of(config: Config) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Keras2Graph:
     """The calls within one model.
 
     Attributes:

@@ -15,7 +15,7 @@ from edgernn_export.cells import KINDS, Cell, cell_of
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A Keras model, loaded.
 
     Attributes:
@@ -45,7 +45,7 @@ def load(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> A
     return load_both(path, steps, x=x).model
 
 
-def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> Loaded:
+def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> LoadedModel:
     """Load a Keras file and check that it is a model edgernn can export.
 
     For another number of steps the model is rebuilt, and the result compared with the loaded model first.
@@ -71,7 +71,7 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
             _check_rebuilt(original, model, x)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    return Loaded(original, model)
+    return LoadedModel(original, model)
 
 
 def recurrent_layers(model: Any) -> list[Any]:

@@ -30,7 +30,7 @@ def make_probe(quantization: str) -> bytes:
     x = golden.golden_inputs(range(_CALIBRATION_SAMPLES), kernels.PROBE_SHAPE, *kernels.PROBE_RANGE)
     answers = keras_model.predict(model, x)
     converted = tflite.convert(model)
-    return compact(quantize(converted, quantization, "float32", x, answers).lay_out("unrolled"))
+    return compact(quantize(converted, quantization, "float32", x, answers).build("unrolled"))
 
 
 def _model() -> Any:

@@ -22,7 +22,7 @@ MAX_SEQUENCES = 16
 
 
 @dataclass(frozen=True)
-class Carrier:
+class RecurrentPlaceholder:
     """What stands for a recurrent layer in a graph on its way through a converter.
 
     Attributes:
@@ -40,7 +40,7 @@ class Carrier:
     backwards: bool
 
 
-def carry_composite(model: Any) -> Mapping[str, Carrier]:
+def carry_composite(model: Any) -> Mapping[str, RecurrentPlaceholder]:
     """Put a composite in place of each recurrent layer: TensorFlow's converter keeps it as one custom operator.
 
     Returns:
@@ -49,13 +49,15 @@ def carry_composite(model: Any) -> Mapping[str, Carrier]:
     carriers = {}
     for index, layer in enumerate(recurrent_layers(model)):
         name = f"edgernn_cell_{index}"
-        carriers[name] = Carrier(name, layer.name, cell_of(layer), layer.return_sequences, layer.go_backwards)
+        carriers[name] = RecurrentPlaceholder(
+            name, layer.name, cell_of(layer), layer.return_sequences, layer.go_backwards
+        )
         rebind(layer, _composite(carriers[name]))
     _unwrap(model)
     return carriers
 
 
-def _composite(carrier: Carrier) -> Call:
+def _composite(carrier: RecurrentPlaceholder) -> Call:
     import tensorflow as tf
 
     implements = f'name: "{carrier.name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'

@@ -24,7 +24,7 @@ PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE = "passed", "failed", "not exported",
 
 
 @dataclass(frozen=True)
-class Row:
+class TargetResult:
     """Export result of one target.
 
     Attributes:
@@ -66,7 +66,7 @@ def export(
     settings: Settings | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda _step: None,
-) -> list[Row]:
+) -> list[TargetResult]:
     """Export a Keras model to artifacts and prove each one.
 
     The work is done in a child process, which ends with this one.
@@ -111,17 +111,19 @@ def export(
     return rows
 
 
-def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -> Row:
+def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -> TargetResult:
     try:
         made = worker.make(target)
     except UnsupportedError as error:
-        return Row(target, path, NOT_POSSIBLE, reason=str(error))
+        return TargetResult(target, path, NOT_POSSIBLE, reason=str(error))
     except (ExportError, ArtifactError) as error:
-        return Row(target, path, NOT_EXPORTED, reason=str(error))
+        return TargetResult(target, path, NOT_EXPORTED, reason=str(error))
     if not made.reason or keep_failed:
         write_bytes(path, made.data)
     status = FAILED if made.reason else PASSED
-    return Row(target, path, status, made.reason, len(made.data), made.proof, preferred_layout=made.preferred_layout)
+    return TargetResult(
+        target, path, status, made.reason, len(made.data), made.proof, preferred_layout=made.preferred_layout
+    )
 
 
 def _check_free(paths: Sequence[Path]) -> None:

@@ -18,7 +18,7 @@ STREAM_STEPS = 60_000
 
 
 @dataclass(frozen=True)
-class Bar:
+class Tolerance:
     """Limits that an artifact must keep on the test samples.
 
     Attributes:
@@ -41,7 +41,7 @@ class Bar:
     stream_agreement: float
     weight_coarseness: float = 0.0
 
-    def for_model(self, rounding_error: float) -> "Bar":
+    def for_model(self, rounding_error: float) -> "Tolerance":
         """The bar for one model: wider if rounding moves its answers far.
 
         A difference of up to ten times the model's rounding error is taken for rounding. The limit grows to at most
@@ -77,8 +77,8 @@ MAX_ROUNDING = 1e-3
 # of different backends differ by up to 3 steps inside; with 16 bits for an activation, no kernel of LiteRT,
 # tflite-runtime or tflite-micro differed by more than 0.004. dynamic: kernels round activations while they run, and a
 # stream runs on other kernels than a sequence, so it may be rounded differently.
-BARS: Mapping[str, Bar] = {
-    "float32": Bar(
+BARS: Mapping[str, Tolerance] = {
+    "float32": Tolerance(
         difference=2e-5,
         agreement=0.999,
         drop=0.1,
@@ -87,7 +87,7 @@ BARS: Mapping[str, Bar] = {
         stream_agreement=0.999,
         weight_coarseness=1,
     ),
-    "float16": Bar(
+    "float16": Tolerance(
         difference=1e-2,
         agreement=0.99,
         drop=0.3,
@@ -96,13 +96,17 @@ BARS: Mapping[str, Bar] = {
         stream_agreement=0.999,
         weight_coarseness=2**11,
     ),
-    "dynamic": Bar(difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=1.0, stream_agreement=0.99),
-    "int8": Bar(difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0),
-    "int16x8": Bar(
+    "dynamic": Tolerance(
+        difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=1.0, stream_agreement=0.99
+    ),
+    "int8": Tolerance(
+        difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0
+    ),
+    "int16x8": Tolerance(
         difference=1.0, agreement=0.985, drop=0.7, golden=9e-3, stream_difference=1.0, stream_agreement=0.99
     ),
     # Loading multiplies its int8 weights out; all arithmetic is float32.
-    "onnx int8": Bar(
+    "onnx int8": Tolerance(
         difference=1.0,
         agreement=0.985,
         drop=0.7,
@@ -114,7 +118,7 @@ BARS: Mapping[str, Bar] = {
 }
 
 
-def bar_of(target: Target) -> Bar:
+def tolerance_of(target: Target) -> Tolerance:
     """The bar of a target: its own where there is one, otherwise its quantization's."""
     return BARS.get(f"{target.format} {target.quantization}") or BARS[target.quantization]
 
@@ -152,7 +156,7 @@ class Proof:
             return 0.0
         return 100 * (self.keras[self.task.headline] - self.artifact[self.task.headline])
 
-    def check(self, bar: Bar, max_drop: float | None = None, min_agreement: float | None = None) -> None:
+    def check(self, bar: Tolerance, max_drop: float | None = None, min_agreement: float | None = None) -> None:
         """Check the results against a bar; a drop or agreement that is given replaces the bar's.
 
         Raises:
@@ -177,7 +181,7 @@ class Proof:
             )
         self.check_stream(bar)
 
-    def check_stream(self, bar: Bar) -> None:
+    def check_stream(self, bar: Tolerance) -> None:
         """Check that the stream gives the answers of whole sequences.
 
         Raises:

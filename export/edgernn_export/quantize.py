@@ -8,12 +8,12 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.backends.litert import open_artifact
-from edgernn_export.cells.ops import Sum
-from edgernn_export.expand import MakeCellOps, expand
+from edgernn_export.cells.ops import PreActivation
 from edgernn_export.graph import Graph, Scale, read
+from edgernn_export.insert_cells import MakeCellOps, insert_cells
 from edgernn_export.layouts import preferred_layout
 from edgernn_export.litert_quantizer import dynamic, float16, run_quantizer
-from edgernn_export.lowering import Carrier
+from edgernn_export.lowering import RecurrentPlaceholder
 from edgernn_export.ranges import Range, measure, role_scales, span, with_headroom
 from edgernn_export.static_quantization import find_bent, quantize_around
 from edgernn_export.tflite import Converted
@@ -48,9 +48,9 @@ class Quantized:
     data: bytes
     make_ops: MakeCellOps
 
-    def lay_out(self, layout: str) -> bytes:
+    def build(self, layout: str) -> bytes:
         """The finished graph in a layout."""
-        return expand(self.data, self.source.carriers, layout, self.make_ops)
+        return insert_cells(self.data, self.source.carriers, layout, self.make_ops)
 
 
 def quantize(source: Converted, quantization: str, io_type: str, x: Float32, reference: Float32) -> Quantized:
@@ -81,7 +81,7 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     The candidates differ in where the sums in front of activations are cut off. They are looked through role by role,
     the same for all layers with one activation, with what was best for the roles before.
     """
-    floats = expand(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
+    floats = insert_cells(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
     ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits, find_bent(source.data))
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
     # Every layout gives the same bits; this one is quickest to make and to run.
@@ -96,7 +96,7 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
         return _integers(source, bits, ranges, cuts, around)
 
     def distance(candidate: Quantized) -> float:
-        answers = open_artifact(candidate.lay_out(layout), threads=1).run(x)
+        answers = open_artifact(candidate.build(layout), threads=1).run(x)
         return float(np.abs(answers - reference).mean())
 
     best = make({})
@@ -112,23 +112,23 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     return best
 
 
-def _cuts(carriers: Mapping[str, Carrier]) -> dict[Cut, Sequence[float]]:
+def _cuts(carriers: Mapping[str, RecurrentPlaceholder]) -> dict[Cut, Sequence[float]]:
     """The candidates wherever there may be a cut: limits for a flat activation, parts of the range otherwise."""
     return {
         (role, kind.feeds): LIMITS.get(kind.feeds, PARTS)
         for carrier in carriers.values()
         for role, kind in carrier.cell.roles.items()
-        if isinstance(kind, Sum)
+        if isinstance(kind, PreActivation)
     }
 
 
-def _cut_off(carrier: Carrier, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]) -> dict[str, Range]:
+def _cut_off(carrier: RecurrentPlaceholder, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]) -> dict[str, Range]:
     """The ranges of a carrier's roles, the sums cut off."""
     cut_off = {}
     for role, kind in carrier.cell.roles.items():
         low, high = ranges.get(f"{carrier.name}/{role}", (0.0, 0.0))
-        cut = cuts.get((role, kind.feeds)) if isinstance(kind, Sum) else None
-        if cut is not None and isinstance(kind, Sum):
+        cut = cuts.get((role, kind.feeds)) if isinstance(kind, PreActivation) else None
+        if cut is not None and isinstance(kind, PreActivation):
             largest = max(-low, high)
             limit = min(cut, largest) if kind.feeds in LIMITS else cut * largest
             low, high = -limit, limit

@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgernn.arrays import Float32
-from edgernn_export.cells.ops import Output, Role
+from edgernn_export.cells.ops import PostActivation, Role
 from edgernn_export.graph import Operator, Scale, TensorType, read
 
 Range = tuple[float, float]
@@ -79,10 +79,10 @@ def role_scales(roles: Mapping[str, Role], ranges: Mapping[str, Range], bits: in
     """
     scales: dict[str, Scale] = {}
     for name, role in roles.items():
-        if not isinstance(role, Output):
+        if not isinstance(role, PostActivation):
             scales[name] = _symmetric(ranges.get(name, (0.0, 0.0)), bits)
     for name, role in roles.items():
-        if isinstance(role, Output):
+        if isinstance(role, PostActivation):
             fixed = (
                 scales[role.of]
                 if role.activation in _KEEP_SCALE

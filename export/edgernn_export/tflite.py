@@ -13,9 +13,9 @@ from edgernn.errors import ExportError
 from edgernn_export import lowering
 from edgernn_export.compact import compact
 from edgernn_export.converter_errors import ours_in, reason_of
-from edgernn_export.expand import SEQUENCE, STEP, dress
 from edgernn_export.graph import Operator, read
-from edgernn_export.lowering import Carrier
+from edgernn_export.insert_cells import SEQUENCE, STEP, disguise
+from edgernn_export.lowering import RecurrentPlaceholder
 from edgernn_export.rebuilding import with_steps
 from edgernn_export.streaming import streams
 
@@ -32,7 +32,7 @@ class Converted:
     """
 
     data: bytes
-    carriers: Mapping[str, Carrier]
+    carriers: Mapping[str, RecurrentPlaceholder]
 
 
 def convert(model: Any, stream: bool | None = None) -> Converted:
@@ -62,7 +62,7 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
         ours = ours_in(error)
         raise ours or ExportError(f"TensorFlow's converter fails: {reason_of(error)}") from error
     _check_operators(data, carriers)
-    return Converted(dress(data, carriers), carriers)
+    return Converted(disguise(data, carriers), carriers)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
@@ -112,7 +112,7 @@ def _on_constants(model: Any) -> Callable[[Any], dict[str, Any]]:
     return call
 
 
-def _check_operators(data: bytes, carriers: Mapping[str, Carrier]) -> None:
+def _check_operators(data: bytes, carriers: Mapping[str, RecurrentPlaceholder]) -> None:
     custom = {
         code.customCode.decode() for code in read(data).operatorCodes if code.builtinCode == Operator.CUSTOM
     } - carriers.keys()

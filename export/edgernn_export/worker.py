@@ -14,7 +14,7 @@ from edgernn_export.targets import Target
 
 
 @dataclass(frozen=True)
-class Made:
+class ExportResult:
     """Result of one target.
 
     Attributes:
@@ -47,16 +47,16 @@ class Worker:
         """The process id of the child; None before it is started."""
         return self._child.pid if self._child else None
 
-    def make(self, target: Target) -> Made:
+    def make(self, target: Target) -> ExportResult:
         """Make one artifact.
 
         Raises:
             ExportError: a converter fails, crashes or takes too long.
-            EdgernnError: the model or the samples cannot be used at all, as `Subject` says.
+            EdgernnError: the model or the samples cannot be used at all, as `Source` says.
         """
         child = self._child = self._child or Child(serve, self._original, self._settings)
         try:
-            made: Made = child.ask(target, self._settings.time_limit_s)
+            made: ExportResult = child.ask(target, self._settings.time_limit_s)
         except ChildError as error:
             if not child.alive:
                 self._child = None
@@ -73,10 +73,10 @@ class Worker:
             self._child.close()
 
 
-def serve(original: Original, settings: Settings) -> Callable[[Target], Made]:
+def serve(original: Original, settings: Settings) -> Callable[[Target], ExportResult]:
     """Read the model in the child; return a function that makes one artifact for each call."""
     from edgernn_export.artifact import make_artifact
-    from edgernn_export.subject import Subject
+    from edgernn_export.source import Source
 
-    subject = Subject(original, settings)
-    return lambda target: Made(*make_artifact(subject, target), subject.preferred_layout)
+    subject = Source(original, settings)
+    return lambda target: ExportResult(*make_artifact(subject, target), subject.preferred_layout)

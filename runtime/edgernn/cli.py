@@ -28,7 +28,7 @@ _COMMANDS = {
     "report": "edgernn_benchmarks.command:report",
     "info": "edgernn.commands.info:info",
     "predict": "edgernn.commands.predict:predict",
-    "stream": "edgernn.commands.stream:stream",
+    "stream": "edgernn.commands.stream_lines:stream",
     "bench": "edgernn.commands.bench:bench",
 }
 

@@ -65,7 +65,7 @@ def to_float32(array: Array, name: str) -> Float32:
 
 
 @dataclass(frozen=True)
-class Taken:
+class InputSpec:
     """Inputs that a model accepts.
 
     Attributes:
@@ -134,7 +134,7 @@ def as_array(x: ArrayLike) -> Array:
         raise InputError(f"the input is no array of numbers: {first_line(error)}") from error
 
 
-def as_float32(x: Array, taken: Taken) -> Float32:
+def as_float32(x: Array, taken: InputSpec) -> Float32:
     """Numbers as a backend takes them: contiguous float32 in native byte order.
 
     Args:

@@ -14,7 +14,7 @@ from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.files import check_file, visible_files
 from edgernn.golden import check_golden, inputs_of
-from edgernn.inputs import Taken, as_array, as_float32
+from edgernn.inputs import InputSpec, as_array, as_float32
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
@@ -58,7 +58,7 @@ class Model:
         self.task = card.task if card else Task(CLASSIFICATION)
         self.backend = backend.name
         self.input_shape = card.input_shape if card else backend.input_shape
-        self._taken = _taken(card)
+        self._input_spec = _input_spec(card)
         self._executor = backend
         self._run = backend.run
         self._step_is_checked = False
@@ -83,7 +83,7 @@ class Model:
         one = array.shape == self.input_shape  # the common case, fast
         if not one:
             one = self._is_one(array.shape)
-        values = as_float32(array[np.newaxis] if one else array, self._taken)
+        values = as_float32(array[np.newaxis] if one else array, self._input_spec)
         try:
             answers = self._run(values)
         except ArtifactError as error:
@@ -129,13 +129,13 @@ class Model:
             self._check_step(stepper)
         return self._stream(stepper)
 
-    def _bare_call(self, x: ArrayLike) -> Callable[[], object]:
+    def bare_call(self, x: ArrayLike) -> Callable[[], object]:
         """The backend's own call with one sample in place, for whoever measures what this package adds to it.
 
         Args:
             x: [steps, features].
         """
-        return self._executor.bare(as_float32(as_array(x)[np.newaxis], self._taken))
+        return self._executor.bare(as_float32(as_array(x)[np.newaxis], self._input_spec))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a loaded model does not go from one process to another: load it in each")
@@ -153,8 +153,8 @@ class Model:
 
     def _is_one(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape is one sample, or else many."""
-        one = fits(shape, self.input_shape)
-        if not (one or fits(shape[1:], self.input_shape)) or 0 in shape:
+        one = shape_matches(shape, self.input_shape)
+        if not (one or shape_matches(shape[1:], self.input_shape)) or 0 in shape:
             expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
             raise InputError(f"the input has shape {shape}, expected ({expected}) or (samples, {expected})")
         return one
@@ -166,7 +166,7 @@ class Model:
 
     def _stream(self, stepper: Stepper) -> Stream:
         output_shape = self.card.output_shape if self.card else None
-        return Stream(self.path, stepper, self.input_shape[-1], output_shape, self._taken)
+        return Stream(self.path, stepper, self.input_shape[-1], output_shape, self._input_spec)
 
     def _check_step(self, stepper: Stepper) -> None:
         """Check that the golden samples are answered as promised row by row, too."""
@@ -292,13 +292,13 @@ def read_artifact(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _taken(card: Card | None) -> Taken:
+def _input_spec(card: Card | None) -> InputSpec:
     if card is None:
-        return Taken()
-    return Taken(card.input_meaning, *card.input_range, limits=card.input_limits)
+        return InputSpec()
+    return InputSpec(card.input_meaning, *card.input_range, limits=card.input_limits)
 
 
-def fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Whether a shape is the expected one; -1 there is any size."""
     return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
 
@@ -312,7 +312,7 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
     if card.golden is None and not unfinished:
         raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
     backend = open_artifact(file, data, threads, name)
-    if not fits(card.input_shape, backend.input_shape):
+    if not shape_matches(card.input_shape, backend.input_shape):
         raise ArtifactError(f"takes samples of shape {backend.input_shape}, its card says {card.input_shape}")
     same_kernels = partial(_has_kernels_of, card, backend.name, threads, name)
     if card.golden is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgernn.arrays import Array
 from edgernn.errors import DataError
-from edgernn.readers import KNOWN, is_readable, read_array, read_idx, read_npz
+from edgernn.readers import SUPPORTED, is_readable, read_array, read_idx, read_npz
 from edgernn.readers.binary import MAX_BYTES
 
 IDX_NAMES = {
@@ -109,7 +109,7 @@ def _read_folder(folder: Path) -> Array:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
     if not files:
         raise DataError(
-            f"{folder}: no arrays in this folder; expected files named as MNIST's, or of a kind that is read: {KNOWN}"
+            f"{folder}: no arrays in this folder; expected files named as MNIST's, or of a supported type: {SUPPORTED}"
         )
     read: list[Array] = []
     size = 0

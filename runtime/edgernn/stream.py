@@ -10,7 +10,7 @@ import numpy as np
 from edgernn.arrays import ArrayLike, Float32
 from edgernn.backends import State, Stepper
 from edgernn.errors import ArtifactError, InputError
-from edgernn.inputs import Taken, as_array, as_float32
+from edgernn.inputs import InputSpec, as_array, as_float32
 
 
 class Stream:
@@ -26,7 +26,7 @@ class Stream:
         stepper: Stepper,
         features: int,
         output_shape: tuple[int, ...] | None,
-        taken: Taken,
+        taken: InputSpec,
     ) -> None:
         self._path = path
         self._stepper = stepper
@@ -34,7 +34,7 @@ class Stream:
         # Where there is one answer a step, the step's graph has an axis for its only one.
         shape = stepper.answer_shape
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
-        self._taken = taken
+        self._input_spec = taken
 
     def push(self, row: ArrayLike) -> Float32:
         """Take one time step.
@@ -54,7 +54,7 @@ class Stream:
         array = as_array(row)
         if array.shape != self._row_shape:
             raise InputError(f"the row has shape {array.shape}, expected {self._row_shape}")
-        values = as_float32(array, self._taken)
+        values = as_float32(array, self._input_spec)
         try:
             answer = self._stepper.step(values)
         except ArtifactError as error:
@@ -79,7 +79,7 @@ class Stream:
             raise InputError(
                 f"the rows have shape {array.shape}, expected (rows, {self._row_shape[0]}), rows at least 1"
             )
-        values = as_float32(array, self._taken)
+        values = as_float32(array, self._input_spec)
         try:
             answers = np.stack([self._stepper.step(row) for row in values])
         except ArtifactError as error:

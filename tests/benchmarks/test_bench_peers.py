@@ -12,7 +12,7 @@ from peers.contest import KINDS, choose_best, find_finalists
 from peers.growth_laws import LESS, LINEAR, MORE, OFFSET, find_crossover, find_law
 from peers.peers_page import FORMAT, describe, read_results
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import Subject
+from peers.subjects import BareSubject
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "peers"
 STEPS = (28, 64, 128, 256, 512)
@@ -222,13 +222,13 @@ def test_a_peer_that_answers_otherwise_or_does_not_run_is_not_timed():
         return lambda _x: next(answers)[np.newaxis]
 
     with pytest.raises(ModelError, match=r"75\.0%"):
-        peers["one"].check(Subject(load, 1), x, reference)
+        peers["one"].check(BareSubject(load, 1), x, reference)
 
     def fail():
         raise RuntimeError("no such operator")
 
     with pytest.raises(ModelError, match="does not run: no such operator"):
-        peers["one"].check(Subject(fail, 1), x, reference)
+        peers["one"].check(BareSubject(fail, 1), x, reference)
     assert peers["one"].tool == "one"
 
 

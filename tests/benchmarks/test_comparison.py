@@ -13,8 +13,8 @@ from sklearn.metrics import f1_score
 
 import edgernn
 from edgernn.bench import result as results
-from edgernn.bench.apart import start_apart
 from edgernn.bench.document import dump, read_result
+from edgernn.bench.isolated import start_isolated
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import judge
 from edgernn.cli import main
@@ -161,7 +161,7 @@ def test_the_original_is_asked_in_each_way_and_can_be_in_a_process_of_its_own(ru
     assert first.shape == (1, 10)
     for other in others:
         np.testing.assert_allclose(other, first, atol=1e-6)
-    with start_apart("Keras", loaders[CALL], afresh=False) as subject:
+    with start_isolated("Keras", loaders[CALL], reload=False) as subject:
         turns = subject.turn(Method(1, 0))
         memory = subject.memory()
     assert set(turns) == {"load", "first answer", "predict"}

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from edgernn.errors import DataError, SettingError
 from raspberry_pi import building, counting, page
-from raspberry_pi.answers import cases
 from raspberry_pi.counting import CALLS, ROUNDS, Instructions, per_call
+from raspberry_pi.device_answers import cases
 from raspberry_pi.roots import PI_2, PI_3, PI_4, PI_5, ROOTS
 
 

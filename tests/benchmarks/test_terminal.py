@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from made_up import measured, result
 
-from edgernn.bench.apart import Memory
+from edgernn.bench.isolated import Memory
 from edgernn.bench.result import Answers
-from edgernn.bench.stopwatch import Turn
+from edgernn.bench.stopwatch import Round
 from edgernn.tasks import Task
 from edgernn_benchmarks.changes import find_changes
-from edgernn_benchmarks.terminal import print_changes, print_result
+from edgernn_benchmarks.terminal_table import print_changes, print_result
 
 
 def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -21,9 +21,9 @@ def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_each_figure_stands_under_its_own_heading(capsys: pytest.CaptureFixture[str]) -> None:
-    turns = {"predict": (Turn(np.array([1_680_000])),) * 12}
+    turns = {"predict": (Round(np.array([1_680_000])),) * 12}
     keras = measured("Keras tf.function", role="original", turns=turns, answers=Answers({"f1": 0.94}, 1.0, 0.0))
-    quick = measured("digits-dynamic-fused.tflite", turns={"predict": (Turn(np.array([16_800]), cpu_share=0.5),) * 12})
+    quick = measured("digits-dynamic-fused.tflite", turns={"predict": (Round(np.array([16_800]), cpu_share=0.5),) * 12})
     quick = replace(quick, answers=Answers({"f1": 0.93}, 0.991, 0.1), memory=Memory(40_000_000, 41_500_000))
     print_result(result(keras, quick, task=Task("multilabel")))
     lines = lines_of(capsys)

@@ -10,9 +10,9 @@ import pytest
 from edgernn.run_folder import Original
 from edgernn_export.artifact import make_artifact
 from edgernn_export.settings import Settings
-from edgernn_export.subject import Subject
+from edgernn_export.source import Source
 from edgernn_export.targets import Target
-from edgernn_export.worker import Made
+from edgernn_export.worker import ExportResult
 
 STEPS, FEATURES, CLASSES = 6, 3, 4
 
@@ -25,11 +25,11 @@ class InProcess:
 
     def __init__(self, original: Original, settings: Settings) -> None:
         self._arguments = (original, settings)
-        self._subject: Subject | None = None
+        self._subject: Source | None = None
 
-    def make(self, target: Target) -> Made:
-        self._subject = self._subject or Subject(*self._arguments)
-        return Made(*make_artifact(self._subject, target), self._subject.preferred_layout)
+    def make(self, target: Target) -> ExportResult:
+        self._subject = self._subject or Source(*self._arguments)
+        return ExportResult(*make_artifact(self._subject, target), self._subject.preferred_layout)
 
     def __enter__(self) -> Self:
         return self

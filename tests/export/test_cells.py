@@ -5,9 +5,9 @@ import pytest
 
 from edgernn.errors import ModelError, UnsupportedError
 from edgernn_export.cells import KINDS, cell_of
-from edgernn_export.cells.ops import NumpyOps, Output
-from edgernn_export.expand import STEP
+from edgernn_export.cells.ops import NumpyOps, PostActivation
 from edgernn_export.graph import Graph, TensorType
+from edgernn_export.insert_cells import STEP
 from edgernn_export.layouts import Layer, unroll
 from edgernn_export.tflite_ops import Float32Ops
 
@@ -75,7 +75,7 @@ def test_roles_and_operators_are_those_of_the_equations(kind: str) -> None:
     assert names == {f"{STEP}/{role}" for role in cell.roles}
     kernels = len(cell.project(NumpyOps(), np.zeros((2, FEATURES), np.float32)))
     assert len(graph.operators) == 2 * cell.operators + 2 * kernels  # a product and a split in front for each
-    assert {role.of for role in cell.roles.values() if isinstance(role, Output)} <= cell.roles.keys()
+    assert {role.of for role in cell.roles.values() if isinstance(role, PostActivation)} <= cell.roles.keys()
     assert set(cell.states) <= cell.roles.keys()
 
 

@@ -127,7 +127,7 @@ def test_every_format_answers_as_keras_and_streams_as_it_answers(kind: str, save
     formats, expected = formats_of(save_model(layers_of(kind)), list(TOLERANCES))
     for name, (tolerance, stream_tolerance) in TOLERANCES.items():
         backend, loop = (
-            litert.open_artifact(compact(formats[name].lay_out(layout)), threads=1) for layout in ("unrolled", "loop")
+            litert.open_artifact(compact(formats[name].build(layout)), threads=1) for layout in ("unrolled", "loop")
         )
         answers = backend.run(inputs())
         np.testing.assert_allclose(answers, expected, atol=tolerance, err_msg=name)
@@ -148,7 +148,7 @@ def test_the_loop_takes_any_number_of_steps(steps: int, save_model: Callable[...
     x = inputs(steps=steps)
     expected = keras_model.predict(keras_model.load(path), x)
     converted = tflite.convert(keras_model.load(path))
-    data = compact(quantize(converted, "float32", "float32", x, expected).lay_out("loop"))
+    data = compact(quantize(converted, "float32", "float32", x, expected).build("loop"))
     np.testing.assert_allclose(litert.open_artifact(data, 1).run(x), expected, atol=1e-5)
 
 
@@ -160,7 +160,7 @@ def test_fused_answers_as_keras_and_keeps_nothing_between_calls(
     kind: str, name: str, save_model: Callable[..., Path]
 ) -> None:
     formats, expected = formats_of(save_model(layers_of(kind)), [name])
-    data = compact(formats[name].lay_out("fused"))
+    data = compact(formats[name].build("fused"))
     fused = {Operator.UNIDIRECTIONAL_SEQUENCE_RNN, Operator.UNIDIRECTIONAL_SEQUENCE_LSTM}
     assert fused & {code.builtinCode for code in read(data).operatorCodes}
     backend = litert.open_artifact(data, threads=1)
@@ -173,7 +173,7 @@ def test_fused_answers_as_keras_and_keeps_nothing_between_calls(
 
 def test_integers_in_and_out(save_model: Callable[..., Path]) -> None:
     formats, expected = formats_of(save_model(layers_of("plain")), ["int8"], io_type="int8")
-    data = compact(formats["int8"].lay_out("unrolled"))
+    data = compact(formats["int8"].build("unrolled"))
     kinds = {int(t.type) for t in read(data).subgraphs[0].tensors}
     assert Operator.QUANTIZE not in {code.builtinCode for code in read(data).operatorCodes}
     assert kinds <= {3, 4, 7, 9, 2}  # INT8, INT32 and the like; no float tensor: 0
@@ -203,7 +203,7 @@ def test_the_range_of_a_state_holds_the_last_steps_one(kind: str, save_model: Ca
     x = np.abs(inputs())
     expected = keras_model.predict(keras_model.load(path), x)
     converted = tflite.convert(keras_model.load(path))
-    data = compact(quantize(converted, "int16x8", "float32", x, expected).lay_out("unrolled"))
+    data = compact(quantize(converted, "int16x8", "float32", x, expected).build("unrolled"))
     np.testing.assert_allclose(litert.open_artifact(data, 1).run(x), expected, atol=0.02 * np.abs(expected).max())
 
 
@@ -234,7 +234,7 @@ def test_time_distributed_dense_is_one_product_and_streams_in_onnx(save_model: C
 
 def test_tflite_holds_only_builtin_operators_and_frozen_weights(save_model: Callable[..., Path]) -> None:
     formats, _ = formats_of(save_model(layers_of("plain")), ["float32"])
-    codes = {code.builtinCode for code in read(compact(formats["float32"].lay_out("unrolled"))).operatorCodes}
+    codes = {code.builtinCode for code in read(compact(formats["float32"].build("unrolled"))).operatorCodes}
     assert Operator.CUSTOM not in codes
     assert Operator.READ_VARIABLE not in codes  # such a file loads and answers wrongly
     assert Operator.STRIDED_SLICE not in codes  # not delegated, slow
@@ -243,7 +243,7 @@ def test_tflite_holds_only_builtin_operators_and_frozen_weights(save_model: Call
 
 def test_the_input_product_is_hoisted_and_the_first_step_costs_no_product(save_model: Callable[..., Path]) -> None:
     formats, _ = formats_of(save_model(layers_of("plain")), ["float32"])
-    model = read(compact(formats["float32"].lay_out("unrolled")))
+    model = read(compact(formats["float32"].build("unrolled")))
     codes = [model.operatorCodes[op.opcodeIndex].builtinCode for op in model.subgraphs[0].operators]
     # One product for all inputs, one for each step but the first, whose state is zero, one for the head.
     assert codes.count(Operator.FULLY_CONNECTED) == 1 + (STEPS - 1) + 1
@@ -251,7 +251,7 @@ def test_the_input_product_is_hoisted_and_the_first_step_costs_no_product(save_m
 
 def test_both_signatures_share_their_weights(save_model: Callable[..., Path]) -> None:
     formats, _ = formats_of(save_model(layers_of("plain")), ["float32"])
-    data = compact(formats["float32"].lay_out("unrolled"))
+    data = compact(formats["float32"].build("unrolled"))
     sizes = [len(buffer.data) for buffer in read(data).buffers if buffer.data is not None]
     assert sizes.count(5 * 5 * 4) == 1
     assert {signature.signatureKey for signature in read(data).signatureDefs} == {b"sequence", b"step"}
@@ -259,13 +259,13 @@ def test_both_signatures_share_their_weights(save_model: Callable[..., Path]) ->
 
 def test_conversion_is_repeatable(save_model: Callable[..., Path]) -> None:
     path = save_model(layers_of("plain"))
-    first, second = (formats_of(path, ["int8"])[0]["int8"].lay_out("unrolled") for _ in range(2))
+    first, second = (formats_of(path, ["int8"])[0]["int8"].build("unrolled") for _ in range(2))
     assert compact(first) == compact(second)
 
 
 def test_states_are_saved_and_restored(save_model: Callable[..., Path]) -> None:
     formats, _ = formats_of(save_model(layers_of("stacked")), ["int8"])
-    backend = litert.open_artifact(compact(formats["int8"].lay_out("unrolled")), threads=1)
+    backend = litert.open_artifact(compact(formats["int8"].build("unrolled")), threads=1)
     x = inputs()[0]
     stepper, other = backend.start(), backend.start()
     for row in x[:3]:

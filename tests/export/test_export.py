@@ -133,7 +133,9 @@ def test_each_bar_is_checked(measured: dict[str, Any], message: str) -> None:
     good = {"samples": 10, "keras": same, "artifact": same, "agreement": 1.0, "difference": 0.01}
     task, bar = (
         Task("classification"),
-        proof.Bar(difference=0.1, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0),
+        proof.Tolerance(
+            difference=0.1, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0
+        ),
     )
     proof.Proof(task, **good).check(bar)
     with pytest.raises(edgernn.ExportError, match=message):

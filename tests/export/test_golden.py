@@ -13,7 +13,7 @@ from edgernn.card import read_card
 from edgernn.datasets import read_samples
 from edgernn.golden import expected_outputs, inputs_of
 from edgernn.kernels import PROBED, kernels_of
-from edgernn_export.golden import MAX_RANGES, choose, feature_ranges
+from edgernn_export.golden_samples import MAX_RANGES, choose, feature_ranges
 
 INT8 = "digits-int8.tflite"
 

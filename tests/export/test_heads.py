@@ -15,7 +15,7 @@ from edgernn.cli import main
 from edgernn.datasets import Origin, Samples
 from edgernn.tasks import MEASURES, Task
 from edgernn_export import keras_model
-from edgernn_export.heads import describe_guess, find_task
+from edgernn_export.task_inference import describe_guess, infer_task
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -63,7 +63,7 @@ ZEROS_AND_ONES = np.random.default_rng(1).integers(0, 2, (8, STEPS, 4))
     ],
 )
 def test_the_task_is_found(answers: np.ndarray, y: np.ndarray, expected: Task) -> None:
-    assert find_task(answers, samples_with(y), ()) == expected
+    assert infer_task(answers, samples_with(y), ()) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_task_is_found(answers: np.ndarray, y: np.ndarray, expected: Task) -
 )
 def test_without_truths_the_answers_tell_the_task(answers: np.ndarray, labels: tuple[str, ...], expected: Task) -> None:
     x = np.zeros((8, STEPS, FEATURES), np.float32)
-    assert find_task(answers, Samples(x, None, x, None), labels) == expected
+    assert infer_task(answers, Samples(x, None, x, None), labels) == expected
     assert describe_guess(expected).startswith(f"assumed {expected.kind}: ")
 
 
@@ -88,7 +88,7 @@ def test_the_truths_of_one_part_are_enough() -> None:
     x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
     answers = answers_like(4, kind="none")
     for samples in (Samples(x, y, x, None), Samples(x, None, x, y)):
-        assert find_task(answers, samples, ()) == Task("classification", logits=True)
+        assert infer_task(answers, samples, ()) == Task("classification", logits=True)
 
 
 def test_a_class_that_there_is_not_is_named_by_its_place_in_the_users_array() -> None:
@@ -96,14 +96,14 @@ def test_a_class_that_there_is_not_is_named_by_its_place_in_the_users_array() ->
     wrong = np.where(np.arange(8) == 5, 4, y)
     samples = Samples(x, y, x, wrong, origins={"y_test": Origin("targets", first=1, every=2)})
     with pytest.raises(edgernn.DataError, match=r"targets\[11\] is 4, expected a class from 0 to 3"):
-        find_task(answers_like(4), samples, ())
+        infer_task(answers_like(4), samples, ())
 
 
 def test_the_calibration_samples_have_a_say() -> None:
     answers = answers_like(1, kind="none")
-    assert find_task(answers, samples_with(np.zeros(8, int), np.arange(8)), ()) == Task("regression")
+    assert infer_task(answers, samples_with(np.zeros(8, int), np.arange(8)), ()) == Task("regression")
     with pytest.raises(edgernn.DataError, match=r"y_calibration\[4\] is 4, expected a class from 0 to 3"):
-        find_task(answers_like(4), samples_with(np.zeros(8, int), np.arange(8)), ())
+        infer_task(answers_like(4), samples_with(np.zeros(8, int), np.arange(8)), ())
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_the_calibration_samples_have_a_say() -> None:
 )
 def test_truths_that_do_not_fit_the_answers_are_refused(answers: np.ndarray, y: np.ndarray, message: str) -> None:
     with pytest.raises(edgernn.DataError, match=message):
-        find_task(answers, samples_with(y), ())
+        infer_task(answers, samples_with(y), ())
 
 
 def test_answers_that_are_not_finite_are_refused() -> None:
     with pytest.raises(edgernn.ModelError, match="NaN or infinity; train the model again"):
-        find_task(np.full((8, 4), np.nan, np.float32), samples_with(np.zeros(8, int)), ())
+        infer_task(np.full((8, 4), np.nan, np.float32), samples_with(np.zeros(8, int)), ())
 
 
 def test_labels_must_fit_the_task() -> None:
@@ -158,15 +158,15 @@ def test_labels_must_fit_the_task() -> None:
         (answers_like(4), samples_with(np.arange(8) % 4)),
         (answers_like(1), samples_with(ZEROS_AND_ONES[:, 0, 0])),
     )
-    assert find_task(*classes, tuple("abcd")).kind == "classification"
-    assert find_task(*binary, ("off", "on")).kind == "binary"
+    assert infer_task(*classes, tuple("abcd")).kind == "classification"
+    assert infer_task(*binary, ("off", "on")).kind == "binary"
     for case, labels, message in (
         (classes, ("a", "b"), r"2 labels \(a, b\) for classification; expected 4 or none"),
         (binary, ("on",), r"1 labels \(on\) for binary; expected 2 or none"),
         (classes, ("a", "b", "c", "a"), "two labels are 'a'"),
     ):
         with pytest.raises(edgernn.DataError, match=message):
-            find_task(*case, labels)
+            infer_task(*case, labels)
 
 
 # The head's layer, whether it answers each step, and the task.

@@ -274,7 +274,7 @@ def test_the_old_hard_sigmoid_reaches_tflite_and_onnx(kind: str, tmp_path: Path)
     expected = answer(kind, X, weights, hard_sigmoid)[:, -1]
     same(onnxruntime.open_artifact(onnx.convert(keras_model.load(path)), threads=1).run(X), expected)
     converted = tflite.convert(keras_model.load(path))
-    data = quantize(converted, "float32", "float32", X, expected).lay_out("unrolled")
+    data = quantize(converted, "float32", "float32", X, expected).build("unrolled")
     same(litert.open_artifact(data, threads=1).run(X), expected)
 
 

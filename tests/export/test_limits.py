@@ -18,7 +18,7 @@ from edgernn_export.graph import Graph, Operator, Scale, TensorType, write
 from edgernn_export.limits import Limits, limits_of
 from edgernn_export.ranges import HEADROOM
 from edgernn_export.settings import Settings
-from edgernn_export.subject import Subject
+from edgernn_export.source import Source
 from edgernn_export.targets import Target
 
 STEPS, FEATURES = 6, 3
@@ -44,7 +44,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = inputs()
     answers = keras_model.predict(keras_model.load(folder / "small.keras"), x)
     original = Original(folder / "small.keras", "small", (), "", Samples(x, answers, x, answers))
-    subject = Subject(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
+    subject = Source(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
     for target in TARGETS:
         (folder / target.file_name("small")).write_bytes(make_artifact(subject, target)[0])
     return folder

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgernn_export import keras_model, tflite
-from edgernn_export.cells.ops import Measured, Output
-from edgernn_export.expand import expand
+from edgernn_export.cells.ops import MeasuredRange, PostActivation
+from edgernn_export.insert_cells import insert_cells
 from edgernn_export.ranges import measure, role_scales, span
 from edgernn_export.tflite_ops import Float32Ops
 
@@ -22,7 +22,7 @@ def test_ranges_are_the_extremes_over_all_samples_and_steps(save_model: Callable
     model = keras_model.load(path)
     kernel, recurrent, bias, *_ = model.get_weights()
     converted = tflite.convert(model)
-    floats = expand(converted.data, converted.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
+    floats = insert_cells(converted.data, converted.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
     ranges = measure(floats, x)
 
     sums, state = [x @ kernel + bias], np.zeros((30, 5), np.float32)
@@ -43,7 +43,7 @@ def test_ranges_are_the_extremes_over_all_samples_and_steps(save_model: Callable
 @example(-1.0, 1.0, 16)
 @given(st.floats(-1e6, -1e-6), st.floats(1e-6, 1e6), st.sampled_from([8, 16]))
 def test_a_scale_is_what_the_quantizer_reckons_from_its_span(low: float, high: float, bits: int) -> None:
-    roles = {"sum": Measured(), "state": Output("gelu", "sum")}
+    roles = {"sum": MeasuredRange(), "state": PostActivation("gelu", "sum")}
     for scale in role_scales(roles, dict.fromkeys(roles, (low, high)), bits).values():
         ends = np.array(span(scale, bits), np.float32)
         reckoned = np.float32(ends[1] - ends[0]) / np.float32(255 if bits == 8 else 65534)

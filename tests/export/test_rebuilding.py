@@ -89,7 +89,7 @@ def test_normalization_is_exported(kind: str, save_model: Callable[..., Path]) -
 
     path, x = save_model(layers_of(kind)), pressures()
     expected = keras.saving.load_model(path).predict(x, verbose=0)
-    data = quantize(tflite.convert(keras_model.load(path)), "float32", "float32", x, expected).lay_out("unrolled")
+    data = quantize(tflite.convert(keras_model.load(path)), "float32", "float32", x, expected).build("unrolled")
     opened = [
         litert.open_artifact(compact(data), 1),
         onnxruntime.open_artifact(onnx.convert(keras_model.load(path)), 1),
@@ -176,9 +176,7 @@ def test_windows_folded_into_the_batch_are_exported(window: int, tmp_path: Path)
     path = tmp_path / "m.keras"
     expected = keras.saving.load_model(path).predict(x, verbose=0)
     for layout in ("unrolled", "loop"):
-        data = quantize(tflite.convert(keras_model.load(path), False), "float32", "float32", x, expected).lay_out(
-            layout
-        )
+        data = quantize(tflite.convert(keras_model.load(path), False), "float32", "float32", x, expected).build(layout)
         np.testing.assert_allclose(litert.open_artifact(compact(data), 1).run(x), expected, atol=1e-5)
     backend = onnxruntime.open_artifact(onnx.convert(keras_model.load(path), False), 1)
     np.testing.assert_allclose(backend.run(x), expected, atol=1e-5)

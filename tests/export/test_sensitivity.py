@@ -14,10 +14,10 @@ from edgernn_export.artifact import make_artifact
 from edgernn_export.cells import cell_of
 from edgernn_export.cells.ops import NumpyOps
 from edgernn_export.keras_model import predict
-from edgernn_export.proof import BARS, MAX_ROUNDING, bar_of
+from edgernn_export.proof import BARS, MAX_ROUNDING, tolerance_of
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
-from edgernn_export.subject import Subject
+from edgernn_export.source import Source
 from edgernn_export.targets import Target
 
 FEATURES = 3
@@ -68,13 +68,13 @@ def test_keras_is_as_far_from_float64_as_rounding_moves_it(kind: str, steps: int
         np.testing.assert_array_equal(weight, kept)
 
 
-def subject_of(folder: Path, model: Any, steps: int) -> Subject:
+def subject_of(folder: Path, model: Any, steps: int) -> Source:
     model.save(folder / "small.keras")
     x = inputs(steps)
     y = predict(model, x).argmax(axis=1)
     y[:2] = 0, 1
     original = Original(folder / "small.keras", "small", (), "", Samples(x, y, x, y))
-    return Subject(original, Settings(refine=False, max_drop=100))
+    return Source(original, Settings(refine=False, max_drop=100))
 
 
 @pytest.mark.parametrize(("kind", "seed", "gain"), [("SimpleRNN", 1, 2.2), ("LSTM", 2, 8.0)])
@@ -89,7 +89,7 @@ def test_a_right_file_of_a_model_that_makes_much_of_rounding_is_made_and_a_wrong
     _, coarse, _ = make_artifact(subject, FLOAT16)
     assert coarse.difference > 10 * proof.difference
     with pytest.raises(ExportError, match="differs from Keras by"):
-        coarse.check(bar_of(FLOAT32).for_model(subject.rounding_error), max_drop=100, min_agreement=0)
+        coarse.check(tolerance_of(FLOAT32).for_model(subject.rounding_error), max_drop=100, min_agreement=0)
 
 
 def test_an_ordinary_model_has_the_bars_of_the_table(tmp_path: Path) -> None:

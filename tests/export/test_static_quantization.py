@@ -43,7 +43,7 @@ def quantized(path: Path, name: str, x: np.ndarray, io_type: str = "float32") ->
     """The model in integers, as a backend, and Keras's answers to `x`."""
     expected = keras_model.predict(keras_model.load(path), x)
     converted = tflite.convert(keras_model.load(path))
-    data = compact(quantize(converted, name, io_type, x, expected).lay_out("unrolled"))
+    data = compact(quantize(converted, name, io_type, x, expected).build("unrolled"))
     return litert.open_artifact(data, threads=1), expected
 
 
@@ -140,7 +140,7 @@ def test_integers_in_leave_nothing_in_float32(tmp_path: Path) -> None:
     expected = keras_model.predict(keras_model.load(path), raw())
     converted = tflite.convert(keras_model.load(path))
     for io_type, floats in (("int8", False), ("float32", True)):
-        model = read(quantize(converted, "int8", io_type, raw(), expected).lay_out("unrolled"))
+        model = read(quantize(converted, "int8", io_type, raw(), expected).build("unrolled"))
         kinds = {int(tensor.type) for tensor in model.subgraphs[0].tensors}
         assert (TensorType.FLOAT32 in kinds) == floats
 

@@ -7,7 +7,7 @@ import pytest
 from edgernn.datasets import Samples
 from edgernn.run_folder import Original
 from edgernn_export.settings import Settings
-from edgernn_export.subject import Subject, is_dark_on_light
+from edgernn_export.source import Source, is_dark_on_light
 from edgernn_export.targets import Target
 
 
@@ -38,5 +38,5 @@ def test_the_card_says_it_of_pixels_only(save_model: Callable[..., Path]) -> Non
     for meaning, ground, inverted in (("pixel / 255", 1, True), ("pixel / 255", 0, False), ("m/s²", 1, False)):
         x = pictures(ground, 1 - ground, 6, 3)
         original = Original(path, "small", tuple("abcd"), meaning, Samples(x, y, x, y))
-        card = Subject(original, Settings()).card(Target("tflite", "float32", "unrolled"))
+        card = Source(original, Settings()).card(Target("tflite", "float32", "unrolled"))
         assert card.inverted == inverted

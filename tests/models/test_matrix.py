@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgernn_export.targets import TARGETS
-from matrix.architectures import BINARY, FUNCTIONAL, HEADS, MERGE_MODES, RECURRENT, SEQUENTIAL, Architecture, Layer
+from matrix.architectures import BINARY, FUNCTIONAL, HEADS, MERGE_MODES, RECURRENT, SEQUENTIAL, Architecture, LayerSpec
 from matrix.checking import look, look_at, problems
 from matrix.drawing import ACTIVATIONS, GATE_ACTIVATIONS
 from matrix.refused import REFUSED, refusal
@@ -50,7 +50,7 @@ def small_models(draw: Callable[..., Any]) -> Architecture:
 
 
 @st.composite
-def small_layers(draw: Callable[..., Any]) -> Layer:
+def small_layers(draw: Callable[..., Any]) -> LayerSpec:
     kind = draw(st.sampled_from(RECURRENT))
     options: dict[str, Any] = {"units": draw(st.integers(1, 4))}
     tame = [name for name in ACTIVATIONS if name != "exponential"]
@@ -69,12 +69,12 @@ def small_layers(draw: Callable[..., Any]) -> Layer:
         value = draw(st.sampled_from(values))
         if value != values[0]:
             options[name] = value
-    return Layer(kind, tuple(options.items()), merge_mode)
+    return LayerSpec(kind, tuple(options.items()), merge_mode)
 
 
-def _layers(kind: str) -> tuple[Layer, ...]:
+def _layers(kind: str) -> tuple[LayerSpec, ...]:
     options = {"Dense": (("units", 3), ("activation", "relu"))}
-    return (Layer(kind, options.get(kind, ())),) if kind else ()
+    return (LayerSpec(kind, options.get(kind, ())),) if kind else ()
 
 
 # Each one takes seconds, most of them TensorFlow's.

@@ -13,7 +13,7 @@ import pytest
 from network.tracing import Trace, Tracer
 
 import edgernn
-from edgernn.backends import KNOWN
+from edgernn.backends import BACKENDS
 from edgernn.cli import main
 
 EDGERNN = Path(sys.executable).with_name("edgernn")
@@ -94,7 +94,7 @@ def test_the_demo_of_a_device(make_tracer: Callable[[], Tracer]) -> None:
     check(make_tracer().run(EDGERNN, "demo", "--device"))
 
 
-@pytest.mark.parametrize("known", [known for known in KNOWN if known.installed], ids=lambda known: known.name)
+@pytest.mark.parametrize("known", [known for known in BACKENDS if known.installed], ids=lambda known: known.name)
 def test_a_backend(known: type, make_tracer: Callable[[], Tracer], folder: Path) -> None:
     artifact = folder / "artifacts" / f"digits-int8{known.suffix}"
     check(make_tracer().run(sys.executable, "-c", READ, artifact, known.name))

@@ -15,8 +15,8 @@ from edgernn.datasets import read_samples
 from edgernn.files import write_json
 from edgernn_export.targets import DEFAULT_TARGETS
 from raspberry_pi import page
-from raspberry_pi.answers import COUNT, Answers, answers_of, share, takes
 from raspberry_pi.building import cache_folder, devices, roots_locked
+from raspberry_pi.device_answers import COUNT, DeviceAnswers, answers_of, share, takes
 from raspberry_pi.roots import REPOSITORY, ROOTS, Device, Root
 
 RESULTS = REPOSITORY / "build" / "raspberry-pi.json"
@@ -66,27 +66,27 @@ def device(request: pytest.FixtureRequest, all_devices: dict[tuple[str, str], De
 
 
 @pytest.fixture(scope="session")
-def on_host(artifacts: list[Path], digits: Float32) -> Callable[[str], Answers]:
+def on_host(artifacts: list[Path], digits: Float32) -> Callable[[str], DeviceAnswers]:
     """What an artifact of this name answers here."""
-    kept: dict[str, Answers] = {}
+    kept: dict[str, DeviceAnswers] = {}
     paths = {path.name: path for path in artifacts}
 
-    def find(name: str) -> Answers:
+    def find(name: str) -> DeviceAnswers:
         if name not in kept:
             model = edgernn.load(paths[name])
             streamed = [model.stream().push_many(digit)[-1] for digit in digits]
-            kept[name] = Answers(model.predict(digits), np.array(streamed))
+            kept[name] = DeviceAnswers(model.predict(digits), np.array(streamed))
         return kept[name]
 
     return find
 
 
 @pytest.fixture(scope="session")
-def on_device(artifacts: list[Path]) -> Callable[[Device, str], dict[str, Answers]]:
+def on_device(artifacts: list[Path]) -> Callable[[Device, str], dict[str, DeviceAnswers]]:
     """What every artifact that a backend takes answers on a device, by name."""
-    kept: dict[tuple[str, str, str], dict[str, Answers]] = {}
+    kept: dict[tuple[str, str, str], dict[str, DeviceAnswers]] = {}
 
-    def find(device: Device, backend: str) -> dict[str, Answers]:
+    def find(device: Device, backend: str) -> dict[str, DeviceAnswers]:
         place = device.root.name, device.board.name, backend
         if place not in kept:
             names = [path.name for path in artifacts if takes(backend, path.suffix)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raspberry_pi.answers import COUNT, Answers, Case, cases
+from raspberry_pi.device_answers import COUNT, Case, DeviceAnswers, cases
 from raspberry_pi.roots import Device
 
 CASES = [pytest.param(case, id=", ".join(case.place)) for case in cases()]
@@ -68,8 +68,8 @@ def expected(case: Case) -> Expected | None:
 @pytest.mark.parametrize("case", CASES)
 def test_an_artifact_answers_as_on_the_host_and_streams_as_it_predicts(
     all_devices: dict[tuple[str, str], Device],
-    on_device: Callable[[Device, str], dict[str, Answers]],
-    on_host: Callable[[str], Answers],
+    on_device: Callable[[Device, str], dict[str, DeviceAnswers]],
+    on_host: Callable[[str], DeviceAnswers],
     results: dict[str, Any],
     case: Case,
 ) -> None:

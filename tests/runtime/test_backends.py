@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgernn import backends, load
-from edgernn.backends import KNOWN, open_artifact
-from edgernn.backends.interpreter import Interpreted
+from edgernn.backends import BACKENDS, open_artifact
+from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
 from edgernn.datasets import read_samples
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError
@@ -119,8 +119,8 @@ def test_a_numpy_that_tflite_runtime_cannot_bear_is_named(monkeypatch: pytest.Mo
         open_artifact(FILE, Interpreter.content, 1)
 
 
-def opened(interpreter: type[Interpreter], data: bytes) -> Interpreted:
-    return Interpreted("some 1.0", partial(open_engine, interpreter, 1), data)
+def opened(interpreter: type[Interpreter], data: bytes) -> TfliteBackend:
+    return TfliteBackend("some 1.0", partial(open_engine, interpreter, 1), data)
 
 
 def test_a_file_that_the_interpreter_refuses_is_named_with_it() -> None:
@@ -140,9 +140,9 @@ def test_a_damaged_file_does_not_stream() -> None:
 
 
 def test_every_backend_has_its_module() -> None:
-    assert [known.name for known in KNOWN] == ["litert", "tflite-runtime", "tflite-micro", "onnxruntime"]
+    assert [known.name for known in BACKENDS] == ["litert", "tflite-runtime", "tflite-micro", "onnxruntime"]
     package = Path(backends.__file__).parent
-    assert all((package / f"{known.name.replace('-', '_')}.py").is_file() for known in KNOWN)
+    assert all((package / f"{known.name.replace('-', '_')}.py").is_file() for known in BACKENDS)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from click.testing import Result
 from made_up import measured, result
 
 import edgernn
-from edgernn.bench.apart import Memory, start_apart
 from edgernn.bench.document import read_result
-from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.isolated import Memory, start_isolated
+from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import FREE_STEPS, ArtifactLoader
 from edgernn.commands.bench import bench_lines
 from edgernn.errors import ArtifactError
@@ -113,7 +113,7 @@ def test_each_call_is_what_its_name_says(artifacts: Path) -> None:
 def test_each_figure_stands_in_its_own_column() -> None:
     """With durations that nobody measured."""
     made_up = {"load": 5_500_000, "first answer": 6_000_000, "invoke": 11_000, "predict": 22_000, "step": 33_000}
-    turns = {call: (Turn(np.array([ns])),) * 12 for call, ns in made_up.items()}
+    turns = {call: (Round(np.array([ns])),) * 12 for call, ns in made_up.items()}
     quick = measured("a.tflite", turns=turns)
     slow = measured("b.tflite", turns={**turns, "predict": turns["step"]}, memory=Memory(40_000_000, 41_500_000))
     heading, _, first, second, *_ = bench_lines(result(quick, slow))
@@ -137,13 +137,13 @@ def test_a_process_for_each_tells_its_memory(
 
 
 def test_a_process_that_ends_or_fails_is_one_line() -> None:
-    with start_apart("a.tflite", partial(os._exit, 3)) as subject, pytest.raises(ArtifactError) as refusal:
+    with start_isolated("a.tflite", partial(os._exit, 3)) as subject, pytest.raises(ArtifactError) as refusal:
         subject.turn(Method(1, 0))
     assert str(refusal.value) == "a.tflite: the process that runs it crashed (exit code 3)"
-    with start_apart("a.tflite", os.abort) as subject, pytest.raises(ArtifactError, match=r"crashed \(SIGABRT\)"):
+    with start_isolated("a.tflite", os.abort) as subject, pytest.raises(ArtifactError, match=r"crashed \(SIGABRT\)"):
         subject.turn(Method(1, 0))
     missing = ArtifactLoader(Path("missing.tflite"))
-    with start_apart("missing.tflite", missing) as subject, pytest.raises(ArtifactError, match="no such file"):
+    with start_isolated("missing.tflite", missing) as subject, pytest.raises(ArtifactError, match="no such file"):
         subject.turn(Method(1, 0))
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from made_up import STATE, measured, result, turns
 
-from edgernn.bench.apart import Memory
 from edgernn.bench.document import FORMAT, as_json, dump, read_result
+from edgernn.bench.isolated import Memory
 from edgernn.bench.result import Answers, unique_names
 from edgernn.bench.statistics import summarize
-from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.stopwatch import Method, Round
 from edgernn.errors import DataError, SettingError
 from edgernn.tasks import Task
 
@@ -159,7 +159,7 @@ def test_a_machine_that_cannot_be_believed_says_why(changed: dict[str, Any], rea
         (turns(20, settled=False), "predict had not settled"),
     ],
 )
-def test_a_subject_that_cannot_be_believed_says_why(predict: tuple[Turn, ...], reason: str) -> None:
+def test_a_subject_that_cannot_be_believed_says_why(predict: tuple[Round, ...], reason: str) -> None:
     doubted, fine = measured("a.tflite"), measured("b.tflite")
     doubted = replace(doubted, turns={**doubted.turns, "predict": predict})
     both = result(doubted, fine)

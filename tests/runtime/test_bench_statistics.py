@@ -13,11 +13,11 @@ from edgernn.bench.statistics import (
     interval,
     round_medians_us,
     speed_ratio,
-    speed_ratio_apart,
+    speed_ratio_between_runs,
     summarize,
     trimmed_mean,
 )
-from edgernn.bench.stopwatch import Turn
+from edgernn.bench.stopwatch import Round
 
 RNG = np.random.default_rng(1)
 # 30 rounds of 200 calls around 20 µs, each round with a level of its own, and some outliers.
@@ -25,11 +25,11 @@ LEVELS = 20_000 * np.exp(RNG.normal(0, 0.02, 30))
 CALLS = [(level * np.exp(RNG.exponential(0.05, 200))).astype(np.int64) for level in LEVELS]
 
 
-def turns_of(rounds: Sequence[np.ndarray], batch: int = 1) -> list[Turn]:
-    return [Turn(np.asarray(each, np.int64), batch) for each in rounds]
+def turns_of(rounds: Sequence[np.ndarray], batch: int = 1) -> list[Round]:
+    return [Round(np.asarray(each, np.int64), batch) for each in rounds]
 
 
-def scaled(factor: float) -> list[Turn]:
+def scaled(factor: float) -> list[Round]:
     return turns_of([each * factor for each in CALLS])
 
 
@@ -89,17 +89,17 @@ def test_what_slows_both_in_a_round_falls_out_only_round_by_round() -> None:
     slowed = speed_ratio(scaled(1.02), scaled(1.0))
     assert (slowed.low, slowed.high) == pytest.approx((1 / 1.02, 1 / 1.02), rel=1e-3)
     assert slowed.verdict == "slower"
-    apart = speed_ratio_apart(scaled(1.005), scaled(1.0))
+    apart = speed_ratio_between_runs(scaled(1.005), scaled(1.0))
     assert apart.low < 1 < apart.high  # the rounds' levels differ by as much
     assert apart.verdict == NO_DIFFERENCE
-    assert speed_ratio_apart(scaled(1.2), scaled(1.0)).verdict == "slower"
+    assert speed_ratio_between_runs(scaled(1.2), scaled(1.0)).verdict == "slower"
 
 
 def test_intervals_of_the_same_hold_one_and_of_what_is_slower_do_not() -> None:
     """As many made-up measurements as decide it: 95 % intervals, with what 30 rounds leave."""
     rng = np.random.default_rng(2)
 
-    def noisy(factor: float) -> list[Turn]:
+    def noisy(factor: float) -> list[Round]:
         levels = 20_000 * factor * np.exp(rng.normal(0, 0.03, 30) + 0.2 * (rng.random(30) < 0.05))
         return turns_of([np.array([level]) for level in levels])
 

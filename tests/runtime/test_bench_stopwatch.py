@@ -62,7 +62,7 @@ def test_every_subject_has_a_turn_in_every_round_in_an_order_of_its_own(quick: M
 
 def test_what_takes_long_to_load_is_loaded_once(quick: Method) -> None:
     subject = Noted("x", [])
-    turns = measure({"x": Local(subject, afresh=False)}, quick)["x"]
+    turns = measure({"x": Local(subject, reload=False)}, quick)["x"]
     assert subject.loads == 1
     assert (len(turns["load"]), len(turns["a"])) == (1, 5)
 

@@ -183,8 +183,8 @@ def test_the_golden_samples_are_streamed_too(artifacts: Path, monkeypatch: pytes
     from edgernn.backends import interpreter
 
     model = edgernn.load(artifacts / "digits-float32.tflite")
-    step = interpreter._Stepper.step
-    monkeypatch.setattr(interpreter._Stepper, "step", lambda stepper, row: step(stepper, row) + np.float32(0.01))
+    step = interpreter._TfliteStepper.step
+    monkeypatch.setattr(interpreter._TfliteStepper, "step", lambda stepper, row: step(stepper, row) + np.float32(0.01))
     with pytest.raises(edgernn.ArtifactError, match=r"litert .*, row by row, misreads this float32 artifact"):
         model.stream()
     monkeypatch.undo()

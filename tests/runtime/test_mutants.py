@@ -17,8 +17,8 @@ from edgernn.datasets import read_samples
 from edgernn.errors import ArtifactError
 from edgernn.model import load_bytes
 from mutants.judging import EXCEPTION, REFUSED, RIGHT, WRONG, Judge
-from mutants.mutations import KINDS, RESEALED, Source, kind_of, make
-from mutants.structure import Place, places
+from mutants.mutations import KINDS, RESEALED, IntactArtifact, kind_of, make
+from mutants.structure import ByteRange, byte_ranges
 from mutants.weights import exchanged_classes, random_edit, redrawn, tensor_damages, weights_of, zeroed_classes
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "mutants" / "run.py"
@@ -42,10 +42,10 @@ def seen(run_folder: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="module")
-def sources(artifacts: Path) -> dict[str, Source]:
+def sources(artifacts: Path) -> dict[str, IntactArtifact]:
     contents = {path.name: path.read_bytes() for path in sorted(artifacts.glob("digits-*"))}
     return {
-        name: Source(name, data, tuple(other for each, other in contents.items() if each != name))
+        name: IntactArtifact(name, data, tuple(other for each, other in contents.items() if each != name))
         for name, data in contents.items()
     }
 
@@ -70,7 +70,7 @@ def test_behind_a_right_digest_every_mutant_is_counted_and_none_is_an_exception(
 
 
 @pytest.mark.parametrize("name", [INT8, "digits-float32.onnx"])
-def test_a_mutant_is_made_of_its_number_alone(sources: dict[str, Source], name: str) -> None:
+def test_a_mutant_is_made_of_its_number_alone(sources: dict[str, IntactArtifact], name: str) -> None:
     source = sources[name]
     for number in range(len(KINDS) * 2):
         mutant = make(source, number, resealed=False)
@@ -79,7 +79,7 @@ def test_a_mutant_is_made_of_its_number_alone(sources: dict[str, Source], name: 
         assert mutant.data not in (source.data, make(source, number + len(KINDS), resealed=False).data)
 
 
-def test_a_resealed_mutant_is_past_its_digest(sources: dict[str, Source]) -> None:
+def test_a_resealed_mutant_is_past_its_digest(sources: dict[str, IntactArtifact]) -> None:
     for number in range(len(RESEALED) * 3):
         data = make(sources[INT8], number, resealed=True).data
         assert data != sources[INT8].data
@@ -89,9 +89,9 @@ def test_a_resealed_mutant_is_past_its_digest(sources: dict[str, Source]) -> Non
             assert "SHA-256" not in str(error)
 
 
-def test_the_places_of_a_flatbuffer_are_its_headers_and_tables(sources: dict[str, Source]) -> None:
+def test_the_places_of_a_flatbuffer_are_its_headers_and_tables(sources: dict[str, IntactArtifact]) -> None:
     found = sources[INT8].places
-    assert found[:2] == [Place(0, 4), Place(4, 4)]
+    assert found[:2] == [ByteRange(0, 4), ByteRange(4, 4)]
     assert len(found) > 100
     assert all(place.start + place.size <= len(sources[INT8].data) for place in found)
 
@@ -99,12 +99,12 @@ def test_the_places_of_a_flatbuffer_are_its_headers_and_tables(sources: dict[str
 def test_the_places_of_a_message_are_its_tags_and_lengths() -> None:
     inner = b"\x08\x96\x01"  # field 1: 150
     message = b"\x12\x03" + inner + b"\x20\x01"
-    starts = [place.start for place in places(message, ".onnx")]
+    starts = [place.start for place in byte_ranges(message, ".onnx")]
     assert starts == [0, 1, 2, 5]
 
 
 def test_the_judge_knows_right_from_wrong(
-    judge: Judge, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+    judge: Judge, sources: dict[str, IntactArtifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = sources[INT8].data
     assert judge.judge(data).outcome == RIGHT
@@ -166,7 +166,7 @@ def test_a_worker_that_dies_or_hangs_costs_one_mutant() -> None:
     "name", [INT8, "digits-int8-loop.tflite", "digits-dynamic.tflite", "digits-dynamic-fused.tflite"]
 )
 def test_edited_weights_are_refused_behind_a_right_digest(
-    sources: dict[str, Source], run_folder: Path, name: str
+    sources: dict[str, IntactArtifact], run_folder: Path, name: str
 ) -> None:
     """Each class zeroed, each two exchanged, each tensor edited: none may pass that decides 1 % otherwise."""
     data = sources[name].data
@@ -190,7 +190,7 @@ def test_edited_weights_are_refused_behind_a_right_digest(
     assert accepted == []
 
 
-def test_the_weights_of_a_file_are_found_once_each(sources: dict[str, Source]) -> None:
+def test_the_weights_of_a_file_are_found_once_each(sources: dict[str, IntactArtifact]) -> None:
     data = sources[INT8].data
     weights, _ = weights_of(data)
     assert sorted(each.shape for each in weights) == sorted([(64, 28), (64, 64), (10, 64), (64,), (10,)])
@@ -202,7 +202,7 @@ def test_the_weights_of_a_file_are_found_once_each(sources: dict[str, Source]) -
         assert 0 < share <= 0.5
 
 
-def test_a_random_edit_is_made_of_its_number_alone(sources: dict[str, Source]) -> None:
+def test_a_random_edit_is_made_of_its_number_alone(sources: dict[str, IntactArtifact]) -> None:
     data = sources[INT8].data
     weights, _ = weights_of(data)
     names = {random_edit(data, weights, number)[0].partition(":")[0] for number in range(40)}

@@ -20,7 +20,7 @@ from PIL import Image
 import edgernn
 from edgernn.cli import main
 from edgernn.commands.grading import MAX_TRUTHS, Grade, describe, grade, read_truth
-from edgernn.commands.progress import Progress
+from edgernn.commands.progress import ProgressBar
 from edgernn.commands.text_drawing import ASCII, BLOCKS, draw, ramp_for
 from edgernn.datasets import read_samples
 from edgernn.errors import DataError
@@ -532,7 +532,7 @@ def test_a_progress_bar_is_there_on_long_work_only_and_makes_way(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Progress(2, shown, after_s) as progress:
+    with ProgressBar(2, shown, after_s) as progress:
         for _ in range(4):
             progress.advance(0.5)
     written = terminal.getvalue()

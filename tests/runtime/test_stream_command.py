@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import edgernn
 from edgernn.card import seal
 from edgernn.commands.lines import parse_numbers
-from edgernn.commands.stream import OpenSequence, Writer
+from edgernn.commands.stream_lines import OpenSequence, Writer
 from edgernn.datasets import read_samples
 from edgernn.errors import InputError
 from edgernn.readers import Archive

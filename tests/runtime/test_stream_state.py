@@ -15,7 +15,7 @@ import pytest
 
 import edgernn
 from edgernn.commands import stream as stream_command
-from edgernn.commands.stream import Keeper, OpenSequence, StateFile
+from edgernn.commands.stream_lines import Keeper, OpenSequence, StateFile
 from edgernn.errors import OutputError
 
 PATIENCE_SECONDS = 60

@@ -19,8 +19,8 @@ from edgernn.errors import DataError, EdgernnError, MissingExtraError, find_unus
 from edgernn.files import to_json
 from edgernn.terminal import say
 from edgernn_export.console import make_console, make_table
-from edgernn_train.progress import make_console as make_training_console
-from edgernn_train.progress import say as say_in_training
+from edgernn_train.epoch_progress import make_console as make_training_console
+from edgernn_train.epoch_progress import say as say_in_training
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("runtime/edgernn", "export/edgernn_export", "train/edgernn_train", "benchmarks/edgernn_benchmarks")

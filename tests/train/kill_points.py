@@ -18,7 +18,7 @@ import numpy as np
 from edgernn.datasets import Samples
 from edgernn.errors import EdgernnError
 from edgernn.run_folder import read_original, write_samples, write_settings
-from edgernn_train.run import open_run
+from edgernn_train.run_writer import open_run
 
 FILES = ("model.keras", "history.json", "samples.npz", "settings.json")
 # What Python says before it does it; each is a point where a process may end.

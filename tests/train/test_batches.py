@@ -5,7 +5,7 @@ import pytest
 
 from edgernn_train import RECIPES
 from edgernn_train.batches import batches_per_epoch, endless_batches
-from edgernn_train.inputs import prepare_inputs
+from edgernn_train.prepared_inputs import prepare_inputs
 
 
 def epochs(tiny, name, count):

@@ -5,7 +5,7 @@ import pytest
 
 from edgernn.errors import DataError
 from edgernn_train import RECIPES
-from edgernn_train.inputs import draw_samples, one_hot, prepare_inputs
+from edgernn_train.prepared_inputs import draw_samples, one_hot, prepare_inputs
 
 SEED, ROBUST = RECIPES["seed"], RECIPES["robust"]
 

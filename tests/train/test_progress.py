@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from edgernn_train import fit
-from edgernn_train.progress import epoch_line, epoch_lines
+from edgernn_train.epoch_progress import epoch_line, epoch_lines
 
 
 def shown(tiny, **console):

@@ -7,7 +7,7 @@ import pytest
 from edgernn.errors import OutputError
 from edgernn.run_folder import read_original
 from edgernn_train import open_run, write_run
-from edgernn_train.run import default_folder, name_of
+from edgernn_train.run_writer import default_folder, name_of
 
 FILES = ["history.json", "model.keras", "samples.npz", "settings.json"]
 

@@ -3,8 +3,8 @@ import pytest
 
 from edgernn.errors import DataError, SettingError
 from edgernn_train import find_recipe, fit
-from edgernn_train.inputs import one_hot
-from edgernn_train.run import describe
+from edgernn_train.prepared_inputs import one_hot
+from edgernn_train.run_writer import describe
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ trained.results["noisy"]["accuracy"]
 Nothing here imports TensorFlow before it is needed.
 """
 
+from edgernn_train.architecture import build_model
 from edgernn_train.data import load_dataset
-from edgernn_train.model import build_model
 from edgernn_train.noise import add_noise
 from edgernn_train.recipes import RECIPES, Recipe, find_recipe
-from edgernn_train.run import open_run, write_run
+from edgernn_train.run_writer import open_run, write_run
 from edgernn_train.training import Trained, fit
 
 __all__ = [

@@ -6,8 +6,8 @@ from math import ceil
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn_train.inputs import Inputs, one_hot
 from edgernn_train.noise import add_noise
+from edgernn_train.prepared_inputs import Inputs, one_hot
 from edgernn_train.recipes import Recipe
 
 

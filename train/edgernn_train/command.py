@@ -12,9 +12,9 @@ from edgernn.model import outdated_note
 from edgernn.run_folder import MODEL
 from edgernn.terminal import say_json
 from edgernn_train.data import load_dataset
-from edgernn_train.progress import epoch_lines, make_console, say
+from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.recipes import RECIPES, find_recipe
-from edgernn_train.run import default_folder, open_run, write_run
+from edgernn_train.run_writer import default_folder, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
 
 if TYPE_CHECKING:

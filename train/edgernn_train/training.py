@@ -11,9 +11,9 @@ from edgernn.arrays import Float32
 from edgernn.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Samples
 from edgernn.errors import SettingError
 from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn_train.architecture import build_model
 from edgernn_train.batches import batches_per_epoch, endless_batches
-from edgernn_train.inputs import Inputs, draw_samples, one_hot, prepare_inputs
-from edgernn_train.model import build_model
+from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs
 from edgernn_train.recipes import LOSS, METRIC, Recipe, find_recipe
 
 MAX_SEED = 2**32 - 1
@@ -77,7 +77,7 @@ def fit(
         epochs: the recipe's own number unless given.
         seed: 0 to 2^32 - 1.
         scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
-        callbacks: Keras callbacks, for instance `edgernn_train.progress.epoch_lines`.
+        callbacks: Keras callbacks, for instance `edgernn_train.epoch_progress.epoch_lines`.
 
     Raises:
         DataError: the values are not ones the recipes can add noise to.

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from edgernn.arrays import Float64
-from edgernn_benchmarks.report.labels import LETTERS, place_labels
+from edgernn_benchmarks.report.label_placement import LETTERS, place_labels
 from edgernn_benchmarks.report.svg import ACCENT, GOOD, INK, MUTED, SECOND, SURFACE, figure
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from edgernn_benchmarks.report.words import NOTHING, measure, number, times
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What a cell shows, what it is sorted by (None comes last), and a smaller line below."""
 
     text: str
@@ -29,11 +29,11 @@ class Column:
     title: str
     unit: str
     meaning: str
-    cell: Callable[[Measured], Cell]
+    cell: Callable[[Measured], TableCell]
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A subject's line; its doubts are its own and the machine's."""
 
     name: str
@@ -42,7 +42,7 @@ class Row:
     recommended: bool
     doubts: Sequence[str]
     own_doubts: Sequence[str]
-    cells: Sequence[Cell]
+    cells: Sequence[TableCell]
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Table:
     """Every figure of a result."""
 
     columns: Sequence[Column]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     strangers: Sequence[str]
 
     @property
-    def doubted(self) -> Sequence[Row]:
+    def doubted(self) -> Sequence[TableRow]:
         """The rows that have doubts of their own."""
         return [row for row in self.rows if row.own_doubts]
 
@@ -78,7 +78,7 @@ def make_table(result: Result, recommended: str | None) -> Table:
     columns = [*_file_columns(), *_answer_columns(result), *_time_columns(result)]
     kept = [column for column in columns if any(column.cell(subject).text != NOTHING for subject in result.subjects)]
     rows = [
-        Row(
+        TableRow(
             name=subject.name,
             role=subject.role,
             backend=subject.backend,
@@ -110,7 +110,7 @@ def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compa
 
 
 def _file_columns() -> Iterator[Column]:
-    yield Column("size", "bytes", "of the file", lambda each: Cell(f"{each.size_bytes:,}", each.size_bytes))
+    yield Column("size", "bytes", "of the file", lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes))
 
 
 def _answer_columns(result: Result) -> Iterator[Column]:
@@ -136,9 +136,9 @@ def _answer_columns(result: Result) -> Iterator[Column]:
         if task.kind == REGRESSION
         else "how often it decides as the original",
         lambda each: (
-            Cell(task.show_agreement(each.answers.agreement), each.answers.agreement)
+            TableCell(task.show_agreement(each.answers.agreement), each.answers.agreement)
             if each.answers and math.isfinite(each.answers.agreement)
-            else Cell(NOTHING, None)
+            else TableCell(NOTHING, None)
         ),
     )
     yield Column(
@@ -149,9 +149,9 @@ def _answer_columns(result: Result) -> Iterator[Column]:
     )
 
 
-def _measure(subject: Measured, name: str) -> Cell:
+def _measure(subject: Measured, name: str) -> TableCell:
     value = subject.answers.measures.get(name, math.nan) if subject.answers else math.nan
-    return Cell(measure(name, value), value if math.isfinite(value) else None)
+    return TableCell(measure(name, value), value if math.isfinite(value) else None)
 
 
 def _time_columns(result: Result) -> Iterator[Column]:
@@ -159,7 +159,7 @@ def _time_columns(result: Result) -> Iterator[Column]:
         "predict",
         "median, µs",
         "a sample in, its answer out; below it the 95 % interval",
-        lambda each: Cell(
+        lambda each: TableCell(
             number(each.predict.median_us),
             each.predict.median_us,
             _interval(each.predict.low_us, each.predict.high_us),
@@ -191,41 +191,41 @@ def _other_time_columns() -> Iterator[Column]:
         "MB",
         "of a process that answers, Python and libraries included; below it the most it had",
         lambda each: (
-            Cell(
+            TableCell(
                 number(each.memory.steady_bytes / 1e6),
                 each.memory.steady_bytes,
                 f"at most {number(each.memory.peak_bytes / 1e6)}",
             )
             if each.memory
-            else Cell(NOTHING, None)
+            else TableCell(NOTHING, None)
         ),
     )
 
 
-def _speed(result: Result, subject: Measured) -> Cell:
+def _speed(result: Result, subject: Measured) -> TableCell:
     if subject.name == result.baseline:
-        return Cell("1×", 1.0, "the baseline")
+        return TableCell("1×", 1.0, "the baseline")
     speed = result.speed(subject)
     if speed is None:
-        return Cell(NOTHING, None)
+        return TableCell(NOTHING, None)
     interval = _interval(speed.low, speed.high)
-    return Cell(
+    return TableCell(
         times(speed.estimate), speed.estimate, interval if speed.verdict in ("faster", "slower") else speed.verdict
     )
 
 
-def _percentile(subject: Measured, value: float) -> Cell:
+def _percentile(subject: Measured, value: float) -> TableCell:
     batch = subject.predict.batch
-    return Cell(number(value), value, f"of means of {batch}" if batch > 1 else "")
+    return TableCell(number(value), value, f"of means of {batch}" if batch > 1 else "")
 
 
-def _median(subject: Measured, call: str, divisor: float) -> Cell:
+def _median(subject: Measured, call: str, divisor: float) -> TableCell:
     latency = subject.latencies.get(call)
     return _plain(latency.median_us / divisor if latency else None)
 
 
-def _plain(value: float | None) -> Cell:
-    return Cell(NOTHING, None) if value is None or not math.isfinite(value) else Cell(number(value), value)
+def _plain(value: float | None) -> TableCell:
+    return TableCell(NOTHING, None) if value is None or not math.isfinite(value) else TableCell(number(value), value)
 
 
 def _interval(low: float, high: float) -> str:

@@ -32,7 +32,7 @@ _NOTABLE = (
 
 
 @dataclass(frozen=True)
-class Card:
+class Highlight:
     """One of the verdict's answers: what it is about, which artifact it is, and the figure that says so."""
 
     title: str
@@ -59,7 +59,7 @@ def times(ratio: float) -> str:
     return f"{number(ratio)}×"
 
 
-def cards(result: Result, verdict: Verdict) -> list[Card]:
+def cards(result: Result, verdict: Verdict) -> list[Highlight]:
     """The smallest, the fastest, the most accurate and the recommended artifact."""
     original = result.original
     smallest, fastest, accurate, best = (
@@ -71,18 +71,18 @@ def cards(result: Result, verdict: Verdict) -> list[Card]:
     found = []
     if best:
         found.append(
-            Card("Recommended", best.name, f"{number(best.predict.median_us)} µs", f"{best.size_bytes:,} bytes")
+            Highlight("Recommended", best.name, f"{number(best.predict.median_us)} µs", f"{best.size_bytes:,} bytes")
         )
     beside = f"{smallest.size_bytes / original.size_bytes:.0%} of the original’s" if original else ""
-    found.append(Card("Smallest", smallest.name, f"{smallest.size_bytes:,} bytes", beside))
+    found.append(Highlight("Smallest", smallest.name, f"{smallest.size_bytes:,} bytes", beside))
     speed = result.speed(fastest) if fastest.name != result.baseline else None
     beside = f"{times(speed.estimate)} the speed of {result.baseline}" if speed else ""
-    found.append(Card("Fastest", fastest.name, f"{number(fastest.predict.median_us)} µs", beside))
+    found.append(Highlight("Fastest", fastest.name, f"{number(fastest.predict.median_us)} µs", beside))
     name = result.headline
     if accurate and accurate.answers and name:
         before = original.answers.measures[name] if original and original.answers else math.nan
         beside = f"{MEASURES[name]}" + (f"; of the original {measure(name, before)}" if math.isfinite(before) else "")
-        found.append(Card("Most accurate", accurate.name, measure(name, accurate.answers.measures[name]), beside))
+        found.append(Highlight("Most accurate", accurate.name, measure(name, accurate.answers.measures[name]), beside))
     return found
 
 
@@ -214,7 +214,7 @@ def _states(result: Result) -> Iterator[tuple[str, str]]:
         ("temperature", "temperature_c", "{:.1f} °C"),
     )
     for name, key, form in kinds:
-        shown = [_told(state[key], form) for state in (result.before, result.after)]
+        shown = [_formatted(state[key], form) for state in (result.before, result.after)]
         if shown != [NOTHING, NOTHING]:
             yield name, shown[0] if shown[0] == shown[1] else f"{shown[0]} before, {shown[1]} after"
     if result.frequencies_mhz:
@@ -229,7 +229,7 @@ def _states(result: Result) -> Iterator[tuple[str, str]]:
         yield "throttled", f"{shown[0]} before, {shown[1]} after"
 
 
-def _told(value: Any, form: str) -> str:
+def _formatted(value: Any, form: str) -> str:
     if value is None:
         return NOTHING
     return form.format(value) if isinstance(value, float | int) else str(value)

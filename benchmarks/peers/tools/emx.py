@@ -14,7 +14,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.registry import SAME, Peer, enter, run_tool
-from peers.subjects import Answer, Subject
+from peers.subjects import Answer, BareSubject
 
 PEERS: dict[str, Peer] = {}
 TOOL = "emx-onnx-cgen"
@@ -53,7 +53,7 @@ PyMODINIT_FUNC PyInit_emx_model(void) { return PyModule_Create(&definition); }
 
 
 @peer("emx-onnx-cgen float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """ONNX's own operator.
 
     https://pypi.org/project/emx-onnx-cgen/
@@ -62,7 +62,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("emx-onnx-cgen float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
+def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """The unrolled graph.
 
     https://pypi.org/project/emx-onnx-cgen/
@@ -70,7 +70,7 @@ def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
     return _compile(graphs.unrolled(model), model)
 
 
-def _compile(data: bytes, model: Any) -> Subject:
+def _compile(data: bytes, model: Any) -> BareSubject:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, target = folder / "model.onnx", folder / "model.so"
@@ -83,7 +83,7 @@ def _compile(data: bytes, model: Any) -> Subject:
         include = f"-I{sysconfig.get_path('include')}"
         run_tool([COMPILER, *FLAGS, "-shared", "-fPIC", "-s", include, folder / "extension.c", "-o", target, "-lm"])
         content = target.read_bytes()
-    return Subject(partial(_load, content, (1, *model.outputs[0].shape[1:])), len(content))
+    return BareSubject(partial(_load, content, (1, *model.outputs[0].shape[1:])), len(content))
 
 
 def _load(data: bytes, shape: tuple[int, ...]) -> Answer:

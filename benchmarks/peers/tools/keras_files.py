@@ -7,7 +7,7 @@ from edgernn.arrays import Float32
 from edgernn_benchmarks import conversions
 from peers import graphs, stock
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import Answer, Subject, from_onnx, from_tflite
+from peers.subjects import Answer, BareSubject, from_onnx, from_tflite
 
 PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)
@@ -18,7 +18,7 @@ _ARENA_BYTES = 8 << 20
 
 
 @peer("stock TFLite dynamic", ROUNDED, tool=stock.STOCK_TFLITE)
-def stock_dynamic(model: Any, _x_calibration: Float32) -> Subject:
+def stock_dynamic(model: Any, _x_calibration: Float32) -> BareSubject:
     """Int8 weights, rounded by TFLiteConverter; its full integers crash on a loop.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quant
@@ -27,7 +27,7 @@ def stock_dynamic(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("Keras unroll=True float32", SAME, tool=stock.UNROLLED)
-def keras_unrolled(model: Any, _x_calibration: Float32) -> Subject:
+def keras_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
     """Keras's own unrolling by TFLiteConverter.
 
     https://keras.io/api/layers/recurrent_layers/simple_rnn/
@@ -36,7 +36,7 @@ def keras_unrolled(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("Keras unroll=True dynamic", ROUNDED, tool=stock.UNROLLED)
-def keras_unrolled_dynamic(model: Any, _x_calibration: Float32) -> Subject:
+def keras_unrolled_dynamic(model: Any, _x_calibration: Float32) -> BareSubject:
     """Keras's own unrolling, int8 weights.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quant
@@ -45,7 +45,7 @@ def keras_unrolled_dynamic(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("tf2onnx float32, Keras unroll=True", SAME, tool="tf2onnx")
-def tf2onnx_unrolled(model: Any, _x_calibration: Float32) -> Subject:
+def tf2onnx_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
     """Keras's own unrolling by tf2onnx.
 
     https://github.com/onnx/tensorflow-onnx#python-api-reference
@@ -54,7 +54,7 @@ def tf2onnx_unrolled(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("tflite-micro float32, loop", SAME, tool=MICRO)
-def micro_float32(model: Any, _x_calibration: Float32) -> Subject:
+def micro_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """The file of stock TFLite.
 
     https://github.com/tensorflow/tflite-micro/tree/main/python/tflite_micro
@@ -63,7 +63,7 @@ def micro_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("tflite-micro float32, Keras unroll=True", SAME, tool=MICRO)
-def micro_unrolled(model: Any, _x_calibration: Float32) -> Subject:
+def micro_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
     """The file of Keras's own unrolling.
 
     https://github.com/tensorflow/tflite-micro/tree/main/python/tflite_micro
@@ -72,7 +72,7 @@ def micro_unrolled(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("tflite-micro int8, Keras unroll=True", ROUNDED, tool=MICRO)
-def micro_int8(model: Any, x_calibration: Float32) -> Subject:
+def micro_int8(model: Any, x_calibration: Float32) -> BareSubject:
     """Keras's own unrolling in full integers by TFLiteConverter.
 
     https://github.com/tensorflow/tflite-micro/tree/main/python/tflite_micro
@@ -90,8 +90,8 @@ def _convert(model: Any, *, unroll: bool, dynamic: bool) -> bytes:
     return data
 
 
-def _from_tflite_micro(data: bytes) -> Subject:
-    return Subject(partial(_load_tflite_micro, data), len(data))
+def _from_tflite_micro(data: bytes) -> BareSubject:
+    return BareSubject(partial(_load_tflite_micro, data), len(data))
 
 
 def _load_tflite_micro(data: bytes) -> Answer:

@@ -13,7 +13,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
-from peers.subjects import Answer, Subject
+from peers.subjects import Answer, BareSubject
 
 PEERS: dict[str, Peer] = {}
 TOOL = "MNN"
@@ -24,7 +24,7 @@ _ONE_THREAD = {"backend": "CPU", "numThread": 1}
 
 
 @peer("MNN float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """Its RNN operator; it makes a loop of GRU and LSTM.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
@@ -33,7 +33,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("MNN int8 weights, ONNX's operator", ROUNDED)
-def operator_int8(model: Any, _x_calibration: Float32) -> Subject:
+def operator_int8(model: Any, _x_calibration: Float32) -> BareSubject:
     """The same with the converter's `--weightQuantBits 8`.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
@@ -42,7 +42,7 @@ def operator_int8(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("MNN float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
+def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """The unrolled graph.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
@@ -51,7 +51,7 @@ def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("MNN int8 weights, Keras unroll=True", ROUNDED)
-def unrolled_int8(model: Any, _x_calibration: Float32) -> Subject:
+def unrolled_int8(model: Any, _x_calibration: Float32) -> BareSubject:
     """The unrolled graph with the converter's `--weightQuantBits 8`.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
@@ -59,7 +59,7 @@ def unrolled_int8(model: Any, _x_calibration: Float32) -> Subject:
     return _convert(graphs.unrolled(model), model, "--weightQuantBits", "8")
 
 
-def _convert(data: bytes, model: Any, *options: str) -> Subject:
+def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
     """Convert an ONNX graph.
 
     The command `mnnconvert` is a call of this function of the package; afterwards it installs a package and sends its
@@ -80,7 +80,7 @@ def _convert(data: bytes, model: Any, *options: str) -> Subject:
         # It answers nothing where a graph has a loop; a Module is slower.
         in_session = _load_session(target, shape)(np.zeros(shape, np.float32)).size
     load_file = partial(_load_session, shape=shape) if in_session else partial(_load_module, shape=shape, output=output)
-    return Subject(partial(_load, content, load_file), len(content))
+    return BareSubject(partial(_load, content, load_file), len(content))
 
 
 def _load(data: bytes, load_file: Callable[[Path], Answer]) -> Answer:

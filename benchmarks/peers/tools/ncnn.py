@@ -12,7 +12,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
-from peers.subjects import Answer, Subject
+from peers.subjects import Answer, BareSubject
 
 PEERS: dict[str, Peer] = {}
 TOOL = "ncnn"
@@ -20,7 +20,7 @@ peer = partial(enter, PEERS, tool=TOOL)
 
 
 @peer("ncnn float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """Float32 weights. An unrolled graph of GRU makes ncnn crash.
 
     https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
@@ -29,7 +29,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("ncnn float16, ONNX's operator", ROUNDED)
-def operator_float16(model: Any, _x_calibration: Float32) -> Subject:
+def operator_float16(model: Any, _x_calibration: Float32) -> BareSubject:
     """Float16 weights, pnnx's default. Its int8 needs `ncnn2int8`, which no package has.
 
     https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
@@ -37,7 +37,7 @@ def operator_float16(model: Any, _x_calibration: Float32) -> Subject:
     return _convert(graphs.sequence(model), model, "fp16=1")
 
 
-def _convert(data: bytes, model: Any, *options: str) -> Subject:
+def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
     """Call the program in pnnx's package; its Python function does so, too, but imports PyTorch for its arguments."""
     shape = model.inputs[0].shape[1:]
     spec = importlib.util.find_spec("pnnx")
@@ -53,7 +53,7 @@ def _convert(data: bytes, model: Any, *options: str) -> Subject:
         if not graph.is_file():
             raise ModelError("pnnx ends without a word, and without a file")
         contents = graph.read_bytes(), weights.read_bytes()
-    return Subject(partial(_load, *contents), sum(map(len, contents)))
+    return BareSubject(partial(_load, *contents), sum(map(len, contents)))
 
 
 def _load(graph: bytes, weights: bytes) -> Answer:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from peers import graphs
 from peers.registry import ROUNDED, Peer, enter
-from peers.subjects import Subject, from_onnx
+from peers.subjects import BareSubject, from_onnx
 
 Float32 = npt.NDArray[np.float32]
 
@@ -22,7 +22,7 @@ peer = partial(enter, PEERS, agreement=ROUNDED, tool=TOOL)
 
 
 @peer("ONNX Runtime dynamic, tf2onnx")
-def dynamic_loop(model: Any, _x_calibration: Float32) -> Subject:
+def dynamic_loop(model: Any, _x_calibration: Float32) -> BareSubject:
     """`quantize_dynamic` of tf2onnx's file.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
@@ -31,7 +31,7 @@ def dynamic_loop(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("ONNX Runtime dynamic, tf2onnx of Keras unroll=True")
-def dynamic_unrolled(model: Any, _x_calibration: Float32) -> Subject:
+def dynamic_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
     """`quantize_dynamic` of the unrolled graph.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
@@ -40,7 +40,7 @@ def dynamic_unrolled(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("ONNX Runtime dynamic, ONNX's operator")
-def dynamic_operator(model: Any, _x_calibration: Float32) -> Subject:
+def dynamic_operator(model: Any, _x_calibration: Float32) -> BareSubject:
     """`quantize_dynamic` of ONNX's own operator, of which it knows LSTM.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
@@ -49,7 +49,7 @@ def dynamic_operator(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("ONNX Runtime static, tf2onnx")
-def static_loop(model: Any, x_calibration: Float32) -> Subject:
+def static_loop(model: Any, x_calibration: Float32) -> BareSubject:
     """`quantize_static` of tf2onnx's file, QDQ.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
@@ -58,7 +58,7 @@ def static_loop(model: Any, x_calibration: Float32) -> Subject:
 
 
 @peer("ONNX Runtime static, tf2onnx of Keras unroll=True")
-def static_unrolled(model: Any, x_calibration: Float32) -> Subject:
+def static_unrolled(model: Any, x_calibration: Float32) -> BareSubject:
     """`quantize_static` of the unrolled graph, QDQ.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
@@ -66,7 +66,7 @@ def static_unrolled(model: Any, x_calibration: Float32) -> Subject:
     return _static(graphs.unrolled(model), x_calibration)
 
 
-def _dynamic(data: bytes) -> Subject:
+def _dynamic(data: bytes) -> BareSubject:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     def quantize(source: Path, target: Path) -> None:
@@ -75,7 +75,7 @@ def _dynamic(data: bytes) -> Subject:
     return _quantized(data, quantize)
 
 
-def _static(data: bytes, x_calibration: Float32) -> Subject:
+def _static(data: bytes, x_calibration: Float32) -> BareSubject:
     """Static, with a scale a channel and signed integers, as the page advises for x86-64."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -94,7 +94,7 @@ def _static(data: bytes, x_calibration: Float32) -> Subject:
     return _quantized(data, quantize)
 
 
-def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> Subject:
+def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubject:
     """Pre-processed, as the page wants it, and quantized."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from peers import graphs
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import Answer, Subject
+from peers.subjects import Answer, BareSubject
 
 Float32 = npt.NDArray[np.float32]
 
@@ -21,7 +21,7 @@ peer = partial(enter, PEERS, tool=TOOL)
 
 
 @peer("OpenVINO float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """ONNX's own operator, which becomes OpenVINO's.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-preparation/convert-model-onnx.html
@@ -30,7 +30,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("OpenVINO float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
+def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """The unrolled graph.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-preparation/convert-model-onnx.html
@@ -39,7 +39,7 @@ def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("OpenVINO int8, ONNX's operator", ROUNDED)
-def operator_int8(model: Any, x_calibration: Float32) -> Subject:
+def operator_int8(model: Any, x_calibration: Float32) -> BareSubject:
     """NNCF's full integers.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
@@ -48,7 +48,7 @@ def operator_int8(model: Any, x_calibration: Float32) -> Subject:
 
 
 @peer("OpenVINO int8, Keras unroll=True", ROUNDED)
-def unrolled_int8(model: Any, x_calibration: Float32) -> Subject:
+def unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
     """NNCF's full integers, of the unrolled graph.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
@@ -57,7 +57,7 @@ def unrolled_int8(model: Any, x_calibration: Float32) -> Subject:
 
 
 @peer("OpenVINO int8 weights, ONNX's operator", ROUNDED)
-def operator_weights(model: Any, _x_calibration: Float32) -> Subject:
+def operator_weights(model: Any, _x_calibration: Float32) -> BareSubject:
     """NNCF's int8 weights.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/weight-compression.html
@@ -78,7 +78,7 @@ def _compress(model: Any) -> Any:
     return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
 
 
-def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> Subject:
+def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> BareSubject:
     """Convert an ONNX graph to OpenVINO's two files, and quantize it."""
     import openvino
 
@@ -88,7 +88,7 @@ def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> Subje
         converted = openvino.convert_model(source)
         openvino.save_model(quantize(converted) if quantize else converted, target, compress_to_fp16=False)
         graph, weights = target.read_bytes(), target.with_suffix(".bin").read_bytes()
-    return Subject(partial(_load, graph, weights), len(graph) + len(weights))
+    return BareSubject(partial(_load, graph, weights), len(graph) + len(weights))
 
 
 def _load(graph: bytes, weights: bytes) -> Answer:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from peers import graphs
 from peers.registry import SAME, Peer, enter
-from peers.subjects import Answer, Subject
+from peers.subjects import Answer, BareSubject
 
 Float32 = npt.NDArray[np.float32]
 
@@ -20,7 +20,7 @@ peer = partial(enter, PEERS, tool=TOOL)
 
 
 @peer("tract float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
+def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """ONNX's own operator; tract quantizes no file.
 
     https://pypi.org/project/tract/
@@ -29,7 +29,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> Subject:
 
 
 @peer("tract float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
+def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
     """The unrolled graph.
 
     https://pypi.org/project/tract/
@@ -37,8 +37,8 @@ def unrolled_float32(model: Any, _x_calibration: Float32) -> Subject:
     return _from_onnx(graphs.unrolled(model))
 
 
-def _from_onnx(data: bytes) -> Subject:
-    return Subject(partial(_load, data), len(data))
+def _from_onnx(data: bytes) -> BareSubject:
+    return BareSubject(partial(_load, data), len(data))
 
 
 def _load(data: bytes) -> Answer:

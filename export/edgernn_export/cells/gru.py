@@ -18,7 +18,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn_export.cells.cell import Cell, States, activation_name
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
-from edgernn_export.cells.ops import BOUNDED, Measured, Ops, Output, Role, Sum, open_gates
+from edgernn_export.cells.ops import BOUNDED, MeasuredRange, Ops, PostActivation, PreActivation, Role, open_gates
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ class GRU(Cell):
     @property
     def roles(self) -> Mapping[str, Role]:
         """See `Cell`."""
-        candidate = Output(self.activation, "candidate")
+        candidate = PostActivation(self.activation, "candidate")
         return {
-            "gates": Sum(self.recurrent_activation),
-            "gate": Output(self.recurrent_activation, "gates"),
-            "candidate": Sum(self.activation),
+            "gates": PreActivation(self.recurrent_activation),
+            "gate": PostActivation(self.recurrent_activation, "gates"),
+            "candidate": PreActivation(self.activation),
             "activated": candidate,
-            "reset": Measured(),
-            "difference": Measured(),
-            "change": Measured(),
-            "state": candidate if self.recurrent_activation in BOUNDED else Measured(),
+            "reset": MeasuredRange(),
+            "difference": MeasuredRange(),
+            "change": MeasuredRange(),
+            "state": candidate if self.recurrent_activation in BOUNDED else MeasuredRange(),
         }
 
     def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from edgernn.errors import UnsupportedError
 from edgernn_export.cells.cell import Cell, States, activation_name
 from edgernn_export.cells.fused_operator import FusedOperator, fused_activation
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
-from edgernn_export.cells.ops import BOUNDED, Measured, Ops, Output, Role, Sum, open_gates
+from edgernn_export.cells.ops import BOUNDED, MeasuredRange, Ops, PostActivation, PreActivation, Role, open_gates
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,15 @@ class LSTM(Cell):
     @property
     def roles(self) -> Mapping[str, Role]:
         """See `Cell`."""
-        squashed = Output(self.activation, "cell")
+        squashed = PostActivation(self.activation, "cell")
         return {
-            "gates": Sum(self.recurrent_activation),
-            "gate": Output(self.recurrent_activation, "gates"),
-            "candidate": Sum(self.activation),
-            "activated": Output(self.activation, "candidate"),
-            "cell": Sum(self.activation),
+            "gates": PreActivation(self.recurrent_activation),
+            "gate": PostActivation(self.recurrent_activation, "gates"),
+            "candidate": PreActivation(self.activation),
+            "activated": PostActivation(self.activation, "candidate"),
+            "cell": PreActivation(self.activation),
             "squashed": squashed,
-            "state": squashed if self.recurrent_activation in BOUNDED else Measured(),
+            "state": squashed if self.recurrent_activation in BOUNDED else MeasuredRange(),
         }
 
     def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:

@@ -19,14 +19,14 @@ BOUNDED = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "
 
 
 @dataclass(frozen=True)
-class Sum:
+class PreActivation:
     """The role of what is fed to an activation: its range may be cut off, where that costs less than it gives."""
 
     feeds: str
 
 
 @dataclass(frozen=True)
-class Output:
+class PostActivation:
     """The role of what comes out of an activation, or lies between such values and 0.
 
     Attributes:
@@ -39,11 +39,11 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRange:
     """The role of everything else: its range is what was measured."""
 
 
-Role = Sum | Output | Measured
+Role = PreActivation | PostActivation | MeasuredRange
 
 
 class Ops(Protocol):

@@ -10,7 +10,7 @@ from edgernn.arrays import Float32
 from edgernn_export.cells.cell import Cell, States, activation_name
 from edgernn_export.cells.fused_operator import FusedOperator, fused_activation
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
-from edgernn_export.cells.ops import Ops, Output, Role, Sum
+from edgernn_export.cells.ops import Ops, PostActivation, PreActivation, Role
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SimpleRNN(Cell):
     @property
     def roles(self) -> Mapping[str, Role]:
         """See `Cell`."""
-        return {"sum": Sum(self.activation), "state": Output(self.activation, "sum")}
+        return {"sum": PreActivation(self.activation), "state": PostActivation(self.activation, "sum")}
 
     def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
         """See `Cell`; [steps, units]."""

@@ -1,4 +1,4 @@
-"""What executes an artifact. One module a backend; adding one adds a file and a line to `KNOWN`.
+"""What executes an artifact. One module a backend; adding one adds a file and a line to `BACKENDS`.
 
 A backend's library is imported when an artifact needs it: a device has only the one it uses.
 """
@@ -67,7 +67,7 @@ class Backend(Protocol):
         """
 
 
-class Known(NamedTuple):
+class BackendInfo(NamedTuple):
     """A backend that may be installed.
 
     Attributes:
@@ -121,14 +121,14 @@ def _for_x86_64_linux() -> str:
 
 
 # For each suffix the first that is installed is used, unless another is asked for.
-KNOWN = (
-    Known("litert", ".tflite", "ai_edge_litert", "litert", no_wheel=_for_64_bit),
-    Known("tflite-runtime", ".tflite", "tflite_runtime", "tflite", no_wheel=_of_tflite_runtime),
-    Known("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True, no_wheel=_for_x86_64_linux),
-    Known("onnxruntime", ".onnx", "onnxruntime", "onnx", no_wheel=_for_64_bit),
+BACKENDS = (
+    BackendInfo("litert", ".tflite", "ai_edge_litert", "litert", no_wheel=_for_64_bit),
+    BackendInfo("tflite-runtime", ".tflite", "tflite_runtime", "tflite", no_wheel=_of_tflite_runtime),
+    BackendInfo("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True, no_wheel=_for_x86_64_linux),
+    BackendInfo("onnxruntime", ".onnx", "onnxruntime", "onnx", no_wheel=_for_64_bit),
 )
-NAMES = tuple(known.name for known in KNOWN)
-SUFFIXES = tuple(dict.fromkeys(known.suffix for known in KNOWN))
+NAMES = tuple(known.name for known in BACKENDS)
+SUFFIXES = tuple(dict.fromkeys(known.suffix for known in BACKENDS))
 
 
 def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> Backend:
@@ -174,8 +174,8 @@ def check_states(states: Sequence[State], expected: Sequence[State]) -> None:
         raise InputError("the states hold NaN or infinity")
 
 
-def _named(name: str, path: Path) -> Known:
-    found = next((known for known in KNOWN if known.name == name), None)
+def _named(name: str, path: Path) -> BackendInfo:
+    found = next((known for known in BACKENDS if known.name == name), None)
     if found is None:
         raise SettingError(f"backend {name!r}; known are {', '.join(NAMES)}")
     if found.suffix != path.suffix:
@@ -183,9 +183,9 @@ def _named(name: str, path: Path) -> Known:
     return found
 
 
-def _preferred(path: Path) -> Known:
+def _preferred(path: Path) -> BackendInfo:
     check_suffix(path)
-    candidates = [known for known in KNOWN if known.suffix == path.suffix and not known.only_asked_for]
+    candidates = [known for known in BACKENDS if known.suffix == path.suffix and not known.only_asked_for]
     found = next((known for known in candidates if known.installed), None)
     if found is None:  # then the preferred one of those that can be installed says how
         found = next((known for known in candidates if not known.no_wheel()), None)

@@ -11,8 +11,8 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.backends import State, Stepper, check_states
+from edgernn.backends.exclusive_access import ExclusiveAccess
 from edgernn.backends.tflite_file import STEP, StepFile, step_file
-from edgernn.backends.turns import Turns
 from edgernn.errors import ArtifactError, NoStepError, first_line
 
 # What interpreters raise for a file or a graph that they do not like: pybind11 makes the most of them of C++'s
@@ -30,7 +30,7 @@ REFUSALS = (
 )
 
 
-class Port:
+class TensorPort:
     """An input or an output of a graph: how its engine calls it, and what its integers mean.
 
     Args:
@@ -74,15 +74,15 @@ class Engine(NamedTuple):
         memory: what must live as long as the engine: an interpreter reads weights out of the file's own bytes.
     """
 
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorPort, ...]
+    outputs: tuple[TensorPort, ...]
     set: Callable[[int, Any], object]
     invoke: Callable[[], object]
     get: Callable[[int], Any]
     memory: object
 
 
-class Interpreted:
+class TfliteBackend:
     """An artifact in an interpreter.
 
     An interpreter has one set of tensors, so a lock lets one thread at a time through. One interpreter a thread would
@@ -100,7 +100,7 @@ class Interpreted:
     def __init__(self, name: str, engine: Callable[[bytes], Engine], data: bytes) -> None:
         self.name = name
         self._new, self._data = engine, data
-        self._turns = Turns()
+        self._turns = ExclusiveAccess()
         self._steps: _Steps | None = None
         opened = self._engine = self._open(data)
         if len(opened.inputs) != 1 or len(opened.outputs) != 1:
@@ -150,7 +150,7 @@ class Interpreted:
         with self._turns.lock:
             if self._steps is None:
                 self._steps = self._open_steps()
-        return _Stepper(self._steps)
+        return _TfliteStepper(self._steps)
 
     def _open_steps(self) -> "_Steps":
         file = step_file(self._data)
@@ -174,7 +174,7 @@ class _Steps:
     """The engine of the step, which the streams of an artifact share."""
 
     def __init__(self, name: str, engine: Engine, file: StepFile) -> None:
-        self.name, self.engine, self.turns = name, engine, Turns()
+        self.name, self.engine, self.turns = name, engine, ExclusiveAccess()
         self.input, before = _sorted(file.inputs, engine.inputs)
         self.output, after = _sorted(file.outputs, engine.outputs)
         if list(before) != list(after):
@@ -210,7 +210,7 @@ def _run(engine: Engine, source: int, target: int, before: Sequence[int], after:
     return one_state
 
 
-class _Stepper:
+class _TfliteStepper:
     def __init__(self, steps: _Steps) -> None:
         self._steps = steps
         self.answer_shape = steps.output.shape[1:]
@@ -249,7 +249,7 @@ class _Stepper:
             self._states = [state[np.newaxis].copy() for state in states]
 
 
-def _sorted(names: Sequence[str], ports: Sequence[Port]) -> tuple[Port, Mapping[str, Port]]:
+def _sorted(names: Sequence[str], ports: Sequence[TensorPort]) -> tuple[TensorPort, Mapping[str, TensorPort]]:
     """The port of the row or of the answer, and those of the states by name, in the order of their numbers."""
     named = dict(zip(names, ports, strict=True))
     states = sorted(name for name in named if name.startswith("state_") and name[6:].isdecimal())

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from edgernn.backends import Backend
-from edgernn.backends.interpreter import Engine, Interpreted, Port
+from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
 from edgernn.errors import MissingExtraError
 
 
@@ -21,7 +21,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise MissingExtraError("LiteRT, which runs .tflite files,", "litert") from error
-    return Interpreted(f"litert {__version__}", partial(open_engine, Interpreter, threads), data)
+    return TfliteBackend(f"litert {__version__}", partial(open_engine, Interpreter, threads), data)
 
 
 def open_engine(interpreter: Callable[..., Any], threads: int, data: bytes) -> Engine:
@@ -29,7 +29,7 @@ def open_engine(interpreter: Callable[..., Any], threads: int, data: bytes) -> E
     opened = interpreter(model_content=data, num_threads=threads)
     opened.allocate_tensors()
     inputs, outputs = (
-        tuple(Port(each["index"], each["shape"], each["dtype"], each["quantization"]) for each in details)
+        tuple(TensorPort(each["index"], each["shape"], each["dtype"], each["quantization"]) for each in details)
         for details in (opened.get_input_details(), opened.get_output_details())
     )
     # What the interpreter's methods call. They do nothing else but to look for views into its memory, of which there

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.backends import Backend, State, Stepper, check_states
-from edgernn.backends.turns import Turns
+from edgernn.backends.exclusive_access import ExclusiveAccess
 from edgernn.errors import ArtifactError, MissingExtraError, NoStepError, first_line
 
 # ONNX Runtime keeps DequantizeLinear for integer kernels that it has not got for an RNN, and would work int8
@@ -71,7 +71,7 @@ class _OnnxRuntime:
             raise NoStepError("has no states going in and out, so it cannot stream; it only answers whole sequences")
         names = (self._input, self._output)
         try:
-            return _Stepper(self._one_step, names, self.input_shape[-1], self._answer_shape, self._state_sizes)
+            return _OnnxStepper(self._one_step, names, self.input_shape[-1], self._answer_shape, self._state_sizes)
         except Exception as error:  # as above
             raise ArtifactError(f"{self.name} cannot run the file's step: {first_line(error)}") from error
 
@@ -88,7 +88,7 @@ class _OnnxRuntime:
         return _open(self._data, self._threads, dict.fromkeys(self._free, 1))
 
 
-class _Stepper:
+class _OnnxStepper:
     """One stream. Its arrays are bound to the session once: a step costs 0.6 × what a call of `run` does.
 
     The last states of one step lie where the next step finds its first ones, so there are two arrays for each
@@ -107,7 +107,7 @@ class _Stepper:
             self._bind(names, list(sizes), self._states[turn], self._states[1 - turn]) for turn in range(2)
         ]
         self._turn = 0
-        self._turns = Turns()
+        self._turns = ExclusiveAccess()
 
     def step(self, row: Float32) -> Float32:
         turns = self._turns

@@ -6,7 +6,7 @@ Its kernels are those of the C++ library for microcontrollers, so the answers ar
 from typing import Any
 
 from edgernn.backends import Backend
-from edgernn.backends.interpreter import Engine, Interpreted, Port
+from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
 from edgernn.backends.tflite_file import count_ports
 from edgernn.errors import MissingExtraError, SettingError
 
@@ -28,7 +28,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
         raise MissingExtraError("tflite-micro, which runs .tflite files as a microcontroller does,", "micro") from error
     if threads != 1:
         raise SettingError(f"{threads} threads; tflite-micro has one")
-    return Interpreted(f"tflite-micro {__version__}", _open_engine, data)
+    return TfliteBackend(f"tflite-micro {__version__}", _open_engine, data)
 
 
 def _open_engine(data: bytes) -> Engine:
@@ -46,8 +46,8 @@ def _open_engine(data: bytes) -> Engine:
     )
 
 
-def _port(index: int, details: dict[str, Any]) -> Port:
+def _port(index: int, details: dict[str, Any]) -> TensorPort:
     parameters = details["quantization_parameters"]
     scales, zero_points = parameters["scales"], parameters["zero_points"]
     quantization = (float(scales[0]), int(zero_points[0])) if len(scales) else (0.0, 0)
-    return Port(index, details["shape"], details["dtype"], quantization)
+    return TensorPort(index, details["shape"], details["dtype"], quantization)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from edgernn.backends import Backend
-from edgernn.backends.interpreter import Interpreted
+from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
 from edgernn.errors import MissingExtraError
 
@@ -29,4 +29,4 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     if not np.__version__.startswith("1."):
         # It would write a page to standard error and raise a SystemError.
         raise MissingExtraError(f"NumPy {np.__version__} is too new for tflite-runtime; a NumPy before 2", "tflite")
-    return Interpreted(f"tflite-runtime {__version__}", partial(open_engine, Interpreter, threads), data)
+    return TfliteBackend(f"tflite-runtime {__version__}", partial(open_engine, Interpreter, threads), data)

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from edgernn.bench.apart import Memory
+from edgernn.bench.isolated import Memory
 from edgernn.bench.result import ROLES, Answers, Measured, Result
-from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import judge
 from edgernn.errors import DataError, is_printable
@@ -242,7 +242,7 @@ def _answers(document: Mapping[str, Any]) -> Answers:
     return Answers(measures, _number(document["agreement"]), _number(document["largest_difference"]))
 
 
-def _turn_as_json(turn: Turn) -> dict[str, Any]:
+def _turn_as_json(turn: Round) -> dict[str, Any]:
     values, counts = np.unique(turn.durations_ns, return_counts=True)
     return {
         "ns": values.tolist(),
@@ -253,11 +253,11 @@ def _turn_as_json(turn: Turn) -> dict[str, Any]:
     }
 
 
-def _turn(document: Mapping[str, Any]) -> Turn:
+def _turn(document: Mapping[str, Any]) -> Round:
     values, counts = (np.array([_count(each) for each in document[name]], np.int64) for name in ("ns", "count"))
     if values.shape != counts.shape or not len(values):
         raise ValueError(f"a turn of {len(values)} times, and how often {len(counts)} of them were seen")
-    return Turn(
+    return Round(
         np.repeat(values, counts), _count(document["batch"]), _figure(document["cpu_share"]), bool(document["settled"])
     )
 

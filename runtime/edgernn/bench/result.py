@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.bench.apart import Memory
 from edgernn.bench.environment import throttled_reasons
+from edgernn.bench.isolated import Memory
 from edgernn.bench.statistics import Latency, Ratio, speed_ratio, summarize
-from edgernn.bench.stopwatch import Method, Turn
+from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.errors import SettingError
 from edgernn.tasks import Task
@@ -70,7 +70,7 @@ class Measured:
     layout: str
     verified: bool
     input_shape: tuple[int, ...]
-    turns: Mapping[str, tuple[Turn, ...]]
+    turns: Mapping[str, tuple[Round, ...]]
     memory: Memory | None = None
     answers: Answers | None = None
     source_sha256: str = ""

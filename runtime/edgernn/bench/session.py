@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.bench.apart import Apart, start_apart
 from edgernn.bench.environment import busy_seconds, describe_machine, frequency_mhz, look_at_machine, own_seconds
+from edgernn.bench.isolated import Isolated, start_isolated
 from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_names
-from edgernn.bench.stopwatch import Loaded, Local, Method, Subject, clock_step_ns, measure
+from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Subject, clock_step_ns, measure
 from edgernn.bench.subjects import ArtifactLoader, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
 from edgernn.files import sha256_of
@@ -32,8 +32,8 @@ class Candidate:
     """
 
     facts: Measured
-    load: Callable[[], Loaded]
-    afresh: bool = True
+    load: Callable[[], LoadedSubject]
+    reload: bool = True
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,14 @@ def _measure(
     with ExitStack() as stack:
         subjects: dict[str, Subject] = {
             each.facts.name: (
-                stack.enter_context(start_apart(each.facts.name, each.load, afresh=each.afresh))
+                stack.enter_context(start_isolated(each.facts.name, each.load, reload=each.reload))
                 if isolated
-                else Local(each.load, afresh=each.afresh)
+                else Local(each.load, reload=each.reload)
             )
             for each in candidates
         }
         seen = measure(subjects, method, after_round)
-        memory = {name: subject.memory() for name, subject in subjects.items() if isinstance(subject, Apart)}
+        memory = {name: subject.memory() for name, subject in subjects.items() if isinstance(subject, Isolated)}
     measured = (
         replace(
             each.facts,

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from edgernn.arrays import Float64, Int64
-from edgernn.bench.stopwatch import Turn
+from edgernn.bench.stopwatch import Round
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -79,7 +79,7 @@ class Ratio:
         return "faster" if self.low > 1 else "slower"
 
 
-def summarize(turns: Sequence[Turn]) -> Latency:
+def summarize(turns: Sequence[Round]) -> Latency:
     """The latency that turns amount to; at least one turn."""
     medians = round_medians_us(turns)
     low, high = interval(np.median(medians[_resamples(len(medians))], axis=1))
@@ -100,7 +100,7 @@ def summarize(turns: Sequence[Turn]) -> Latency:
     )
 
 
-def speed_ratio(turns: Sequence[Turn], baseline: Sequence[Turn]) -> Ratio:
+def speed_ratio(turns: Sequence[Round], baseline: Sequence[Round]) -> Ratio:
     """How many times as quick as a baseline that had its turns in the same rounds.
 
     Round by round, so that what slowed both falls out; the trimmed mean of the logarithms.
@@ -110,7 +110,7 @@ def speed_ratio(turns: Sequence[Turn], baseline: Sequence[Turn]) -> Ratio:
     return _ratio(float(trimmed_mean(logs[np.newaxis])[0]), low, high)
 
 
-def speed_ratio_apart(turns: Sequence[Turn], baseline: Sequence[Turn]) -> Ratio:
+def speed_ratio_between_runs(turns: Sequence[Round], baseline: Sequence[Round]) -> Ratio:
     """How many times as quick as a baseline that was measured at another time, or on another machine."""
     logs, base = np.log(round_medians_us(turns)), np.log(round_medians_us(baseline))
     resampled = trimmed_mean(base[_resamples(len(base), 1)]) - trimmed_mean(logs[_resamples(len(logs))])
@@ -118,7 +118,7 @@ def speed_ratio_apart(turns: Sequence[Turn], baseline: Sequence[Turn]) -> Ratio:
     return _ratio(estimate, *interval(resampled))
 
 
-def round_medians_us(turns: Sequence[Turn]) -> Float64:
+def round_medians_us(turns: Sequence[Round]) -> Float64:
     """The median time of one call in each turn, in microseconds, float64 [turns]."""
     return np.array([float(np.median(turn.durations_ns)) / (1000 * turn.batch) for turn in turns])
 

@@ -52,7 +52,7 @@ class Method:
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared as one
-class Turn:
+class Round:
     """What was seen in one turn.
 
     Attributes:
@@ -69,7 +69,7 @@ class Turn:
     settled: bool = True
 
 
-class Loaded(Protocol):
+class LoadedSubject(Protocol):
     """A subject, loaded."""
 
     def answer(self) -> object:
@@ -84,7 +84,7 @@ class Loaded(Protocol):
 class Subject(Protocol):
     """What has a turn in every round."""
 
-    def turn(self, method: Method) -> Mapping[str, Turn]:
+    def turn(self, method: Method) -> Mapping[str, Round]:
         """Load, answer and time: turns by the names of the calls, `LOAD` and `FIRST_ANSWER`."""
         ...
 
@@ -97,15 +97,15 @@ class Local:
         afresh: whether it is loaded again for every turn; not what takes seconds.
     """
 
-    def __init__(self, load: Callable[[], Loaded], *, afresh: bool = True) -> None:
-        self._load, self._afresh = load, afresh
-        self._loaded: Loaded | None = None
+    def __init__(self, load: Callable[[], LoadedSubject], *, reload: bool = True) -> None:
+        self._load, self._reload = load, reload
+        self._loaded: LoadedSubject | None = None
         self._random = random.Random(0)  # noqa: S311  it only has to vary
 
-    def turn(self, method: Method) -> dict[str, Turn]:
+    def turn(self, method: Method) -> dict[str, Round]:
         """See `Subject`; a subject that is not loaded afresh has `LOAD` and `FIRST_ANSWER` in its first turn only."""
-        turns: dict[str, Turn] = {}
-        if self._loaded is None or self._afresh:
+        turns: dict[str, Round] = {}
+        if self._loaded is None or self._reload:
             turns |= self._open(method)
         assert self._loaded is not None  # noqa: S101  for mypy
         calls = self._loaded.calls()
@@ -113,7 +113,7 @@ class Local:
             turns[name] = time_turn(calls[name], method)
         return turns
 
-    def _open(self, method: Method) -> dict[str, Turn]:
+    def _open(self, method: Method) -> dict[str, Round]:
         padding = bytearray(self._random.randrange(PADDING_BYTES))
         if method.cold:
             walk_caches()
@@ -135,17 +135,17 @@ class Ready:
     named: Mapping[str, Call]
 
     def answer(self) -> object:
-        """See `Loaded`."""
+        """See `LoadedSubject`."""
         return next(iter(self.named.values()))()
 
     def calls(self) -> Mapping[str, Call]:
-        """See `Loaded`."""
+        """See `LoadedSubject`."""
         return self.named
 
 
 def measure(
     subjects: Mapping[Name, Subject], method: Method, progress: Callable[[int], None] = lambda _done: None
-) -> dict[Name, dict[str, list[Turn]]]:
+) -> dict[Name, dict[str, list[Round]]]:
     """Time subjects, interleaved.
 
     Args:
@@ -154,12 +154,12 @@ def measure(
         progress: called with the number of rounds done, between two of them.
 
     Returns:
-        By subject and call one `Turn` a round; those of a call have the same place as those of any other, so that two
+        By subject and call one `Round` a round; those of a call have the same place as those of any other, so that two
         calls can be compared round by round.
     """
     # A fixed seed makes a measurement repeatable as far as it can be.
     order = random.Random(0)  # noqa: S311
-    seen: dict[Name, dict[str, list[Turn]]] = {name: {} for name in subjects}
+    seen: dict[Name, dict[str, list[Round]]] = {name: {} for name in subjects}
     for done in range(1, method.rounds + 1):
         for name in order.sample(list(subjects), len(subjects)):
             for call, turn in subjects[name].turn(method).items():
@@ -170,13 +170,13 @@ def measure(
 
 def measure_calls(
     calls: Mapping[Name, Call], method: Method, progress: Callable[[int], None] = lambda _done: None
-) -> dict[Name, list[Turn]]:
-    """The same for calls that are ready: one `Turn` a round for each."""
-    subjects = {name: Local(lambda call=call: Ready({"call": call}), afresh=False) for name, call in calls.items()}  # type: ignore[misc]
+) -> dict[Name, list[Round]]:
+    """The same for calls that are ready: one `Round` a round for each."""
+    subjects = {name: Local(lambda call=call: Ready({"call": call}), reload=False) for name, call in calls.items()}  # type: ignore[misc]
     return {name: turns["call"] for name, turns in measure(subjects, method, progress).items()}
 
 
-def time_turn(call: Call, method: Method) -> Turn:
+def time_turn(call: Call, method: Method) -> Round:
     """Warm a call up and time it for its share of the seconds; garbage is not collected meanwhile."""
     collecting = gc.isenabled()
     gc.disable()
@@ -192,7 +192,7 @@ def time_turn(call: Call, method: Method) -> Turn:
     finally:
         if collecting:
             gc.enable()
-    return Turn(np.array(durations, np.int64), batch, min(1.0, cpu / wall), settled)
+    return Round(np.array(durations, np.int64), batch, min(1.0, cpu / wall), settled)
 
 
 @cache
@@ -281,5 +281,5 @@ def _time_cold(call: Call, end: int) -> list[int]:
             return durations
 
 
-def _single(duration_ns: int) -> Turn:
-    return Turn(np.array([duration_ns], np.int64))
+def _single(duration_ns: int) -> Round:
+    return Round(np.array([duration_ns], np.int64))

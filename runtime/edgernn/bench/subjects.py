@@ -63,7 +63,7 @@ class LoadedArtifact:
         """
         try:
             calls: dict[str, Call] = {
-                INVOKE: self.model._bare_call(self.x),
+                INVOKE: self.model.bare_call(self.x),
                 PREDICT: partial(self.model.predict, self.x),
             }
             for call in calls.values():

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from edgernn.card import Card
 from edgernn.errors import DataError
-from edgernn.foreign import Facts, Port
+from edgernn.foreign import Facts, TensorFacts
 from edgernn.run_commit import SETTINGS
 from edgernn.run_folder import read_settings
 from edgernn.tasks import MEASURES, Task, show
@@ -119,7 +119,7 @@ def describe_folder(path: Path) -> SourceDescription:
     return SourceDescription("a run folder, as `edgernn train` leaves it", f"{export} makes artifacts from it", facts)
 
 
-def _ports(word: str, ports: Sequence[Port]) -> dict[str, str]:
+def _ports(word: str, ports: Sequence[TensorFacts]) -> dict[str, str]:
     words = [word if len(ports) == 1 else f"{word} {number}" for number in range(len(ports))]
     lines = {name: _port(port) for name, port in zip(words, ports[:_SHOWN_PORTS], strict=False)}
     return lines | (
@@ -127,7 +127,7 @@ def _ports(word: str, ports: Sequence[Port]) -> dict[str, str]:
     )
 
 
-def _port(port: Port) -> str:
+def _port(port: TensorFacts) -> str:
     shape = "of unknown shape" if port.shape is None else f"({', '.join(map(str, port.shape))})"
     scale = "" if port.scale is None else f", real = {port.scale:g} × (integer - {port.zero_point})"
     return f"{port.dtype} {shape}{scale}, {port.name or 'no name'}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgernn.backends import KNOWN, check_suffix
+from edgernn.backends import BACKENDS, check_suffix
 from edgernn.card import has_card, read_card
 from edgernn.commands.described import (
     KERAS_SUFFIXES,
@@ -54,7 +54,7 @@ def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
 
 
 def _show_backends(as_json: bool) -> None:
-    versions = {known.name: known.version if known.installed else None for known in KNOWN}
+    versions = {known.name: known.version if known.installed else None for known in BACKENDS}
     if as_json:
         documents = [
             {
@@ -64,11 +64,11 @@ def _show_backends(as_json: bool) -> None:
                 "extra": known.extra,
                 "no_wheel": known.no_wheel() or None,
             }
-            for known in KNOWN
+            for known in BACKENDS
         ]
         say_json(documents, indent=2)
         return
-    for known in KNOWN:
+    for known in BACKENDS:
         install = known.no_wheel() or f'pip install "edgernn[{known.extra}]"'
         found = versions[known.name] or f"not installed: {install}"
         asked = "  (only when asked for: --backend)" if known.only_asked_for and known.installed else ""

@@ -13,7 +13,7 @@ from edgernn.commands.answers import Document, JsonLines, Lines, Place, Printer,
 from edgernn.commands.grading import Grade, grade, read_truth
 from edgernn.commands.lines import standard_input
 from edgernn.commands.loading import loading_options, warn_unverified
-from edgernn.commands.progress import Progress
+from edgernn.commands.progress import ProgressBar
 from edgernn.commands.sources import chunks, find_files, read_lines, read_samples
 from edgernn.errors import DataError, EdgernnError
 from edgernn.metrics import Truth
@@ -86,7 +86,7 @@ class _Session:
         paths = list(self._find(inputs))
         # Answers that come onto the terminal show by themselves how far it is; of one file only 20 do.
         quiet = not sys.stdout.isatty() or (lines and len(paths) == 1)
-        with Progress(len(paths), shown=sys.stderr.isatty() and quiet) as progress:
+        with ProgressBar(len(paths), shown=sys.stderr.isatty() and quiet) as progress:
             for path in paths:
                 try:
                     self._answer_file(path, progress)
@@ -129,7 +129,7 @@ class _Session:
                 say(f"{path}: {len(found.skipped):,} skipped, of no kind that is read: {some}", err=True)
             yield from found.read
 
-    def _answer_file(self, path: Path, progress: Progress) -> None:
+    def _answer_file(self, path: Path, progress: ProgressBar) -> None:
         samples = read_samples(path, self._model)
         for start, chunk in chunks(samples):
             try:

@@ -13,7 +13,7 @@ AFTER_S = 1.0
 _PARTS = 1000  # of each piece of work
 
 
-class Progress:
+class ProgressBar:
     """Progress through pieces of work; shows nothing for the first second, or if `shown` is false."""
 
     def __init__(self, pieces: int, shown: bool, after_s: float = AFTER_S) -> None:

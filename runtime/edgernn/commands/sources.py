@@ -14,7 +14,7 @@ import numpy as np
 from edgernn.arrays import Array
 from edgernn.errors import DataError, InputError
 from edgernn.inputs import SCALED
-from edgernn.model import Model, fits
+from edgernn.model import Model, shape_matches
 from edgernn.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.readers import is_readable, parse_sample, read_array
 from edgernn.readers.text import BOM, MAX_LINE_BYTES
@@ -93,8 +93,8 @@ def check_samples(x: Array, model: Model) -> Array:
     """
     if x.dtype.kind not in "fiu":
         raise InputError(f"the input has type {x.dtype}, expected numbers")
-    samples = x[np.newaxis] if fits(x.shape, model.input_shape) else x
-    if not fits(samples.shape[1:], model.input_shape):
+    samples = x[np.newaxis] if shape_matches(x.shape, model.input_shape) else x
+    if not shape_matches(samples.shape[1:], model.input_shape):
         expected = ", ".join("any" if size < 0 else str(size) for size in model.input_shape)
         raise InputError(f"the input has shape {x.shape}, expected ({expected}) or (samples, {expected})")
     if not samples.size:
@@ -133,7 +133,7 @@ def read_lines(stream: BinaryIO, model: Model) -> Iterator[Line]:
 def _parse_line(number: int, text: bytes, model: Model) -> Line:
     try:
         sample = parse_sample(text)
-        if not fits(sample.shape, model.input_shape):
+        if not shape_matches(sample.shape, model.input_shape):
             raise InputError(f"has shape {sample.shape}, expected {model.input_shape}: one sample a line")
         ((_, samples),) = chunks(check_samples(sample, model))
         return Line(number, samples)

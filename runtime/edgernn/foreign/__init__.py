@@ -4,8 +4,8 @@ Both are read without the packages of their formats, as a device has neither. Ev
 the end of the file, and every part is read only once, even if the file refers to it several times.
 """
 
-from edgernn.foreign.facts import Facts, Port
-from edgernn.foreign.onnx import read_onnx
-from edgernn.foreign.tflite import read_tflite
+from edgernn.foreign.facts import Facts, TensorFacts
+from edgernn.foreign.onnx_facts import read_onnx
+from edgernn.foreign.tflite_facts import read_tflite
 
-__all__ = ["Facts", "Port", "read_onnx", "read_tflite"]
+__all__ = ["Facts", "TensorFacts", "read_onnx", "read_tflite"]

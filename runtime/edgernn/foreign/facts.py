@@ -8,7 +8,7 @@ MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorFacts:
     """Input or output of a model.
 
     Attributes:
@@ -38,8 +38,8 @@ class Facts:
     """
 
     format: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
     operators: Mapping[str, int]
     missing: tuple[str, ...]
     signatures: tuple[str, ...] = ()

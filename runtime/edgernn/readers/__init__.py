@@ -35,7 +35,7 @@ _READERS: dict[tuple[str, ...], Callable[[Path], Array]] = {
     (".csv",): read_csv,
     (".jsonl", ".ndjson"): read_json_lines,
 }
-KNOWN = ".npy, .npz, IDX (-ubyte, .idx, plain or .gz), .csv and JSON lines (.jsonl, .ndjson)"
+SUPPORTED = ".npy, .npz, IDX (-ubyte, .idx, plain or .gz), .csv and JSON lines (.jsonl, .ndjson)"
 
 
 def is_readable(path: Path) -> bool:
@@ -58,6 +58,6 @@ def read_array(path: Path) -> Array:
         if name.endswith(suffixes):
             return read(path)
     raise DataError(
-        f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {KNOWN}, or a picture where the "
+        f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {SUPPORTED}, or a picture where the "
         "model takes pictures"
     )

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn_export.graph import Graph, Operator, read, write
 from edgernn_export.layouts import Layer, fuse, loop, unroll
-from edgernn_export.lowering import Carrier
+from edgernn_export.lowering import RecurrentPlaceholder
 from edgernn_export.tflite_ops import Float32Ops, Value
 
 SEQUENCE, STEP = "sequence", "step"
@@ -24,7 +24,7 @@ STATE = "state_{}"
 MakeCellOps = Callable[[Graph, str], Float32Ops]
 
 
-def dress(data: bytes, carriers: Mapping[str, Carrier]) -> bytes:
+def disguise(data: bytes, carriers: Mapping[str, RecurrentPlaceholder]) -> bytes:
     """Turn the custom operators of a converted file into matrix products, and name their outputs."""
     model = read(data)
     for number, subgraph in enumerate(model.subgraphs):
@@ -40,7 +40,7 @@ def dress(data: bytes, carriers: Mapping[str, Carrier]) -> bytes:
     return write(model)
 
 
-def _dress(graph: Graph, carrier: schema.OperatorT, kind: Carrier, name: str) -> None:
+def _dress(graph: Graph, carrier: schema.OperatorT, kind: RecurrentPlaceholder, name: str) -> None:
     source, target = int(carrier.inputs[0]), int(carrier.outputs[0])
     graph.subgraph.tensors[target].name = name.encode()
     _, steps, features = graph.shape(source)
@@ -52,7 +52,9 @@ def _dress(graph: Graph, carrier: schema.OperatorT, kind: Carrier, name: str) ->
     )
 
 
-def expand(data: bytes, carriers: Mapping[str, Carrier], layout: str, make_ops: MakeCellOps) -> bytes:
+def insert_cells(
+    data: bytes, carriers: Mapping[str, RecurrentPlaceholder], layout: str, make_ops: MakeCellOps
+) -> bytes:
     """Put the operators of each cell in the place of its carrier.
 
     Args:
@@ -93,7 +95,7 @@ def expand(data: bytes, carriers: Mapping[str, Carrier], layout: str, make_ops: 
     return write(model)
 
 
-def _chains(subgraph: schema.SubGraphT, places: Mapping[int, Carrier], layout: str) -> list[list[int]]:
+def _chains(subgraph: schema.SubGraphT, places: Mapping[int, RecurrentPlaceholder], layout: str) -> list[list[int]]:
     """The numbers of the carriers' operators, those of layers that follow each other directly together."""
     chains: list[list[int]] = []
     for number, kind in places.items():
@@ -112,7 +114,7 @@ def _chains(subgraph: schema.SubGraphT, places: Mapping[int, Carrier], layout: s
     return chains
 
 
-def _layer(kind: Carrier, make_ops: MakeCellOps) -> Layer:
+def _layer(kind: RecurrentPlaceholder, make_ops: MakeCellOps) -> Layer:
     return Layer(kind.layer, kind.cell, kind.return_sequences, kind.backwards, lambda graph: make_ops(graph, kind.name))
 
 
@@ -123,13 +125,13 @@ def _lay_out(
     if layout == "loop" and not streaming:
         _lead_into(graph, loop(graph, layers, source), target)
         return []
-    lay_out = fuse if layout == "fused" else unroll
+    build_layer = fuse if layout == "fused" else unroll
     values, pairs = source, list[tuple[Value, Value]]()
     for layer in layers:
         ops = layer.make_ops(graph)
         zeros = layer.zero_states
         first = tuple(ops.state(layer.cell.units, zero.role) for zero in zeros) if streaming else zeros
-        values, last = lay_out(ops, layer, values, first)
+        values, last = build_layer(ops, layer, values, first)
         pairs += zip(first, last, strict=True)
     led = _lead_into(graph, values, target)
     return [(a, led if b == values else b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]

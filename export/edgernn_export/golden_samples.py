@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from edgernn.arrays import Bools, Float32, Float64, Int64
-from edgernn.backends.interpreter import Interpreted
+from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
 from edgernn.card import MAX_RANGES, SEED_DIGITS, Card, Golden
 from edgernn.errors import ArtifactError, ExportError
@@ -165,7 +165,7 @@ def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> Flo
 
     plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     try:
-        others = Interpreted("litert without XNNPACK", partial(open_engine, plain, 1), data).run(inputs)
+        others = TfliteBackend("litert without XNNPACK", partial(open_engine, plain, 1), data).run(inputs)
     except ArtifactError:
         return np.zeros(len(inputs))
     off = np.abs(others.astype(np.float64) - answers).reshape(len(answers), -1).max(axis=1) / scale_of(answers)

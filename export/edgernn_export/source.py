@@ -15,7 +15,6 @@ from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
 from edgernn.run_folder import Original
 from edgernn_export import keras_model, onnx, rebuilding, tflite
-from edgernn_export.heads import find_task
 from edgernn_export.layouts import preferred_layout
 from edgernn_export.limits import NO_LIMITS, Limits, limits_of
 from edgernn_export.onnx_weights import quantize_weights
@@ -25,6 +24,7 @@ from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.streaming import why_no_stream
 from edgernn_export.targets import Target
+from edgernn_export.task_inference import infer_task
 
 # Of a picture's height and width, what on every side is its border.
 _BORDER = 0.1
@@ -46,7 +46,7 @@ class Finished:
     limits: Limits = NO_LIMITS
 
 
-class Subject:
+class Source:
     """A Keras model under export.
 
     Args:
@@ -76,7 +76,7 @@ class Subject:
         self.test_answers = loaded.answer(self.samples.x_test)
         self.rounding_error = rounding_error_of(model, self.samples.x_test, self.test_answers)
         both = np.concatenate([self.calibration_answers, self.test_answers])
-        self.task = find_task(both, self.samples, original.labels)
+        self.task = infer_task(both, self.samples, original.labels)
         operators = sum(cell.operators for cell in keras_model.cells(model))
         self.preferred_layout = preferred_layout(self.input_shape[0], operators)
         self.refines = self._decide_refinement(model)
@@ -112,7 +112,7 @@ class Subject:
             data = self._converted_to_onnx(refined, stream, target.static)
             return Finished(partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data))
         quantized = self._quantized(target.quantization, target.io, refined, stream)
-        data = quantized.lay_out(target.layout)
+        data = quantized.build(target.layout)
         return Finished(partial(tflite.embed_card, data), limits_of(data))
 
     def card(self, target: Target) -> Card:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edgernn.errors import ArtifactError
-from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, Port
+from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts
 
 _MODEL_VERSION, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
@@ -149,20 +149,20 @@ def _names_inside(data: bytes, graph: _Part) -> Iterator[str]:
                     yield _text(data, name)
 
 
-def _ports(data: bytes, graph: _Part, which: int) -> Iterator[Port]:
+def _ports(data: bytes, graph: _Part, which: int) -> Iterator[TensorFacts]:
     for number, value in _fields(data, graph):
         if number == which and isinstance(value, _Part):
             yield _port(data, value)
 
 
-def _port(data: bytes, part: _Part) -> Port:
+def _port(data: bytes, part: _Part) -> TensorFacts:
     name, dtype, shape = "", "undefined", None
     for number, value in _fields(data, part):
         if number == _VALUE_NAME and isinstance(value, _Part):
             name = _text(data, value)
         elif number == _VALUE_TYPE and isinstance(value, _Part):
             dtype, shape = _type(data, value)
-    return Port(name, dtype, shape)
+    return TensorFacts(name, dtype, shape)
 
 
 def _type(data: bytes, part: _Part) -> tuple[str, tuple[int | str, ...] | None]:

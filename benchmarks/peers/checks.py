@@ -30,7 +30,7 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
 
 
 @dataclass(frozen=True)
-class Bar:
+class Check:
     """A figure and what it must hold.
 
     Attributes:
@@ -60,7 +60,7 @@ class Bar:
         return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
 
-def show(bars: Sequence[Bar]) -> None:
+def show(bars: Sequence[Check]) -> None:
     """Print the bars, 80 columns wide, a table a group."""
     console = Console(width=WIDTH, highlight=False)
     for group in dict.fromkeys(bar.group for bar in bars):
@@ -107,7 +107,7 @@ def show_environment(environment: Mapping[str, Any]) -> None:
 
 
 def as_json(
-    bars: Sequence[Bar], environment: Mapping[str, Any], latencies: Mapping[str, Any], reasons: Sequence[str]
+    bars: Sequence[Check], environment: Mapping[str, Any], latencies: Mapping[str, Any], reasons: Sequence[str]
 ) -> dict[str, Any]:
     """Everything that was measured, and why the rest was not, for programs."""
     return {
@@ -120,7 +120,7 @@ def as_json(
     }
 
 
-def _cells(bar: Bar) -> tuple[str, str, str]:
+def _cells(bar: Check) -> tuple[str, str, str]:
     write = _UNITS[bar.unit]
     measured = "–" if bar.figure is None else write(bar.figure)
     if bar.limit is None:
@@ -128,5 +128,5 @@ def _cells(bar: Bar) -> tuple[str, str, str]:
     return measured, f"{'≥' if bar.at_least else '≤'} {write(bar.limit).lstrip('+')}", _verdict(bar)
 
 
-def _verdict(bar: Bar) -> str:
+def _verdict(bar: Check) -> str:
     return "holds" if bar.holds else "misses"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.backends import KNOWN
+from edgernn.backends import BACKENDS
 from edgernn.errors import ArtifactError
 from edgernn_export.targets import DEFAULT_TARGETS, Target
 from raspberry_pi import answer
@@ -21,7 +21,7 @@ TIME_LIMIT_S = 1200
 
 
 @dataclass(frozen=True)
-class Answers:
+class DeviceAnswers:
     """What an artifact answered somewhere.
 
     Attributes:
@@ -69,7 +69,7 @@ def cases() -> list[Case]:
 
 def takes(backend: str, suffix: str) -> bool:
     """Whether a backend is one for files of this suffix."""
-    return any(known.name == backend and known.suffix == suffix for known in KNOWN)
+    return any(known.name == backend and known.suffix == suffix for known in BACKENDS)
 
 
 def share(folder: Path, artifacts: Sequence[Path], x: Float32) -> None:
@@ -79,7 +79,7 @@ def share(folder: Path, artifacts: Sequence[Path], x: Float32) -> None:
         shutil.copy(path, folder)
 
 
-def answers_of(device: Device, backend: str, names: Sequence[str]) -> dict[str, Answers]:
+def answers_of(device: Device, backend: str, names: Sequence[str]) -> dict[str, DeviceAnswers]:
     """What artifacts of the shared folder answer on a device with a backend, by name.
 
     Raises:
@@ -94,10 +94,10 @@ def answers_of(device: Device, backend: str, names: Sequence[str]) -> dict[str, 
         return {name: _answers(found, name, backend) for name in names}
 
 
-def _answers(found: Any, name: str, backend: str) -> Answers:
+def _answers(found: Any, name: str, backend: str) -> DeviceAnswers:
     if f"{name}/refused" in found:
-        return Answers(refused=str(found[f"{name}/refused"]))
+        return DeviceAnswers(refused=str(found[f"{name}/refused"]))
     ran = str(found[f"{name}/backend"])
     if ran.split()[0] != backend:
         raise ArtifactError(f"{name}: {ran} ran it, expected {backend}")
-    return Answers(found[f"{name}/answers"], found[f"{name}/streams"])
+    return DeviceAnswers(found[f"{name}/answers"], found[f"{name}/streams"])

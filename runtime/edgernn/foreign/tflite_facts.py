@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edgernn import flatbuffer
 from edgernn.errors import ArtifactError
-from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, Port
+from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts
 from edgernn.foreign.tflite_names import OPERATORS, TYPES
 
 _IDENTIFIER = b"TFL3"
@@ -103,7 +103,7 @@ def _operator_numbers(data: bytes, graphs: list[int]) -> Iterator[Counter[int]]:
             yield known[place]
 
 
-def _ports(data: bytes, graph: int, which: int) -> Iterator[Port]:
+def _ports(data: bytes, graph: int, which: int) -> Iterator[TensorFacts]:
     listed, tensors = flatbuffer.field(data, graph, which), flatbuffer.field(data, graph, _SUBGRAPH_TENSORS)
     if listed is None or tensors is None:
         return
@@ -115,7 +115,7 @@ def _ports(data: bytes, graph: int, which: int) -> Iterator[Port]:
         yield _port(data, flatbuffer.follow(data, places[index]))
 
 
-def _port(data: bytes, tensor: int) -> Port:
+def _port(data: bytes, tensor: int) -> TensorFacts:
     name, kind = flatbuffer.field(data, tensor, _TENSOR_NAME), flatbuffer.field(data, tensor, _TENSOR_TYPE)
     number = 0 if kind is None else data[kind]
     shape = flatbuffer.field(data, tensor, _TENSOR_SIGNATURE)  # with -1 for free sizes
@@ -123,7 +123,7 @@ def _port(data: bytes, tensor: int) -> Port:
         shape = flatbuffer.field(data, tensor, _TENSOR_SHAPE)
     quantization = flatbuffer.field(data, tensor, _TENSOR_QUANTIZATION)
     scale, zero_point = (None, None) if quantization is None else _scale(data, flatbuffer.follow(data, quantization))
-    return Port(
+    return TensorFacts(
         name="" if name is None else flatbuffer.text(data, name, MAX_NAME_BYTES),
         dtype=TYPES[number] if number < len(TYPES) else f"type {number}",
         shape=() if shape is None else _sizes(data, shape),

@@ -16,7 +16,7 @@ from edgernn.truths import is_one_hot, whole_hint
 _SUM_TOLERANCE = 1e-3
 
 
-def find_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Task:
+def infer_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Task:
     """Find the task of a model.
 
     Truths of floating-point numbers are values. Truths of whole numbers are classes if they have one axis less than the

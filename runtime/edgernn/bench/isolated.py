@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgernn.bench.stopwatch import Loaded, Local, Method, Turn
+from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Round
 from edgernn.child import Child, ChildError
 from edgernn.errors import ArtifactError
 from edgernn.quiet import standard_error_aside
@@ -29,19 +29,19 @@ class Memory:
     peak_bytes: int
 
 
-class Apart:
-    """Subject in an isolated process; made by `start_apart`."""
+class Isolated:
+    """Subject in an isolated process; made by `start_isolated`."""
 
     def __init__(self, name: str, child: Child) -> None:
         self._name, self._child = name, child
 
-    def turn(self, method: Method) -> Mapping[str, Turn]:
+    def turn(self, method: Method) -> Mapping[str, Round]:
         """See `Subject`.
 
         Raises:
             EdgernnError: what went wrong there.
         """
-        turns: Mapping[str, Turn] = self._ask(method)
+        turns: Mapping[str, Round] = self._ask(method)
         return turns
 
     def memory(self) -> Memory | None:
@@ -57,7 +57,7 @@ class Apart:
 
 
 @contextmanager
-def start_apart(name: str, load: Callable[[], Loaded], *, afresh: bool = True) -> Iterator[Apart]:
+def start_isolated(name: str, load: Callable[[], LoadedSubject], *, reload: bool = True) -> Iterator[Isolated]:
     """Start a process for a subject; it ends with the block.
 
     Args:
@@ -65,13 +65,13 @@ def start_apart(name: str, load: Callable[[], Loaded], *, afresh: bool = True) -
         load: makes it ready; goes to the process.
         afresh: whether it is loaded again for every turn.
     """
-    with Child(_serve, load, afresh) as child:
-        yield Apart(name, child)
+    with Child(_serve, load, reload) as child:
+        yield Isolated(name, child)
 
 
-def _serve(load: Callable[[], Loaded], afresh: bool) -> Callable[[Method | None], object]:
+def _serve(load: Callable[[], LoadedSubject], reload: bool) -> Callable[[Method | None], object]:
     """Make the subject in the child; returns the function that answers a request for a turn or for the memory."""
-    subject = Local(load, afresh=afresh)
+    subject = Local(load, reload=reload)
 
     def answer(method: Method | None) -> object:
         with standard_error_aside():  # LiteRT logs its delegate there

@@ -7,7 +7,7 @@ from weakref import WeakSet
 from edgernn.errors import ArtifactError
 
 
-class Turns:
+class ExclusiveAccess:
     """Whose turn it is.
 
         with turns.lock:
@@ -45,7 +45,7 @@ class Turns:
         )
 
 
-_ALL: "WeakSet[Turns]" = WeakSet()
+_ALL: "WeakSet[ExclusiveAccess]" = WeakSet()
 
 
 def _renew_all() -> None:

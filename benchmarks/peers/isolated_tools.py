@@ -10,14 +10,14 @@ from edgernn.arrays import Float32
 from edgernn.child import Child, ChildError
 from edgernn.errors import EdgernnError, ModelError
 from peers.registry import CALIBRATION_SAMPLES, Peer
-from peers.subjects import Subject
+from peers.subjects import BareSubject
 
 # Seconds of processor time; the slowest, Keras's two GRU layers unrolled over 128 steps, takes 20 s.
 TIME_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True)
-class Made:
+class ToolResult:
     """A peer that answers as Keras does.
 
     Attributes:
@@ -26,19 +26,19 @@ class Made:
         agreement: the share of samples on which it names Keras's class.
     """
 
-    subject: Subject
+    subject: BareSubject
     seconds: float
     agreement: float
 
 
-def make_peers_apart(
+def make_isolated(
     peers: Mapping[str, Peer],
     model: Path,
     x_calibration: Float32,
     x: Float32,
     reference: Float32,
     progress: Callable[[str], None],
-) -> tuple[dict[str, Made], dict[str, str]]:
+) -> tuple[dict[str, ToolResult], dict[str, str]]:
     """Build peers of a Keras model and ask each of them, before it comes into this process.
 
     Args:
@@ -52,7 +52,7 @@ def make_peers_apart(
     Returns:
         Those that answer as Keras does by name, and why others are missing.
     """
-    made: dict[str, Made] = {}
+    made: dict[str, ToolResult] = {}
     reasons: dict[str, str] = {}
     child: Child | None = None
     try:
@@ -63,7 +63,7 @@ def make_peers_apart(
                 child = Child(_serve, model, x_calibration[:CALIBRATION_SAMPLES], x, reference)
             try:
                 subject, seconds = _ask(child, peer, "the converter")
-                made[name] = Made(subject, seconds, _ask(child, None, "loading or asking it"))
+                made[name] = ToolResult(subject, seconds, _ask(child, None, "loading or asking it"))
             except EdgernnError as error:
                 reasons[name] = str(error)
     finally:
@@ -79,7 +79,7 @@ def _ask(child: Child, request: Peer | None, subject: str) -> Any:
         raise ModelError(f"{subject} {error}") from error
 
 
-def predict_apart(model: Path, x: Float32) -> Float32:
+def predict_isolated(model: Path, x: Float32) -> Float32:
     """Predict samples, float32 [samples, steps, features], with Keras in a child process."""
     with Child(_keras, model) as child:
         answers: Float32 = child.ask(x)
@@ -95,14 +95,14 @@ def _keras(model: Path) -> Callable[[Float32], Float32]:
 
 def _serve(
     model: Path, x_calibration: Float32, x: Float32, reference: Float32
-) -> Callable[[Peer | None], tuple[Subject, float] | float]:
+) -> Callable[[Peer | None], tuple[BareSubject, float] | float]:
     """Read the Keras model in the child; return a function that builds a peer, or checks the last one built."""
     from edgernn_export import keras_file
 
     keras_model = keras_file.read(model)
-    built: list[tuple[Peer, Subject]] = []
+    built: list[tuple[Peer, BareSubject]] = []
 
-    def answer(peer: Peer | None) -> tuple[Subject, float] | float:
+    def answer(peer: Peer | None) -> tuple[BareSubject, float] | float:
         if peer is None:
             last, subject = built[-1]
             return float(last.check(subject, x, reference))
