@@ -90,7 +90,7 @@ def test_a_resealed_mutant_is_past_its_digest(sources: dict[str, IntactArtifact]
 
 
 def test_the_places_of_a_flatbuffer_are_its_headers_and_tables(sources: dict[str, IntactArtifact]) -> None:
-    found = sources[INT8].places
+    found = sources[INT8].byte_ranges
     assert found[:2] == [ByteRange(0, 4), ByteRange(4, 4)]
     assert len(found) > 100
     assert all(place.start + place.size <= len(sources[INT8].data) for place in found)
@@ -136,7 +136,7 @@ def _raising(error: Exception) -> Callable[..., edgernn.Model]:
 _WORKERS = """
 import json, os, signal, sys, time
 import numpy as np
-from mutants.judging import Verdict
+from mutants.judging import Judgement
 from mutants.workers import verdicts
 
 def judge(number):
@@ -148,7 +148,7 @@ def judge(number):
         sys.exit(7)
     if number == 4:
         np.zeros(1 << 32, np.uint8)
-    return Verdict("right", str(number))
+    return Judgement("right", str(number))
 
 print(json.dumps([[number, each.outcome, each.detail] for number, each in verdicts(range(6), lambda: judge, 2.0)]))
 """

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import edgernn
-from edgernn.commands import stream as stream_command
+from edgernn.commands import stream_lines as stream_command
 from edgernn.commands.stream_lines import Keeper, OpenSequence, StateFile
 from edgernn.errors import OutputError
 
