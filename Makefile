@@ -90,12 +90,12 @@ test-cpp: $(READY) ## the C++ program of docs/ beside edgernn; FLAGS="…" compi
 
 # Root's rights, because it enters other systems.
 test-pi: $(READY) ## Raspberry Pi OS under QEMU: every artifact, every command; root; RUN=DIR, DOCS=1
-	$(BIN)/python benchmarks/raspberry_pi/building.py --check
+	$(BIN)/python benchmarks/raspberry_pi/root_building.py --check
 	@test -z "$(RUN)" || test -f "$(RUN)/samples.npz" || { echo "RUN=$(RUN): no run folder there, samples.npz is missing"; exit 1; }
 	$(if $(RUN),,test -f $(DEMO) || $(MAKE) demo)
-	$(BIN)/python benchmarks/raspberry_pi/building.py
+	$(BIN)/python benchmarks/raspberry_pi/root_building.py
 	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
-	$(if $(DOCS),$(BIN)/python benchmarks/raspberry_pi/page.py build/raspberry-pi.json)
+	$(if $(DOCS),$(BIN)/python benchmarks/raspberry_pi/raspberry_pi_page.py build/raspberry-pi.json)
 
 test-network: $(READY) ## every command and every backend under strace: none asks for a host, or writes where it should not
 	@command -v strace >/dev/null || { echo "no strace found: apt-get install strace"; exit 1; }
@@ -155,9 +155,9 @@ bench-trust: $(READY) ## whether comparisons can be believed: an artifact beside
 		$(if $(JSON),--json $(JSON))
 
 bench-pi: $(READY) ## instructions per inference on a Raspberry Pi, under QEMU; root; DOCS=1, JSON=FILE
-	$(BIN)/python benchmarks/raspberry_pi/building.py --check
+	$(BIN)/python benchmarks/raspberry_pi/root_building.py --check
 	test -f $(DEMO) || $(MAKE) demo
-	$(BIN)/python benchmarks/raspberry_pi/building.py
+	$(BIN)/python benchmarks/raspberry_pi/root_building.py
 	$(BIN)/python benchmarks/raspberry_pi/counting.py runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
 
 compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime

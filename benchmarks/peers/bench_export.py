@@ -1,4 +1,4 @@
-"""The bars of the export, every one measured in one run: sizes, latencies, fidelity, streaming, cost."""
+"""The checks of the export, every one measured in one run: sizes, latencies, fidelity, streaming, cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,33 +6,33 @@ from typing import Any
 
 import click
 
-from peers.bench import Progress, bench_options, finish, measuring, report
+from peers.bench_frame import Progress, bench_options, finish, measuring, report
 from peers.checks import Check, environment, show_latencies
-from peers.exports import cost_bars, export_all, find_run, size_bars
-from peers.fidelity import keras_bars, stream_bars
-from peers.latency import latency_bars
-from peers.long_sequences import long_bars
+from peers.exports import cost_checks, export_all, find_run, size_checks
+from peers.fidelity import keras_checks, stream_checks
+from peers.latency import latency_checks
+from peers.long_sequences import long_checks
 
 
 @click.command()
 @bench_options(seeds="0,1,2", names="robust-0, robust-1, …")
 @click.pass_context
 def main(context: click.Context, data: str | None, runs: Path | None, seeds: list[int], json_file: Path | None) -> None:
-    """Measure every bar of the export. Exit code 1 if one misses.
+    """Measure every check of the export. Exit code 1 if one misses.
 
     \b
     Example:
         python benchmarks/peers/bench_export.py --data mnist
-        python benchmarks/peers/bench_export.py --runs runs --json bars.json
+        python benchmarks/peers/bench_export.py --runs runs --json checks.json
     """
     if data is None and runs is None:
         raise click.UsageError("say with --data what to train with, or with --runs where finished runs are")
     machine = environment()
     with measuring() as (folder, say):
-        bars, latencies, reasons = _measure(folder, runs or folder, data, seeds, say)
-    report(machine, bars, reasons)
+        checks, latencies, reasons = _measure(folder, runs or folder, data, seeds, say)
+    report(machine, checks, reasons)
     show_latencies("one sample, one thread, hot", latencies)
-    finish(context, json_file, machine, bars, latencies, reasons)
+    finish(context, json_file, machine, checks, latencies, reasons)
 
 
 def _measure(
@@ -42,11 +42,11 @@ def _measure(
     found = [find_run(runs, seed, data, say) for seed in seeds]
     exports = [export_all(run, folder / "artifacts", say) for run in found]
     say("measuring latencies")
-    speed, latencies = latency_bars(exports[0])
-    long = long_bars(folder / "waves", say)
-    fidelity = [*keras_bars(exports, say), *stream_bars(exports, say)]
-    bars = [*size_bars(exports), *speed, *fidelity, *long, *cost_bars(exports)]
-    return bars, latencies, [reason for each in exports for reason in each.reasons]
+    speed, latencies = latency_checks(exports[0])
+    long = long_checks(folder / "waves", say)
+    fidelity = [*keras_checks(exports, say), *stream_checks(exports, say)]
+    checks = [*size_checks(exports), *speed, *fidelity, *long, *cost_checks(exports)]
+    return checks, latencies, [reason for each in exports for reason in each.reasons]
 
 
 if __name__ == "__main__":

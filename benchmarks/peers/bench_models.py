@@ -1,13 +1,13 @@
-"""The bars of other models than the digits': GRU, LSTM, stacks, long sequences, beside other tools in one run."""
+"""The checks of other models than the digits': GRU, LSTM, stacks, long sequences, beside other tools in one run."""
 
 from pathlib import Path
 
 import click
 
-from peers.bench import bench_options, finish, measuring, report
+from peers.bench_frame import bench_options, finish, measuring, report
 from peers.bench_runs import MODELS, find_run
 from peers.checks import environment, show_latencies
-from peers.model_bars import measure_model
+from peers.model_checks import measure_model
 
 _NAMES = [model.name for model in MODELS]
 
@@ -24,12 +24,12 @@ def main(
     json_file: Path | None,
     only: tuple[str, ...],
 ) -> None:
-    """Measure every bar of the models. Exit code 1 if one misses.
+    """Measure every check of the models. Exit code 1 if one misses.
 
     \b
     Example:
         python benchmarks/peers/bench_models.py --data mnist
-        python benchmarks/peers/bench_models.py --runs runs --only gru64 --json bars.json
+        python benchmarks/peers/bench_models.py --runs runs --only gru64 --json checks.json
     """
     if data is None and runs is None:
         raise click.UsageError("say with --data what to train with, or with --runs where finished runs are")
@@ -42,13 +42,13 @@ def main(
             )
             for model in chosen
         ]
-    bars = [bar for each in found for bar in each.bars]
+    checks = [check for each in found for check in each.checks]
     latencies = {title: rows for each in found for title, rows in each.latencies.items()}
     reasons = [reason for each in found for reason in each.reasons]
-    report(machine, bars, reasons)
+    report(machine, checks, reasons)
     for title, rows in latencies.items():
         show_latencies(f"{title}: one sample, one thread, hot", rows)
-    finish(context, json_file, machine, bars, latencies, reasons)
+    finish(context, json_file, machine, checks, latencies, reasons)
 
 
 if __name__ == "__main__":

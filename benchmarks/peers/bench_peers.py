@@ -14,7 +14,7 @@ from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.files import write_json
 from peers import contest, growth, peers_page
-from peers.bench import Progress, measuring
+from peers.bench_frame import Progress, measuring
 from peers.checks import environment
 from peers.growth import HIDDEN, STEPS
 from peers.latency import CHECKED_SAMPLES

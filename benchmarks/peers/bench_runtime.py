@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from edgernn.errors import ArtifactError
-from peers.bench import finish, measuring, report
+from peers.bench_frame import finish, measuring, report
 from peers.checks import environment
-from peers.cold_start import cold_start_bars
-from peers.endurance import endurance_bars
-from peers.overhead import overhead_bars
-from peers.threads import thread_bars
+from peers.cold_start import cold_start_checks
+from peers.endurance import endurance_checks
+from peers.overhead import overhead_checks
+from peers.threads import thread_checks
 
 ARTIFACTS = ("int8.tflite", "float32.tflite", "float32.onnx", "int8.onnx")
 
@@ -21,7 +21,7 @@ ARTIFACTS = ("int8.tflite", "float32.tflite", "float32.onnx", "int8.onnx")
 @click.option("--calls", type=click.IntRange(min=1000), default=200_000, show_default=True, help="Of the long runs.")
 @click.pass_context
 def main(context: click.Context, run: Path, json_file: Path | None, calls: int) -> None:
-    """Measure every bar of the runtime on the artifacts in RUN. Exit code 1 if one misses.
+    """Measure every check of the runtime on the artifacts in RUN. Exit code 1 if one misses.
 
     \b
     Example:
@@ -30,20 +30,20 @@ def main(context: click.Context, run: Path, json_file: Path | None, calls: int) 
     machine = environment()
     with measuring() as (_folder, say):
         paths = [_find(run, ending) for ending in ARTIFACTS]
-        bars = []
+        checks = []
         for path in paths:
             say(f"{path.name}: calls beside the bare backend's")
-            bars += overhead_bars(path)
+            checks += overhead_checks(path)
             say(f"{path.name}: cold starts")
-            bars += cold_start_bars(path)
+            checks += cold_start_checks(path)
         for path in (paths[0], paths[2]):
             say(f"{path.name}: threads")
-            bars += thread_bars(path)
+            checks += thread_checks(path)
         for path in (paths[0], paths[2]):
             say(f"{path.name}: {calls:,} predictions and {calls:,} steps")
-            bars += endurance_bars(path, calls)
-    report(machine, bars, [])
-    finish(context, json_file, machine, bars, {}, [])
+            checks += endurance_checks(path, calls)
+    report(machine, checks, [])
+    finish(context, json_file, machine, checks, {}, [])
 
 
 def _find(run: Path, ending: str) -> Path:

@@ -34,7 +34,7 @@ class Check:
     """A figure and what it must hold.
 
     Attributes:
-        group: what the bars around it are about.
+        group: what the checks around it are about.
         name: what was measured.
         unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference in one),
             answers (how many differ), lines, operators (how many there are), s, GB (1e9 bytes) or MB.
@@ -51,7 +51,7 @@ class Check:
     at_least: bool = False
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether the figure keeps to its limit; one that is missing or NaN does not."""
         if self.figure is None or math.isnan(self.figure):
             return False
@@ -60,23 +60,23 @@ class Check:
         return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
 
-def show(bars: Sequence[Check]) -> None:
-    """Print the bars, 80 columns wide, a table a group."""
+def show(checks: Sequence[Check]) -> None:
+    """Print the checks, 80 columns wide, a table a group."""
     console = Console(width=WIDTH, highlight=False)
-    for group in dict.fromkeys(bar.group for bar in bars):
+    for group in dict.fromkeys(check.group for check in checks):
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=WIDTH)
         table.add_column(group, overflow="fold", ratio=1)
         for heading, width in (("measured", 13), ("bar", 14), ("", 6)):
             table.add_column(heading, justify="right", no_wrap=True, width=width)
-        for bar in bars:
-            if bar.group == group:
-                table.add_row(bar.name, *_cells(bar))
+        for check in checks:
+            if check.group == group:
+                table.add_row(check.name, *_cells(check))
         console.print(table)
-    judged = [bar for bar in bars if bar.limit is not None or not bar.holds]
-    missed = [bar for bar in judged if not bar.holds]
-    console.print(f"{len(judged) - len(missed)} of {len(judged)} bars hold.")
-    for bar in missed:
-        console.print(f"misses: {bar.group}: {bar.name}", markup=False)
+    judged = [check for check in checks if check.limit is not None or not check.passed]
+    missed = [check for check in judged if not check.passed]
+    console.print(f"{len(judged) - len(missed)} of {len(judged)} checks hold.")
+    for check in missed:
+        console.print(f"misses: {check.group}: {check.name}", markup=False)
 
 
 def show_latencies(heading: str, latencies: Mapping[str, Mapping[str, float]]) -> None:
@@ -107,26 +107,26 @@ def show_environment(environment: Mapping[str, Any]) -> None:
 
 
 def as_json(
-    bars: Sequence[Check], environment: Mapping[str, Any], latencies: Mapping[str, Any], reasons: Sequence[str]
+    checks: Sequence[Check], environment: Mapping[str, Any], latencies: Mapping[str, Any], reasons: Sequence[str]
 ) -> dict[str, Any]:
     """Everything that was measured, and why the rest was not, for programs."""
     return {
         "format": FORMAT,
         "environment": dict(environment),
-        "bars": [{**asdict(bar), "holds": bar.holds} for bar in bars],
+        "bars": [{**asdict(check), "holds": check.passed} for check in checks],
         "latencies": dict(latencies),
         "reasons": list(reasons),
-        "holds": all(bar.holds for bar in bars),
+        "holds": all(check.passed for check in checks),
     }
 
 
-def _cells(bar: Check) -> tuple[str, str, str]:
-    write = _UNITS[bar.unit]
-    measured = "–" if bar.figure is None else write(bar.figure)
-    if bar.limit is None:
-        return measured, "", "" if bar.holds else "misses"
-    return measured, f"{'≥' if bar.at_least else '≤'} {write(bar.limit).lstrip('+')}", _verdict(bar)
+def _cells(check: Check) -> tuple[str, str, str]:
+    write = _UNITS[check.unit]
+    measured = "–" if check.figure is None else write(check.figure)
+    if check.limit is None:
+        return measured, "", "" if check.passed else "misses"
+    return measured, f"{'≥' if check.at_least else '≤'} {write(check.limit).lstrip('+')}", _verdict(check)
 
 
-def _verdict(bar: Check) -> str:
-    return "holds" if bar.holds else "misses"
+def _verdict(check: Check) -> str:
+    return "holds" if check.passed else "misses"

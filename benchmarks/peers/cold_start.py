@@ -52,7 +52,7 @@ print(seconds, status["VmHWM"].split()[0])
 """
 
 
-def cold_start_bars(path: Path) -> list[Check]:
+def cold_start_checks(path: Path) -> list[Check]:
     """Time from the first import to the first answer, and the most memory, as ratios of medians; interleaved."""
     programs = {"edgernn": _OURS, "bare": _BARE[path.suffix]}
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}

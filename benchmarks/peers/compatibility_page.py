@@ -7,9 +7,9 @@ import numpy as np
 
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
+from peers.bare_subjects import CLASSIFIER
 from peers.environments import Runtime, RuntimeResult
 from peers.probe import STREAMED
-from peers.subjects import CLASSIFIER
 
 Found = Mapping[Runtime, Mapping[str, RuntimeResult]]
 

@@ -11,12 +11,12 @@ from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.errors import ModelError
 from peers import bench_runs, exports
-from peers.bench import Progress
+from peers.bare_subjects import CLASSIFIER, answer_all, from_artifact
+from peers.bench_frame import Progress
 from peers.isolated_tools import ToolResult, make_isolated, predict_isolated
 from peers.latency import CHECKED_SAMPLES
 from peers.registry import Peer
 from peers.side_by_side import Effort, time_briefly, time_files
-from peers.subjects import CLASSIFIER, answer_all, from_artifact
 from peers.tools import PEERS
 
 OURS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8)

@@ -16,7 +16,7 @@ MAX_BYTES_A_CALL = 5.0
 _MB = 1e6
 
 
-def endurance_bars(path: Path, calls: int) -> list[Check]:
+def endurance_checks(path: Path, calls: int) -> list[Check]:
     """By how much memory grows over long runs, and whether every line is answered."""
     group = f"{path.name}, {calls:,} calls"
     model = edgernn.load(path)
@@ -27,14 +27,14 @@ def endurance_bars(path: Path, calls: int) -> list[Check]:
     def grows(what: str, size: float) -> Check:
         return Check(group, f"{what}: memory grows by", "MB", size / _MB, limit)
 
-    bars = [
+    checks = [
         grows("predictions", growth(_memory(calls, lambda index: model.predict(x[index % len(x)])))),
         grows("steps", growth(_memory(calls, lambda index: stream.push(rows[index % len(rows)])))),
     ]
     streamed = stream_long(path, calls, looks=LOOKS)
     missing = float("nan") if streamed.exit_code else float(streamed.steps - streamed.answers)
     return [
-        *bars,
+        *checks,
         grows("edgernn stream", streamed.growth_bytes),
         Check(group, "edgernn stream: lines without an answer", "lines", missing, 0.0),
     ]

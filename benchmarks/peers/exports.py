@@ -161,19 +161,19 @@ def export_all(run: Path, folder: Path, progress: Callable[[str], None]) -> Expo
     return Export(run, artifacts, unrefined, seconds, peak_gb, named)
 
 
-def size_bars(exports: Sequence[Export]) -> list[Check]:
+def size_checks(exports: Sequence[Export]) -> list[Check]:
     """What the files weigh, card included: the largest over the models."""
     group = f"size with card, bytes, largest of {len(exports)}"
-    bars = []
+    checks = []
     for target, limit in MAX_BYTES:
         paths = [each.path(target) for each in exports]
         there = all(path.is_file() for path in paths)
         largest = max(path.stat().st_size for path in paths) if there else None
-        bars.append(Check(group, str(target), "bytes", largest, limit))
-    return bars
+        checks.append(Check(group, str(target), "bytes", largest, limit))
+    return checks
 
 
-def cost_bars(exports: Sequence[Export]) -> list[Check]:
+def cost_checks(exports: Sequence[Export]) -> list[Check]:
     """What an export costs, the worst over the models."""
     group = f"`edgernn export RUN`, the default set, worst of {len(exports)}"
     return [

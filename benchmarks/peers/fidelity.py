@@ -15,10 +15,10 @@ from edgernn.datasets import Samples
 from edgernn_export import keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports
+from peers.bare_subjects import CLASSIFIER
 from peers.checks import Check
 from peers.exports import Export
 from peers.prefixes import cut
-from peers.subjects import CLASSIFIER
 
 MAX_DROP_POINTS = 0.3
 FLOAT_DIFFERENCE = 1e-5
@@ -62,7 +62,7 @@ def count_differing(a: Float32, b: Float32) -> int:
     return int((a != b).any(axis=-1).sum())
 
 
-def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Check]:
+def keras_checks(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Check]:
     """The files beside Keras, over all test samples of each model."""
     models = []
     for each in all_exports:
@@ -78,14 +78,14 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
         )
 
     group = f"against Keras, {len(models[0][1].x_test):,} images, {len(models)} models"
-    bars = []
+    checks = []
     for target, limit in ((exports.FLOAT32, 1e-5), (exports.FLOAT16, 1e-2)):
         found = measure(partial(Export.path, target=target))
-        bars.append(
+        checks.append(
             Check(group, f"{target}: largest difference", "probability", found.difference if found else None, limit)
         )
     found = measure(lambda each: each.unrefined_int8)
-    bars += _loss_bars(group, f"{exports.INT8}, not refined", found, 0.992)
+    checks += _loss_checks(group, f"{exports.INT8}, not refined", found, 0.992)
     for target, least in (
         (exports.INT8, 0.994),
         (exports.DYNAMIC, 0.992),
@@ -93,14 +93,14 @@ def keras_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -
         (exports.ONNX_INT8, 0.992),
     ):
         found = measure(partial(Export.path, target=target))
-        bars += _loss_bars(group, str(target), found, least)
-    return bars
+        checks += _loss_checks(group, str(target), found, least)
+    return checks
 
 
-def stream_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Check]:
+def stream_checks(all_exports: Sequence[Export], progress: Callable[[str], None]) -> list[Check]:
     """The files' streams beside what they answer to sequences, after every step of every test sample."""
     group = "streaming against predicting, every step, every image"
-    bars = []
+    checks = []
     for target in (*INT8_FILES, *ROUNDED, *FLOAT):
         progress(f"streaming {target}")
         found = None
@@ -109,21 +109,21 @@ def stream_bars(all_exports: Sequence[Export], progress: Callable[[str], None]) 
                 [pair for each in all_exports for pair in _stream_pairs(each.path(target), each.samples)]
             )
         if target in INT8_FILES:
-            bars.append(Check(group, str(target), "answers", found.apart if found else None, 0))
+            checks.append(Check(group, str(target), "answers", found.apart if found else None, 0))
         elif target in ROUNDED:
-            bars.append(
+            checks.append(
                 Check(
                     group, f"{target}: agreement", "share", found.agreement if found else None, STREAM_AGREEMENT, True
                 )
             )
         else:
-            bars.append(
+            checks.append(
                 Check(
                     group, f"{target}: difference", "probability", found.difference if found else None, FLOAT_DIFFERENCE
                 )
             )
-    bars.append(Check(group, "int8 loop against int8 unrolled", "answers", _layouts_apart(all_exports), 0))
-    return bars
+    checks.append(Check(group, "int8 loop against int8 unrolled", "answers", _layouts_apart(all_exports), 0))
+    return checks
 
 
 def stream(path: Path, x: Float32) -> Float32:
@@ -166,7 +166,7 @@ def _layouts_apart(all_exports: Sequence[Export]) -> int | None:
     return apart
 
 
-def _loss_bars(group: str, name: str, found: Fidelity | None, least: float) -> list[Check]:
+def _loss_checks(group: str, name: str, found: Fidelity | None, least: float) -> list[Check]:
     return [
         Check(group, f"{name}: accuracy lost", "points", found.drop if found else None, MAX_DROP_POINTS),
         Check(group, f"{name}: agreement", "share", found.agreement if found else None, least, at_least=True),

@@ -14,13 +14,13 @@ from edgernn.run_folder import write_samples
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, keras_model
 from peers import exports, stock
-from peers.bench import Progress
+from peers.bare_subjects import from_artifact
+from peers.bench_frame import Progress
 from peers.contest import KINDS
 from peers.isolated_tools import ToolResult, make_isolated
 from peers.long_sequences import CLASSES, FEATURES, waves
 from peers.registry import SAME, Peer, run_tool
 from peers.side_by_side import Effort, time_files
-from peers.subjects import from_artifact
 
 HIDDEN, STEPS = (16, 32, 64, 128, 256, 512), (28, 64, 128, 256, 512)
 # What the other one is while one of them grows.
@@ -74,7 +74,7 @@ def measure_cell(
     # TensorFlow stays out of this process, which times.
     _run_isolated(cell, folder)
     say(f"{cell}: exporting")
-    # Untrained, it may miss its bars; refining would take by far the most time, and changes no size or latency.
+    # Untrained, it may miss its checks; refining would take by far the most time, and changes no size or latency.
     settings = Settings(refine=False, keep_failed=True)
     model, samples = folder / "model.keras", folder / "samples.npz"
     rows, seconds = exports.export_timed(model, folder, TARGETS, samples=samples, settings=settings)

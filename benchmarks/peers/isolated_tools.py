@@ -9,8 +9,8 @@ from typing import Any
 from edgernn.arrays import Float32
 from edgernn.child import Child, ChildError
 from edgernn.errors import EdgernnError, ModelError
+from peers.bare_subjects import BareSubject
 from peers.registry import CALIBRATION_SAMPLES, Peer
-from peers.subjects import BareSubject
 
 # Seconds of processor time; the slowest, Keras's two GRU layers unrolled over 128 steps, takes 20 s.
 TIME_LIMIT_S = 300.0

@@ -12,11 +12,11 @@ from edgernn.bench.stopwatch import Method, Round
 from edgernn.errors import ModelError
 from edgernn_export import Target, keras_model
 from peers import exports, stock
+from peers.bare_subjects import BareSubject, from_artifact
 from peers.checks import Check
 from peers.exports import Export
 from peers.side_by_side import ANSWER, measure_files
 from peers.stock import make_peers
-from peers.subjects import BareSubject, from_artifact
 
 CHECKED_SAMPLES = 500
 TIMED = (exports.FLOAT32, exports.INT8, exports.INT8_LOOP, exports.ONNX_FLOAT32, exports.ONNX_INT8)
@@ -51,8 +51,8 @@ def _timings(seen: Mapping[str, Mapping[str, Sequence[Round]]]) -> dict[str, Tim
     return {name: _timing(turns[ANSWER]) for name, turns in seen.items()}
 
 
-def latency_bars(export: Export) -> tuple[list[Check], dict[str, Any]]:
-    """Our files against each other and against the peers; beside the bars all latencies by subject.
+def latency_checks(export: Export) -> tuple[list[Check], dict[str, Any]]:
+    """Our files against each other and against the peers; beside the checks all latencies by subject.
 
     Raises:
         ModelError: an artifact is missing, or a peer answers otherwise than Keras.
@@ -65,7 +65,7 @@ def latency_bars(export: Export) -> tuple[list[Check], dict[str, Any]]:
     subjects = {**ours, **peers}
     hot = time_hot(subjects, x[:1])
     cold = time_cold({str(target): ours[str(target)] for target in (exports.INT8, exports.INT8_LOOP)}, x[:1])
-    return _bars(hot, cold), as_rows(subjects, hot)
+    return _checks(hot, cold), as_rows(subjects, hot)
 
 
 def ratio(
@@ -74,7 +74,7 @@ def ratio(
     """The latency of a subject as a multiple of another's; without a figure where either was not timed.
 
     Args:
-        label: what the bar is called, if not by the names of both.
+        label: what the check is called, if not by the names of both.
     """
     both = name in timings and base in timings
     figure = timings[name].median_us / timings[base].median_us if both else None
@@ -82,11 +82,11 @@ def ratio(
 
 
 def as_rows(subjects: Mapping[str, BareSubject], timings: Mapping[str, Timing]) -> dict[str, Any]:
-    """Sizes and latencies by subject, for `bars.show_latencies` and for programs."""
+    """Sizes and latencies by subject, for `checks.show_latencies` and for programs."""
     return {name: {"size_bytes": subjects[name].size_bytes, **asdict(timing)} for name, timing in timings.items()}
 
 
-def _bars(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Check]:
+def _checks(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Check]:
     group = "latency, ratio of medians"
     int8, float32, loop = str(exports.INT8), str(exports.FLOAT32), str(exports.INT8_LOOP)
     onnx = str(exports.ONNX_FLOAT32)

@@ -13,9 +13,9 @@ from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
 from edgernn_export.layouts import preferred_layout
 from peers import exports
+from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 from peers.checks import Check
 from peers.latency import time_cold, time_hot
-from peers.subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
@@ -62,7 +62,7 @@ def train() -> Any:
     return long
 
 
-def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Check]:
+def long_checks(folder: Path, progress: Callable[[str], None]) -> list[Check]:
     """Train, export int8 unrolled and as a loop, and measure both."""
     progress(f"{STEPS} steps: training")
     folder.mkdir()
@@ -80,10 +80,10 @@ def long_bars(folder: Path, progress: Callable[[str], None]) -> list[Check]:
     )
     progress(f"{STEPS} steps: measuring")
     subjects = {str(row.target): from_artifact(row.path) for row in rows if row.path.is_file()}
-    return _bars(subjects, model, x_test, y_test)
+    return _checks(subjects, model, x_test, y_test)
 
 
-def _bars(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) -> list[Check]:
+def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) -> list[Check]:
     group = f"{STEPS} steps of {FEATURES} features"
     if len(subjects) < 2:
         return [Check(group, "int8 unrolled and loop exported", "bytes", None)]

@@ -23,8 +23,8 @@ PREDICT, PUSH = 1.3, 1.6
 BATCHED = {".onnx": 0.7, ".tflite": 1.0}
 
 
-def overhead_bars(path: Path) -> list[Check]:
-    """The bars of `predict`, of `push` and of a batch, checks included."""
+def overhead_checks(path: Path) -> list[Check]:
+    """The checks of `predict`, of `push` and of a batch, checks included."""
     x = np.random.default_rng(0).random((BATCH, *edgernn.load(path).input_shape), np.float32)
     make = _bare_tflite if path.suffix == ".tflite" else _bare_onnx
 
@@ -34,12 +34,12 @@ def overhead_bars(path: Path) -> list[Check]:
     # One subject of many calls: each round loads all of them afresh.
     turns = measure({path.name: Local(load)}, METHOD)[path.name]
     median = {name: summarize(each).median_us for name, each in turns.items()}
-    return _bars(path, median)
+    return _checks(path, median)
 
 
-def _bars(path: Path, median: Mapping[str, float]) -> list[Check]:
+def _checks(path: Path, median: Mapping[str, float]) -> list[Check]:
     group = f"{path.name}, × the bare backend"
-    bars = [
+    checks = [
         Check(
             group,
             f"predict / bare call ({median['bare']:.1f} µs)",
@@ -51,10 +51,10 @@ def _bars(path: Path, median: Mapping[str, float]) -> list[Check]:
     ]
     if "runner" in median:
         ratio = median["push"] / median["runner"]
-        bars.append(Check(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", ratio))
+        checks.append(Check(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", ratio))
     limit = BATCHED[path.suffix]
     ratio = median["batch"] / BATCH / median["predict"]
-    return [*bars, Check(group, f"one of a batch of {BATCH} / one by one", "ratio", ratio, limit)]
+    return [*checks, Check(group, f"one of a batch of {BATCH} / one by one", "ratio", ratio, limit)]
 
 
 def _ours(model: edgernn.Model, x: Float32) -> dict[str, Call]:

@@ -9,7 +9,7 @@ from typing import Any
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
-from peers.subjects import CLASSIFIER, BareSubject, answer_all
+from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all
 
 Make = Callable[[Any, Float32], BareSubject]
 

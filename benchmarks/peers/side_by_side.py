@@ -10,7 +10,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Round, measure
-from peers.subjects import BareSubject
+from peers.bare_subjects import BareSubject
 
 ANSWER = "answer"
 

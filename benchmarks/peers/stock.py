@@ -1,4 +1,4 @@
-"""The peers that edgernn's bars are set by: the same Keras model by TensorFlow's own tools, as their pages say."""
+"""The peers that edgernn's checks are set by: the same Keras model by TensorFlow's own tools, as their pages say."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -10,8 +10,8 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from edgernn_benchmarks import conversions
 from edgernn_export import graph
+from peers.bare_subjects import BareSubject, from_onnx, from_tflite
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import BareSubject, from_onnx, from_tflite
 
 PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)

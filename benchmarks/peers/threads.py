@@ -15,7 +15,7 @@ from peers.checks import Check
 CALLS, ROUNDS = 2000, 15
 
 
-def thread_bars(path: Path) -> list[Check]:
+def thread_checks(path: Path) -> list[Check]:
     """Figures without a limit: they are why `threads` is 1, and why a lock will do."""
     x = np.random.default_rng(0).random(edgernn.load(path).input_shape, np.float32)
     subjects = {threads: Local(ArtifactLoader(path, threads=threads, x=x)) for threads in (1, 2, 4)}

@@ -12,7 +12,7 @@ import numpy as np
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
-from peers.bench import finish, measuring, report
+from peers.bench_frame import finish, measuring, report
 from peers.checks import Check, environment
 
 SLOWED = 1.1
@@ -62,12 +62,12 @@ def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path |
             ratios.append(_compare_once(artifact))
     same, slowed = zip(*ratios, strict=True)
     figures = {name: [asdict(each) for each in kind] for name, kind in (("itself", same), ("slowed", slowed))}
-    bars = [
-        *_bars("with itself", "difference", same, MOST_ALARMS),
-        *_bars("slowed by 10 %", "slower", slowed, LEAST_FOUND, at_least=True),
+    checks = [
+        *_checks("with itself", "difference", same, MOST_ALARMS),
+        *_checks("slowed by 10 %", "slower", slowed, LEAST_FOUND, at_least=True),
     ]
-    report(machine, bars, [])
-    finish(ctx, json_file, machine, bars, figures, [])
+    report(machine, checks, [])
+    finish(ctx, json_file, machine, checks, figures, [])
 
 
 def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
@@ -91,7 +91,7 @@ def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
     return speed_ratio(second, first), speed_ratio(slow, first)
 
 
-def _bars(kind: str, said: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Check]:
+def _checks(kind: str, said: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Check]:
     sayings = (said,) if said == "slower" else ("slower", "faster")
     found = float(np.mean([ratio.verdict in sayings for ratio in ratios]))
     width = float(np.median([(ratio.high - ratio.low) / ratio.estimate for ratio in ratios]))

@@ -21,9 +21,9 @@ from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
 from peers.bench_runs import MODELS, find_run
 from raspberry_pi import count
-from raspberry_pi.building import cache_folder, check_machine, devices, roots_locked
 from raspberry_pi.device_answers import takes
-from raspberry_pi.page import fill_in, instructions_tables
+from raspberry_pi.raspberry_pi_page import fill_in, instructions_tables
+from raspberry_pi.root_building import cache_folder, check_machine, devices, roots_locked
 from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 
 FORMAT = 1

@@ -7,12 +7,12 @@ import pytest
 
 from edgernn.errors import DataError, ModelError
 from peers import exports, growth, stock, tools
+from peers.bare_subjects import BareSubject
 from peers.bench_peers import PARTS, Results
 from peers.contest import KINDS, choose_best, find_finalists
 from peers.growth_laws import LESS, LINEAR, MORE, OFFSET, find_crossover, find_law
 from peers.peers_page import FORMAT, describe, read_results
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import BareSubject
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "peers"
 STEPS = (28, 64, 128, 256, 512)

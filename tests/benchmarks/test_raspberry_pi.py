@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgernn.errors import DataError, SettingError
-from raspberry_pi import building, counting, page
+from raspberry_pi import counting, raspberry_pi_page, root_building
 from raspberry_pi.counting import CALLS, ROUNDS, Instructions, per_call
 from raspberry_pi.device_answers import cases
 from raspberry_pi.roots import PI_2, PI_3, PI_4, PI_5, ROOTS
@@ -71,11 +71,11 @@ def results() -> dict[str, Any]:
         for case in cases()
     ]
     systems = {root.name: {"python": f"{root.python}.1", "installed": "numpy 2"} for root in ROOTS}
-    return {"format": page.FORMAT, "answers": rows, "systems": systems}
+    return {"format": raspberry_pi_page.FORMAT, "answers": rows, "systems": systems}
 
 
 def test_the_table_tells_boards_that_differ_and_what_is_refused() -> None:
-    text = page.answers_tables(results())
+    text = raspberry_pi_page.answers_tables(results())
     (line, streams) = [line for line in text.splitlines() if line.startswith("| `digits-int8.tflite` |")]
     assert line.startswith("| `digits-int8.tflite` | Pi 5, Pi 3: same bits; Pi 4: 99.5 %, 2e-01 | – |")
     assert streams.startswith("| `digits-int8.tflite` | same bits | – |")
@@ -87,7 +87,7 @@ def test_a_run_without_one_of_the_artifacts_is_not_whole() -> None:
     found = results()
     gone = found["answers"].pop()
     with pytest.raises(DataError, match=f"{gone['board']}.*{gone['artifact']}: not there"):
-        page.answers_tables(found)
+        raspberry_pi_page.answers_tables(found)
 
 
 ROWS = [
@@ -111,7 +111,7 @@ ROWS = [
 
 def test_the_table_has_each_count_and_says_where_int8_takes_more() -> None:
     rows = [{**row, **{name: 1000 * row[name] for name in counting.NAMES}} for row in ROWS]
-    lines = page.instructions_tables(rows).splitlines()
+    lines = raspberry_pi_page.instructions_tables(rows).splitlines()
     assert "| `a-int8.tflite` | 300 | 60 / 70 / 40 | 150 / 9 / 9 |" in lines
     assert "| `a-dynamic.tflite` | 300 | – | refused |" in lines
     assert [line for line in lines if line.startswith("- ")] == [
@@ -122,12 +122,13 @@ def test_the_table_has_each_count_and_says_where_int8_takes_more() -> None:
 def test_the_page_is_filled_in_between_its_marks_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
-    page.PAGE.write_text("before <!-- this: generated -->\nold\n<!-- this: until here --> behind\n")
-    page.fill_in("this", "new\n")
-    assert page.PAGE.read_text() == "before <!-- this: generated -->\n\nnew\n\n<!-- this: until here --> behind\n"
+    monkeypatch.setattr(raspberry_pi_page, "PAGE", tmp_path / "page.md")
+    raspberry_pi_page.PAGE.write_text("before <!-- this: generated -->\nold\n<!-- this: until here --> behind\n")
+    raspberry_pi_page.fill_in("this", "new\n")
+    filled = "before <!-- this: generated -->\n\nnew\n\n<!-- this: until here --> behind\n"
+    assert raspberry_pi_page.PAGE.read_text() == filled
     with pytest.raises(DataError, match="no marks <!-- that: generated -->"):
-        page.fill_in("that", "new")
+        raspberry_pi_page.fill_in("that", "new")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_the_page_is_filled_in_between_its_marks_and_nowhere_else(
 )
 def test_results_that_are_not_of_a_whole_run_are_refused(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "results.json").write_text(content)
-    result = CliRunner().invoke(page.main, [str(tmp_path / "results.json")])
+    result = CliRunner().invoke(raspberry_pi_page.main, [str(tmp_path / "results.json")])
     assert result.exit_code == 1
     assert message in result.output
 
@@ -152,14 +153,14 @@ def test_results_that_are_not_of_a_whole_run_are_refused(tmp_path: Path, content
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(SettingError, match="by root on Linux"):
-        building.check_machine()
+        root_building.check_machine()
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda name: None if name == "debootstrap" else f"/usr/bin/{name}")
     with pytest.raises(SettingError, match=r"apt-get install debootstrap$"):
-        building.check_machine()
+        root_building.check_machine()
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(SettingError, match="apt-get install gcc libc6-dev qemu-user"):
         counting.build_plugin(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(SettingError, match="no root there; `make test-pi` builds it"):
-        building.devices(tmp_path)
+        root_building.devices(tmp_path)

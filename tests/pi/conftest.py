@@ -14,9 +14,9 @@ from edgernn.arrays import Float32
 from edgernn.datasets import read_samples
 from edgernn.files import write_json
 from edgernn_export.targets import DEFAULT_TARGETS
-from raspberry_pi import page
-from raspberry_pi.building import cache_folder, devices, roots_locked
+from raspberry_pi import raspberry_pi_page
 from raspberry_pi.device_answers import COUNT, DeviceAnswers, answers_of, share, takes
+from raspberry_pi.root_building import cache_folder, devices, roots_locked
 from raspberry_pi.roots import REPOSITORY, ROOTS, Device, Root
 
 RESULTS = REPOSITORY / "build" / "raspberry-pi.json"
@@ -105,7 +105,7 @@ def lock() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """What the checks find, for the page; written when they end, if all of them held."""
-    found: dict[str, Any] = {"format": page.FORMAT, "answers": [], "systems": {}}
+    found: dict[str, Any] = {"format": raspberry_pi_page.FORMAT, "answers": [], "systems": {}}
     yield found
     if request.session.testsfailed:
         return

@@ -13,8 +13,8 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
+from peers.bare_subjects import Answer, BareSubject
 from peers.registry import SAME, Peer, enter, run_tool
-from peers.subjects import Answer, BareSubject
 
 PEERS: dict[str, Peer] = {}
 TOOL = "emx-onnx-cgen"

@@ -6,8 +6,8 @@ from typing import Any
 from edgernn.arrays import Float32
 from edgernn_benchmarks import conversions
 from peers import graphs, stock
+from peers.bare_subjects import Answer, BareSubject, from_onnx, from_tflite
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import Answer, BareSubject, from_onnx, from_tflite
 
 PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)

@@ -11,8 +11,8 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
+from peers.bare_subjects import Answer, BareSubject
 from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
-from peers.subjects import Answer, BareSubject
 
 PEERS: dict[str, Peer] = {}
 TOOL = "ncnn"

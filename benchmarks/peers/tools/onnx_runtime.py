@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peers import graphs
+from peers.bare_subjects import BareSubject, from_onnx
 from peers.registry import ROUNDED, Peer, enter
-from peers.subjects import BareSubject, from_onnx
 
 Float32 = npt.NDArray[np.float32]
 

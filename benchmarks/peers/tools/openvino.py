@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peers import graphs
+from peers.bare_subjects import Answer, BareSubject
 from peers.registry import ROUNDED, SAME, Peer, enter
-from peers.subjects import Answer, BareSubject
 
 Float32 = npt.NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""The bars of one model of bench-models: sizes, fidelity, streams, operators, latency beside the peers."""
+"""The checks of one model of bench-models: sizes, fidelity, streams, operators, latency beside the peers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from edgernn.run_folder import read_settings
 from edgernn_export import Target, export, keras_file, keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports, stock
-from peers.bench import Progress
+from peers.bare_subjects import CLASSIFIER, BareSubject, from_artifact
+from peers.bench_frame import Progress
 from peers.bench_runs import BenchModel
 from peers.checks import Check
 from peers.fidelity import Fidelity, count_differing, mean_fidelity, stream
 from peers.isolated_tools import make_isolated
 from peers.latency import CHECKED_SAMPLES, Timing, as_rows, ratio, time_cold, time_hot
 from peers.operators import count_control_flow, count_custom
-from peers.subjects import CLASSIFIER, BareSubject, from_artifact
 
 T = TypeVar("T")
 
@@ -70,18 +70,18 @@ class Findings:
     """What was measured.
 
     Attributes:
-        bars: all of them.
+        checks: all of them.
         latencies: by model and subject, as `latency.as_rows` gives them.
         reasons: why figures are missing, a line each.
     """
 
-    bars: list[Check] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
 
 def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Progress) -> Findings:
-    """Every bar of a model.
+    """Every check of a model.
 
     Args:
         model: which one.
@@ -91,11 +91,11 @@ def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Pr
     """
     found = [export_run(run, folder / run.name, say) for run in runs]
     say(f"{model.name}: asking the files and streaming")
-    bars = [*_size_bars(model, found), *_fidelity_bars(model, found), *_stream_bars(model, found)]
-    bars += _operator_bars(model, found)
-    speed, latencies, missing = _latency_bars(model, found[0], say)
+    checks = [*_size_checks(model, found), *_fidelity_checks(model, found), *_stream_checks(model, found)]
+    checks += _operator_checks(model, found)
+    speed, latencies, missing = _latency_checks(model, found[0], say)
     reasons = [reason for each in found for reason in each.reasons]
-    return Findings([*bars, *speed], {model.title: latencies}, [*reasons, *missing])
+    return Findings([*checks, *speed], {model.title: latencies}, [*reasons, *missing])
 
 
 def export_run(run: Path, folder: Path, say: Progress) -> Exported:
@@ -111,28 +111,28 @@ def export_run(run: Path, folder: Path, say: Progress) -> Exported:
     return Exported(run, samples, reference, folder, tuple(f"{run.name}: {reason}" for reason in reasons))
 
 
-def _size_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
+def _size_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: size with card"
     limits = {exports.INT8: model.limits.unrolled_bytes, exports.INT8_LOOP: model.limits.loop_bytes}
 
     def largest(target: Target) -> int | None:
         return _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
 
-    bars = [Check(group, str(target), "bytes", largest(target), limit) for target, limit in limits.items()]
-    return bars + without_missing(
+    checks = [Check(group, str(target), "bytes", largest(target), limit) for target, limit in limits.items()]
+    return checks + without_missing(
         [Check(group, str(target), "bytes", largest(target)) for target in EXPORTED if target not in limits]
     )
 
 
-def _fidelity_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
+def _fidelity_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: against Keras, {len(found[0].reference):,} samples"
     accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.require_truth()) for each in found]))
-    bars = [Check(group, "Keras: accuracy", "share", accuracy)]
+    checks = [Check(group, "Keras: accuracy", "share", accuracy)]
     for target in INT8_LAYOUTS:
         fidelity = _fidelity(found, target)
         drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
-        bars.append(Check(group, f"{target}: accuracy lost", "points", drop, MAX_DROP_POINTS))
-        bars.append(
+        checks.append(Check(group, f"{target}: accuracy lost", "points", drop, MAX_DROP_POINTS))
+        checks.append(
             Check(group, f"{target}: agreement", "share", agreement, model.limits.int8_agreement, at_least=True)
         )
     for target in FLOAT32_FILES:
@@ -140,13 +140,13 @@ def _fidelity_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
         # The others do not exist for every cell.
         if fidelity or target in (exports.FLOAT32, exports.ONNX_FLOAT32):
             difference = fidelity.difference if fidelity else None
-            bars.append(Check(group, f"{target}: largest difference", "probability", difference, MAX_DIFFERENCE))
+            checks.append(Check(group, f"{target}: largest difference", "probability", difference, MAX_DIFFERENCE))
     for target in (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8):
         fidelity = _fidelity(found, target)
-        bars += without_missing(
+        checks += without_missing(
             [Check(group, f"{target}: agreement", "share", fidelity.agreement if fidelity else None)]
         )
-    return bars
+    return checks
 
 
 def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
@@ -165,20 +165,20 @@ def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
     return _if_there(found, target, measure)
 
 
-def _stream_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
+def _stream_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     """Streams beside `predict` after the last row, and the two layouts, which are built apart, after every row."""
     group = f"{model.title}: int8 streaming, every sample"
     streams = {target: _if_there(found, target, partial(_streams, found, target)) for target in INT8_LAYOUTS}
-    bars = []
+    checks = []
     for target, answers in streams.items():
         apart = None
         if answers:
             predicted = (edgernn.load(each.path(target)).predict(each.samples.x_test) for each in found)
             apart = sum(count_differing(a[-1], b) for a, b in zip(answers, predicted, strict=True))
-        bars.append(Check(group, f"{target}: after the last row against predict", "answers", apart, 0))
+        checks.append(Check(group, f"{target}: after the last row against predict", "answers", apart, 0))
     unrolled, loop = streams.values()
     apart = sum(map(count_differing, unrolled, loop)) if unrolled and loop else None
-    return [*bars, Check(group, "loop against unrolled, after every row", "answers", apart, 0)]
+    return [*checks, Check(group, "loop against unrolled, after every row", "answers", apart, 0)]
 
 
 def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
@@ -186,7 +186,7 @@ def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
     return [stream(each.path(target), each.samples.x_test) for each in found]
 
 
-def _operator_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
+def _operator_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: operators, all files together"
 
     def count(file_format: str, count_in: Callable[[bytes], int]) -> int | None:
@@ -199,8 +199,10 @@ def _operator_bars(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     ]
 
 
-def _latency_bars(model: BenchModel, export: Exported, say: Progress) -> tuple[list[Check], dict[str, Any], list[str]]:
-    """The bars, all latencies by subject, and why peers are missing."""
+def _latency_checks(
+    model: BenchModel, export: Exported, say: Progress
+) -> tuple[list[Check], dict[str, Any], list[str]]:
+    """The checks, all latencies by subject, and why peers are missing."""
     x = np.ascontiguousarray(export.samples.x_test[:CHECKED_SAMPLES])
     peers, agreements, reasons = _peers(export, x, partial(_prefixed, say, model.name))
     ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
@@ -211,19 +213,19 @@ def _latency_bars(model: BenchModel, export: Exported, say: Progress) -> tuple[l
     unrolled, loop = map(str, INT8_LAYOUTS)
     shipped = loop if model.limits.layout == "loop" else unrolled
     quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="none of Keras")
-    bars = [
+    checks = [
         ratio(group, hot, shipped, quickest, model.limits.int8_ratio),
         *without_missing([Check(group, f"{quickest}: agreement", "share", agreements.get(quickest))]),
-        *_onnx_bars(group, hot, model.limits.onnx_ratio),
+        *_onnx_checks(group, hot, model.limits.onnx_ratio),
         *without_missing([ratio(group, hot, loop, unrolled)]),
         *without_missing([ratio(group, cold, loop, unrolled, label="the same with cold caches")]),
     ]
-    return bars, as_rows({**ours, **peers}, hot), [f"{export.run.name}: {reason}" for reason in reasons]
+    return checks, as_rows({**ours, **peers}, hot), [f"{export.run.name}: {reason}" for reason in reasons]
 
 
-def _onnx_bars(group: str, hot: Mapping[str, Timing], limit: float | None) -> list[Check]:
-    bar = ratio(group, hot, str(exports.ONNX_FLOAT32), stock.TF2ONNX, limit)
-    return [bar] if limit is not None else without_missing([bar])
+def _onnx_checks(group: str, hot: Mapping[str, Timing], limit: float | None) -> list[Check]:
+    check = ratio(group, hot, str(exports.ONNX_FLOAT32), stock.TF2ONNX, limit)
+    return [check] if limit is not None else without_missing([check])
 
 
 def _peers(
@@ -246,6 +248,6 @@ def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T
     return measure() if all(each.path(target).is_file() for each in found) else None
 
 
-def without_missing(bars: Sequence[Check]) -> list[Check]:
+def without_missing(checks: Sequence[Check]) -> list[Check]:
     """Bars without a limit: one without a figure says nothing, and misses nothing."""
-    return [bar for bar in bars if bar.figure is not None]
+    return [check for check in checks if check.figure is not None]

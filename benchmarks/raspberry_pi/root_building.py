@@ -215,7 +215,7 @@ def main(check: bool) -> None:
 
     \b
     Example:
-        python benchmarks/raspberry_pi/building.py
+        python benchmarks/raspberry_pi/root_building.py
     """
     try:
         if check:

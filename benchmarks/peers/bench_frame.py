@@ -61,10 +61,10 @@ def measuring() -> Iterator[tuple[Path, Progress]]:
         raise click.ClickException(str(error)) from error
 
 
-def report(machine: Mapping[str, Any], bars: Sequence[Check], reasons: Sequence[str]) -> None:
-    """Print the machine, the bars, and why figures are missing."""
+def report(machine: Mapping[str, Any], checks: Sequence[Check], reasons: Sequence[str]) -> None:
+    """Print the machine, the checks, and why figures are missing."""
     show_environment(machine)
-    show(bars)
+    show(checks)
     for reason in reasons:
         click.echo(f"not measured: {reason}")
 
@@ -73,14 +73,14 @@ def finish(
     context: click.Context,
     json_file: Path | None,
     machine: Mapping[str, Any],
-    bars: Sequence[Check],
+    checks: Sequence[Check],
     latencies: Mapping[str, Any],
     reasons: Sequence[str],
 ) -> None:
-    """Write all of it for programs, if that is wanted; exit code 1 if a bar misses."""
+    """Write all of it for programs, if that is wanted; exit code 1 if a check misses."""
     if json_file:
-        write_json(json_file, as_json(bars, machine, latencies, reasons))
-    if not all(bar.holds for bar in bars):
+        write_json(json_file, as_json(checks, machine, latencies, reasons))
+    if not all(check.passed for check in checks):
         context.exit(1)
 
 

@@ -170,7 +170,7 @@ def main(results: Path) -> None:
 
     \b
     Example:
-        python benchmarks/raspberry_pi/page.py build/raspberry-pi.json
+        python benchmarks/raspberry_pi/raspberry_pi_page.py build/raspberry-pi.json
     """
     try:
         click.echo(f"{fill_in('answers', answers_tables(_read(results)))} written")
