@@ -14,48 +14,48 @@ from edgernn_export.source import Source
 from edgernn_export.targets import Target
 
 
-def make_artifact(subject: Source, target: Target) -> tuple[bytes, Proof, str]:
+def make_artifact(source: Source, target: Target) -> tuple[bytes, Proof, str]:
     """Convert, prove and complete one artifact.
 
     If its stream cannot be made or fails its check, the artifact is made without one, and the proof says why.
 
     Returns:
-        The file's content, the results of the proof, and the reason why it fails its bar; empty if it passes.
+        The file's content, the results of the proof, and the reason why it fails the proof; empty if it passes.
 
     Raises:
         ExportError: a converter fails.
         ArtifactError: the runtime refuses what was made.
     """
-    no_stream = subject.no_stream
+    no_stream = source.no_stream
     if not no_stream:
         try:
-            return _make_artifact(subject, target, stream=True)
+            return _make_artifact(source, target, stream=True)
         except UnsupportedError:
             raise
         except (ExportError, ArtifactError, ModelError) as error:
             no_stream = str(error)
-    data, proof, reason = _make_artifact(subject, target, stream=False)
+    data, proof, reason = _make_artifact(source, target, stream=False)
     return data, replace(proof, no_stream=no_stream), reason
 
 
-def _make_artifact(subject: Source, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
-    finished, bar = subject.convert(target, stream), tolerance_of(target).for_model(subject.rounding_error)
+def _make_artifact(source: Source, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
+    finished, tolerance = source.convert(target, stream), tolerance_of(target).for_model(source.rounding_error)
     embed, limits = finished.embed_card, finished.limits
-    card = replace(subject.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
+    card = replace(source.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
     model = _load(target, embed, card)
     card = replace(card, states=_states(model))
-    samples, settings = subject.samples, subject.settings
-    proof = prove(model, samples.x_test, samples.y_test, subject.test_answers, streams=bool(card.states))
-    proof.check_stream(bar)
+    samples, settings = source.samples, source.settings
+    proof = prove(model, samples.x_test, samples.y_test, source.test_answers, streams=bool(card.states))
+    proof.check_stream(tolerance)
     reason = ""
     try:
-        proof.check(bar, settings.max_drop, settings.min_agreement)
+        proof.check(tolerance, settings.max_drop, settings.min_agreement)
     except ExportError as error:
         reason = str(error)
     complete = replace(
         card,
         measured=_measured(proof) | ({"failed": reason} if reason else {}),
-        golden=make_golden(model, card, seal(embed(card.encode())), samples.x_calibration, bar.golden),
+        golden=make_golden(model, card, seal(embed(card.encode())), samples.x_calibration, tolerance.golden),
     )
     # The same bytes that are written later load here as on a device, their golden samples checked.
     data = seal(embed(complete.encode()))

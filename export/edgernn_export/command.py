@@ -105,7 +105,7 @@ class _Number(click.FloatRange):
     metavar="SECONDS",
     help="Processor time allowed for one artifact.",
 )
-@click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails its bar.")
+@click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails the proof.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -1,8 +1,8 @@
-"""Expansion: each carrier in a converted TFLite graph becomes the operators of its cell.
+"""Insert cells: replace each placeholder in a converted TFLite graph by the operators of its cell.
 
-A carrier stands where a recurrent layer was. TensorFlow's converter leaves it as a custom operator; for the
-quantizer, which must be able to prepare the graph, it is dressed up as a matrix product with weights of no meaning.
-It is known by the name of its output.
+A placeholder stands where a recurrent layer was. TensorFlow's converter leaves it as a custom operator. The quantizer
+must be able to prepare the graph, so the placeholder is disguised as a matrix product with weights of no meaning. It
+is recognized by the name of its output.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,63 +20,63 @@ SEQUENCE, STEP = "sequence", "step"
 STATE = "state_{}"
 
 
-# Makes the arithmetic of a number format in a graph, for the carrier of a name.
+# From a graph and the name of a placeholder to the arithmetic of a number format.
 MakeCellOps = Callable[[Graph, str], Float32Ops]
 
 
-def disguise(data: bytes, carriers: Mapping[str, RecurrentPlaceholder]) -> bytes:
+def disguise(data: bytes, placeholders: Mapping[str, RecurrentPlaceholder]) -> bytes:
     """Turn the custom operators of a converted file into matrix products, and name their outputs."""
     model = read(data)
     for number, subgraph in enumerate(model.subgraphs):
         graph = Graph(model, subgraph)
         for call, operator in enumerate(subgraph.operators):
             name = _custom_name(model, operator)
-            if name in carriers:
-                # A layer may be called more than once, and the quantizer wants names that differ.
-                _dress(graph, operator, carriers[name], f"{name}@{number}.{call}")
+            if name in placeholders:
+                # A layer may be called more than once, and the quantizer needs unique names.
+                _disguise(graph, operator, placeholders[name], f"{name}@{number}.{call}")
             else:
                 graph.operators.append(operator)
         subgraph.operators = graph.operators
     return write(model)
 
 
-def _dress(graph: Graph, carrier: schema.OperatorT, kind: RecurrentPlaceholder, name: str) -> None:
-    source, target = int(carrier.inputs[0]), int(carrier.outputs[0])
+def _disguise(graph: Graph, operator: schema.OperatorT, placeholder: RecurrentPlaceholder, name: str) -> None:
+    source, target = int(operator.inputs[0]), int(operator.outputs[0])
     graph.subgraph.tensors[target].name = name.encode()
     _, steps, features = graph.shape(source)
-    width = features if kind.return_sequences else steps * features
-    weights = np.ones((kind.cell.units, width), np.float32)
-    options = schema.FullyConnectedOptionsT(keepNumDims=kind.return_sequences)
+    width = features if placeholder.return_sequences else steps * features
+    weights = np.ones((placeholder.cell.units, width), np.float32)
+    options = schema.FullyConnectedOptionsT(keepNumDims=placeholder.return_sequences)
     graph.operator(
         Operator.FULLY_CONNECTED, (source, graph.constant(weights, name=f"{name}/w"), -1), (target,), options
     )
 
 
 def insert_cells(
-    data: bytes, carriers: Mapping[str, RecurrentPlaceholder], layout: str, make_ops: MakeCellOps
+    data: bytes, placeholders: Mapping[str, RecurrentPlaceholder], layout: str, make_ops: MakeCellOps
 ) -> bytes:
-    """Put the operators of each cell in the place of its carrier.
+    """Replace each placeholder by the operators of its cell.
 
     Args:
-        data: a dressed file, quantized or not.
-        carriers: by the name of their output.
+        data: a disguised file, quantized or not.
+        placeholders: by the names of their outputs.
         layout: of signature `sequence`; signature `step` is one step.
-        make_ops: the number format's arithmetic in a graph, for the carrier of a name.
+        make_ops: from a graph and a placeholder's name to the number format's arithmetic.
 
     Raises:
-        UnsupportedError: a layer cannot be laid out like that.
+        UnsupportedError: a layer cannot have this layout.
     """
     model = read(data)
     for signature in model.signatureDefs:
         subgraph = model.subgraphs[signature.subgraphIndex]
         streaming = signature.signatureKey == STEP.encode()
         places = {
-            number: carriers[name]
+            number: placeholders[name]
             for number, operator in enumerate(subgraph.operators)
-            if (name := _output_name(subgraph, operator)) in carriers
+            if (name := _output_name(subgraph, operator)) in placeholders
             and _code(model, operator) == Operator.FULLY_CONNECTED
         }
-        # A chain's operators stand where its last carrier stood, when all that they need is there.
+        # A chain's operators replace its last placeholder, because all their inputs are computed before it.
         chains = {chain[-1]: chain for chain in _chains(subgraph, places, layout)}
         states: list[tuple[int, int]] = []
         operators = []
@@ -87,7 +87,7 @@ def insert_cells(
                 graph = Graph(model, subgraph)
                 source = int(subgraph.operators[chains[number][0]].inputs[0])
                 layers = [_layer(places[each], make_ops) for each in chains[number]]
-                states += _lay_out(graph, layers, source, int(operator.outputs[0]), layout, streaming)
+                states += _build(graph, layers, source, int(operator.outputs[0]), layout, streaming)
                 operators += graph.operators
         subgraph.operators = operators
         _expose(model, signature, states)
@@ -96,15 +96,16 @@ def insert_cells(
 
 
 def _chains(subgraph: schema.SubGraphT, places: Mapping[int, RecurrentPlaceholder], layout: str) -> list[list[int]]:
-    """The numbers of the carriers' operators, those of layers that follow each other directly together."""
+    """Group the numbers of the placeholders' operators into chains of layers that directly follow each other."""
     chains: list[list[int]] = []
-    for number, kind in places.items():
+    for number, placeholder in places.items():
         source = int(subgraph.operators[number].inputs[0])
         before = [
             chain
             for chain in chains
-            # A loop goes through the steps in one direction.
-            if not (layout == "loop" and kind.backwards) and int(subgraph.operators[chain[-1]].outputs[0]) == source
+            # All layers in a loop go through the steps forward, except the first.
+            if not (layout == "loop" and placeholder.backwards)
+            and int(subgraph.operators[chain[-1]].outputs[0]) == source
         ]
         users = [each for each in subgraph.operators if source in map(int, each.inputs)]
         if before and len(users) == 1 and source not in map(int, subgraph.outputs):
@@ -114,16 +115,22 @@ def _chains(subgraph: schema.SubGraphT, places: Mapping[int, RecurrentPlaceholde
     return chains
 
 
-def _layer(kind: RecurrentPlaceholder, make_ops: MakeCellOps) -> Layer:
-    return Layer(kind.layer, kind.cell, kind.return_sequences, kind.backwards, lambda graph: make_ops(graph, kind.name))
+def _layer(placeholder: RecurrentPlaceholder, make_ops: MakeCellOps) -> Layer:
+    return Layer(
+        placeholder.layer,
+        placeholder.cell,
+        placeholder.return_sequences,
+        placeholder.backwards,
+        lambda graph: make_ops(graph, placeholder.name),
+    )
 
 
-def _lay_out(
+def _build(
     graph: Graph, layers: Sequence[Layer], source: int, target: int, layout: str, streaming: bool
 ) -> list[tuple[int, int]]:
-    """Lay out the layers of a chain; for a stream the tensors of their first and last states."""
+    """Build the layers of a chain; for a stream, return the tensors of their first and last states."""
     if layout == "loop" and not streaming:
-        _lead_into(graph, loop(graph, layers, source), target)
+        _connect(graph, loop(graph, layers, source), target)
         return []
     build_layer = fuse if layout == "fused" else unroll
     values, pairs = source, list[tuple[Value, Value]]()
@@ -133,23 +140,23 @@ def _lay_out(
         first = tuple(ops.state(layer.cell.units, zero.role) for zero in zeros) if streaming else zeros
         values, last = build_layer(ops, layer, values, first)
         pairs += zip(first, last, strict=True)
-    led = _lead_into(graph, values, target)
-    return [(a, led if b == values else b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
+    output = _connect(graph, values, target)
+    return [(a, output if b == values else b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
 
 
-def _lead_into(graph: Graph, source: int, target: int) -> int:
-    """Lead a result into the tensor that the carrier gave; where the result now is."""
+def _connect(graph: Graph, source: int, target: int) -> int:
+    """Connect a result to the placeholder's output tensor; return the tensor that now contains the result."""
     ours, theirs = graph.scale_or_none(source), graph.scale_or_none(target)
     if ours and theirs and not ours.is_close(theirs):
-        # What follows demands another scale.
+        # The operators behind the placeholder need another scale.
         rescaled = graph.tensor(graph.shape(source), graph.type(source), theirs)
         graph.operator(Operator.QUANTIZE, (source,), (rescaled,), schema.QuantizeOptionsT())
-        _lead_into(graph, rescaled, target)
+        _connect(graph, rescaled, target)
         return source
-    # The quantizer reckoned the same scale from a range, right to a float32's last digits. And the role's name stays,
-    # to measure its range by.
-    led, leading = graph.subgraph.tensors[target], graph.subgraph.tensors[source]
-    led.quantization, led.name = leading.quantization, leading.name or led.name
+    # The quantizer computed the same scale from a range, except for the last digits of float32. The role's name stays,
+    # because ranges are measured by name.
+    ours_tensor, theirs_tensor = graph.subgraph.tensors[source], graph.subgraph.tensors[target]
+    theirs_tensor.quantization, theirs_tensor.name = ours_tensor.quantization, ours_tensor.name or theirs_tensor.name
     if graph.shape(source) != graph.shape(target):
         shape = graph.constant(np.array(graph.shape(target), np.int32))
         graph.operator(Operator.RESHAPE, (source, shape), (target,), schema.ReshapeOptionsT())
@@ -173,7 +180,7 @@ def _expose(model: schema.ModelT, signature: schema.SignatureDefT, states: list[
 
 
 def _drop_unused(subgraph: schema.SubGraphT, model: schema.ModelT) -> None:
-    """Leave out operators whose results nobody reads, and tensors that nobody touches."""
+    """Remove operators whose results are not used, and tensors that no operator uses."""
     used = {int(index) for index in subgraph.outputs}
     kept = []
     for operator in reversed(subgraph.operators):

@@ -51,7 +51,7 @@ class Layer:
 # 13.7 and 15.1 µs; 512 steps, rounds of 4 and 8: 149 and 137 µs. LSTM(64), 28 steps, rounds of 1, 2 and 4: 38, 37.5 and
 # 34 µs; 128 steps, rounds of 2, 4, 8 and 16: 146, 122, 130 and 142 µs; GRU and two layers likewise.
 OPERATORS = 24
-LEAST_BLOCK, MOST_BLOCK = 4, 8
+MIN_BLOCK, MAX_BLOCK = 4, 8
 LONG_STEPS = 64
 
 
@@ -121,8 +121,8 @@ def preferred_layout(steps: int, operators: int) -> str:
 def block_size(steps: int, operators: int) -> int:
     """How many steps a round of the loop takes, a divisor of all steps; a step has so many operators."""
     fitting = OPERATORS // operators
-    most = min(max(fitting, LEAST_BLOCK), MOST_BLOCK) if steps >= LONG_STEPS else min(max(fitting, 1), LEAST_BLOCK)
-    divisors = [size for size in range(1, MOST_BLOCK + 1) if steps % size == 0]
+    most = min(max(fitting, MIN_BLOCK), MAX_BLOCK) if steps >= LONG_STEPS else min(max(fitting, 1), MIN_BLOCK)
+    divisors = [size for size in range(1, MAX_BLOCK + 1) if steps % size == 0]
     fitting_divisors = [size for size in divisors if size <= most]
     # Rounds of one step are slow: for 49 steps rather 7 than 1.
     return divisors[-1] if most > 1 and fitting_divisors[-1] == 1 else fitting_divisors[-1]

@@ -1,8 +1,8 @@
-"""Lowering: the same Keras model with a carrier in place of each recurrent layer.
+"""Lowering: replace each recurrent layer of a Keras model by a placeholder.
 
 Only `call` of the recurrent layers is rebound, and a Dense is taken out of its TimeDistributed; every other layer stays
-Keras's own. This reaches layers that `clone_model` does not (inside nested models), and changes the model for good:
-load it afresh each time.
+Keras's own. This reaches layers inside nested models, which `clone_model` does not. It changes the model permanently,
+so load a new copy each time.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from edgernn.errors import ModelError, UnsupportedError
 from edgernn_export.cells import Cell, cell_of
 from edgernn_export.keras_model import recurrent_layers
 
-# A call of some recurrent layer: x [batch, steps, features] to its output.
+# A call of a recurrent layer: x [batch, steps, features] to its output.
 Call = Callable[[Any], Any]
 
 # Each sequence of a sample has its own operators in the file, so more would make it large.
@@ -23,13 +23,13 @@ MAX_SEQUENCES = 16
 
 @dataclass(frozen=True)
 class RecurrentPlaceholder:
-    """What stands for a recurrent layer in a graph on its way through a converter.
+    """The stand-in for a recurrent layer in a graph while a converter processes it.
 
     Attributes:
         name: of the operator.
         layer: the Keras layer's name.
-        cell: what the layer computes at each step.
-        return_sequences: whether it gives every step's output, or only the last one's.
+        cell: the computation of the layer at each step.
+        return_sequences: whether it returns the output of every step, or only the last one.
         backwards: whether it goes through the steps from the last to the first.
     """
 
@@ -40,32 +40,32 @@ class RecurrentPlaceholder:
     backwards: bool
 
 
-def carry_composite(model: Any) -> Mapping[str, RecurrentPlaceholder]:
+def put_composites(model: Any) -> Mapping[str, RecurrentPlaceholder]:
     """Put a composite in place of each recurrent layer: TensorFlow's converter keeps it as one custom operator.
 
     Returns:
-        What each carrier stands for, by the operator's name.
+        The placeholders, by the names of their operators.
     """
-    carriers = {}
+    placeholders = {}
     for index, layer in enumerate(recurrent_layers(model)):
         name = f"edgernn_cell_{index}"
-        carriers[name] = RecurrentPlaceholder(
+        placeholders[name] = RecurrentPlaceholder(
             name, layer.name, cell_of(layer), layer.return_sequences, layer.go_backwards
         )
-        rebind(layer, _composite(carriers[name]))
+        rebind(layer, _composite(placeholders[name]))
     _unwrap(model)
-    return carriers
+    return placeholders
 
 
-def _composite(carrier: RecurrentPlaceholder) -> Call:
+def _composite(placeholder: RecurrentPlaceholder) -> Call:
     import tensorflow as tf
 
-    implements = f'name: "{carrier.name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
+    implements = f'name: "{placeholder.name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
 
     def call(x: Any) -> Any:
-        shape = [1, x.shape[1], carrier.cell.units] if carrier.return_sequences else [1, carrier.cell.units]
+        shape = [1, x.shape[1], placeholder.cell.units] if placeholder.return_sequences else [1, placeholder.cell.units]
 
-        # Never run: it has the right shape, and depends on x so that x is kept.
+        # Never run. It has the right shape, and depends on x so that the converter keeps x.
         composite = tf.function(lambda x: tf.zeros(shape) + tf.reduce_sum(x), experimental_implements=implements)
         return composite(x)
 
@@ -76,34 +76,34 @@ def _composite(carrier: RecurrentPlaceholder) -> Call:
             return call(x)
         if sequences is None or sequences > MAX_SEQUENCES:
             raise UnsupportedError(
-                f"layer {carrier.layer!r} runs over {sequences or 'an unknown number of'} sequences of each sample, "
-                f"expected at most {MAX_SEQUENCES} in a .tflite file; use larger windows, or export to ONNX"
+                f"layer {placeholder.layer!r} runs over {sequences or 'an unknown number of'} sequences of each "
+                f"sample, expected at most {MAX_SEQUENCES} in a .tflite file; use larger windows, or export to ONNX"
             )
         return tf.concat([call(each) for each in tf.split(x, sequences)], axis=0)
 
     return call_each
 
 
-def carry(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, Cell]]:
-    """Put a carrier operator in place of each recurrent layer, to be turned into ONNX's own.
+def put_placeholders(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, Cell]]:
+    """Put a placeholder operator in place of each recurrent layer; `onnx` replaces it by ONNX's own operator.
 
     Returns:
         The model as a function of x [batch, steps, features] and, if it streams, of the first states of all
-        layers, each [batch, size]: it gives the answer and the last states. And the cell of each carrier, by
+        layers, each [batch, size]. It returns the answer and the last states. And the cell of each placeholder, by
         the last part of the operator's name; they are filled in while that function is traced.
     """
     layers = recurrent_layers(model)
     cells = [cell_of(layer) for layer in layers]
-    carried: dict[str, Cell] = {}
+    placed: dict[str, Cell] = {}
     first: list[tuple[Any, ...]] = [()] * len(cells)
     last: list[tuple[Any, ...]] = [()] * len(cells)
 
     def place(index: int) -> Call:
         def call(x: Any) -> Any:
-            # A layer may be called more than once, so it is the calls that are counted.
-            name = f"edgernn_cell_{len(carried)}"
-            carried[name] = cells[index]
-            output, last[index] = _carrier(cells[index], layers[index], name, x, first[index])
+            # Count calls, not layers: a layer may be called more than once.
+            name = f"edgernn_cell_{len(placed)}"
+            placed[name] = cells[index]
+            output, last[index] = _placeholder(cells[index], layers[index], name, x, first[index])
             return output
 
         return call
@@ -117,13 +117,13 @@ def carry(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str
     for index, layer in enumerate(layers):
         rebind(layer, place(index))
     _unwrap(model)
-    return run, carried
+    return run, placed
 
 
 def rebind(layer: Any, call: Call) -> None:
-    """Let a layer do something else when it is called.
+    """Replace the call of a layer.
 
-    Its call raises a ModelError when it is given a mask or initial states.
+    The new call raises a ModelError if it gets a mask or initial states.
     """
 
     def call_alone(x: Any, initial_state: Any = None, mask: Any = None, **_options: Any) -> Any:
@@ -136,9 +136,9 @@ def rebind(layer: Any, call: Call) -> None:
 
 
 def _unwrap(model: Any) -> None:
-    """Call each Dense in a TimeDistributed at once for all steps, which gives the same.
+    """Call each Dense in a TimeDistributed once for all steps; the result is the same.
 
-    Wrapped, it is written once a step where their number is fixed, and otherwise as a loop.
+    Converters write a wrapped layer once a step if the number of steps is fixed, and as a loop otherwise.
     """
     import keras
 
@@ -147,10 +147,14 @@ def _unwrap(model: Any) -> None:
             rebind(layer, layer.layer)
 
 
-def _carrier(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-    """The carrier of one call: x [batch, steps, features] to the layer's output and its last states.
+def _placeholder(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """Make the placeholder of one call; return the layer's output and its last states.
 
-    `states` are the first ones, [batch, size] each; none stand for zeros.
+    Args:
+        cell, layer: the layer's cell, and the Keras layer.
+        name: of the operator.
+        x: [batch, steps, features].
+        states: the first states, [batch, size] each; empty for zeros.
     """
     import tensorflow as tf
 
@@ -160,19 +164,19 @@ def _carrier(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...])
     batch, steps = tf.shape(x)[0], tf.shape(x)[1]
     zeros = tf.zeros([1, batch, cell.units])
     h, c, *_ = *(tf.reshape(state, [1, -1, cell.units]) for state in states), zeros, zeros
-    # Never run: it only carries shapes through tf2onnx, whose handler replaces it.
-    carrier = tf.raw_ops.CudnnRNNV3(
+    # Never run. It only passes shapes through tf2onnx, whose handler replaces it.
+    placeholder = tf.raw_ops.CudnnRNNV3(
         input=time_major,
         input_h=h,
         input_c=c,
         params=tf.zeros([1]),
         sequence_lengths=tf.fill([batch], steps),
-        rnn_mode="lstm",  # the one with two states
+        rnn_mode="lstm",  # the mode with two states
         name=name,
     )
-    ends = (carrier.output_h, carrier.output_c)[: len(cell.states)]
+    ends = (placeholder.output_h, placeholder.output_c)[: len(cell.states)]
     last = tuple(tf.reshape(end, [-1, cell.units]) for end in ends)
     if not layer.return_sequences:
         return last[0], last
-    outputs = tf.ensure_shape(carrier.output, [x.shape[1], None, cell.units])
+    outputs = tf.ensure_shape(placeholder.output, [x.shape[1], None, cell.units])
     return tf.transpose(outputs, [1, 0, 2]), last

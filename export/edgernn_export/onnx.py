@@ -26,7 +26,7 @@ from edgernn_export.streaming import streams
 OPSET = 13
 INPUT, OUTPUT = "input", "output"
 RECURRENT = ("RNN", "GRU", "LSTM")
-_CARRIER = "CudnnRNNV3"
+_PLACEHOLDER = "CudnnRNNV3"
 _MAX_BATCH = np.iinfo(np.int32).max
 _DIRECTION_AXIS = np.array([1], np.int64)
 
@@ -99,9 +99,9 @@ def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.Mo
         import tensorflow as tf
     import tf2onnx
 
-    # It logs the shapes of the carrier's outputs, which nobody reads, and what the checks below find as well.
+    # It logs the shapes of the placeholder's outputs, which nobody reads, and what the checks below find as well.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    run, cells = lowering.carry(model)
+    run, cells = lowering.put_placeholders(model)
 
     def answer(x: Any, *states: Any) -> dict[str, Any]:
         output, last = run(x, *states)
@@ -110,7 +110,7 @@ def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.Mo
     spec = [tf.TensorSpec([batch, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
     spec += [tf.TensorSpec([batch, size], tf.float32, name=f"state_{i}") for i, size in enumerate(state_sizes)]
     handlers: dict[str, tuple[Callable[..., None], list[str]]] = {
-        _CARRIER: (partial(_replace_carrier, cells, bool(state_sizes)), []),
+        _PLACEHOLDER: (partial(_replace_placeholder, cells, bool(state_sizes)), []),
         "Erfc": (partial(_replace_by_difference, "Erf"), []),
         "Expm1": (partial(_replace_by_difference, "Exp"), []),
     }
@@ -155,10 +155,10 @@ def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]
     return tf.function(on_constants)
 
 
-def _replace_carrier(
+def _replace_placeholder(
     cells: Mapping[str, Cell], with_states: bool, graph: Any, node: Any, name: str, _arguments: Any
 ) -> None:
-    """tf2onnx calls this for each carrier: put ONNX's own operator in its place."""
+    """tf2onnx calls this for each placeholder: put ONNX's own operator in its place."""
     cell = cells[name.rpartition("/")[2]]
     operator = cell.onnx_operator()
     constants = [graph.make_const(f"{name}/{part}", getattr(operator, part)).output[0] for part in ("w", "r", "b")]
@@ -169,7 +169,7 @@ def _replace_carrier(
     source, (sequence, *last) = node.input[0], node.output[: 1 + states]
     shapes = [graph.get_shape(output) for output in (sequence, *last)]
     graph.remove_node(name)
-    # ONNX keeps an axis for the direction behind the steps; the carrier has none.
+    # ONNX keeps an axis for the direction behind the steps; the placeholder has none.
     with_direction = f"{sequence}/direction"
     graph.make_node(
         operator.kind,
@@ -301,7 +301,7 @@ def _rename(graph: onnx.GraphProto) -> None:
 
 def _check_operators(proto: onnx.ModelProto) -> None:
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in proto.graph.node if node.domain})
-    inner = [node.op_type for node in proto.graph.node if node.op_type in (_CARRIER, "If", "Loop", "Scan")]
+    inner = [node.op_type for node in proto.graph.node if node.op_type in (_PLACEHOLDER, "If", "Loop", "Scan")]
     if foreign or inner:
         raise ExportError(f"needs operators that are not wanted in an ONNX file: {', '.join(foreign + inner)}")
 

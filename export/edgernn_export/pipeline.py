@@ -30,7 +30,7 @@ class TargetResult:
     Attributes:
         target: the artifact asked for.
         path: path of the artifact, even if it was not written.
-        status: "passed"; "failed" its bar, so it was written only with `keep_failed`; "not exported", because a
+        status: "passed"; "failed" the proof, so it was written only with `keep_failed`; "not exported", because a
             converter failed; or "not possible" with this model.
         reason: why it did not pass; empty if it did.
         size_bytes: of the artifact; 0 if it was not exported.

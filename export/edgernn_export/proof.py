@@ -1,4 +1,4 @@
-"""The proof: an artifact is loaded by the runtime and run beside the Keras model before it gets its name."""
+"""The proof: load an artifact by the runtime and compare it with the Keras model before it gets its name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -42,9 +42,9 @@ class Tolerance:
     weight_coarseness: float = 0.0
 
     def for_model(self, rounding_error: float) -> "Tolerance":
-        """The bar for one model: wider if rounding moves its answers far.
+        """Return the tolerance for one model: wider if rounding changes its answers much.
 
-        A difference of up to ten times the model's rounding error is taken for rounding. The limit grows to at most
+        A difference of up to ten times the model's rounding error counts as rounding. The limit grows to at most
         1e-3 for float32 weights and to 0.1 for float16 weights. The required agreement stays the same.
 
         Args:
@@ -71,13 +71,13 @@ ROUNDING_FACTOR = 10.0
 # Beyond this rounding error, a correct file cannot be distinguished from a wrong one.
 MAX_ROUNDING = 1e-3
 
-# The narrowest bars; `Bar.for_model` widens them for a model that amplifies rounding.
-# float32: other kernels add in another order. float16: rounding the weights moves a probability by up to 1e-2; a model
-# with a little more fails, and its row says so. Integers: a step of the softmax's output is 1/256 in int8, and kernels
+# The narrowest tolerances; `Tolerance.for_model` widens them for a model that amplifies rounding.
+# float32: other kernels add in another order. float16: rounding the weights changes a probability by up to 1e-2; models
+# with more fail, and the row shows it. Integers: a step of the softmax's output is 1/256 in int8, and kernels
 # of different backends differ by up to 3 steps inside; with 16 bits for an activation, no kernel of LiteRT,
 # tflite-runtime or tflite-micro differed by more than 0.004. dynamic: kernels round activations while they run, and a
-# stream runs on other kernels than a sequence, so it may be rounded differently.
-BARS: Mapping[str, Tolerance] = {
+# stream uses other kernels than a sequence, so it may be rounded differently.
+TOLERANCES: Mapping[str, Tolerance] = {
     "float32": Tolerance(
         difference=2e-5,
         agreement=0.999,
@@ -119,8 +119,8 @@ BARS: Mapping[str, Tolerance] = {
 
 
 def tolerance_of(target: Target) -> Tolerance:
-    """The bar of a target: its own where there is one, otherwise its quantization's."""
-    return BARS.get(f"{target.format} {target.quantization}") or BARS[target.quantization]
+    """Return the tolerance of a target: its own if there is one, otherwise that of its quantization."""
+    return TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
 
 
 @dataclass(frozen=True)
@@ -156,43 +156,47 @@ class Proof:
             return 0.0
         return 100 * (self.keras[self.task.headline] - self.artifact[self.task.headline])
 
-    def check(self, bar: Tolerance, max_drop: float | None = None, min_agreement: float | None = None) -> None:
-        """Check the results against a bar; a drop or agreement that is given replaces the bar's.
+    def check(self, tolerance: Tolerance, max_drop: float | None = None, min_agreement: float | None = None) -> None:
+        """Check the results against a tolerance; `max_drop` and `min_agreement` replace its limits if given.
 
         Raises:
-            ExportError: a limit is not kept; the message gives both figures.
+            ExportError: a limit is exceeded; the message has both figures.
         """
-        max_drop = bar.drop if max_drop is None else max_drop
-        min_agreement = bar.agreement if min_agreement is None else min_agreement
+        max_drop = tolerance.drop if max_drop is None else max_drop
+        min_agreement = tolerance.agreement if min_agreement is None else min_agreement
         task, show = self.task, self.task.show_agreement
-        # Each written so that a NaN fails.
-        if not self.difference <= bar.difference:
+        # Each condition is written so that a NaN fails.
+        if not self.difference <= tolerance.difference:
             raise ExportError(
-                f"differs from Keras by {self.difference:.3g} {task.differing}, expected at most {bar.difference:.0e}"
+                f"differs from Keras by {self.difference:.3g} {task.differing}, "
+                f"expected at most {tolerance.difference:.0e}"
             )
         if not self.agreement >= min_agreement:
             raise ExportError(
                 f"agreement with Keras is {show(self.agreement)}, expected at least {show(min_agreement)}"
             )
-        if not round(self.drop, 9) <= max_drop:  # binary fractions make a little more than 0.7 of 7 of 1,000
+        if not round(self.drop, 9) <= max_drop:  # 7 of 1,000 is a little more than 0.7 in binary fractions
             measure = MEASURES[task.headline]
             raise ExportError(
                 f"loses {self.drop:.2f} points of {measure} against Keras, expected at most {max_drop:.2f}"
             )
-        self.check_stream(bar)
+        self.check_stream(tolerance)
 
-    def check_stream(self, bar: Tolerance) -> None:
-        """Check that the stream gives the answers of whole sequences.
+    def check_stream(self, tolerance: Tolerance) -> None:
+        """Check that the stream answers as for whole sequences.
 
         Raises:
-            ExportError: it does not; the message gives the figures and their limits.
+            ExportError: it does not; the message has the figures and their limits.
         """
-        if not (self.stream_difference <= bar.stream_difference and self.stream_agreement >= bar.stream_agreement):
+        if not (
+            self.stream_difference <= tolerance.stream_difference
+            and self.stream_agreement >= tolerance.stream_agreement
+        ):
             show = self.task.show_agreement
             raise ExportError(
                 f"its stream differs from its predictions by {self.stream_difference:.2g} {self.task.differing}, "
-                f"expected at most {bar.stream_difference:.2g}; their agreement is {show(self.stream_agreement)}, "
-                f"expected at least {show(bar.stream_agreement)}"
+                f"expected at most {tolerance.stream_difference:.2g}; their agreement is "
+                f"{show(self.stream_agreement)}, expected at least {show(tolerance.stream_agreement)}"
             )
 
 
@@ -204,7 +208,7 @@ def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, str
     Args:
         model: the artifact, loaded by the runtime.
         x: test samples, float32 [samples, steps, features].
-        truth: the right answers, as `Task.measure` takes them; None if they are not known.
+        truth: the right answers, as `Task.measure` takes them; None if unknown.
         reference: the Keras model's answers, float32 [samples, outputs] or [samples, steps, outputs].
         streams: whether the artifact has a step.
     """

@@ -1,4 +1,4 @@
-"""Quantization: litert-quantizer outside the carriers, the arithmetic of the cells inside them."""
+"""Quantization: litert-quantizer outside the placeholders, the arithmetic of the cells inside them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,28 +36,28 @@ Cut = tuple[str, str]
 
 @dataclass(frozen=True)
 class Quantized:
-    """A converted model in one number format, its recurrent layers still carriers.
+    """A converted model in one number format, its recurrent layers still placeholders.
 
     Attributes:
-        source: what it was made from.
+        converted: what it was made from.
         data: a .tflite file's content.
         make_ops: the arithmetic of the cells in this format.
     """
 
-    source: Converted
+    converted: Converted
     data: bytes
     make_ops: MakeCellOps
 
     def build(self, layout: str) -> bytes:
         """The finished graph in a layout."""
-        return insert_cells(self.data, self.source.carriers, layout, self.make_ops)
+        return insert_cells(self.data, self.converted.placeholders, layout, self.make_ops)
 
 
-def quantize(source: Converted, quantization: str, io_type: str, x: Float32, reference: Float32) -> Quantized:
+def quantize(converted: Converted, quantization: str, io_type: str, x: Float32, reference: Float32) -> Quantized:
     """Bring a converted model into a number format.
 
     Args:
-        source: float32, with carriers.
+        converted: float32, with placeholders.
         quantization: float32, float16, dynamic, int8 or int16x8.
         io_type: what goes in and comes out, float32 or, for int8, int8.
         x: the calibration set, float32 [samples, steps, features]; for int8 and int16x8 only.
@@ -67,33 +67,37 @@ def quantize(source: Converted, quantization: str, io_type: str, x: Float32, ref
         ExportError: the quantizer fails.
     """
     if quantization == "float32":
-        return Quantized(source, source.data, lambda graph, _name: Float32Ops(graph))
+        return Quantized(converted, converted.data, lambda graph, _name: Float32Ops(graph))
     if quantization == "float16":
-        return Quantized(source, run_quantizer(source.data, float16), lambda graph, _name: Float16Ops(graph))
+        return Quantized(converted, run_quantizer(converted.data, float16), lambda graph, _name: Float16Ops(graph))
     if quantization == "dynamic":
-        return Quantized(source, run_quantizer(source.data, dynamic), lambda graph, _name: DynamicOps(graph))
-    return _search(source, 8 if quantization == "int8" else 16, io_type, x, reference)
+        return Quantized(converted, run_quantizer(converted.data, dynamic), lambda graph, _name: DynamicOps(graph))
+    return _search(converted, 8 if quantization == "int8" else 16, io_type, x, reference)
 
 
-def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: Float32) -> Quantized:
+def _search(converted: Converted, bits: int, io_type: str, x: Float32, reference: Float32) -> Quantized:
     """Full integers: of the candidates, the one whose answers are nearest to the reference.
 
     The candidates differ in where the sums in front of activations are cut off. They are looked through role by role,
     the same for all layers with one activation, with what was best for the roles before.
     """
-    floats = insert_cells(source.data, source.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
-    ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits, find_bent(source.data))
+    floats = insert_cells(
+        converted.data, converted.placeholders, "unrolled", lambda graph, name: Float32Ops(graph, name)
+    )
+    ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits, find_bent(converted.data))
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
     # Every layout gives the same bits; this one is quickest to make and to run.
-    layout = preferred_layout(x.shape[1], sum(carrier.cell.operators for carrier in source.carriers.values()))
+    layout = preferred_layout(
+        x.shape[1], sum(placeholder.cell.operators for placeholder in converted.placeholders.values())
+    )
 
     # Candidates differ in the cells; most of them share everything else.
     @cache
     def around(known: tuple[tuple[str, Range], ...]) -> bytes:
-        return quantize_around(source, bits, io_type, dict(known))
+        return quantize_around(converted, bits, io_type, dict(known))
 
     def make(cuts: Mapping[Cut, float]) -> Quantized:
-        return _integers(source, bits, ranges, cuts, around)
+        return _integers(converted, bits, ranges, cuts, around)
 
     def distance(candidate: Quantized) -> float:
         answers = open_artifact(candidate.build(layout), threads=1).run(x)
@@ -103,7 +107,7 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     if bits == 16:  # steps so fine that there is nothing to win
         return best
     least, cuts = distance(best), dict[Cut, float]()
-    for place, candidates in _cuts(source.carriers).items():
+    for place, candidates in _cuts(converted.placeholders).items():
         tried = [{**cuts, place: cut} for cut in candidates]
         for trial in tried:
             candidate = make(trial)
@@ -112,21 +116,23 @@ def _search(source: Converted, bits: int, io_type: str, x: Float32, reference: F
     return best
 
 
-def _cuts(carriers: Mapping[str, RecurrentPlaceholder]) -> dict[Cut, Sequence[float]]:
+def _cuts(placeholders: Mapping[str, RecurrentPlaceholder]) -> dict[Cut, Sequence[float]]:
     """The candidates wherever there may be a cut: limits for a flat activation, parts of the range otherwise."""
     return {
         (role, kind.feeds): LIMITS.get(kind.feeds, PARTS)
-        for carrier in carriers.values()
-        for role, kind in carrier.cell.roles.items()
+        for placeholder in placeholders.values()
+        for role, kind in placeholder.cell.roles.items()
         if isinstance(kind, PreActivation)
     }
 
 
-def _cut_off(carrier: RecurrentPlaceholder, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]) -> dict[str, Range]:
-    """The ranges of a carrier's roles, the sums cut off."""
+def _cut_off(
+    placeholder: RecurrentPlaceholder, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]
+) -> dict[str, Range]:
+    """The ranges of a placeholder's roles, the sums cut off."""
     cut_off = {}
-    for role, kind in carrier.cell.roles.items():
-        low, high = ranges.get(f"{carrier.name}/{role}", (0.0, 0.0))
+    for role, kind in placeholder.cell.roles.items():
+        low, high = ranges.get(f"{placeholder.name}/{role}", (0.0, 0.0))
         cut = cuts.get((role, kind.feeds)) if isinstance(kind, PreActivation) else None
         if cut is not None and isinstance(kind, PreActivation):
             largest = max(-low, high)
@@ -137,15 +143,15 @@ def _cut_off(carrier: RecurrentPlaceholder, ranges: Mapping[str, Range], cuts: M
 
 
 def _integers(
-    source: Converted,
+    converted: Converted,
     bits: int,
     ranges: Mapping[str, Range],
     cuts: Mapping[Cut, float],
     around: Callable[[tuple[tuple[str, Range], ...]], bytes],
 ) -> Quantized:
     scales = {
-        name: role_scales(carrier.cell.roles, _cut_off(carrier, ranges, cuts), bits)
-        for name, carrier in source.carriers.items()
+        name: role_scales(placeholder.cell.roles, _cut_off(placeholder, ranges, cuts), bits)
+        for name, placeholder in converted.placeholders.items()
     }
 
     def make_ops(graph: Graph, name: str) -> Float32Ops:
@@ -155,17 +161,17 @@ def _integers(
         # A value that is always 0, as the norm of one feature, needs some range: LiteRT aborts on a scale of 0.
         name: (low, high) if low < high else (-1.0, 1.0)
         for name, (low, high) in ranges.items()
-        if name.partition("/")[0] not in source.carriers
+        if name.partition("/")[0] not in converted.placeholders
     }
-    known |= _outputs(source, scales, bits)
-    return Quantized(source, around(tuple(known.items())), make_ops)
+    known |= _outputs(converted, scales, bits)
+    return Quantized(converted, around(tuple(known.items())), make_ops)
 
 
-def _outputs(source: Converted, scales: Mapping[str, Mapping[str, Scale]], bits: int) -> dict[str, Range]:
-    """The carriers' outputs, which have the range of their cell's state."""
-    names = (tensor.name.decode() for tensor in read(source.data).subgraphs[0].tensors if tensor.name)
+def _outputs(converted: Converted, scales: Mapping[str, Mapping[str, Scale]], bits: int) -> dict[str, Range]:
+    """The placeholders' outputs, which have the range of their cell's state."""
+    names = (tensor.name.decode() for tensor in read(converted.data).subgraphs[0].tensors if tensor.name)
     return {
-        name: span(scales[carrier.name][carrier.cell.states[0]], bits)
+        name: span(scales[placeholder.name][placeholder.cell.states[0]], bits)
         for name in names
-        if "@" in name and "/" not in name and (carrier := source.carriers.get(name.partition("@")[0]))
+        if "@" in name and "/" not in name and (placeholder := converted.placeholders.get(name.partition("@")[0]))
     }

@@ -23,7 +23,7 @@ from edgernn_export import keras_model
 # Of the original's answers and the refined model's, tensors [samples, ..., outputs]: a scalar tensor.
 Loss = Callable[[Any, Any], Any]
 
-LARGEST = 127  # of symmetric int8; -128 is left out
+MAX_INTEGER = 127  # of symmetric int8; -128 is left out
 
 # Chosen on held-out calibration samples of six SimpleRNN(64) models (robust and seed recipe, seeds 0 to 2), among 10 to
 # 80 epochs, batches of 64 to 500 and rates from 1/32 to 1/3: the loss falls to 0.14 of what rounding alone leaves, with
@@ -34,7 +34,7 @@ BATCH_SIZE = 256
 RATE_IN_GRID_STEPS = 1 / 32
 HELD_OUT_SHARE = 0.2
 # With fewer, the held-out ones would tell nothing.
-LEAST_SAMPLES = 20
+MIN_SAMPLES = 20
 
 # A step of one recurrent layer in a batch, and what each sample adds for each weight; forward and back, on 2 cores of
 # x86-64 with AVX-512. Right to a factor of 2 from SimpleRNN(8) to LSTM(128) and from 16 to 512 steps. Keras's loop is
@@ -129,8 +129,8 @@ def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: in
     Raises:
         DataError: there are too few samples.
     """
-    if len(x) < LEAST_SAMPLES:
-        raise DataError(f"{len(x)} calibration samples; at least {LEAST_SAMPLES} are needed to refine with")
+    if len(x) < MIN_SAMPLES:
+        raise DataError(f"{len(x)} calibration samples; at least {MIN_SAMPLES} are needed to refine with")
     # Kernels of layers that were frozen in training are rounded like all others. Each layer by itself, for a model that
     # is trainable already hands nothing on: TensorFlow skips setting an attribute to what it is.
     for layer in model._flatten_layers():
@@ -192,7 +192,7 @@ def _is_kernel(variable: Any) -> bool:
 
 def _rounded(kernel: Float32) -> Float32:
     """A kernel [..., channels] on its grid, by the arithmetic of the quantizers."""
-    scales = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)), keepdims=True) / np.float32(LARGEST)
+    scales = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)), keepdims=True) / np.float32(MAX_INTEGER)
     scales[scales == 0] = 1  # a channel of zeros has any grid
     on_grid: Float32 = (np.round(kernel / scales) * scales).astype(np.float32)
     return on_grid
@@ -203,7 +203,7 @@ def _straight_through(kernel: Any) -> Any:
     import tensorflow as tf
 
     values = tf.convert_to_tensor(kernel.value)
-    scales = tf.reduce_max(tf.abs(values), axis=list(range(len(values.shape) - 1)), keepdims=True) / LARGEST
+    scales = tf.reduce_max(tf.abs(values), axis=list(range(len(values.shape) - 1)), keepdims=True) / MAX_INTEGER
     on_grid = tf.round(tf.math.divide_no_nan(values, scales)) * scales
     return values + tf.stop_gradient(on_grid - values)
 
@@ -211,4 +211,4 @@ def _straight_through(kernel: Any) -> Any:
 def _grid_step(variables: Sequence[Any]) -> float:
     """The median over all channels of the distance between two grid points."""
     largest = [np.abs(np.asarray(v)).reshape(-1, v.shape[-1]).max(axis=0) for v in variables if _is_kernel(v)]
-    return float(np.median(np.concatenate(largest))) / LARGEST
+    return float(np.median(np.concatenate(largest))) / MAX_INTEGER

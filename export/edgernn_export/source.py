@@ -19,7 +19,7 @@ from edgernn_export.layouts import preferred_layout
 from edgernn_export.limits import NO_LIMITS, Limits, limits_of
 from edgernn_export.onnx_weights import quantize_weights
 from edgernn_export.quantize import Quantized, quantize
-from edgernn_export.refine import LEAST_SAMPLES, estimate_seconds, loss_of, refine
+from edgernn_export.refine import MIN_SAMPLES, estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.streaming import why_no_stream
@@ -144,11 +144,11 @@ class Source:
 
     def _decide_refinement(self, model: Any) -> bool:
         samples = len(self.samples.x_calibration)
-        if self.settings.refine and samples < LEAST_SAMPLES:
-            raise DataError(f"{samples} calibration samples; at least {LEAST_SAMPLES} are needed to refine with")
+        if self.settings.refine and samples < MIN_SAMPLES:
+            raise DataError(f"{samples} calibration samples; at least {MIN_SAMPLES} are needed to refine with")
         if self.settings.refine is not None:
             return self.settings.refine
-        return samples >= LEAST_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS
+        return samples >= MIN_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS
 
     @cached_property
     def _refined_weights(self) -> list[Float32]:

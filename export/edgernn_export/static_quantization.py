@@ -1,4 +1,4 @@
-"""Static quantization: integers outside the carriers, by litert-quantizer, with ranges that are chosen here."""
+"""Static quantization: quantize everything outside the placeholders by litert-quantizer, with ranges from `ranges`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from edgernn_export.litert_quantizer import run_quantizer, static8, static16
 from edgernn_export.ranges import FIXED, Range, span
 from edgernn_export.tensor_matching import JOINING, MOVING, computed_from, is_constant, match_ranges
 from edgernn_export.tflite import Converted
-from edgernn_export.tflite_ops import least_scales, quantize_bias
+from edgernn_export.tflite_ops import min_scales, quantize_bias
 
 # Arithmetic without weights: elementwise, means and sums. In front of the first product it stays float32: integers have
 # one scale for all features, and raw features of different size, such as a pressure and a temperature, become alike
@@ -42,11 +42,11 @@ _BENDING = (
 _PRODUCTS = {Operator.FULLY_CONNECTED: 0, Operator.CONV_2D: 0, Operator.DEPTHWISE_CONV_2D: 3}
 
 
-def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[str, Range]) -> bytes:
-    """Quantize everything outside the carriers.
+def quantize_around(converted: Converted, bits: int, io_type: str, known: Mapping[str, Range]) -> bytes:
+    """Quantize everything outside the placeholders.
 
     Args:
-        source: float32.
+        converted: float32.
         bits: of activations, 8 or 16.
         io_type: of inputs and outputs, float32 or int8. int8 inputs are integers already, so nothing stays float32.
         known: ranges of the tensors of signature `sequence`, by name.
@@ -54,8 +54,10 @@ def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[s
     Raises:
         ExportError: the quantizer fails, or the step computes something that the sequence does not.
     """
-    model = read(source.data)
-    ranges, unlike = match_ranges(model, list(source.carriers), _with_joined(model, {**known, **_fixed(model, bits)}))
+    model = read(converted.data)
+    ranges, unlike = match_ranges(
+        model, list(converted.placeholders), _with_joined(model, {**known, **_fixed(model, bits)})
+    )
     if unlike:
         raise ExportError(
             f"tensor {unlike[0]!r} of signature step matches none of signature sequence, so it has no range"
@@ -66,7 +68,7 @@ def quantize_around(source: Converted, bits: int, io_type: str, known: Mapping[s
     }
     float_io = io_type == "float32"
     front = _front(model) if float_io else []
-    data = run_quantizer(source.data, static8 if bits == 8 else static16, statistics, float_io, front)
+    data = run_quantizer(converted.data, static8 if bits == 8 else static16, statistics, float_io, front)
     result = read(data)
     for float_graph, integer_graph in zip(model.subgraphs, result.subgraphs, strict=True):
         _keep_biases(Graph(model, float_graph), Graph(result, integer_graph))
@@ -144,16 +146,16 @@ def _clamp(graph: Graph, front: Sequence[str], bits: int) -> None:
     """
     for operator in list(graph.subgraph.operators):
         code = graph.model.operatorCodes[operator.opcodeIndex].builtinCode
-        source = int(operator.inputs[0]) if len(operator.inputs) else -1
-        name = (graph.subgraph.tensors[source].name or b"").decode()
+        value = int(operator.inputs[0]) if len(operator.inputs) else -1
+        name = (graph.subgraph.tensors[value].name or b"").decode()
         if code == Operator.QUANTIZE and name in front:
             low, high = span(graph.scale(int(operator.outputs[0])), bits)
             for limiting, limit in ((Operator.MINIMUM, high), (Operator.MAXIMUM, low)):
-                limited = graph.tensor(graph.shape(source), graph.type(source))
+                limited = graph.tensor(graph.shape(value), graph.type(value))
                 options = schema.MaximumMinimumOptionsT()
-                graph.operator(limiting, (source, graph.constant(np.array(limit, np.float32))), (limited,), options)
-                source = limited
-            operator.inputs = [source]
+                graph.operator(limiting, (value, graph.constant(np.array(limit, np.float32))), (limited,), options)
+                value = limited
+            operator.inputs = [value]
         graph.operators.append(operator)
     graph.subgraph.operators = graph.operators
 
@@ -180,7 +182,7 @@ def _coarser(graph: Graph, code: int, x: int, kernel: int, bias: Float32) -> tup
     """Add a coarser kernel and its bias as constants; None if the present kernel is coarse enough."""
     (step,) = graph.scale(x).scales
     scales = np.array(graph.subgraph.tensors[kernel].quantization.scale, np.float32)
-    needed = np.maximum(scales, least_scales(bias, step))
+    needed = np.maximum(scales, min_scales(bias, step))
     if (needed == scales).all():
         return None
     axis = _PRODUCTS[code]

@@ -29,17 +29,17 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
     Args:
         model: a float32 .tflite file's object tree.
         subgraph: one of its subgraphs.
-        names: names of the carriers, which the names of their outputs begin with; their weights are placeholders.
+        names: names of the placeholders, which the names of their outputs begin with; their weights mean nothing.
     """
     found = {index: _constant(model, tensor) for index, tensor in enumerate(subgraph.tensors)}
     found |= {int(index): f"input {number}" for number, index in enumerate(subgraph.inputs)}
     for operator in subgraph.operators:
         code = int(model.operatorCodes[operator.opcodeIndex].builtinCode)
         inputs = [found[int(index)] for index in operator.inputs if index >= 0]
-        carrier = (subgraph.tensors[int(operator.outputs[0])].name or b"").decode().partition("@")[0]
+        placeholder = (subgraph.tensors[int(operator.outputs[0])].name or b"").decode().partition("@")[0]
         for number, output in enumerate(operator.outputs):
-            if carrier in names:
-                found[int(output)] = _joined(carrier, inputs[:1])
+            if placeholder in names:
+                found[int(output)] = _joined(placeholder, inputs[:1])
             elif code in MOVING:
                 # The data of SPLIT follow its axis.
                 found[int(output)] = inputs[1 if code == Operator.SPLIT else 0]

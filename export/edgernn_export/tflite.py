@@ -1,4 +1,4 @@
-"""TFLite: a Keras model through TensorFlow's converter, its recurrent layers still carriers."""
+"""TFLite: a Keras model through TensorFlow's converter, its recurrent layers still placeholders."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,15 +24,15 @@ INPUT, OUTPUT = "input", "output"
 
 @dataclass(frozen=True)
 class Converted:
-    """A converted model whose recurrent layers are still carriers.
+    """A converted model whose recurrent layers are still placeholders.
 
     Attributes:
         data: a .tflite file's content, float32, with signature `sequence` and, if it streams, `step`.
-        carriers: what each carrier stands for, by the name of its output.
+        placeholders: what each placeholder stands for, by the name of its output.
     """
 
     data: bytes
-    carriers: Mapping[str, RecurrentPlaceholder]
+    placeholders: Mapping[str, RecurrentPlaceholder]
 
 
 def convert(model: Any, stream: bool | None = None) -> Converted:
@@ -51,7 +51,7 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
     traced = {SEQUENCE: model}
     if streams(model) if stream is None else stream:
         traced[STEP] = with_steps(model, 1)
-    carriers = {key: lowering.carry_composite(each) for key, each in traced.items()}[SEQUENCE]
+    placeholders = {key: lowering.put_composites(each) for key, each in traced.items()}[SEQUENCE]
     module = tf.Module()
     for key, each in traced.items():
         spec = tf.TensorSpec([1, *each.inputs[0].shape[1:]], tf.float32, name=INPUT)
@@ -61,8 +61,8 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
     except Exception as error:  # the converter raises whatever its stages raise
         ours = ours_in(error)
         raise ours or ExportError(f"TensorFlow's converter fails: {reason_of(error)}") from error
-    _check_operators(data, carriers)
-    return Converted(disguise(data, carriers), carriers)
+    _check_operators(data, placeholders)
+    return Converted(disguise(data, placeholders), placeholders)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
@@ -88,7 +88,7 @@ def _run_converter(module: Any, keys: list[str]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={key: getattr(module, key) for key in keys})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=keys)
-        converter.allow_custom_ops = True  # the carriers; others are refused afterwards
+        converter.allow_custom_ops = True  # the placeholders; others are refused afterwards
         data: bytes = converter.convert()
         return data
 
@@ -112,9 +112,9 @@ def _on_constants(model: Any) -> Callable[[Any], dict[str, Any]]:
     return call
 
 
-def _check_operators(data: bytes, carriers: Mapping[str, RecurrentPlaceholder]) -> None:
+def _check_operators(data: bytes, placeholders: Mapping[str, RecurrentPlaceholder]) -> None:
     custom = {
         code.customCode.decode() for code in read(data).operatorCodes if code.builtinCode == Operator.CUSTOM
-    } - carriers.keys()
+    } - placeholders.keys()
     if custom:
         raise ExportError(f"needs operators that no light runtime has: {', '.join(sorted(custom))}")

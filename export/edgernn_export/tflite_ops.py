@@ -212,7 +212,7 @@ class IntegerOps(DynamicOps):
             return [self.weights(kernel)]
         (step,) = self.graph.scale(x).scales
         key = (id(kernel), False)
-        rows, scale = quantize_rows(_rows(kernel), least=least_scales(bias, step))
+        rows, scale = quantize_rows(_rows(kernel), min_scale=min_scales(bias, step))
         if key not in self._weights:
             self._weights[key] = self.graph.constant(rows, scale)
         return [self._weights[key], self.graph.constant(*quantize_bias(bias, np.array(scale.scales), step, self.dtype))]
@@ -227,25 +227,25 @@ class IntegerOps(DynamicOps):
         )
 
 
-def quantize_rows(rows: Float32, one_scale: bool = False, least: Float32 | None = None) -> tuple[Int8, Scale]:
+def quantize_rows(rows: Float32, one_scale: bool = False, min_scale: Float32 | None = None) -> tuple[Int8, Scale]:
     """Round weights [outputs, inputs] to int8, symmetric, with a scale for each output or one for all.
 
     Args:
         rows: the weights.
         one_scale: whether all outputs share a scale.
-        least: lowest allowed scale of each output, [outputs], from `least_scales`.
+        min_scale: lowest allowed scale of each output, [outputs], from `min_scales`.
     """
     largest = np.abs(rows).max(axis=None if one_scale else 1, keepdims=True)
     scales = largest / np.float32(127)
-    if least is not None:
-        scales = np.maximum(scales, least[:, np.newaxis])
+    if min_scale is not None:
+        scales = np.maximum(scales, min_scale[:, np.newaxis])
     # A unit of zeros may have any scale. Kernels refuse denormal numbers.
     scales = np.where(scales >= MIN_SCALE, scales, 1).astype(np.float32)
     integers = np.round(rows / scales).astype(np.int8)
     return integers, Scale(tuple(float(scale) for scale in scales[:, 0]))
 
 
-def least_scales(bias: Float32, step: float) -> Float32:
+def min_scales(bias: Float32, step: float) -> Float32:
     """The lowest scale of each output's weights at which 32 bits hold its bias.
 
     A unit whose weights are tiny compared with its bias gets coarser weights. The error is at most half a scale times

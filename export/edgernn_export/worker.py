@@ -20,7 +20,7 @@ class ExportResult:
     Attributes:
         data: the file's content.
         proof: results of the proof.
-        reason: why it fails its bar; empty if it passes.
+        reason: why it fails the proof; empty if it passes.
         preferred_layout: the best of the layouts of its number format.
     """
 
@@ -56,12 +56,12 @@ class Worker:
         """
         child = self._child = self._child or Child(serve, self._original, self._settings)
         try:
-            made: ExportResult = child.ask(target, self._settings.time_limit_s)
+            result: ExportResult = child.ask(target, self._settings.time_limit_s)
         except ChildError as error:
             if not child.alive:
                 self._child = None
             raise ExportError(f"the converter {error}") from error
-        return made
+        return result
 
     def __enter__(self) -> Self:
         return self
@@ -78,5 +78,5 @@ def serve(original: Original, settings: Settings) -> Callable[[Target], ExportRe
     from edgernn_export.artifact import make_artifact
     from edgernn_export.source import Source
 
-    subject = Source(original, settings)
-    return lambda target: ExportResult(*make_artifact(subject, target), subject.preferred_layout)
+    source = Source(original, settings)
+    return lambda target: ExportResult(*make_artifact(source, target), source.preferred_layout)

@@ -25,11 +25,11 @@ class InProcess:
 
     def __init__(self, original: Original, settings: Settings) -> None:
         self._arguments = (original, settings)
-        self._subject: Source | None = None
+        self._source: Source | None = None
 
     def make(self, target: Target) -> ExportResult:
-        self._subject = self._subject or Source(*self._arguments)
-        return ExportResult(*make_artifact(self._subject, target), self._subject.preferred_layout)
+        self._source = self._source or Source(*self._arguments)
+        return ExportResult(*make_artifact(self._source, target), self._source.preferred_layout)
 
     def __enter__(self) -> Self:
         return self

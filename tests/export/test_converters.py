@@ -286,4 +286,4 @@ def test_operators_that_no_light_runtime_has_are_refused(save_model: Callable[..
     model.operatorCodes[0].builtinCode = Operator.CUSTOM
     model.operatorCodes[0].customCode = b"FlexErfinv"
     with pytest.raises(ExportError, match="needs operators that no light runtime has: FlexErfinv"):
-        tflite._check_operators(write(model), converted.carriers)
+        tflite._check_operators(write(model), converted.placeholders)

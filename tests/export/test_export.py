@@ -131,15 +131,15 @@ def test_an_artifact_that_fails_its_bar_is_written_only_if_asked_for(
 def test_each_bar_is_checked(measured: dict[str, Any], message: str) -> None:
     same = {"accuracy": 0.9, "f1": 0.8}
     good = {"samples": 10, "keras": same, "artifact": same, "agreement": 1.0, "difference": 0.01}
-    task, bar = (
+    task, tolerance = (
         Task("classification"),
         proof.Tolerance(
             difference=0.1, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0
         ),
     )
-    proof.Proof(task, **good).check(bar)
+    proof.Proof(task, **good).check(tolerance)
     with pytest.raises(edgernn.ExportError, match=message):
-        proof.Proof(task, **(good | measured)).check(bar)
+        proof.Proof(task, **(good | measured)).check(tolerance)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_each_bar_is_checked(measured: dict[str, Any], message: str) -> None:
 def test_the_headline_measure_is_held_to_its_bar(task: Task, measured: dict[str, float], message: str) -> None:
     seen = proof.Proof(task, 10, dict.fromkeys(measured, 0.9), measured, agreement=1.0, difference=0.0)
     with pytest.raises(edgernn.ExportError, match=message):
-        seen.check(proof.BARS["int8"])
+        seen.check(proof.TOLERANCES["int8"])
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_headline_measure_is_held_to_its_bar(task: Task, measured: dict[str,
 def test_a_relative_difference_says_so(task: Task, message: str) -> None:
     same = {task.headline: 0.9}
     with pytest.raises(edgernn.ExportError, match=message):
-        proof.Proof(task, 10, same, same, agreement=1.0, difference=0.5).check(proof.BARS["float32"])
+        proof.Proof(task, 10, same, same, agreement=1.0, difference=0.5).check(proof.TOLERANCES["float32"])
 
 
 @pytest.mark.parametrize("option", ["--max-drop", "--min-agreement"])

@@ -44,9 +44,9 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = inputs()
     answers = keras_model.predict(keras_model.load(folder / "small.keras"), x)
     original = Original(folder / "small.keras", "small", (), "", Samples(x, answers, x, answers))
-    subject = Source(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
+    source = Source(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
     for target in TARGETS:
-        (folder / target.file_name("small")).write_bytes(make_artifact(subject, target)[0])
+        (folder / target.file_name("small")).write_bytes(make_artifact(source, target)[0])
     return folder
 
 

@@ -22,7 +22,9 @@ def test_ranges_are_the_extremes_over_all_samples_and_steps(save_model: Callable
     model = keras_model.load(path)
     kernel, recurrent, bias, *_ = model.get_weights()
     converted = tflite.convert(model)
-    floats = insert_cells(converted.data, converted.carriers, "unrolled", lambda graph, name: Float32Ops(graph, name))
+    floats = insert_cells(
+        converted.data, converted.placeholders, "unrolled", lambda graph, name: Float32Ops(graph, name)
+    )
     ranges = measure(floats, x)
 
     sums, state = [x @ kernel + bias], np.zeros((30, 5), np.float32)

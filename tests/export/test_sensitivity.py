@@ -1,4 +1,4 @@
-"""Sensitivity to rounding, and the bars that follow from it; the oracle computes in float64."""
+"""Sensitivity to rounding, and the tolerances that follow from it; the oracle computes in float64."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from edgernn_export.artifact import make_artifact
 from edgernn_export.cells import cell_of
 from edgernn_export.cells.ops import NumpyOps
 from edgernn_export.keras_model import predict
-from edgernn_export.proof import BARS, MAX_ROUNDING, tolerance_of
+from edgernn_export.proof import MAX_ROUNDING, TOLERANCES, tolerance_of
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source
@@ -68,7 +68,7 @@ def test_keras_is_as_far_from_float64_as_rounding_moves_it(kind: str, steps: int
         np.testing.assert_array_equal(weight, kept)
 
 
-def subject_of(folder: Path, model: Any, steps: int) -> Source:
+def source_of(folder: Path, model: Any, steps: int) -> Source:
     model.save(folder / "small.keras")
     x = inputs(steps)
     y = predict(model, x).argmax(axis=1)
@@ -81,33 +81,37 @@ def subject_of(folder: Path, model: Any, steps: int) -> Source:
 def test_a_right_file_of_a_model_that_makes_much_of_rounding_is_made_and_a_wrong_one_is_not(
     kind: str, seed: int, gain: float, tmp_path: Path
 ) -> None:
-    subject = subject_of(tmp_path, build(kind, 8, 40, gain, seed), 40)
-    assert subject.rounding_error > 1e-5
-    _, proof, reason = make_artifact(subject, FLOAT32)
+    source = source_of(tmp_path, build(kind, 8, 40, gain, seed), 40)
+    assert source.rounding_error > 1e-5
+    _, proof, reason = make_artifact(source, FLOAT32)
     assert not reason
-    # Weights that are off by 2**-12 of themselves: no float32 file is, and its bar refuses them, decisions or not.
-    _, coarse, _ = make_artifact(subject, FLOAT16)
+    # Weights that are off by 2**-12 of themselves: no float32 file is. Its tolerance refuses them anyway.
+    _, coarse, _ = make_artifact(source, FLOAT16)
     assert coarse.difference > 10 * proof.difference
     with pytest.raises(ExportError, match="differs from Keras by"):
-        coarse.check(tolerance_of(FLOAT32).for_model(subject.rounding_error), max_drop=100, min_agreement=0)
+        coarse.check(tolerance_of(FLOAT32).for_model(source.rounding_error), max_drop=100, min_agreement=0)
 
 
 def test_an_ordinary_model_has_the_bars_of_the_table(tmp_path: Path) -> None:
-    subject = subject_of(tmp_path, build("SimpleRNN", 4, 6, 1.0, 1), 6)
-    assert subject.rounding_error < 1e-6
+    source = source_of(tmp_path, build("SimpleRNN", 4, 6, 1.0, 1), 6)
+    assert source.rounding_error < 1e-6
     for name in ("float32", "int8", "int16x8", "dynamic"):
-        assert BARS[name].for_model(subject.rounding_error) == BARS[name]
+        assert TOLERANCES[name].for_model(source.rounding_error) == TOLERANCES[name]
 
 
 @pytest.mark.parametrize("rounding", [1e-5, 1e-3, float("inf")])
 def test_bars_widen_no_further_than_rounding_and_never_for_integers(rounding: float) -> None:
-    for name, bar in BARS.items():
-        wide = bar.for_model(rounding)
-        assert (wide.agreement, wide.stream_agreement, wide.drop) == (bar.agreement, bar.stream_agreement, bar.drop)
+    for name, tolerance in TOLERANCES.items():
+        wide = tolerance.for_model(rounding)
+        assert (wide.agreement, wide.stream_agreement, wide.drop) == (
+            tolerance.agreement,
+            tolerance.stream_agreement,
+            tolerance.drop,
+        )
         if name in ("int8", "int16x8", "dynamic"):
-            assert wide == bar
+            assert wide == tolerance
         elif name != "onnx int8":
-            assert bar.difference <= wide.difference <= {"float32": MAX_ROUNDING, "float16": 0.1}[name]
-        assert wide.stream_difference <= max(bar.stream_difference, MAX_ROUNDING)
-        assert wide.golden <= max(bar.golden, MAX_ROUNDING)
-    assert BARS["float32"].for_model(1e-5).difference == pytest.approx(1e-4)
+            assert tolerance.difference <= wide.difference <= {"float32": MAX_ROUNDING, "float16": 0.1}[name]
+        assert wide.stream_difference <= max(tolerance.stream_difference, MAX_ROUNDING)
+        assert wide.golden <= max(tolerance.golden, MAX_ROUNDING)
+    assert TOLERANCES["float32"].for_model(1e-5).difference == pytest.approx(1e-4)

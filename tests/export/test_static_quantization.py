@@ -14,7 +14,7 @@ from edgernn_export import keras_model, tflite
 from edgernn_export.compact import compact
 from edgernn_export.graph import TensorType, read
 from edgernn_export.quantize import quantize
-from edgernn_export.tflite_ops import MAX_BIAS, MIN_SCALE, least_scales, quantize_bias, quantize_rows
+from edgernn_export.tflite_ops import MAX_BIAS, MIN_SCALE, min_scales, quantize_bias, quantize_rows
 
 STEPS, FEATURES = 6, 3
 # Of raw inputs: hectopascals, degrees and a share, say.
@@ -153,7 +153,7 @@ def test_integers_in_leave_nothing_in_float32(tmp_path: Path) -> None:
 )
 def test_any_bias_fits_beside_any_weights(bias: list[float], weights: list[float], step: float, dtype: Any) -> None:
     values, rows = np.array(bias, np.float32), np.array([weights, weights[::-1], [0, 0, 0]], np.float32)
-    integers, scale = quantize_rows(rows, least=least_scales(values, step))
+    integers, scale = quantize_rows(rows, min_scale=min_scales(values, step))
     rounded, products = quantize_bias(values, np.array(scale.scales), step, dtype)
     assert rounded.dtype == (np.int32 if dtype is np.int8 else np.int64)
     assert np.abs(rounded).max() <= MAX_BIAS * (1 + 1e-6)
