@@ -1,4 +1,4 @@
-"""Tiny data sets that the tests make themselves: digits-like pixels that a network can tell apart."""
+"""Tiny data sets made by the tests: digits-like pixels that a network can classify."""
 
 import gzip
 import struct
@@ -15,7 +15,7 @@ LABELS = tuple(str(digit) for digit in range(10))
 
 
 def striped_images(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """uint8 [samples, 28, 28]: class c has bright rows around row 2c + 4, some brightness by chance."""
+    """Make images uint8 [samples, 28, 28]: class c has bright rows around row 2c + 4, of random brightness."""
     images = np.zeros((len(classes), 28, 28), np.uint8)
     for image, label in zip(images, classes, strict=True):
         image[2 * label + 3 : 2 * label + 6, 4:24] = rng.integers(128, 256, (3, 20))
@@ -24,20 +24,20 @@ def striped_images(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def tiny() -> Dataset:
-    """200 training and 60 test images."""
+    """Make 200 training and 60 test images."""
     rng = np.random.default_rng(7)
     y_train, y_test = rng.permutation(np.arange(200) % 10), rng.permutation(np.arange(60) % 10)
     return Dataset(striped_images(y_train, rng), y_train, striped_images(y_test, rng), y_test, LABELS)
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    """An array of uint8 as an IDX file."""
+    """Encode an array of uint8 as an IDX file."""
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
 @pytest.fixture(scope="session")
 def write_idx() -> Callable[..., Path]:
-    """Writes the four IDX files of a data set into a new folder, plain or gzip-compressed."""
+    """Return a writer of the four IDX files of a data set into a new folder, plain or gzip-compressed."""
 
     def write(folder: Path, dataset: Dataset, compressed: bool = False) -> Path:
         folder.mkdir()
@@ -59,7 +59,7 @@ def write_idx() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def write_npz() -> Callable[..., Path]:
-    """Writes a data set as Keras's mnist.npz is laid out; `changes` replaces or adds arrays."""
+    """Return a writer of data sets in the layout of Keras's mnist.npz; `changes` replaces or adds arrays."""
 
     def write(file: Path, dataset: Dataset, **changes: object) -> Path:
         arrays = {name: getattr(dataset, name) for name in ("x_train", "y_train", "x_test", "y_test")}
@@ -71,7 +71,7 @@ def write_npz() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def trained(tiny: Dataset) -> Trained:
-    """One short training by `robust` that several tests look at."""
+    """Train once by `robust`, shortly, for several tests."""
     return fit(tiny, "robust", epochs=2, seed=3)
 
 

@@ -1,4 +1,4 @@
-"""A run replaced in child processes, each of which is ended at another point; a program of test_run_commit.
+"""Replaces a run in child processes, each of which ends at another point; a program of test_run_commit.
 
     python kill_points.py FOLDER kill|fail old|new
 
@@ -21,7 +21,7 @@ from edgernn.run_folder import read_original, write_samples, write_settings
 from edgernn_train.run_writer import open_run
 
 FILES = ("model.keras", "history.json", "samples.npz", "settings.json")
-# What Python says before it does it; each is a point where a process may end.
+# Audit events that Python raises before an operation; each is a point where a process may end.
 EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.listdir", "os.scandir")
 
 
@@ -34,7 +34,7 @@ def fill(staging: Path, number: int) -> None:
 
 
 def replace_run(folder: Path, end_at: int, ending: str) -> bool:
-    """Write run 2 in a child process that ends at this event, or fails there; True if it never came to it."""
+    """Write run 2 in a child process that ends at this event, or fails there; True if there is no such event."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1] == 0
@@ -59,7 +59,7 @@ def replace_run(folder: Path, end_at: int, ending: str) -> bool:
 
 
 def look(folder: Path) -> dict[str, Any]:
-    """What lies there for everybody, and what a reader of edgernn finds."""
+    """Describe the folder's files, and what a reader of edgernn finds."""
     before = {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
     try:
         original = read_original(folder)

@@ -9,7 +9,7 @@ from edgernn_train.prepared_inputs import prepare_inputs
 
 
 def epochs(tiny, name, count):
-    """The images and labels of so many epochs, each sorted into the order of the training images."""
+    """Return the images and labels of a number of epochs, each sorted into the order of the training images."""
     recipe = RECIPES[name]
     inputs = prepare_inputs(tiny, recipe, seed=0)
     steps = batches_per_epoch(inputs, recipe)

@@ -9,7 +9,7 @@ from edgernn.cli import main
 
 def edgernn(*arguments):
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    # Whatever went wrong reached the person as a message, not as a traceback.
+    # Each error is shown as a message, not as a traceback.
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
@@ -56,7 +56,7 @@ def test_json_is_one_document_on_standard_output_and_quiet_is_quiet(tiny_idx, ou
     assert answer["first_test_image"]["condition"] == "clean"
     assert sum(answer["first_test_image"]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
-    # Once more: refused, then replaced when asked for, with the same figures.
+    # A second time: refused, then replaced with --overwrite, with the same figures.
     refused = edgernn(*arguments)
     assert refused.exit_code == 1
     assert "replace it with --overwrite" in refused.stderr

@@ -45,7 +45,7 @@ def test_idx_files_are_read_back(tiny, write_idx, tmp_path, compressed):
 
 
 def test_mnist_npz_is_read_back(tiny, write_npz, tmp_path):
-    # As Keras's own: classes as uint8.
+    # As Keras's MNIST: classes as uint8.
     classes = {"y_train": tiny.y_train.astype(np.uint8), "y_test": tiny.y_test.astype(np.uint8)}
     assert_same(load_dataset(str(write_npz(tmp_path / "mnist.npz", tiny, **classes))), tiny)
 
@@ -67,7 +67,7 @@ def test_mnist_comes_from_keras_s_cache(tiny, write_npz, tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_network(tmp_path, monkeypatch):
-    """An empty Keras cache and a network that answers nobody."""
+    """Set an empty Keras cache and a network without answers."""
     import keras
 
     def refuse(*_: object) -> None:
@@ -112,5 +112,5 @@ def test_a_file_that_cannot_be_read_is_a_data_error(tmp_path, name, content, mes
 def test_real_mnist_images_are_read():
     dataset = load_dataset(REAL_MNIST)
     assert (len(dataset.x_train), len(dataset.x_test)) == (6000, 2000)
-    # Some ink: black background, white strokes, as everywhere in MNIST.
+    # Black background and white strokes, as in all of MNIST.
     assert 0.08 < dataset.x_train.mean() / 255 < 0.18

@@ -48,7 +48,7 @@ def test_float_data_in_range_is_taken_as_it_is(tiny):
 
 
 def test_float_data_out_of_range_is_refused(tiny):
-    with pytest.raises(DataError, match=r"x_train goes from 0 to 255: the recipes add noise to values in"):
+    with pytest.raises(DataError, match=r"x_train goes from 0 to 255, expected values in"):
         prepare_inputs(as_float(tiny, factor=1), ROBUST, seed=0)
 
 
@@ -84,7 +84,7 @@ def test_samples_take_turns_clean_and_noisy(tiny):
 
 
 def test_of_more_images_than_wanted_each_is_drawn_at_most_once(tiny):
-    # Every image gets a value of its own, which says afterwards which ones were drawn.
+    # Every image gets a different value, which shows afterwards which ones were drawn.
     x = np.repeat(np.linspace(0, 1, 200, dtype=np.float32), 4).reshape(200, 2, 2)
     dataset = dataclasses.replace(tiny, x_train=x, x_test=x[:60])
     clean_only = dataclasses.replace(ROBUST, conditions=("clean",))

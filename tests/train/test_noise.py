@@ -5,7 +5,7 @@ from edgernn_train import add_noise
 
 
 def test_the_noise_has_the_recipe_s_mean_and_standard_deviation():
-    # On zeros nothing reaches 1.0 (5 standard deviations away), so the statistics are the noise's own.
+    # On zeros nothing reaches 1.0 (5 standard deviations away), so the statistics are those of the noise alone.
     noise = add_noise(np.zeros((1000, 28, 28), np.float32), np.random.default_rng(0))
     # 784,000 draws: the mean is known to 0.1 / sqrt(784000) = 0.00011.
     assert noise.mean() == pytest.approx(0.5, abs=0.0006)

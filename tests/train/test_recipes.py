@@ -24,7 +24,7 @@ def test_the_optimizer_of_seed_is_keras_s_own_adam():
     import keras
 
     ours, default = RECIPES["seed"].optimizer(100).get_config(), keras.optimizers.get("adam").get_config()
-    # What the word "adam" stands for, and nothing else; names are numbered as they are made.
+    # Exactly the optimizer that "adam" stands for; names are numbered in order of creation.
     assert ours["learning_rate"] == pytest.approx(default["learning_rate"])
     same = {"name": "", "learning_rate": 0}
     assert ours | same == default | same
@@ -47,5 +47,5 @@ def test_robust_clips_gradients_and_shows_clean_and_noisy_images():
 
 
 def test_an_unknown_recipe_is_named_with_the_known_ones():
-    with pytest.raises(SettingError, match="no recipe is called 'sede'; there are seed, robust"):
+    with pytest.raises(SettingError, match="unknown recipe 'sede'; expected one of seed, robust"):
         find_recipe("sede")

@@ -102,7 +102,7 @@ def test_a_run_is_replaced_only_when_asked_for(trained, tmp_path):
     with open_run(tmp_path) as staging:
         write_run(staging, trained, "first")
     (tmp_path / "digits-int8.tflite").write_bytes(b"made from it")
-    with pytest.raises(OutputError, match="holds a run; replace it with --overwrite"), open_run(tmp_path):
+    with pytest.raises(OutputError, match="contains a run; replace it with --overwrite"), open_run(tmp_path):
         pytest.fail("the block must not begin")
     with open_run(tmp_path, overwrite=True) as staging:
         write_run(staging, trained, "second")
@@ -113,7 +113,7 @@ def test_a_run_is_replaced_only_when_asked_for(trained, tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_of_something_else_is_never_written(tmp_path, overwrite):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"holds no run \(thesis.txt is there\)"), open_run(tmp_path, overwrite):
+    with pytest.raises(OutputError, match=r"contains no run, but thesis.txt"), open_run(tmp_path, overwrite):
         pytest.fail("the block must not begin")
     assert names_in(tmp_path) == ["thesis.txt"]
 

@@ -1,4 +1,4 @@
-"""A run folder is replaced as a whole, wherever the process that does it ends."""
+"""A run folder is replaced as a whole, wherever the replacing process ends."""
 
 import errno
 import json
@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def cut_off(folder: Path, moved: int) -> None:
-    """Leave a folder as a process does that is killed between the moves of run 2's files."""
+    """Make a folder as a process leaves it that is killed between the moves of run 2's files."""
     staged = folder / ".run-abcd"
     staged.mkdir()
     fill(staged, 2)
@@ -66,16 +66,18 @@ def test_at_every_point_a_reader_finds_the_old_run_or_the_new_one(tmp_path: Path
             assert "expected a" in each["error"]
         else:
             assert each["runs"] in ([["1"], ["2"]] if before == "old" else [["2"]])
-            # Until the commit the old run lies under its own names, for programs that know nothing of edgernn, too.
+            # Until the commit the old run keeps its file names, also for programs without edgernn.
             assert each["runs"] == ["2"] or each["untouched"]
             assert each["others"] == (["digits.tflite"] if before == "old" else [])
         assert each["next"]["runs"] == ["3"]
         assert each["left"] == sorted([*FILES, *(["digits.tflite"] if before == "old" else [])])
     new = [each.get("runs") == ["2"] for each in seen]
     if ending == "kill":
-        assert new == sorted(new)  # once it is the new run, it stays so
+        assert new == sorted(new)  # after the commit it stays the new run
     assert new[-1]
-    assert any(each.get("untouched") is False for each in seen)  # what was cut off behind the commit was finished
+    assert any(
+        each.get("untouched") is False for each in seen
+    )  # an end after the commit: the reader finished the replacement
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2, 3])

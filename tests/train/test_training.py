@@ -32,7 +32,7 @@ def test_seed_is_validated_on_the_noisy_test_images(by_seed_recipe):
 
 
 def test_the_results_are_those_of_the_samples(by_seed_recipe):
-    # So few test images that all of them are samples: what travels on gives the reported figures.
+    # All test images are samples, because they are few: the samples give the reported figures.
     samples = by_seed_recipe.samples
     probabilities = by_seed_recipe.model.predict(samples.x_test, verbose=0)
     wanted = one_hot(samples.y_test, 10)
@@ -101,10 +101,10 @@ def test_model_and_recipe_may_be_ones_own(tiny):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "0 epochs: at least one is needed"),
-        ({"seed": -1}, "seed -1 is outside 0 to 4294967295"),
-        ({"seed": 2**32}, "seed 4294967296 is outside"),
-        ({"recipe": "sede"}, "no recipe is called 'sede'"),
+        ({"epochs": 0}, "0 epochs; expected at least 1"),
+        ({"seed": -1}, "seed -1; expected 0 to 4294967295"),
+        ({"seed": 2**32}, "seed 4294967296; expected"),
+        ({"recipe": "sede"}, "unknown recipe 'sede'"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tiny, settings, message):

@@ -1,10 +1,10 @@
-"""Training: data, noise, recipes and the fit; leaves a run folder for export and compare.
+"""Training: data, noise, recipes and the fit; writes a run folder for export and compare.
 
 from edgernn_train import fit, load_dataset
 trained = fit(load_dataset("sample"), "robust", seed=0)
 trained.results["noisy"]["accuracy"]
 
-Nothing here imports TensorFlow before it is needed.
+TensorFlow is imported only when it is needed.
 """
 
 from edgernn_train.architecture import build_model

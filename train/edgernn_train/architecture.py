@@ -16,9 +16,9 @@ def build_model(steps: int, features: int, classes: int, units: int = 64, seed: 
     Args:
         steps: time steps of a sequence.
         features: values of a time step.
-        classes: to tell apart.
+        classes: number of classes.
         units: values of the recurrent state.
-        seed: of the first weights.
+        seed: seed of the initial weights.
 
     Returns:
         A `keras.Model` from float32 [batch, steps, features] to probabilities float32 [batch, classes].
@@ -26,7 +26,7 @@ def build_model(steps: int, features: int, classes: int, units: int = 64, seed: 
     with quiet_tensorflow():
         import keras
 
-    # One seed a kernel: with the same number for all, they would start as pieces of the same random stream.
+    # One seed a kernel: with one seed for all, the kernels would start from the same random numbers.
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(3)]
     return keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""The training images of one epoch after the other, in batches."""
+"""Batches of training images, epoch after epoch."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -12,17 +12,17 @@ from edgernn_train.recipes import Recipe
 
 
 def batches_per_epoch(inputs: Inputs, recipe: Recipe) -> int:
-    """Steps of an epoch: every image in every condition once, the last batch as small as it comes."""
+    """Return the steps of an epoch: every image in every condition once; the last batch may be smaller."""
     return ceil(len(inputs.train) * len(inputs.y_train) / recipe.batch_size)
 
 
 def endless_batches(
     inputs: Inputs, recipe: Recipe, classes: int, rng: np.random.Generator
 ) -> Iterator[tuple[Float32, Float32]]:
-    """Give batches without end: each epoch every image in every condition once, in a new order.
+    """Yield batches without end: each epoch has every image in every condition once, in a new order.
 
-    The first epoch shows the images of `inputs.train`. Where the recipe wants fresh noise, every later
-    epoch draws its own.
+    The first epoch has the images of `inputs.train`. If the recipe has fresh noise, every later epoch draws
+    new noise.
 
     Yields:
         x float32 [batch, steps, features], y float32 [batch, classes], one-hot.

