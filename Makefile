@@ -21,7 +21,7 @@ PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
 .PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-report test-cpp test-pi \
-	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi compatibility support mutants \
+	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
 help: ## list the targets
@@ -159,6 +159,9 @@ bench-pi: $(READY) ## instructions per inference on a Raspberry Pi, under QEMU; 
 	test -f $(DEMO) || $(MAKE) demo
 	$(BIN)/python benchmarks/raspberry_pi/root_building.py
 	$(BIN)/python benchmarks/raspberry_pi/counting.py runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
+
+readme-picture: $(READY) ## the picture of README.md from a result of `edgernn compare --json`: RESULT=FILE
+	$(BIN)/python -m edgernn_benchmarks.report.picture $(or $(RESULT),$(DEMO)) docs/accuracy-latency-size.svg
 
 compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime
 	$(BIN)/python benchmarks/peers/compatibility.py $(or $(RUN),runs/demo)

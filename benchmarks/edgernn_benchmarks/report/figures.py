@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from edgernn.arrays import Float64
 from edgernn_benchmarks.report.label_placement import LETTERS, place_labels
-from edgernn_benchmarks.report.svg import ACCENT, GOOD, INK, MUTED, SECOND, SURFACE, figure
+from edgernn_benchmarks.report.svg import ACCENT, GOOD, INK, MUTED, SECOND, SURFACE, WIDTH, figure
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Spread:
     rounds: Float64
 
 
-def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool) -> str:
+def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool, width: int = WIDTH) -> str:
     """Latency to the right, the measure upwards, sizes as areas, and the front of those that nothing beats.
 
     Args:
@@ -79,8 +79,9 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool) 
         measure: what it is called, with its unit.
         share: whether it is one, to be written in per cent.
         least: whether less of it is better.
+        width: in points.
     """
-    with figure("trade", HEIGHT) as (page, finished):
+    with figure("trade", HEIGHT, width) as (page, finished):
         panels = _panels(page, [(point.artifact, [point.time_us], point) for point in points])
         values = [point.measure for point in points]
         margin = 0.2 * (max(values) - min(values)) or 0.005 * abs(values[0]) or 0.01

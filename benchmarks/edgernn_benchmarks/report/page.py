@@ -151,12 +151,28 @@ def _figures(
 
     recommended = verdict.recommended.name if verdict and verdict.recommended else None
     drawn = _draw_evidence(result.evidence, shown, best, short)
-    points, measured = _points(result, recommended, short)
-    if len(points) > 1:
-        title = f"{MEASURES[result.task.headline]} →" if measured and result.task else "size, bytes →"
-        drawn["trade"] = figures.draw_trade(points, title, share=measured and _is_share(result), least=not measured)
+    if trade := draw_trade(result, recommended, short):
+        drawn["trade"] = trade
     drawn["latencies"] = figures.draw_latencies([_spread(each, short) for each in result.subjects])
     return {name: _trusted(picture) for name, picture in drawn.items()}
+
+
+def draw_trade(result: Result, recommended: str | None, short: Mapping[str, str], **options: Any) -> str:
+    """Return the picture of accuracy, latency and size; an empty text for a single subject.
+
+    Args:
+        result: what was measured.
+        recommended: the name of the recommended artifact.
+        short: the name beside each point, by the subject's name.
+        options: further arguments of `figures.draw_trade`.
+    """
+    from edgernn_benchmarks.report import figures
+
+    points, measured = _points(result, recommended, short)
+    if len(points) < 2:
+        return ""
+    title = f"{MEASURES[result.task.headline]} →" if measured and result.task else "size, bytes →"
+    return figures.draw_trade(points, title, share=measured and _is_share(result), least=not measured, **options)
 
 
 def _draw_evidence(evidence: Mapping[str, Any], shown: Shown, best: str, short: Mapping[str, str]) -> dict[str, str]:

@@ -47,17 +47,18 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def figure(name: str, height: int) -> Iterator[tuple[Figure, Callable[[], str]]]:
+def figure(name: str, height: int, width: int = WIDTH) -> Iterator[tuple[Figure, Callable[[], str]]]:
     """Give a figure to draw into, and what makes an <svg> element of it.
 
     Args:
         name: the page has no other figure of this name.
-        height: in points; the width is `WIDTH`.
+        height: in points.
+        width: in points.
     """
     with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # The browser draws the text, and has letters that matplotlib's own font has not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        drawn = Figure(figsize=(WIDTH / 72, height / 72))
+        drawn = Figure(figsize=(width / 72, height / 72))
         FigureCanvasSVG(drawn)
         yield drawn, lambda: _finish(drawn, name)
 
