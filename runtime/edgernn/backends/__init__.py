@@ -77,6 +77,7 @@ class BackendInfo(NamedTuple):
         extra: of edgernn, which brings it.
         only_asked_for: whether it is never chosen by itself.
         no_wheel: says why the library has no wheel for this Python and machine; empty if it has one.
+        misreads: quantizations that it answers wrongly, as docs/compatibility.md shows; golden samples refuse them.
     """
 
     name: str
@@ -85,6 +86,7 @@ class BackendInfo(NamedTuple):
     extra: str
     only_asked_for: bool = False
     no_wheel: Callable[[], str] = lambda: ""
+    misreads: tuple[str, ...] = ()
 
     @property
     def installed(self) -> bool:
@@ -123,12 +125,19 @@ def _for_x86_64_linux() -> str:
 # For each suffix the first that is installed is used, unless another is asked for.
 BACKENDS = (
     BackendInfo("litert", ".tflite", "ai_edge_litert", "litert", no_wheel=_for_64_bit),
-    BackendInfo("tflite-runtime", ".tflite", "tflite_runtime", "tflite", no_wheel=_of_tflite_runtime),
+    BackendInfo(
+        "tflite-runtime", ".tflite", "tflite_runtime", "tflite", no_wheel=_of_tflite_runtime, misreads=("dynamic",)
+    ),
     BackendInfo("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True, no_wheel=_for_x86_64_linux),
     BackendInfo("onnxruntime", ".onnx", "onnxruntime", "onnx", no_wheel=_for_64_bit),
 )
 NAMES = tuple(known.name for known in BACKENDS)
 SUFFIXES = tuple(dict.fromkeys(known.suffix for known in BACKENDS))
+
+
+def is_read_by_all(suffix: str, quantization: str) -> bool:
+    """True if no backend that is chosen by default misreads files of this suffix and quantization."""
+    return not any(quantization in known.misreads for known in BACKENDS if known.suffix == suffix)
 
 
 def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> Backend:

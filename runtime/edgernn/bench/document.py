@@ -80,6 +80,7 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
         "size_bytes": subject.size_bytes,
         "sha256": subject.sha256,
         "source_sha256": subject.source_sha256,
+        "exact_stream": subject.exact_stream,
         "of_another_model": subject in result.strangers,
         "quantization": subject.quantization,
         "layout": subject.layout,
@@ -234,6 +235,7 @@ def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
         answers=_answers(answers) if answers else None,
         # Absent from results of earlier versions.
         source_sha256=_text(document.get("source_sha256", "")),
+        exact_stream=bool(document.get("exact_stream", False)),
     )
 
 

@@ -59,6 +59,7 @@ class Measured:
         memory: of a process of its own; None where there was none.
         answers: None where there was no original to compare with.
         source_sha256: of the Keras file that it was exported from, as its card says; empty without a card.
+        exact_stream: True if a stream gives the same bits as `predict`: its states are int8, as its card says.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Measured:
     memory: Memory | None = None
     answers: Answers | None = None
     source_sha256: str = ""
+    exact_stream: bool = False
 
     @cached_property
     def latencies(self) -> Mapping[str, Latency]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from edgernn.backends import is_read_by_all
 from edgernn.bench.result import Measured, Result
 from edgernn.tasks import MEASURES, show
 
 # What an artifact may lose to be recommended; the export's own bar for int8.
 MAX_DROP_POINTS = 0.7
 MIN_AGREEMENT = 0.985
-# So little more time is no reason for a larger file.
-CLOSE = 1.05
+# A difference in time below this ratio is a tie, also if it is significant: on a busy machine it may change its sign.
+TIE = 1.10
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,7 @@ class Verdict:
     Attributes:
         smallest, fastest: of all artifacts.
         most_accurate: by the task's headline measure; None where the truth of the samples is not known.
-        recommended: the smallest of those that no difference is seen of to the quickest, or one of less than 5 %, among
-            those that keep what the original can; None where none keeps it.
+        recommended: see `judge`; None if no artifact keeps the accuracy of the original.
         why: why that one, or why none: a sentence.
     """
 
@@ -33,18 +34,33 @@ class Verdict:
 
 
 def judge(result: Result) -> Verdict:
-    """The verdict on a result that has artifacts."""
+    """Judge the artifacts of a result; the recommendation is the same from run to run.
+
+    It is decided in this order: (1) the artifact keeps the accuracy of the original, within the result's limits; (2) no
+    backend misreads it; (3) its stream has the bits of its predictions; (4) it is the fastest, where a difference
+    within the interval or below `TIE` counts as none; (5) it is the smallest; (6) its name comes first. If no artifact
+    meets (2) or (3), that condition is skipped.
+
+    Args:
+        result: with at least one artifact.
+    """
     artifacts = result.artifacts
-    # Where nothing was asked for, nobody knows how right they are.
+    # Without a task, accuracy was not measured.
     good = [artifact for artifact in artifacts if result.task and not broken_limits(result, artifact)]
-    quick = as_quick_as_the_quickest(result, good)
-    recommended = _smallest(quick) if quick else None
+    readable = [artifact for artifact in good if is_read_by_all(Path(artifact.name).suffix, artifact.quantization)]
+    exact = [artifact for artifact in readable or good if artifact.exact_stream]
+    fast = as_fast_as_the_fastest(result, exact or readable or good)
+    recommended = min(fast, key=lambda artifact: (artifact.size_bytes, artifact.name), default=None)
+    headline = result.headline
+    conditions = [f"with the original's {MEASURES[headline]}" if headline else "in agreement with the original"]
+    conditions += ["read by every backend"] if readable else []
+    conditions += ["streaming bit for bit as it predicts"] if exact else []
     return Verdict(
         smallest=_smallest(artifacts),
-        fastest=_quickest(artifacts),
+        fastest=_fastest(artifacts),
         most_accurate=_most_accurate(result),
         recommended=recommended,
-        why=_why(result, good, quick, recommended),
+        why=_why(result, exact or readable or good, fast, conditions),
     )
 
 
@@ -66,20 +82,20 @@ def broken_limits(result: Result, artifact: Measured) -> list[str]:
     return phrases
 
 
-def as_quick_as_the_quickest(result: Result, artifacts: Sequence[Measured]) -> list[Measured]:
-    """Those that no difference is seen of to the quickest, or one of less than `CLOSE`."""
+def as_fast_as_the_fastest(result: Result, artifacts: Sequence[Measured]) -> list[Measured]:
+    """Select the artifacts whose time does not differ from the fastest one's, or by less than `TIE`."""
     if not artifacts:
         return []
-    quickest = _quickest(artifacts)
+    fastest = _fastest(artifacts)
 
-    def as_quick(artifact: Measured) -> bool:
-        speed = result.speed(artifact, against=quickest.name)
-        return artifact is quickest or (speed is not None and (speed.high >= 1 or speed.estimate * CLOSE >= 1))
+    def ties(artifact: Measured) -> bool:
+        speed = result.speed(artifact, against=fastest.name)
+        return artifact is fastest or (speed is not None and (speed.high >= 1 or speed.estimate * TIE >= 1))
 
-    return [artifact for artifact in artifacts if as_quick(artifact)]
+    return [artifact for artifact in artifacts if ties(artifact)]
 
 
-def _quickest(artifacts: Sequence[Measured]) -> Measured:
+def _fastest(artifacts: Sequence[Measured]) -> Measured:
     return min(artifacts, key=lambda artifact: artifact.predict.median_us)
 
 
@@ -94,21 +110,14 @@ def _most_accurate(result: Result) -> Measured | None:
     return _smallest([each for score, each in answered if score == best]) if best is not None else None
 
 
-def _why(result: Result, good: Sequence[Measured], quick: Sequence[Measured], recommended: Measured | None) -> str:
+def _why(result: Result, left: Sequence[Measured], fast: Sequence[Measured], conditions: Sequence[str]) -> str:
     if result.task is None:
-        return "how right they are was not measured here"
-    if recommended is None:
-        return "no artifact keeps what the original can: " + "; ".join(
+        return "accuracy was not measured here"
+    if not left:
+        return "no artifact keeps the accuracy of the original: " + "; ".join(
             f"{artifact.name} ({', '.join(broken_limits(result, artifact))})" for artifact in result.artifacts
         )
-    if len(result.artifacts) == 1:
-        among = "the only artifact"
-    elif len(quick) == 1:
-        among = "the quickest"
-    else:
-        quickest = _quickest(quick).name
-        among = f"the smallest of {len(quick)} that are as quick as {quickest} within 5 %, or as far as is seen"
-    name = result.headline
-    kept = f"keeps the {MEASURES[name]} of the original" if name else "agrees with the original"
-    left = len(result.artifacts) - len(good)
-    return f"{among}, and {kept}" + (f", which {left} of {len(result.artifacts)} do not" if left else "")
+    place = (
+        f"the fastest of {len(left)} artifacts" if len(fast) == 1 else f"the smallest of {len(fast)} equally fast ones"
+    )
+    return f"{'the only artifact' if len(left) == 1 else place} {', '.join(conditions)}"
