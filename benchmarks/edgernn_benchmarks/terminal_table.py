@@ -54,9 +54,8 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
     if not changes:
         _print(console, "No subject is in more than one of them, so that nothing can be compared.")
         return
-    table = make_table(("in", "median", "in", "median", "speed", "95% interval"))
-    for change in changes:
-        table.add_row(
+    rows = [
+        (
             change.name + (" !" if change.doubted else "") + ("" if change.same_file else " *"),
             f"[{change.first + 1}]",
             show_time(change.before.predict.median_us),
@@ -65,7 +64,9 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
             show_speed(change.speed),
             f"{change.speed.low:,.2f} to {change.speed.high:,.2f}",
         )
-    console.print(table)
+        for change in changes
+    ]
+    console.print(make_table(("in", "median", "in", "median", "speed", "95% interval"), rows))
     for change in changes:
         _print(console, f"{change.name}: {change.verdict}, [{change.later + 1}] against [{change.first + 1}].")
     if any(not change.same_file for change in changes):
@@ -78,10 +79,10 @@ def _table(result: Result) -> "Table":
     shown = _shown(result.task)
     agreement = ("agrees",) if result.task else ()
     memory = ("peak MB",) if any(subject.memory for subject in result.subjects) else ()
-    table = make_table(("bytes", *(MEASURES[name] for name in shown), *agreement, *memory, "median", "±", "speed"))
-    for subject in result.subjects:
-        table.add_row(*_row(result, subject, shown, bool(memory)))
-    return table
+    return make_table(
+        ("bytes", *(MEASURES[name] for name in shown), *agreement, *memory, "median", "±", "speed"),
+        [_row(result, subject, shown, bool(memory)) for subject in result.subjects],
+    )
 
 
 def _row(result: Result, subject: Measured, shown: Sequence[str], with_memory: bool) -> list[str]:

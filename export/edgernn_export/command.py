@@ -315,10 +315,13 @@ def _table(rows: Sequence[TargetResult]) -> "Table":
     """What was exported; of the others there is only a reason to tell."""
     proofs = [(row, row.proof) for row in rows if row.proof]
     measure = MEASURES[proofs[0][1].task.headline] if proofs else "score"
-    table = make_table(("bytes", measure, "agreement", "max diff", "streaming"))
-    for row, proof in proofs:
-        table.add_row(f"{'' if row.passed else '✗ '}{row.path.name}", f"{row.size_bytes:,}", *_figures(proof))
-    return table
+    return make_table(
+        ("bytes", measure, "agreement", "max diff", "streaming"),
+        [
+            (f"{row.path.name}{'' if row.passed else ' ✗'}", f"{row.size_bytes:,}", *_figures(proof))
+            for row, proof in proofs
+        ],
+    )
 
 
 def _figures(proof: Proof) -> list[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgernn.backends import SUFFIXES
+from edgernn.errors import printable
 from edgernn.terminal import PrintableText
 
 if TYPE_CHECKING:
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH = 80
+_GAP = 2  # columns that rich leaves around a column
+_MIN_NAME = 12
 
 
 def make_console() -> "Console":
@@ -23,13 +27,37 @@ def make_console() -> "Console":
     return PrintableConsole(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
-def make_table(headings: Sequence[str]) -> "Table":
-    """A table with a column for the artifact's name and, to the right, one for each of these figures."""
+def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+    """Make a table of artifacts' figures whose rows are one line each, in 80 columns.
+
+    Args:
+        headings: of the figures.
+        rows: name of an artifact, marks after it, and its figures. Names that are too long are shortened (`fit_names`).
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("artifact", overflow="fold")
+    table.add_column("artifact", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
+    figures = [[printable(cell) for cell in row[1:]] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *figures, strict=True)]
+    names = fit_names([printable(row[0]) for row in rows], WIDTH - sum(widths) - _GAP * (len(widths) + 1))
+    for name, row in zip(names, figures, strict=True):
+        table.add_row(name, *row)
     return table
+
+
+def fit_names(names: Sequence[str], width: int) -> list[str]:
+    """Shorten names to this many columns: without what the names of all files begin with, and then in the middle."""
+    files = [name.split("-") for name in names if any(suffix in name for suffix in SUFFIXES)]
+    common = 0
+    if len(files) > 1 and max(map(len, names)) > width:
+        while len({parts[common] for parts in files}) == 1 and min(map(len, files)) > common + 1:
+            common += 1
+    shorter = [
+        "-".join(["…", *name.split("-")[common:]]) if common and name.split("-") in files else name for name in names
+    ]
+    half = (max(width, _MIN_NAME) - 1) // 2
+    return [name if len(name) <= max(width, _MIN_NAME) else f"{name[:half]}…{name[-half:]}" for name in shorter]

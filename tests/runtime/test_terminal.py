@@ -18,7 +18,7 @@ from edgernn.commands.answers import Place
 from edgernn.errors import DataError, EdgernnError, MissingExtraError, find_unusable, is_printable, printable
 from edgernn.files import to_json
 from edgernn.terminal import say
-from edgernn_export.console import make_console, make_table
+from edgernn_export.console import fit_names, make_console, make_table
 from edgernn_train.epoch_progress import make_console as make_training_console
 from edgernn_train.epoch_progress import say as say_in_training
 
@@ -95,13 +95,23 @@ def test_as_many_lines_are_printed_as_are_said(lines: list[str]) -> None:
 @pytest.mark.parametrize("hostile", [each for each in HOSTILE if not each.startswith(("\ud800", "\udcff"))])
 def test_rich_prints_no_hostile_text_either(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     console = make_console()
-    table = make_table(("bytes",))
-    table.add_row(f"a{hostile}b", f"1{hostile}")
-    console.print(table)
+    console.print(make_table(("bytes",), [(f"a{hostile}b", f"1{hostile}")]))
     console.print(f"In {hostile}", soft_wrap=True)
     say_in_training(make_training_console(stderr=False, quiet=False), f"saved to {hostile}".replace("\n", " "))
     lines = capsys.readouterr().out.split("\n")
     assert all(is_harmless(line) for line in lines)
+
+
+def test_long_names_of_artifacts_stay_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["activity-recognition-dynamic-fused.tflite", "activity-recognition-int8.onnx !", "Keras tf.function"]
+    figures = ("14,128", "93.40%", "100.00%", "9.73 µs", "±0.4%!", "76.7×")
+    headings = ("bytes", "accuracy", "agrees", "median", "±", "speed")
+    make_console().print(make_table(headings, [(name, *figures) for name in names]))
+    _, _, _, *rows = (line.rstrip() for line in capsys.readouterr().out.rstrip().split("\n"))
+    assert [row.split()[0] for row in rows] == ["…-dynamic-fused.tflite", "…-int8.onnx", "Keras"]
+    assert all(len(row) <= 80 and row.endswith("76.7×") for row in rows)
+    assert fit_names(names, 80) == names
+    assert fit_names(["a" * 30 + "-int8.tflite"], 21) == ["aaaaaaaaaa…nt8.tflite"]
 
 
 def calls(tree: ast.AST) -> list[str]:
