@@ -116,5 +116,5 @@ def test_data_out_of_range_is_refused_before_training(tiny):
     import dataclasses
 
     x = tiny.x_train.astype(np.float32)
-    with pytest.raises(DataError, match="the recipes add noise to values in"):
+    with pytest.raises(DataError, match="expected values in"):
         fit(dataclasses.replace(tiny, x_train=x), "robust")
