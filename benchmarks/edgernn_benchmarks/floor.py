@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgernn.bench.result import LEAST_ROUNDS, Measured, Result
+from edgernn.bench.result import MIN_ROUNDS, Measured, Result
 from edgernn.errors import DataError
 from edgernn.files import check_file
 from edgernn.tasks import MEASURES
@@ -123,8 +123,8 @@ def _check_speed(result: Result, artifact: Measured, against: str, limit: float)
     speed = result.speed(artifact, against=against)
     if speed is None:
         return None
-    if result.method.rounds < LEAST_ROUNDS:
-        return f"its speed cannot be judged in {result.method.rounds} rounds, {LEAST_ROUNDS} are the least"
+    if result.method.rounds < MIN_ROUNDS:
+        return f"its speed cannot be judged in {result.method.rounds} rounds, {MIN_ROUNDS} are the least"
     if speed.high >= limit:
         return ""
     doubts = result.doubts_of(artifact)

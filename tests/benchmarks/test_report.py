@@ -152,7 +152,7 @@ def test_what_is_not_to_be_believed_is_marked(made_up_result: Result) -> None:
     assert "Times that are not to be believed" in text
     assert "the clock changed from 600 to 1,500 MHz" in text
     assert "1 of 3 subjects has reasons of their own" in text
-    assert "⚠ digits-int8.tflite: other processes had its core for 40% of the time" in text
+    assert "⚠ digits-int8.tflite: other processes used its core for 40% of the time" in text
 
 
 def test_a_bench_without_an_original(made_up_result: Result) -> None:

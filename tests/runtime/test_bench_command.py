@@ -1,4 +1,4 @@
-"""The command `edgernn bench`: what it measures, not how quick this machine is."""
+"""The command `edgernn bench`: its figures and messages, not the speed of this machine."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ QUICK = ("--rounds", "2", "--seconds", "0")
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """An .onnx file without a card and without states, of any number of steps."""
+    """Write an .onnx file without a card and without states, for any number of steps."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -58,7 +58,7 @@ def test_every_artifact_has_a_row_of_80_columns(
     assert table.count("!") == len(names)
     text = " ".join(result.stdout.split())
     assert "1 thread" in text
-    assert "0 s for each call in 2 rounds tells little" in text
+    assert "0 s per call in 2 rounds, expected at least 1 s in 10 rounds" in text
     assert f"measuring {len(names)} artifacts" in capfd.readouterr().err
 
 
@@ -104,16 +104,16 @@ def test_each_call_is_what_its_name_says(artifacts: Path) -> None:
     x = golden_inputs([0], (28, 28), 0, 1)[0]
     np.testing.assert_array_equal(calls["predict"](), model.predict(x))
     with model.stream() as stream:
-        stream.push(x[0])  # once when it was made ready
+        stream.push(x[0])  # as `calls` has pushed it once
         np.testing.assert_array_equal(calls["step"](), stream.push(x[0]))
     given = np.full((28, 28), 0.5, np.float32)
     np.testing.assert_array_equal(ArtifactLoader(path, x=given)().answer(), model.predict(given))
 
 
 def test_each_figure_stands_in_its_own_column() -> None:
-    """With durations that nobody measured."""
-    made_up = {"load": 5_500_000, "first answer": 6_000_000, "invoke": 11_000, "predict": 22_000, "step": 33_000}
-    turns = {call: (Round(np.array([ns])),) * 12 for call, ns in made_up.items()}
+    """Use invented durations."""
+    durations = {"load": 5_500_000, "first answer": 6_000_000, "invoke": 11_000, "predict": 22_000, "step": 33_000}
+    turns = {call: (Round(np.array([ns])),) * 12 for call, ns in durations.items()}
     quick = measured("a.tflite", turns=turns)
     slow = measured("b.tflite", turns={**turns, "predict": turns["step"]}, memory=Memory(40_000_000, 41_500_000))
     heading, _, first, second, *_ = bench_lines(result(quick, slow))
@@ -123,7 +123,7 @@ def test_each_figure_stands_in_its_own_column() -> None:
     assert second.split() == ["b.tflite", "14,736", "5.5", "11.0", "33.0", "±0.0%", "33.0", "33.0", "41.5", "0.67×"]
 
 
-def test_a_process_for_each_tells_its_memory(
+def test_isolated_processes_report_their_memory(
     edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path
 ) -> None:
     words = ("bench", artifacts / "digits-int8.tflite", "--isolate", *QUICK)
@@ -131,23 +131,23 @@ def test_a_process_for_each_tells_its_memory(
     (subject,) = read_result(tmp_path / "result.json").subjects
     if Path("/proc/self/status").exists():
         assert subject.memory is not None
-        # Python and NumPy alone have 20 MB; TensorFlow, which this process has, 300 and more.
+        # Python and NumPy alone use 20 MB; this process has imported TensorFlow, which uses 300 MB and more.
         assert 20e6 < subject.memory.steady_bytes <= subject.memory.peak_bytes < 200e6
     assert len(subject.turns["predict"]) == 2
 
 
 def test_a_process_that_ends_or_fails_is_one_line() -> None:
     with start_isolated("a.tflite", partial(os._exit, 3)) as subject, pytest.raises(ArtifactError) as refusal:
-        subject.turn(Method(1, 0))
+        subject.time_round(Method(1, 0))
     assert str(refusal.value) == "a.tflite: the process that runs it crashed (exit code 3)"
     with start_isolated("a.tflite", os.abort) as subject, pytest.raises(ArtifactError, match=r"crashed \(SIGABRT\)"):
-        subject.turn(Method(1, 0))
+        subject.time_round(Method(1, 0))
     missing = ArtifactLoader(Path("missing.tflite"))
     with start_isolated("missing.tflite", missing) as subject, pytest.raises(ArtifactError, match="no such file"):
-        subject.turn(Method(1, 0))
+        subject.time_round(Method(1, 0))
 
 
-def test_what_cannot_stream_has_a_dash_and_what_has_no_card_says_so(
+def test_a_file_that_cannot_stream_has_a_dash_and_one_without_a_card_is_marked(
     edgernn_command: Callable[..., Result], refused: Callable[..., str], artifacts: Path, foreign: Path
 ) -> None:
     assert "--unverified" in refused("bench", foreign)
@@ -179,7 +179,7 @@ def test_long_names_and_equal_ones_keep_the_columns(
     size = f"{long.stat().st_size:,}"
     rows = [line for line in lines[2 : lines.index("")] if f" {size} " in line]
     assert len(rows) == 3
-    # Right under the heading, whatever is on the left.
+    # Right-aligned under the heading, for names of any length.
     assert {row.index(size) + len(size) for row in rows} == {lines[0].index("bytes") + len("bytes")}
     assert max(map(len, rows)) <= 80
 
@@ -194,7 +194,7 @@ def test_a_bad_artifact_is_one_line(
     assert f"{bad}: damaged" in refused("bench", good, bad)
     assert "no such file" in refused("bench", tmp_path / "missing.onnx")
     assert "reads .onnx files only" in refused("bench", good, "--backend", "onnxruntime")
-    assert "no baseline 'x'; there are digits-int8.tflite" in refused("bench", good, "--baseline", "x")
+    assert "no baseline 'x'; expected one of digits-int8.tflite" in refused("bench", good, "--baseline", "x")
     assert "is given twice" in refused("bench", good, good)
     for words in (("--seconds", "nan"), ("--seconds", "-1"), ("--rounds", "0"), ("--threads", "65")):
         assert edgernn_command("bench", good, *words).exit_code == 2

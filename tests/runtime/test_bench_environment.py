@@ -1,4 +1,4 @@
-"""The machine: what it says of itself, by files and programs of our own making."""
+"""The machine's description and state, read from simulated files and programs."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from edgernn.bench import environment
 from edgernn.bench.environment import describe, describe_machine, look_at_machine, throttled_reasons
 
 
-def test_what_is_told_is_that_of_this_machine() -> None:
+def test_the_description_is_that_of_this_machine() -> None:
     machine, state = describe_machine(), look_at_machine()
     assert machine["cores"] == os.cpu_count()
     assert machine["versions"]["edgernn"]
@@ -18,9 +18,7 @@ def test_what_is_told_is_that_of_this_machine() -> None:
     assert f"{os.cpu_count()} cores" in describe(machine)
 
 
-def test_a_raspberry_pi_says_its_model_and_the_firmware_what_it_throttled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_raspberry_pi_reports_its_model_and_its_throttling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "vcgencmd"
     program.write_text("#!/bin/sh\necho throttled=0x50005\n")
     program.chmod(0o755)
@@ -51,7 +49,7 @@ def test_frequencies_are_read_in_mhz(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert look_at_machine()["highest_mhz"] is None
 
 
-def test_the_busy_time_of_all_cores_grows_with_ours() -> None:
+def test_the_busy_time_of_all_cores_includes_ours() -> None:
     busy, own = environment.busy_seconds(), environment.own_seconds()
     if busy is None:  # not on Linux
         assert not Path("/proc/stat").exists()

@@ -1,4 +1,4 @@
-"""A result: its document, its doubts, and what is refused."""
+"""A result: its document, its doubts, and documents that are refused."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert np.isnan([nan.agreement, nan.measures["r2"]]).all()
 
 
-def test_statistics_in_the_document_are_not_what_is_read(tmp_path: Path) -> None:
+def test_statistics_in_the_document_are_ignored(tmp_path: Path) -> None:
     document = as_json(result())
     document["subjects"][0]["statistics"]["predict"]["median_us"] = 1.0
     (tmp_path / "result.json").write_text(json.dumps(document), encoding="utf-8")
@@ -63,7 +63,7 @@ def change(path: list[Any], value: Any) -> Callable[[dict[str, Any]], None]:
     return apply
 
 
-TURN = ["subjects", 0, "turns", "predict", 0]
+ROUND = ["subjects", 0, "turns", "predict", 0]
 
 
 @pytest.mark.parametrize(
@@ -72,18 +72,18 @@ TURN = ["subjects", 0, "turns", "predict", 0]
         (["format"], 1, f"expected a result of format {FORMAT}, found 1; measure again"),
         (["format"], ..., "found None"),
         (["subjects"], ..., "'subjects' is missing"),
-        (["subjects"], [], "each needs a name of its own, the baseline one of them"),
+        (["subjects"], [], "subjects are none; expected different names, one of them the baseline's"),
         (["subjects", 0, "role"], "spy", "role 'spy'"),
-        (["subjects", 0, "turns", "predict"], ..., "expected 12 of 'predict', as many as rounds"),
+        (["subjects", 0, "turns", "predict"], ..., "expected 12 of 'predict', one per round"),
         (["subjects", 0, "turns", "invoke"], [], "0 of 'invoke'"),
-        ([*TURN, "ns"], [0, 1, 2], "found 0, expected a whole number from 1"),
-        ([*TURN, "count"], [1, 1], "a turn of 3 times, and how often 2 of them were seen"),
-        ([*TURN, "count"], [1 << 50, 1, 1], "times, more than the 20,000,000 that are read"),
-        ([*TURN, "ns"], [1 << 70, 1, 1], "int"),
-        ([*TURN, "ns"], ["a", "b", "c"], "found 'a', expected a whole number"),
-        ([*TURN, "batch"], 10**400, "found int, expected a whole number"),
-        (["subjects", 1, "name"], "a.tflite", "a name of its own"),
-        (["baseline"], "c.tflite", "the baseline one of them"),
+        ([*ROUND, "ns"], [0, 1, 2], "found 0, expected a whole number from 1"),
+        ([*ROUND, "count"], [1, 1], "3 times in 'ns' and 2 in 'count', expected equally many"),
+        ([*ROUND, "count"], [1 << 50, 1, 1], "times, expected at most 20,000,000"),
+        ([*ROUND, "ns"], [1 << 70, 1, 1], "int"),
+        ([*ROUND, "ns"], ["a", "b", "c"], "found 'a', expected a whole number"),
+        ([*ROUND, "batch"], 10**400, "found int, expected a whole number"),
+        (["subjects", 1, "name"], "a.tflite", "expected different names"),
+        (["baseline"], "c.tflite", "one of them the baseline's"),
         (["machine"], 3, "found int, expected an object"),
         (["before", "throttled"], ..., "'throttled' is missing"),
         (["after", "throttled"], 0.5, "found 0.5, expected a whole number from 0"),
@@ -94,13 +94,13 @@ TURN = ["subjects", 0, "turns", "predict", 0]
         (["subjects", 0, "name"], "\x1b[2J", "expected printable text"),
         (["subjects", 0, "size_bytes"], 0, "expected a whole number from 1"),
         (["subjects", 1, "turns", "predict"], [{}], "'count' is missing"),
-        (["subjects", 0, "role"], "artifact", "a task without an original that has answers"),
+        (["subjects", 0, "role"], "artifact", "a task, but no original with answers"),
         (["subjects", 1, "answers", "measures", "accuracy"], 2.0, "'accuracy': 2.0"),
-        (["subjects", 1, "answers", "agreement"], 5, "an agreement of 5.0"),
+        (["subjects", 1, "answers", "agreement"], 5, "agreement 5.0, expected 0.0 to 1, or null"),
         (["subjects", 1, "answers", "largest_difference"], -3, "a difference below 0"),
         (["limits"], {}, "'max_drop_points' is missing"),
         (["limits", "min_agreement"], "0.7", "found '0.7', expected a number"),
-        (["others_cores"], float("nan"), "NaN is no JSON"),
+        (["others_cores"], float("nan"), "NaN is not JSON"),
         (["subjects", 0, "answers", "measures"], {"r2": 1.0}, "'accuracy' is missing"),
         (["task"], {"kind": "fortune", "logits": False}, "task 'fortune'"),
         (["method", "rounds"], "many", "found 'many', expected a whole number from 1 to 1,000"),
@@ -118,7 +118,7 @@ def test_a_damaged_document_is_one_line(tmp_path: Path, path: list[Any], value: 
     assert "\n" not in str(refusal.value)
 
 
-def test_what_is_no_json_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_json_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     for text in ("{", "[]", '"a"', "\x00", "[" * 100_000):
         file.write_text(text, encoding="utf-8")
@@ -139,24 +139,24 @@ def test_a_quiet_machine_gives_no_reason_to_doubt() -> None:
         ({"before": {**STATE, "throttled": 0x20000}}, "throttled (before): the clock was capped since it was started"),
         ({"frequencies_mhz": (1800.0, 1500.0)}, "the clock changed from 1,500 to 1,800 MHz"),
         ({"others_cores": 1.9}, "other processes kept 1.9 of 4 cores busy"),
-        ({"method": Method(9, 1.0)}, "1 s for each call in 9 rounds tells little"),
-        ({"method": Method(10, 0.5)}, "0.5 s for each call in 10 rounds tells little"),
+        ({"method": Method(9, 1.0)}, "1 s per call in 9 rounds, expected at least 1 s in 10 rounds"),
+        ({"method": Method(10, 0.5)}, "0.5 s per call in 10 rounds, expected at least 1 s"),
     ],
 )
 def test_a_machine_that_cannot_be_believed_says_why(changed: dict[str, Any], reason: str) -> None:
     doubted = result(**changed)
     assert not doubted.believed
     assert any(reason in doubt for doubt in doubted.doubts)
-    # Of every subject, and in the document.
+    # Every subject has it, in the document too.
     assert all(reason in " ".join(row["doubts"]) for row in as_json(doubted)["subjects"])
 
 
 @pytest.mark.parametrize(
     ("predict", "reason"),
     [
-        (turns(20, cpu_share=0.9), "other processes had its core for"),
+        (turns(20, cpu_share=0.9), "other processes used its core for"),
         (turns(20, noise=0.3), "noisy: predict ±"),
-        (turns(20, settled=False), "predict had not settled"),
+        (turns(20, settled=False), "predict still got faster at the end of the warm-up"),
     ],
 )
 def test_a_subject_that_cannot_be_believed_says_why(predict: tuple[Round, ...], reason: str) -> None:
@@ -178,11 +178,11 @@ def test_speeds_are_against_the_baseline() -> None:
     assert against is not None
     assert against.estimate == pytest.approx(2, rel=0.01)
     assert both.speed(first, call="step") is None
-    with pytest.raises(SettingError, match=r"no subject 'c'; there are a\.tflite, b\.tflite"):
+    with pytest.raises(SettingError, match=r"no subject 'c'; expected one of a\.tflite, b\.tflite"):
         both.speed(first, against="c")
 
 
-def test_a_latency_is_that_of_its_turns() -> None:
+def test_a_latency_is_that_of_its_rounds() -> None:
     subject = measured("a.tflite")
     assert subject.latencies["invoke"] == summarize(subject.turns["invoke"])
     assert subject.median_ms == pytest.approx((2.0, 2.2), rel=0.02)

@@ -1,4 +1,4 @@
-"""The stopwatch: turns, rounds, batches and garbage, with clocks and calls of our own."""
+"""The stopwatch: rounds, batches and garbage, with simulated clocks and calls."""
 
 import gc
 import time
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from edgernn.bench import stopwatch
-from edgernn.bench.stopwatch import Local, Method, Ready, measure, measure_calls, time_turn
+from edgernn.bench.stopwatch import Local, Method, Ready, measure, measure_calls, time_call
 
 
 @dataclass
 class Noted:
-    """A subject that notes when it is loaded, answers and is called."""
+    """Subject that notes when it is loaded, answers and is called."""
 
     name: str
     notes: list[str]
@@ -37,47 +37,49 @@ class Noted:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Method:
-    """Turns of as few calls as there can be."""
+    """Make every round have as few calls as possible."""
     monkeypatch.setattr(stopwatch, "WINDOW_SECONDS", 0)
     monkeypatch.setattr(stopwatch, "WARMUP_SECONDS", 0)
     return Method(rounds=5, seconds=0)
 
 
-def test_every_subject_has_a_turn_in_every_round_in_an_order_of_its_own(quick: Method) -> None:
+def test_every_subject_is_timed_once_in_every_round_in_random_order(quick: Method) -> None:
     notes: list[str] = []
     subjects = {name: Local(Noted(name, notes)) for name in "xyz"}
-    seen = measure(subjects, quick)
-    assert set(seen) == set("xyz")
-    for turns in seen.values():
-        assert {name: len(each) for name, each in turns.items()} == dict.fromkeys(("load", "first answer", "a", "b"), 5)
+    times = measure(subjects, quick)
+    assert set(times) == set("xyz")
+    for rounds_of in times.values():
+        assert {name: len(each) for name, each in rounds_of.items()} == dict.fromkeys(
+            ("load", "first answer", "a", "b"), 5
+        )
     order = [note.partition(" ")[0] for note in notes if note.endswith("load")]
     rounds = [order[start : start + 3] for start in range(0, 15, 3)]
     assert all(sorted(names) == ["x", "y", "z"] for names in rounds)
     assert len({tuple(names) for names in rounds}) > 1
-    # Loaded, asked once, and only then timed: within a turn nothing of another subject happens.
-    turn = notes[: notes.index(next(note for note in notes[1:] if note.endswith("load")))]
-    assert len({note.partition(" ")[0] for note in turn}) == 1
-    assert [note.partition(" ")[2] for note in turn[:2]] == ["load", "answer"]
+    # Loaded, asked once, and then timed, before the next subject is loaded.
+    first = notes[: notes.index(next(note for note in notes[1:] if note.endswith("load")))]
+    assert len({note.partition(" ")[0] for note in first}) == 1
+    assert [note.partition(" ")[2] for note in first[:2]] == ["load", "answer"]
 
 
-def test_what_takes_long_to_load_is_loaded_once(quick: Method) -> None:
+def test_a_subject_that_is_not_reloaded_is_loaded_once(quick: Method) -> None:
     subject = Noted("x", [])
-    turns = measure({"x": Local(subject, reload=False)}, quick)["x"]
+    times = measure({"x": Local(subject, reload=False)}, quick)["x"]
     assert subject.loads == 1
-    assert (len(turns["load"]), len(turns["a"])) == (1, 5)
+    assert (len(times["load"]), len(times["a"])) == (1, 5)
 
 
-def test_garbage_is_not_collected_meanwhile_and_is_again_after_an_error() -> None:
-    seen: list[bool] = []
+def test_garbage_is_not_collected_while_timing_and_is_again_after_an_error() -> None:
+    collecting: list[bool] = []
 
     def call() -> None:
-        seen.append(gc.isenabled())
-        if len(seen) == 3:
+        collecting.append(gc.isenabled())
+        if len(collecting) == 3:
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError):
-        time_turn(call, Method())
-    assert seen == [False] * 3
+        time_call(call, Method())
+    assert collecting == [False] * 3
     assert gc.isenabled()
 
 
@@ -89,26 +91,26 @@ def test_short_calls_are_timed_in_batches_of_a_hundred_steps_of_the_clock(monkey
 
     monkeypatch.setattr(stopwatch, "clock_step_ns", lambda: 1000)
     monkeypatch.setattr(stopwatch, "_warm_up", lambda _call: (40.0, True))
-    turn = time_turn(call, Method(rounds=1, seconds=0))
-    assert (turn.batch, counted[0], len(turn.durations_ns)) == (2500, 2500, 1)
+    timed = time_call(call, Method(rounds=1, seconds=0))
+    assert (timed.batch, counted[0], len(timed.durations_ns)) == (2500, 2500, 1)
     monkeypatch.setattr(stopwatch, "_warm_up", lambda _call: (100_000.0, True))
-    assert time_turn(call, Method(rounds=1, seconds=0)).batch == 1
+    assert time_call(call, Method(rounds=1, seconds=0)).batch == 1
     monkeypatch.setattr(stopwatch, "_warm_up", lambda _call: (99_999.0, True))
-    assert time_turn(call, Method(rounds=1, seconds=0)).batch == 2
-    # Between two walks through memory there is one call.
-    assert time_turn(call, Method(rounds=1, seconds=0, cold=True)).batch == 1
+    assert time_call(call, Method(rounds=1, seconds=0)).batch == 2
+    # A cold call follows a walk through memory, so it is timed alone.
+    assert time_call(call, Method(rounds=1, seconds=0, cold=True)).batch == 1
 
 
 @pytest.mark.usefixtures("quick")
 def test_cold_calls_have_other_work_before_each(monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
-    # A clock of its own: a busy machine may take the whole turn's time away between two readings.
+    # A simulated clock: on a busy machine the whole time may pass between two readings.
     readings = count(step=100_000)
     clock = SimpleNamespace(perf_counter_ns=lambda: next(readings), process_time_ns=time.process_time_ns)
     monkeypatch.setattr(stopwatch, "time", clock)
     monkeypatch.setattr(stopwatch, "walk_caches", lambda: notes.append("walk"))
-    turn = time_turn(lambda: notes.append("call"), Method(rounds=2, seconds=0.002, cold=True))
-    assert turn.durations_ns.tolist() == [100_000] * 5
+    timed = time_call(lambda: notes.append("call"), Method(rounds=2, seconds=0.002, cold=True))
+    assert timed.durations_ns.tolist() == [100_000] * 5
     assert notes[-10:] == ["walk", "call"] * 5
 
 
@@ -129,22 +131,22 @@ def test_a_warm_up_lasts_until_times_do_not_fall(monkeypatch: pytest.MonkeyPatch
     assert windows == [100, 50, 30, 29.9, 30.2]
     monkeypatch.setattr(stopwatch, "WARMUP_SECONDS", 0)
     medians = iter([100, 50])
-    assert stopwatch._warm_up(lambda: None) == (100, False)  # the time is up, and nobody knows
+    assert stopwatch._warm_up(lambda: None) == (100, False)  # the time is up before it settles
 
 
 def test_times_are_of_the_calls_and_the_share_of_a_process_that_sleeps_is_small() -> None:
-    turns = measure_calls({"sleep": lambda: time.sleep(0.002)}, Method(rounds=2, seconds=0.02))["sleep"]
-    durations = np.concatenate([turn.durations_ns for turn in turns])
+    rounds = measure_calls({"sleep": lambda: time.sleep(0.002)}, Method(rounds=2, seconds=0.02))["sleep"]
+    durations = np.concatenate([each.durations_ns for each in rounds])
     assert durations.min() >= 2_000_000  # a sleep is never shorter
-    assert all(turn.cpu_share < 0.5 for turn in turns)
-    assert all(turn.batch == 1 for turn in turns)
+    assert all(each.cpu_share < 0.5 for each in rounds)
+    assert all(each.batch == 1 for each in rounds)
 
 
 def test_the_clock_has_a_step() -> None:
     assert 0 < stopwatch.clock_step_ns() < 1_000_000
 
 
-def test_progress_is_told_after_every_round(quick: Method) -> None:
-    told: list[int] = []
-    measure({"x": Local(lambda: Ready({"call": lambda: None}))}, quick, told.append)
-    assert told == [1, 2, 3, 4, 5]
+def test_progress_is_reported_after_every_round(quick: Method) -> None:
+    reported: list[int] = []
+    measure({"x": Local(lambda: Ready({"call": lambda: None}))}, quick, reported.append)
+    assert reported == [1, 2, 3, 4, 5]

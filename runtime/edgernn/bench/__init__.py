@@ -1,12 +1,12 @@
-"""Measuring: how long calls take, what that says, and whether the machine can be believed.
+"""Measure how long calls take, and whether the machine was quiet enough to trust the times.
 
-stopwatch     subjects timed in rounds, in turns; the raw times
-subjects      an artifact as what is timed: loaded afresh every round
-apart         the same in a process of its own
+stopwatch     time subjects in rounds; raw times
+subjects      an artifact as a subject, loaded again in every round
+isolated      the same in an isolated process
 statistics    medians, percentiles and ratios with their intervals, from raw times
 environment   the machine, before and after
-session       all of that, for several candidates
-result        all that was seen, and the reasons to doubt it
-verdict       which artifact is best at what, and which to ship
+session       all of these, for several candidates
+result        everything that was measured, and the reasons to doubt it
+verdict       the smallest, the fastest and the most accurate artifact, and the one to ship
 document      a result as JSON, written and read
 """

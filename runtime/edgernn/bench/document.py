@@ -1,4 +1,4 @@
-"""A result as one JSON document: raw times and facts, from which every statistic can be made again."""
+"""A result as one JSON document: raw times and facts, from which every statistic can be computed again."""
 
 import json
 import math
@@ -20,17 +20,17 @@ from edgernn.tasks import REGRESSION, Task
 
 FORMAT = 2
 MAX_BYTES = 256 << 20
-# Sixty artifacts, each call for the second that is usual, have about as many times.
+# About the number of times of 60 artifacts with the default of 1 s per call.
 MAX_TIMES = 20_000_000
 MAX_ROUNDS = 1000
-# What a floating-point number counts to exactly.
-MOST = 1 << 53
+# Up to here a float64 represents every integer exactly.
+MAX_NUMBER = 1 << 53
 _MACHINE = ("cpu", "machine", "system", "kernel", "python")
 _STATE = ("load", "frequency_mhz", "highest_mhz", "temperature_c")
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """Make the document, for `to_json`; the statistics in it are for other programs and are not read again."""
+    """Return the document, for `to_json`; its statistics are for other programs, `read_result` ignores them."""
     task = {"kind": result.task.kind, "logits": result.task.logits} if result.task else None
     return {
         "format": FORMAT,
@@ -93,24 +93,24 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
             call: {**asdict(latency), "per_second": latency.per_second} for call, latency in subject.latencies.items()
         },
         "speed": {**asdict(speed), "verdict": speed.verdict} if speed else None,
-        "turns": {call: [_turn_as_json(turn) for turn in turns] for call, turns in subject.turns.items()},
+        "turns": {call: [_round_as_json(each) for each in rounds] for call, rounds in subject.turns.items()},
     }
 
 
 def _answers_as_json(answers: Answers) -> dict[str, Any]:
-    """Write answers for JSON; null in place of all measures means not known, null in place of one means NaN."""
+    """Return answers for JSON: null in place of all measures means not known, in place of one measure NaN."""
     return {**asdict(answers), "measures": answers.measures or None}
 
 
 def read_result(path: Path) -> Result:
-    """Read a result, as `--json` writes it.
+    """Read a result that `--json` wrote.
 
     Raises:
         DataError: it cannot be read, is of another format, or is not a result.
     """
     check_file(path, DataError, MAX_BYTES)
     try:
-        # Of bytes, for some shells write UTF-16.
+        # json detects the encoding of bytes; some shells write UTF-16.
         document = json.loads(path.read_bytes(), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}") from error
@@ -124,7 +124,7 @@ def read_result(path: Path) -> Result:
         return _result(document)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{path}: is no complete result: {what}") from error
+        raise DataError(f"{path}: not a complete result: {what}") from error
 
 
 def dump(result: Result) -> str:
@@ -135,16 +135,20 @@ def dump(result: Result) -> str:
 def _result(document: Mapping[str, Any]) -> Result:
     method, task = document["method"], document["task"]
     times = sum(
-        sum(_count(count) for count in turn["count"])
-        for each in document["subjects"]
-        for turns in each["turns"].values()
-        for turn in turns
+        sum(_count(count) for count in each["count"])
+        for subject in document["subjects"]
+        for rounds in subject["turns"].values()
+        for each in rounds
     )
     if times > MAX_TIMES:
-        raise ValueError(f"{times:,} times, more than the {MAX_TIMES:,} that are read")
+        raise ValueError(f"{times:,} times, expected at most {MAX_TIMES:,}")
     result = Result(
         started=_text(document["started"]),
-        method=Method(_count(method["rounds"], MAX_ROUNDS), _figure(method["seconds"]), bool(method["cold"])),
+        method=Method(
+            rounds=_count(method["rounds"], MAX_ROUNDS),
+            seconds=_figure(method["seconds"]),
+            cold=bool(method["cold"]),
+        ),
         isolated=bool(method["isolated"]),
         threads=_count(method["threads"]),
         clock_step_ns=_count(method["clock_step_ns"]),
@@ -168,11 +172,13 @@ def _check(result: Result) -> None:
     """Check that the parts of a result agree."""
     names = [subject.name for subject in result.subjects]
     if len(set(names)) < len(names) or result.baseline not in names:
-        raise ValueError(f"subjects are {', '.join(names)}; each needs a name of its own, the baseline one of them")
+        raise ValueError(
+            f"subjects are {', '.join(names) or 'none'}; expected different names, one of them the baseline's"
+        )
     if result.task is None:
         return
     if result.original is None:
-        raise ValueError("a task without an original that has answers")
+        raise ValueError("a task, but no original with answers")
     result.limits["max_drop_points"], result.limits["min_agreement"]
     for subject in result.subjects:
         if subject.answers:
@@ -182,11 +188,13 @@ def _check(result: Result) -> None:
 def _check_answers(task: Task, answers: Answers, measured: bool) -> None:
     shares = [answers.agreement, *(answers.measures[name] for name in task.measures if measured and name != "mae")]
     least = -math.inf if task.kind == REGRESSION else 0.0
-    # NaN is what a broken artifact has.
+    # A broken artifact has NaN.
     if any(not least <= share <= 1 for share in shares if not math.isnan(share)):
-        raise ValueError(f"measures {dict(answers.measures)} with an agreement of {answers.agreement}")
+        raise ValueError(
+            f"measures {dict(answers.measures)} with agreement {answers.agreement}, expected {least} to 1, or null"
+        )
     if answers.largest_difference < 0 or answers.measures.get("mae", 0.0) < 0:
-        raise ValueError("a difference below 0")
+        raise ValueError("a difference below 0, expected 0 or more")
 
 
 def _machine(value: Any) -> Mapping[str, Any]:
@@ -215,11 +223,11 @@ def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
     name, role = _text(document["name"]), document["role"]
     if role not in ROLES:
         raise ValueError(f"role {role!r}, expected one of {', '.join(ROLES)}")
-    turns = {_text(call): tuple(map(_turn, turns)) for call, turns in document["turns"].items()}
-    # What takes long is loaded once.
+    turns = {_text(call): tuple(map(_round, each)) for call, each in document["turns"].items()}
+    # A subject that loads slowly is loaded in its first round only.
     if len(turns.get(PREDICT, ())) != rounds or any(len(each) not in (1, rounds) for each in turns.values()):
-        seen = ", ".join(f"{len(each)} of {call!r}" for call, each in turns.items())
-        raise ValueError(f"{name}: turns are {seen or 'none'}; expected {rounds} of {PREDICT!r}, as many as rounds")
+        found = ", ".join(f"{len(each)} of {call!r}" for call, each in turns.items())
+        raise ValueError(f"{name}: 'turns' has {found or 'none'}, expected {rounds} of {PREDICT!r}, one per round")
     return Measured(
         name=name,
         role=role,
@@ -244,23 +252,26 @@ def _answers(document: Mapping[str, Any]) -> Answers:
     return Answers(measures, _number(document["agreement"]), _number(document["largest_difference"]))
 
 
-def _turn_as_json(turn: Round) -> dict[str, Any]:
-    values, counts = np.unique(turn.durations_ns, return_counts=True)
+def _round_as_json(measured: Round) -> dict[str, Any]:
+    values, counts = np.unique(measured.durations_ns, return_counts=True)
     return {
         "ns": values.tolist(),
         "count": counts.tolist(),
-        "batch": turn.batch,
-        "cpu_share": round(turn.cpu_share, 4),
-        "settled": turn.settled,
+        "batch": measured.batch,
+        "cpu_share": round(measured.cpu_share, 4),
+        "settled": measured.settled,
     }
 
 
-def _turn(document: Mapping[str, Any]) -> Round:
+def _round(document: Mapping[str, Any]) -> Round:
     values, counts = (np.array([_count(each) for each in document[name]], np.int64) for name in ("ns", "count"))
     if values.shape != counts.shape or not len(values):
-        raise ValueError(f"a turn of {len(values)} times, and how often {len(counts)} of them were seen")
+        raise ValueError(f"{len(values)} times in 'ns' and {len(counts)} in 'count', expected equally many, at least 1")
     return Round(
-        np.repeat(values, counts), _count(document["batch"]), _figure(document["cpu_share"]), bool(document["settled"])
+        durations_ns=np.repeat(values, counts),
+        batch=_count(document["batch"]),
+        cpu_share=_figure(document["cpu_share"]),
+        settled=bool(document["settled"]),
     )
 
 
@@ -270,32 +281,32 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _count(value: Any, most: int = MOST, least: int = 1) -> int:
+def _count(value: Any, most: int = MAX_NUMBER, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"found {_short(value)}, expected a whole number from {least} to {most:,}")
     return value
 
 
 def _figure(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
-        raise ValueError(f"found {_short(value)}, expected a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
+        raise ValueError(f"found {_short(value)}, expected a number from -{MAX_NUMBER:,} to {MAX_NUMBER:,}")
     return float(value)
 
 
 def _text(value: Any) -> str:
-    # It goes to terminals, which obey some characters.
+    # Texts are printed on terminals, which execute control characters.
     if not isinstance(value, str) or not is_printable(value):
         raise ValueError(f"found {_short(value)}, expected printable text")
     return value
 
 
 def _short(value: Any) -> str:
-    known = isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= MOST)
+    known = isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= MAX_NUMBER)
     return ascii(value)[:40] if known else type(value).__name__
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _number(value: Any) -> float:

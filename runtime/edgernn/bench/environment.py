@@ -1,4 +1,4 @@
-"""The machine that measures: what it is, and how it is before and after."""
+"""The machine that measures: its hardware and software, and its state before and after."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ PACKAGES = (
     "tf2onnx",
     "onnx",
 )
-# The bits of `vcgencmd get_throttled` that slow a Raspberry Pi down, now or since it was started:
+# Bits of `vcgencmd get_throttled` that report a slowed Raspberry Pi, now or since it was started:
 # https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
 THROTTLED = {
     0: "undervoltage",
@@ -40,7 +40,7 @@ _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
 
 def describe_machine() -> dict[str, Any]:
-    """What does not change while it measures."""
+    """Return the facts about the machine that do not change during a measurement."""
     cpuinfo = _fields(Path("/proc/cpuinfo"))
     return {
         "cpu": processor_name(),
@@ -56,10 +56,10 @@ def describe_machine() -> dict[str, Any]:
 
 
 def look_at_machine() -> dict[str, Any]:
-    """What changes: None where the machine does not tell.
+    """Return the state of the machine, which changes; None where the machine does not report it.
 
-    load: processes that were running, a mean over the last minute; governor; frequency_mhz and highest_mhz of the first
-    core; temperature_c: the warmest; throttled: the firmware's bits of a Raspberry Pi.
+    load: mean number of running processes over the last minute; governor, frequency_mhz, highest_mhz: of the first
+    core; temperature_c: of the warmest sensor; throttled: the bits of a Raspberry Pi's firmware.
     """
     return {
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # Windows has none
@@ -72,9 +72,9 @@ def look_at_machine() -> dict[str, Any]:
 
 
 def busy_seconds() -> float | None:
-    """How long all cores together have been busy, or taken away by a host, since the machine was started.
+    """Return the seconds, summed over cores, that were busy or used by the host since the machine was started.
 
-    None where there is no /proc/stat; its columns: https://docs.kernel.org/filesystems/proc.html
+    None without /proc/stat; its columns: https://docs.kernel.org/filesystems/proc.html
     """
     ticks = (_text(Path("/proc/stat")) or "").partition("\n")[0].split()[1:]
     if len(ticks) < 8:
@@ -84,17 +84,17 @@ def busy_seconds() -> float | None:
 
 
 def own_seconds() -> float:
-    """How long of that this process was, with its children that have ended."""
+    """Return the part of `busy_seconds` that this process and its ended children used."""
     return sum(os.times()[:4])
 
 
 def throttled_reasons(bits: int) -> list[str]:
-    """What the firmware of a Raspberry Pi means by its bits."""
+    """Return the meaning of the bits that a Raspberry Pi's firmware reports."""
     return [text for bit, text in THROTTLED.items() if bits >> bit & 1]
 
 
 def describe(environment: Mapping[str, Any]) -> str:
-    """The machine in one line: processor, cores, Python, and what is special about it."""
+    """Return the machine in one line: board, if known, processor, cores, Python."""
     parts = [str(environment["cpu"]), f"{environment['cores']} cores", f"Python {environment['python']}"]
     if environment["board"] and environment["board"] not in parts:
         parts.insert(0, environment["board"])
@@ -110,10 +110,10 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def frequency_mhz() -> float | None:
-    """Of the first core, in MHz; virtual machines tell only /proc/cpuinfo."""
-    told = _thousandth(_text(_CPU / "scaling_cur_freq"))
-    if told is not None:
-        return told
+    """Return the frequency of the first core in MHz; virtual machines report it in /proc/cpuinfo only."""
+    frequency = _thousandth(_text(_CPU / "scaling_cur_freq"))
+    if frequency is not None:
+        return frequency
     try:
         return float(_fields(Path("/proc/cpuinfo"))["cpu MHz"])
     except (KeyError, ValueError):
@@ -132,7 +132,7 @@ def _throttled() -> int | None:
     try:
         answer = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S603
         return int(answer.stdout.strip().removeprefix("throttled="), 16)
-    except (OSError, ValueError, subprocess.SubprocessError):  # a user outside the group `video` may not ask
+    except (OSError, ValueError, subprocess.SubprocessError):  # a user outside the group `video` has no permission
         return None
 
 

@@ -12,17 +12,17 @@ from edgernn.errors import ArtifactError
 from edgernn.quiet import standard_error_aside
 
 _STATUS = Path("/proc/self/status")
-# What Linux calls the memory that a process has now, and the most that it had.
+# Linux's names for the current and the peak memory of a process.
 _STEADY, _PEAK = "VmRSS", "VmHWM"
 
 
 @dataclass(frozen=True)
 class Memory:
-    """The physical memory of a process that does nothing but answer, Python and libraries included.
+    """Physical memory of a process that only answers, Python and libraries included.
 
     Attributes:
-        steady_bytes: when it has answered for a while.
-        peak_bytes: the most that it had.
+        steady_bytes: after some rounds of answers.
+        peak_bytes: the maximum.
     """
 
     steady_bytes: int
@@ -30,19 +30,19 @@ class Memory:
 
 
 class Isolated:
-    """Subject in an isolated process; made by `start_isolated`."""
+    """Subject in an isolated process; create it with `start_isolated`."""
 
     def __init__(self, name: str, child: Child) -> None:
         self._name, self._child = name, child
 
-    def turn(self, method: Method) -> Mapping[str, Round]:
+    def time_round(self, method: Method) -> Mapping[str, Round]:
         """See `Subject`.
 
         Raises:
-            EdgernnError: what went wrong there.
+            EdgernnError: the subject fails, or its process ends.
         """
-        turns: Mapping[str, Round] = self._ask(method)
-        return turns
+        times: Mapping[str, Round] = self._ask(method)
+        return times
 
     def memory(self) -> Memory | None:
         """Memory that the process uses; None where the operating system does not report it."""
@@ -62,20 +62,20 @@ def start_isolated(name: str, load: Callable[[], LoadedSubject], *, reload: bool
 
     Args:
         name: for messages.
-        load: makes it ready; goes to the process.
-        afresh: whether it is loaded again for every turn.
+        load: loads the subject; is sent to the process, so it must be picklable.
+        reload: True to load it again in every round.
     """
     with Child(_serve, load, reload) as child:
         yield Isolated(name, child)
 
 
 def _serve(load: Callable[[], LoadedSubject], reload: bool) -> Callable[[Method | None], object]:
-    """Make the subject in the child; returns the function that answers a request for a turn or for the memory."""
+    """Create the subject in the child; return the function that answers requests for a round or for the memory."""
     subject = Local(load, reload=reload)
 
     def answer(method: Method | None) -> object:
         with standard_error_aside():  # LiteRT logs its delegate there
-            return subject.turn(method) if method else _memory()
+            return subject.time_round(method) if method else _memory()
 
     return answer
 

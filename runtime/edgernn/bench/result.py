@@ -1,4 +1,4 @@
-"""What was measured: raw times and facts about the machine and the subjects, and the reasons to doubt them."""
+"""The result of a measurement: raw times, facts about machine and subjects, and the reasons to doubt the times."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +17,14 @@ from edgernn.tasks import Task
 
 ARTIFACT, ORIGINAL, PEER = ROLES = ("artifact", "original", "peer")
 
-# From here on a figure is not to be believed. The share of its turns in which a subject must have had its core; half
-# the width of its interval; how far the clock may change between rounds.
-LEAST_SHARE, MOST_SPREAD, MOST_CHANGE = 0.97, 0.05, 0.1
-# Other processes slow one down through caches, memory and clock even on another core, if they have so many of all.
-MOST_OTHERS = 0.4
-# With fewer rounds and less time, nobody can tell.
-LEAST_ROUNDS, LEAST_SECONDS = 10, 1.0
+# Beyond these limits a time is doubted: the share of its time in which a subject had a core; half the width of its
+# interval, as a share; the change of the clock frequency between rounds, as a share.
+MIN_CPU_SHARE, MAX_SPREAD, MAX_CLOCK_CHANGE = 0.97, 0.05, 0.1
+# Share of all cores that other processes may use. Even on other cores they slow a subject down through caches, memory
+# and clock.
+MAX_OTHERS_SHARE = 0.4
+# Fewer rounds or less time do not suffice for a judgement.
+MIN_ROUNDS, MIN_SECONDS = 10, 1.0
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,17 @@ class Measured:
     """Measurements of a subject.
 
     Attributes:
-        name: of the file, or what an original or a peer is called; no other subject of the result has it.
+        name: of the file, the original or the peer; unique in a result.
         role: artifact, original (the Keras model) or peer (the same model by another tool).
         backend: what executes it, with its version.
         size_bytes: of the file.
         sha256: of the file.
-        quantization, layout: as the card says; empty where none does.
-        verified: whether it has a card, and is what that says.
+        quantization, layout: from the card; empty without a card.
+        verified: True if it has a card, and was checked against it.
         input_shape: of the sample that it answers, (steps, features).
-        turns: by call what was seen in each round: `load`, `first answer` (loading included), `invoke`, `predict`,
-            `step`.
-        memory: of a process of its own; None where there was none.
-        answers: None where there was no original to compare with.
+        turns: rounds by call: `load`, `first answer` (loading included), `invoke`, `predict`, `step`.
+        memory: of its isolated process; None if it had none.
+        answers: None without an original to compare with.
         source_sha256: of the Keras file that it was exported from, as its card says; empty without a card.
         exact_stream: True if a stream gives the same bits as `predict`: its states are int8, as its card says.
     """
@@ -79,32 +79,32 @@ class Measured:
 
     @cached_property
     def latencies(self) -> Mapping[str, Latency]:
-        """By call."""
-        return {call: summarize(turns) for call, turns in self.turns.items()}
+        """Latencies by call."""
+        return {call: summarize(rounds) for call, rounds in self.turns.items()}
 
     @property
     def predict(self) -> Latency:
-        """A float32 sample in, its answer out."""
+        """Latency of `predict`: a float32 sample in, its answer out."""
         return self.latencies[PREDICT]
 
     @property
     def median_ms(self) -> tuple[float, float]:
-        """Of loading, and of loading and the first answer, in milliseconds."""
+        """Medians of loading, and of loading and the first answer, in milliseconds."""
         return self.latencies["load"].median_us / 1000, self.latencies["first answer"].median_us / 1000
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """Why its times are not to be believed; empty where they are."""
-        timed = {call: turns for call, turns in self.turns.items() if len(turns) > 1 and call in _TIMED}
-        share = float(np.mean([turn.cpu_share for turns in timed.values() for turn in turns])) if timed else 1.0
+        """Reasons to doubt its times; empty if there are none."""
+        timed = {call: rounds for call, rounds in self.turns.items() if len(rounds) > 1 and call in _TIMED}
+        share = float(np.mean([each.cpu_share for rounds in timed.values() for each in rounds])) if timed else 1.0
         doubts = []
-        if share < LEAST_SHARE:
-            doubts.append(f"other processes had its core for {1 - share:.0%} of the time")
-        noisy = [call for call in _TIMED if call in timed and self.latencies[call].spread > MOST_SPREAD]
+        if share < MIN_CPU_SHARE:
+            doubts.append(f"other processes used its core for {1 - share:.0%} of the time")
+        noisy = [call for call in _TIMED if call in timed and self.latencies[call].spread > MAX_SPREAD]
         if noisy:
             doubts.append("noisy: " + ", ".join(f"{call} ±{self.latencies[call].spread:.0%}" for call in noisy))
-        unsettled = [call for call, turns in timed.items() if sum(turn.settled for turn in turns) < len(turns) / 2]
-        return (*doubts, *(f"{call} had not settled when it was timed" for call in unsettled))
+        unsettled = [call for call, rounds in timed.items() if sum(each.settled for each in rounds) < len(rounds) / 2]
+        return (*doubts, *(f"{call} still got faster at the end of the warm-up" for call in unsettled))
 
 
 _TIMED = ("invoke", "predict", "step")
@@ -115,21 +115,21 @@ class Result:
     """Everything that was measured at one time on one machine.
 
     Attributes:
-        started: when, ISO 8601 with its time zone.
-        method: how.
-        isolated: whether each subject had a process of its own.
+        started: date and time, ISO 8601 with time zone.
+        method: of measuring.
+        isolated: True if each subject had an isolated process.
         threads: of each artifact.
-        clock_step_ns: the shortest time that the clock tells from none.
+        clock_step_ns: the resolution of the clock.
         machine: `environment.describe_machine`.
         before, after: `environment.look_at_machine`.
-        others_cores: how many cores other processes kept busy meanwhile; None where the machine does not tell.
-        frequencies_mhz: of the first core after each round; empty where the machine does not tell.
-        subjects: in the order they were given, originals first.
-        baseline: the name of the subject that speeds are told against.
-        task: what is asked for; None where there was no original.
-        samples: how many were answered for `Measured.answers`.
-        limits: what an artifact must keep to be recommended: `max_drop_points` and `min_agreement`.
-        evidence: what a report shows beside figures, see `edgernn_benchmarks.evidence`; empty where there is none.
+        others_cores: mean number of cores that other processes used; None if the machine does not report it.
+        frequencies_mhz: of the first core after each round; empty if the machine does not report it.
+        subjects: in the order in which they were given, originals first.
+        baseline: the name of the subject that speeds are relative to.
+        task: of the model; None without an original.
+        samples: the number that was answered for `Measured.answers`.
+        limits: for an artifact to be recommended: `max_drop_points` and `min_agreement`.
+        evidence: details for a report, see `edgernn_benchmarks.evidence`; empty if there are none.
     """
 
     started: str
@@ -151,12 +151,12 @@ class Result:
 
     @property
     def artifacts(self) -> tuple[Measured, ...]:
-        """Without originals and peers."""
+        """Subjects that are artifacts: no originals, no peers."""
         return tuple(subject for subject in self.subjects if subject.role == ARTIFACT)
 
     @property
     def original(self) -> Measured | None:
-        """The first original that has answers, with which artifacts are compared."""
+        """First original with answers, which artifacts are compared with; None if there is none."""
         return next((each for each in self.subjects if each.role == ORIGINAL and each.answers), None)
 
     @property
@@ -169,12 +169,12 @@ class Result:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why no time of this result is to be believed; empty where the machine gives no reason."""
+        """Reasons to doubt all times of this result; empty if there are none."""
         method, doubts = self.method, []
-        if method.rounds < LEAST_ROUNDS or method.seconds < LEAST_SECONDS:
+        if method.rounds < MIN_ROUNDS or method.seconds < MIN_SECONDS:
             doubts.append(
-                f"{method.seconds:g} s for each call in {method.rounds} rounds tells little; {LEAST_SECONDS:g} s in "
-                f"{LEAST_ROUNDS} rounds are the least"
+                f"{method.seconds:g} s per call in {method.rounds} rounds, expected at least {MIN_SECONDS:g} s in "
+                f"{MIN_ROUNDS} rounds"
             )
         for when, state in (("before", self.before), ("after", self.after)):
             reasons = throttled_reasons(state["throttled"] or 0)
@@ -182,20 +182,20 @@ class Result:
                 doubts.append(f"throttled ({when}): {', '.join(reasons)}")
         if self.frequencies_mhz:
             slowest, quickest = min(self.frequencies_mhz), max(self.frequencies_mhz)
-            if quickest - slowest > MOST_CHANGE * quickest:
+            if quickest - slowest > MAX_CLOCK_CHANGE * quickest:
                 doubts.append(f"the clock changed from {slowest:,.0f} to {quickest:,.0f} MHz")
         cores = self.machine["cores"] or 1
-        if self.others_cores is not None and self.others_cores > MOST_OTHERS * cores:
+        if self.others_cores is not None and self.others_cores > MAX_OTHERS_SHARE * cores:
             doubts.append(f"other processes kept {self.others_cores:.1f} of {cores} cores busy")
         return tuple(doubts)
 
     def doubts_of(self, subject: Measured) -> tuple[str, ...]:
-        """Why a subject's times are not to be believed: its own reasons and the machine's."""
+        """Return the reasons to doubt a subject's times: the result's and its own."""
         return (*self.doubts, *subject.doubts)
 
     @property
     def believed(self) -> bool:
-        """Whether no time is doubted."""
+        """True if there is no reason to doubt any time."""
         return not self.doubts and not any(subject.doubts for subject in self.subjects)
 
     @property
@@ -206,18 +206,18 @@ class Result:
         return self.task.headline if self.task and known else None
 
     def subject(self, name: str) -> Measured:
-        """The subject of a name.
+        """Return the subject with this name.
 
         Raises:
-            SettingError: there is none.
+            SettingError: no subject has this name.
         """
         for subject in self.subjects:
             if subject.name == name:
                 return subject
-        raise SettingError(f"no subject {name!r}; there are {', '.join(each.name for each in self.subjects)}")
+        raise SettingError(f"no subject {name!r}; expected one of {', '.join(each.name for each in self.subjects)}")
 
     def speed(self, subject: Measured, call: str = PREDICT, against: str | None = None) -> Ratio | None:
-        """How many times as quick a subject is as the baseline; None where one of both has no such call."""
+        """Return the speed of a call relative to the baseline's; None if one of them has no such call."""
         base = self.subject(against or self.baseline)
         if call not in subject.turns or call not in base.turns:
             return None
@@ -225,5 +225,5 @@ class Result:
 
 
 def unique_names(names: Sequence[str], fallback: Sequence[str]) -> list[str]:
-    """What subjects are called: their names, or the longer fallback where two have the same one."""
+    """Return the names, with the longer fallback in place of each name that occurs twice."""
     return [name if names.count(name) == 1 else longer for name, longer in zip(names, fallback, strict=True)]

@@ -1,4 +1,4 @@
-"""A session: candidates measured side by side, the machine looked at before, meanwhile and after."""
+"""A session: candidates measured side by side, with the machine's state before, during and after."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +23,12 @@ from edgernn.tasks import Task
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is to be measured.
+    """Subject to be measured.
 
     Attributes:
-        facts: what is known of it; its turns and memory are not.
-        load: makes it ready; goes to another process, if need be.
-        afresh: whether it is loaded again for every turn; not what takes seconds.
+        facts: its measurements without times and memory.
+        load: loads it; is sent to another process if isolated.
+        reload: True to load it again in every round; False if loading takes seconds.
     """
 
     facts: Measured
@@ -38,12 +38,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class OpenArtifact:
-    """An artifact that loads and answers.
+    """Artifact that was loaded and whose calls work.
 
     Attributes:
-        facts: what is known of it.
+        facts: its measurements without times and memory.
         loader: loads it again.
-        model: it, loaded.
+        model: the loaded artifact.
     """
 
     facts: Measured
@@ -51,11 +51,11 @@ class OpenArtifact:
     model: Model
 
     def candidate(self, x: Float32 | None = None, answers: Answers | None = None) -> Candidate:
-        """It as a candidate.
+        """Return the artifact as a candidate.
 
         Args:
-            x: the sample that it answers, float32 [steps, features], in place of a made-up one.
-            answers: how right it is, if that is known.
+            x: the sample that it answers, float32 [steps, features]; a generated one by default.
+            answers: the accuracy of its answers, if known.
         """
         shape = self.facts.input_shape if x is None else x.shape
         return Candidate(replace(self.facts, input_shape=shape, answers=answers), replace(self.loader, x=x))
@@ -65,7 +65,7 @@ def open_artifacts(loaders: Sequence[ArtifactLoader], role: str = ARTIFACT) -> l
     """Load artifacts and try all their calls.
 
     Raises:
-        EdgernnError: one cannot be loaded, or called, or answers with NaN.
+        EdgernnError: one cannot be loaded or called, or answers with NaN or infinity.
     """
     opened = [loader() for loader in loaders]
     for each in opened:
@@ -97,10 +97,10 @@ def run_session(
 
     Args:
         candidates: at least one; their names differ.
-        method: how.
-        baseline: the name of the one that speeds are told against; the first by default.
-        isolated: whether each is in a process of its own.
-        threads: of each artifact, which the candidates say; for the record.
+        method: of measuring.
+        baseline: the name of the candidate that speeds are relative to; the first by default.
+        isolated: True to run each candidate in an isolated process.
+        threads: of each artifact; only recorded, the candidates' loaders set it.
         task, samples, limits, evidence: see `Result`.
         progress: called with the number of rounds done.
 
@@ -120,7 +120,7 @@ def run_session(
         clock_step_ns=clock_step_ns(),
         machine=describe_machine(),
         before=before,
-        # Children have ended, so that what they did is not taken for that of others.
+        # After the children have ended, because only then their time counts as this process's own.
         others_cores=watch.others_cores(),
         after=look_at_machine(),
         frequencies_mhz=frequencies,
@@ -136,7 +136,7 @@ def run_session(
 def _measure(
     candidates: Sequence[Candidate], method: Method, isolated: bool, progress: Callable[[int], None]
 ) -> tuple[tuple[Measured, ...], tuple[float, ...]]:
-    """What was seen of each, and the clock's frequency after each round, where the machine tells."""
+    """Return the measurements of each, and the frequency after each round where the machine reports it, in MHz."""
     frequencies = []
 
     def after_round(done: int) -> None:
@@ -152,12 +152,12 @@ def _measure(
             )
             for each in candidates
         }
-        seen = measure(subjects, method, after_round)
+        times = measure(subjects, method, after_round)
         memory = {name: subject.memory() for name, subject in subjects.items() if isinstance(subject, Isolated)}
     measured = (
         replace(
             each.facts,
-            turns={call: tuple(turns) for call, turns in seen[each.facts.name].items()},
+            turns={call: tuple(rounds) for call, rounds in times[each.facts.name].items()},
             memory=memory.get(each.facts.name),
         )
         for each in candidates
@@ -166,18 +166,18 @@ def _measure(
 
 
 class _Watch:
-    """How busy others keep the machine, from now on."""
+    """Counter of the time that other processes use from now on."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._others = self._seconds()
 
     def others_cores(self) -> float | None:
-        """How many cores others have kept busy; to be asked when this process's children have ended."""
+        """Return the mean number of cores that others used; call it after this process's children have ended."""
         now = self._seconds()
         if now is None or self._others is None:
             return None
-        # Ticks of the kernel are counted, which may be a few too many or too few.
+        # The kernel counts whole ticks, so the difference may be slightly negative.
         return max(0.0, (now - self._others) / (time.monotonic() - self._start))
 
     @staticmethod
@@ -187,16 +187,16 @@ class _Watch:
 
 
 def check_baseline(baseline: str | None, names: Sequence[str]) -> None:
-    """Check that one has the baseline's name, before anything is measured.
+    """Check, before anything is measured, that the names differ and that one is the baseline's.
 
     Raises:
-        SettingError: none has, or two have the same.
+        SettingError: two names are equal, or none is the baseline's.
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise SettingError(f"{twice!r} is given twice; each artifact is measured once")
+        raise SettingError(f"{twice!r} is given twice; give each artifact once")
     if baseline is not None and baseline not in names:
-        raise SettingError(f"no baseline {baseline!r}; there are {', '.join(names)}")
+        raise SettingError(f"no baseline {baseline!r}; expected one of {', '.join(names)}")
 
 
 def _facts(name: str, role: str, opened: LoadedArtifact) -> Measured:

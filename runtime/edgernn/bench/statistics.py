@@ -1,8 +1,8 @@
-"""What raw times say: medians, percentiles and ratios, with the intervals that rounds leave open.
+"""Statistics of raw times: medians, percentiles and ratios, with their intervals.
 
-Calls of one round are alike because they share a load, a clock frequency and a place in memory, so that a thousand of
-them know little more than one. The intervals are therefore bootstrapped over rounds, not over calls: percentile
-intervals after Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+Calls of one round are alike because they share a load, a clock frequency and a place in memory: a thousand of them
+say little more than one. The intervals are therefore bootstrapped over rounds, not over calls: percentile intervals
+after Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 """
 
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ from edgernn.bench.stopwatch import Round
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-# Of the rounds' log ratios so much is left out at either end before the mean is taken: after Wilcox, "Introduction to
-# Robust Estimation", 2012, who finds intervals of the 20 % trimmed mean good from ten values on. Here, on 20 to 30
-# rounds with outliers, they hold the truth in 94 to 95 of 100, and are narrower than those of the median.
+# Share of the rounds' log ratios that is left out at either end before averaging. Wilcox, "Introduction to Robust
+# Estimation", 2012, finds intervals of the 20 % trimmed mean accurate from ten values on. Here, on 20 to 30 rounds with
+# outliers, they contain the true value in 94 to 95 of 100 cases, and are narrower than those of the median.
 TRIMMED = 0.2
 NO_DIFFERENCE = "no difference seen"
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long one call takes, in microseconds.
+    """Latency of one call, in microseconds.
 
     Attributes:
-        calls: how many were timed.
-        batch: how many calls each time is of; above 1 the percentiles are those of means of so many.
+        calls: the number of timed calls.
+        batch: calls that were timed as one; above 1, percentiles are those of the means of batches.
         median_us: the median of the rounds' medians.
-        low_us, high_us: its interval, 95 %.
-        p90_us, p95_us, p99_us: so many of 100 times, of all rounds, were shorter.
-        min_us, max_us: the shortest and the longest.
+        low_us, high_us: its 95 % interval.
+        p90_us, p95_us, p99_us: percentiles of the times of all rounds.
+        min_us, max_us: the shortest and the longest time.
     """
 
     calls: int
@@ -49,7 +49,7 @@ class Latency:
 
     @property
     def per_second(self) -> float:
-        """How many calls one after the other there are in a second."""
+        """Sequential calls per second."""
         return 1e6 / self.median_us if self.median_us else float("inf")
 
     @property
@@ -60,11 +60,11 @@ class Latency:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as quick one is as another: above 1 it is quicker.
+    """Speed of one subject relative to another: above 1 it is faster.
 
     Attributes:
         estimate: the ratio.
-        low, high: its interval, 95 %.
+        low, high: its 95 % interval.
     """
 
     estimate: float
@@ -73,22 +73,22 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """Faster, slower, or `NO_DIFFERENCE` where the interval holds 1."""
+        """Either faster, slower, or `NO_DIFFERENCE` if the interval contains 1."""
         if self.low <= 1 <= self.high:
             return NO_DIFFERENCE
         return "faster" if self.low > 1 else "slower"
 
 
-def summarize(turns: Sequence[Round]) -> Latency:
-    """The latency that turns amount to; at least one turn."""
-    medians = round_medians_us(turns)
+def summarize(rounds: Sequence[Round]) -> Latency:
+    """Compute the latency of a call from its rounds, at least one."""
+    medians = round_medians_us(rounds)
     low, high = interval(np.median(medians[_resamples(len(medians))], axis=1))
-    # Turns of one call are batched alike, or nearly: the time of one call is what can be pooled.
-    each = np.concatenate([turn.durations_ns / (1000 * turn.batch) for turn in turns])
+    # Batches of one call differ little between rounds, so times per call can be pooled.
+    each = np.concatenate([one.durations_ns / (1000 * one.batch) for one in rounds])
     p90, p95, p99 = np.percentile(each, [90, 95, 99])
     return Latency(
-        calls=sum(len(turn.durations_ns) * turn.batch for turn in turns),
-        batch=max(turn.batch for turn in turns),
+        calls=sum(len(one.durations_ns) * one.batch for one in rounds),
+        batch=max(one.batch for one in rounds),
         median_us=float(np.median(medians)),
         low_us=low,
         high_us=high,
@@ -100,47 +100,48 @@ def summarize(turns: Sequence[Round]) -> Latency:
     )
 
 
-def speed_ratio(turns: Sequence[Round], baseline: Sequence[Round]) -> Ratio:
-    """How many times as quick as a baseline that had its turns in the same rounds.
+def speed_ratio(rounds: Sequence[Round], baseline: Sequence[Round]) -> Ratio:
+    """Compute the speed relative to a baseline that was timed in the same rounds.
 
-    Round by round, so that what slowed both falls out; the trimmed mean of the logarithms.
+    It is the trimmed mean of the logarithms of the ratios of each round, so that slowdowns common to both cancel.
     """
-    logs = np.log(round_medians_us(baseline)) - np.log(round_medians_us(turns))
+    logs = np.log(round_medians_us(baseline)) - np.log(round_medians_us(rounds))
     low, high = interval(trimmed_mean(logs[_resamples(len(logs))]))
     return _ratio(float(trimmed_mean(logs[np.newaxis])[0]), low, high)
 
 
-def speed_ratio_between_runs(turns: Sequence[Round], baseline: Sequence[Round]) -> Ratio:
-    """How many times as quick as a baseline that was measured at another time, or on another machine."""
-    logs, base = np.log(round_medians_us(turns)), np.log(round_medians_us(baseline))
+def speed_ratio_between_runs(rounds: Sequence[Round], baseline: Sequence[Round]) -> Ratio:
+    """Compute the speed relative to a baseline that was measured at another time, or on another machine."""
+    logs, base = np.log(round_medians_us(rounds)), np.log(round_medians_us(baseline))
     resampled = trimmed_mean(base[_resamples(len(base), 1)]) - trimmed_mean(logs[_resamples(len(logs))])
     estimate = float(trimmed_mean(base[np.newaxis])[0] - trimmed_mean(logs[np.newaxis])[0])
     return _ratio(estimate, *interval(resampled))
 
 
-def round_medians_us(turns: Sequence[Round]) -> Float64:
-    """The median time of one call in each turn, in microseconds, float64 [turns]."""
-    return np.array([float(np.median(turn.durations_ns)) / (1000 * turn.batch) for turn in turns])
+def round_medians_us(rounds: Sequence[Round]) -> Float64:
+    """Compute the median time of one call in each round, in microseconds, float64 [rounds]."""
+    return np.array([float(np.median(each.durations_ns)) / (1000 * each.batch) for each in rounds])
 
 
 def trimmed_mean(values: Float64) -> Float64:
-    """The mean of the last axis without a fifth at either end."""
+    """Compute the mean over the last axis without a fifth of the values at either end."""
     cut = int(TRIMMED * values.shape[-1])
     kept: Float64 = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut]
     return np.asarray(kept.mean(axis=-1))
 
 
 def interval(estimates: Float64) -> tuple[float, float]:
-    """Between which the middle 95 % of resampled estimates lie."""
+    """Return the bounds of the middle 95 % of resampled estimates."""
     low, high = np.quantile(estimates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
 @cache
 def _resamples(rounds: int, seed: int = 0) -> Int64:
-    """Which rounds each resample has, int64 [resamples, rounds]; always the same, so that figures can be made again."""
+    """Draw the rounds of each resample, int64 [resamples, rounds]; always the same, so that figures are repeatable."""
     return np.random.default_rng(seed).integers(0, rounds, (RESAMPLES, rounds))
 
 
 def _ratio(log_estimate: float, log_low: float, log_high: float) -> Ratio:
-    return Ratio(*(float(np.exp(value)) for value in (log_estimate, log_low, log_high)))
+    estimate, low, high = (float(np.exp(value)) for value in (log_estimate, log_low, log_high))
+    return Ratio(estimate, low, high)

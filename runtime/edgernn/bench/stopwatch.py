@@ -1,8 +1,8 @@
-"""The one stopwatch: subjects timed side by side in rounds; it keeps every time and derives nothing.
+"""The only stopwatch: times subjects side by side in rounds, keeps every time and derives nothing.
 
-A round gives every subject one turn, in an order of its own, so that what slows the machine down for a while falls on
-all of them. In its turn a subject is loaded afresh, for where its tensors come to lie in memory moves its times by some
-per cent, as long as it is loaded; then each of its calls is warmed up until it gets no quicker, and timed.
+In each round every subject is timed once, in a new random order, so that a temporary slowdown of the machine affects
+all of them. A subject is loaded again in each round, because the addresses of its tensors, which a load fixes, change
+its times by some per cent. Each of its calls is then warmed up until it gets no faster, and timed.
 """
 
 import gc
@@ -23,15 +23,16 @@ Name = TypeVar("Name", bound=Hashable)
 Call = Callable[[], object]
 
 ROUNDS, SECONDS = 30, 1.0
-# Two figures that every subject has beside those of its calls.
+# Names of two times that every subject has in addition to those of its calls.
 LOAD, FIRST_ANSWER = "load", "first answer"
-# A call shorter than so many steps of the clock is timed with others of its kind, as one.
+# Calls shorter than this number of clock steps are timed in batches.
 CLOCK_STEPS = 100
-# A warm-up ends after two windows in a row that are not quicker than the quickest by more than this; then or never.
+# A warm-up ends when two windows in a row are not faster than the fastest one by more than the share SETTLED, or after
+# WARMUP_SECONDS.
 WINDOW_SECONDS, SETTLED, WARMUP_SECONDS = 0.005, 0.02, 0.3
-# Before a subject is loaded, so much at most is taken from the heap, for it to come to lie elsewhere.
+# At most this much of the heap is allocated before a subject is loaded, so that its addresses differ between rounds.
 PADDING_BYTES = 1 << 16
-# Where Linux says nothing of its caches.
+# Assumed size where the system does not report its caches.
 CACHE_BYTES = 64 << 20
 
 
@@ -40,10 +41,10 @@ class Method:
     """How to measure.
 
     Attributes:
-        rounds: how many turns each subject has.
-        seconds: how long each call is timed, in all its turns, cold ones with the walks between them; every turn has at
-            least one call.
-        cold: between calls something larger than every cache is walked through, as other work of a device would.
+        rounds: in which each subject is timed once.
+        seconds: time for each call, over all rounds, including the walks of cold calls; each round has at least one
+            call.
+        cold: True to read memory larger than every cache before each call, as other work of a device would.
     """
 
     rounds: int = ROUNDS
@@ -53,14 +54,14 @@ class Method:
 
 @dataclass(frozen=True, eq=False)  # arrays are not compared as one
 class Round:
-    """What was seen in one turn.
+    """Times of one call of one subject in one round.
 
     Attributes:
-        durations_ns: int64 [timed]; each of `batch` calls together.
-        batch: how many calls each of them is.
-        cpu_share: of the turn's time, how much this process had a core, 1 at most; less where another had it. Of a call
-            that works in several threads it tells less, for each of them counts.
-        settled: whether the warm-up ended because times did not fall any more.
+        durations_ns: int64 [timed]; each is the time of `batch` calls together.
+        batch: the number of calls in each duration.
+        cpu_share: the share of the time in which this process had a core, at most 1. It says less about a call with
+            several threads, because the time of each thread counts.
+        settled: True if the warm-up ended because the call got no faster.
     """
 
     durations_ns: Int64
@@ -70,31 +71,31 @@ class Round:
 
 
 class LoadedSubject(Protocol):
-    """A subject, loaded."""
+    """Subject that is loaded."""
 
     def answer(self) -> object:
-        """Answer one sample, as the first call after loading."""
+        """Answer one sample; the first call after loading."""
         ...
 
     def calls(self) -> Mapping[str, Call]:
-        """What is timed, by name; each is ready."""
+        """Return the calls to time, by name; each has been prepared."""
         ...
 
 
 class Subject(Protocol):
-    """What has a turn in every round."""
+    """Something that is timed once in every round."""
 
-    def turn(self, method: Method) -> Mapping[str, Round]:
-        """Load, answer and time: turns by the names of the calls, `LOAD` and `FIRST_ANSWER`."""
+    def time_round(self, method: Method) -> Mapping[str, Round]:
+        """Load, answer and time; return one `Round` for each call, `LOAD` and `FIRST_ANSWER`, by name."""
         ...
 
 
 class Local:
-    """A subject in this process.
+    """Subject in this process.
 
     Args:
-        load: makes it ready.
-        afresh: whether it is loaded again for every turn; not what takes seconds.
+        load: loads it.
+        reload: True to load it again in every round; False if loading takes seconds.
     """
 
     def __init__(self, load: Callable[[], LoadedSubject], *, reload: bool = True) -> None:
@@ -102,35 +103,35 @@ class Local:
         self._loaded: LoadedSubject | None = None
         self._random = random.Random(0)  # noqa: S311  it only has to vary
 
-    def turn(self, method: Method) -> dict[str, Round]:
-        """See `Subject`; a subject that is not loaded afresh has `LOAD` and `FIRST_ANSWER` in its first turn only."""
-        turns: dict[str, Round] = {}
+    def time_round(self, method: Method) -> dict[str, Round]:
+        """See `Subject`; a subject that is loaded once has `LOAD` and `FIRST_ANSWER` in its first round only."""
+        times: dict[str, Round] = {}
         if self._loaded is None or self._reload:
-            turns |= self._open(method)
+            times |= self._open(method)
         assert self._loaded is not None  # noqa: S101  for mypy
         calls = self._loaded.calls()
         for name in self._random.sample(list(calls), len(calls)):
-            turns[name] = time_turn(calls[name], method)
-        return turns
+            times[name] = time_call(calls[name], method)
+        return times
 
     def _open(self, method: Method) -> dict[str, Round]:
         padding = bytearray(self._random.randrange(PADDING_BYTES))
         if method.cold:
             walk_caches()
         start = time.perf_counter_ns()
-        fresh = self._load()
+        reloaded = self._load()
         loaded = time.perf_counter_ns()
-        fresh.answer()
+        reloaded.answer()
         answered = time.perf_counter_ns()
-        # What was loaded before is given up only now: its place in memory was not free for this one.
-        self._loaded = fresh
+        # The earlier load is released only now, so that the new one could not reuse its addresses.
+        self._loaded = reloaded
         del padding
         return {LOAD: _single(loaded - start), FIRST_ANSWER: _single(answered - start)}
 
 
 @dataclass(frozen=True)
 class Ready:
-    """Calls that need no loading, as a subject."""
+    """Loaded subject of calls that need no loading."""
 
     named: Mapping[str, Call]
 
@@ -150,41 +151,41 @@ def measure(
 
     Args:
         subjects: by name.
-        method: how.
-        progress: called with the number of rounds done, between two of them.
+        method: of measuring.
+        progress: called after each round with the number of rounds done.
 
     Returns:
-        By subject and call one `Round` a round; those of a call have the same place as those of any other, so that two
-        calls can be compared round by round.
+        A list of rounds by subject and call. The same index is the same round in every list, so that two calls can be
+        compared round by round.
     """
-    # A fixed seed makes a measurement repeatable as far as it can be.
+    # A fixed seed makes the order repeatable.
     order = random.Random(0)  # noqa: S311
-    seen: dict[Name, dict[str, list[Round]]] = {name: {} for name in subjects}
+    times: dict[Name, dict[str, list[Round]]] = {name: {} for name in subjects}
     for done in range(1, method.rounds + 1):
         for name in order.sample(list(subjects), len(subjects)):
-            for call, turn in subjects[name].turn(method).items():
-                seen[name].setdefault(call, []).append(turn)
+            for call, one in subjects[name].time_round(method).items():
+                times[name].setdefault(call, []).append(one)
         progress(done)
-    return seen
+    return times
 
 
 def measure_calls(
     calls: Mapping[Name, Call], method: Method, progress: Callable[[int], None] = lambda _done: None
 ) -> dict[Name, list[Round]]:
-    """The same for calls that are ready: one `Round` a round for each."""
+    """Time calls that need no loading, interleaved; return the rounds of each by name."""
     subjects = {name: Local(lambda call=call: Ready({"call": call}), reload=False) for name, call in calls.items()}  # type: ignore[misc]
-    return {name: turns["call"] for name, turns in measure(subjects, method, progress).items()}
+    return {name: times["call"] for name, times in measure(subjects, method, progress).items()}
 
 
-def time_turn(call: Call, method: Method) -> Round:
-    """Warm a call up and time it for its share of the seconds; garbage is not collected meanwhile."""
+def time_call(call: Call, method: Method) -> Round:
+    """Warm a call up and time it for one round's share of the seconds, without garbage collection."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         once_ns, settled = _warm_up(call)
         start, start_cpu = time.perf_counter_ns(), time.process_time_ns()
         end = start + int(method.seconds / method.rounds * 1e9)
-        # Cold, one call is all there is between two walks.
+        # A cold call comes directly after a walk, so it is timed alone.
         batch = 1 if method.cold else max(1, -int(-CLOCK_STEPS * clock_step_ns() // max(1.0, once_ns)))
         durations = _time_cold(call, end) if method.cold else _time_hot(call, end, batch)
         cpu = time.process_time_ns() - start_cpu
@@ -197,7 +198,7 @@ def time_turn(call: Call, method: Method) -> Round:
 
 @cache
 def clock_step_ns() -> int:
-    """The shortest time that can be told from none: the smallest difference of two readings, one after the other."""
+    """Return the resolution of the clock: the smallest non-zero difference of two consecutive readings."""
     clock = time.perf_counter_ns
     differences = (-clock() + clock() for _ in range(10_000))
     return min(difference for difference in differences if difference > 0)
@@ -209,17 +210,17 @@ def _other_work() -> Float64:
 
 
 def walk_caches() -> None:
-    """Walk through twice as much memory as the last-level cache holds."""
+    """Read twice as much memory as fits into the last-level cache."""
     _other_work().sum()
 
 
 def largest_cache_bytes() -> int:
-    """The size of the last-level cache."""
+    """Return the size of the last-level cache."""
     return max(cache_bytes().values(), default=CACHE_BYTES)
 
 
 def cache_bytes() -> dict[str, int]:
-    """The sizes of the first core's caches that hold data, by their levels, where Linux tells."""
+    """Return the sizes of the first core's data caches, by level; empty where the system does not report them."""
     units = {"K": 1 << 10, "M": 1 << 20}
     caches = {}
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
@@ -233,13 +234,13 @@ def _warm_up(call: Call) -> tuple[float, bool]:
     """Call until times settle.
 
     Returns:
-        How long one call takes in the end, in nanoseconds, and whether times have settled.
+        The time of one call at the end, in nanoseconds, and True if times have settled.
     """
     clock = time.perf_counter_ns
     end = clock() + int(WARMUP_SECONDS * 1e9)
     quickest, since = np.inf, 0
     while True:
-        # One by one only until it is known how short they are: the median of a window does not mind the clock.
+        # Single calls, because the batch is not known yet; the median of a window tolerates the clock's resolution.
         median = float(np.median(_time_hot(call, clock() + int(WINDOW_SECONDS * 1e9), 1)))
         since = 0 if median < (1 - SETTLED) * quickest else since + 1
         quickest = min(quickest, median)

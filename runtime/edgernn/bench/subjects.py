@@ -1,4 +1,4 @@
-"""An artifact as what is timed."""
+"""An artifact as a subject of the stopwatch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from edgernn.model import Model, load
 Call = Callable[[], object]
 
 INVOKE, PREDICT, STEP = "invoke", "predict", "step"
-# How many steps a file takes that takes any number and does not say what is usual.
+# Steps of the input for a file that accepts any number and has no card.
 FREE_STEPS = 28
 
 
 @dataclass(frozen=True)
 class ArtifactLoader:
-    """Loads an artifact; goes from one process to another.
+    """Loader of an artifact; it can be sent to another process.
 
     Attributes:
         path: the file.
-        backend, threads, unverified: as `edgernn.load` takes them.
-        x: the sample that it answers, float32 [steps, features]; None: one is made up, see `usual_input`.
+        backend, threads, unverified: arguments of `edgernn.load`.
+        x: the sample that the artifact answers, float32 [steps, features]; None: a generated one, see `usual_input`.
     """
 
     path: Path
@@ -34,32 +34,33 @@ class ArtifactLoader:
     x: Float32 | None = None
 
     def __call__(self) -> "LoadedArtifact":
-        """Load it: the card, the digest and the golden samples are checked, as on every load.
+        """Load the artifact and check its card, digest and golden samples, as on every load.
 
         Raises:
-            ArtifactError, InputError: as `edgernn.load`, or it does not take the sample.
+            ArtifactError, InputError: as `edgernn.load`, or the sample does not fit the model.
         """
         model = load(self.path, backend=self.backend, threads=self.threads, unverified=self.unverified)
         return LoadedArtifact(model, usual_input(model) if self.x is None else self.x)
 
 
 class LoadedArtifact:
-    """An artifact, loaded, with the sample that it answers, float32 [steps, features]."""
+    """Loaded artifact, with the sample that it answers, float32 [steps, features]."""
 
     def __init__(self, model: Model, x: Float32) -> None:
         self.model, self.x = model, x
 
     def answer(self) -> Float32:
-        """One `predict`."""
+        """Answer the sample with `predict`."""
         return self.model.predict(self.x)
 
     def calls(self) -> Mapping[str, Call]:
-        """`INVOKE`: the backend alone, its input in place; `PREDICT`: a sample in, its answer out; `STEP`, of a stream.
+        """Return `INVOKE`, the bare backend, `PREDICT`, a sample in and its answer out, and `STEP`, of a stream.
 
-        Each has been called once, so that a backend that cannot says so here.
+        Each has been called once, so that a backend that cannot run it fails here. An artifact that cannot stream has
+        no `STEP`.
 
         Raises:
-            ArtifactError: it cannot.
+            ArtifactError: the backend cannot run the artifact.
         """
         try:
             calls: dict[str, Call] = {
@@ -72,14 +73,14 @@ class LoadedArtifact:
             raise ArtifactError(f"{self.model.path}: {error}") from error
         try:
             calls[STEP] = partial(self.model.stream().push, self.x[0])
-        except NoStepError:  # then it has no such figure
+        except NoStepError:
             return calls
         calls[STEP]()
         return calls
 
 
 def usual_input(model: Model) -> Float32:
-    """A made-up sample within the range of the card, float32 [steps, features]."""
+    """Generate a sample within the input range of the card, float32 [steps, features]."""
     low, high = model.card.input_range if model.card else (0.0, 1.0)
     shape = tuple(FREE_STEPS if size < 0 else size for size in model.input_shape)
     x: Float32 = golden_inputs([0], shape, low, high)[0]

@@ -1,4 +1,4 @@
-"""What a result says: the smallest, the fastest and the most accurate artifact, and which one to ship."""
+"""The verdict on a result: the smallest, the fastest and the most accurate artifact, and the one to ship."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from edgernn.backends import is_read_by_all
 from edgernn.bench.result import Measured, Result
 from edgernn.tasks import MEASURES, show
 
-# What an artifact may lose to be recommended; the export's own bar for int8.
+# The most that a recommended artifact may lose; equal to the export's tolerance for int8.
 MAX_DROP_POINTS = 0.7
 MIN_AGREEMENT = 0.985
 # A difference in time below this ratio is a tie, also if it is significant: on a busy machine it may change its sign.
@@ -17,13 +17,13 @@ TIE = 1.10
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which artifact is best at what.
+    """The best artifacts by size, speed and accuracy.
 
     Attributes:
         smallest, fastest: of all artifacts.
-        most_accurate: by the task's headline measure; None where the truth of the samples is not known.
+        most_accurate: by the task's headline measure; None if the truth of the samples is not known.
         recommended: see `judge`; None if no artifact keeps the accuracy of the original.
-        why: why that one, or why none: a sentence.
+        why: the reason for the recommendation or for its absence, a sentence.
     """
 
     smallest: Measured
@@ -65,16 +65,16 @@ def judge(result: Result) -> Verdict:
 
 
 def broken_limits(result: Result, artifact: Measured) -> list[str]:
-    """What it does not keep of the original, a phrase each."""
+    """List the limits of accuracy that an artifact breaks, a phrase each."""
     task, answers, original = result.task, artifact.answers, result.original
     if task is None:
         return []
     if answers is None or original is None or original.answers is None:
-        return ["not asked"]
+        return ["accuracy not measured"]
     name, phrases = result.headline, []
     if name:
         before, now = original.answers.measures[name], answers.measures[name]
-        # Seven of a thousand are 0.7 points, whatever binary fractions make of them. Not `>`: a NaN keeps nothing.
+        # Rounded, so that a drop by 7 of 1,000 is exactly 0.7 points. `not <=` in place of `>`, so that NaN breaks it.
         if not round(100 * (before - now), 9) <= result.limits["max_drop_points"]:
             phrases.append(f"{MEASURES[name]} {show(name, now)}, the original's is {show(name, before)}")
     if not answers.agreement >= result.limits["min_agreement"]:
