@@ -33,6 +33,21 @@ def test_help_has_an_example_fits_and_needs_no_tensorflow(command: str) -> None:
     assert result.stderr.strip() == "[]"
 
 
+def test_the_list_of_commands_imports_none_and_has_each_on_one_line() -> None:
+    program = "import sys; from edgernn.cli import main\nmain(['--help'], standalone_mode=False)\nprint(*sys.modules)"
+    *page, modules = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert not {"numpy", "edgernn.commands", "edgernn_export"} & set(modules.split())
+    listed = [line.split(maxsplit=1) for line in page[page.index("Commands:") + 1 :]]
+    assert [name for name, _ in listed] == COMMANDS
+    context = click.Context(main)
+    for name, line in listed:
+        command = main.get_command(context, name)
+        assert command is not None
+        assert line.split()[0] == command.get_short_help_str().split()[0]
+
+
 def test_importing_edgernn_imports_nothing_heavy() -> None:
     program = "import sys, edgernn; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
