@@ -28,15 +28,16 @@ class Expected:
     stream: float
 
 
-# float32 is added up in another order. Integers are not, so LiteRT gives one answer everywhere; what is rounded on the
-# way to them (dynamic) or by other kernels than XNNPACK's (int16x8) is near.
+# float32 is added up in another order. int8 files of some weights round one product differently on Arm, so a probability
+# may differ by one step, 1/256; dynamic and int16x8 files round on the way, too.
+_STEP = 1 / 256
 _LITERT = {
     "float32 unrolled": Expected(1e-5, COUNT, 1e-5),
     "float16 unrolled": Expected(1e-5, COUNT, 1e-5),
     "dynamic unrolled": Expected(0.03, COUNT - 1, 0),
-    "int8 unrolled": Expected(0, COUNT, 0),
-    "int16x8 unrolled": Expected(2e-3, COUNT, 0),
-    "int8 loop": Expected(0, COUNT, 0),
+    "int8 unrolled": Expected(_STEP, COUNT, 0),
+    "int16x8 unrolled": Expected(2e-3, COUNT, 1e-4),
+    "int8 loop": Expected(_STEP, COUNT, 0),
     "dynamic fused": Expected(0.03, COUNT - 1, 0),
 }
 # Its kernels round otherwise than LiteRT's, and on Arm the one for a single row otherwise than the one for all rows.
