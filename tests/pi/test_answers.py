@@ -28,8 +28,8 @@ class Expected:
     stream: float
 
 
-# float32 is added up in another order. int8 files of some weights round one product differently on Arm, so a probability
-# may differ by one step, 1/256; dynamic and int16x8 files round on the way, too.
+# float32 is added up in another order. int8 files of some weights round one product differently on Arm: a probability
+# may then differ by one step, 1/256. Dynamic and int16x8 files round on the way, too.
 _STEP = 1 / 256
 _LITERT = {
     "float32 unrolled": Expected(1e-5, COUNT, 1e-5),
