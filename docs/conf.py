@@ -1,13 +1,12 @@
-"""How the pages are built: `make docs`.
+"""Sphinx configuration of the documentation (`make docs`).
 
-The generator is Sphinx 9 with MyST. It is the one that the Python project itself documents with, has been kept for
-eighteen years, checks every reference between pages and into docstrings (`-W` turns a broken one into an error), and
-click's commands have a directive for it. What else there is: MkDocs 1 has had no release since 2024, and Material for
-MkDocs only gets fixes until May 2027; its makers' Zensical is well kept, but before its 1.0 and with a releasing pace
-that moves pages from one week to the next, so a strict build would need a pin for a tool that changes most where we
-lean on it, the reading of docstrings. Furo is the theme that pip, attrs and Black use.
+Sphinx 9 with MyST, because the Python project uses Sphinx, it has been maintained for eighteen years, it checks every
+reference between pages and into docstrings (`-W` makes a broken one an error), and it has a directive for click's
+commands. Alternatives: MkDocs 1 has had no release since 2024, and Material for MkDocs gets only fixes until May 2027.
+Zensical, by the same authors, is well maintained, but it is before version 1.0 and changes weekly, most of all in its
+reading of docstrings, so a strict build would need a pin. Furo is the theme of pip, attrs and Black.
 
-Nothing here imports TensorFlow: the rooms import it inside their functions.
+The build never imports TensorFlow: the packages import it inside functions.
 """
 
 import re
@@ -19,7 +18,7 @@ from sphinx.util.typing import stringify_annotation
 
 from edgernn import __version__
 
-typing.TYPE_CHECKING = True  # so that `edgernn.arrays` has the ArrayLike of numpy.typing
+typing.TYPE_CHECKING = True  # so that `edgernn.arrays` imports ArrayLike from numpy.typing
 from edgernn import arrays  # noqa: E402
 
 typing.TYPE_CHECKING = False
@@ -32,10 +31,10 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
-# Docstrings write `name` for anything that is code.
+# In docstrings, `name` is code.
 default_role = "code"
 nitpicky = True
-# No inventory of other projects is loaded: a build needs no network.
+# Inventories of other projects are not loaded, so that a build needs no network.
 nitpick_ignore_regex = [("py:.*", r"(?!edgernn).*")]
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
@@ -50,7 +49,7 @@ html_title = f"edgernn {release}"
 html_copy_source = False
 html_show_sphinx = False
 
-# NumPy's aliases are unions and generics when a signature is read; people know them by these names.
+# In signatures, NumPy's aliases appear as long unions and generics; show their familiar names.
 ALIASES = {
     stringify_annotation(alias, "smart"): name
     for alias, name in (
@@ -66,7 +65,7 @@ ALIASES = {
 def show_signature(
     _app: Any, what: str, _name: str, object_: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Arrays in a signature by the names that NumPy gives them; none for a class that people do not make."""
+    """Show arrays by NumPy's names; omit the signature of a class that users do not instantiate."""
     if what == "class" and not (is_dataclass(object_) or hasattr(object_, "_fields")):
         return "", None
     for long, short in ALIASES.items():
@@ -75,12 +74,12 @@ def show_signature(
 
 
 def escape_stars(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """A shape like [samples, *output_shape] is no emphasis."""
+    """Escape stars in shapes such as [samples, *output_shape], which would start emphasis."""
     lines[:] = [re.sub(r"(?<=[\[ ])\*(?=[a-z])", r"\\*", line) for line in lines]
 
 
 def show_examples(_app: Any, _context: Any, lines: list[str]) -> None:
-    """Commands under `Example:` in a command's help are code; click's own form would make them verse."""
+    """Show the commands under `Example:` in a command's help as code, not as a line block."""
     shown = []
     for line in lines:
         if line == "| Example:":
@@ -91,7 +90,7 @@ def show_examples(_app: Any, _context: Any, lines: list[str]) -> None:
 
 
 def setup(app: Any) -> None:
-    """Called by Sphinx."""
+    """Connect the functions above; Sphinx calls this."""
     app.connect("autodoc-process-signature", show_signature)
     app.connect("autodoc-process-docstring", escape_stars)
     app.connect("sphinx-click-process-description", show_examples)
