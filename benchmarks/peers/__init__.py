@@ -1,1 +1,1 @@
-"""Peers: the comparison that edgernn is judged by, measured in one run; used from the checkout, not installed."""
+"""Benchmarks of edgernn beside other tools; run from the checkout, not installed."""

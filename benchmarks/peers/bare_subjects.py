@@ -1,4 +1,4 @@
-"""Subjects: what is called and timed, one sample in and its answer out, on one thread."""
+"""Subjects to be timed: files whose call takes one sample and returns its answer, on one thread."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from edgernn.tasks import CLASSIFICATION, Task
 
 Answer = Callable[[Float32], Float32]
 
-# What every model here is.
+# Every model of these benchmarks is a classifier.
 CLASSIFIER = Task(CLASSIFICATION)
 
 
 @dataclass(frozen=True)
 class BareSubject:
-    """Something that answers one sample.
+    """A file that answers one sample.
 
     Attributes:
-        load: make it ready; gives a function from float32 [1, steps, features], contiguous, to float32 [1, classes].
-        size_bytes: of what must be on the device, without the library that runs it.
+        load: function that loads it and returns a function from float32 [1, steps, features], contiguous, to
+            float32 [1, classes].
+        size_bytes: bytes that must be on the device, without the library that runs them.
     """
 
     load: Callable[[], Answer]
@@ -31,17 +32,20 @@ class BareSubject:
 
 
 def from_tflite(data: bytes) -> BareSubject:
-    """A .tflite file in LiteRT by its bare interpreter: set_tensor, invoke, get_tensor."""
+    """Return a subject for a .tflite file in LiteRT's bare interpreter: set_tensor, invoke, get_tensor."""
     return BareSubject(partial(_load_tflite, data), len(data))
 
 
 def from_onnx(data: bytes) -> BareSubject:
-    """An .onnx file in ONNX Runtime by its bare session."""
+    """Return a subject for an .onnx file in ONNX Runtime's bare session."""
     return BareSubject(partial(_load_onnx, data), len(data))
 
 
 def from_artifact(path: Path) -> BareSubject:
-    """One of our files: .tflite as any other; .onnx as our runtime runs it, with its option and first states."""
+    """Return a subject for one of our files.
+
+    A .tflite file is run as any other, an .onnx file as our runtime runs it, with its option and first states.
+    """
     data = path.read_bytes()
     if path.suffix == ".tflite":
         return from_tflite(data)
@@ -49,7 +53,7 @@ def from_artifact(path: Path) -> BareSubject:
 
 
 def answer_all(subject: BareSubject, x: Float32) -> Float32:
-    """The answers to samples, one by one: float32 [samples, steps, features] to [samples, classes]."""
+    """Answer samples one by one: float32 [samples, steps, features] to [samples, classes]."""
     answer = subject.load()
     return np.concatenate([answer(x[index : index + 1]).copy() for index in range(len(x))])
 

@@ -1,4 +1,4 @@
-"""The checks of the export, every one measured in one run: sizes, latencies, fidelity, streaming, cost."""
+"""Checks of the export, measured in one run: sizes, latencies, fidelity, streaming, cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from peers.long_sequences import long_checks
 @bench_options(seeds="0,1,2", names="robust-0, robust-1, …")
 @click.pass_context
 def main(context: click.Context, data: str | None, runs: Path | None, seeds: list[int], json_file: Path | None) -> None:
-    """Measure every check of the export. Exit code 1 if one misses.
+    """Measure every check of the export. Exit code 1 if one fails.
 
     \b
     Example:
@@ -26,7 +26,9 @@ def main(context: click.Context, data: str | None, runs: Path | None, seeds: lis
         python benchmarks/peers/bench_export.py --runs runs --json checks.json
     """
     if data is None and runs is None:
-        raise click.UsageError("say with --data what to train with, or with --runs where finished runs are")
+        raise click.UsageError(
+            "--data or --runs is missing; pass --data to train models, or --runs with a folder of finished runs"
+        )
     machine = environment()
     with measuring() as (folder, say):
         checks, latencies, reasons = _measure(folder, runs or folder, data, seeds, say)
@@ -38,7 +40,7 @@ def main(context: click.Context, data: str | None, runs: Path | None, seeds: lis
 def _measure(
     folder: Path, runs: Path, data: str | None, seeds: Sequence[int], say: Progress
 ) -> tuple[list[Check], dict[str, Any], list[str]]:
-    # First what runs in processes of its own: their memory is measured, and this one is small yet.
+    # Exports run in child processes and come first: a child's peak memory starts at that of this process.
     found = [find_run(runs, seed, data, say) for seed in seeds]
     exports = [export_all(run, folder / "artifacts", say) for run in found]
     say("measuring latencies")

@@ -1,4 +1,4 @@
-"""The frame of a bench: the options that all have, where they work, and how they end."""
+"""Shared parts of the benchmark commands: options, temporary folder, report, exit code."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,24 +18,25 @@ Progress = Callable[[str], None]
 
 
 def bench_options(seeds: str, names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options --data, --runs, --seeds and --json.
+    """Return a decorator that adds the options --data, --runs, --seeds and --json.
 
     Args:
-        seeds: of the models, unless told otherwise.
-        names: what the run folders are called.
+        seeds: default of --seeds.
+        names: names of the run folders, for the help text.
     """
     options = (
-        click.option(
-            "--data", metavar="sample|mnist|PATH", help="What to train with, as `edgernn train --data` takes it."
-        ),
+        click.option("--data", metavar="sample|mnist|PATH", help="Training data, as `edgernn train --data` takes it."),
         click.option(
             "--runs",
             type=click.Path(file_okay=False, path_type=Path),
-            help=f"Where the runs {names} are or come to be. [default: a temporary folder]",
+            help=f"Folder of the runs {names}; missing ones are trained. [default: a temporary folder]",
         ),
-        click.option("--seeds", callback=_seeds, default=seeds, show_default=True, help="Of the models."),
+        click.option("--seeds", callback=_seeds, default=seeds, show_default=True, help="Seeds of the models."),
         click.option(
-            "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all of it here."
+            "--json",
+            "json_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Also write all results to this file.",
         ),
     )
 
@@ -49,10 +50,10 @@ def bench_options(seeds: str, names: str) -> Callable[[Callable[..., None]], Cal
 
 @contextmanager
 def measuring() -> Iterator[tuple[Path, Progress]]:
-    """A temporary folder, and what says on the terminal what is being done; the libraries' chatter stays off it.
+    """Yield a temporary folder and a function that prints progress; keep the libraries' messages off the terminal.
 
     Raises:
-        click.ClickException: in place of every error that edgernn foresees.
+        click.ClickException: in place of every EdgernnError.
     """
     try:
         with standard_error_aside() as terminal, tempfile.TemporaryDirectory() as folder:
@@ -62,7 +63,7 @@ def measuring() -> Iterator[tuple[Path, Progress]]:
 
 
 def report(machine: Mapping[str, Any], checks: Sequence[Check], reasons: Sequence[str]) -> None:
-    """Print the machine, the checks, and why figures are missing."""
+    """Print the machine, the checks, and the reasons for missing figures."""
     show_environment(machine)
     show(checks)
     for reason in reasons:
@@ -77,7 +78,7 @@ def finish(
     latencies: Mapping[str, Any],
     reasons: Sequence[str],
 ) -> None:
-    """Write all of it for programs, if that is wanted; exit code 1 if a check misses."""
+    """Write the results as JSON if a file is given; set exit code 1 if a check fails."""
     if json_file:
         write_json(json_file, as_json(checks, machine, latencies, reasons))
     if not all(check.passed for check in checks):
@@ -88,7 +89,7 @@ def _seeds(_context: click.Context, _option: click.Parameter, text: str) -> list
     try:
         return [int(number) for number in text.split(",")]
     except ValueError as error:
-        raise click.BadParameter(f"{text!r}, expected numbers with commas between") from error
+        raise click.BadParameter(f"{text!r}: expected integers separated by commas, such as 0,1,2") from error
 
 
 def _say(terminal: TextIO, step: str) -> None:

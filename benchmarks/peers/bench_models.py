@@ -1,4 +1,4 @@
-"""The checks of other models than the digits': GRU, LSTM, stacks, long sequences, beside other tools in one run."""
+"""Checks of GRU, LSTM, stacks and long sequences beside other tools, measured in one run."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _NAMES = [model.name for model in MODELS]
 
 @click.command()
 @bench_options(seeds="0", names="gru64-0, lstm64-0, …")
-@click.option("--only", multiple=True, type=click.Choice(_NAMES), help="These models. [default: all]")
+@click.option("--only", multiple=True, type=click.Choice(_NAMES), help="Models to measure. [default: all]")
 @click.pass_context
 def main(
     context: click.Context,
@@ -24,7 +24,7 @@ def main(
     json_file: Path | None,
     only: tuple[str, ...],
 ) -> None:
-    """Measure every check of the models. Exit code 1 if one misses.
+    """Measure every check of the models. Exit code 1 if one fails.
 
     \b
     Example:
@@ -32,7 +32,9 @@ def main(
         python benchmarks/peers/bench_models.py --runs runs --only gru64 --json checks.json
     """
     if data is None and runs is None:
-        raise click.UsageError("say with --data what to train with, or with --runs where finished runs are")
+        raise click.UsageError(
+            "--data or --runs is missing; pass --data to train models, or --runs with a folder of finished runs"
+        )
     machine = environment()
     with measuring() as (folder, say):
         chosen = [model for model in MODELS if model.name in (only or _NAMES)]

@@ -1,4 +1,4 @@
-"""The comparison this project is judged by: edgernn beside every other tool, and how its cost grows."""
+"""`make bench`: edgernn beside every other tool, and how cost grows with units and time steps."""
 
 import shutil
 import subprocess
@@ -23,17 +23,17 @@ from peers.side_by_side import BRISK, QUICK, THOROUGH, Effort
 from peers.tools import PEERS, TOOLS, emx
 
 PARTS = ("models", "growth")
-# What requirements.txt pins, of what is called here.
+# Packages that requirements.txt pins and that are called here.
 _PACKAGES = ("mnn", "emx-onnx-cgen", "openvino", "nncf", "tract", "ncnn", "pnnx")
 
 
 @dataclass
 class Results:
-    """Everything that was measured so far, written whole after each model.
+    """Everything measured so far; the file is written again after each model.
 
     Attributes:
-        target: the file.
-        quick: whether it is only a look.
+        target: the JSON file.
+        quick: True if only few rounds are measured.
     """
 
     target: Path
@@ -45,20 +45,22 @@ class Results:
     notes: list[str] = field(default_factory=list)
 
     def keep(self, parts: Sequence[str], kinds: Sequence[str]) -> None:
-        """Keep of an earlier file what is not measured now.
+        """Keep the results of an earlier file that are not measured now.
 
         Args:
-            parts: that are measured now.
-            kinds: of layers that are.
+            parts: parts that are measured now.
+            kinds: layer kinds that are measured now.
 
         Raises:
-            DataError: the file is not such a one, or is of another machine.
+            DataError: the file has another format, or was measured on another machine or with another effort.
         """
         if (set(parts), set(kinds)) == (set(PARTS), set(contest.KINDS)) or not self.target.is_file():
             return
         earlier = peers_page.read_results(self.target)
         if earlier["environment"]["cpu"] != self.environment["cpu"] or earlier["quick"] != self.quick:
-            raise DataError(f"{self.target}: measured on another machine, or not as thoroughly; choose another --json")
+            raise DataError(
+                f"{self.target}: measured on another machine, or with another effort (--quick); choose another --json"
+            )
         self.notes = [*earlier.get("notes", ()), *self.notes]
         self.models = [row for row in earlier["models"] if "models" not in parts or row["kind"] not in kinds]
         self.growth = [row for row in earlier["growth"] if "growth" not in parts or row["kind"] not in kinds]
@@ -66,7 +68,7 @@ class Results:
             self.growth_missing = earlier["growth_missing"]
 
     def write(self) -> dict[str, Any]:
-        """Write it and give it back, as the page takes it."""
+        """Write the results and return them in the form that `peers_page` reads."""
         found = {
             "format": peers_page.FORMAT,
             "quick": self.quick,
@@ -85,7 +87,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
     try:
         return [int(number) for number in text.split(",") if number]
     except ValueError as error:
-        raise click.BadParameter(f"{text!r}, expected numbers with commas between") from error
+        raise click.BadParameter(f"{text!r}: expected integers separated by commas, such as 28,512") from error
 
 
 def _joined(numbers: tuple[int, ...]) -> str:
@@ -93,32 +95,41 @@ def _joined(numbers: tuple[int, ...]) -> str:
 
 
 @click.command()
-@click.option(
-    "--data", default="sample", show_default=True, help="What to train with, as `edgernn train --data` takes it."
-)
+@click.option("--data", default="sample", show_default=True, help="Training data, as `edgernn train --data` takes it.")
 @click.option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Where the runs demo or robust-0, gru64-0 and lstm64-0 are or come to be.",
+    help="Folder of the runs demo or robust-0, gru64-0 and lstm64-0; missing ones are trained.",
 )
-@click.option("--only", multiple=True, type=click.Choice(contest.KINDS), help="These layers. [default: all]")
-@click.option("--part", multiple=True, type=click.Choice(PARTS), help="This part; the other stays. [default: both]")
-@click.option("--hidden", callback=_numbers, default=_joined(HIDDEN), show_default=True, help="Units, at 28 steps.")
-@click.option("--steps", callback=_numbers, default=_joined(STEPS), show_default=True, help="Time steps, at 64 units.")
-@click.option("--others/--no-others", default=True, help="Other tools where cost grows, too. [default: others]")
-@click.option("--note", multiple=True, help="What readers must know of this run, such as what else ran meanwhile.")
-@click.option("--quick", is_flag=True, help="Few rounds, to see that all of it works.")
+@click.option("--only", multiple=True, type=click.Choice(contest.KINDS), help="Layer kinds to measure. [default: all]")
+@click.option(
+    "--part",
+    multiple=True,
+    type=click.Choice(PARTS),
+    help="Part to measure; the other part's results stay. [default: both]",
+)
+@click.option(
+    "--hidden", callback=_numbers, default=_joined(HIDDEN), show_default=True, help="Numbers of units, at 28 steps."
+)
+@click.option(
+    "--steps", callback=_numbers, default=_joined(STEPS), show_default=True, help="Numbers of time steps, at 64 units."
+)
+@click.option("--others/--no-others", default=True, help="Also measure other tools where cost grows. [default: others]")
+@click.option(
+    "--note", multiple=True, help="Note for readers of the page, such as what else ran during the measurement."
+)
+@click.option("--quick", is_flag=True, help="Measure few rounds, only to see that everything works.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("build/peers.json"),
     show_default=True,
-    help="Where what was measured goes, whole after each model.",
+    help="File of the results, written again after each model.",
 )
-@click.option("--page/--no-page", default=True, help="Write docs/peers.md in the end. [default: page]")
+@click.option("--page/--no-page", default=True, help="Write docs/peers.md at the end. [default: page]")
 def main(
     data: str,
     runs: Path,
@@ -146,44 +157,44 @@ def main(
         results.keep(parts, kinds)
         if "models" in parts:
             for kind in kinds:
-                results.models.append(_hold(kind, runs, data, folder, QUICK if quick else THOROUGH, say))
+                results.models.append(_compare_tools(kind, runs, data, folder, QUICK if quick else THOROUGH, say))
                 results.write()
         if "growth" in parts:
             peers = {name: PEERS[name] for name in growth.OTHERS} if others else {}
-            _grow(results, growth.cells(kinds, hidden, steps), peers, folder, say)
+            _grow(results, growth.model_sizes(kinds, hidden, steps), peers, folder, say)
         found = results.write()
         if page:
             peers_page.write_page(found)
-    click.echo(f"{json_file} written" + (f", {peers_page.PAGE.name}, too" if page else ""))
+    click.echo(f"{json_file} written" + (f"; {peers_page.PAGE.name} written" if page else ""))
 
 
-def _hold(kind: str, runs: Path, data: str, folder: Path, effort: Effort, say: Progress) -> dict[str, Any]:
+def _compare_tools(kind: str, runs: Path, data: str, folder: Path, effort: Effort, say: Progress) -> dict[str, Any]:
     run = contest.find_run(runs, kind, data, say)
     title = contest.TITLES[kind]
-    held = contest.compare_tools(run, folder / kind, effort, lambda step: say(f"{title}: {step}"))
+    result = contest.compare_tools(run, folder / kind, effort, lambda step: say(f"{title}: {step}"))
     return {
         "kind": kind,
         "title": title,
         "tools": list(TOOLS),
-        "rows": list(held.rows),
-        "missing": dict(held.missing),
-        "slower": dict(held.slower),
+        "rows": list(result.rows),
+        "missing": dict(result.missing),
+        "slower": dict(result.slower),
     }
 
 
 def _grow(
-    results: Results, cells: list[growth.ModelSize], others: dict[str, Peer], folder: Path, say: Progress
+    results: Results, sizes: list[growth.ModelSize], others: dict[str, Peer], folder: Path, say: Progress
 ) -> None:
-    for number, cell in enumerate(cells, start=1):
-        rows, missing = growth.measure_cell(
-            cell,
+    for number, size in enumerate(sizes, start=1):
+        rows, missing = growth.measure_size(
+            size,
             others,
             folder / f"growth-{number}",
             QUICK if results.quick else BRISK,
-            lambda step, number=number: say(f"{number} of {len(cells)}: {step}"),  # type: ignore[misc]
+            lambda step, number=number: say(f"{number} of {len(sizes)}: {step}"),  # type: ignore[misc]
         )
         results.growth += rows
-        results.growth_missing |= {f"{cell}, {target}": reason for target, reason in missing.items()}
+        results.growth_missing |= {f"{size}, {target}": reason for target, reason in missing.items()}
         results.write()
 
 

@@ -1,4 +1,4 @@
-"""The models of bench-models: what each is, what it must hold, and its run folder, trained where there is none."""
+"""The models of `make bench-models`: layers, training, limits, and run folders."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from peers import sensors
 
 @dataclass(frozen=True)
 class ModelLimits:
-    """What a model's artifacts must hold.
+    """Limits of a model's artifacts.
 
     Attributes:
-        unrolled_bytes, loop_bytes: at most, of int8 with its card and both signatures; None: only told.
-        int8_ratio: the latency of int8 in `layout`, at most so many times the quicker of Keras's unrolled int8 files.
+        unrolled_bytes, loop_bytes: maximum size of int8 with its card and both signatures; None: only reported.
+        int8_ratio: maximum latency of int8 in `layout`, as a multiple of the quicker of Keras's unrolled int8 files.
         layout: unrolled or loop.
-        int8_agreement: the least share of samples on which int8 names Keras's class.
-        onnx_ratio: the latency of ONNX float32, at most so many times tf2onnx's own; None: only told.
+        int8_agreement: minimum share of samples on which int8 and Keras give the same class.
+        onnx_ratio: maximum latency of ONNX float32, as a multiple of tf2onnx's own; None: only reported.
     """
 
     unrolled_bytes: int | None
@@ -36,16 +36,16 @@ class ModelLimits:
 
 @dataclass(frozen=True)
 class BenchModel:
-    """A model that is measured.
+    """A measured model.
 
     Attributes:
-        title: what it is, for the tables.
-        name: of its run folders, which have the seed behind it.
-        layers: makes its recurrent layers; Dense and softmax come behind them.
-        recipe: how it is trained.
-        epochs: as many as bring it near to what it can, in 40 to 80 s on two cores.
-        limits: what it must hold.
-        generate: makes its data set of a seed; None: it learns what --data says.
+        title: description in the tables.
+        name: name of its run folders, followed there by the seed.
+        layers: function that makes its recurrent layers; Dense and softmax follow them.
+        recipe: training recipe.
+        epochs: number of epochs that brings it near its best accuracy, in 40 to 80 s on two cores.
+        limits: limits of its artifacts.
+        generate: function from a seed to its data set; None: it is trained on --data.
     """
 
     title: str
@@ -57,7 +57,7 @@ class BenchModel:
     generate: Callable[[int], Dataset] | None = None
 
     def build(self, steps: int, features: int, classes: int, *, seed: int) -> Any:
-        """The untrained model: float32 [batch, steps, features] to probabilities float32 [batch, classes]."""
+        """Build the untrained model: float32 [batch, steps, features] to probabilities float32 [batch, classes]."""
         with quiet_tensorflow():
             import keras
 
@@ -90,32 +90,64 @@ def _gru_stack() -> Sequence[Any]:
 
 
 _ROBUST = find_recipe("robust")
-# The sensors bring their own noise; that of the recipe is for pixels.
+# The sensor data has its own noise; the recipe's noise is for pixels.
 _SENSORS = replace(_ROBUST, name="sensors", conditions=("clean",), fresh_noise=False)
 
 MODELS = (
-    BenchModel("GRU(64)", "gru64", _gru, _ROBUST, 14, ModelLimits(43_500, 30_500, 0.8, 0.99, 0.3)),
-    BenchModel("LSTM(64)", "lstm64", _lstm, _ROBUST, 14, ModelLimits(49_000, 37_500, 0.95, 0.985, 0.3)),
     BenchModel(
-        "SimpleRNN(32) → SimpleRNN(32)", "rnn32x2", _rnn_stack, _ROBUST, 18, ModelLimits(16_500, 13_500, 0.9, 0.99, 0.3)
+        title="GRU(64)",
+        name="gru64",
+        layers=_gru,
+        recipe=_ROBUST,
+        epochs=14,
+        limits=ModelLimits(
+            unrolled_bytes=43_500, loop_bytes=30_500, int8_ratio=0.8, int8_agreement=0.99, onnx_ratio=0.3
+        ),
     ),
     BenchModel(
-        f"GRU(32) → GRU(32), {sensors.STEPS} steps of sensors",
-        "sensors-gru32x2",
-        _gru_stack,
-        _SENSORS,
-        11,
-        ModelLimits(None, 30_000, 1.0, 0.99, None, preferred_layout(sensors.STEPS, 2 * GRU.operators)),
-        sensors.make_dataset,
+        title="LSTM(64)",
+        name="lstm64",
+        layers=_lstm,
+        recipe=_ROBUST,
+        epochs=14,
+        limits=ModelLimits(
+            unrolled_bytes=49_000, loop_bytes=37_500, int8_ratio=0.95, int8_agreement=0.985, onnx_ratio=0.3
+        ),
+    ),
+    BenchModel(
+        title="SimpleRNN(32) → SimpleRNN(32)",
+        name="rnn32x2",
+        layers=_rnn_stack,
+        recipe=_ROBUST,
+        epochs=18,
+        limits=ModelLimits(
+            unrolled_bytes=16_500, loop_bytes=13_500, int8_ratio=0.9, int8_agreement=0.99, onnx_ratio=0.3
+        ),
+    ),
+    BenchModel(
+        title=f"GRU(32) → GRU(32), {sensors.STEPS} steps of sensors",
+        name="sensors-gru32x2",
+        layers=_gru_stack,
+        recipe=_SENSORS,
+        epochs=11,
+        limits=ModelLimits(
+            unrolled_bytes=None,
+            loop_bytes=30_000,
+            int8_ratio=1.0,
+            int8_agreement=0.99,
+            onnx_ratio=None,
+            layout=preferred_layout(sensors.STEPS, 2 * GRU.operators),
+        ),
+        generate=sensors.make_dataset,
     ),
 )
 
 
 def find_run(folder: Path, model: BenchModel, seed: int, data: str | None, progress: Callable[[str], None]) -> Path:
-    """The run folder of a model and a seed, trained if it is not there.
+    """Return the run folder of a model and a seed; train the model if the folder is missing.
 
     Raises:
-        ModelError: it is not there, and there is no data to train with.
+        ModelError: the folder is missing, and there is no data to train with.
     """
     run = folder / f"{model.name}-{seed}"
     if (run / "model.keras").is_file():
@@ -125,7 +157,7 @@ def find_run(folder: Path, model: BenchModel, seed: int, data: str | None, progr
     elif data is not None:
         dataset, source = load_dataset(data), data
     else:
-        raise ModelError(f"{run}: no run there; --data says what to train one with")
+        raise ModelError(f"{run}: no such run folder; pass --data to train the model")
     progress(f"training {run.name}, {model.epochs} epochs")
     with open_run(run) as staging:
         trained = fit(dataset, model.recipe, build=model.build, epochs=model.epochs, seed=seed)

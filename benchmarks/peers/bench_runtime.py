@@ -1,4 +1,4 @@
-"""What the runtime adds to the bare backends: calls, steps, cold starts, memory, threads, long runs."""
+"""Cost of the runtime beside the bare backends: calls, steps, cold starts, memory, threads, long runs."""
 
 from pathlib import Path
 
@@ -17,11 +17,15 @@ ARTIFACTS = ("int8.tflite", "float32.tflite", "float32.onnx", "int8.onnx")
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all of it here.")
-@click.option("--calls", type=click.IntRange(min=1000), default=200_000, show_default=True, help="Of the long runs.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all results to this file."
+)
+@click.option(
+    "--calls", type=click.IntRange(min=1000), default=200_000, show_default=True, help="Calls of each long run."
+)
 @click.pass_context
 def main(context: click.Context, run: Path, json_file: Path | None, calls: int) -> None:
-    """Measure every check of the runtime on the artifacts in RUN. Exit code 1 if one misses.
+    """Measure every check of the runtime on the artifacts in RUN. Exit code 1 if one fails.
 
     \b
     Example:
@@ -49,7 +53,7 @@ def main(context: click.Context, run: Path, json_file: Path | None, calls: int) 
 def _find(run: Path, ending: str) -> Path:
     found = sorted(run.glob(f"*-{ending}"))
     if not found:
-        raise ArtifactError(f"{run}: no artifact …-{ending} in this folder; `edgernn export` makes it")
+        raise ArtifactError(f"{run}: no artifact …-{ending}; make it with `edgernn export`")
     return found[0]
 
 

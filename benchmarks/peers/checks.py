@@ -1,4 +1,4 @@
-"""Bars: a measured figure, what it must hold, and the table of all of them."""
+"""Checks: measured figures with their limits, printed as tables and written as JSON."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
     "points": lambda value: f"{value:+.3f} points",
     "share": lambda value: f"{100 * value:.2f} %",
     "probability": lambda value: f"{value:.1e}",
-    "answers": lambda value: f"{value:,.0f} apart",
+    "answers": lambda value: f"{value:,.0f} differ",
     "lines": lambda value: f"{value:,.0f}",
     "operators": lambda value: f"{value:,.0f}",
     "s": lambda value: f"{value:.1f} s",
@@ -31,16 +31,16 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
 
 @dataclass(frozen=True)
 class Check:
-    """A figure and what it must hold.
+    """A measured figure and its limit.
 
     Attributes:
-        group: what the checks around it are about.
-        name: what was measured.
-        unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference in one),
-            answers (how many differ), lines, operators (how many there are), s, GB (1e9 bytes) or MB.
-        figure: what was measured; None: it could not be.
-        limit: what it must not pass; None: it is only told.
-        at_least: whether the limit is a lower one.
+        group: heading of its table.
+        name: measured quantity.
+        unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference of probabilities),
+            answers (number that differ), lines, operators (number of them), s, GB (1e9 bytes) or MB (1e6 bytes).
+        figure: measured value; None: it could not be measured.
+        limit: maximum of the figure; None: it is only reported.
+        at_least: True if the limit is a minimum.
     """
 
     group: str
@@ -52,7 +52,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure keeps to its limit; one that is missing or NaN does not."""
+        """True if the figure keeps to its limit; a figure that is missing or NaN does not."""
         if self.figure is None or math.isnan(self.figure):
             return False
         if self.limit is None:
@@ -61,38 +61,38 @@ class Check:
 
 
 def show(checks: Sequence[Check]) -> None:
-    """Print the checks, 80 columns wide, a table a group."""
+    """Print the checks, 80 columns wide, one table a group."""
     console = Console(width=WIDTH, highlight=False)
     for group in dict.fromkeys(check.group for check in checks):
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=WIDTH)
         table.add_column(group, overflow="fold", ratio=1)
-        for heading, width in (("measured", 13), ("bar", 14), ("", 6)):
+        for heading, width in (("measured", 13), ("limit", 14), ("", 6)):
             table.add_column(heading, justify="right", no_wrap=True, width=width)
         for check in checks:
             if check.group == group:
                 table.add_row(check.name, *_cells(check))
         console.print(table)
     judged = [check for check in checks if check.limit is not None or not check.passed]
-    missed = [check for check in judged if not check.passed]
-    console.print(f"{len(judged) - len(missed)} of {len(judged)} checks hold.")
-    for check in missed:
-        console.print(f"misses: {check.group}: {check.name}", markup=False)
+    failed = [check for check in judged if not check.passed]
+    console.print(f"{len(judged) - len(failed)} of {len(judged)} checks passed.")
+    for check in failed:
+        console.print(f"failed: {check.group}: {check.name}", markup=False)
 
 
 def show_latencies(heading: str, latencies: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the latencies of subjects by name, the quickest first: what `latency.as_rows` gives."""
+    """Print the latencies of subjects by name, the quickest first; `latency.as_rows` makes the rows."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=WIDTH)
     table.add_column(heading, ratio=1)
-    for column in ("µs", "of loads", "bytes"):
+    for column in ("µs", "range", "bytes"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, row in sorted(latencies.items(), key=lambda item: item[1]["median_us"]):
-        loads = f"{row['lowest_us']:.1f} to {row['highest_us']:.1f}"
-        table.add_row(name, f"{row['median_us']:.1f}", loads, f"{row['size_bytes']:,}")
+        extremes = f"{row['lowest_us']:.1f} to {row['highest_us']:.1f}"
+        table.add_row(name, f"{row['median_us']:.1f}", extremes, f"{row['size_bytes']:,}")
     Console(width=WIDTH, highlight=False).print(table)
 
 
 def environment() -> dict[str, Any]:
-    """The machine and the versions that were measured, and how busy the machine is."""
+    """Describe the machine, the measured versions, and how busy the machine is."""
     return {**describe_machine(), **look_at_machine()}
 
 
@@ -109,7 +109,7 @@ def show_environment(environment: Mapping[str, Any]) -> None:
 def as_json(
     checks: Sequence[Check], environment: Mapping[str, Any], latencies: Mapping[str, Any], reasons: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything that was measured, and why the rest was not, for programs."""
+    """Return the results and the reasons for missing figures, for programs."""
     return {
         "format": FORMAT,
         "environment": dict(environment),
@@ -124,9 +124,9 @@ def _cells(check: Check) -> tuple[str, str, str]:
     write = _UNITS[check.unit]
     measured = "–" if check.figure is None else write(check.figure)
     if check.limit is None:
-        return measured, "", "" if check.passed else "misses"
+        return measured, "", "" if check.passed else "failed"
     return measured, f"{'≥' if check.at_least else '≤'} {write(check.limit).lstrip('+')}", _verdict(check)
 
 
 def _verdict(check: Check) -> str:
-    return "holds" if check.passed else "misses"
+    return "passed" if check.passed else "failed"

@@ -1,4 +1,4 @@
-"""Cold starts: a fresh Python imports, loads and answers one sample, with edgernn and with the bare backend."""
+"""Cold starts of edgernn and of the bare backend: a new Python process imports, loads and answers one sample."""
 
 import os
 import random
@@ -12,9 +12,9 @@ import edgernn
 from peers.checks import Check
 
 ROUNDS = 40
-TIME, MEMORY = 1.25, 1.15
+MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.25, 1.15
 
-# Both import NumPy, without which there is no sample.
+# Both import NumPy, because the sample is an array.
 _OURS = """
 import edgernn
 edgernn.load(path).predict(x)
@@ -46,25 +46,25 @@ import numpy as np
 path, x = sys.argv[1], np.zeros([int(size) for size in sys.argv[2:]], np.float32)
 {body}
 seconds = time.perf_counter() - start
-# Not getrusage: what that says at most is the parent's at the time of the fork.
+# Not getrusage: its maximum includes the parent's memory at the time of the fork.
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(seconds, status["VmHWM"].split()[0])
 """
 
 
 def cold_start_checks(path: Path) -> list[Check]:
-    """Time from the first import to the first answer, and the most memory, as ratios of medians; interleaved."""
+    """Measure the time from the first import to the first answer, and peak memory, as ratios of interleaved medians."""
     programs = {"edgernn": _OURS, "bare": _BARE[path.suffix]}
-    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
     shape = edgernn.load(path).input_shape
-    order = random.Random(0)  # noqa: S311  it only has to vary
+    order = random.Random(0)  # noqa: S311  the order only has to vary
     for program in programs.values():
-        _run(_PROGRAM.format(body=program), path, shape)  # its modules are compiled now, if they were not
+        _run(_PROGRAM.format(body=program), path, shape)  # compiles modules that have no bytecode yet
     for _ in range(ROUNDS):
         for name in order.sample(list(programs), len(programs)):
-            seen[name].append(_run(_PROGRAM.format(body=programs[name]), path, shape))
+            measured[name].append(_run(_PROGRAM.format(body=programs[name]), path, shape))
     (our_time, our_memory), (bare_time, bare_memory) = (
-        np.median(np.array(seen[name]), axis=0) for name in ("edgernn", "bare")
+        np.median(np.array(measured[name]), axis=0) for name in ("edgernn", "bare")
     )
     group = f"{path.name}, × the bare backend"
     return [
@@ -72,17 +72,23 @@ def cold_start_checks(path: Path) -> list[Check]:
             group,
             f"import, load, check, answer ({bare_time * 1000:.0f} ms)",
             "ratio",
-            float(our_time / bare_time),
-            TIME,
+            figure=float(our_time / bare_time),
+            limit=MAX_TIME_RATIO,
         ),
-        Check(group, f"memory ({bare_memory / 1024:.0f} MiB)", "ratio", float(our_memory / bare_memory), MEMORY),
+        Check(
+            group,
+            f"memory ({bare_memory / 1024:.0f} MiB)",
+            "ratio",
+            figure=float(our_memory / bare_memory),
+            limit=MAX_MEMORY_RATIO,
+        ),
     ]
 
 
 def _run(program: str, path: Path, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Seconds from the first import to the answer, and KiB at most."""
+    """Return the seconds from the first import to the answer, and the peak memory in KiB."""
     command = [sys.executable, "-c", program, str(path), *map(str, shape)]
-    # An installed edgernn is bytecode, as its backend is; a checkout's would be compiled at every start.
+    # Bytecode must be written: an installed edgernn has it, a checkout's would be compiled at every start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout  # noqa: S603
     seconds, kib = output.split()

@@ -1,4 +1,4 @@
-"""The compatibility page: every artifact tried on every runtime there is to try, and what came out."""
+"""Write docs/compatibility.md: the answers of every artifact on every runtime."""
 
 import platform
 import sys
@@ -26,13 +26,16 @@ PAGE = ROOT / "docs" / "compatibility.md"
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=PAGE, help="[default: docs/compatibility.md]"
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=PAGE,
+    help="Page to write. [default: docs/compatibility.md]",
 )
 def main(run: Path, out: Path) -> None:
-    """Export RUN as every artifact there is, try each on every runtime, and write the page.
+    """Export RUN as every kind of artifact, run each on every runtime, and write the page.
 
-    Exit code 1 if a runtime misreads an artifact and edgernn does not notice, or edgernn refuses one that is
-    read rightly. Takes about five minutes; each runtime is installed into an environment of its own.
+    Exit code 1 if a runtime misreads an artifact and edgernn does not notice, or if edgernn refuses an artifact that
+    is read correctly. Takes about five minutes; each runtime is installed into a separate environment.
 
     \b
     Example:
@@ -55,7 +58,7 @@ def main(run: Path, out: Path) -> None:
 
 
 def _export(run: Path, folder: Path) -> list[Path]:
-    """Every artifact there is, from the run."""
+    """Export every kind of artifact from the run."""
     targets = (*TARGETS, *select_targets(io_type="int8"))
     rows = export(run, folder, targets=targets, progress=_say)
     missing = [f"{row.path.name}: {row.reason}" for row in rows if not row.passed]
@@ -69,14 +72,19 @@ def _host(artifact: Path, run: Path) -> Host:
     samples = read_original(run).require_samples()
     model = edgernn.load(artifact)
     if model.card is None:
-        raise ModelError(f"{artifact}: no card to read Keras's accuracy from")
+        raise ModelError(f"{artifact}: no card, expected one with Keras's accuracy")
     stream, streams = model.stream(), []
     for sample in samples.x_test[:STREAMED]:
         stream.reset()
         streams.append([stream.push(row) for row in sample][-1])
-    # One by one as on the runtimes: in a batch, sums are in another order.
+    # One sample a call, as on the runtimes: a batch adds in another order.
     answers = np.stack([model.predict(sample) for sample in samples.x_test])
-    return Host(samples.require_truth(), model.card.measured["keras"]["accuracy"], answers, streams)
+    return Host(
+        classes=samples.require_truth(),
+        keras_accuracy=model.card.measured["keras"]["accuracy"],
+        answers=answers,
+        streams=streams,
+    )
 
 
 def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, RuntimeResult]:

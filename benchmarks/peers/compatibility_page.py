@@ -1,4 +1,4 @@
-"""The text of the compatibility page, and what on it is a fault."""
+"""Text of docs/compatibility.md, and the faults in its results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,37 +13,37 @@ from peers.probe import STREAMED
 
 Found = Mapping[Runtime, Mapping[str, RuntimeResult]]
 
-# A runtime that gives another class more often than this does not round differently, it computes something else.
-MISREADS_BELOW = 0.95
+# Below this agreement with the host, a runtime does not merely round differently: it computes something else.
+MIN_AGREEMENT = 0.95
 
 _HEAD = """\
 # Which artifact runs where
 
-Written by `python benchmarks/peers/compatibility.py RUN` (`make compatibility RUN=…`); do not edit it. Every artifact
-that `edgernn export` can make of one SimpleRNN model was opened by each runtime's own API, in an environment of
-Python {python} with nothing else in it, and by `edgernn.load` where edgernn has a backend for the runtime. It answered
-{samples:,} test samples, of which the Keras model gets {keras} right, on {machine}.
+Written by `python benchmarks/peers/compatibility.py RUN` (`make compatibility RUN=…`); do not edit it. Each runtime
+opened every artifact that `edgernn export` makes of one SimpleRNN model, in a separate environment of Python {python}:
+with the runtime's own API, and with `edgernn.load` where edgernn has a backend for the runtime. Each artifact answered
+{samples:,} test samples on {machine}; the Keras model classifies {keras} of them correctly.
 
 The host is edgernn {edgernn} with LiteRT {ai-edge-litert} and ONNX Runtime {onnxruntime} on NumPy {numpy}; the
 artifacts were made with TensorFlow {tensorflow}, litert-quantizer {litert-quantizer} and tf2onnx {tf2onnx}.
 Every runtime had its default settings, one thread and one sample at a time.
 
-- **same bits**: the answers are those of the host, bit for bit.
-- **99.90 %, 0.004**: the share of samples with the host's class, and the largest difference in any probability.
-- **misreads**: the answers are something else; edgernn's golden samples refuse the artifact there.
-- **refuses**: the runtime does not open it; the number is the reason, below the table.
+- **same bits**: the answers equal the host's, bit for bit.
+- **99.90 %, 0.004**: share of samples with the host's class, and largest difference in any probability.
+- **misreads**: the answers are wrong; edgernn checks the golden samples there and refuses the artifact.
+- **refuses**: the runtime does not open the artifact; the number refers to the reasons below the table.
 """
 
 
 @dataclass(frozen=True)
 class Host:
-    """What the host answers for one artifact.
+    """Answers of the host for one artifact.
 
     Attributes:
-        classes: the right answers, int64 [samples].
-        keras_accuracy: of the model that it was made from.
+        classes: the correct classes, int64 [samples].
+        keras_accuracy: accuracy of the Keras model.
         answers: float32 [samples, classes].
-        streams: of the first samples, row by row.
+        streams: last answers to the first samples, streamed row by row.
     """
 
     classes: Int64
@@ -53,7 +53,7 @@ class Host:
 
 
 class _Reasons:
-    """Reasons, numbered as they come; the same one has the same number."""
+    """Numbered reasons; equal reasons share a number."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -66,7 +66,7 @@ class _Reasons:
 
 
 def describe(hosts: Mapping[str, Host], found: Found, versions: Mapping[str, str]) -> str:
-    """The page, Markdown."""
+    """Return the page as Markdown."""
     host = next(iter(hosts.values()))
     head = _HEAD.format(samples=len(host.classes), keras=_percent(host.keras_accuracy, 2), **versions)
     parts = [head]
@@ -79,7 +79,7 @@ def describe(hosts: Mapping[str, Host], found: Found, versions: Mapping[str, str
 
 
 def faults(hosts: Mapping[str, Host], found: Found) -> list[str]:
-    """Artifacts that edgernn accepts though they are misread, or refuses though they are read rightly."""
+    """List artifacts that edgernn accepts though they are misread, or refuses though they are read correctly."""
     problems = []
     for runtime, results in found.items():
         for name, result in results.items():
@@ -88,7 +88,9 @@ def faults(hosts: Mapping[str, Host], found: Found) -> list[str]:
             if _misreads(hosts[name], result) and not result.edgernn_refuses:
                 problems.append(f"{runtime.title} misreads {name}, and edgernn does not notice")
             elif result.edgernn_refuses and not _misreads(hosts[name], result):
-                problems.append(f"{runtime.title} reads {name} rightly, yet: {result.edgernn_refuses}")
+                problems.append(
+                    f"{runtime.title} reads {name} correctly, but edgernn refuses it: {result.edgernn_refuses}"
+                )
     return problems
 
 
@@ -97,7 +99,7 @@ def _runtimes(found: Found) -> str:
     for runtime, results in found.items():
         numpy = next((result.numpy for result in results.values() if result.numpy), "")
         rows.append([runtime.title, runtime.distribution, runtime.version, numpy, runtime.note])
-    return _table(["runtime", "package", "version", "NumPy", "why it is here"], rows)
+    return _table(["runtime", "package", "version", "NumPy", "why tested"], rows)
 
 
 def _answers(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:
@@ -125,7 +127,7 @@ def _answer(host: Host, result: RuntimeResult, reasons: _Reasons) -> str:
 
 
 def _streams(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:
-    """The streams where edgernn gives them; the first samples, row by row."""
+    """Return the table of streams where edgernn can stream: the first samples, row by row."""
     some = {
         runtime: results
         for runtime, results in found.items()
@@ -140,7 +142,7 @@ def _streams(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> s
 
 
 def _arenas(found: Found) -> str:
-    """The memory that runtimes for microcontrollers need."""
+    """Return the section on the memory that runtimes for microcontrollers need."""
     rows = [
         [f"`{name}`", f"{result.arena:,}"]
         for results in found.values()
@@ -149,14 +151,14 @@ def _arenas(found: Found) -> str:
     ]
     text = (
         "## The arena of tflite-micro\n\n"
-        "The fewest bytes, in steps of 16, with which it still answers, on a 64-bit machine; a microcontroller has\n"
-        "pointers half as long. They hold what both signatures, `sequence` and `step`, need; the file comes on top.\n"
+        "The smallest arena, in steps of 16 bytes, with which it still answers, on a 64-bit machine; pointers of a\n"
+        "microcontroller are half as long. Both signatures, `sequence` and `step`, use it; it excludes the file.\n"
     )
     return f"{text}\n{_table(['artifact', 'bytes'], rows)}".rstrip() + "\n"
 
 
 def _misreads(host: Host, result: RuntimeResult) -> bool:
-    return CLASSIFIER.agreement(result.answers, host.answers) < MISREADS_BELOW
+    return CLASSIFIER.agreement(result.answers, host.answers) < MIN_AGREEMENT
 
 
 def _likeness(host: Float32, answers: Float32) -> str:

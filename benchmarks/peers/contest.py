@@ -1,4 +1,4 @@
-"""The contest: one trained model, our artifacts and the best file of every other tool."""
+"""Compare one trained model's artifacts with the best file of every other tool."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ OURS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32, 
 EDGERNN = "edgernn"
 SIMPLE_RNN, GRU, LSTM = KINDS = ("simplernn", "gru", "lstm")
 TITLES = {SIMPLE_RNN: "SimpleRNN(64)", GRU: "GRU(64)", LSTM: "LSTM(64)"}
-# So many times its tool's quickest in a few rounds, and a file is timed thoroughly, too.
+# Files within this multiple of their tool's quickest, in a few rounds, are timed thoroughly, too.
 _NEAR = 1.25
-# What `edgernn demo` and `make demo` leave.
+# Run folder of `edgernn demo` and `make demo`.
 _DEMO = "demo"
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What came out for one model.
+    """Results for one model.
 
     Attributes:
-        rows: a row a file, as `side_by_side.time_files` gives them, with tool, agreement and export_s; ours first.
-        missing: why files are not among them, by name; those that are slower than their tool's best are not.
-        slower: the hot medians in microseconds of files that another one of their tool outdid, by name.
+        rows: one row a file, as `side_by_side.time_files` returns them, with tool, agreement and export_s; ours first.
+        missing: reasons for missing files, by name; files slower than their tool's best are in `slower` instead.
+        slower: hot medians in microseconds of files slower than their tool's best, by name.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -45,10 +45,10 @@ class Contest:
 
 
 def find_run(folder: Path, kind: str, data: str | None, say: Progress) -> Path:
-    """The run folder of a kind, trained on digits by recipe `robust` if it is not there.
+    """Return the run folder of a kind; train it on digits with recipe `robust` if it is missing.
 
     Raises:
-        ModelError: it is not there, and there is no data to train with.
+        ModelError: the folder is missing, and there is no data to train with.
     """
     if kind != SIMPLE_RNN:
         (model,) = (model for model in bench_runs.MODELS if model.name == f"{kind}64")
@@ -62,41 +62,41 @@ def compare_tools(run: Path, folder: Path, effort: Effort, say: Progress) -> Con
 
     Args:
         run: the run folder.
-        folder: where our artifacts may go.
+        folder: folder for our artifacts.
         effort: how thoroughly to time.
-        say: called with what is about to be done.
+        say: called with the next step.
     """
     samples = read_samples(run)
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
-    say("asking Keras")
+    say("predicting with Keras")
     reference = predict_isolated(run / "model.keras", x)
     ours, missing = _export(run, folder, x, reference, say)
     others, reasons = make_isolated(PEERS, run / "model.keras", samples.x_calibration, x, reference, say)
     say(f"choosing among {len(others)} files of others")
     times = time_briefly({name: each.subject for name, each in others.items()}, x[:1], effort)
-    made = {**ours, **{name: others[name] for name in find_finalists(PEERS, times)}}
-    say(f"timing {len(made)} files, hot and cold")
-    found = time_files({name: each.subject for name, each in made.items()}, x[:1], effort)
+    results = {**ours, **{name: others[name] for name in find_finalists(PEERS, times)}}
+    say(f"timing {len(results)} files, hot and cold")
+    found = time_files({name: each.subject for name, each in results.items()}, x[:1], effort)
     times |= {name: float(np.median(found[name]["hot_us"])) for name in found if name in others}
     best = choose_best(PEERS, {name: time for name, time in times.items() if name in found})
-    rows = [_row(name, made[name], figures) for name, figures in found.items() if name in ours or name in best]
+    rows = [_row(name, results[name], figures) for name, figures in found.items() if name in ours or name in best]
     slower = {name: round(time, 1) for name, time in times.items() if name not in best}
     return Contest(rows, {**missing, **reasons}, slower)
 
 
 def find_finalists(peers: Mapping[str, Peer], times: Mapping[str, float]) -> list[str]:
-    """The names of the files that may be their tool's quickest: what a few rounds do not tell apart.
+    """Return the names of files that may be their tool's quickest: a few rounds cannot separate them.
 
     Args:
-        peers: by name.
-        times: of those that answer as Keras does, by name.
+        peers: peers by name.
+        times: times of the peers that answer as Keras does, by name.
     """
     best = {peers[name].tool: times[name] for name in choose_best(peers, times)}
     return [name for name in times if times[name] <= _NEAR * best[peers[name].tool]]
 
 
 def choose_best(peers: Mapping[str, Peer], times: Mapping[str, float]) -> list[str]:
-    """The names of the quickest file of each tool, in the order of the tools; the arguments are those above."""
+    """Return the name of each tool's quickest file, in the order of tools; arguments as in `find_finalists`."""
     best: dict[str, str] = {}
     for name in peers:
         tool = peers[name].tool
@@ -108,10 +108,10 @@ def choose_best(peers: Mapping[str, Peer], times: Mapping[str, float]) -> list[s
 def _export(
     run: Path, folder: Path, x: Float32, reference: Float32, say: Progress
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
-    """Our artifacts by name, and why others are missing."""
+    """Export our artifacts; return them by name, and the reasons for missing ones."""
     say("exporting")
     rows, seconds = exports.export_timed(run, folder, OURS)
-    made, missing = {}, {}
+    results, missing = {}, {}
     for row in rows:
         name = f"{EDGERNN} {row.target}"
         if not row.passed:
@@ -119,19 +119,19 @@ def _export(
             continue
         subject = from_artifact(row.path)
         agreement = CLASSIFIER.agreement(answer_all(subject, x), reference)
-        made[name] = ToolResult(subject, seconds[str(row.target)], agreement)
-    if f"{EDGERNN} {exports.INT8}" not in made:
-        raise ModelError(f"{run}: int8 was not exported, beside which everything is measured: {rows[0].reason}")
-    return made, missing
+        results[name] = ToolResult(subject, seconds[str(row.target)], agreement)
+    if f"{EDGERNN} {exports.INT8}" not in results:
+        raise ModelError(f"{run}: int8, the base of every ratio, was not exported: {rows[0].reason}")
+    return results, missing
 
 
-def _row(name: str, made: ToolResult, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a file."""
+def _row(name: str, result: ToolResult, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table row of a file."""
     tool = PEERS[name].tool if name in PEERS else EDGERNN
     return {
         "name": name,
         "tool": tool,
-        "agreement": round(float(made.agreement), 4),
-        "export_s": round(made.seconds, 2),
+        "agreement": round(float(result.agreement), 4),
+        "export_s": round(result.seconds, 2),
         **figures,
     }

@@ -1,4 +1,4 @@
-"""Environments: the runtimes that artifacts are tried on, each in a throw-away virtual environment of its own."""
+"""Runtimes that artifacts are tried on, each in a temporary virtual environment."""
 
 import json
 import os
@@ -20,21 +20,21 @@ from edgernn.errors import ModelError
 from peers import probe
 
 ROOT = Path(__file__).parents[2]
-# Every one of the runtimes has a wheel for it; tflite-runtime has none for a later one.
+# Every runtime has a wheel for this Python; tflite-runtime has none for a later one.
 PYTHON = (3, 11)
 TIME_LIMIT_S = 120
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Something that runs artifacts.
+    """A release of a library that runs artifacts.
 
     Attributes:
-        library: as `probe` calls it.
-        version: of its distribution.
-        distribution: what pip installs.
-        suffix: of the artifacts that it runs.
-        note: why it is on the page.
+        library: its name in `probe`.
+        version: version of the distribution.
+        distribution: package that pip installs.
+        suffix: file suffix of the artifacts that it runs.
+        note: reason for testing it.
         needs: further requirements, for instance of NumPy.
     """
 
@@ -47,40 +47,80 @@ class Runtime:
 
     @property
     def title(self) -> str:
-        """The heading of its column."""
+        """Heading of its column."""
         return f"{self.library} {self.version.removeprefix('0.dev')[:8]}"
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """What pip installs; click is what edgernn needs beside NumPy."""
+        """Packages that pip installs; edgernn needs click beside NumPy."""
         return (f"{self.distribution}=={self.version}", *self.needs, "click")
 
 
-# Change a version here, then `make compatibility`.
+# After a change here, run `make compatibility`.
 RUNTIMES = (
-    Runtime("litert", "2.3.0", "ai-edge-litert", ".tflite", "the newest"),
-    Runtime("litert without XNNPACK", "2.3.0", "ai-edge-litert", ".tflite", "its plain kernels"),
-    Runtime("litert", "2.1.0", "ai-edge-litert", ".tflite", "the oldest that edgernn[litert] allows"),
-    Runtime("litert", "1.0.0", "ai-edge-litert", ".tflite", "the first there is", ("numpy<2",)),
-    Runtime("tflite-runtime", "2.14.0", "tflite-runtime", ".tflite", "the last there is; has 32-bit Arm", ("numpy<2",)),
-    Runtime("tflite-micro", "0.dev20261023182759", "tflite-micro", ".tflite", "for microcontrollers"),
-    Runtime("onnxruntime", "1.32.0", "onnxruntime", ".onnx", "the newest"),
-    Runtime("onnxruntime", "1.20.0", "onnxruntime", ".onnx", "the oldest that edgernn[onnx] allows"),
-    Runtime("onnxruntime", "1.15.0", "onnxruntime", ".onnx", "the first for this Python", ("numpy<2",)),
+    Runtime("litert", "2.3.0", distribution="ai-edge-litert", suffix=".tflite", note="newest release"),
+    Runtime(
+        "litert without XNNPACK",
+        "2.3.0",
+        distribution="ai-edge-litert",
+        suffix=".tflite",
+        note="kernels without XNNPACK",
+    ),
+    Runtime(
+        "litert",
+        "2.1.0",
+        distribution="ai-edge-litert",
+        suffix=".tflite",
+        note="oldest release that edgernn[litert] allows",
+    ),
+    Runtime(
+        "litert", "1.0.0", distribution="ai-edge-litert", suffix=".tflite", note="first release", needs=("numpy<2",)
+    ),
+    Runtime(
+        "tflite-runtime",
+        "2.14.0",
+        distribution="tflite-runtime",
+        suffix=".tflite",
+        note="last release; has wheels for 32-bit Arm",
+        needs=("numpy<2",),
+    ),
+    Runtime(
+        "tflite-micro",
+        "0.dev20261023182759",
+        distribution="tflite-micro",
+        suffix=".tflite",
+        note="for microcontrollers",
+    ),
+    Runtime("onnxruntime", "1.32.0", distribution="onnxruntime", suffix=".onnx", note="newest release"),
+    Runtime(
+        "onnxruntime",
+        "1.20.0",
+        distribution="onnxruntime",
+        suffix=".onnx",
+        note="oldest release that edgernn[onnx] allows",
+    ),
+    Runtime(
+        "onnxruntime",
+        "1.15.0",
+        distribution="onnxruntime",
+        suffix=".onnx",
+        note="first release for this Python",
+        needs=("numpy<2",),
+    ),
 )
 
 
 @dataclass(frozen=True)
 class RuntimeResult:
-    """What a runtime made of one artifact.
+    """Result of one artifact on a runtime.
 
     Attributes:
-        numpy: the version there.
-        refuses: why it did not answer; empty if it did.
-        answers: float32 [samples, classes]; none if it refuses.
-        arena: the bytes of memory it needs, where that is asked for.
-        edgernn_refuses: why `edgernn.load` does; empty if it does not; None where edgernn has no such backend.
-        streams: edgernn's answers to the first samples, row by row; none without.
+        numpy: version of NumPy there.
+        refuses: reason why the runtime did not answer; empty if it did.
+        answers: float32 [samples, classes]; empty if it refuses.
+        arena: memory that the artifact needs in bytes, where measured.
+        edgernn_refuses: reason why `edgernn.load` refuses; empty if it loads; None where edgernn has no such backend.
+        streams: edgernn's last answers to the first samples, streamed row by row; empty without a stream.
     """
 
     numpy: str
@@ -92,10 +132,10 @@ class RuntimeResult:
 
 
 def make_environment(folder: Path, requirements: Sequence[str]) -> Path:
-    """Make a virtual environment in which these are installed; its Python.
+    """Make a virtual environment with these packages; return the path of its Python.
 
     Raises:
-        ModelError: pip could not; the message is its last line.
+        ModelError: pip failed; the message is its last line.
     """
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -108,7 +148,7 @@ def make_environment(folder: Path, requirements: Sequence[str]) -> Path:
 
 
 def try_artifacts(runtime: Runtime, artifacts: Sequence[Path], samples: Path) -> dict[str, RuntimeResult]:
-    """What a runtime makes of artifacts, by name: each in a process of its own, which may crash."""
+    """Run artifacts on a runtime, each in a separate process, which may crash; return the results by name."""
     with tempfile.TemporaryDirectory() as folder:
         python = make_environment(Path(folder), runtime.requirements)
         return {artifact.name: _try(python, runtime.library, artifact, samples) for artifact in artifacts}
@@ -146,17 +186,17 @@ def _read(found: dict[str, Any], standard_error: str) -> RuntimeResult:
 
 
 def _reason(error: str, standard_error: str) -> str:
-    """One line without the places in somebody's source files: what was logged, or else the exception."""
+    """Return the logged lines, or else the exception, as one line without places in source files."""
     logged = [line for line in standard_error.splitlines() if line.strip() and not line.startswith(("INFO", "WARNING"))]
     return re.sub(r"\S+\.(?:cc|h):\d+:? ", "", " ".join(" ".join(logged or [error]).split()))
 
 
 def check_python() -> None:
-    """Check that this Python is one that all the runtimes have wheels for.
+    """Check that this is the Python for which every runtime has a wheel.
 
     Raises:
-        ModelError: it is another.
+        ModelError: this is another version.
     """
     if sys.version_info[:2] != PYTHON:
         here = ".".join(map(str, sys.version_info[:2]))
-        raise ModelError(f"this is Python {here}; only for Python 3.11 is there a wheel of every runtime")
+        raise ModelError(f"this is Python {here}, expected 3.11: every runtime has a wheel only for that version")

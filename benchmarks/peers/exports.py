@@ -1,4 +1,4 @@
-"""Exports: the models, trained where they are not there yet, and their artifacts, with what an export costs."""
+"""Models, trained if missing, their artifacts, and the cost of an export."""
 
 import json
 import os
@@ -20,7 +20,9 @@ from peers.checks import Check
 
 INT8 = Target("tflite", "int8", "unrolled")
 INT8_LOOP = Target("tflite", "int8", "loop")
-INT8_IO, INT8_LOOP_IO = (Target("tflite", "int8", layout, "int8") for layout in ("unrolled", "loop"))
+INT8_IO, INT8_LOOP_IO = (
+    Target(format="tflite", quantization="int8", layout=layout, io="int8") for layout in ("unrolled", "loop")
+)
 FLOAT32 = Target("tflite", "float32", "unrolled")
 FLOAT16 = Target("tflite", "float16", "unrolled")
 DYNAMIC = Target("tflite", "dynamic", "unrolled")
@@ -29,7 +31,7 @@ INT16X8 = Target("tflite", "int16x8", "unrolled")
 ONNX_FLOAT32 = Target("onnx", "float32", "operator")
 ONNX_INT8 = Target("onnx", "int8", "operator")
 
-# Beside those that an export makes unasked.
+# Targets that an export does not make by default.
 EXTRA_TARGETS = tuple(target for target in TARGETS if target not in DEFAULT_TARGETS)
 MAX_SECONDS, MAX_GB = 60, 3
 MAX_BYTES = ((INT8, 16_200), (INT8_LOOP, 12_900), (DYNAMIC_FUSED, 10_400), (FLOAT32, 34_000), (ONNX_INT8, 9_500))
@@ -41,11 +43,11 @@ class Export:
 
     Attributes:
         run: its run folder.
-        folder: the artifacts, weights refined where that helps.
-        unrefined: the folder of the int8 artifact that was not.
-        seconds: what the default set took from one command, wall clock.
-        peak_gb: the most memory that a process of that command had, in 1e9 bytes.
-        reasons: why artifacts of both are missing, a line each.
+        folder: folder of the artifacts, with weights refined where that helps.
+        unrefined: folder of the int8 artifact without refinement.
+        seconds: wall-clock time of the command that exports the default set.
+        peak_gb: peak memory of any process of that command, in 1e9 bytes.
+        reasons: why artifacts of both folders are missing, one line each.
     """
 
     run: Path
@@ -57,34 +59,34 @@ class Export:
 
     @cached_property
     def name(self) -> str:
-        """What the artifacts are called."""
+        """Name of the artifacts."""
         return str(read_settings(self.run)["name"])
 
     @cached_property
     def samples(self) -> Samples:
-        """To calibrate with and to test by, as the model saw them."""
+        """Calibration and test samples, as the model saw them."""
         return read_samples(self.run)
 
     def path(self, target: Target) -> Path:
-        """Where a target's artifact lies; it may be missing."""
+        """Return the path of a target's artifact; the file may be missing."""
         return self.folder / target.file_name(self.name)
 
     @property
     def unrefined_int8(self) -> Path:
-        """Where the int8 artifact without refinement lies; it may be missing."""
+        """Path of the int8 artifact without refinement; the file may be missing."""
         return self.unrefined / INT8.file_name(self.name)
 
 
 def find_run(folder: Path, seed: int, data: str | None, progress: Callable[[str], None]) -> Path:
-    """The run folder of a seed, trained by the recipe `robust` if it is not there.
+    """Return the run folder of a seed; train it with recipe `robust` if it is missing.
 
     Raises:
-        ModelError: it is not there, and there is no data to train with.
+        ModelError: the folder is missing, and there is no data to train with.
     """
     run = folder / f"robust-{seed}"
     if not (run / "model.keras").is_file():
         if data is None:
-            raise ModelError(f"{run}: no run there; --data says what to train one with")
+            raise ModelError(f"{run}: no such run folder; pass --data to train the model")
         progress(f"training seed {seed}")
         command = ["train", "--data", data, "--recipe", "robust", "--seed", str(seed), "--out", str(run), "--quiet"]
         subprocess.run([sys.executable, "-m", "edgernn", *command], check=True)  # noqa: S603  ourselves
@@ -92,21 +94,24 @@ def find_run(folder: Path, seed: int, data: str | None, progress: Callable[[str]
 
 
 def export_default(run: Path, folder: Path) -> tuple[float, float, list[str]]:
-    """`edgernn export RUN`, as a user calls it: wall-clock seconds, peak memory in 1e9 bytes, why files are missing.
+    """Run `edgernn export RUN` as a user does.
 
-    Call it before TensorFlow is loaded here: a child begins with its parent's peak.
+    Call this before TensorFlow is loaded here: the peak of a child starts at its parent's memory.
+
+    Returns:
+        Wall-clock seconds, peak memory in 1e9 bytes, and the reasons for missing files.
     """
     command = [sys.executable, "-m", "edgernn", "export", str(run), "--out", str(folder), "--json"]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603  ourselves
     printed = process.stdout.read() if process.stdout else b""
-    # The usage of this child alone, with the children that it has waited for.
+    # Usage of this child alone, including the children that it has waited for.
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
     if not printed:
-        raise ModelError(f"{run}: the export ended with exit code {process.returncode}; its message stands above")
+        raise ModelError(f"{run}: the export ended with exit code {process.returncode}; its message is printed above")
     rows = json.loads(printed)
     reasons = [f"{Path(row['path']).name}: {row['reason']}" for row in rows if row["reason"]]
     return seconds, usage.ru_maxrss * unit / 1e9, reasons
@@ -120,20 +125,20 @@ def export_timed(
     samples: Path | None = None,
     settings: Settings | None = None,
 ) -> tuple[list[TargetResult], dict[str, float]]:
-    """Export targets by one call.
+    """Export targets in one call, and time each.
 
     Args:
         source, samples, settings: as `export` takes them.
-        folder: for the artifacts.
-        targets: which ones.
+        folder: folder for the artifacts.
+        targets: targets to export.
 
     Returns:
-        A row a target, and the seconds that each took, by its text: from one step of the progress to the next. What
-        several of them have in common counts for the first that needs it.
+        One result a target, and the seconds of each by its text, from one progress step to the next. Work that
+        several targets share counts for the first of them.
     """
     started: list[float] = []
-    # The first is made twice and its first time not told: TensorFlow is loaded and Keras asked meanwhile. It is one of
-    # ONNX, because nothing of it is kept for others.
+    # One more ONNX target comes first, and its time is dropped: it includes loading TensorFlow and predicting with
+    # Keras. It is an ONNX one, because nothing of it is kept for other targets.
     _, *rows = export(
         source,
         folder,
@@ -144,11 +149,11 @@ def export_timed(
     )
     started.append(time.perf_counter())
     seconds = [end - start for start, end in pairwise(started)]
-    return rows, {str(row.target): taken for row, taken in zip(rows, seconds[1:], strict=True)}
+    return rows, {str(row.target): duration for row, duration in zip(rows, seconds[1:], strict=True)}
 
 
 def export_all(run: Path, folder: Path, progress: Callable[[str], None]) -> Export:
-    """The default set by its command, then every other artifact, then int8 without refinement."""
+    """Export the default set by its command, then every other artifact, then int8 without refinement."""
     artifacts, unrefined = folder / run.name, folder / f"{run.name}-unrefined"
     progress(f"exporting {run.name}: the default set")
     seconds, peak_gb, reasons = export_default(run, artifacts)
@@ -158,25 +163,25 @@ def export_all(run: Path, folder: Path, progress: Callable[[str], None]) -> Expo
     rows += export(run, unrefined, targets=[INT8], settings=Settings(refine=False))
     reasons += [f"{row.path.name}: {row.reason}" for row in rows if row.reason]
     named = tuple(f"{run.name}: {reason}" for reason in reasons)
-    return Export(run, artifacts, unrefined, seconds, peak_gb, named)
+    return Export(run=run, folder=artifacts, unrefined=unrefined, seconds=seconds, peak_gb=peak_gb, reasons=named)
 
 
 def size_checks(exports: Sequence[Export]) -> list[Check]:
-    """What the files weigh, card included: the largest over the models."""
+    """Check the sizes of the files, card included: the largest over the models."""
     group = f"size with card, bytes, largest of {len(exports)}"
     checks = []
     for target, limit in MAX_BYTES:
         paths = [each.path(target) for each in exports]
         there = all(path.is_file() for path in paths)
         largest = max(path.stat().st_size for path in paths) if there else None
-        checks.append(Check(group, str(target), "bytes", largest, limit))
+        checks.append(Check(group, str(target), "bytes", figure=largest, limit=limit))
     return checks
 
 
 def cost_checks(exports: Sequence[Export]) -> list[Check]:
-    """What an export costs, the worst over the models."""
+    """Check the cost of an export: the worst over the models."""
     group = f"`edgernn export RUN`, the default set, worst of {len(exports)}"
     return [
-        Check(group, "wall clock", "s", max(each.seconds for each in exports), MAX_SECONDS),
-        Check(group, "peak memory", "GB", max(each.peak_gb for each in exports), MAX_GB),
+        Check(group, "wall clock", "s", figure=max(each.seconds for each in exports), limit=MAX_SECONDS),
+        Check(group, "peak memory", "GB", figure=max(each.peak_gb for each in exports), limit=MAX_GB),
     ]

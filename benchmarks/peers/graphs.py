@@ -1,4 +1,4 @@
-"""ONNX graphs of a Keras model, which other tools read: as tf2onnx makes them, and with ONNX's own operator."""
+"""ONNX graphs of a Keras model for other tools: tf2onnx's graphs, and one with ONNX's own operator."""
 
 from typing import Any
 
@@ -12,19 +12,20 @@ _RECURRENT = ("RNN", "GRU", "LSTM")
 
 
 def loop(model: Any) -> bytes:
-    """What tf2onnx makes of the model: a Loop over the time steps."""
+    """Convert the model with tf2onnx: a Loop over the time steps."""
     return conversions.stock_onnx(model)
 
 
 def unrolled(model: Any) -> bytes:
-    """What tf2onnx makes of the model with Keras's `unroll=True`: the steps one after the other."""
+    """Convert the model with tf2onnx and Keras's `unroll=True`: the steps one after the other."""
     return conversions.stock_onnx(conversions.rebuild(model, unroll=True))
 
 
 def operator(model: Any) -> bytes:
-    """The model with ONNX's own RNN, GRU or LSTM, which no converter makes of Keras 3: ours, without its states.
+    """Convert the model to ONNX's own RNN, GRU or LSTM: our graph without its states.
 
-    Input and output are of one sample, float32 [1, steps, features] and [1, classes]: most importers want to know.
+    No other converter makes these operators of Keras 3. Input and output have the fixed shapes that most importers
+    need, of one sample: float32 [1, steps, features] and [1, classes].
     """
     import onnx
 
@@ -32,7 +33,7 @@ def operator(model: Any) -> bytes:
     graph = proto.graph
     for node in graph.node:
         if node.op_type in _RECURRENT:
-            # Behind x, the two kernels and the bias come what makes the first states; zeros without it.
+            # The inputs after x, the two kernels and the bias are the first states; without them these are zeros.
             del node.input[4:]
     _drop_unread(graph)
     (source,), (target,) = graph.input, graph.output
@@ -43,7 +44,7 @@ def operator(model: Any) -> bytes:
 
 
 def sequence(model: Any) -> bytes:
-    """`operator` with its answer taken from the states after all steps, as PyTorch writes it and pnnx wants it."""
+    """Convert as `operator`, but read the answer from the states after all steps, as PyTorch writes it for pnnx."""
     import onnx
 
     proto = onnx.load_from_string(operator(model))
@@ -67,7 +68,7 @@ def sequence(model: Any) -> bytes:
 
 
 def _drop_unread(graph: Any) -> None:
-    """Leave out of a graph every output but the first, and what then nothing reads."""
+    """Remove every output of a graph except the first, and everything that is then unread."""
     answer = graph.output[0].name
     needed, kept = {answer}, []
     for node in reversed(graph.node):

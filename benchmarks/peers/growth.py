@@ -1,4 +1,4 @@
-"""How cost grows: models of many sizes and lengths, exported by us and by others, timed hot and cold."""
+"""Growth of cost: models of many sizes and lengths, exported by edgernn and by other tools, timed hot and cold."""
 
 import json
 import sys
@@ -23,10 +23,10 @@ from peers.registry import SAME, Peer, run_tool
 from peers.side_by_side import Effort, time_files
 
 HIDDEN, STEPS = (16, 32, 64, 128, 256, 512), (28, 64, 128, 256, 512)
-# What the other one is while one of them grows.
+# The number of units while steps grow, and of steps while units grow.
 USUAL_HIDDEN, USUAL_STEPS = 64, 28
 TARGETS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32)
-# Of other tools, files that are made in seconds at any length; what unrolls takes minutes for 512 steps.
+# Files of other tools that take seconds to make at any length; an unrolled one takes minutes at 512 steps.
 OTHERS = (
     stock.STOCK_FLOAT32,
     "MNN float32, ONNX's operator",
@@ -38,7 +38,7 @@ _REFERENCE = "reference.npy"
 
 @dataclass(frozen=True)
 class ModelSize:
-    """One model of the tables: which layer, how many units, how many time steps."""
+    """Size of one model of the tables: kind of layer, number of units, number of time steps."""
 
     kind: str
     hidden: int
@@ -48,48 +48,49 @@ class ModelSize:
         return f"{self.kind} of {self.hidden} units, {self.steps} steps"
 
 
-def cells(kinds: Sequence[str], hidden: Sequence[int], steps: Sequence[int]) -> list[ModelSize]:
-    """Every number of units at the usual number of steps, and every number of steps at the usual number of units."""
+def model_sizes(kinds: Sequence[str], hidden: Sequence[int], steps: Sequence[int]) -> list[ModelSize]:
+    """Combine each number of units with the usual number of steps, and each number of steps with the usual units."""
     sizes = [(units, USUAL_STEPS) for units in hidden] + [(USUAL_HIDDEN, length) for length in steps]
     return [ModelSize(kind, *size) for kind in kinds for size in dict.fromkeys(sizes)]
 
 
-def measure_cell(
-    cell: ModelSize, others: Mapping[str, Peer], folder: Path, effort: Effort, say: Progress
+def measure_size(
+    size: ModelSize, others: Mapping[str, Peer], folder: Path, effort: Effort, say: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Build a model, export it, have other tools make their files, and time all of them.
 
     Args:
-        cell: which one.
-        others: peers, by name.
-        folder: where it may go; it is made.
+        size: size of the model.
+        others: peers by name.
+        folder: working folder; it is created.
         effort: how thoroughly to time.
-        say: called with what is about to be done.
+        say: called with the next step.
 
     Returns:
-        A row a file: the cell, target, export_s and what `side_by_side.time_files` gives; and why files are missing.
+        One row a file, with the size, target, export_s and the fields of `side_by_side.time_files`; and the reasons
+        for missing files.
     """
     folder.mkdir(parents=True)
-    say(f"{cell}: building")
-    # TensorFlow stays out of this process, which times.
-    _run_isolated(cell, folder)
-    say(f"{cell}: exporting")
-    # Untrained, it may miss its checks; refining would take by far the most time, and changes no size or latency.
+    say(f"{size}: building")
+    # In a child process, so that TensorFlow stays out of this one, which times.
+    _run_isolated(size, folder)
+    say(f"{size}: exporting")
+    # An untrained model may fail its proof. Refining would take by far the most time, and changes no size or latency.
     settings = Settings(refine=False, keep_failed=True)
     model, samples = folder / "model.keras", folder / "samples.npz"
     rows, seconds = exports.export_timed(model, folder, TARGETS, samples=samples, settings=settings)
     subjects = {str(row.target): from_artifact(row.path) for row in rows if row.path.is_file()}
     missing = {str(row.target): row.reason for row in rows if not row.path.is_file()}
-    made, reasons = _make_others(others, folder, lambda step: say(f"{cell}: {step}"))
-    say(f"{cell}: timing")
-    x, _ = waves(2, 1, cell.steps)
-    found = time_files({**subjects, **{name: each.subject for name, each in made.items()}}, x, effort)
-    seconds |= {name: each.seconds for name, each in made.items()}
-    told = [
-        {**asdict(cell), "target": name, "export_s": round(seconds[name], 2), **figures}
+    results, reasons = _make_others(others, folder, lambda step: say(f"{size}: {step}"))
+    say(f"{size}: timing")
+    x, _ = waves(2, 1, size.steps)
+    found = time_files({**subjects, **{name: each.subject for name, each in results.items()}}, x, effort)
+    seconds |= {name: each.seconds for name, each in results.items()}
+    files = [
+        {**asdict(size), "target": name, "export_s": round(seconds[name], 2), **figures}
         for name, figures in found.items()
     ]
-    return told, {**missing, **reasons}
+    return files, {**missing, **reasons}
 
 
 def _make_others(
@@ -97,29 +98,29 @@ def _make_others(
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
     if not others:
         return {}, {}
-    # Rounding of integers decides classes of an untrained model, whose answers are all alike.
+    # The answers of an untrained model are nearly alike, so integer rounding changes classes: accept any agreement.
     judged = {name: replace(peer, agreement=0.0) if peer.agreement < SAME else peer for name, peer in others.items()}
     samples = read_samples(folder)
     reference = np.load(folder / _REFERENCE)
     return make_isolated(judged, folder / "model.keras", samples.x_calibration, samples.x_test, reference, say)
 
 
-def _run_isolated(cell: ModelSize, folder: Path) -> None:
-    command = [sys.executable, "-m", "peers.growth", json.dumps(asdict(cell)), str(folder)]
-    run_tool(command)  # ourselves
+def _run_isolated(size: ModelSize, folder: Path) -> None:
+    command = [sys.executable, "-m", "peers.growth", json.dumps(asdict(size)), str(folder)]
+    run_tool(command)
 
 
-def _build(cell: ModelSize, folder: Path) -> None:
-    """Write an untrained model with its own seed, and samples; weights do not change what a call costs."""
+def _build(size: ModelSize, folder: Path) -> None:
+    """Write an untrained model with a fixed seed, and samples; weights do not change the cost of a call."""
     with quiet_tensorflow():
         import keras
 
     keras.utils.set_random_seed(0)
-    layer = dict(zip(KINDS, (keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM), strict=True))[cell.kind]
-    layers = [layer(cell.hidden), keras.layers.Dense(CLASSES, activation="softmax")]
-    model = keras.Sequential([keras.Input((cell.steps, FEATURES)), *layers])
+    layer = dict(zip(KINDS, (keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM), strict=True))[size.kind]
+    layers = [layer(size.hidden), keras.layers.Dense(CLASSES, activation="softmax")]
+    model = keras.Sequential([keras.Input((size.steps, FEATURES)), *layers])
     model.save(folder / "model.keras")
-    calibration, (x, classes) = waves(0, CALIBRATION_SAMPLES, cell.steps), waves(1, TEST_SAMPLES, cell.steps)
+    calibration, (x, classes) = waves(0, CALIBRATION_SAMPLES, size.steps), waves(1, TEST_SAMPLES, size.steps)
     write_samples(folder, Samples(*calibration, x, classes))
     np.save(folder / _REFERENCE, keras_model.predict(model, x))
 

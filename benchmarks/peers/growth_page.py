@@ -1,4 +1,4 @@
-"""The part of docs/peers.md that shows how cost grows, with units and with time steps."""
+"""Section of docs/peers.md on the growth of cost with units and time steps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,28 +13,28 @@ Row = Mapping[str, Any]
 USUAL_HIDDEN, USUAL_STEPS = 64, 28
 _TITLES = {"simplernn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 _UNROLLED, _LOOP = str(exports.INT8), str(exports.INT8_LOOP)
-# Through two points goes every law.
-_LENGTHS = 3
-# A file that has as many times the bytes has grown with its steps.
-_GROWN = 1.2
+# Every law fits two points.
+_MIN_LENGTHS = 3
+# From this ratio of sizes on, a file has grown with its steps.
+_MIN_GROWTH = 1.2
 _UNITS = {1 << 20: "MB", 1 << 10: "KB"}
 
 _INTRODUCTION = """\
 ## How cost grows
 
-Untrained models of 28 features with a fixed seed, exported without refining: weights change neither size nor latency.
-Times are hot / cold, in µs. Export is from the Keras model in memory to the file; of our TFLite files what they have in
-common counts for int8 unrolled.
+The models have 28 features, are untrained with a fixed seed, and are exported without refining: weights change neither
+size nor latency. Times are hot / cold, in µs. The time of an export runs from the Keras model in memory to the file;
+work that our TFLite files share counts for int8 unrolled.
 """
 _LAWS = """\
-The exponent is the slope of cost over steps, both in logarithms: 1.00 is linear, twice the steps for twice the time.
-"Fixed" is what a call costs before its first step, and "a step" what each adds, by a straight line through all lengths,
-each weighed by its own time. "Linear" is an exponent within 0.1 of 1.
+The exponent is the slope of cost over steps, both in logarithms: 1.00 is linear, twice the steps take twice the time.
+"Fixed" is the time of a call before its first step, and "a step" the time that each step adds, by a straight line
+through all lengths, each weighted by 1 / time. "Linear" is an exponent within 0.1 of 1.
 """
 
 
 def growth_section(found: Mapping[str, Any]) -> str:
-    """Tables of each kind over units and over steps, what law each file follows, and where loops win."""
+    """Return tables of each kind over units and over steps, the law of each file, and where loops are quicker."""
     rows: Sequence[Row] = found["growth"]
     caches = found["environment"].get("caches", {})
     parts = [_INTRODUCTION]
@@ -50,12 +50,12 @@ def growth_section(found: Mapping[str, Any]) -> str:
             parts += [_hidden_text(wider)]
     missing = found.get("growth_missing", {})
     if missing:
-        parts.append("Not there:\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in missing.items()))
+        parts.append("Missing:\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in missing.items()))
     return "\n".join(parts)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
+    """Return a Markdown table; all columns except the first are numbers."""
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -88,13 +88,13 @@ def _cost(row: Row | None) -> str:
 
 
 def _steps_text(rows: Sequence[Row], caches: Mapping[str, int]) -> str:
-    if len(_sizes(rows, "steps")) < _LENGTHS:
-        return f"Fewer than {_LENGTHS} lengths do not tell how cost grows.\n"
+    if len(_sizes(rows, "steps")) < _MIN_LENGTHS:
+        return f"Fewer than {_MIN_LENGTHS} lengths do not show how cost grows.\n"
     lines, reasons = [], []
     for target in dict.fromkeys(row["target"] for row in rows):
         mine = [row for row in rows if row["target"] == target]
         for figure, word in (("hot_us", "hot"), ("cold_us", "cold")):
-            if len(mine) < _LENGTHS:
+            if len(mine) < _MIN_LENGTHS:
                 continue
             law = find_law([row["steps"] for row in mine], [_median(row, figure) for row in mine])
             lines.append([f"{target}, {word}", f"{law.exponent:.2f}", f"{law.fixed:.1f}", f"{law.slope:.3f}", law.kind])
@@ -104,27 +104,27 @@ def _steps_text(rows: Sequence[Row], caches: Mapping[str, int]) -> str:
 
 
 def _reason(name: str, law: Law, rows: Sequence[Row], caches: Mapping[str, int]) -> list[str]:
-    """Why a file's cost is not linear in steps."""
+    """Explain why a file's cost is not linear in steps."""
     if law.kind == LINEAR:
         return []
     if law.kind == OFFSET:
-        return [f"- {name}: linear, and {law.fixed:.1f} µs for the call itself, which weigh on short sequences."]
+        return [f"- {name}: linear, plus {law.fixed:.1f} µs for the call itself, which matter for short sequences."]
     if law.kind == LESS:
-        why = "what a call costs beside its steps is not the same at all lengths, or outweighs them"
+        why = "the cost of a call outside its steps varies with the length, or outweighs the steps"
         return [f"- {name}: less than linear; {why} (exponent of the last two lengths: {law.last_exponent:.2f})."]
     if law.bends_at is None:
         return [f"- {name}: more than linear over all lengths, exponent {law.exponent:.2f}."]
     before, behind = (next(row for row in rows if test(row)) for test in _around(law.bends_at))
     text = f"- {name}: more than linear beyond {law.bends_at:g} steps"
     size = behind["size_bytes"]
-    if size < _GROWN * before["size_bytes"]:
-        return [f"{text}; its file is as large as before ({size:,} bytes), so it is not the size of the file."]
-    text += f"; at {behind['steps']} the file has {size:,} bytes"
-    outgrown = [level for level, cache in caches.items() if size > cache]
+    if size < _MIN_GROWTH * before["size_bytes"]:
+        return [f"{text}; its file is about as large as before ({size:,} bytes), so its size is not the reason."]
+    text += f"; at {behind['steps']} steps the file has {size:,} bytes"
+    outgrown = [level for level, cache_bytes in caches.items() if size > cache_bytes]
     if outgrown:
-        held = f"{_short(caches[outgrown[-1]])} of {outgrown[-1]}"
-        return [f"{text}, more than the {held}: what every step reads once comes, it seems, from farther away."]
-    return [f"{text}; every step's operators lie beside it, so that, it seems, less and less stays in the first cache."]
+        cache = f"{_short(caches[outgrown[-1]])} of {outgrown[-1]}"
+        return [f"{text}, more than the {cache}: what every step reads probably comes from slower memory."]
+    return [f"{text}; it has operators for every step, so probably less and less of it stays in the first cache."]
 
 
 def _around(steps: float) -> tuple[Callable[[Row], bool], Callable[[Row], bool]]:
@@ -132,7 +132,7 @@ def _around(steps: float) -> tuple[Callable[[Row], bool], Callable[[Row], bool]]
 
 
 def _crossovers(rows: Sequence[Row]) -> list[str]:
-    """From how many steps on the loop is the quicker int8 file."""
+    """Say from how many steps on the loop is the quicker int8 file."""
     steps = _sizes(rows, "steps")
     cells = {(row["steps"], row["target"]): row for row in rows}
     both = [length for length in steps if (length, _UNROLLED) in cells and (length, _LOOP) in cells]
@@ -145,8 +145,8 @@ def _crossovers(rows: Sequence[Row]) -> list[str]:
         parts.append(f"{word} {_from(at, both)}")
     largest = both[-1]
     sizes = [cells[largest, target]["size_bytes"] for target in (_UNROLLED, _LOOP)]
-    quicker = f"**Where `unrolled` stops being worth it**: the int8 loop is the quicker file {', '.join(parts)}."
-    return [f"{quicker} At {largest} steps it has {sizes[1]:,} bytes, unrolled {sizes[0]:,}.\n"]
+    quicker = f"**Where the loop is quicker than `unrolled`**: the int8 loop is the quicker file {', '.join(parts)}."
+    return [f"{quicker} At {largest} steps the loop has {sizes[1]:,} bytes, unrolled {sizes[0]:,}.\n"]
 
 
 def _from(at: float | None, sizes: Sequence[int]) -> str:
@@ -156,7 +156,7 @@ def _from(at: float | None, sizes: Sequence[int]) -> str:
 
 
 def _hidden_text(rows: Sequence[Row]) -> str:
-    """How latency grows with units at the upper end, where the recurrent product, units², is most of it."""
+    """Describe how latency grows with units at the upper end, where the recurrent product, units², dominates."""
     sizes = _sizes(rows, "hidden")
     if len(sizes) < 2:
         return ""
@@ -168,8 +168,8 @@ def _hidden_text(rows: Sequence[Row]) -> str:
             parts.append(f"{target} {law.last_exponent:.2f} ({law.exponent:.2f} over all)")
     return (
         f"The exponent of hot latency over units, from {sizes[-2]} to {sizes[-1]}: {', '.join(parts)}. The recurrent "
-        "product has units² weights, everything else of a step has units; so it is between 1 and 2 until weights "
-        "outgrow a cache.\n"
+        "product has units² weights and the rest of a step grows with units, so the exponent is between 1 and 2 until "
+        "the weights outgrow a cache.\n"
     )
 
 

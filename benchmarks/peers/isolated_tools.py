@@ -1,4 +1,4 @@
-"""Peers made in a child process, so that a tool that crashes or hangs costs one peer, not the benchmark."""
+"""Build peers in a child process, so that a tool that crashes or hangs costs one peer, not the benchmark."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,9 +21,9 @@ class ToolResult:
     """A peer that answers as Keras does.
 
     Attributes:
-        subject: what can be timed.
-        seconds: what making its file took, from the Keras model on.
-        agreement: the share of samples on which it names Keras's class.
+        subject: the file to be timed.
+        seconds: time to make the file from the Keras model.
+        agreement: share of samples on which it gives Keras's class.
     """
 
     subject: BareSubject
@@ -39,20 +39,20 @@ def make_isolated(
     reference: Float32,
     progress: Callable[[str], None],
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
-    """Build peers of a Keras model and ask each of them, before it comes into this process.
+    """Build peers of a Keras model and check each in a child process, before it is loaded in this one.
 
     Args:
-        peers: which ones, by name.
+        peers: peers by name.
         model: the .keras file.
-        x_calibration: for those that calibrate, float32 [samples, steps, features].
-        x: what they are checked on, float32 [samples, steps, features].
+        x_calibration: calibration samples for peers that calibrate, float32 [samples, steps, features].
+        x: samples to check on, float32 [samples, steps, features].
         reference: Keras's answers to `x`, float32 [samples, classes].
-        progress: called with what is about to be built.
+        progress: called with the next step.
 
     Returns:
-        Those that answer as Keras does by name, and why others are missing.
+        Peers that answer as Keras does, by name, and the reasons why others are missing.
     """
-    made: dict[str, ToolResult] = {}
+    results: dict[str, ToolResult] = {}
     reasons: dict[str, str] = {}
     child: Child | None = None
     try:
@@ -63,13 +63,13 @@ def make_isolated(
                 child = Child(_serve, model, x_calibration[:CALIBRATION_SAMPLES], x, reference)
             try:
                 subject, seconds = _ask(child, peer, "the converter")
-                made[name] = ToolResult(subject, seconds, _ask(child, None, "loading or asking it"))
+                results[name] = ToolResult(subject, seconds, _ask(child, None, "loading or running it"))
             except EdgernnError as error:
                 reasons[name] = str(error)
     finally:
         if child is not None:
             child.close()
-    return made, reasons
+    return results, reasons
 
 
 def _ask(child: Child, request: Peer | None, subject: str) -> Any:

@@ -1,4 +1,4 @@
-"""Latency: our files and the peers, side by side in one measurement."""
+"""Latency of our files and the peers, measured side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,11 +25,11 @@ HOT, COLD = Method(), Method(cold=True)
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one call of a subject takes.
+    """Latency of one call of a subject, in microseconds.
 
     Attributes:
-        median_us: in microseconds, of the medians of all rounds, in each of which it was loaded afresh.
-        lowest_us, highest_us: of those medians.
+        median_us: median of the medians of all rounds; each round reloads the subject.
+        lowest_us, highest_us: lowest and highest of those medians.
     """
 
     median_us: float
@@ -38,24 +38,24 @@ class Timing:
 
 
 def time_hot(subjects: Mapping[str, BareSubject], x: Float32) -> dict[str, Timing]:
-    """The latency of one sample, float32 [1, steps, features], called again and again, interleaved."""
+    """Measure the latency of one sample, float32 [1, steps, features], in repeated, interleaved calls."""
     return _timings(measure_files(subjects, x, HOT))
 
 
 def time_cold(subjects: Mapping[str, BareSubject], x: Float32) -> dict[str, Timing]:
-    """The same after other work each time: an array larger than every cache is walked through between calls."""
+    """Measure the same with cold caches: an array larger than every cache is read between calls."""
     return _timings(measure_files(subjects, x, COLD))
 
 
-def _timings(seen: Mapping[str, Mapping[str, Sequence[Round]]]) -> dict[str, Timing]:
-    return {name: _timing(turns[ANSWER]) for name, turns in seen.items()}
+def _timings(rounds: Mapping[str, Mapping[str, Sequence[Round]]]) -> dict[str, Timing]:
+    return {name: _timing(calls[ANSWER]) for name, calls in rounds.items()}
 
 
 def latency_checks(export: Export) -> tuple[list[Check], dict[str, Any]]:
-    """Our files against each other and against the peers; beside the checks all latencies by subject.
+    """Compare our files with each other and with the peers; return the checks and all latencies by subject.
 
     Raises:
-        ModelError: an artifact is missing, or a peer answers otherwise than Keras.
+        ModelError: an artifact is missing, or a peer answers differently from Keras.
     """
     model = keras_model.load(export.run / "model.keras")
     samples = export.samples
@@ -71,18 +71,18 @@ def latency_checks(export: Export) -> tuple[list[Check], dict[str, Any]]:
 def ratio(
     group: str, timings: Mapping[str, Timing], name: str, base: str, limit: float | None = None, label: str = ""
 ) -> Check:
-    """The latency of a subject as a multiple of another's; without a figure where either was not timed.
+    """Return the latency of a subject as a multiple of another's; without a figure if either was not timed.
 
     Args:
-        label: what the check is called, if not by the names of both.
+        label: name of the check; by default the names of both.
     """
     both = name in timings and base in timings
     figure = timings[name].median_us / timings[base].median_us if both else None
-    return Check(group, label or f"{name} / {base}", "ratio", figure, limit)
+    return Check(group, label or f"{name} / {base}", "ratio", figure=figure, limit=limit)
 
 
 def as_rows(subjects: Mapping[str, BareSubject], timings: Mapping[str, Timing]) -> dict[str, Any]:
-    """Sizes and latencies by subject, for `checks.show_latencies` and for programs."""
+    """Return sizes and latencies by subject, for `checks.show_latencies` and for programs."""
     return {name: {"size_bytes": subjects[name].size_bytes, **asdict(timing)} for name, timing in timings.items()}
 
 
@@ -102,13 +102,13 @@ def _checks(hot: Mapping[str, Timing], cold: Mapping[str, Timing]) -> list[Check
     ]
 
 
-def _timing(turns: Sequence[Round]) -> Timing:
-    medians = round_medians_us(turns)
-    return Timing(summarize(turns).median_us, float(medians.min()), float(medians.max()))
+def _timing(rounds: Sequence[Round]) -> Timing:
+    medians = round_medians_us(rounds)
+    return Timing(summarize(rounds).median_us, float(medians.min()), float(medians.max()))
 
 
 def _artifact(export: Export, target: Target) -> BareSubject:
     path = export.path(target)
     if not path.is_file():
-        raise ModelError(f"{path.name} was not exported, so that its latency cannot be measured")
+        raise ModelError(f"{path.name} was not exported, so its latency cannot be measured")
     return from_artifact(path)

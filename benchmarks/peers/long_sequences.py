@@ -1,4 +1,4 @@
-"""Long sequences: a model of 512 time steps, where unrolling may cost more than it gives."""
+"""Long sequences: a model of 512 time steps, where unrolling may cost more than it saves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +19,17 @@ from peers.latency import time_cold, time_hot
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
-# The model learns on short pieces of the same waves: a tenth of the time, and it is no worse on long ones.
+# Training uses short pieces of the same waves: it takes a tenth of the time, and is no worse on long ones.
 TRAINING_STEPS, TRAINING_SAMPLES, EPOCHS, BATCH_SIZE, LEARNING_RATE = 32, 4000, 15, 64, 3e-3
 CALIBRATION_SAMPLES, TEST_SAMPLES = 300, 500
-# Of the fastest class, in periods a step; the others lie evenly between it and its opposite.
+# Speed of the fastest class, in periods a step; the other speeds are spaced evenly down to its negative.
 _FASTEST = 0.1125
 _NOISE = 0.3
 _UNROLLED, _LOOP = str(exports.INT8), str(exports.INT8_LOOP)
 
 
 def waves(seed: int, samples: int, steps: int) -> tuple[Any, Any]:
-    """Noisy waves that run along the features; the class is their speed, so that a single row does not tell it.
+    """Generate noisy waves that run along the features; the class is their speed, so no single row shows it.
 
     Returns:
         float32 [samples, steps, features] from 0 to 1, and the classes, int64 [samples].
@@ -44,7 +44,7 @@ def waves(seed: int, samples: int, steps: int) -> tuple[Any, Any]:
 
 
 def train() -> Any:
-    """A SimpleRNN that tells the waves apart, for sequences of 512 steps."""
+    """Train a SimpleRNN that classifies the waves, for sequences of 512 steps."""
     with quiet_tensorflow():
         import keras
 
@@ -71,7 +71,7 @@ def long_checks(folder: Path, progress: Callable[[str], None]) -> list[Check]:
     x_test, y_test = waves(2, TEST_SAMPLES, STEPS)
     write_samples(folder, Samples(*waves(1, CALIBRATION_SAMPLES, STEPS), x_test, y_test))
     progress(f"{STEPS} steps: exporting")
-    # It would take longer than the 30 s up to which an export refines unasked.
+    # Refining would take longer than the 30 s up to which an export refines by default.
     rows = export(
         folder / "waves.keras",
         targets=[exports.INT8, exports.INT8_LOOP],
@@ -86,7 +86,7 @@ def long_checks(folder: Path, progress: Callable[[str], None]) -> list[Check]:
 def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) -> list[Check]:
     group = f"{STEPS} steps of {FEATURES} features"
     if len(subjects) < 2:
-        return [Check(group, "int8 unrolled and loop exported", "bytes", None)]
+        return [Check(group, "int8 unrolled and loop exported", "bytes", figure=None)]
     hot, cold = time_hot(subjects, x[:1]), time_cold(subjects, x[:1])
     quickest = min(hot.values(), key=lambda timing: timing.median_us)
     quicker_cold = min(cold, key=lambda name: cold[name].median_us)
@@ -94,23 +94,28 @@ def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) 
     reference = keras_model.predict(model, x)
     answers = {name: answer_all(subject, x) for name, subject in subjects.items()}
     return [
-        Check(group, _LOOP, "bytes", subjects[_LOOP].size_bytes, MAX_LOOP_BYTES),
-        Check(group, _UNROLLED, "bytes", subjects[_UNROLLED].size_bytes),
+        Check(group, _LOOP, "bytes", figure=subjects[_LOOP].size_bytes, limit=MAX_LOOP_BYTES),
+        Check(group, _UNROLLED, "bytes", figure=subjects[_UNROLLED].size_bytes),
         Check(
             group,
             f"preferred ({preferred}) / faster of loop and unrolled, hot",
             "ratio",
-            hot[preferred].median_us / quickest.median_us,
-            MAX_RATIO,
+            figure=hot[preferred].median_us / quickest.median_us,
+            limit=MAX_RATIO,
         ),
-        Check(group, "loop / unrolled, hot", "ratio", hot[_LOOP].median_us / hot[_UNROLLED].median_us),
+        Check(group, "loop / unrolled, hot", "ratio", figure=hot[_LOOP].median_us / hot[_UNROLLED].median_us),
         Check(
             group,
             f"loop / unrolled, cold: {quicker_cold} is faster",
             "ratio",
-            cold[_LOOP].median_us / cold[_UNROLLED].median_us,
+            figure=cold[_LOOP].median_us / cold[_UNROLLED].median_us,
         ),
-        Check(group, "Keras accuracy", "share", CLASSIFIER.score(reference, classes)),
-        Check(group, "int8 loop agrees with Keras", "share", CLASSIFIER.agreement(answers[_LOOP], reference)),
-        Check(group, "loop against unrolled", "answers", int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum())),
+        Check(group, "Keras accuracy", "share", figure=CLASSIFIER.score(reference, classes)),
+        Check(group, "int8 loop agrees with Keras", "share", figure=CLASSIFIER.agreement(answers[_LOOP], reference)),
+        Check(
+            group,
+            "loop against unrolled",
+            "answers",
+            figure=int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum()),
+        ),
     ]

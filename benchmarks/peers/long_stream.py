@@ -1,4 +1,4 @@
-"""A long run of `edgernn stream`: every answer counted, its memory looked at on the way (Linux)."""
+"""A long run of `edgernn stream` that counts every answer and samples the memory (Linux)."""
 
 import json
 import subprocess
@@ -15,19 +15,19 @@ import numpy as np
 from edgernn.card import read_card
 
 SEED = 0
-# Different rows; they come again and again.
+# Number of different rows; they are sent repeatedly.
 ROWS = 997
 
 
 @dataclass(frozen=True)
 class LongStream:
-    """What was seen of a long run.
+    """Result of a long run.
 
     Attributes:
-        steps: how many rows went in.
-        answers: how many came out, each the next line's.
-        memory_bytes: resident memory of the process at even distances, from the first answer to the last.
-        exit_code: of the process.
+        steps: number of rows sent.
+        answers: number of answers received, each to the next line.
+        memory_bytes: resident memory of the process at even intervals, from the first answer to the last.
+        exit_code: exit code of the process.
     """
 
     steps: int
@@ -37,47 +37,48 @@ class LongStream:
 
     @property
     def growth_bytes(self) -> float:
-        """By how much memory grows over the whole run."""
+        """Memory growth over the whole run."""
         return growth(self.memory_bytes)
 
 
 def growth(memory_bytes: Sequence[int]) -> float:
-    """Bytes by which memory grows over a run of which this was seen at even distances.
+    """Return the bytes by which memory grows over a run that was sampled at even intervals.
 
-    By a straight line through all but the first quarter, in which allocators and caches take what they go on using.
+    The slope is that of a straight line through all samples except the first quarter, in which allocators and caches
+    reach their size.
     """
     settled = memory_bytes[len(memory_bytes) // 4 :]
     slope = np.polyfit(np.arange(len(settled)), settled, 1)[0]
     return float(slope) * len(memory_bytes)
 
 
-def stream_long(artifact: Path, steps: int, *, looks: int = 20) -> LongStream:
-    """Send so many rows through `edgernn stream`.
+def stream_long(artifact: Path, steps: int, *, memory_samples: int = 20) -> LongStream:
+    """Send rows through `edgernn stream`.
 
     Args:
         artifact: an artifact that can stream, with a card.
-        steps: how many rows.
-        looks: how often memory is looked at.
+        steps: number of rows.
+        memory_samples: number of times that memory is sampled.
 
     Raises:
-        ArtifactError: it has no card.
+        ArtifactError: the artifact has no card.
     """
     rows = _rows(artifact)
     # The interpreter and the arguments are this project's own.
     command = [sys.executable, "-m", "edgernn", "stream", str(artifact), "--json"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
         if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a pipe was asked for")
+            raise RuntimeError("expected pipes to the process, found none")
         sender = threading.Thread(target=_send, args=(process.stdin, rows, steps))
         sender.start()
         answers, memory = 0, []
         for answers, line in enumerate(process.stdout, 1):
             if json.loads(line)["line"] != answers:
                 raise RuntimeError(f"expected the answer to line {answers}, read {line!r}")
-            if answers % max(steps // looks, 1) == 0:
+            if answers % max(steps // memory_samples, 1) == 0:
                 memory.append(resident_bytes(process.pid))
         sender.join()
-    return LongStream(steps, answers, tuple(memory), process.returncode)
+    return LongStream(steps=steps, answers=answers, memory_bytes=tuple(memory), exit_code=process.returncode)
 
 
 def _rows(artifact: Path) -> list[bytes]:
@@ -93,7 +94,7 @@ def _send(target: IO[bytes], rows: list[bytes], steps: int) -> None:
 
 
 def resident_bytes(process: int | str = "self") -> int:
-    """The memory that a process, by default this one, holds now; 0 when it has ended."""
+    """Return the resident memory of a process, by default this one; 0 after it has ended."""
     for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024

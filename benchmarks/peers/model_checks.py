@@ -1,4 +1,4 @@
-"""The checks of one model of bench-models: sizes, fidelity, streams, operators, latency beside the peers."""
+"""Checks of one model of `make bench-models`: sizes, fidelity, streams, operators, latency beside the peers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,14 +39,14 @@ EXPORTED = tuple(
 
 @dataclass(frozen=True)
 class Exported:
-    """A run, what Keras answers, and the artifacts.
+    """A run, Keras's answers, and the artifacts.
 
     Attributes:
-        run: its folder.
-        samples: the run's.
+        run: run folder.
+        samples: samples of the run.
         reference: Keras's answers to the test samples, float32 [samples, classes].
-        folder: of the artifacts.
-        reasons: why some are missing, a line each.
+        folder: folder of the artifacts.
+        reasons: why artifacts are missing, one line each.
     """
 
     run: Path
@@ -57,22 +57,22 @@ class Exported:
 
     @cached_property
     def name(self) -> str:
-        """What the artifacts are called."""
+        """Name of the artifacts."""
         return str(read_settings(self.run)["name"])
 
     def path(self, target: Target) -> Path:
-        """Where a target's artifact lies; it may be missing."""
+        """Return the path of a target's artifact; the file may be missing."""
         return self.folder / target.file_name(self.name)
 
 
 @dataclass
 class Findings:
-    """What was measured.
+    """Results of one model.
 
     Attributes:
-        checks: all of them.
-        latencies: by model and subject, as `latency.as_rows` gives them.
-        reasons: why figures are missing, a line each.
+        checks: all checks.
+        latencies: latencies by model and subject, as `latency.as_rows` returns them.
+        reasons: why figures are missing, one line each.
     """
 
     checks: list[Check] = field(default_factory=list)
@@ -81,16 +81,16 @@ class Findings:
 
 
 def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Progress) -> Findings:
-    """Every check of a model.
+    """Measure every check of a model.
 
     Args:
-        model: which one.
+        model: the model.
         runs: its run folders, one a seed; latency is measured on the first.
-        folder: where the artifacts may go.
-        say: called with what is about to be done.
+        folder: folder for the artifacts.
+        say: called with the next step.
     """
     found = [export_run(run, folder / run.name, say) for run in runs]
-    say(f"{model.name}: asking the files and streaming")
+    say(f"{model.name}: predicting and streaming")
     checks = [*_size_checks(model, found), *_fidelity_checks(model, found), *_stream_checks(model, found)]
     checks += _operator_checks(model, found)
     speed, latencies, missing = _latency_checks(model, found[0], say)
@@ -99,7 +99,7 @@ def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Pr
 
 
 def export_run(run: Path, folder: Path, say: Progress) -> Exported:
-    """Export a run's artifacts; what cannot be exported is told and no error."""
+    """Export a run's artifacts; a failed export becomes a reason, not an error."""
     samples = read_samples(run)
     reference = keras_model.predict(keras_file.read(run / "model.keras"), samples.x_test)
     say(f"exporting {run.name}")
@@ -108,7 +108,13 @@ def export_run(run: Path, folder: Path, say: Progress) -> Exported:
         reasons = [f"{row.path.name}: {row.reason}" for row in rows if row.reason]
     except EdgernnError as error:
         reasons = [str(error)]
-    return Exported(run, samples, reference, folder, tuple(f"{run.name}: {reason}" for reason in reasons))
+    return Exported(
+        run=run,
+        samples=samples,
+        reference=reference,
+        folder=folder,
+        reasons=tuple(f"{run.name}: {reason}" for reason in reasons),
+    )
 
 
 def _size_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
@@ -118,33 +124,44 @@ def _size_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     def largest(target: Target) -> int | None:
         return _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
 
-    checks = [Check(group, str(target), "bytes", largest(target), limit) for target, limit in limits.items()]
+    checks = [
+        Check(group, str(target), "bytes", figure=largest(target), limit=limit) for target, limit in limits.items()
+    ]
     return checks + without_missing(
-        [Check(group, str(target), "bytes", largest(target)) for target in EXPORTED if target not in limits]
+        [Check(group, str(target), "bytes", figure=largest(target)) for target in EXPORTED if target not in limits]
     )
 
 
 def _fidelity_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     group = f"{model.title}: against Keras, {len(found[0].reference):,} samples"
     accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.require_truth()) for each in found]))
-    checks = [Check(group, "Keras: accuracy", "share", accuracy)]
+    checks = [Check(group, "Keras: accuracy", "share", figure=accuracy)]
     for target in INT8_LAYOUTS:
         fidelity = _fidelity(found, target)
         drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
-        checks.append(Check(group, f"{target}: accuracy lost", "points", drop, MAX_DROP_POINTS))
+        checks.append(Check(group, f"{target}: accuracy lost", "points", figure=drop, limit=MAX_DROP_POINTS))
         checks.append(
-            Check(group, f"{target}: agreement", "share", agreement, model.limits.int8_agreement, at_least=True)
+            Check(
+                group,
+                f"{target}: agreement",
+                "share",
+                figure=agreement,
+                limit=model.limits.int8_agreement,
+                at_least=True,
+            )
         )
     for target in FLOAT32_FILES:
         fidelity = _fidelity(found, target)
         # The others do not exist for every cell.
         if fidelity or target in (exports.FLOAT32, exports.ONNX_FLOAT32):
             difference = fidelity.difference if fidelity else None
-            checks.append(Check(group, f"{target}: largest difference", "probability", difference, MAX_DIFFERENCE))
+            checks.append(
+                Check(group, f"{target}: largest difference", "probability", figure=difference, limit=MAX_DIFFERENCE)
+            )
     for target in (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8):
         fidelity = _fidelity(found, target)
         checks += without_missing(
-            [Check(group, f"{target}: agreement", "share", fidelity.agreement if fidelity else None)]
+            [Check(group, f"{target}: agreement", "share", figure=fidelity.agreement if fidelity else None)]
         )
     return checks
 
@@ -166,23 +183,25 @@ def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
 
 
 def _stream_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
-    """Streams beside `predict` after the last row, and the two layouts, which are built apart, after every row."""
+    """Compare streams with `predict` after the last row, and the two separately built layouts after every row."""
     group = f"{model.title}: int8 streaming, every sample"
     streams = {target: _if_there(found, target, partial(_streams, found, target)) for target in INT8_LAYOUTS}
     checks = []
     for target, answers in streams.items():
-        apart = None
+        differing = None
         if answers:
             predicted = (edgernn.load(each.path(target)).predict(each.samples.x_test) for each in found)
-            apart = sum(count_differing(a[-1], b) for a, b in zip(answers, predicted, strict=True))
-        checks.append(Check(group, f"{target}: after the last row against predict", "answers", apart, 0))
+            differing = sum(count_differing(a[-1], b) for a, b in zip(answers, predicted, strict=True))
+        checks.append(
+            Check(group, f"{target}: after the last row against predict", "answers", figure=differing, limit=0)
+        )
     unrolled, loop = streams.values()
-    apart = sum(map(count_differing, unrolled, loop)) if unrolled and loop else None
-    return [*checks, Check(group, "loop against unrolled, after every row", "answers", apart, 0)]
+    differing = sum(map(count_differing, unrolled, loop)) if unrolled and loop else None
+    return [*checks, Check(group, "loop against unrolled, after every row", "answers", figure=differing, limit=0)]
 
 
 def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
-    """For each model, float32 [steps, samples, classes]."""
+    """Stream with the artifact of each run: float32 [steps, samples, classes]."""
     return [stream(each.path(target), each.samples.x_test) for each in found]
 
 
@@ -194,15 +213,15 @@ def _operator_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check
         return sum(count_in(path.read_bytes()) for path in files) if files else None
 
     return [
-        Check(group, "custom (Flex included) in .tflite", "operators", count("tflite", count_custom), 0),
-        Check(group, "Loop, Scan and If in .onnx", "operators", count("onnx", count_control_flow), 0),
+        Check(group, "custom (Flex included) in .tflite", "operators", figure=count("tflite", count_custom), limit=0),
+        Check(group, "Loop, Scan and If in .onnx", "operators", figure=count("onnx", count_control_flow), limit=0),
     ]
 
 
 def _latency_checks(
     model: BenchModel, export: Exported, say: Progress
 ) -> tuple[list[Check], dict[str, Any], list[str]]:
-    """The checks, all latencies by subject, and why peers are missing."""
+    """Return the checks, all latencies by subject, and the reasons why peers are missing."""
     x = np.ascontiguousarray(export.samples.x_test[:CHECKED_SAMPLES])
     peers, agreements, reasons = _peers(export, x, partial(_prefixed, say, model.name))
     ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
@@ -212,10 +231,10 @@ def _latency_checks(
     group = f"{model.title}: latency, ratio of medians"
     unrolled, loop = map(str, INT8_LAYOUTS)
     shipped = loop if model.limits.layout == "loop" else unrolled
-    quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="none of Keras")
+    quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="no Keras file")
     checks = [
         ratio(group, hot, shipped, quickest, model.limits.int8_ratio),
-        *without_missing([Check(group, f"{quickest}: agreement", "share", agreements.get(quickest))]),
+        *without_missing([Check(group, f"{quickest}: agreement", "share", figure=agreements.get(quickest))]),
         *_onnx_checks(group, hot, model.limits.onnx_ratio),
         *without_missing([ratio(group, hot, loop, unrolled)]),
         *without_missing([ratio(group, cold, loop, unrolled, label="the same with cold caches")]),
@@ -231,11 +250,11 @@ def _onnx_checks(group: str, hot: Mapping[str, Timing], limit: float | None) -> 
 def _peers(
     export: Exported, x: Float32, progress: Progress
 ) -> tuple[dict[str, BareSubject], dict[str, float], list[str]]:
-    """The peers that answer as Keras, on how many samples each names its class, and why others are missing."""
+    """Return the peers that answer as Keras does, their agreement, and the reasons why others are missing."""
     model, samples = export.run / "model.keras", export.samples
-    made, reasons = make_isolated(stock.PEERS, model, samples.x_calibration, x, export.reference[: len(x)], progress)
-    subjects = {name: each.subject for name, each in made.items()}
-    agreements = {name: each.agreement for name, each in made.items()}
+    results, reasons = make_isolated(stock.PEERS, model, samples.x_calibration, x, export.reference[: len(x)], progress)
+    subjects = {name: each.subject for name, each in results.items()}
+    agreements = {name: each.agreement for name, each in results.items()}
     return subjects, agreements, [f"{name}: {reason}" for name, reason in reasons.items()]
 
 
@@ -244,10 +263,10 @@ def _prefixed(say: Progress, name: str, step: str) -> None:
 
 
 def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T]) -> T | None:
-    """What is measured, if every run has the artifact."""
+    """Return the measurement if every run has the artifact, else None."""
     return measure() if all(each.path(target).is_file() for each in found) else None
 
 
 def without_missing(checks: Sequence[Check]) -> list[Check]:
-    """Bars without a limit: one without a figure says nothing, and misses nothing."""
+    """Leave out checks without a figure, which would fail; for checks that have no limit."""
     return [check for check in checks if check.figure is not None]

@@ -1,4 +1,4 @@
-"""Operators: whether a file asks for what a light runtime does not have, or hides its time steps in a loop."""
+"""Count operators that a light runtime lacks, or that hide time steps in a loop."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +9,14 @@ _CONTROL_FLOW = ("Loop", "Scan", "If")
 
 
 def count_custom(data: bytes) -> int:
-    """The custom operators in a .tflite file, TensorFlow's own (Flex) included."""
+    """Count the custom operators in a .tflite file, TensorFlow's own (Flex) included."""
     model = read(data)
     used = [operator.opcodeIndex for subgraph in model.subgraphs for operator in subgraph.operators]
     return sum(int(model.operatorCodes[index].builtinCode) == Operator.CUSTOM for index in used)
 
 
 def count_control_flow(data: bytes) -> int:
-    """The operators Loop, Scan and If in an .onnx file."""
+    """Count the operators Loop, Scan and If in an .onnx file."""
     import onnx
 
     model = onnx.load_model_from_string(data)
@@ -25,7 +25,7 @@ def count_control_flow(data: bytes) -> int:
 
 
 def _with_inner(nodes: Any) -> Iterator[Any]:
-    """The nodes, and those of the graphs that they hold."""
+    """Yield the nodes, and those of the graphs inside them."""
     for node in nodes:
         yield node
         for attribute in node.attribute:

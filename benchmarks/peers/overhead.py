@@ -1,4 +1,4 @@
-"""What a call of the runtime takes beside the bare backend's own, the same file, float32 in and out."""
+"""Time of a call of the runtime, as a multiple of the bare backend's; the same file, float32 in and out."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,22 +18,22 @@ Call = Callable[[], object]
 
 METHOD = Method(rounds=40, seconds=2.0)
 BATCH = 100
-PREDICT, PUSH = 1.3, 1.6
-# ONNX Runtime answers a batch in one call; an interpreter's graph is laid out for one sample.
-BATCHED = {".onnx": 0.7, ".tflite": 1.0}
+MAX_PREDICT_RATIO, MAX_PUSH_RATIO = 1.3, 1.6
+# ONNX Runtime answers a batch in one call; the graph of a .tflite file has room for one sample.
+MAX_BATCH_RATIO = {".onnx": 0.7, ".tflite": 1.0}
 
 
 def overhead_checks(path: Path) -> list[Check]:
-    """The checks of `predict`, of `push` and of a batch, checks included."""
+    """Measure `predict`, `push` and a batch, including their input checks."""
     x = np.random.default_rng(0).random((BATCH, *edgernn.load(path).input_shape), np.float32)
     make = _bare_tflite if path.suffix == ".tflite" else _bare_onnx
 
     def load() -> Ready:
         return Ready({**make(path.read_bytes(), x), **_ours(edgernn.load(path), x)})
 
-    # One subject of many calls: each round loads all of them afresh.
-    turns = measure({path.name: Local(load)}, METHOD)[path.name]
-    median = {name: summarize(each).median_us for name, each in turns.items()}
+    # One subject with many calls, so that each round reloads all of them.
+    rounds = measure({path.name: Local(load)}, METHOD)[path.name]
+    median = {name: summarize(each).median_us for name, each in rounds.items()}
     return _checks(path, median)
 
 
@@ -44,17 +44,23 @@ def _checks(path: Path, median: Mapping[str, float]) -> list[Check]:
             group,
             f"predict / bare call ({median['bare']:.1f} µs)",
             "ratio",
-            median["predict"] / median["bare"],
-            PREDICT,
+            figure=median["predict"] / median["bare"],
+            limit=MAX_PREDICT_RATIO,
         ),
-        Check(group, f"push / bare step ({median['step']:.1f} µs)", "ratio", median["push"] / median["step"], PUSH),
+        Check(
+            group,
+            f"push / bare step ({median['step']:.1f} µs)",
+            "ratio",
+            figure=median["push"] / median["step"],
+            limit=MAX_PUSH_RATIO,
+        ),
     ]
     if "runner" in median:
         ratio = median["push"] / median["runner"]
-        checks.append(Check(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", ratio))
-    limit = BATCHED[path.suffix]
+        checks.append(Check(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", figure=ratio))
+    limit = MAX_BATCH_RATIO[path.suffix]
     ratio = median["batch"] / BATCH / median["predict"]
-    return [*checks, Check(group, f"one of a batch of {BATCH} / one by one", "ratio", ratio, limit)]
+    return [*checks, Check(group, f"one of a batch of {BATCH} / one by one", "ratio", figure=ratio, limit=limit)]
 
 
 def _ours(model: edgernn.Model, x: Float32) -> dict[str, Call]:
@@ -69,7 +75,7 @@ def _ours(model: edgernn.Model, x: Float32) -> dict[str, Call]:
 def _bare_tflite(data: bytes, x: Float32) -> dict[str, Call]:
     file = step_file(data)
     if file is None:
-        raise ArtifactError("has no step to be measured")
+        raise ArtifactError("no signature `step` to measure, expected an artifact that can stream")
     return {"bare": _bare_sequence(data, x), "step": _bare_step(file, x), "runner": _runner(data, x)}
 
 
@@ -94,7 +100,7 @@ def _bare_sequence(data: bytes, x: Float32) -> Call:
 
 
 def _bare_step(file: StepFile, x: Float32) -> Call:
-    """The least that a step can be: the row and the states in, the answer and the states out."""
+    """Return the shortest possible step: the row and the states in, the answer and the states out."""
     interpreter = _open(file.data)
     inputs = dict(zip(file.inputs, interpreter.get_input_details(), strict=True))
     outputs = dict(zip(file.outputs, interpreter.get_output_details(), strict=True))
@@ -117,7 +123,7 @@ def _bare_step(file: StepFile, x: Float32) -> Call:
         return any_states
     (first,), (last,) = before, after
 
-    def one_state() -> object:  # as somebody would write it who knows that there is one
+    def one_state() -> object:  # the shortest code for exactly one state
         interpreter.set_tensor(source, row)
         interpreter.set_tensor(first, states[0])
         interpreter.invoke()
@@ -128,7 +134,7 @@ def _bare_step(file: StepFile, x: Float32) -> Call:
 
 
 def _runner(data: bytes, x: Float32) -> Call:
-    """The documented way: the runner of the signature."""
+    """Return the step by the documented way, the runner of the signature."""
     runner = _open(data).get_signature_runner("step")
     details = runner.get_input_details()
     (row_name,) = (name for name in details if not name.startswith("state_"))

@@ -1,4 +1,4 @@
-"""docs/peers.md, from what `make bench` measured; `python benchmarks/peers/peers_page.py JSON` writes it again."""
+"""Write docs/peers.md from the results of `make bench`."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,45 +21,44 @@ Found = Mapping[str, Any]
 _HEAD = """\
 # edgernn and other tools
 
-Written by `make bench`, which measures, and `python benchmarks/peers/peers_page.py JSON`, which writes it again from
-what was measured; do not edit it. {effort}
+Measured and written by `make bench`; `python benchmarks/peers/peers_page.py JSON` writes this page again from the
+results. Do not edit it. {effort}
 
 Measured on {cpu}, {cores} cores, {machine}, {system}, Python {python}; {load:.1f} processes were running.
 {versions}.
 
 ## How it was measured
 
-- One float32 sample [1, steps, features] in, its answer out, from Python, on one thread, through the API that each
-  tool's own documentation has for that (`benchmarks/peers/tools`, each with the page it follows). Nothing goes through
-  edgernn but its .onnx files, whose first states it puts in; its .tflite files are run by LiteRT's bare interpreter.
-- Every file of every tool is made and asked in a process of its own first, {checked} samples beside Keras. One that
-  crashes, or names another class on more than 0.1 % of them (10 % where it has integers), is not timed. Of several
-  files of a tool the quickest hot counts, whatever its number format; its name says which it is.
-- All files of a table are timed side by side, in rounds with an order of their own; in each a file is loaded afresh,
-  warmed up until it gets no quicker, and called for a while. A time is the median of the rounds' medians. **×** is a
-  file's time over that of edgernn's int8 unrolled file, round by round, with its 95 % interval: above 1 edgernn is
-  quicker.
-- **Cold**: twice the last-level cache is walked through before every call, as other work of a device would. **Load**:
-  from the bytes of the file to something that answers, the library being there already.
-- **Size**: of what must be on the device beside the library; of a C extension, with its code.
-- **Export**: from the Keras model in memory to the file, each tool by itself; ours with its proof, and with refined
-  weights, which several of our files have in common: they count for the first of them, int8 unrolled.
+- A call takes one float32 sample [1, steps, features] and returns its answer, from Python, on one thread, through the
+  API that each tool's own documentation describes (`benchmarks/peers/tools`, with links to the pages). edgernn's
+  .tflite files run in LiteRT's bare interpreter; only its .onnx files run through edgernn, which adds the first states.
+- Every file of every tool is first built and checked in a separate process, on {checked} samples beside Keras. A file
+  that crashes, or gives another class on more than 0.1 % of them (10 % for integer and float16 files), is not timed. Of
+  several files of a tool the quickest hot one counts, whatever its number format; its name includes the format.
+- All files of a table are timed side by side, in rounds of varying order. In each round a file is reloaded, warmed up
+  until it gets no quicker, and called repeatedly. A time is the median of the rounds' medians. **×** is a file's time
+  divided by that of edgernn's int8 unrolled file, round by round, with its 95 % interval: above 1, edgernn is quicker.
+- **Cold**: before every call, an array twice as large as the last-level cache is read, as other work on a device would
+  do. **Load**: the time from the bytes of the file to a ready model, with the library already loaded.
+- **Size**: the bytes that must be on the device besides the library; of a C extension, with its code.
+- **Export**: the time from the Keras model in memory to the file, each tool alone. Ours includes the proof and refining
+  the weights; work that several of our files share counts for the first of them, int8 unrolled.
 """
-_QUICK = "**A quick look of few rounds, to see that all of it works: not a measurement.**"
+_QUICK = "**Few rounds, only to see that everything works: not a measurement.**"
 _ELSEWHERE = """\
 ## Left out
 
-keras2c and onnx2c are on no package index: they are C to be fetched and built from their repositories. Nor is
-`ncnn2int8`, without which ncnn has no integers. Of two tools a part is left out and does not matter: pnnx's Python
-functions want PyTorch to call its program, which is called without them; MNN's command `mnnconvert` installs a package
-and reports to its maker once it has converted, so the function is called that it calls.
+keras2c and onnx2c are on no package index: their C sources must be fetched and built from their repositories. Nor is
+`ncnn2int8`, without which ncnn has no integers. Two tools are called without a part that does not affect the results:
+pnnx's Python functions need PyTorch to call its program, so the program is called directly; MNN's command `mnnconvert`
+installs a package and reports to its maker after a conversion, so the function behind it is called.
 """
 
 
 @click.command()
 @click.argument("json_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(json_file: Path) -> None:
-    """Write docs/peers.md from JSON_FILE, which `make bench` made.
+    """Write docs/peers.md from JSON_FILE, a result of `make bench`.
 
     \b
     Example:
@@ -73,10 +72,10 @@ def main(json_file: Path) -> None:
 
 
 def read_results(file: Path) -> Found:
-    """What `make bench` wrote.
+    """Read a result of `make bench`.
 
     Raises:
-        DataError: it cannot be read, or is of another format.
+        DataError: the file cannot be read, or has another format.
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -86,7 +85,7 @@ def read_results(file: Path) -> Found:
         raise DataError(f"{file}: expected results of format {FORMAT}; measure again: make bench")
     missing = [name for name in ("environment", "quick", "models", "growth", "growth_missing") if name not in found]
     if missing or "cpu" not in found["environment"]:
-        raise DataError(f"{file}: is no complete result of `make bench`: {', '.join(missing) or 'cpu'} is missing")
+        raise DataError(f"{file}: incomplete result, without {', '.join(missing) or 'cpu'}; measure again: make bench")
     return found
 
 
@@ -96,7 +95,7 @@ def write_page(found: Found) -> None:
 
 
 def describe(found: Found) -> str:
-    """The page, Markdown, from what `read_results` gives."""
+    """Return the page as Markdown, from a result of `read_results`."""
     parts = [_head(found), *(f"- {note}\n" for note in found.get("notes", ()))]
     parts += [_model_section(model) for model in found["models"]]
     parts += [growth_section(found)] if found["growth"] else []
@@ -104,16 +103,16 @@ def describe(found: Found) -> str:
 
 
 def times_of(row: Found, base: Found, figure: str) -> Ratio:
-    """How many times as long a row took as another, by rounds: hot_us or cold_us."""
-    return speed_ratio(_turns(base[figure]), _turns(row[figure]))
+    """Return how many times as long a row took as another, by rounds; the figure is hot_us or cold_us."""
+    return speed_ratio(_rounds(base[figure]), _rounds(row[figure]))
 
 
 def median_us(row: Found, figure: str = "hot_us") -> float:
-    """The median of the rounds."""
+    """Return the median of the rounds."""
     return float(np.median(row[figure]))
 
 
-def _turns(rounds_us: Sequence[float]) -> list[Round]:
+def _rounds(rounds_us: Sequence[float]) -> list[Round]:
     return [Round(np.array([1000 * value])) for value in rounds_us]
 
 
@@ -142,7 +141,7 @@ def _model_section(model: Found) -> str:
         for row in rows
     ]
     heads = ["file", "hot, µs", "×", "cold, µs", "×", "size, bytes", "load, ms", "export, s", "as Keras"]
-    return "\n".join([f"## {model['title']}\n", table(heads, lines), _summary(model, rows), *_not_there(model)])
+    return "\n".join([f"## {model['title']}\n", table(heads, lines), _summary(model, rows), *_missing(model)])
 
 
 def _times(row: Found, base: Found, figure: str) -> str:
@@ -153,13 +152,13 @@ def _times(row: Found, base: Found, figure: str) -> str:
 
 
 def _summary(model: Found, rows: Sequence[Found]) -> str:
-    """Which tools have a quicker or a smaller file than int8 unrolled."""
+    """List the tools that have a quicker or a smaller file than int8 unrolled."""
     base = model["rows"][0]
     others = [row for row in rows if row["tool"] != base["tool"]]
     lines = []
     for figure, word in (("hot_us", "Hot"), ("cold_us", "Cold")):
         ratios = {row["name"]: times_of(row, base, figure) for row in others}
-        # Where the interval holds 1, rounds do not tell which is quicker.
+        # If the interval contains 1, the rounds do not show which file is quicker.
         quicker = [name for name, ratio in ratios.items() if ratio.high < 1]
         alike = [name for name, ratio in ratios.items() if ratio.low <= 1 <= ratio.high]
         lines.append(
@@ -173,14 +172,14 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 
-def _not_there(model: Found) -> Iterator[str]:
-    """What other files the tools have, and why some are not there."""
+def _missing(model: Found) -> Iterator[str]:
+    """Yield the other files of the tools, and the reasons for missing ones."""
     if model["slower"]:
         ascending = sorted(model["slower"].items(), key=lambda item: item[1])
         slower = ", ".join(f"`{name}` {value:.1f}" for name, value in ascending)
         yield f"Other files of these tools, slower than the ones above, hot, µs: {slower}.\n"
     if model["missing"]:
-        yield "Not there:\n"
+        yield "Missing:\n"
         yield "".join(f"- `{name}`: {reason}\n" for name, reason in model["missing"].items())
     without = [tool for tool in model["tools"] if tool not in {row["tool"] for row in model["rows"]}]
     if without:

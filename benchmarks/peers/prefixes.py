@@ -1,7 +1,8 @@
-"""Prefixes: a file made to answer after its first time steps, the oracle for what a stream answers on the way.
+"""Change a .tflite file to answer after its first time steps: the oracle for a stream's intermediate answers.
 
-Only the place where the answer is read is moved; weights, scales and kernels stay. So the answer is that of a file
-exported for so many steps with the same scales. For a model of one SimpleRNN(tanh) that gives its last output.
+Only the place where the answer is read changes; weights, scales and kernels stay. So the answer is that of a file
+exported for that number of steps with the same scales. This works for models of one SimpleRNN(tanh) that returns its
+last output.
 """
 
 from typing import Any
@@ -12,18 +13,18 @@ from edgernn_export.graph import Graph, Operator, read, write
 
 
 def cut(data: bytes, steps: int, all_steps: int) -> bytes | None:
-    """A .tflite file that answers after `steps` time steps as this one does after `all_steps`.
+    """Return a .tflite file that answers after `steps` time steps as this one does after `all_steps`.
 
     Args:
-        data: of signature `sequence` in subgraph 0.
+        data: file with signature `sequence` in subgraph 0.
         steps: 1 to `all_steps`.
-        all_steps: what the file takes.
+        all_steps: number of steps that the file takes.
 
     Returns:
-        None where a loop takes several steps a round, and `steps` is none of its multiples.
+        None if a loop takes several steps a round, and `steps` is not a multiple of that number.
 
     Raises:
-        ValueError: the file is laid out in no way that is known here.
+        ValueError: the file has an unknown layout.
     """
     model = read(data)
     codes = {_code(model, operator) for operator in model.subgraphs[0].operators}
@@ -37,7 +38,7 @@ def cut(data: bytes, steps: int, all_steps: int) -> bytes | None:
 
 
 def _cut_unrolled(model: Any, steps: int, all_steps: int) -> bool:
-    """Whoever reads the last TANH's output reads an earlier one's."""
+    """Redirect readers of the last TANH's output to an earlier one's."""
     operators = model.subgraphs[0].operators
     outputs = [int(operator.outputs[0]) for operator in operators if _code(model, operator) == Operator.TANH]
     if len(outputs) != all_steps:
@@ -49,7 +50,7 @@ def _cut_unrolled(model: Any, steps: int, all_steps: int) -> bool:
 
 
 def _cut_loop(model: Any, steps: int, all_steps: int) -> bool:
-    """The condition's limit, a number of rounds, is lowered."""
+    """Lower the limit of the condition, a number of rounds."""
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
             if _code(model, operator) == Operator.LESS:
@@ -58,11 +59,11 @@ def _cut_loop(model: Any, steps: int, all_steps: int) -> bool:
                 block = all_steps // int(rounds)
                 operator.inputs = [counter, _constant(model, subgraph, steps // block)]
                 return steps % block == 0
-    raise ValueError("a WHILE without LESS")
+    raise ValueError("no LESS found, expected one in the condition of a WHILE")
 
 
 def _cut_fused(model: Any, steps: int) -> bool:
-    """The operator's outputs of all steps are read at an earlier place."""
+    """Read the operator's outputs of all steps at an earlier place."""
     subgraph = model.subgraphs[0]
     (gather,) = (operator for operator in subgraph.operators if _code(model, operator) == Operator.GATHER)
     gather.inputs = [int(gather.inputs[0]), _constant(model, subgraph, steps - 1)]
@@ -70,7 +71,7 @@ def _cut_fused(model: Any, steps: int) -> bool:
 
 
 def _constant(model: Any, subgraph: Any, value: int) -> int:
-    """A constant of its own: the one that is there may serve others too."""
+    """Add a new constant: other operators may use the existing one, too."""
     return Graph(model, subgraph).constant(np.array([value], np.int32))
 
 

@@ -1,6 +1,6 @@
-"""Run inside a runtime's own environment by `environments`: one artifact, by the runtime's own API and by edgernn's.
+"""Run one artifact by a runtime's own API and by edgernn's; `environments` starts this in the runtime's environment.
 
-Command line: LIBRARY ARTIFACT SAMPLES.npz RESULT.json. Only NumPy, the runtime and edgernn are there to import.
+Command line: LIBRARY ARTIFACT SAMPLES.npz RESULT.json. Only NumPy, the runtime and edgernn can be imported here.
 """
 
 import json
@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-STREAMED = 200  # samples that are also given row by row
+STREAMED = 200  # number of samples that are also streamed row by row
 MAX_ARENA, ARENA_STEP = 1 << 20, 16
 
 Answer = Callable[[Any], Any]
 
 
 def _encode(row: Any, details: dict[str, Any]) -> Any:
-    """A sample as the input takes it: itself, or in its integers."""
+    """Convert a sample to the type of the input: float32, or its integers."""
     if details["dtype"] is np.float32:
         return row
     scale, zero_point, limits = *_quantization(details), np.iinfo(details["dtype"])
@@ -69,7 +69,7 @@ def _open_micro(artifact: Path, arena: int = MAX_ARENA) -> Answer:
 
 
 def _open_onnx(artifact: Path) -> Answer:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # edgernn, which does this elsewhere, is not installed here
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # edgernn, which sets this elsewhere, is not imported yet
     import onnxruntime
 
     session = onnxruntime.InferenceSession(artifact.read_bytes(), providers=["CPUExecutionProvider"])
@@ -90,8 +90,8 @@ def _open(library: str, artifact: Path) -> Answer:
 
 
 def _smallest_arena(artifact: Path, x: Any) -> int:
-    """The bytes with which tflite-micro still answers, by bisection."""
-    low, high = 0, MAX_ARENA // ARENA_STEP  # the first is too little, the second enough
+    """Find the fewest bytes with which tflite-micro still answers, by bisection."""
+    low, high = 0, MAX_ARENA // ARENA_STEP  # low is too little, high is enough
     while high - low > 1:
         middle = (low + high) // 2
         try:
@@ -119,20 +119,22 @@ def _by_edgernn(library: str, artifact: Path, x: Any) -> dict[str, Any]:
 
 
 def probe(library: str, artifact: Path, x: Any) -> dict[str, Any]:
-    """What the runtime makes of one artifact.
+    """Run one artifact on the runtime; return its answers or the reason for refusing it.
 
     Args:
+        library: name of the runtime.
+        artifact: the file.
         x: float32 [samples, steps, features].
     """
     result: dict[str, Any] = {"numpy": np.__version__, "refuses": None, "answers": None, "arena": None, "edgernn": None}
     try:
         answer = _open(library, artifact)
         result["answers"] = [answer(x[index : index + 1])[0].tolist() for index in range(len(x))]
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what this runtime says
+    except Exception as error:  # noqa: BLE001 - any error is this runtime's reason
         return {**result, "refuses": f"{error}"}
     if library == "tflite-micro":
         result["arena"] = _smallest_arena(artifact, x[:1])
-    if library != "litert without XNNPACK":  # as which edgernn runs nothing
+    if library != "litert without XNNPACK":  # edgernn has no such backend
         result["edgernn"] = _by_edgernn(library, artifact, x[:STREAMED])
     return result
 

@@ -1,4 +1,4 @@
-"""Peers: what one is, and how it is entered among others, built, and checked before it is timed."""
+"""Peers: files of other tools, how they are registered, built, and checked before they are timed."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -13,13 +13,14 @@ from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all
 
 Make = Callable[[Any, Float32], BareSubject]
 
-# What the stock tools calibrate int8 with: TensorFlow's guide says 100 to 500 samples.
+# Calibration samples for other tools' int8: TensorFlow's guide says 100 to 500.
 CALIBRATION_SAMPLES = 200
-# A float file gives Keras's class but for ties; stock int8 loses some points; a misread graph is at 10 to 70 %.
+# Minimum agreement with Keras. A float file gives Keras's class except for ties; stock int8 loses some points; a
+# misread graph agrees on 10 to 70 %.
 SAME, ROUNDED = 0.999, 0.9
 
-# Less than `apart` gives a peer, so that nothing goes on behind it.
-TOOL_SECONDS = 280.0
+# Less than TIME_LIMIT_S of `isolated_tools`, so that no program outlives the check of its peer.
+MAX_TOOL_SECONDS = 280.0
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Peer:
     """One file that another tool makes of a Keras model, and the library that runs it.
 
     Attributes:
-        name: what tables call it.
-        tool: whose it is; of several files of one tool the quickest counts.
-        agreement: the least share of samples with Keras's class for it to be timed at all.
-        make: a function of a module, so that a child process finds it.
+        name: name in the tables.
+        tool: tool that makes it; of several files of one tool the quickest counts.
+        agreement: minimum share of samples with Keras's class; below it, the file is not timed.
+        make: function at the top of a module, so that a child process can import it.
     """
 
     name: str
@@ -39,46 +40,48 @@ class Peer:
     make: Make
 
     def build(self, model: Any, x_calibration: Float32) -> BareSubject:
-        """Build it.
+        """Build the subject.
 
         Args:
-            model: the Keras model; it stays as it is.
-            x_calibration: for those that calibrate, float32 [samples, steps, features]; the first 200 are used.
+            model: the Keras model; it is not changed.
+            x_calibration: calibration samples, float32 [samples, steps, features]; the first 200 are used.
         """
         with quiet_converters():
             return self.make(model, x_calibration[:CALIBRATION_SAMPLES])
 
     def check(self, subject: BareSubject, x: Float32, reference: Float32) -> float:
-        """The share of samples on which it names Keras's class.
+        """Return the share of samples on which it gives Keras's class.
 
         Args:
-            subject: what `build` made of it.
-            x: what it is checked on, float32 [samples, steps, features].
+            subject: result of `build`.
+            x: samples to check on, float32 [samples, steps, features].
             reference: Keras's answers to `x`, float32 [samples, classes].
 
         Raises:
-            ModelError: it does not run, or answers otherwise than Keras; to time it would tell nothing.
+            ModelError: it does not run, or answers differently from Keras, so that its time would mean nothing.
         """
         try:
             agreement = CLASSIFIER.agreement(answer_all(subject, x), reference)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"does not run: {first_line(error)}") from error
         if agreement < self.agreement:
-            raise ModelError(f"agrees with Keras on {agreement:.1%} of the samples, at least {self.agreement:.1%}")
+            raise ModelError(
+                f"agrees with Keras on {agreement:.1%} of the samples, expected at least {self.agreement:.1%}"
+            )
         return agreement
 
 
 def enter(peers: dict[str, Peer], name: str, agreement: float, *, tool: str = "") -> Callable[[Make], Make]:
-    """Enter a function of the Keras model and the calibration set, float32 [samples, steps, features], among peers.
+    """Register a function of the Keras model and the calibration set, float32 [samples, steps, features], among peers.
 
     Args:
-        peers: where to.
+        peers: table to add it to.
         name, agreement: as in `Peer`.
-        tool: likewise; by default it is called as its only file.
+        tool: as in `Peer`; by default the name, for a tool with a single file.
     """
 
     def decorate(make: Make) -> Make:
-        peers[name] = Peer(name, tool or name, agreement, make)
+        peers[name] = Peer(name=name, tool=tool or name, agreement=agreement, make=make)
         return make
 
     return decorate
@@ -88,16 +91,18 @@ def run_tool(command: Sequence[str | Path], folder: Path | None = None) -> None:
     """Run a tool's program.
 
     Args:
-        command: its words.
-        folder: where it works.
+        command: program and arguments.
+        folder: working folder.
 
     Raises:
-        ModelError: it takes too long, or ends with an error.
+        ModelError: the program takes too long, or ends with an error.
     """
     name = Path(command[0]).name
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=MAX_TOOL_SECONDS
+        )
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{name} took longer than {TOOL_SECONDS:g} s and was stopped") from error
+        raise ModelError(f"{name} took longer than {MAX_TOOL_SECONDS:g} s and was stopped") from error
     if done.returncode:
         raise ModelError(f"{name}: {(done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]}")

@@ -1,4 +1,4 @@
-"""Sensors: a generated data set of six activities, nine channels and 128 steps, that no single row tells apart."""
+"""Generated sensor data of six activities, nine channels and 128 steps; no single row shows the activity."""
 
 import numpy as np
 
@@ -7,26 +7,26 @@ from edgernn.datasets import Dataset
 
 STEPS, CHANNELS = 128, 9
 TRAINING_SAMPLES, TEST_SAMPLES = 4000, 2000
-# A cadence, in periods a step, each forwards and backwards.
+# Cadences in periods a step, each used forwards and backwards.
 _CADENCES = (0.045, 0.06, 0.08)
 LABELS = tuple(f"{gait} {way}" for gait in ("strolling", "walking", "running") for way in ("forwards", "backwards"))
-# What differs from person to person: the cadence by so much of itself, and every channel's strength.
+# Differences between people: the relative spread of the cadence, and of every channel's strength.
 _CADENCE_SPREAD, _STRENGTH_SPREAD = 0.07, 0.25
-# And from step to step: the gait falters (in periods), the sensors drift and are noisy.
+# Differences between steps: the gait falters (in periods), and the sensors drift and have noise.
 _FALTER, _DRIFT, _NOISE = 0.012, 0.006, 0.15
 
 
 def make_dataset(seed: int) -> Dataset:
-    """Training and test windows; the same seed gives the same ones."""
+    """Generate training and test windows; equal seeds generate equal windows."""
     random = np.random.default_rng([seed, 128])
     return Dataset(*_windows(random, TRAINING_SAMPLES), *_windows(random, TEST_SAMPLES), LABELS)
 
 
 def _windows(random: np.random.Generator, samples: int) -> tuple[Float32, Int64]:
-    """Three sensors of three axes that swing together, each at its own point of the period.
+    """Generate windows of three sensors of three axes that swing together, each at a different point of the period.
 
-    A walker begins anywhere in the period, so that one row has the same distribution in every class: what tells is how
-    fast, and which way round, the channels follow one another.
+    A walker begins anywhere in the period, so one row has the same distribution in every class. Only the speed and the
+    direction in which the channels follow one another show the class.
 
     Returns:
         float32 [samples, steps, channels] from 0 to 1, and the classes, int64 [samples].

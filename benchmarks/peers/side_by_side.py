@@ -1,4 +1,4 @@
-"""Files side by side: hot and cold times round by round, load times, sizes; as rows that become JSON."""
+"""Measure files side by side: hot and cold times by round, load times, sizes; as rows for JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ ANSWER = "answer"
 
 @dataclass(frozen=True)
 class Effort:
-    """How thoroughly to measure.
+    """Methods of a thorough or a quick measurement.
 
     Attributes:
-        hot, cold: how files of one table are timed.
-        choosing: how those of one tool are, to find the quickest.
+        hot, cold: methods for the files of one table.
+        choosing: method for finding the quickest file of one tool.
     """
 
     hot: Method
@@ -30,9 +30,9 @@ class Effort:
 
 
 THOROUGH = Effort(Method(30, 1.0), Method(30, 1.0, cold=True), Method(8, 0.24))
-# Of the many files that show how cost grows.
+# For the many files that show how cost grows.
 BRISK = Effort(Method(20, 1.0), Method(20, 1.0, cold=True), Method(8, 0.24))
-# To see that all of it works.
+# Only to see that everything works.
 QUICK = Effort(Method(4, 0.1), Method(4, 0.1, cold=True), Method(3, 0.06))
 
 
@@ -40,13 +40,13 @@ def time_files(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) 
     """Time files, interleaved, hot and then cold.
 
     Args:
-        subjects: by name.
+        subjects: subjects by name.
         x: one sample, float32 [1, steps, features].
-        effort: how thoroughly.
+        effort: how thoroughly to time.
 
     Returns:
-        By name what `edgernn.files.write_json` takes: size_bytes; hot_us and cold_us, the median of each round;
-        load_ms, the median of all rounds but the first, which loads the library as well.
+        By name, values that `edgernn.files.write_json` takes: size_bytes; hot_us and cold_us, the median of each round;
+        load_ms, the median of all rounds except the first, which also loads the library.
     """
     hot, cold = (measure_files(subjects, x, method) for method in (effort.hot, effort.cold))
     return {
@@ -61,13 +61,13 @@ def time_files(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) 
 
 
 def time_briefly(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) -> dict[str, float]:
-    """The hot median of each in microseconds, by name, to choose by; the arguments are those of `time_files`."""
-    turns = measure_files(subjects, x, effort.choosing)
-    return {name: float(np.median(round_medians_us(turns[name][ANSWER]))) for name in subjects}
+    """Return the hot median of each file in microseconds, by name; arguments as in `time_files`."""
+    rounds = measure_files(subjects, x, effort.choosing)
+    return {name: float(np.median(round_medians_us(rounds[name][ANSWER]))) for name in subjects}
 
 
 def measure_files(subjects: Mapping[str, BareSubject], x: Float32, method: Method) -> dict[str, dict[str, list[Round]]]:
-    """The turns of each by name and call, `ANSWER` or what the stopwatch adds; each round loads afresh."""
+    """Measure the rounds of each file, by name and call: `ANSWER` or one that the stopwatch adds; each reloads it."""
     return measure({name: Local(partial(_load, each, x)) for name, each in subjects.items()}, method)
 
 
@@ -75,5 +75,5 @@ def _load(subject: BareSubject, x: Float32) -> Ready:
     return Ready({ANSWER: partial(subject.load(), x)})
 
 
-def _rounded(turns: list[Round]) -> list[float]:
-    return [round(float(value), 3) for value in round_medians_us(turns)]
+def _rounded(rounds: list[Round]) -> list[float]:
+    return [round(float(value), 3) for value in round_medians_us(rounds)]

@@ -1,4 +1,4 @@
-"""The peers that edgernn's checks are set by: the same Keras model by TensorFlow's own tools, as their pages say."""
+"""The peers that limits refer to: the same Keras model by TensorFlow's own tools, used as their pages say."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -18,31 +18,31 @@ peer = partial(enter, PEERS)
 
 
 def make_peers(model: Any, x_calibration: Float32, x: Float32, reference: Float32) -> Mapping[str, BareSubject]:
-    """Build every peer and check that it answers as Keras does; the arguments are theirs.
+    """Build every peer and check that it answers as Keras does; arguments as in `Peer.build` and `Peer.check`.
 
     Raises:
-        ModelError: one answers otherwise.
+        ModelError: a peer answers differently.
     """
-    made = {}
+    subjects = {}
     for name, each in PEERS.items():
-        made[name] = each.build(model, x_calibration)
+        subjects[name] = each.build(model, x_calibration)
         try:
-            each.check(made[name], x, reference)
+            each.check(subjects[name], x, reference)
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from error
-    return made
+    return subjects
 
 
 STOCK_FLOAT32 = "stock TFLite float32"
 UNROLLED_INT8 = ("Keras unroll=True int8, TFLiteConverter", "Keras unroll=True int8, litert-quantizer")
 TF2ONNX = "tf2onnx float32"
-# The tools that have more files than one.
+# Tools with more than one file.
 STOCK_TFLITE, UNROLLED = "stock TFLite", "Keras unroll=True"
 
 
 @peer(STOCK_FLOAT32, SAME, tool=STOCK_TFLITE)
 def stock_tflite(model: Any, _x_calibration: Float32) -> BareSubject:
-    """`TFLiteConverter.from_keras_model`, as `edgernn compare --peers` calls it.
+    """Convert by `TFLiteConverter.from_keras_model`, as `edgernn compare --peers` does.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
     """
@@ -51,7 +51,7 @@ def stock_tflite(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer(UNROLLED_INT8[0], ROUNDED, tool=UNROLLED)
 def keras_unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """Keras's own unrolling, full integers by TFLiteConverter, float32 in and out (its default).
+    """Convert Keras's own unrolling to full integers by TFLiteConverter, float32 in and out (its default).
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant
     """
@@ -59,7 +59,7 @@ def keras_unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
 
 
 def unrolled_int8(model: Any, x_calibration: Float32) -> bytes:
-    """The file of `keras_unrolled_int8`."""
+    """Return the file of `keras_unrolled_int8`."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(conversions.rebuild(model, unroll=True))
@@ -72,12 +72,12 @@ def unrolled_int8(model: Any, x_calibration: Float32) -> bytes:
 
 @peer(UNROLLED_INT8[1], ROUNDED, tool=UNROLLED)
 def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> BareSubject:
-    """Keras's own unrolling, full integers by litert-quantizer, the successor that the converter's pages name.
+    """Convert Keras's own unrolling to full integers by litert-quantizer, which the converter's pages name.
 
-    Its recipe makes integer inputs and outputs; they are left out of it, so that both int8 peers take float32. In
-    Keras's GRU and LSTM nobody reads one part of the first step's SPLIT. LiteRT gives that no memory, so that the
-    calibration ends in a ValueError, and the quantizer would leave it float32, which LiteRT refuses: it is given out
-    meanwhile.
+    Its recipe makes integer inputs and outputs; this is disabled, so that both int8 peers take float32. In Keras's GRU
+    and LSTM, no operator reads one output of the first step's SPLIT. LiteRT allocates no memory for it, so that the
+    calibration ends in a ValueError; and the quantizer would leave it float32, which LiteRT refuses. So it is an output
+    of the graph during calibration and quantization.
     https://github.com/google-ai-edge/ai-edge-quantizer
     """
     import tensorflow as tf
@@ -87,50 +87,50 @@ def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Bare
     from litert_quantizer.qtyping import TFLOperationName
 
     floats = tf.lite.TFLiteConverter.from_keras_model(conversions.rebuild(model, unroll=True)).convert()
-    work = quantizer.Quantizer(_giving_all_out(floats), recipe.static_wi8_ai8())
+    work = quantizer.Quantizer(_add_unread_outputs(floats), recipe.static_wi8_ai8())
     for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
         work.update_quantization_recipe(".*", side, algorithm_key=AlgorithmName.NO_QUANTIZE)
     ((key, signature),) = Interpreter(model_content=floats).get_signature_list().items()
     (input_name,) = signature["inputs"]
     measured = work.calibrate({key: [{input_name: x[np.newaxis]} for x in x_calibration]})
-    return from_tflite(_giving_the_answer(bytes(work.quantize(measured).quantized_model)))
+    return from_tflite(_keep_first_output(bytes(work.quantize(measured).quantized_model)))
 
 
 @peer(TF2ONNX, SAME, tool="tf2onnx")
 def tf2onnx_own(model: Any, _x_calibration: Float32) -> BareSubject:
-    """`tf2onnx.convert.from_function`, as `edgernn compare --peers` calls it.
+    """Convert by `tf2onnx.convert.from_function`, as `edgernn compare --peers` does.
 
     https://github.com/onnx/tensorflow-onnx#python-api-reference
     """
     return from_onnx(conversions.stock_onnx(model))
 
 
-def _giving_all_out(data: bytes) -> bytes:
-    """A .tflite file of one subgraph and one output, with what no operator reads behind it among its outputs."""
+def _add_unread_outputs(data: bytes) -> bytes:
+    """Add to a .tflite file of one subgraph and one output, behind that output, the tensors that no operator reads."""
     model = graph.read(data)
     (subgraph,) = model.subgraphs
     (answer,) = map(int, subgraph.outputs)
-    read = {answer, *_read(subgraph)}
+    read = {answer, *_tensors_read(subgraph)}
     unread = [int(index) for operator in subgraph.operators for index in operator.outputs if int(index) not in read]
     subgraph.outputs = [answer, *unread]
-    # A peer's bytes are its own, where they can be.
+    # A peer's bytes stay unchanged where possible.
     return graph.write(model) if unread else data
 
 
-def _giving_the_answer(data: bytes) -> bytes:
-    """The same file with its first output alone, without what made float32 of the others."""
+def _keep_first_output(data: bytes) -> bytes:
+    """Keep only the first output of the file, and remove the operators that convert the others to float32."""
     model = graph.read(data)
     (subgraph,) = model.subgraphs
     if len(subgraph.outputs) == 1:
         return data
     subgraph.outputs = [int(subgraph.outputs[0])]
-    needed = {*_read(subgraph), *subgraph.outputs}
+    needed = {*_tensors_read(subgraph), *subgraph.outputs}
     subgraph.operators = [
         operator for operator in subgraph.operators if needed.intersection(map(int, operator.outputs))
     ]
     return graph.write(model)
 
 
-def _read(subgraph: Any) -> set[int]:
-    """The tensors that some operator reads."""
+def _tensors_read(subgraph: Any) -> set[int]:
+    """Return the tensors that some operator reads."""
     return {int(index) for operator in subgraph.operators for index in operator.inputs}

@@ -1,4 +1,4 @@
-"""Threads: what more of them inside the backend cost, and what two of them outside gain."""
+"""Threads: the cost of more threads inside the backend, and the gain of two Python threads."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,31 +16,33 @@ CALLS, ROUNDS = 2000, 15
 
 
 def thread_checks(path: Path) -> list[Check]:
-    """Figures without a limit: they are why `threads` is 1, and why a lock will do."""
+    """Measure threads, without limits: the figures are the reason why `threads` is 1 and a lock is enough."""
     x = np.random.default_rng(0).random(edgernn.load(path).input_shape, np.float32)
     subjects = {threads: Local(ArtifactLoader(path, threads=threads, x=x)) for threads in (1, 2, 4)}
-    medians = {threads: summarize(turns[PREDICT]).median_us for threads, turns in measure(subjects, Method()).items()}
+    medians = {threads: summarize(rounds[PREDICT]).median_us for threads, rounds in measure(subjects, Method()).items()}
     group = f"{path.name}, threads"
     inside = [
-        Check(group, f"predict, threads={threads} / threads=1", "ratio", medians[threads] / medians[1])
+        Check(group, f"predict, threads={threads} / threads=1", "ratio", figure=medians[threads] / medians[1])
         for threads in (2, 4)
     ]
     return [*inside, *_outside(path, x, group)]
 
 
 def _outside(path: Path, x: np.ndarray, group: str) -> list[Check]:
-    """The throughput of two Python threads beside that of one, sharing a model or with one each."""
+    """Compare the throughput of two Python threads with that of one, with one shared model and with one model each."""
     shared, other = edgernn.load(path), edgernn.load(path)
-    seen: dict[str, list[float]] = {"one": [], "shared": [], "each": []}
+    seconds: dict[str, list[float]] = {"one": [], "shared": [], "each": []}
     with ThreadPoolExecutor(2) as pool:
         for _ in range(ROUNDS):
-            seen["one"].append(_seconds(pool, [shared], x) / CALLS)
-            seen["shared"].append(_seconds(pool, [shared, shared], x) / (2 * CALLS))
-            seen["each"].append(_seconds(pool, [shared, other], x) / (2 * CALLS))
-    median = {name: float(np.median(values)) for name, values in seen.items()}
+            seconds["one"].append(_seconds(pool, [shared], x) / CALLS)
+            seconds["shared"].append(_seconds(pool, [shared, shared], x) / (2 * CALLS))
+            seconds["each"].append(_seconds(pool, [shared, other], x) / (2 * CALLS))
+    median = {name: float(np.median(values)) for name, values in seconds.items()}
     return [
-        Check(group, "throughput of two threads, one model / of one", "ratio", median["one"] / median["shared"]),
-        Check(group, "throughput of two threads, a model each / of one", "ratio", median["one"] / median["each"]),
+        Check(group, "throughput of two threads, one model / of one", "ratio", figure=median["one"] / median["shared"]),
+        Check(
+            group, "throughput of two threads, a model each / of one", "ratio", figure=median["one"] / median["each"]
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whether comparisons can be believed: an artifact beside itself, and beside itself slowed down, many times."""
+"""Reliability of comparisons: an artifact compared with itself, and with a slowed copy of itself, many times."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,25 +16,25 @@ from peers.bench_frame import finish, measuring, report
 from peers.checks import Check, environment
 
 SLOWED = 1.1
-# What 200 comparisons must hold: false alarms of 5 % with what chance adds, and nine in ten of the slower found.
-MOST_ALARMS, LEAST_FOUND = 0.08, 0.9
-TOLD = 20
+# Limits for 200 comparisons: 5 % false alarms plus what chance adds, and nine in ten slower copies found.
+MAX_ALARMS, MIN_FOUND = 0.08, 0.9
+PROGRESS_EVERY = 20
 NAMES = ("itself", "itself again", "slowed")
 
 
 @dataclass(frozen=True)
 class Slowed:
-    """An artifact whose calls take longer, by a share of a median that was measured before."""
+    """An artifact whose calls take longer, by a share of a previously measured median."""
 
     loaded: LoadedArtifact
     extra_ns: int
 
     def answer(self) -> object:
-        """One `predict`."""
+        """Run `predict` once."""
         return self.loaded.answer()
 
     def calls(self) -> Mapping[str, Callable[[], object]]:
-        """`predict` alone, and then some time for nothing."""
+        """Return `predict`, followed by a busy wait."""
         return {PREDICT: partial(_then_wait, partial(self.loaded.model.predict, self.loaded.x), self.extra_ns)}
 
 
@@ -48,8 +48,8 @@ def _then_wait(call: Callable[[], object], extra_ns: int) -> None:
 
 @click.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--comparisons", type=click.IntRange(1), default=200, show_default=True, help="Of each kind.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write all of it here.")
+@click.option("--comparisons", type=click.IntRange(1), default=200, show_default=True, help="Comparisons of each kind.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write all results to this file.")
 @click.pass_context
 def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path | None) -> None:
     """Compare ARTIFACT with itself under two names, and with itself 10 % slower, as `edgernn compare` does."""
@@ -57,21 +57,21 @@ def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path |
         machine = environment()
         ratios = []
         for done in range(comparisons):
-            if done % TOLD == 0:
+            if done % PROGRESS_EVERY == 0:
                 say(f"{done} of {comparisons} comparisons, each of three in {Method().rounds} rounds")
             ratios.append(_compare_once(artifact))
     same, slowed = zip(*ratios, strict=True)
     figures = {name: [asdict(each) for each in kind] for name, kind in (("itself", same), ("slowed", slowed))}
     checks = [
-        *_checks("with itself", "difference", same, MOST_ALARMS),
-        *_checks("slowed by 10 %", "slower", slowed, LEAST_FOUND, at_least=True),
+        *_checks("with itself", "difference", same, MAX_ALARMS),
+        *_checks("slowed by 10 %", "slower", slowed, MIN_FOUND, at_least=True),
     ]
     report(machine, checks, [])
     finish(ctx, json_file, machine, checks, figures, [])
 
 
 def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
-    """The speed of the artifact beside itself, and of its slowed copy beside it, all three side by side."""
+    """Time the artifact, itself again and its slowed copy side by side; return the speed ratios of the latter two."""
     loader, method = ArtifactLoader(artifact), Method()
     loaded = loader()
     once = partial(loaded.model.predict, loaded.x)
@@ -86,20 +86,20 @@ def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
         lambda: Slowed(loader(), 0),
         lambda: Slowed(loader(), extra),
     )
-    seen = measure({name: Local(load) for name, load in zip(NAMES, loads, strict=True)}, method)
-    first, second, slow = (seen[name][PREDICT] for name in NAMES)
+    rounds = measure({name: Local(load) for name, load in zip(NAMES, loads, strict=True)}, method)
+    first, second, slow = (rounds[name][PREDICT] for name in NAMES)
     return speed_ratio(second, first), speed_ratio(slow, first)
 
 
-def _checks(kind: str, said: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Check]:
-    sayings = (said,) if said == "slower" else ("slower", "faster")
-    found = float(np.mean([ratio.verdict in sayings for ratio in ratios]))
+def _checks(kind: str, verdict: str, ratios: Sequence[Ratio], limit: float, *, at_least: bool = False) -> list[Check]:
+    verdicts = (verdict,) if verdict == "slower" else ("slower", "faster")
+    found = float(np.mean([ratio.verdict in verdicts for ratio in ratios]))
     width = float(np.median([(ratio.high - ratio.low) / ratio.estimate for ratio in ratios]))
     group = f"{len(ratios)} comparisons {kind}"
     return [
-        Check(group, f'say "{said}"', "share", found, limit, at_least=at_least),
-        Check(group, "median width of the intervals", "share", width),
-        Check(group, "median ratio", "ratio", float(np.median([ratio.estimate for ratio in ratios]))),
+        Check(group, f'verdict "{verdict}"', "share", figure=found, limit=limit, at_least=at_least),
+        Check(group, "median width of the intervals", "share", figure=width),
+        Check(group, "median ratio", "ratio", figure=float(np.median([ratio.estimate for ratio in ratios]))),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Raspberry Pi OS without a Raspberry Pi: Debian roots under QEMU, what runs in them, and what that costs there."""
+"""Raspberry Pi OS without a Raspberry Pi: Debian roots under QEMU, the programs in them, and their instructions."""

@@ -1,6 +1,6 @@
-"""Run in a root, by its Python: what artifacts answer there, whole and row by row.
+"""Answer samples with artifacts, whole and row by row; run in a root, by its Python.
 
-Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and what it needs is there to import. The result
+Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and what it needs can be imported here. The result
 has, for each artifact, NAME/answers, NAME/streams and NAME/backend, or NAME/refused with the message.
 """
 

@@ -1,7 +1,7 @@
-"""Run in a root, by its Python and under `instructions.c`: calls of an artifact between marks.
+"""Call an artifact between marks; run in a root, by its Python and under `instructions.c`.
 
-Command line: BACKEND ARTIFACT CALLS ROUNDS. For each of `invoke`, `predict` and `push`, in this order, so many rounds
-of two marks with so many calls between them.
+Command line: BACKEND ARTIFACT CALLS ROUNDS. For each of `invoke`, `predict` and `push`, in this order: ROUNDS rounds of
+two marks with CALLS calls between them.
 """
 
 import gc
@@ -11,18 +11,18 @@ import sys
 import edgernn
 from edgernn.golden import golden_inputs
 
-WARMUP = 50  # Python adapts its byte code to what it meets
+WARMUP = 50  # Python specializes its bytecode during the first calls
 
 
 def main() -> None:
     """Load, warm up, and call between marks."""
     backend, path, calls, rounds = sys.argv[1:]
     model = edgernn.load(path, backend=backend)
-    if model.card is None:  # which load has refused
+    if model.card is None:  # load refuses such files
         raise edgernn.ArtifactError(f"{path}: no card")
     x = golden_inputs([0], model.input_shape, *model.card.input_range)[0]
     stream = model.stream()
-    gc.disable()  # it would fall into one round and not into the next
+    gc.disable()  # a collection would fall into some rounds only
     for call in (model.bare_call(x), lambda: model.predict(x), lambda: stream.push(x[0])):
         for _ in range(WARMUP):
             call()

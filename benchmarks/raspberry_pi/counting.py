@@ -1,4 +1,4 @@
-"""Instructions per inference on each root and board: QEMU counts them, so the host's speed does not matter."""
+"""Count instructions per inference on each root and board; QEMU counts, so the host's speed does not matter."""
 
 import platform
 import re
@@ -28,28 +28,28 @@ from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 
 FORMAT = 1
 CALLS, ROUNDS = 20, 7
-# The median round above the quickest, at most; single rounds are longer, when a library does something besides.
-SPREAD = 0.01
+# Maximum of the median round above the smallest; single rounds are larger when a library does other work.
+MAX_SPREAD = 0.01
 NAMES = ("invoke", "predict", "push")
-OTHERS = ("gru64", "lstm64")  # of the models of bench-models
+OTHERS = ("gru64", "lstm64")  # from the models of `make bench-models`
 PLUGIN = Path(__file__).with_name("instructions.c")
-# Of getppid: arch/arm/tools/syscall.tbl and include/uapi/asm-generic/unistd.h of Linux.
+# Numbers of getppid: arch/arm/tools/syscall.tbl and include/uapi/asm-generic/unistd.h of Linux.
 _MARK = {"arm": 64, "aarch64": 173}
-# The emulator with plugins is not static: it finds its libraries where the host has them.
+# The emulator with plugins is not static: its libraries must be at the host's paths.
 _LIBRARIES = (Path("/lib64"), Path(f"/usr/lib/{platform.machine()}-linux-gnu"))
 _PROGRAMS, _PLUGINS, _COUNTS = Path("/edgernn-host"), Path("/edgernn-plugin"), HOME / "counts"
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """What a call of an artifact takes on a device, in instructions of its processor.
+    """Instructions of a device's processor that calls of an artifact take.
 
     Attributes:
-        model: of which kind, for instance GRU(64).
-        invoke: the backend's own call, its input in place.
+        model: kind of model, for instance GRU(64).
+        invoke: the backend's own call, with its input in place.
         predict: one sample in, its answer out, checks included.
         push: one row of a stream.
-        refused: why the backend does not run it; then the others are 0.
+        refused: reason why the backend does not run it; the counts are then 0.
     """
 
     root: str
@@ -65,23 +65,23 @@ class Instructions:
 
 
 def build_plugin(folder: Path) -> Path:
-    """Compile the plugin for the QEMU that is here.
+    """Compile the plugin for the installed QEMU.
 
     Raises:
-        SettingError: there is no compiler, or no QEMU that takes plugins.
+        SettingError: there is no compiler, or no QEMU with support for plugins.
     """
     missing = [name for name in ("gcc", "qemu-aarch64", "qemu-arm") if not shutil.which(name)]
     if missing:
-        raise SettingError(f"no {missing[0]} here: apt-get install gcc libc6-dev qemu-user")
+        raise SettingError(f"{missing[0]} not found: apt-get install gcc libc6-dev qemu-user")
     usage = subprocess.run(["qemu-arm", "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S607
     if "-plugin" not in usage:
-        raise SettingError("the QEMU here takes no plugins; Debian bookworm's package qemu-user does")
-    said = subprocess.run(["qemu-arm", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
-    version = re.search(r"version (\d+)", said)
+        raise SettingError("the installed QEMU does not support plugins; install qemu-user of Debian bookworm")
+    printed = subprocess.run(["qemu-arm", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    version = re.search(r"version (\d+)", printed)
     if not version:
-        raise SettingError(f"qemu-arm --version says {said[:80]!r}, expected a version")
+        raise SettingError(f"qemu-arm --version printed {printed[:80]!r}, expected a version")
     api = 1 if int(version[1]) < 9 else 2
-    folder.chmod(0o755)  # another user will load it
+    folder.chmod(0o755)  # another user loads it
     plugin = folder / "instructions.so"
     command: list[str | Path] = ["gcc", f"-DAPI={api}", "-O2", "-shared", "-fPIC", "-o", plugin, PLUGIN]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -91,10 +91,10 @@ def build_plugin(folder: Path) -> Path:
 
 
 def count_instructions(device: Device, backend: str, artifact: Path, model: str, plugin: Path) -> Instructions:
-    """Count what calls of an artifact take on a device.
+    """Count the instructions of calls of an artifact on a device.
 
     Raises:
-        SettingError: it did not run there, or the rounds differ by more than a hundredth.
+        SettingError: it did not run there, or the rounds differ by more than 1 %.
     """
     emulator = f"qemu-{device.root.emulator}"
     settings = f"{_PLUGINS}/{plugin.name},mark={_MARK[device.root.emulator]},out={_COUNTS}"
@@ -113,24 +113,30 @@ def count_instructions(device: Device, backend: str, artifact: Path, model: str,
     )
     what = f"{device.root.name}, {device.board.name}, {backend}, {artifact.name}"
     result = partial(
-        Instructions, device.root.name, device.board.name, backend, model, artifact.name, artifact.stat().st_size
+        Instructions,
+        root=device.root.name,
+        board=device.board.name,
+        backend=backend,
+        model=model,
+        artifact=artifact.name,
+        size_bytes=artifact.stat().st_size,
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
-        if "misreads" not in said:
-            raise SettingError(f"{what}: {said}")
-        return result(0, 0, 0, said.partition(f"{artifact.name}: ")[2])
+        message = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+        if "misreads" not in message:
+            raise SettingError(f"{what}: {message}")
+        return result(invoke=0, predict=0, push=0, refused=message.partition(f"{artifact.name}: ")[2])
     marks = [int(line) for line in (device.folder / _COUNTS.relative_to("/")).read_text().split()]
     invoke, predict, push = per_call(marks, what)
-    return result(invoke, predict, push)
+    return result(invoke=invoke, predict=predict, push=push)
 
 
 def per_call(marks: Sequence[int], what: str) -> list[int]:
-    """Instructions a call, for each of NAMES: the median of its rounds.
+    """Return the instructions a call, for each of NAMES: the median of its rounds.
 
     Args:
         marks: the counter at each mark, two a round.
-        what: is measured, for messages.
+        what: description of the measurement, for messages.
 
     Raises:
         SettingError: marks are missing, or the rounds do not repeat.
@@ -141,21 +147,21 @@ def per_call(marks: Sequence[int], what: str) -> list[int]:
     found = []
     for index in range(0, len(rounds), ROUNDS):
         group = rounds[index : index + ROUNDS]
-        if statistics.median(group) > (1 + SPREAD) * min(group):
+        if statistics.median(group) > (1 + MAX_SPREAD) * min(group):
             raise SettingError(f"{what}: {group} instructions in the rounds of one call, expected nearly the same")
         found.append(round(statistics.median(group)))
     return found
 
 
 def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Callable[[str], None]) -> list[Instructions]:
-    """Count for every artifact of these run folders, on every board and backend that takes it.
+    """Count for every artifact of these run folders, on every board and backend that runs it.
 
-    Where several roots have the same board and backend, on the first, which is the newest.
+    If several roots have the same board and backend, the first is used, which is the newest.
 
     Args:
-        runs: kinds of models, and where the artifacts of each are.
-        plugin: of `build_plugin`.
-        progress: is told what is being counted.
+        runs: kinds of models, each with the folder of its artifacts.
+        plugin: result of `build_plugin`.
+        progress: called with the next step.
     """
     rows: list[Instructions] = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -183,17 +189,17 @@ def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Callable
 def _artifacts(run: Path) -> list[Path]:
     found = visible_files(run, (".tflite", ".onnx"))
     if not found:
-        raise ArtifactError(f"{run}: no artifact there; `edgernn export {run}` makes them")
+        raise ArtifactError(f"{run}: no artifacts; make them with `edgernn export {run}`")
     for path in found:
-        load(path)  # so that what is wrong with it is said here
+        load(path)  # so that a bad file is reported here
     return found
 
 
 def find_runs(folder: Path, progress: Callable[[str], None]) -> list[tuple[str, Path]]:
-    """The digits' SimpleRNN of `make demo`, and a GRU and an LSTM, trained on the bundled digits if they are not there.
+    """Find the digits' SimpleRNN of `make demo`, and a GRU and an LSTM, trained on the bundled digits if missing.
 
     Raises:
-        ExportError: one of them could not be exported.
+        ExportError: a model could not be exported.
     """
     runs = [("SimpleRNN(64)", folder / "demo")]
     for model in MODELS:
@@ -207,7 +213,7 @@ def find_runs(folder: Path, progress: Callable[[str], None]) -> list[tuple[str, 
 
 
 def _export(run: Path, artifacts: Path, progress: Callable[[str], None]) -> None:
-    """The default export, under its name when it is whole."""
+    """Export the default set; the folder gets its name when it is complete."""
     part = artifacts.with_name("artifacts.part")
     rows = export(run, part, targets=DEFAULT_TARGETS, overwrite=True, progress=progress)
     wrong = [f"{row.path.name}: {row.reason}" for row in rows if row.proof and not row.passed]
@@ -220,13 +226,15 @@ def _export(run: Path, artifacts: Path, progress: Callable[[str], None]) -> None
 @click.argument(
     "folder", metavar="RUNS", type=click.Path(exists=True, file_okay=False, path_type=Path), default=REPOSITORY / "runs"
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts here.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts to this file."
+)
 @click.option("--docs", is_flag=True, help="Put the tables into docs/raspberry-pi.md.")
 def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     """Count the instructions per inference of artifacts on a Raspberry Pi's operating systems, under QEMU.
 
-    RUNS has the run folders demo, gru64-0 and lstm64-0; the last two are trained if they are not there. The roots are
-    those of `make test-pi`. Takes a quarter of an hour.
+    RUNS has the run folders demo, gru64-0 and lstm64-0; the last two are trained if missing. The roots are those of
+    `make test-pi`. Takes a quarter of an hour.
 
     \b
     Example:
@@ -235,8 +243,8 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     try:
         check_machine()
         with roots_locked(), standard_error_aside() as terminal, tempfile.TemporaryDirectory() as temporary:
-            say = partial(click.echo, file=terminal)  # LiteRT and TensorFlow chatter on standard error
-            # What may be missing comes first, what takes long last.
+            say = partial(click.echo, file=terminal)  # LiteRT and TensorFlow write messages to standard error
+            # Checks for missing parts come first, long work last.
             _artifacts(folder / "demo")
             devices(Path(temporary))
             plugin = build_plugin(Path(temporary))
@@ -250,7 +258,7 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     except (EdgernnError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise click.ClickException(f"no end within {error.timeout:.0f} s: {cache_folder()}") from error
+        raise click.ClickException(f"{cache_folder()}: a command did not end within {error.timeout:.0f} s") from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What artifacts answer on a device, as arrays of the host."""
+"""Answers of artifacts on a device, as arrays of the host."""
 
 import shutil
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ TIME_LIMIT_S = 1200
 
 @dataclass(frozen=True)
 class DeviceAnswers:
-    """What an artifact answered somewhere.
+    """Answers of an artifact on one machine.
 
     Attributes:
-        whole: to whole samples, float32 [samples, classes].
-        streamed: after the last row of each, float32 [samples, classes].
-        refused: why it did not; empty if it did.
+        whole: answers to whole samples, float32 [samples, classes].
+        streamed: answers after the last row of each sample, float32 [samples, classes].
+        refused: reason why it did not answer; empty if it did.
     """
 
     whole: Float32 = field(default_factory=lambda: np.empty((0, 0), np.float32))
@@ -37,7 +37,7 @@ class DeviceAnswers:
 
 @dataclass(frozen=True)
 class Case:
-    """An artifact of the default export of digits, where it is tried."""
+    """An artifact of the digits' default export, and where it runs."""
 
     root: Root
     board: Board
@@ -46,19 +46,19 @@ class Case:
 
     @property
     def artifact(self) -> str:
-        """Its file's name."""
+        """Name of the file."""
         return self.target.file_name("digits")
 
     @property
     def place(self) -> tuple[str, str, str, str]:
-        """Its names, as rows of results have them: root, board, backend, artifact."""
+        """Root, board, backend and artifact, by the names in rows of results."""
         return self.root.name, self.board.name, self.backend, self.artifact
 
 
 def cases() -> list[Case]:
-    """Everything there is to try."""
+    """List every combination to test."""
     return [
-        Case(root, board, backend, target)
+        Case(root=root, board=board, backend=backend, target=target)
         for root in ROOTS
         for board in root.boards
         for backend in root.backends
@@ -68,22 +68,22 @@ def cases() -> list[Case]:
 
 
 def takes(backend: str, suffix: str) -> bool:
-    """Whether a backend is one for files of this suffix."""
+    """Return True if a backend runs files of this suffix."""
     return any(known.name == backend and known.suffix == suffix for known in BACKENDS)
 
 
 def share(folder: Path, artifacts: Sequence[Path], x: Float32) -> None:
-    """Put into a folder that devices share what they need to answer `x`, float32 [samples, steps, features]."""
+    """Put everything that devices need to answer `x`, float32 [samples, steps, features], into their shared folder."""
     np.save(folder / SAMPLES, x)
     for path in (Path(answer.__file__), *artifacts):
         shutil.copy(path, folder)
 
 
 def answers_of(device: Device, backend: str, names: Sequence[str]) -> dict[str, DeviceAnswers]:
-    """What artifacts of the shared folder answer on a device with a backend, by name.
+    """Run artifacts of the shared folder on a device with a backend; return their answers by name.
 
     Raises:
-        ArtifactError: it came to no end there.
+        ArtifactError: the program failed there.
     """
     target = HOME / "answers.npz"
     words: list[str | Path] = ["python", SHARED / Path(answer.__file__).name, backend, SHARED / SAMPLES, target]

@@ -1,11 +1,11 @@
 /* A plugin of QEMU's user mode that counts the guest's instructions between marks.
  *
- * A mark is a system call that nothing else there makes, getppid: each writes one line, how many instructions the
- * guest has run so far, to the file of the argument `out`. Blocks of code are counted as they are translated, so
- * counting costs one call a block, and what is counted does not depend on the machine it is counted on.
+ * A mark is the system call getppid, which nothing else there makes. Each mark writes one line, the number of
+ * instructions that the guest has run so far, to the file of the argument `out`. Instructions of a block of code are
+ * counted when it is translated, so counting costs one call a block, and the result does not depend on the host.
  *
- * The declarations are those of QEMU's plugin API (docs/devel/tcg-plugins.rst), as far as needed; Debian has no
- * package with qemu-plugin.h. API is the version that the QEMU here wants: 1 up to 8, 2 from 9.
+ * The declarations are the needed part of QEMU's plugin API (docs/devel/tcg-plugins.rst); Debian has no package with
+ * qemu-plugin.h. API is the version that the installed QEMU needs: 1 up to QEMU 8, 2 from QEMU 9.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -58,7 +58,7 @@ static void call_system(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint
     char line[24];
     int length = snprintf(line, sizeof line, "%" PRIuFAST64 "\n", atomic_load(&executed));
     if (write(out, line, length) != length)
-        abort(); /* a count that is lost would make the next one wrong */
+        abort(); /* a lost count would make the next one wrong */
 }
 
 /* Arguments: mark=NUMBER of getppid on this architecture, out=FILE. */

@@ -1,4 +1,4 @@
-"""The tables of docs/raspberry-pi.md, from what `make test-pi` and `make bench-pi` found."""
+"""Tables of docs/raspberry-pi.md, from the results of `make test-pi` and `make bench-pi`."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from raspberry_pi.roots import REPOSITORY, ROOTS
 PAGE = REPOSITORY / "docs" / "raspberry-pi.md"
 Row = Mapping[str, Any]
 FORMAT = 1  # of the results
-MORE = 1.05  # times as many is worth a word
+MIN_REPORTED_RATIO = 1.05  # int8 to float32, from which more instructions are reported
 
 
 def fill_in(name: str, text: str) -> Path:
@@ -35,17 +35,17 @@ def fill_in(name: str, text: str) -> Path:
 
 
 def answers_tables(found: Mapping[str, Any]) -> str:
-    """What was installed on each root; what its answers are beside the host's, and its streams beside its answers.
+    """Return tables of the installed packages, of answers beside the host's, and of streams beside answers.
 
     Raises:
-        DataError: `found` is not of a whole run.
+        DataError: `found` is not from a complete run.
     """
     rows: Sequence[Row] = found["answers"]
     there = {(row["root"], row["board"], row["backend"], row["artifact"]): row for row in rows}
     missing = [root.name for root in ROOTS if root.name not in found["systems"]]
     missing += [", ".join(case.place) for case in cases() if case.place not in there]
     if missing:
-        raise DataError(f"{missing[0]}: not there; not the results of a whole run of `make test-pi`")
+        raise DataError(f"{missing[0]}: missing; expected the results of a complete run of `make test-pi`")
     systems = _table(
         ["system", "Python", "installed", "processors"],
         [
@@ -58,15 +58,16 @@ def answers_tables(found: Mapping[str, Any]) -> str:
             for root in ROOTS
         ],
     )
-    answers = _beside_each_other(there, _answer)
-    streams = _beside_each_other(there, _stream)
+    answers = _device_table(there, _answer)
+    streams = _device_table(there, _stream)
     return (
-        f"{systems}\nBeside the host:\n\n{answers}\nA stream's last answer beside `predict`, both there:\n\n{streams}"
+        f"{systems}\nCompared with the host:\n\n{answers}\n"
+        f"A stream's last answer compared with `predict`, both on the device:\n\n{streams}"
     )
 
 
-def _beside_each_other(there: Mapping[tuple[str, str, str, str], Row], say: Callable[[Row], str]) -> str:
-    """A table with an artifact a line, a root and backend a column."""
+def _device_table(there: Mapping[tuple[str, str, str, str], Row], say: Callable[[Row], str]) -> str:
+    """Return a table with one artifact a line, and one root and backend a column."""
     columns = [(root, backend) for root in ROOTS for backend in root.backends]
     lines = []
     for artifact in dict.fromkeys(case.artifact for case in cases()):
@@ -78,10 +79,10 @@ def _beside_each_other(there: Mapping[tuple[str, str, str, str], Row], say: Call
     return _table(["", *(f"{root.title}: {backend}" for root, backend in columns)], lines)
 
 
-def _same(said: Mapping[str, str]) -> str:
-    """What boards have in common once; what they have not, for each."""
+def _same(texts: Mapping[str, str]) -> str:
+    """Write a text that all boards share once, and different texts with their boards."""
     boards: dict[str, list[str]] = {}
-    for board, text in said.items():
+    for board, text in texts.items():
         boards.setdefault(text, []).append(_short(board))
     if len(boards) == 1:
         return next(iter(boards))
@@ -101,7 +102,7 @@ def _stream(row: Row) -> str:
 
 
 def instructions_tables(rows: Sequence[Row]) -> str:
-    """Thousands of instructions, a table a model; the boards of a root beside each other."""
+    """Return one table a model, in thousands of instructions; the boards of a root are side by side."""
     parts = []
     titles = {root.name: root.title for root in ROOTS}
     for model in dict.fromkeys(row["model"] for row in rows):
@@ -115,7 +116,7 @@ def instructions_tables(rows: Sequence[Row]) -> str:
             for artifact, size in artifacts.items()
         ]
         parts.append(f"**{model}**\n\n{_table(heads, lines)}")
-    return "\n".join([*parts, *_dearer_integers(rows)])
+    return "\n".join([*parts, *_larger_integers(rows)])
 
 
 def _count(row: Row) -> str:
@@ -124,8 +125,8 @@ def _count(row: Row) -> str:
     return " / ".join(f"{row[name] / 1000:,.0f}" for name in ("invoke", "predict", "push"))
 
 
-def _dearer_integers(rows: Sequence[Row]) -> list[str]:
-    """Where int8 takes more instructions than float32."""
+def _larger_integers(rows: Sequence[Row]) -> list[str]:
+    """List where int8 takes more instructions than float32."""
     lines = []
     titles = {root.name: root.title for root in ROOTS}
     counts = {
@@ -135,7 +136,7 @@ def _dearer_integers(rows: Sequence[Row]) -> list[str]:
     }
     for (model, root, board, backend, artifact), count in counts.items():
         other = counts.get((model, root, board, backend, artifact.replace("-int8.", "-float32.")))
-        if "-int8." in artifact and other and count > MORE * other:
+        if "-int8." in artifact and other and count > MIN_REPORTED_RATIO * other:
             lines.append(f"- {model}, {_short(board)}, {titles[root]}, {backend}: {count / other:.2f} ×")
     return (
         ["Where int8 unrolled takes more instructions than float32 unrolled (the backend's own call):\n", *lines]
@@ -159,14 +160,14 @@ def _read(results: Path) -> Mapping[str, Any]:
     except ValueError as error:
         raise DataError(f"{results}: not JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise DataError(f"{results}: not what `make test-pi` writes, results of format {FORMAT}")
+        raise DataError(f"{results}: expected results of `make test-pi`, format {FORMAT}; run it again")
     return found
 
 
 @click.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(results: Path) -> None:
-    """Put what `make test-pi` found, RESULTS, into docs/raspberry-pi.md.
+    """Put RESULTS of `make test-pi` into docs/raspberry-pi.md.
 
     \b
     Example:

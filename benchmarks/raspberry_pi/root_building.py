@@ -1,4 +1,4 @@
-"""The roots, built once and kept: Debian under QEMU, and edgernn installed there as a user would."""
+"""Build the roots once and keep them: Debian under QEMU, with edgernn installed there as a user would."""
 
 import hashlib
 import os
@@ -36,16 +36,16 @@ Progress = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """The folder of the roots."""
+    """Return the folder of the roots."""
     return caches.cache_folder() / "raspberry-pi"
 
 
 @contextmanager
 def roots_locked() -> Iterator[None]:
-    """Keep other processes out of the roots meanwhile, which have one home and one environment each.
+    """Keep other processes out of the roots, which have one home and one environment each.
 
     Raises:
-        SettingError: another one has them.
+        SettingError: another process uses them.
     """
     lock = FileLock(cache_folder() / "lock", timeout=0)
     try:
@@ -57,22 +57,26 @@ def roots_locked() -> Iterator[None]:
 
 
 def devices(shared: Path) -> list[Device]:
-    """The built roots, each with each of its boards.
+    """List the built roots, each with each of its boards.
 
     Raises:
-        SettingError: one is not built.
+        SettingError: a root is not built.
     """
     for root in ROOTS:
         if not (cache_folder() / root.name).is_dir():
-            raise SettingError(f"{cache_folder() / root.name}: no root there; `make test-pi` builds it")
-    return [Device(root, cache_folder() / root.name, board, shared) for root in ROOTS for board in root.boards]
+            raise SettingError(f"{cache_folder() / root.name}: root not found; build it with `make test-pi`")
+    return [
+        Device(root=root, folder=cache_folder() / root.name, board=board, shared=shared)
+        for root in ROOTS
+        for board in root.boards
+    ]
 
 
 def build_all(progress: Progress) -> None:
-    """Build what is missing, two at a time, and install edgernn as it is now.
+    """Build missing roots, two at a time, and install the current edgernn.
 
     Raises:
-        SettingError: this machine cannot; the message says what is missing.
+        SettingError: this machine cannot build them; the message names what is missing.
     """
     check_machine()
     with roots_locked(), ThreadPoolExecutor(max_workers=2) as pool:
@@ -82,19 +86,21 @@ def build_all(progress: Progress) -> None:
 
 
 def check_machine() -> None:
-    """Check that roots can be built and entered here; emulation is switched on where it is installed.
+    """Check that roots can be built and entered here; switch on emulation where it is installed.
 
     Raises:
-        SettingError: they cannot.
+        SettingError: they cannot be built or entered.
     """
     if sys.platform != "linux" or os.geteuid() != 0:
-        raise SettingError("roots are built and entered by root on Linux; run it with sudo, or in a container")
+        raise SettingError(
+            "roots can only be built and entered by root on Linux; run this with sudo, or in a container"
+        )
     if platform.machine() != "x86_64":
-        raise SettingError(f"this machine is {platform.machine()}; the host that answers are held against is x86_64")
+        raise SettingError(f"this machine is {platform.machine()}, expected x86_64: its answers are the reference")
     missing = {package for name, package in _NEEDED.items() if not shutil.which(name)}
     missing |= set() if KEYRING.exists() else {"debian-archive-keyring"}
     if missing:
-        raise SettingError(f"not installed here: apt-get install {' '.join(sorted(missing))}")
+        raise SettingError(f"missing packages: apt-get install {' '.join(sorted(missing))}")
     if not (BINFMT / "register").exists():
         _call(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT])
     for emulator in sorted({root.emulator for root in ROOTS}):
@@ -110,12 +116,12 @@ def _build_wheel(folder: Path) -> Path:
 
 
 def _build(root: Root, wheel: Path, progress: Progress) -> None:
-    """One root, as far as it is not there: the system, the wheels, the environment; and edgernn as it is now."""
+    """Build the missing parts of a root (system, wheels, environment), and install the current edgernn."""
     folder, wheels = cache_folder() / root.name, cache_folder() / "wheels" / root.name
     if not (folder / _system_mark(root)).exists():
         progress(f"{root.name}: Debian {root.release} for {root.architecture}, some minutes")
         _bootstrap(root, folder)
-    device = Device(root, folder, root.boards[0], wheels)
+    device = Device(root=root, folder=folder, board=root.boards[0], shared=wheels)
     mark = folder / ENVIRONMENT.relative_to("/") / f"requirements-{_digest(root)}"
     if not mark.exists():
         progress(f"{root.name}: wheels for Python {root.python}, resolved here")
@@ -126,19 +132,19 @@ def _build(root: Root, wheel: Path, progress: Progress) -> None:
     progress(f"{root.name}: pip install {wheel.name}")
     make_folder(wheels)
     shutil.copy(wheel, wheels)
-    # The version stays the same while the code changes.
+    # Reinstall: the version stays the same while the code changes.
     _in(device, ["pip", "install", "--no-deps", "--force-reinstall", *_INDEX, f"{SHARED}/{wheel.name}"])
 
 
 def _bootstrap(root: Root, folder: Path) -> None:
-    """Debian's least system with Python; under its name only when it is whole."""
+    """Install Debian's smallest system with Python; the folder gets its name when it is complete."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     packages = ",".join((*PACKAGES, *root.packages))
     options = [f"--arch={root.architecture}", "--variant=minbase", f"--include={packages}"]
     signatures = ["--force-check-gpg", f"--keyring={KEYRING}"]
-    # What it mounts and starts goes with it, even if it is killed.
+    # In namespaces, so that its mounts and processes end with it, even if it is killed.
     _call([*NAMESPACES, "debootstrap", *signatures, *options, root.release, part])
     _call(["chroot", part, "useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(USER_ID), USER])
     (part / _system_mark(root)).touch()
@@ -147,25 +153,25 @@ def _bootstrap(root: Root, folder: Path) -> None:
 
 
 def _system_mark(root: Root) -> str:
-    """The name of a file in a root that says of which packages it is."""
+    """Return the name of a file in a root that shows which packages it has."""
     text = repr((root.architecture, root.release, PACKAGES, root.packages))
     return f".edgernn-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _download(root: Root, wheel: Path, folder: Path) -> None:
-    """Wheels for the root's Python and architecture, nothing that would have to be compiled."""
+    """Download wheels for the root's Python and architecture, and nothing that must be compiled."""
     shutil.rmtree(folder, ignore_errors=True)
     tags = [word for tag in root.platforms for word in ("--platform", tag)]
     options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--python-version", root.python]
     wanted = [f"{wheel}[{','.join(root.extras)}]", *root.requirements]
-    if root.uses_debian_numpy:  # and pip would look for a wheel of it, which there is none of
+    if root.uses_debian_numpy:  # pip would look for a wheel of NumPy, and there is none
         needed = [each for each in _project()["dependencies"] if not each.startswith("numpy")]
         wanted = [*root.requirements, *needed]
         options.append("--no-deps")
     _call([sys.executable, "-m", "pip", "download", *options, *tags, "--dest", folder, *wanted])
 
 
-# A quarter of the time under emulation goes into compiling what is never imported.
+# Without --no-compile, a quarter of the time under emulation goes into modules that are never imported.
 _INDEX = ("--quiet", "--no-compile", "--disable-pip-version-check", "--no-index", "--find-links", str(SHARED))
 
 
@@ -177,9 +183,9 @@ def _install(device: Device, wheel: Path) -> None:
 
 
 def _digest(root: Root) -> str:
-    """Of all that decides what is installed beside edgernn."""
+    """Return a digest of everything that decides what is installed beside edgernn."""
     project = _project()
-    # Not the boards: they are emulated, not installed.
+    # Without the boards: they are emulated, not installed.
     text = repr((replace(root, boards=()), project["dependencies"], project["optional-dependencies"]))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -207,11 +213,11 @@ def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only check that this machine can build and enter them.")
+@click.option("--check", is_flag=True, help="Only check that this machine can build and enter the roots.")
 def main(check: bool) -> None:
-    """Build the roots of a Raspberry Pi's operating systems, in the user's cache folder.
+    """Build the roots of a Raspberry Pi's operating systems in the user's cache folder.
 
-    Half an hour on two cores the first time, a minute later on. Root's rights, and Debian or Ubuntu, are needed.
+    Takes half an hour on two cores the first time, then one minute. Needs root's rights, and Debian or Ubuntu.
 
     \b
     Example:
@@ -225,7 +231,9 @@ def main(check: bool) -> None:
     except (EdgernnError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise click.ClickException(f"{' '.join(map(str, error.cmd[-3:]))}: no end in {error.timeout:.0f} s") from error
+        raise click.ClickException(
+            f"{' '.join(map(str, error.cmd[-3:]))}: did not end within {error.timeout:.0f} s"
+        ) from error
     click.echo(f"{cache_folder()}: {', '.join(root.name for root in ROOTS)}")
 
 

@@ -1,4 +1,4 @@
-"""Which operating systems and processors there are to try, and a command run in one of them."""
+"""Operating systems and processors to test on, and a way to run a command there."""
 
 import os
 import shutil
@@ -11,23 +11,23 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 USER, USER_ID = "pi", 1000
 HOME = Path("/home") / USER
-ENVIRONMENT = HOME / "edge"  # the virtual environment that edgernn is installed into
-SHARED = Path("/mnt")  # where a folder of the host lies in a root
+ENVIRONMENT = HOME / "edge"  # virtual environment of edgernn
+SHARED = Path("/mnt")  # place of the host's shared folder in a root
 RESOLVER = Path("/etc/resolv.conf")
 TIME_LIMIT_S = 600
 
 
 @dataclass(frozen=True)
 class Board:
-    """A Raspberry Pi as far as programs see one: its processor, as the fields of Linux's /proc/cpuinfo tell it.
+    """A Raspberry Pi as programs see it: its processor, in the fields of Linux's /proc/cpuinfo.
 
     Attributes:
-        name: what it is called.
-        cpu: QEMU's name of its processor.
-        part: the number of the core, with `variant` and `revision` of its release (Arm's Technical Reference Manuals,
-            register MIDR_EL1, or MIDR on 32-bit).
-        features: what it can do.
-        architecture: Arm's version of it.
+        name: name of the board.
+        cpu: QEMU's name of the processor.
+        part: number of the core; `variant` and `revision` are its release (Arm's Technical Reference Manuals, register
+            MIDR_EL1, or MIDR on 32-bit).
+        features: features of the processor.
+        architecture: version of Arm's architecture.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Board:
     architecture: int = 8
 
     def cpuinfo(self) -> str:
-        """What /proc/cpuinfo says on it; emulated programs read the host's otherwise, which makes some crash."""
+        """Return the board's /proc/cpuinfo; emulated programs would read the host's, which makes some crash."""
         lines = (
             "BogoMIPS\t: 108.00",
             f"Features\t: {self.features}",
@@ -49,48 +49,53 @@ class Board:
             f"CPU part\t: {self.part:#x}",
             f"CPU revision\t: {self.revision}",
         )
-        # As many as /sys tells of, which is the host's.
+        # As many processors as in /sys, which is the host's.
         return "".join("\n".join((f"processor\t: {number}", *lines, "", "")) for number in range(os.cpu_count() or 1))
 
 
 PI_5 = Board(
-    "Raspberry Pi 5",
-    "cortex-a76",
-    0xD0B,
-    4,
-    1,
-    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
+    name="Raspberry Pi 5",
+    cpu="cortex-a76",
+    part=0xD0B,
+    variant=4,
+    revision=1,
+    features="fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
 )
-PI_4 = Board("Raspberry Pi 4", "cortex-a72", 0xD08, 0, 3, "fp asimd evtstrm crc32 cpuid")
-PI_3 = Board("Raspberry Pi 3", "cortex-a53", 0xD03, 0, 4, "fp asimd evtstrm crc32 cpuid")  # Zero 2 W has the same
+PI_4 = Board(
+    name="Raspberry Pi 4", cpu="cortex-a72", part=0xD08, variant=0, revision=3, features="fp asimd evtstrm crc32 cpuid"
+)
+# Zero 2 W has the same processor.
+PI_3 = Board(
+    name="Raspberry Pi 3", cpu="cortex-a53", part=0xD03, variant=0, revision=4, features="fp asimd evtstrm crc32 cpuid"
+)
 PI_2 = Board(
-    "Raspberry Pi 2",
-    "cortex-a7",
-    0xC07,
-    0,
-    5,
-    "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm",
+    name="Raspberry Pi 2",
+    cpu="cortex-a7",
+    part=0xC07,
+    variant=0,
+    revision=5,
+    features="half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm",
     architecture=7,
 )
 
 
 @dataclass(frozen=True)
 class Root:
-    """An operating system, and what is installed on it.
+    """An operating system with its installed packages.
 
     Attributes:
-        name: of the folder it lies in.
-        title: what people call it.
-        architecture: Debian's name of it.
-        release: Debian's, which Raspberry Pi OS takes over.
-        python: the version it comes with.
-        glibc: the minor version of glibc 2 it comes with; wheels for older ones can be installed.
-        wheel_architecture: as wheels call it.
-        extras: of edgernn.
-        backends: which these extras bring.
-        boards: whose processors are emulated; the first one for everything that is not about processors.
-        packages: of Debian, beside Python.
-        requirements: of the extras, where a marker that pip evaluates for the host would leave them out.
+        name: name of its folder.
+        title: common name.
+        architecture: Debian's name of the architecture.
+        release: Debian's release, which Raspberry Pi OS uses, too.
+        python: its version of Python.
+        glibc: its minor version of glibc 2; wheels for older ones can be installed.
+        wheel_architecture: name of the architecture in wheels.
+        extras: extras of edgernn.
+        backends: backends of these extras.
+        boards: boards whose processors are emulated; the first one for everything that does not depend on processors.
+        packages: packages of Debian, beside Python.
+        requirements: requirements of the extras that pip would leave out, because it evaluates markers for the host.
     """
 
     name: str
@@ -113,14 +118,14 @@ class Root:
 
     @property
     def platforms(self) -> list[str]:
-        """The tags of the wheels that can be installed; PEP 600 has manylinux_2_17 as the first."""
+        """Tags of the wheels that can be installed; manylinux_2_17 is the first in PEP 600."""
         return [f"manylinux_2_{minor}_{self.wheel_architecture}" for minor in range(self.glibc, 16, -1)] + [
             f"manylinux2014_{self.wheel_architecture}"
         ]
 
     @property
     def uses_debian_numpy(self) -> bool:
-        """Whether NumPy comes from Debian, not from a wheel."""
+        """True if NumPy comes from Debian, not from a wheel."""
         return "python3-numpy" in self.packages
 
 
@@ -166,8 +171,8 @@ ROOTS = (
     ),
 )
 
-# In namespaces of its own, so that nothing stays mounted and no process is left; with --net there is no network.
-# The command is not process 1 there: that one is not ended by the signal of its own crash.
+# Separate namespaces, so that nothing stays mounted and no process is left; with --net there is no network.
+# The command is not process 1 there, because the signal of a crash does not end process 1.
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 _ENTER = """
 set -e
@@ -189,11 +194,11 @@ class Device:
     """A root on this machine, with a board's processor.
 
     Attributes:
-        root: what it is.
-        folder: where it lies.
-        board: whose processor programs see.
-        shared: a folder of the host that lies in it at SHARED.
-        variables: of the environment, beside the usual ones.
+        root: the operating system.
+        folder: folder of the root.
+        board: board whose processor programs see.
+        shared: folder of the host that the root has at SHARED.
+        variables: environment variables, beside the usual ones.
     """
 
     root: Root
@@ -214,23 +219,23 @@ class Device:
         mounts: Mapping[Path, Path] | None = None,
         time_limit_s: int = TIME_LIMIT_S,
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command; what it says and its exit code are the result, whatever they are.
+        """Run a command; return its output and exit code, whatever they are.
 
         Args:
-            words: the command; a name is looked for in the environment of edgernn first.
-            user: who runs it.
-            folder: where, in the root.
-            given: its standard input.
-            network: whether it can reach one.
-            emulator: an emulator in the root that is to run it, in place of the one that Linux chooses; then `words`
-                begin with a path, and `folder` does not count.
-            mounts: what else of the host lies there, and where in the root.
-            time_limit_s: how long it may take.
+            words: the command; a name is looked up in the environment of edgernn first.
+            user: user that runs it.
+            folder: working folder in the root.
+            given: standard input.
+            network: True if the command has a network.
+            emulator: emulator in the root that runs the command, in place of the one that Linux chooses; `words` must
+                then begin with a path, and `folder` is ignored.
+            mounts: further paths of the host, each with its place in the root.
+            time_limit_s: time limit in seconds.
 
         Raises:
-            subprocess.TimeoutExpired: it took longer.
+            subprocess.TimeoutExpired: the command took longer.
         """
-        # env is of the root, and emulated, too: a name is looked for there.
+        # The root's own env, which is emulated, too, looks names up in the root.
         inside: list[str | Path] = [*emulator, *words] if emulator else ["/usr/bin/env", f"--chdir={folder}", *words]
         with tempfile.TemporaryDirectory() as temporary:
             cpuinfo = Path(temporary) / "cpuinfo"

@@ -135,7 +135,7 @@ def test_the_page_names_what_is_missing_and_why(found):
 def test_the_page_says_what_is_linear_and_where_the_loop_wins(found):
     page = describe(found)
     assert f"| {INT8}, hot | 1.00 | 0.0 | 0.250 | linear |" in page
-    assert f"- {LOOP}, hot: linear, and 5.0 µs for the call itself" in page
+    assert f"- {LOOP}, hot: linear, plus 5.0 µs for the call itself" in page
     assert "the int8 loop is the quicker file hot from about 104 steps on, cold from about 104 steps on." in page
 
 
@@ -143,20 +143,20 @@ def test_the_page_says_why_a_file_grows_faster_than_linear(found):
     found["growth"][4] = growing(512, INT8, 400, 600 << 10)
     page = describe(found)
     assert (
-        f"- {INT8}, hot: more than linear beyond 256 steps; at 512 the file has 614,400 bytes, more than the 512 KB"
+        f"- {INT8}, hot: more than linear beyond 256 steps; at 512 steps the file has 614,400 bytes, more than the 512"
         in page
     )
 
 
 def test_the_page_blames_the_size_of_a_file_only_where_it_has_grown(found):
     found["growth"][9] = growing(512, LOOP, 400)
-    assert f"- {LOOP}, hot: more than linear beyond 256 steps; its file is as large as before" in describe(found)
+    assert f"- {LOOP}, hot: more than linear beyond 256 steps; its file is about as large as before" in describe(found)
 
 
 def test_two_lengths_do_not_tell_how_cost_grows(found):
     page = describe({**found, "growth": [growing(28, INT8, 5.0), growing(64, INT8, 12.0)]})
     assert "Fewer than 3 lengths" in page
-    assert "linear beside" not in page
+    assert "linear plus" not in page
 
 
 def test_a_quick_look_says_so_and_another_format_is_refused(found, tmp_path):
@@ -195,7 +195,10 @@ def test_the_page_without_growth_and_with_one_size_only(found):
 
 
 def test_of_each_tool_the_quickest_file_counts():
-    peers = {name: Peer(name, name[0], SAME, lambda _model, _x: None) for name in ("a1", "a2", "b1", "c1")}
+    peers = {
+        name: Peer(name=name, tool=name[0], agreement=SAME, make=lambda _model, _x: None)
+        for name in ("a1", "a2", "b1", "c1")
+    }
     times = {"a1": 5.0, "a2": 4.0, "b1": 9.0}
     assert choose_best(peers, times) == ["a2", "b1"]
     assert find_finalists(peers, times) == ["a1", "a2", "b1"]
@@ -233,9 +236,9 @@ def test_a_peer_that_answers_otherwise_or_does_not_run_is_not_timed():
 
 
 def test_growth_measures_the_usual_model_once_a_kind():
-    cells = growth.cells(["gru", "lstm"], [16, 64], [28, 512])
-    assert [(cell.hidden, cell.steps) for cell in cells if cell.kind == "gru"] == [(16, 28), (64, 28), (64, 512)]
-    assert len(cells) == 6
+    sizes = growth.model_sizes(["gru", "lstm"], [16, 64], [28, 512])
+    assert [(size.hidden, size.steps) for size in sizes if size.kind == "gru"] == [(16, 28), (64, 28), (64, 512)]
+    assert len(sizes) == 6
 
 
 def test_what_is_asked_for_is_pinned_with_hashes_and_agrees_with_the_lock():

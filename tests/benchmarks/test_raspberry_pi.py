@@ -1,4 +1,4 @@
-"""What `make test-pi` and `make bench-pi` do without root: counts, tables, what a board shows, what is missing."""
+"""Parts of `make test-pi` and `make bench-pi` that need no root: counts, tables, /proc/cpuinfo, missing programs."""
 
 import json
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from raspberry_pi.roots import PI_2, PI_3, PI_4, PI_5, ROOTS
 
 
 def marks(per_round: list[list[int]]) -> list[int]:
-    """The counter at each mark, where calls take so many instructions and something else runs between rounds."""
+    """Return the counter at each mark, for calls of these instructions with other work between rounds."""
     found, counter = [], 5_000_000
     for rounds in per_round:
         for count in rounds:
@@ -30,7 +30,7 @@ def test_a_call_takes_the_median_of_its_rounds_and_nothing_of_what_is_between() 
     assert per_call(marks(rounds), "here") == [65_000, 88_000, 37_000]
 
 
-def test_rounds_that_do_not_repeat_and_marks_that_are_missing_are_told() -> None:
+def test_rounds_that_do_not_repeat_and_missing_marks_are_reported() -> None:
     rounds = [[65_000] * ROUNDS, list(range(80_000, 80_000 + 1000 * ROUNDS, 1000)), [37_000] * ROUNDS]
     with pytest.raises(SettingError, match=r"here: .* in the rounds of one call, expected nearly the same"):
         per_call(marks(rounds), "here")
@@ -48,7 +48,7 @@ def test_a_board_shows_its_processor_for_each_core(board: Any, part: int, monkey
     ]
     assert [block["processor"] for block in shown] == ["0", "1", "2"]
     assert {int(block["CPU part"], 16) for block in shown} == {part}
-    # By this one XNNPACK chooses its quickest integer kernels; Cortex-A72 is older.
+    # With this feature XNNPACK chooses its quickest integer kernels; Cortex-A72 is older.
     assert ("asimddp" in shown[0]["Features"].split()) == (board is PI_5)
 
 
@@ -59,7 +59,7 @@ def test_wheels_are_for_the_c_library_of_the_system() -> None:
 
 
 def results() -> dict[str, Any]:
-    """Of a whole run in which everything has the host's bits, but for one board."""
+    """Return results of a complete run in which everything except one board has the host's bits."""
     rows = [
         {
             **dict(zip(("root", "board", "backend", "artifact"), case.place, strict=True)),
@@ -74,7 +74,7 @@ def results() -> dict[str, Any]:
     return {"format": raspberry_pi_page.FORMAT, "answers": rows, "systems": systems}
 
 
-def test_the_table_tells_boards_that_differ_and_what_is_refused() -> None:
+def test_the_table_shows_boards_that_differ_and_refused_artifacts() -> None:
     text = raspberry_pi_page.answers_tables(results())
     (line, streams) = [line for line in text.splitlines() if line.startswith("| `digits-int8.tflite` |")]
     assert line.startswith("| `digits-int8.tflite` | Pi 5, Pi 3: same bits; Pi 4: 99.5 %, 2e-01 | – |")
@@ -86,24 +86,75 @@ def test_the_table_tells_boards_that_differ_and_what_is_refused() -> None:
 def test_a_run_without_one_of_the_artifacts_is_not_whole() -> None:
     found = results()
     gone = found["answers"].pop()
-    with pytest.raises(DataError, match=f"{gone['board']}.*{gone['artifact']}: not there"):
+    with pytest.raises(DataError, match=f"{gone['board']}.*{gone['artifact']}: missing"):
         raspberry_pi_page.answers_tables(found)
 
 
 ROWS = [
-    asdict(Instructions("arm64-trixie", "Raspberry Pi 5", "litert", "GRU(64)", "a-float32.tflite", 900, 100, 110, 50)),
-    asdict(Instructions("arm64-trixie", "Raspberry Pi 5", "litert", "GRU(64)", "a-int8.tflite", 300, 60, 70, 40)),
     asdict(
         Instructions(
-            "armhf-bookworm", "Raspberry Pi 2", "tflite-runtime", "GRU(64)", "a-float32.tflite", 900, 100, 9, 9
+            root="arm64-trixie",
+            board="Raspberry Pi 5",
+            backend="litert",
+            model="GRU(64)",
+            artifact="a-float32.tflite",
+            size_bytes=900,
+            invoke=100,
+            predict=110,
+            push=50,
         )
     ),
     asdict(
-        Instructions("armhf-bookworm", "Raspberry Pi 2", "tflite-runtime", "GRU(64)", "a-int8.tflite", 300, 150, 9, 9)
+        Instructions(
+            root="arm64-trixie",
+            board="Raspberry Pi 5",
+            backend="litert",
+            model="GRU(64)",
+            artifact="a-int8.tflite",
+            size_bytes=300,
+            invoke=60,
+            predict=70,
+            push=40,
+        )
     ),
     asdict(
         Instructions(
-            "armhf-bookworm", "Raspberry Pi 2", "tflite-runtime", "GRU(64)", "a-dynamic.tflite", 300, 0, 0, 0, "misread"
+            root="armhf-bookworm",
+            board="Raspberry Pi 2",
+            backend="tflite-runtime",
+            model="GRU(64)",
+            artifact="a-float32.tflite",
+            size_bytes=900,
+            invoke=100,
+            predict=9,
+            push=9,
+        )
+    ),
+    asdict(
+        Instructions(
+            root="armhf-bookworm",
+            board="Raspberry Pi 2",
+            backend="tflite-runtime",
+            model="GRU(64)",
+            artifact="a-int8.tflite",
+            size_bytes=300,
+            invoke=150,
+            predict=9,
+            push=9,
+        )
+    ),
+    asdict(
+        Instructions(
+            root="armhf-bookworm",
+            board="Raspberry Pi 2",
+            backend="tflite-runtime",
+            model="GRU(64)",
+            artifact="a-dynamic.tflite",
+            size_bytes=300,
+            invoke=0,
+            predict=0,
+            push=0,
+            refused="misread",
         )
     ),
 ]
@@ -136,11 +187,11 @@ def test_the_page_is_filled_in_between_its_marks_and_nowhere_else(
     [
         (
             json.dumps({"format": 1, "systems": {}, "answers": []}),
-            "arm64-trixie: not there; not the results of a whole run",
+            "arm64-trixie: missing; expected the results of a complete run",
         ),
         ("{", "not JSON"),
-        ("[1]", "not what `make test-pi` writes"),
-        (json.dumps({"format": 2}), "not what `make test-pi` writes, results of format 1"),
+        ("[1]", "expected results of `make test-pi`"),
+        (json.dumps({"format": 2}), "expected results of `make test-pi`, format 1"),
     ],
 )
 def test_results_that_are_not_of_a_whole_run_are_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -150,7 +201,7 @@ def test_results_that_are_not_of_a_whole_run_are_refused(tmp_path: Path, content
     assert message in result.output
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_programs_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(SettingError, match="by root on Linux"):
         root_building.check_machine()
@@ -162,5 +213,5 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     with pytest.raises(SettingError, match="apt-get install gcc libc6-dev qemu-user"):
         counting.build_plugin(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(SettingError, match="no root there; `make test-pi` builds it"):
+    with pytest.raises(SettingError, match="root not found; build it with `make test-pi`"):
         root_building.devices(tmp_path)

@@ -1,10 +1,10 @@
-"""Peers of other makers, a module a tool; each imports its library within its functions only."""
+"""Peers of other makers, one module a tool; each imports its library inside its functions only."""
 
 from peers.registry import Peer
 from peers.stock import PEERS as STOCK
 from peers.tools import emx, keras_files, mnn, ncnn, onnx_runtime, openvino, tract
 
-# Those of `stock` first: they are of the project's own environment.
+# `stock` first: its tools are in the project's own environment.
 PEERS: dict[str, Peer] = {
     **STOCK,
     **keras_files.PEERS,

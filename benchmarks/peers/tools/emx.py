@@ -32,7 +32,7 @@ _EXTENSION = """\
 static PyObject *answer(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     Py_buffer x, y;
     if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "two buffers are wanted");
+        PyErr_SetString(PyExc_TypeError, "expected two buffers");
         return NULL;
     }
     if (PyObject_GetBuffer(arguments[0], &x, PyBUF_SIMPLE)) return NULL;
@@ -54,7 +54,7 @@ PyMODINIT_FUNC PyInit_emx_model(void) { return PyModule_Create(&definition); }
 
 @peer("emx-onnx-cgen float32, ONNX's operator", SAME)
 def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """ONNX's own operator.
+    """Convert ONNX's own operator.
 
     https://pypi.org/project/emx-onnx-cgen/
     """
@@ -63,7 +63,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("emx-onnx-cgen float32, Keras unroll=True", SAME)
 def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The unrolled graph.
+    """Convert the unrolled graph.
 
     https://pypi.org/project/emx-onnx-cgen/
     """
@@ -76,7 +76,7 @@ def _compile(data: bytes, model: Any) -> BareSubject:
         source, target = folder / "model.onnx", folder / "model.so"
         source.write_bytes(data)
         (folder / "extension.c").write_text(_EXTENSION, encoding="utf-8")
-        # Nothing on the heap, and the weights in the C, however large they are.
+        # No heap, and all weights in the C file, whatever their size.
         limits = ["--large-temp-threshold", "0", "--large-weight-threshold", "0"]
         program = Path(sys.executable).parent / "emx-onnx-cgen"
         run_tool([program, "compile", source, folder / "model.c", "--model-name", "model", *limits])
@@ -92,7 +92,7 @@ def _load(data: bytes, shape: tuple[int, ...]) -> Answer:
         path.write_bytes(data)
         spec = importlib.util.spec_from_file_location(_NAME, path)
         if spec is None or spec.loader is None:
-            raise ModelError(f"{path.name} is no extension of this Python")
+            raise ModelError(f"{path.name}: not an extension module of this Python")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     call, y = module.answer, np.empty(shape, np.float32)

@@ -1,4 +1,4 @@
-"""More of TensorFlow's own converters: other number formats, and tflite-micro, which runs their files."""
+"""Further files of TensorFlow's own converters: other number formats, and files run by tflite-micro."""
 
 from functools import partial
 from typing import Any
@@ -13,13 +13,13 @@ PEERS: dict[str, Peer] = {}
 peer = partial(enter, PEERS)
 
 MICRO = "tflite-micro"
-# Memory for tensors; a microcontroller has less, this machine has not to find out how much.
+# Memory for tensors; a microcontroller has less, but nothing is gained by less here.
 _ARENA_BYTES = 8 << 20
 
 
 @peer("stock TFLite dynamic", ROUNDED, tool=stock.STOCK_TFLITE)
 def stock_dynamic(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Int8 weights, rounded by TFLiteConverter; its full integers crash on a loop.
+    """Convert with int8 weights, rounded by TFLiteConverter; its full integers crash on a loop.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quant
     """
@@ -28,7 +28,7 @@ def stock_dynamic(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("Keras unroll=True float32", SAME, tool=stock.UNROLLED)
 def keras_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Keras's own unrolling by TFLiteConverter.
+    """Convert Keras's own unrolling by TFLiteConverter.
 
     https://keras.io/api/layers/recurrent_layers/simple_rnn/
     """
@@ -37,7 +37,7 @@ def keras_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("Keras unroll=True dynamic", ROUNDED, tool=stock.UNROLLED)
 def keras_unrolled_dynamic(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Keras's own unrolling, int8 weights.
+    """Convert Keras's own unrolling with int8 weights.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quant
     """
@@ -46,7 +46,7 @@ def keras_unrolled_dynamic(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("tf2onnx float32, Keras unroll=True", SAME, tool="tf2onnx")
 def tf2onnx_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Keras's own unrolling by tf2onnx.
+    """Convert Keras's own unrolling by tf2onnx.
 
     https://github.com/onnx/tensorflow-onnx#python-api-reference
     """
@@ -55,7 +55,7 @@ def tf2onnx_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("tflite-micro float32, loop", SAME, tool=MICRO)
 def micro_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The file of stock TFLite.
+    """Convert to the file of stock TFLite, for tflite-micro.
 
     https://github.com/tensorflow/tflite-micro/tree/main/python/tflite_micro
     """
@@ -64,7 +64,7 @@ def micro_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("tflite-micro float32, Keras unroll=True", SAME, tool=MICRO)
 def micro_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The file of Keras's own unrolling.
+    """Convert Keras's own unrolling, for tflite-micro.
 
     https://github.com/tensorflow/tflite-micro/tree/main/python/tflite_micro
     """
@@ -73,7 +73,7 @@ def micro_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("tflite-micro int8, Keras unroll=True", ROUNDED, tool=MICRO)
 def micro_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """Keras's own unrolling in full integers by TFLiteConverter.
+    """Convert Keras's own unrolling to full integers by TFLiteConverter, for tflite-micro.
 
     https://github.com/tensorflow/tflite-micro/tree/main/python/tflite_micro
     """

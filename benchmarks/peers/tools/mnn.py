@@ -1,4 +1,4 @@
-"""MNN: its converter, with and without int8 weights; its Session, and its Module for what a Session refuses."""
+"""MNN: its converter, with and without int8 weights; its Session, and its Module where a Session fails."""
 
 import sys
 import tempfile
@@ -25,7 +25,7 @@ _ONE_THREAD = {"backend": "CPU", "numThread": 1}
 
 @peer("MNN float32, ONNX's operator", SAME)
 def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Its RNN operator; it makes a loop of GRU and LSTM.
+    """Convert ONNX's own operator to its RNN operator; GRU and LSTM become a loop.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
     """
@@ -34,7 +34,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("MNN int8 weights, ONNX's operator", ROUNDED)
 def operator_int8(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The same with the converter's `--weightQuantBits 8`.
+    """Convert ONNX's own operator with the converter's `--weightQuantBits 8`.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
     """
@@ -43,7 +43,7 @@ def operator_int8(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("MNN float32, Keras unroll=True", SAME)
 def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The unrolled graph.
+    """Convert the unrolled graph.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
     """
@@ -52,7 +52,7 @@ def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("MNN int8 weights, Keras unroll=True", ROUNDED)
 def unrolled_int8(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The unrolled graph with the converter's `--weightQuantBits 8`.
+    """Convert the unrolled graph with the converter's `--weightQuantBits 8`.
 
     https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
     """
@@ -62,8 +62,8 @@ def unrolled_int8(model: Any, _x_calibration: Float32) -> BareSubject:
 def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
     """Convert an ONNX graph.
 
-    The command `mnnconvert` is a call of this function of the package; afterwards it installs a package and sends its
-    maker a report, so it is left out. In a process of its own, because it crashes beside TensorFlow.
+    The command `mnnconvert` calls the function of the package that is called here, but then installs a package and
+    sends its maker a report. The converter runs in a separate process, because it crashes beside TensorFlow.
     """
     import onnx
 
@@ -75,9 +75,9 @@ def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
         arguments = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "peers"]
         run_tool([sys.executable, "-c", _PROGRAM, *arguments, *options])
         if not target.is_file():
-            raise ModelError("the converter ends without a word, and without a file")
+            raise ModelError("the converter wrote neither a file nor a message")
         content = target.read_bytes()
-        # It answers nothing where a graph has a loop; a Module is slower.
+        # A Session returns nothing for a graph with a loop; a Module is slower.
         in_session = _load_session(target, shape)(np.zeros(shape, np.float32)).size
     load_file = partial(_load_session, shape=shape) if in_session else partial(_load_module, shape=shape, output=output)
     return BareSubject(partial(_load, content, load_file), len(content))

@@ -1,4 +1,4 @@
-"""ncnn: pnnx, its converter, makes its recurrent layers of ONNX's operators where they are as PyTorch writes them."""
+"""ncnn: its converter pnnx makes recurrent layers of ONNX's operators if they are as PyTorch writes them."""
 
 import importlib.util
 import tempfile
@@ -21,7 +21,7 @@ peer = partial(enter, PEERS, tool=TOOL)
 
 @peer("ncnn float32, ONNX's operator", SAME)
 def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Float32 weights. An unrolled graph of GRU makes ncnn crash.
+    """Convert with float32 weights; an unrolled graph of GRU makes ncnn crash.
 
     https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
     """
@@ -30,7 +30,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("ncnn float16, ONNX's operator", ROUNDED)
 def operator_float16(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Float16 weights, pnnx's default. Its int8 needs `ncnn2int8`, which no package has.
+    """Convert with float16 weights, pnnx's default; its int8 needs `ncnn2int8`, which no package has.
 
     https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
     """
@@ -38,7 +38,7 @@ def operator_float16(model: Any, _x_calibration: Float32) -> BareSubject:
 
 
 def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
-    """Call the program in pnnx's package; its Python function does so, too, but imports PyTorch for its arguments."""
+    """Call the program in pnnx's package, as its Python function does, which imports PyTorch for its arguments."""
     shape = model.inputs[0].shape[1:]
     spec = importlib.util.find_spec("pnnx")
     if spec is None or spec.origin is None:
@@ -51,13 +51,13 @@ def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
         run_tool([program, "model.onnx", sizes, *options], folder)
         graph, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
         if not graph.is_file():
-            raise ModelError("pnnx ends without a word, and without a file")
+            raise ModelError("pnnx wrote neither a file nor a message")
         contents = graph.read_bytes(), weights.read_bytes()
     return BareSubject(partial(_load, *contents), sum(map(len, contents)))
 
 
 def _load(graph: bytes, weights: bytes) -> Answer:
-    """An Extractor a sample, as the documentation has it.
+    """Load the network; make one Extractor a sample, as the documentation does.
 
     https://github.com/Tencent/ncnn/tree/master/python
     """
@@ -70,7 +70,7 @@ def _load(graph: bytes, weights: bytes) -> Answer:
         parameters.write_bytes(graph)
         content.write_bytes(weights)
         if net.load_param(str(parameters)) or net.load_model(str(content)):
-            raise ModelError("ncnn does not load what pnnx made")
+            raise ModelError("ncnn does not load the files of pnnx")
     matrix, extract_from = ncnn.Mat, net.create_extractor
 
     def answer(x: Float32) -> Float32:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import BareSubject, from_onnx
 from peers.registry import ROUNDED, Peer, enter
-
-Float32 = npt.NDArray[np.float32]
 
 PEERS: dict[str, Peer] = {}
 TOOL = "ONNX Runtime's quantization"
@@ -23,7 +21,7 @@ peer = partial(enter, PEERS, agreement=ROUNDED, tool=TOOL)
 
 @peer("ONNX Runtime dynamic, tf2onnx")
 def dynamic_loop(model: Any, _x_calibration: Float32) -> BareSubject:
-    """`quantize_dynamic` of tf2onnx's file.
+    """Apply `quantize_dynamic` to tf2onnx's file.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
     """
@@ -32,7 +30,7 @@ def dynamic_loop(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("ONNX Runtime dynamic, tf2onnx of Keras unroll=True")
 def dynamic_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
-    """`quantize_dynamic` of the unrolled graph.
+    """Apply `quantize_dynamic` to the unrolled graph.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
     """
@@ -41,7 +39,7 @@ def dynamic_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("ONNX Runtime dynamic, ONNX's operator")
 def dynamic_operator(model: Any, _x_calibration: Float32) -> BareSubject:
-    """`quantize_dynamic` of ONNX's own operator, of which it knows LSTM.
+    """Apply `quantize_dynamic` to ONNX's own operator; it supports LSTM only.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
     """
@@ -50,7 +48,7 @@ def dynamic_operator(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("ONNX Runtime static, tf2onnx")
 def static_loop(model: Any, x_calibration: Float32) -> BareSubject:
-    """`quantize_static` of tf2onnx's file, QDQ.
+    """Apply `quantize_static` with QDQ to tf2onnx's file.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
     """
@@ -59,7 +57,7 @@ def static_loop(model: Any, x_calibration: Float32) -> BareSubject:
 
 @peer("ONNX Runtime static, tf2onnx of Keras unroll=True")
 def static_unrolled(model: Any, x_calibration: Float32) -> BareSubject:
-    """`quantize_static` of the unrolled graph, QDQ.
+    """Apply `quantize_static` with QDQ to the unrolled graph.
 
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
     """
@@ -76,7 +74,7 @@ def _dynamic(data: bytes) -> BareSubject:
 
 
 def _static(data: bytes, x_calibration: Float32) -> BareSubject:
-    """Static, with a scale a channel and signed integers, as the page advises for x86-64."""
+    """Quantize with one scale a channel and signed integers, as the page advises for x86-64."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -95,13 +93,13 @@ def _static(data: bytes, x_calibration: Float32) -> BareSubject:
 
 
 def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubject:
-    """Pre-processed, as the page wants it, and quantized."""
+    """Pre-process the graph, as the page requires, and quantize it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with _folder() as folder:
         source, prepared, target = (folder / name for name in ("source.onnx", "prepared.onnx", "target.onnx"))
         source.write_bytes(data)
-        # Its symbolic inference knows no Loop; ONNX's own is enough for graphs of fixed shapes.
+        # Its symbolic shape inference does not support Loop; ONNX's own is enough for graphs of fixed shapes.
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize(prepared, target)
         return from_onnx(target.read_bytes())

@@ -1,4 +1,4 @@
-"""OpenVINO: its CPU plugin with the hint for latency and one thread; NNCF, its own quantization."""
+"""OpenVINO: its CPU plugin with the latency hint and one thread; NNCF, its quantization."""
 
 import tempfile
 from collections.abc import Callable
@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
 from peers.registry import ROUNDED, SAME, Peer, enter
-
-Float32 = npt.NDArray[np.float32]
 
 PEERS: dict[str, Peer] = {}
 TOOL = "OpenVINO"
@@ -22,7 +20,7 @@ peer = partial(enter, PEERS, tool=TOOL)
 
 @peer("OpenVINO float32, ONNX's operator", SAME)
 def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """ONNX's own operator, which becomes OpenVINO's.
+    """Convert ONNX's own operator, which becomes OpenVINO's.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-preparation/convert-model-onnx.html
     """
@@ -31,7 +29,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("OpenVINO float32, Keras unroll=True", SAME)
 def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The unrolled graph.
+    """Convert the unrolled graph.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-preparation/convert-model-onnx.html
     """
@@ -40,7 +38,7 @@ def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("OpenVINO int8, ONNX's operator", ROUNDED)
 def operator_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """NNCF's full integers.
+    """Quantize ONNX's own operator to NNCF's full integers.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
     """
@@ -49,7 +47,7 @@ def operator_int8(model: Any, x_calibration: Float32) -> BareSubject:
 
 @peer("OpenVINO int8, Keras unroll=True", ROUNDED)
 def unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """NNCF's full integers, of the unrolled graph.
+    """Quantize the unrolled graph to NNCF's full integers.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
     """
@@ -58,7 +56,7 @@ def unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
 
 @peer("OpenVINO int8 weights, ONNX's operator", ROUNDED)
 def operator_weights(model: Any, _x_calibration: Float32) -> BareSubject:
-    """NNCF's int8 weights.
+    """Convert with NNCF's int8 weights.
 
     https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/weight-compression.html
     """
@@ -79,7 +77,7 @@ def _compress(model: Any) -> Any:
 
 
 def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> BareSubject:
-    """Convert an ONNX graph to OpenVINO's two files, and quantize it."""
+    """Convert an ONNX graph to OpenVINO's two files, and quantize it if asked."""
     import openvino
 
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +90,7 @@ def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> BareS
 
 
 def _load(graph: bytes, weights: bytes) -> Answer:
-    """An InferRequest whose input tensor shares our memory and whose output we read in place.
+    """Load an InferRequest whose input tensor shares our memory and whose output is read in place.
 
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-request/python-api-advanced-inference.html
     https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/high-level-performance-hints.html

@@ -1,18 +1,14 @@
-"""tract: a neural network inference engine in Rust, by its Python package."""
+"""tract: a neural network inference engine in Rust, through its Python package."""
 
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
 from peers.registry import SAME, Peer, enter
-
-Float32 = npt.NDArray[np.float32]
 
 PEERS: dict[str, Peer] = {}
 TOOL = "tract"
@@ -21,7 +17,7 @@ peer = partial(enter, PEERS, tool=TOOL)
 
 @peer("tract float32, ONNX's operator", SAME)
 def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """ONNX's own operator; tract quantizes no file.
+    """Convert ONNX's own operator; tract does not quantize.
 
     https://pypi.org/project/tract/
     """
@@ -30,7 +26,7 @@ def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
 
 @peer("tract float32, Keras unroll=True", SAME)
 def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """The unrolled graph.
+    """Convert the unrolled graph.
 
     https://pypi.org/project/tract/
     """
@@ -42,7 +38,7 @@ def _from_onnx(data: bytes) -> BareSubject:
 
 
 def _load(data: bytes) -> Answer:
-    """`into_model` optimizes; `run` takes NumPy arrays and copies them.
+    """Load and optimize (`into_model`) the graph; `run` takes NumPy arrays and copies them.
 
     https://pypi.org/project/tract/
     """
