@@ -25,8 +25,8 @@ class _Entry(NamedTuple):
     line: str
 
 
-# The other rooms are named here as text: `edgernn` imports none of them, and a device never loads them. The lines stand
-# here, too, so that the list of commands imports no command.
+# The other packages are named here as text: `edgernn` imports none of them, and a device never loads them. The lines
+# are here, too, so that the list of commands imports no command.
 _COMMANDS = {
     "demo": _Entry("edgernn.commands.demo:demo", "Train on real digits, export, prove and compare; 2 to 3 minutes."),
     "train": _Entry("edgernn_train.command:train", "Train the model and write a run folder for export and compare."),
@@ -37,9 +37,9 @@ _COMMANDS = {
     "compare": _Entry("edgernn_benchmarks.command:command", "Compare artifacts with their Keras model in one table."),
     "report": _Entry("edgernn_benchmarks.command:report", "Show results again, or those of several devices or days."),
     "info": _Entry("edgernn.commands.info:info", "Describe artifacts and other model files; needs no backend."),
-    "predict": _Entry("edgernn.commands.predict:predict", "Predict arrays and pictures; needs no TensorFlow."),
-    "stream": _Entry("edgernn.commands.stream_lines:stream", "Answer time steps as they come, one per line."),
-    "bench": _Entry("edgernn.commands.bench:bench", "Measure how fast artifacts are on this device."),
+    "predict": _Entry("edgernn.commands.predict:predict", "Predict classes or values for arrays and pictures."),
+    "stream": _Entry("edgernn.commands.stream_lines:stream", "Answer time steps as they arrive on standard input."),
+    "bench": _Entry("edgernn.commands.bench:bench", "Measure the latency of artifacts on this device."),
 }
 
 
@@ -69,9 +69,9 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         if sys.stdout is None:
-            say("error: standard output is closed, so there is no place for the answer", err=True)
+            say("error: standard output is closed; the command prints its answer there", err=True)
             ctx.exit(1)
-        # A terminal or a pipe that cannot write ± gets a question mark, and no traceback after minutes of work.
+        # Characters that the output's encoding lacks, such as ±, become question marks in place of an error.
         if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
             sys.stdout.reconfigure(errors="replace")
         try:
@@ -81,10 +81,10 @@ class _LazyGroup(click.Group):
             say(f"error: {error}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt as error:
-            # click would make exit code 1 of it.
+            # click would end with exit code 1.
             ctx.exit(exit_code(error.number if isinstance(error, Interrupted) else signal.SIGINT))
         except OSError as error:
-            # A reader that has gone is click's to handle; a full disk behind standard output is said here.
+            # click handles a closed pipe; a full disk at standard output is reported here.
             if error.errno != errno.ENOSPC:
                 raise
             say(f"error: cannot write standard output: {error.strerror}", err=True)

@@ -41,7 +41,7 @@ def test_values_have_their_measures_and_names_their_brackets(capsys: pytest.Capt
     lines = lines_of(capsys)
     assert lines[1].split() == ["artifact", "bytes", "R²", "MAE", "agrees", "median", "±", "speed"]
     assert lines[4].split()[:6] == ["level[/b].tflite", "14,736", "0.9000", "1.23", "R²", "0.9900"]
-    assert "! Not to be believed:" not in lines
+    assert "! Unreliable times:" not in lines
 
 
 def test_changes_are_told_with_their_places(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def labels_of(artifact: Path, x: np.ndarray) -> list[str]:
 
 
 def write_all(folder: Path, x: np.ndarray) -> list[str]:
-    """The same samples in every kind of file; the names."""
+    """Write the same samples to every kind of file; return the names of the files."""
     np.save(folder / "a.npy", x)
     np.savez(folder / "b.npz", x_test=x)
     samples = ("".join(",".join(map(repr, step)) + "\n" for step in sample) for sample in x.tolist())
@@ -82,7 +82,7 @@ def test_every_kind_of_file_gives_the_same_answers(
     assert len(shown.splitlines()) == 21
 
 
-def test_more_samples_than_go_in_at_once_are_answered_as_one_by_one(
+def test_several_chunks_are_answered_like_single_samples(
     edgernn_command: Callable[..., Result],
     artifacts: Path,
     digits: np.ndarray,
@@ -97,7 +97,7 @@ def test_more_samples_than_go_in_at_once_are_answered_as_one_by_one(
         assert answer["guesses"][0]["probability"] == pytest.approx(float(model.predict(digit).max()))
 
 
-def test_a_folder_is_read_by_name_and_the_rest_is_named(
+def test_a_folder_is_read_in_order_of_names_and_skipped_entries_are_reported(
     edgernn_command: Callable[..., Result], artifacts: Path, digits: np.ndarray, picture: Path
 ) -> None:
     np.save(picture.parent / "a.npy", digits[1])
@@ -110,7 +110,7 @@ def test_a_folder_is_read_by_name_and_the_rest_is_named(
         str(picture.parent / "a.npy"),
         str(picture),
     ]
-    assert result.stderr == f"{picture.parent}: 2 skipped, of no kind that is read: inside, notes.md\n"
+    assert result.stderr == f"{picture.parent}: 2 skipped, unsupported file type: inside, notes.md\n"
 
 
 def test_of_several_inputs_a_bad_one_is_named_and_the_others_are_answered(
@@ -149,12 +149,12 @@ ONE = np.zeros((28, 28))
 WRONG_FILES = {
     "shape.npy": (saved(np.zeros((3, 784))), "the input has shape (3, 784), expected (28, 28) or (samples, 28, 28)"),
     "scalar.npy": (saved(np.float32(1)), "shape (), expected (28, 28)"),
-    "empty.npy": (saved(np.zeros((0, 28, 28))), "shape (0, 28, 28): there is nothing in it"),
+    "empty.npy": (saved(np.zeros((0, 28, 28))), "shape (0, 28, 28), expected at least one sample"),
     "nothing.npy": (b"", "the file is empty"),
     "nan.npy": (saved(np.where(np.arange(3)[:, None, None] == 1, np.nan, [ONE] * 3)), "NaN or infinity, first in s"),
-    "infinity.npy": (saved(ONE + np.inf), "the input holds NaN or infinity, first in sample 0"),
-    "too large.npy": (saved(ONE + 1e300), "the input holds NaN or infinity, first in sample 0"),
-    "range.npy": (saved(ONE + 255), "sample 0 goes from 255 to 255, expected 0 to 1 (pixel / 255)"),
+    "infinity.npy": (saved(ONE + np.inf), "the input contains NaN or infinity, first in sample 0"),
+    "too large.npy": (saved(ONE + 1e300), "the input contains NaN or infinity, first in sample 0"),
+    "range.npy": (saved(ONE + 255), "sample 0 has values from 255 to 255, expected 0 to 1 (pixel / 255)"),
     "text.npy": (saved(np.full((28, 28), "a")), "the input has type <U1, expected numbers"),
     "complex.npy": (saved(ONE.astype(complex)), "the input has type complex128, expected numbers"),
     "bool.npy": (saved(ONE.astype(bool)), "the input has type bool, expected numbers"),
@@ -178,7 +178,7 @@ WRONG_FILES = {
 
 
 @pytest.mark.parametrize("name", WRONG_FILES)
-def test_every_wrong_file_is_one_line_that_names_what_was_found(
+def test_every_wrong_file_is_one_line_that_says_what_was_found(
     refused: Callable[..., str], artifacts: Path, tmp_path: Path, name: str
 ) -> None:
     content, message = WRONG_FILES[name]
@@ -188,15 +188,15 @@ def test_every_wrong_file_is_one_line_that_names_what_was_found(
     assert message in error
 
 
-def test_what_is_no_file_is_one_line(refused: Callable[..., str], artifacts: Path, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_one_line(refused: Callable[..., str], artifacts: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.md").write_text("7")
     os.mkfifo(tmp_path / "pipe.npy")
     for path, message in {
         tmp_path / "missing.png": "no such file",
-        tmp_path / "folder": "a folder with nothing in it, expected pictures, arrays, CSV or JSON lines",
-        tmp_path / "other": "a folder with 1 others in it",
+        tmp_path / "folder": "an empty folder, expected pictures, arrays, CSV or JSON lines",
+        tmp_path / "other": "a folder without a supported file (1 skipped)",
         tmp_path / "pipe.npy": "a pipe and not a file",
         Path("/dev/zero"): "a device and not a file",
         tmp_path / ("x" * 300 + ".npy"): "cannot be read: File name too long",
@@ -205,8 +205,8 @@ def test_what_is_no_file_is_one_line(refused: Callable[..., str], artifacts: Pat
     assert "no such file" in refused("predict", tmp_path / "missing.tflite", tmp_path / "missing.png")
 
 
-def test_wrong_usage_has_an_exit_code_of_its_own(refused: Callable[..., str], artifacts: Path, picture: Path) -> None:
-    assert "give it alone" in refused("predict", artifacts / INT8, "-", picture, exit_code=2)
+def test_wrong_usage_has_exit_code_2(refused: Callable[..., str], artifacts: Path, picture: Path) -> None:
+    assert "give it as the only INPUT" in refused("predict", artifacts / INT8, "-", picture, exit_code=2)
     assert "give one of them" in refused("predict", artifacts / INT8, picture, "--show", "--json", exit_code=2)
     assert "Missing argument 'INPUT...'" in refused("predict", artifacts / INT8, exit_code=2)
 
@@ -236,7 +236,7 @@ def test_without_a_card_every_output_says_unverified(
     assert "without a card nobody knows" in refused("predict", foreign, tmp_path / "a.png", "--unverified")
 
 
-def test_a_picture_without_pillow_does_not_keep_others_from_their_answers(
+def test_without_pillow_only_the_picture_fails(
     edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.save(tmp_path / "a.npy", np.zeros((28, 28)))
@@ -272,13 +272,13 @@ def test_a_closed_stream_is_one_line(artifacts: Path, tmp_path: Path, command: s
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_answer_without_end_is_an_error(
+def test_an_infinite_answer_is_an_error(
     refused: Callable[..., str], artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = np.array([[0.5] * 10, [np.inf] * 10], np.float32)
     monkeypatch.setattr(edgernn.Model, "predict", lambda _model, x: answer[: len(x)])
     np.save(tmp_path / "x.npy", np.zeros((2, 28, 28)))
-    assert "sample 1 is answered with NaN or infinity" in refused("predict", artifacts / INT8, tmp_path / "x.npy")
+    assert "sample 1: the answer is NaN or infinity" in refused("predict", artifacts / INT8, tmp_path / "x.npy")
 
 
 # --- standard input
@@ -349,7 +349,7 @@ def test_sigterm_loses_no_answered_line(artifacts: Path, digits: np.ndarray) -> 
     assert [answer["line"] for answer in answers] == list(range(1, len(answers) + 1))
 
 
-# --- what is expected
+# --- right answers
 
 
 @pytest.mark.parametrize("name", ["labels.txt", "labels.csv", "labels.npy", "labels.npz", "labels.idx"])
@@ -391,7 +391,7 @@ def test_expected_labels_give_accuracy_and_a_confusion_matrix(
         ("1\n2\nx\n", "unknown label 'x', expected 0, 1, 2"),
         ("1\n2\n10\n", "unknown label '10'"),
         ("1\n-2\n1\n", "unknown label '-2'"),
-        ("\n", "no labels in it"),
+        ("\n", "is empty, expected labels"),
         ("1\n\xff\n2", "unknown label 'ÿ'"),
     ],
 )
@@ -404,10 +404,10 @@ def test_labels_that_do_not_fit_are_one_error(
     assert f"labels.txt: {message}" in error
 
 
-def test_more_labels_than_there_can_be_are_not_converted(tmp_path: Path) -> None:
+def test_too_many_labels_are_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "y.npz", y=np.zeros(MAX_TRUTHS + 1, np.uint8))
     card = card_of("classification", 3)
-    with pytest.raises(DataError, match=r"y\.npz: 16,777,217 labels or values; at most 16,777,216 are read"):
+    with pytest.raises(DataError, match=r"y\.npz: 16,777,217 labels or values, expected at most 16,777,216"):
         read_truth(tmp_path / "y.npz", card.task, card)
 
 
@@ -436,7 +436,7 @@ def test_labels_are_names_before_they_are_numbers(tmp_path: Path) -> None:
     assert read_truth(tmp_path / "a.txt", card.task, card).tolist() == [0, 2]
 
 
-def test_values_labels_and_yes_or_no_are_graded_by_their_own_measures(tmp_path: Path) -> None:
+def test_every_task_is_graded_by_its_measures(tmp_path: Path) -> None:
     path = tmp_path / "truth.csv"
     for kind, text, answers, measure in [
         ("regression", "temperature\n1.5\n2.5\n", [[1.5], [2.5]], {"r2": 1, "mae": 0}),
@@ -450,7 +450,7 @@ def test_values_labels_and_yes_or_no_are_graded_by_their_own_measures(tmp_path: 
         assert result.measures == pytest.approx({**result.measures, **measure})
         assert (result.confusion is not None) == (kind == "binary")
     path.write_text("1.5\nhot\n")
-    with pytest.raises(DataError, match="'hot' is no float"):
+    with pytest.raises(DataError, match="found 'hot', expected numbers"):
         read_truth(path, Task("regression"), card_of("regression", 1))
 
 
@@ -463,7 +463,7 @@ def test_answers_a_step_are_graded_step_by_step(tmp_path: Path) -> None:
     assert result.confusion.tolist() == [[1, 0], [1, 2]]
 
 
-def test_an_answer_of_nan_is_for_no_class(tmp_path: Path) -> None:
+def test_an_answer_of_nan_counts_for_no_class(tmp_path: Path) -> None:
     answers = np.array([[np.nan, 0.1], [0.2, 0.8]], np.float32)
     result = grade(tmp_path, Task("classification"), None, answers, np.array([1, 1]))
     assert result.measures["accuracy"] == 0.5
@@ -475,19 +475,19 @@ def test_an_answer_of_nan_is_for_no_class(tmp_path: Path) -> None:
     "labels",
     [list("0123456789"), ["a label much longer than any column"] * 10, ["yes", "no"], [str(i) for i in range(60)]],
 )
-@pytest.mark.parametrize("most", [1, 99_999])
-def test_a_confusion_matrix_fits_80_columns(labels: list[str], most: int) -> None:
-    confusion = np.random.default_rng(0).integers(0, most + 1, (len(labels), len(labels)))
-    confusion[0, 1] = most
+@pytest.mark.parametrize("count", [1, 99_999])
+def test_a_confusion_matrix_fits_80_columns(labels: list[str], count: int) -> None:
+    confusion = np.random.default_rng(0).integers(0, count + 1, (len(labels), len(labels)))
+    confusion[0, 1] = count
     lines = describe(Grade(int(confusion.sum()), {"accuracy": 0.5, "f1": 0.5}, labels, confusion))
     assert max(map(len, lines)) <= 80
-    assert f"{most}" in "".join(lines).replace(",", "")
+    assert f"{count}" in "".join(lines).replace(",", "")
 
 
-# --- what a person sees
+# --- output for people
 
 
-def test_show_draws_what_the_model_sees(
+def test_show_draws_the_input_of_the_model(
     edgernn_command: Callable[..., Result], artifacts: Path, picture: Path, digits: np.ndarray
 ) -> None:
     result = edgernn_command("predict", artifacts / INT8, picture, "--show")

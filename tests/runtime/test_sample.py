@@ -112,7 +112,7 @@ def test_the_device_demo_predicts_streams_and_measures(edgernn_command: Callable
         settled = [model.guess(stream.push(row), top=1)[0] for row in digits[8]][1::2]
     shown = re.findall(r"^ +(\d+) .{28}  (\d) +(\d+%)", text[1], re.M)
     assert shown == [(str(2 * line + 2), each.label, f"{each.probability:.0%}") for line, each in enumerate(settled)]
-    assert "the one to the whole picture, bit for bit" in text[1]
+    assert "equals the answer to the whole picture, bit for bit" in text[1]
     assert len(re.findall(r"^  (predict|push).*? [\d,]+\.\d µs +[\d,]+\.\d µs$", text[1], re.M)) == 2
     # How long a path is, is not the demo's choice.
     assert max(len(line) for line in result.stdout.splitlines() if "cd " not in line) <= 80
@@ -153,7 +153,7 @@ def test_the_demo_trains_where_it_can(
 
 
 def test_a_folder_is_of_no_use_on_a_device(refused: Callable[..., str], tmp_path: Path) -> None:
-    assert "--out has no use" in refused("demo", "--device", "--out", tmp_path, exit_code=2)
+    assert "give either --device or --out" in refused("demo", "--device", "--out", tmp_path, exit_code=2)
 
 
 def test_a_terminal_that_knows_no_blocks_gets_others() -> None:

@@ -83,7 +83,7 @@ def test_exit_codes_do_not_depend_on_standard_error(redirection: str) -> None:
     [
         ("stream", "<&-", "error: standard input is closed; expected lines of numbers\n"),
         ("predict lines", "<&-", "error: standard input is closed; expected lines of numbers\n"),
-        ("stream", ">&-", "error: standard output is closed, so there is no place for the answer\n"),
+        ("stream", ">&-", "error: standard output is closed; the command prints its answer there\n"),
         ("stream", ">&- 2>&- <&-", ""),
         ("stream", ">/dev/full", "error: cannot write standard output: No space left on device\n"),
     ],

@@ -1,4 +1,4 @@
-"""What `edgernn predict` prints: lines for people, JSON for programs. Everything is flushed as it is printed."""
+"""Output of `edgernn predict`: lines for people, JSON for programs. Everything is flushed as it is printed."""
 
 import math
 import sys
@@ -17,18 +17,18 @@ from edgernn.model import Model
 from edgernn.tasks import REGRESSION
 from edgernn.terminal import say, say_document, say_json
 
-# Of samples, and of the steps or values of one. On a terminal nobody reads more; --json has them all.
+# Limit on the samples of a file, and on the steps of one answer, that are shown to people; --json prints all.
 SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sample comes from: a file and its number in it, or a line of standard input.
+    """Origin of a sample: a file and its index in it, or a line of standard input.
 
     Attributes:
         path: the file; `-` for standard input.
-        index: the number of the sample from 0, of a line from 1.
-        count: how many samples there are in the file.
+        index: of the sample, from 0; of the line, from 1.
+        count: of samples in the file.
     """
 
     path: str
@@ -41,32 +41,34 @@ class Place:
         return f"{self.path}[{self.index}]" if self.count > 1 else self.path
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the origin for programs."""
         return {"path": self.path, "line" if self.path == "-" else "index": self.index}
 
 
 class Printer(Protocol):
-    """Prints answers one by one."""
+    """Printer of answers, one by one."""
 
     def answer(self, place: Place, sample: Array, answer: Float32) -> None:
-        """An answer, [outputs] or [steps, outputs], to a sample."""
+        """Print the answer, [outputs] or [steps, outputs], to a sample."""
 
     def failure(self, where: dict[str, Any], reason: str) -> None:
-        """Something could not be answered; standard error says so, too."""
+        """Print that an input could not be answered; standard error also says so."""
 
     def end(self, grade: Grade | None, reason: str) -> None:
-        """Everything is answered; the grade, or the reason why there is none."""
+        """Print the end of the output: the grade, or the reason why there is none."""
 
 
 class Lines:
-    """A line for each sample, of which at most 20 a file."""
+    """Printer of lines for people: one for each sample, at most 20 a file."""
 
     def __init__(self, model: Model, top: int, show: bool) -> None:
         self._model, self._top, self._show = model, top, show
 
     def answer(self, place: Place, sample: Array, answer: Float32) -> None:
         """See `Printer`."""
-        shown = SHOWN if place.path != "-" else place.index + 1  # a stream has no end to wait for
+        shown = (
+            SHOWN if place.path != "-" else place.index + 1
+        )  # standard input may be endless: all its lines are shown
         if place.index < shown:
             if self._show:
                 say(*draw(sample, ramp_for(sys.stdout.encoding)).split("\n"))
@@ -76,7 +78,7 @@ class Lines:
             say(f"… and {place.count - shown:,} more; --json prints them all")
 
     def failure(self, where: dict[str, Any], reason: str) -> None:
-        """Standard error has said it."""
+        """Print nothing; standard error reports it."""
 
     def end(self, grade: Grade | None, reason: str) -> None:
         """See `Printer`."""
@@ -87,7 +89,7 @@ class Lines:
 
 
 class Document:
-    """One JSON document: a list of objects, one a line; with a grade an object of the list and the grade."""
+    """Printer of one JSON document: a list of objects; with a grade, an object of that list and the grade."""
 
     def __init__(self, model: Model, top: int, graded: bool) -> None:
         self._model, self._top, self._graded = model, top, graded
@@ -115,7 +117,7 @@ class Document:
 
 
 class JsonLines:
-    """JSON lines: one object for each line of standard input, and one with the grade at its end."""
+    """Printer of JSON lines: one object for each line of standard input, and one with the grade at the end."""
 
     def __init__(self, model: Model, top: int) -> None:
         self._model, self._top = model, top
@@ -139,21 +141,21 @@ def _graded(model: Model, grade: Grade | None, reason: str) -> dict[str, Any]:
 
 
 def check_answers(answers: Float32, first: int = 0) -> Float32:
-    """Check that answers [samples, ...] are numbers; `first` is the number of the first sample.
+    """Check that answers [samples, ...] are finite; `first` is the index of the first sample.
 
     Raises:
-        InputError: NaN or infinity is among them, of inputs so large that the model's own numbers have no end.
+        InputError: an answer contains NaN or infinity, because the input is too large for the model.
     """
     if not np.isfinite(answers).all():
         bad = int(np.argmin(np.isfinite(answers).reshape(len(answers), -1).all(axis=1)))
         raise InputError(
-            f"sample {first + bad} is answered with NaN or infinity; its numbers are too large for the model"
+            f"sample {first + bad}: the answer is NaN or infinity, because its numbers are too large for the model"
         )
     return answers
 
 
 def as_text(model: Model, answer: Float32, top: int) -> str:
-    """One answer, [outputs] or [steps, outputs], in a line; at most 20 steps of it."""
+    """Format one answer, [outputs] or [steps, outputs], as a line of at most 20 steps."""
     if answer.ndim > 1:
         if model.task.kind == REGRESSION:
             return _join([as_text(model, step, top) for step in answer], "; ")
@@ -164,7 +166,7 @@ def as_text(model: Model, answer: Float32, top: int) -> str:
 
 
 def as_fields(model: Model, answer: Float32, top: int) -> dict[str, Any]:
-    """One answer, [outputs] or [steps, outputs], for programs."""
+    """Return one answer, [outputs] or [steps, outputs], as fields for programs."""
     if model.task.kind == REGRESSION:
         return {"values": _numbers(answer.tolist())}
     if answer.ndim > 1:
@@ -180,7 +182,7 @@ def _join(steps: Sequence[str], separator: str) -> str:
 
 
 def _numbers(value: Any) -> Any:
-    """A number or a list of such; JSON has no NaN and no infinity: null."""
+    """Replace NaN and infinity, which JSON does not have, by None, in a number or nested lists of numbers."""
     if isinstance(value, list):
         return [_numbers(each) for each in value]
     return value if math.isfinite(value) else None

@@ -28,8 +28,8 @@ from edgernn.terminal import say, say_document
 WIDTH = 80
 _HEADINGS = ("artifact", "bytes", "load ms", "invoke µs", "predict µs", "±", "p95 µs", "step µs")
 _CAPTION = (
-    "Medians. invoke: the backend alone, its input in place; predict: a sample in, its answer out, with p95 of that; "
-    "step: one row of a stream, – where a file has none."
+    "Medians. invoke: the backend alone, with its input already set; predict: from sample to answer, also as p95; "
+    "step: one row of a stream, – if the file cannot stream."
 )
 
 
@@ -37,7 +37,7 @@ _CAPTION = (
 @click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @measuring_options
 @loading_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, raw times included.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all raw times.")
 def bench(
     artifacts: tuple[Path, ...],
     rounds: int,
@@ -50,11 +50,11 @@ def bench(
     unverified: bool,
     as_json: bool,
 ) -> None:
-    """Measure how quick artifacts are on this device; no Keras is needed.
+    """Measure the latency of artifacts on this device.
 
-    Loading, the bare call of the backend, predict, and a step of a stream, in rounds of turns, so that what slows the
-    machine down for a while falls on all of them. Times that the machine gives reason to doubt are marked. The input
-    is made up, within the range of the card. `edgernn report` reads what --json prints.
+    Keras is not needed. Times loading, the bare call of the backend, predict, and one step of a stream. Artifacts take
+    turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Unreliable times are marked
+    with !. The input is generated, within the input range of the card. `edgernn report` reads the output of --json.
 
     \b
     Example:
@@ -63,13 +63,13 @@ def bench(
         edgernn bench digits-int8.tflite --cold --isolate --json > pi.json
     """
     method = Method(rounds, seconds, cold)
-    with standard_error_aside():  # LiteRT says there which delegate it made
+    with standard_error_aside():  # LiteRT logs its delegate there
         opened = open_artifacts([ArtifactLoader(path, backend, threads, unverified) for path in artifacts])
     check_baseline(baseline, [each.facts.name for each in opened])
     for each in opened:
         warn_unverified(each.model)
     label = f"measuring {_count(len(opened))}"
-    # Again, for each round loads them.
+    # Each round loads the artifacts again, and LiteRT logs again.
     with standard_error_aside() as terminal, round_bar(method, label, terminal) as progress:
         result = run_session(
             [each.candidate() for each in opened],
@@ -86,14 +86,14 @@ def bench(
 
 
 def bench_lines(result: Result) -> list[str]:
-    """What a person reads of a result: lines of 80 columns."""
+    """Format a result for people, in lines of 80 columns."""
     with_memory = any(subject.memory for subject in result.subjects)
     with_speed = len(result.subjects) > 1
     headings = (*_HEADINGS, *(("peak MB",) if with_memory else ()), *(("speed",) if with_speed else ()))
     rows = [_row(result, subject, with_memory, with_speed) for subject in result.subjects]
     text = [_CAPTION]
     if with_speed:
-        text.append(f"speed: of predict, against {result.baseline}; = where no difference is seen.")
+        text.append(f"speed: of predict, relative to {result.baseline}; = means no difference seen.")
     backends = ", ".join(sorted({subject.backend for subject in result.subjects}))
     text += [method_sentence(result), f"{describe(result.machine)}, {backends}"]
     wrapped = [line for each in text for line in click.wrap_text(each, WIDTH).splitlines()]

@@ -1,6 +1,6 @@
-"""The command `edgernn demo`: train, export and compare, one after the other, as a person would type them.
+"""The command `edgernn demo`: runs train, export and compare one after the other, as a user would type them.
 
-On a device, where nothing can be trained, it shows what the sample artifact does.
+On a device, where training is not possible, it runs the sample artifact.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from edgernn.terminal import say
 
 OUT = Path("runs/demo")
 RESULT, REPORT = "result.json", "report.html"
-# An upright stroke, which is how most people write a 1.
+# The input is an upright stroke, a handwritten 1.
 _SNIPPET = (
     'python -c "import edgernn, numpy as np; x = np.zeros((28, 28)); x[4:24, 13:15] = 1; '
     "print(edgernn.load('{name}').classify(x, top=1))\""
@@ -27,19 +27,17 @@ _SNIPPET = (
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder for everything. [default: runs/demo]"
-)
-@click.option("--device", is_flag=True, help="Show what a device does; nothing is trained or written.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Output folder.  [default: runs/demo]")
+@click.option("--device", is_flag=True, help="Run the sample artifact, as on a device; trains and writes nothing.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
-    """Train on real digits, export, prove and compare; takes two to three minutes, no network.
+    """Train on real digits, export, prove and compare.
 
-    Writes the run folder, the artifacts and a report to DIR. Each file of an earlier demo is replaced only when the new
-    one is complete.
+    Takes two to three minutes, and needs no network. Writes the run folder, the artifacts and a report to DIR. Each
+    file of an earlier demo is replaced only when the new one is complete.
 
-    On a device, that is without TensorFlow, it takes seconds: a small artifact that comes with edgernn predicts digits,
-    reads one row by row and shows its latency.
+    Without TensorFlow, as on a device, it takes seconds: the sample artifact of edgernn predicts digits, answers one of
+    them row by row, and its latency is measured.
 
     \b
     Example:
@@ -48,8 +46,8 @@ def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
         edgernn demo --device
     """
     if device and out:
-        raise click.UsageError("--device writes nothing, so that --out has no use")
-    # With --out, training is wanted; if it is not possible, an error says what to install.
+        raise click.UsageError("--device writes nothing; give either --device or --out")
+    # --out asks for training; if packages for it are missing, the error names the extra to install.
     if device or (out is None and not _can_train()):
         show_device_demo()
     else:
@@ -77,17 +75,21 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     run("train", "--data", "sample", "--recipe", "robust", "--out", str(out), "--overwrite")
     run("export", str(out), "--overwrite")
     model = sha256_of(out / MODEL)
-    if model != earlier:  # only now, with the new ones complete: those that the export did not replace
+    if model != earlier:  # the new artifacts are complete; remove old ones that the export did not replace
         remove_artifacts_of(out, earlier)
     artifacts = [str(path) for path, card in find_artifacts(out) if card.source_sha256 == model]
     run("compare", str(out), *artifacts, "--json", str(out / RESULT), "--html", str(out / REPORT))
     best = judge(read_result(out / RESULT)).recommended
     if best is None:
         raise ArtifactError(
-            f"no artifact in {out} keeps the accuracy of the original; {out / REPORT} shows how far each is from it"
+            f"no artifact in {out} keeps the accuracy of the original; see {out / REPORT} for the differences"
         )
     name = best.name
-    say(f"Everything is in {out}. Open the report in a browser:", "", f"    {out / REPORT}", "")
+    say(f"All files are in {out}. Open the report in a browser:", "", f"    {out / REPORT}", "")
     say("Copy this file to the device:", "", f"    {out / name}", "")
     extra = "litert" if name.endswith(".tflite") else "onnx"
-    say(f'There, after pip install "edgernn[{extra}]", this line runs it:', "", f"    {_SNIPPET.format(name=name)}")
+    say(
+        f'On the device, after pip install "edgernn[{extra}]", this command runs it:',
+        "",
+        f"    {_SNIPPET.format(name=name)}",
+    )

@@ -1,4 +1,4 @@
-"""What `edgernn demo` shows on a device: the sample artifact predicts, streams and says how long it takes."""
+"""`edgernn demo` on a device: predicts, streams and measures latency with the sample artifact."""
 
 import sys
 from collections.abc import Mapping
@@ -21,22 +21,22 @@ from edgernn.terminal import say
 
 Pixels = Uint8
 
-_STREAMED = 8  # its upper half might be that of several others, so that the answer has to settle
-_A_LINE = 5  # pictures
-_MARGIN = 2  # of a picture, left out where it is shown small
+_STREAMED = 8  # index of the streamed digit: its upper half resembles other digits, so the answer changes
+_A_LINE = 5  # pictures in a line
+_MARGIN = 2  # pixels of a picture that are cut off at each edge where it is shown small
 _BAR = 20  # characters for a probability of 1
-_METHOD = Method(rounds=10, seconds=0.2)  # a demo is to be quick
+_METHOD = Method(rounds=10, seconds=0.2)  # short, for a demo
 
 
 def show_device_demo() -> None:
-    """Predict, stream and measure with the sample artifact, and say what to do next.
+    """Predict, stream and measure with the sample artifact, and print what to do next.
 
     Raises:
         MissingExtraError: no backend for it is installed.
         ArtifactError: it is damaged, or the backend misreads it.
     """
     path, digits = sample(), draw_digits()
-    with standard_error_aside():  # LiteRT says there which delegate it made
+    with standard_error_aside():  # LiteRT logs its delegate there
         model = load(path)
         answers = model.predict(digits)
         so_far = _stream(model, digits[_STREAMED])
@@ -49,7 +49,7 @@ def show_device_demo() -> None:
 
 
 def _stream(model: Model, digit: Pixels) -> Float32:
-    """The answers so far, float32 [rows, classes]."""
+    """Return the answer after each row, float32 [rows, classes]."""
     with model.stream() as stream:
         return np.stack([stream.push(row) for row in digit])
 
@@ -57,15 +57,15 @@ def _stream(model: Model, digit: Pixels) -> Float32:
 def _measure(model: Model, digit: Pixels) -> Mapping[str, Latency]:
     x = scale_pixels(digit)
     with model.stream() as stream:
-        turns = measure_calls(
+        rounds = measure_calls(
             {"predict, 28 rows": lambda: model.predict(x), "push, one row": lambda: stream.push(x[len(x) // 2])},
             _METHOD,
         )
-    return {name: summarize(each) for name, each in turns.items()}
+    return {name: summarize(each) for name, each in rounds.items()}
 
 
 def _show_answers(model: Model, digits: Pixels, answers: Float32) -> None:
-    say("Digits that edgernn drew, and what the model says they are:", "")
+    say("Digits drawn by edgernn, and the model's answers:", "")
     halves = halves_for(sys.stdout.encoding)
     small = [draw_small(_halve(digit), halves) for digit in digits]
     texts = ["{0.label}  {0.probability:.0%}".format(model.guess(answer, 1)[0]) for answer in answers]
@@ -78,7 +78,7 @@ def _show_answers(model: Model, digits: Pixels, answers: Float32) -> None:
 
 
 def _halve(picture: Pixels) -> Pixels:
-    """A picture without its margin, half as large: each pixel is the mean of four."""
+    """Cut the margin off and halve the picture: each pixel is the mean of four."""
     inner = picture[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     rows, columns = inner.shape
     halved: Pixels = inner.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3)).astype(np.uint8)
@@ -86,19 +86,19 @@ def _halve(picture: Pixels) -> Pixels:
 
 
 def _show_stream(model: Model, digit: Pixels, so_far: Float32, whole: Float32) -> None:
-    say("One of them as a stream, row by row; behind every second row the answer so far:", "")
+    say("One of them as a stream, row by row; the answer after every second row:", "")
     halves = halves_for(sys.stdout.encoding)
     for line, picture in enumerate(draw_small(digit, halves)):
         best = model.guess(so_far[2 * line + 1], 1)[0]
         bar = halves[-1] * round(best.probability * _BAR)
         say(f"  {2 * line + 2:>2} {picture}  {best.label} {best.probability:>4.0%} {bar}".rstrip())
     same = np.array_equal(so_far[-1], whole)
-    apart = "bit for bit" if same else f"but for {largest_difference(so_far[-1:], whole[np.newaxis]):.0e}"
-    say("", f"The last answer is the one to the whole picture, {apart}.", "")
+    agreement = "bit for bit" if same else f"up to {largest_difference(so_far[-1:], whole[np.newaxis]):.0e}"
+    say("", f"The last answer equals the answer to the whole picture, {agreement}.", "")
 
 
 def _show_latencies(latencies: Mapping[str, Latency]) -> None:
-    say("Latency from Python, one thread: the median, and what 95 of 100 stay under:", "")
+    say("Latency from Python, one thread: median and 95th percentile:", "")
     for name, latency in latencies.items():
         say(f"  {name:<18}{latency.median_us:>9,.1f} µs {latency.p95_us:>9,.1f} µs")
 
@@ -112,7 +112,7 @@ Try it yourself:
   edgernn info {path.name}
   edgernn predict {path.name} {picture}
 
-Your own: export it on a workstation, copy the file, and predict with it here:
+Your own model: export it on a workstation, and copy the file to this device:
 
   pip install "edgernn[all]" && edgernn export model.keras --samples data.npz
   scp model-int8.tflite DEVICE:"""

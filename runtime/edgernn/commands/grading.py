@@ -1,4 +1,4 @@
-"""What samples should be answered, read from a file, and how an artifact's answers compare with it."""
+"""The right answers to samples, read from a file, and the comparison of an artifact's answers with them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,21 @@ from edgernn.truths import as_text, class_numbers
 
 WIDTH = 80
 MAX_TRUTHS = 1 << 24
-# Of a name in front of a row of the confusion matrix; and of confusions, when there are too many classes for one.
-_NAME_WIDTH, _MOST_CONFUSED = 14, 10
+# Characters of a name in front of a row of the confusion matrix.
+_NAME_WIDTH = 14
+# Confusions that are listed if there are too many classes for a matrix.
+_MAX_CONFUSIONS = 10
 
 
 @dataclass(frozen=True)
 class Grade:
-    """How right answers are.
+    """Measures of how right answers are.
 
     Attributes:
-        samples: how many there were.
-        measures: by name, as `Task.measure` gives them.
-        labels: the names of the classes; empty when the task has no classes.
-        confusion: int64 [expected, answered], how often which class was answered for which; None without classes.
+        samples: the number of samples.
+        measures: by name, from `Task.measure`.
+        labels: the names of the classes; empty if the task has no classes.
+        confusion: int64 [expected, answered], the number of answers for each pair of classes; None without classes.
     """
 
     samples: int
@@ -40,7 +42,7 @@ class Grade:
     confusion: Int64 | None
 
     def as_json(self) -> dict[str, object]:
-        """For programs; `confusion` has a row an expected class, a column an answered one."""
+        """Return the grade for programs; `confusion` has a row per expected class, a column per answered one."""
         grade: dict[str, object] = {"samples": self.samples, **self.measures}
         if self.confusion is not None:
             grade |= {"labels": list(self.labels), "confusion": self.confusion.tolist()}
@@ -50,23 +52,23 @@ class Grade:
 def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
     """Read the right answers to samples: .npy, .npz (its y_test, y, or only array), IDX, or text.
 
-    Text has a line for each sample, as has CSV, which may begin with a line that names its columns. A class is its
-    name or its number from 0.
+    Text and CSV have a line for each sample; CSV may begin with a line that names its columns. A class is given by its
+    name or its number, from 0.
 
     Args:
         path: the file.
-        task: what the answers are.
+        task: of the model.
         card: of the artifact, for the names of the classes.
 
     Returns:
         int64 [samples, ...] for classes and labels, float32 for values, see `Task.measure`.
 
     Raises:
-        DataError: it cannot be read, or holds what the task does not have.
+        DataError: the file cannot be read, or its values do not fit the task.
     """
     array = _read(path, task, card)
     if array.size > MAX_TRUTHS:
-        raise DataError(f"{path}: {array.size:,} labels or values; at most {MAX_TRUTHS:,} are read")
+        raise DataError(f"{path}: {array.size:,} labels or values, expected at most {MAX_TRUTHS:,}")
     names = _names(task, card)
     if array.dtype.kind in "US" and task.kind != REGRESSION:
         try:
@@ -76,9 +78,9 @@ def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
     wanted = "biuf" if task.kind == REGRESSION else "biu"
     if array.dtype.kind not in wanted:
         kind = "numbers" if task.kind == REGRESSION else "classes, by name or as whole numbers"
-        raise DataError(f"{path}: holds {array.dtype}, expected {kind}")
+        raise DataError(f"{path}: contains {array.dtype}, expected {kind}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError(f"{path}: holds NaN or infinity, expected numbers")
+        raise DataError(f"{path}: contains NaN or infinity, expected finite numbers")
     if task.kind == REGRESSION:
         return array.astype(np.float32)
     highest = 1 if task.kind in (BINARY, MULTILABEL) else len(names) - 1
@@ -89,17 +91,16 @@ def _as_classes(path: Path, classes: Int64, highest: int) -> Int64:
     # Without a card the number of classes is not known: `grade` checks it with the answers.
     outside = (classes < 0) | ((classes > highest) if highest > 0 else False)
     if outside.any():
-        raise DataError(
-            f"{path}: holds {classes[outside][0]}, expected classes from 0 {f'to {highest}' if highest > 0 else 'on'}"
-        )
+        expected = f"from 0 to {highest}" if highest > 0 else "from 0"
+        raise DataError(f"{path}: contains {classes[outside][0]}, expected classes {expected}")
     return classes
 
 
 def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Truth) -> Grade:
-    """Compare answers, [samples, ...], with what `read_truth` gave for as many samples.
+    """Compare answers, [samples, ...], with the right answers that `read_truth` returned for the same samples.
 
     Raises:
-        DataError: it has another shape, or a class that there is not.
+        DataError: they differ in shape, or a right answer is not a class of the model.
     """
     shape = answers.shape if task.kind == REGRESSION else task.decide(answers).shape
     if truth.size != int(np.prod(shape)):
@@ -110,9 +111,9 @@ def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Tr
     labels = _names(task, card) or [str(index) for index in range(max(2, answers.shape[-1]))]
     decided, right = task.decide(answers).ravel(), truth.ravel()
     if right.max() >= len(labels):
-        raise DataError(f"{path}: holds {right.max()}, expected classes from 0 to {len(labels) - 1}")
+        raise DataError(f"{path}: contains {right.max()}, expected classes from 0 to {len(labels) - 1}")
     confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (right[decided >= 0], decided[decided >= 0]), 1)  # -1: a NaN decides nothing
+    np.add.at(confusion, (right[decided >= 0], decided[decided >= 0]), 1)  # -1: an answer of NaN decides for no class
     return Grade(len(answers), measures, labels, confusion)
 
 
@@ -123,12 +124,12 @@ def describe(grade: Grade) -> list[str]:
 
 
 def _matrix(labels: Sequence[str], confusion: Int64) -> list[str]:
-    """The confusion matrix, or the most frequent confusions where it is too wide."""
+    """Format the confusion matrix; if it is too wide, the most frequent confusions."""
     cell = 1 + max(len(f"{confusion.max()}"), len(str(len(labels) - 1)))
     if max(map(len, labels)) <= max(cell - 1, 5):
         headings, names = list(labels), list(labels)
         cell = max(cell, 1 + max(map(len, labels)))
-    else:  # long names stand in front of the rows only, with their numbers
+    else:  # long names fit in front of the rows only, with their numbers
         headings = [str(index) for index in range(len(labels))]
         names = [f"{index} {label}" for index, label in enumerate(labels)]
     width = max(len("expected"), min(_NAME_WIDTH, max(map(len, names))))
@@ -143,14 +144,14 @@ def _matrix(labels: Sequence[str], confusion: Int64) -> list[str]:
 
 def _most_confused(labels: Sequence[str], confusion: Int64) -> list[str]:
     wrong = confusion * ~np.eye(len(labels), dtype=bool)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_CONFUSED]
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSIONS]
     pairs = [(int(flat) // len(labels), int(flat) % len(labels)) for flat in order if wrong.flat[flat]]
     lines = [f"{wrong[pair]:>6,} × {labels[pair[0]]} answered as {labels[pair[1]]}" for pair in pairs]
     return [f"{len(labels)} classes; the most frequent confusions:" if lines else "no confusions", *lines]
 
 
 def _names(task: Task, card: Card | None) -> Sequence[str]:
-    """The names of the classes; numbers when nobody said them, nothing when nobody knows how many there are."""
+    """Return the names of the classes; numbers if the card has no names; empty if their number is not known."""
     if card is None or task.kind not in (CLASSIFICATION, BINARY):
         return ()
     count = 2 if task.kind == BINARY else card.output_shape[-1]
@@ -171,24 +172,26 @@ def _read(path: Path, task: Task, card: Card | None) -> Array:
     if path.suffix.lower() == ".csv" and not _is_known(rows[0], _names(task, card)):
         rows = rows[1:]
     if len({len(row) for row in rows}) != 1:
-        raise DataError(f"{path}: expected a line of equally many labels for each sample")
+        raise DataError(f"{path}: lines differ in their number of labels, expected equally many for each sample")
     return np.array(rows)[:, 0] if len(rows[0]) == 1 else np.array(rows)
 
 
 def _read_text(path: Path) -> list[list[str]]:
-    """The lines of a text, each with its fields: one, but of CSV, several."""
+    """Read the lines of a text as lists of fields: several in CSV, otherwise one."""
     check_file(path, DataError, MAX_TEXT_BYTES)
     try:
         text = path.read_bytes().removeprefix(BOM).decode()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: no text: byte {error.start} is {error.object[error.start]:#04x}") from error
+        raise DataError(
+            f"{path}: byte {error.start} is {error.object[error.start]:#04x}, expected UTF-8 text"
+        ) from error
     lines = [line.strip() for line in text.splitlines()]
     commas = path.suffix.lower() == ".csv"
     rows = [[field.strip().strip('"') for field in line.split(",")] if commas else [line] for line in lines if line]
     if not rows:
-        raise DataError(f"{path}: no labels in it")
+        raise DataError(f"{path}: is empty, expected labels")
     return rows
 
 
@@ -200,11 +203,15 @@ def _as_numbers(path: Path, rows: list[list[str]], task: Task) -> Array:
             values.append([kind(field) for field in row])
         except ValueError as error:
             if number or path.suffix.lower() != ".csv":  # the first line of CSV may name the columns
-                raise DataError(f"{path}: {', '.join(row)!r} is no {kind.__name__}; expected numbers") from error
+                raise DataError(
+                    f"{path}: found {', '.join(row)!r}, expected {'0 or 1' if kind is int else 'numbers'}"
+                ) from error
     try:
         return np.array(values)
     except ValueError as error:
-        raise DataError(f"{path}: expected a line of equally many numbers for each sample") from error
+        raise DataError(
+            f"{path}: lines differ in their number of values, expected equally many for each sample"
+        ) from error
 
 
 def _is_known(row: Sequence[str], names: Sequence[str]) -> bool:

@@ -24,14 +24,14 @@ from edgernn.terminal import say, say_json
 
 @click.command()
 @click.argument("artifacts", metavar="[ARTIFACT...]", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--backends", is_flag=True, help="List what can run artifacts here, with versions.")
+@click.option("--backends", is_flag=True, help="List the backends that can run artifacts, with their versions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
     """Describe artifacts and other model files; no backend is needed.
 
-    Of an artifact of edgernn it shows the card: inputs, outputs, accuracy and source. Of any other .tflite or .onnx
-    file it shows inputs, outputs and operators, and whether a light runtime can run it. Of a Keras file or a run
-    folder it shows the command that makes artifacts from it.
+    For an artifact of edgernn, shows the card: inputs, outputs, accuracy and source. For any other .tflite or .onnx
+    file, shows inputs, outputs and operators, and whether a light runtime can run it. For a Keras file or a run folder,
+    shows the command that exports artifacts from it.
 
     \b
     Example:
@@ -71,7 +71,7 @@ def _show_backends(as_json: bool) -> None:
     for known in BACKENDS:
         install = known.no_wheel() or f'pip install "edgernn[{known.extra}]"'
         found = versions[known.name] or f"not installed: {install}"
-        asked = "  (only when asked for: --backend)" if known.only_asked_for and known.installed else ""
+        asked = "  (used only with --backend)" if known.only_asked_for and known.installed else ""
         say(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
 
 

@@ -1,4 +1,4 @@
-"""Lines of standard input, of bounded length, until it ends or a signal asks to stop; and the numbers in them."""
+"""Read lines of standard input, of bounded length, until it ends or a signal comes; parse the numbers in them."""
 
 import io
 import json
@@ -20,10 +20,10 @@ from edgernn.readers.rows import hint, is_remark, split_row
 from edgernn.readers.text import BOM
 from edgernn.terminal import say
 
-# What is read at once is answered even when a signal comes, so this is little.
+# Bytes that are read at once. They are answered even when a signal comes, so this is small.
 _CHUNK = 4096
-_LARGEST = float(np.finfo(np.float32).max)
-# Characters of a wrong value in a message.
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
+# Characters of a wrong value in a message, and names of columns in a note.
 _SHOWN = 30
 _SHOWN_NAMES = 8
 
@@ -92,7 +92,7 @@ class StopSignals:
 
 
 def standard_input() -> io.BufferedReader:
-    """Standard input as bytes.
+    """Return standard input as a binary stream.
 
     Raises:
         DataError: it is closed.
@@ -107,16 +107,16 @@ def read_lines(
 ) -> Iterator[bytes]:
     """Read lines from `source`, each as soon as it is complete.
 
-    When a signal asks to stop, the lines that were read before are still given.
+    When a signal comes, the lines that were read before it are still yielded.
 
     Args:
         source: standard input, or any other binary stream.
         stop: the signals that end the waiting.
         max_bytes: a longer line is cut, but stays longer than this, so that the caller can refuse it.
-        before_waiting: called before each wait, when all lines that have come are processed.
+        before_waiting: called before each wait, after all available lines have been processed.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the source cannot be read.
     """
     begun = b""
     start = BOM
@@ -140,7 +140,7 @@ def parse_numbers(line: bytes) -> Float32:
     """Parse a line, a JSON array or a row of `edgernn.readers.rows`, into float32 [numbers].
 
     Raises:
-        InputError: a field is no number, or no finite float32.
+        InputError: a field is not a number, or not a finite float32.
     """
     try:
         text = line.decode("utf-8-sig").strip()
@@ -150,14 +150,14 @@ def parse_numbers(line: bytes) -> Float32:
     if text.isascii() and "_" not in text and values:
         with suppress(ValueError, OverflowError):
             numbers = np.fromiter(map(float, values), np.float64, len(values))
-            if np.abs(numbers).max() <= _LARGEST:  # False for a NaN
+            if np.abs(numbers).max() <= _MAX_FLOAT32:  # False for a NaN
                 return numbers.astype(np.float32)
-    # One by one takes three times as long, but finds the wrong field for the message.
+    # Three times slower, but it finds the wrong field for the message.
     return np.array([_to_float(place, value) for place, value in enumerate(values, 1)], np.float32)
 
 
 class Front:
-    """Lines in front of the first row, as in CSV files: remarks, and a line that names the columns.
+    """Lines before the first row, as in CSV files: remarks, and a header with the names of the columns.
 
     Args:
         features: the number of columns.
@@ -168,8 +168,8 @@ class Front:
         self._features, self._max_bytes = features, max_bytes
         self._ended = False
 
-    def holds(self, number: int, line: bytes) -> bool:
-        """True if the next line is a remark or names the columns; prints these names.
+    def contains(self, number: int, line: bytes) -> bool:
+        """Return True if the next line is a remark or a header; print the names in a header.
 
         Raises:
             InputError: the line has both decimal commas and decimal points.
@@ -193,11 +193,11 @@ class Front:
 
 def _parse_json(text: str) -> list[Any]:
     try:
-        values: list[Any] = json.loads(text)  # a list, as it begins with a bracket
+        values: list[Any] = json.loads(text)  # a list, because it begins with a bracket
     except (ValueError, RecursionError) as error:
         raise InputError(f"not a JSON array: {str(error).partition(';')[0]}") from error
     for place, value in enumerate(values, 1):
-        if type(value) not in (int, float):  # True is one for Python, too
+        if type(value) not in (int, float):  # excludes True, which is an int in Python
             raise InputError(f"number {place} is {_shorten(repr(value))}, expected a number")
     return values
 
@@ -205,14 +205,14 @@ def _parse_json(text: str) -> list[Any]:
 def _to_float(place: int, value: str | float) -> float:
     shown = _shorten(repr(value.strip()) if isinstance(value, str) else repr(value))
     try:
-        # Python reads 1_000, and digits of other scripts.
+        # `float` also accepts 1_000 and digits of other scripts; "?" makes it fail.
         number = float(value if not isinstance(value, str) or (value.isascii() and "_" not in value) else "?")
     except ValueError as error:
         raise InputError(f"number {place} is {shown}, expected a number{hint(str(value))}") from error
-    except OverflowError:  # of an integer
+    except OverflowError:  # a JSON integer too large for float64
         number = math.inf
-    if not abs(number) <= _LARGEST:
-        raise InputError(f"number {place} is {shown}, expected a finite number that float32 holds")
+    if not abs(number) <= _MAX_FLOAT32:
+        raise InputError(f"number {place} is {shown}, expected a finite number in the range of float32")
     return number
 
 
@@ -221,8 +221,8 @@ def _shorten(text: str) -> str:
 
 
 def _ask(number: int, _frame: FrameType | None) -> None:
-    """Takes a signal whose number Python has already put into the pipe; the next one ends the process.
+    """Let the next signal of this kind end the process; Python has already put the first one's number into the pipe.
 
-    A reader behind standard output that takes nothing more would otherwise keep it for ever.
+    Otherwise a full pipe at standard output, whose reader has stopped reading, would block the process for ever.
     """
     signal.signal(number, signal.SIG_DFL)

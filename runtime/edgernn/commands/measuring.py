@@ -1,4 +1,4 @@
-"""How commands measure: the options that they have in common, the bar of rounds, and how figures are written."""
+"""Common parts of the commands that measure: options, the progress bar of rounds, the format of figures."""
 
 import math
 import sys
@@ -15,7 +15,7 @@ from edgernn.bench.stopwatch import ROUNDS, SECONDS, Method
 
 
 class Number(click.FloatRange):
-    """A range that keeps NaN out, too, which compares with nothing."""
+    """Range of numbers without NaN, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See click."""
@@ -31,23 +31,23 @@ _OPTIONS = (
         type=click.IntRange(2, 1000),
         default=ROUNDS,
         show_default=True,
-        help="How often each has its turn, freshly loaded.",
+        help="Rounds; in each, every artifact is loaded again and timed.",
     ),
     click.option(
         "--seconds",
         type=Number(0, 60),
         default=SECONDS,
         show_default=True,
-        help="How long each call is timed, in all its turns.",
+        help="Seconds that each call is timed, over all rounds.",
     ),
-    click.option("--cold", is_flag=True, help="Time each call with cold caches, as after other work."),
-    click.option("--isolate", is_flag=True, help="A process for each, which also tells its memory."),
-    click.option("--baseline", metavar="NAME", help="What speeds are told against, by its name in the table."),
+    click.option("--cold", is_flag=True, help="Time each call with cold caches, as after other work of the device."),
+    click.option("--isolate", is_flag=True, help="Run each artifact in an isolated process; also measures its memory."),
+    click.option("--baseline", metavar="NAME", help="Row of the table that speeds are relative to."),
 )
 
 
 def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options --rounds, --seconds, --cold, --isolate and --baseline."""
+    """Add the options --rounds, --seconds, --cold, --isolate and --baseline."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -55,9 +55,9 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def round_bar(method: Method, label: str, file: TextIO | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar of rounds, on standard error unless told otherwise; gives what to call after each.
+    """Show a progress bar of rounds, on standard error by default; yield the function to call after each round.
 
-    It begins with the first round that is done, so that what is said before stands above it.
+    The bar appears after the first round, below all earlier output.
     """
     bar = click.progressbar(length=method.rounds, label=label, file=file or sys.stderr)
     begun = False
@@ -77,7 +77,7 @@ def round_bar(method: Method, label: str, file: TextIO | None = None) -> Iterato
 
 
 def show_speed(speed: Ratio | None) -> str:
-    """A speed as people read it: 1.43×, or = where no difference is seen; – where there is none."""
+    """Format a speed: 1.43×, = for no difference seen, – for None."""
     if speed is None:
         return "–"
     if speed.verdict == NO_DIFFERENCE:
@@ -87,25 +87,25 @@ def show_speed(speed: Ratio | None) -> str:
 
 
 def show_time(us: float) -> str:
-    """A time as people read it, in three digits: 18.9 µs, 1.68 ms, 146 ms."""
+    """Format a time with three digits: 18.9 µs, 1.68 ms, 146 ms."""
     value, unit = (us, "µs") if us < 1000 else (us / 1000, "ms") if us < 1e6 else (us / 1e6, "s")
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{digits}f} {unit}"
 
 
 def show_spread(share: float) -> str:
-    """Half an interval's width as a share: ±0.4%, ±12%."""
+    """Format half of an interval's width as a share: ±0.4%, ±12%."""
     return f"±{share:.1%}" if share < 0.0995 else f"±{share:.0%}"
 
 
 def doubt_lines(result: Result, width: int = 80) -> list[str]:
-    """Why times are not to be believed: a heading, and lines for each reason; empty where they are."""
+    """List the reasons to doubt times, as lines below a heading; empty if there are none."""
     reasons = [f"all: {doubt}" for doubt in result.doubts]
     reasons += [f"{each.name}: {'; '.join(each.doubts)}" for each in result.subjects if each.doubts]
     if not reasons:
         return []
     wrapper = textwrap.TextWrapper(width, initial_indent="    ", subsequent_indent="      ")
-    return ["! Not to be believed:", *(line for reason in reasons for line in wrapper.wrap(reason))]
+    return ["! Unreliable times:", *(line for reason in reasons for line in wrapper.wrap(reason))]
 
 
 def stranger_lines(result: Result) -> list[str]:
@@ -120,22 +120,22 @@ def stranger_lines(result: Result) -> list[str]:
 
 
 def method_sentence(result: Result) -> str:
-    """How it was measured, in a sentence."""
+    """Describe the method of measuring in a sentence."""
     method = result.method
     caches = "cold" if method.cold else "hot"
-    where = "a process for each, " if result.isolated else ""
+    where = "isolated processes, " if result.isolated else ""
     threads = f"{result.threads} {'thread' if result.threads == 1 else 'threads'}"
     once = " (Keras once)" if result.original else ""
     return (
-        f"{method.rounds} rounds, freshly loaded in each{once}, and {method.seconds:g} s for each call in all; caches "
-        f"{caches}, {where}{threads}; ± is half the 95% interval."
+        f"{method.rounds} rounds, loaded again in each{once}; {method.seconds:g} s per call in total; {caches} caches, "
+        f"{where}{threads}. ± is half of the 95% interval."
     )
 
 
 def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Rows of text as lines: the first column to the left, the others to the right, a rule under the first row.
+    """Format rows of text as lines: first column left-aligned, others right-aligned, a rule under the first row.
 
-    A first cell that finds no room beside its figures has a line of its own, in front of them.
+    A first cell that is too long for its column stands alone, in the line above its figures.
     """
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
     figures = ["".join(f" {cell:>{size}}" for cell, size in zip(row[1:], widths, strict=True)) for row in rows]

@@ -27,30 +27,34 @@ STANDARD_INPUT = Path("-")
 @click.command()
 @click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to name.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Number of classes to print.")
 @loading_options
 @click.option(
     "--expect",
     "labels",
     type=click.Path(path_type=Path),
     metavar="LABELS",
-    help="Also print accuracy and confusion matrix; classes by name or number: text, CSV, .npy, .npz (y_test), IDX.",
+    help="File of right answers; also prints accuracy and confusion matrix.",
 )
-@click.option("--show", is_flag=True, help="Also draw what the model sees, with characters.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with every sample; JSON lines for -.")
+@click.option("--show", is_flag=True, help="Also draw the input of the model with characters.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with every sample; JSON lines for -.")
 def predict(artifact: Path, inputs: tuple[Path, ...], labels: Path | None, **options: Any) -> None:
-    """Predict what arrays and pictures show; needs the artifact's backend, no TensorFlow.
+    """Predict classes or values for arrays and pictures.
 
-    Names the most probable classes of each sample, or the most probable one of each time step; of a regression
-    the values.
+    TensorFlow is not needed. Prints the most probable classes of each sample, or the most probable class of each time
+    step; for a regression, the values.
 
-    INPUT is an .npy, an .npz (its x_test, x, or only array), an IDX file, CSV (a time step a line, a blank line
-    between samples), JSON lines (.jsonl: a sample a line, an array of its steps), a picture, or a folder of such
-    files. A picture is prepared as the model's training images were: upright, grey, cut to its ink, centred.
-    INPUT - answers JSON lines of standard input, each before the next is read.
+    INPUT is an .npy, an .npz (its x_test, x, or only array), an IDX file, CSV (one time step a line, a blank line
+    between samples), JSON lines (.jsonl: one sample a line, an array of its steps), a picture, or a folder of such
+    files. A picture is prepared like the model's training images: upright, grey, cut to its ink, centred. INPUT -
+    reads JSON lines from standard input and answers each before it reads the next.
 
-    An input that cannot be answered gets an error; the others are answered all the same.
-    Exit code: 0 everything is answered, 1 something is not, 2 wrong usage.
+    LABELS is a text or CSV file (one line a sample), an .npy, an .npz (its y_test, y, or only array), or an IDX file.
+    Classes are given by name or by number, from 0.
+
+    An input that cannot be answered is reported as an error; all others are answered.
+
+    Exit code: 0 if every input is answered, 1 if one is not, 2 for wrong usage.
 
     \b
     Example:
@@ -73,7 +77,7 @@ def predict(artifact: Path, inputs: tuple[Path, ...], labels: Path | None, **opt
 
 
 class _Session:
-    """Answers inputs, counts what could not be answered, and keeps as many answers as there are labels for."""
+    """Answers inputs, counts failures, and keeps as many answers as there are labels."""
 
     def __init__(self, model: Model, printer: Printer, keep: int) -> None:
         self.failures = 0
@@ -82,15 +86,15 @@ class _Session:
         self._answers: list[Float32] = []
 
     def answer_files(self, inputs: Sequence[Path], lines: bool) -> None:
-        """Answer files and folders, in lines for people or for programs."""
+        """Answer files and folders; `lines` is True for the output for people."""
         paths = list(self._find(inputs))
-        # Answers that come onto the terminal show by themselves how far it is; of one file only 20 do.
+        # Answers on the terminal already show the progress, except for a single file, of which only 20 are shown.
         quiet = not sys.stdout.isatty() or (lines and len(paths) == 1)
         with ProgressBar(len(paths), shown=sys.stderr.isatty() and quiet) as progress:
             for path in paths:
                 try:
                     self._answer_file(path, progress)
-                except EdgernnError as error:  # one that lacks its extra, too
+                except EdgernnError as error:  # also a missing extra
                     progress.make_way()
                     self._fail({"path": str(path)}, str(error))
                     progress.advance(1)
@@ -105,7 +109,7 @@ class _Session:
             self._answer(place, line.samples)
 
     def end(self, labels: Path | None, truth: Truth | None) -> None:
-        """Print what is behind the answers."""
+        """Print the grade, if there are labels, and the end of the output."""
         result, reason = None, ""
         if labels is not None and truth is not None:
             try:
@@ -126,7 +130,7 @@ class _Session:
                 continue
             if found.skipped:
                 some = ", ".join(found.skipped[:3]) + (", …" if len(found.skipped) > 3 else "")
-                say(f"{path}: {len(found.skipped):,} skipped, of no kind that is read: {some}", err=True)
+                say(f"{path}: {len(found.skipped):,} skipped, unsupported file type: {some}", err=True)
             yield from found.read
 
     def _answer_file(self, path: Path, progress: ProgressBar) -> None:
@@ -169,13 +173,13 @@ class _Session:
 
 def _check_usage(inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
     if STANDARD_INPUT in inputs and len(inputs) > 1:
-        raise click.UsageError("- is standard input, which goes on for long: give it alone")
+        raise click.UsageError("- reads standard input; give it as the only INPUT")
     if options["show"] and options["as_json"]:
-        raise click.UsageError("--show draws for people, --json is for programs: give one of them")
+        raise click.UsageError("--show and --json exclude each other; give one of them")
 
 
 def _load(artifact: Path, options: dict[str, Any]) -> Model:
-    with standard_error_aside():  # LiteRT says there which delegate it made
+    with standard_error_aside():  # LiteRT logs its delegate there
         model = load(artifact, **{name: options[name] for name in ("backend", "threads", "unverified")})
     warn_unverified(model)
     return model

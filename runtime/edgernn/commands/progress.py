@@ -1,4 +1,4 @@
-"""A progress bar on standard error: on a terminal, and only when the work turns out to be long."""
+"""A progress bar on standard error: only on a terminal, and only for work that takes longer than a second."""
 
 import sys
 import time
@@ -10,21 +10,21 @@ import click
 from edgernn.terminal import clear_line
 
 AFTER_S = 1.0
-_PARTS = 1000  # of each piece of work
+_PARTS = 1000  # steps of the bar for each piece of work
 
 
 class ProgressBar:
-    """Progress through pieces of work; shows nothing for the first second, or if `shown` is false."""
+    """Progress bar over pieces of work; it appears after `after_s` seconds, and never if `shown` is false."""
 
     def __init__(self, pieces: int, shown: bool, after_s: float = AFTER_S) -> None:
         self._bar = click.progressbar(length=pieces * _PARTS, label="predicting", file=sys.stderr) if shown else None
         self._begin, self._after_s = time.monotonic(), after_s
         self._drawn = False
         self._done = 0.0
-        self._told = 0
+        self._shown_steps = 0
 
     def advance(self, pieces: float) -> None:
-        """So much more is done; a share of a piece may be."""
+        """Add finished pieces, or a share of one."""
         self._done += pieces
         if self._bar is None or time.monotonic() - self._begin < self._after_s:
             return
@@ -32,11 +32,11 @@ class ProgressBar:
             self._bar.__enter__()
             self._drawn = True
         now = int(self._done * _PARTS)
-        self._bar.update(now - self._told)
-        self._told = now
+        self._bar.update(now - self._shown_steps)
+        self._shown_steps = now
 
     def make_way(self) -> None:
-        """Erase the bar for other output; it is drawn again when the work goes on."""
+        """Erase the bar before other output; the next `advance` draws it again."""
         if self._drawn:
             clear_line()
 

@@ -1,6 +1,6 @@
-"""What a person names on the command line into samples that fit a model: files, folders, lines of standard input.
+"""Samples for a model from the inputs on the command line: files, folders, lines of standard input.
 
-A file is checked as a whole before any of it is answered. Messages name what was found and what was expected.
+A file is checked as a whole before any of it is answered.
 """
 
 import os
@@ -19,16 +19,16 @@ from edgernn.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.readers import is_readable, parse_sample, read_array
 from edgernn.readers.text import BOM, MAX_LINE_BYTES
 
-# Of one call of a backend: enough that calls cost nothing, little enough that memory does not grow with the file.
+# Limits for one call of a backend: large enough to make the cost of calls small, small enough to bound memory.
 MAX_CHUNK_SAMPLES, MAX_CHUNK_BYTES = 256, 4 << 20
 
 
 @dataclass(frozen=True)
 class Files:
-    """What is to be read of one path.
+    """Files to read for one path.
 
     Attributes:
-        read: the path itself, or the files of a folder that can be read, by name.
+        read: the path, or the supported files of a folder, sorted by name.
         skipped: the names of a folder's other entries.
     """
 
@@ -38,7 +38,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of standard input: its number, from 1, and its sample, [1, steps, features], or what is wrong with it."""
+    """Line of standard input: its number, from 1, and its sample, [1, steps, features], or the error."""
 
     number: int
     samples: Array | None
@@ -46,10 +46,10 @@ class Line:
 
 
 def find_files(path: Path) -> Files:
-    """The files that a path stands for: itself, or those right in a folder, not in folders inside it.
+    """List the files of a path: the path itself, or the files in a folder, without its subfolders.
 
     Raises:
-        DataError: a folder cannot be read, or there is nothing to read in it.
+        DataError: a folder cannot be read, or contains no supported file.
     """
     try:
         if not path.is_dir():
@@ -60,18 +60,18 @@ def find_files(path: Path) -> Files:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not wanted:
-        held = f"{len(names):,} others" if names else "nothing"
-        raise DataError(f"{path}: a folder with {held} in it, expected pictures, arrays, CSV or JSON lines")
+        found = f"a folder without a supported file ({len(names):,} skipped)" if names else "an empty folder"
+        raise DataError(f"{path}: {found}, expected pictures, arrays, CSV or JSON lines")
     kept = set(wanted)
     return Files(tuple(path / name for name in wanted), tuple(name for name in names if name not in kept))
 
 
 def read_samples(path: Path, model: Model) -> Array:
-    """Read the samples in a file, [samples, steps, features], as `Model.predict` takes them.
+    """Read the samples in a file, [samples, steps, features], for `Model.predict`.
 
     Raises:
         DataError: the file cannot be read.
-        InputError: what is in it does not fit the model.
+        InputError: the samples do not fit the model.
         MissingExtraError: it is a picture, and Pillow is not installed.
     """
     if path.name.lower().endswith(IMAGE_SUFFIXES):
@@ -83,13 +83,13 @@ def read_samples(path: Path, model: Model) -> Array:
 
 
 def check_samples(x: Array, model: Model) -> Array:
-    """Check samples, or one, against what a model takes.
+    """Check that samples, or one sample, fit a model.
 
     Returns:
-        The same, [samples, steps, features].
+        The samples, [samples, steps, features].
 
     Raises:
-        InputError: another shape or type, nothing in it, a NaN or infinity, or numbers that are no scaled pixels.
+        InputError: wrong shape or type, no samples, NaN or infinity, or pixels that are not scaled.
     """
     if x.dtype.kind not in "fiu":
         raise InputError(f"the input has type {x.dtype}, expected numbers")
@@ -98,16 +98,16 @@ def check_samples(x: Array, model: Model) -> Array:
         expected = ", ".join("any" if size < 0 else str(size) for size in model.input_shape)
         raise InputError(f"the input has shape {x.shape}, expected ({expected}) or (samples, {expected})")
     if not samples.size:
-        raise InputError(f"the input has shape {x.shape}: there is nothing in it")
+        raise InputError(f"the input has shape {x.shape}, expected at least one sample")
     for start, chunk in chunks(samples):
         _check_values(chunk, start, model)
     return samples
 
 
 def chunks(samples: Array) -> Iterator[tuple[int, Array]]:
-    """Samples [samples, ...] in pieces that a backend takes at once, each with the number of its first.
+    """Split samples [samples, ...] into chunks for one call of a backend, each with the index of its first sample.
 
-    All but uint8 pixels become float32: what is too large for that, infinity.
+    All types except uint8, which is pixels, become float32; values too large for float32 become infinity.
     """
     bytes_each = max(1, samples[0].size * 4)
     step = max(1, min(MAX_CHUNK_SAMPLES, MAX_CHUNK_BYTES // bytes_each))
@@ -118,7 +118,7 @@ def chunks(samples: Array) -> Iterator[tuple[int, Array]]:
 
 
 def read_lines(stream: BinaryIO, model: Model) -> Iterator[Line]:
-    """Read JSON lines as they arrive, one sample each; blank ones are passed over."""
+    """Read JSON lines as they arrive, one sample each; skip blank ones."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -134,7 +134,7 @@ def _parse_line(number: int, text: bytes, model: Model) -> Line:
     try:
         sample = parse_sample(text)
         if not shape_matches(sample.shape, model.input_shape):
-            raise InputError(f"has shape {sample.shape}, expected {model.input_shape}: one sample a line")
+            raise InputError(f"has shape {sample.shape}, expected {model.input_shape}, one sample a line")
         ((_, samples),) = chunks(check_samples(sample, model))
         return Line(number, samples)
     except DataError as error:
@@ -152,16 +152,16 @@ def _check_values(chunk: Array, start: int, model: Model) -> None:
     axes = tuple(range(1, chunk.ndim))
     bad = ~np.isfinite(values).all(axis=axes)
     if bad.any():
-        raise InputError(f"the input holds NaN or infinity, first in sample {start + int(bad.argmax())}")
+        raise InputError(f"the input contains NaN or infinity, first in sample {start + int(bad.argmax())}")
     if model.card is None or model.card.input_meaning not in SCALED:
-        return  # a sensor may say more than it did in training
+        return  # a sensor may measure values outside the range of the training data
     low, high = model.card.input_range
-    # Noise goes a little beyond the range; pixels that nobody scaled go far.
+    # Noise exceeds the range a little; pixels that are not scaled exceed it by far.
     outside = ((values < low - (high - low)) | (values > high + (high - low))).any(axis=axes)
     if outside.any():
         first = int(outside.argmax())
         least, most = float(values[first].min()), float(values[first].max())
         raise InputError(
-            f"sample {start + first} goes from {least:g} to {most:g}, expected {low:g} to {high:g} "
-            f"({model.card.input_meaning}); scale it, or give uint8 pixels, which are scaled for you"
+            f"sample {start + first} has values from {least:g} to {most:g}, expected {low:g} to {high:g} "
+            f"({model.card.input_meaning}); scale them, or give uint8 pixels, which are scaled automatically"
         )

@@ -145,7 +145,7 @@ def _state_names(count: int) -> list[str]:
 
 
 def _whole_number(array: Array | None) -> int | None:
-    """The single whole number in an array; None if it holds anything else."""
+    """Return the single whole number in an array; None if it contains anything else."""
     return int(array) if array is not None and not array.shape and array.dtype.kind in "iu" else None
 
 
@@ -171,7 +171,7 @@ class Keeper:
         """Restore the sequence from the file, and check that the file can be written.
 
         Raises:
-            EdgernnError: the file holds no state of this artifact, or cannot be written.
+            EdgernnError: the file is not a state of this artifact, or cannot be written.
         """
         if self._file is None:
             return
@@ -210,7 +210,7 @@ def _kept(file: StateFile | None, sequence: OpenSequence) -> Iterator[Keeper]:
     """Keep a sequence in a file, with exclusive access to the file in this block.
 
     Raises:
-        EdgernnError: the file holds no state of this artifact, cannot be written, or another process writes it.
+        EdgernnError: the file is not a state of this artifact, cannot be written, or another process writes it.
     """
     keeper = Keeper(file, sequence)
     if file is None:
@@ -282,7 +282,7 @@ def _answer(
     for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
         keeper.count()
         try:
-            if front.holds(number, line):
+            if front.contains(number, line):
                 continue
             row = _parse(line, sequence.features, longest)
             if row is not None:
@@ -329,7 +329,7 @@ def _greet(model: Model) -> None:
 
 @click.command()
 @click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
-@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to name.")
+@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="Number of classes to print.")
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="Begin a new sequence after every N rows.")
 @click.option("--last", is_flag=True, help="Answer only the last row of each sequence, or of the input.")
 @click.option(
@@ -337,7 +337,7 @@ def _greet(model: Model) -> None:
     "state_file",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Go on from the state in FILE if it exists, and save it there.",
+    help="Continue from the state in this file, if it exists, and save the state there.",
 )
 @loading_options
 @click.option("--json", "as_json", is_flag=True, help="Print each answer as one JSON object a line.")
@@ -354,12 +354,12 @@ def stream(
     unverified: bool,
     as_json: bool,
 ) -> None:
-    """Answer time steps as they come: reads one a line from standard input, prints one answer a line.
+    """Answer time steps as they arrive on standard input.
 
-    A line holds the numbers of one time step, as a JSON array or separated by commas, semicolons, tabs or spaces. With
-    semicolons or tabs, numbers may have decimal commas. Before the first row there may be remarks that begin with #,
-    and a line that names the columns. Each answer, to all rows of the sequence so far, is printed before the next line
-    is read. An empty line begins a new sequence.
+    Reads one time step per line and prints one answer per line. A line has the numbers of one time step, as a JSON
+    array or separated by commas, semicolons, tabs or spaces. With semicolons or tabs, numbers may have decimal commas.
+    Before the first row there may be remarks that begin with #, and a line that names the columns. Each answer, to all
+    rows of the sequence so far, is printed before the next line is read. An empty line begins a new sequence.
 
     A line that cannot be used is reported with its number on standard error and skipped. The command ends at the end
     of input, on Ctrl-C and on SIGTERM: lines that were read are answered, and the state is saved.
@@ -368,8 +368,8 @@ def stream(
     After a power cut the next process goes on from the saved state and prints its row. If the disk is full, answers
     go on without it.
 
-    Exit codes: 0; 1 if a line could not be used, or the state could not be saved at the end; 130 after Ctrl-C, 143
-    after SIGTERM.
+    Exit code: 0 if every line was used, 1 if one was not, or the state could not be saved at the end, 130 after Ctrl-C,
+    143 after SIGTERM.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Pictures drawn with characters, in grey levels or small in two: plain text, also where there is no Unicode."""
+"""Draw pictures with characters, in grey levels, or smaller in black and white; in ASCII where Unicode is missing."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from edgernn.arrays import Array, Float32, Uint8
 
 ROWS, COLUMNS = 28, 80
 BLOCKS, ASCII = " ░▒▓█", " .:-=+*#%@"
-# For neither, the upper, the lower and both of two pixels one above the other.
+# Two pixels, one above the other: neither has ink, the upper one, the lower one, both.
 HALVES, ASCII_HALVES = " ▀▄█", " '.#"
-_INK = 100  # a pixel as bright as that is ink
+_INK = 100  # minimum value of a pixel of ink
 
 
 def draw(sample: Array, ramp: str = BLOCKS) -> str:
-    """Draw a sample, [steps, features], one line a step; the more ink, the larger the value.
+    """Draw a sample, [steps, features], one line a step; larger values are darker characters.
 
-    It takes at most 28 lines of 80 columns: a larger sample is averaged. Up to 40 features, a value is two columns
-    wide, which makes it a square.
+    The drawing has at most 28 lines of 80 columns; a larger sample is averaged. Up to 40 features, a value is two
+    columns wide, so that it looks square.
     """
     values = _averaged(_averaged(sample.astype(np.float32), ROWS, 0), COLUMNS, 1)
     low, high = float(values.min()), float(values.max())
@@ -32,12 +32,12 @@ def draw_small(pixels: Uint8, halves: str = HALVES) -> list[str]:
 
 
 def ramp_for(encoding: str | None) -> str:
-    """The characters of `draw` that an output of this encoding can show."""
+    """Return the characters for `draw` that an output with this encoding can show."""
     return BLOCKS if _can_show(BLOCKS, encoding) else ASCII
 
 
 def halves_for(encoding: str | None) -> str:
-    """The characters of `draw_small` that an output of this encoding can show."""
+    """Return the characters for `draw_small` that an output with this encoding can show."""
     return HALVES if _can_show(HALVES, encoding) else ASCII_HALVES
 
 
@@ -49,11 +49,11 @@ def _can_show(characters: str, encoding: str | None) -> bool:
     return True
 
 
-def _averaged(values: Float32, most: int, axis: int) -> Float32:
+def _averaged(values: Float32, max_size: int, axis: int) -> Float32:
     size = values.shape[axis]
-    if size <= most:
+    if size <= max_size:
         return values
-    starts = np.arange(most) * size // most
+    starts = np.arange(max_size) * size // max_size
     counts = np.diff(np.append(starts, size))
     sums = np.add.reduceat(values, starts, axis=axis)
     return np.asarray(sums / np.expand_dims(counts, 1 - axis), np.float32)
