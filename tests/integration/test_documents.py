@@ -1,4 +1,4 @@
-"""What the documents say is true: the targets, the commands and the module names they mention."""
+"""The documents are true: targets, commands and modules that they mention exist."""
 
 import re
 import shlex
