@@ -1,21 +1,21 @@
-# What CI runs is what a person runs. `make` lists the targets.
+# CI runs the same targets as a person. `make` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Only makes the installation quicker; what is installed is the hashed lock, with or without it. It compiles to bytecode
-# as pip does: where Python writes none itself (PYTHONDONTWRITEBYTECODE), each import of TensorFlow takes twice as long.
+# uv only speeds up the installation: the hashed lock is installed with or without it. It compiles to bytecode as pip
+# does: if Python writes none (PYTHONDONTWRITEBYTECODE), each import of TensorFlow takes twice as long.
 UV := uv==0.13.9
 
 SAMPLES := runtime/edgernn/samples
-# Of what `demo` makes, the last.
+# The last file that `demo` writes.
 DEMO := runs/demo/result.json
-# What runs a web page for `make test-web`.
+# Browser for `make test-web` and `make test-report`.
 CHROME ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 WEB := build/web
-# The environment of other makers' tools, for `make bench`.
+# Environment with other makers' tools, for `make bench`.
 PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
@@ -32,7 +32,7 @@ setup: $(READY) ## make .venv with the locked dependencies and edgernn, editable
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("edgernn needs Python 3.11 to 3.13, %s is %d.%d: make PYTHON=python3.13 ..." % (sys.executable, *v))'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) || echo "no uv; pip does it, slower"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) || echo "uv not installed; using pip, which is slower"
 	if [ -x $(BIN)/uv ]; then \
 		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock && \
 		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . ; \
@@ -42,38 +42,38 @@ $(READY): requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-demo: $(READY) ## the main job: train on real digits, export, prove, compare, report; in runs/demo/
+demo: $(READY) ## train on real digits, export, prove, compare and report, in runs/demo/
 	$(BIN)/edgernn demo --out runs/demo
 
-examples: $(EXAMPLES) ## an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 keeps their tables
+examples: $(EXAMPLES) ## take an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 writes their tables
 
 $(EXAMPLES): example-%: $(READY)
 	$(BIN)/python examples/$*/run.py $(if $(README),--write-readme)
 
-# Training is not the same bit for bit on every machine, so neither is the artifact. The kernel probes come first: the
-# artifact's card holds their digest. With other probes the golden digests of older exports no longer bind.
-sample: $(READY) ## the artifact, the digits and the kernel probes that the wheel ships, made again
+# Training differs in bits between machines, and so does the artifact. The kernel probes come first, because the
+# artifact's card contains their digest. With other probes, the golden digests of older exports no longer apply.
+sample: $(READY) ## make the artifact, the digits and the kernel probes of the wheel again
 	$(BIN)/python -m edgernn_export.kernel_probes
 	$(BIN)/edgernn train --data sample --recipe robust --seed 0 --out runs/sample --overwrite
 	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
 	$(BIN)/python -m edgernn.samples.drawing
 
-# A process that has nothing left to do takes over half of what the other has.
-test: lint ## lint, types, import rules, tests, the latter in two processes
+# worksteal: a process without work takes over half of the other's tests.
+test: lint ## run lint, types and import rules, and the tests in two processes
 	$(BIN)/pytest -n 2 --dist worksteal
 
-test-models: $(READY) ## N=160 models, drawn from their numbers: every artifact of each beside Keras
+test-models: $(READY) ## compare every artifact of N=160 generated models with Keras
 	EDGERNN_MODELS=$(or $(N),160) $(BIN)/pytest -q tests/models
 
-docs: $(READY) ## the pages of docs/ and the API's, in build/docs/; a warning is an error
+docs: $(READY) ## build the pages of docs/ and of the API in build/docs/; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
 	@echo build/docs/index.html
 
-test-web: $(READY) $(WEB)/.ready ## docs/ in a browser: .onnx files in headless Chromium beside edgernn; RUN=DIR has some
+test-web: $(READY) $(WEB)/.ready ## compare the web page of docs/ in headless Chromium with edgernn; RUN=DIR of .onnx files
 	@test -n "$(CHROME)" || { echo "no Chromium found: apt-get install chromium, or make test-web CHROME=/its/path"; exit 1; }
 	CHROME="$(CHROME)" RUN="$(RUN)" $(BIN)/pytest -q tests/web
 
-test-report: $(READY) ## the HTML report in a browser: it loads, sorts, fits a phone, and can be read in the dark
+test-report: $(READY) ## test the HTML report in a browser: loading, sorting, phone width, contrast in dark mode
 	@test -n "$(CHROME)" || { echo "no Chromium found: apt-get install chromium, or make test-report CHROME=/its/path"; exit 1; }
 	CHROME="$(CHROME)" $(BIN)/pytest -q tests/web/test_report.py
 
@@ -84,30 +84,30 @@ $(WEB)/.ready: tests/web/package.json tests/web/package-lock.json
 	npm ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test-cpp: $(READY) ## the C++ program of docs/ beside edgernn; FLAGS="…" compile and link with LiteRT's SDK; RUN=DIR
-	@test -n "$(FLAGS)" || { echo 'FLAGS="-I… …/libLiteRt.so": what compiles and links with the SDK of LiteRT'; exit 1; }
+test-cpp: $(READY) ## compare the C++ program of docs/ with edgernn; FLAGS="…" for LiteRT's SDK; RUN=DIR
+	@test -n "$(FLAGS)" || { echo 'FLAGS is missing: pass the options that compile and link with LiteRT, FLAGS="-I… …/libLiteRt.so"'; exit 1; }
 	FLAGS="$(FLAGS)" RUN="$(RUN)" $(BIN)/pytest -q tests/cpp
 
-# Root's rights, because it enters other systems.
-test-pi: $(READY) ## Raspberry Pi OS under QEMU: every artifact, every command; root; RUN=DIR, DOCS=1
+# Needs root's rights, because it enters other systems.
+test-pi: $(READY) ## test every artifact and command on Raspberry Pi OS under QEMU; needs root; RUN=DIR, DOCS=1
 	$(BIN)/python benchmarks/raspberry_pi/root_building.py --check
-	@test -z "$(RUN)" || test -f "$(RUN)/samples.npz" || { echo "RUN=$(RUN): no run folder there, samples.npz is missing"; exit 1; }
+	@test -z "$(RUN)" || test -f "$(RUN)/samples.npz" || { echo "RUN=$(RUN): not a run folder, samples.npz is missing"; exit 1; }
 	$(if $(RUN),,test -f $(DEMO) || $(MAKE) demo)
 	$(BIN)/python benchmarks/raspberry_pi/root_building.py
 	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
 	$(if $(DOCS),$(BIN)/python benchmarks/raspberry_pi/raspberry_pi_page.py build/raspberry-pi.json)
 
-test-network: $(READY) ## every command and every backend under strace: none asks for a host, or writes where it should not
+test-network: $(READY) ## run every command and backend under strace: no network, no files outside the given folders
 	@command -v strace >/dev/null || { echo "no strace found: apt-get install strace"; exit 1; }
 	$(BIN)/pytest -q tests/network
 
-lint: $(READY) ## formatting, lint, types and import rules only
+lint: $(READY) ## check formatting, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY) ## format the code and mend what ruff can
+format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -120,10 +120,10 @@ lock-peers: $(READY) ## resolve the other tools of `make bench` again into bench
 		--constraints requirements.lock --overrides benchmarks/peers/overrides.txt $(PEERS_IN) \
 		--output-file $(PEERS_IN:.in=.txt)
 
-# emx-onnx-cgen binds NumPy to one version for each Python, and only that for 3.11 suits the others.
+# emx-onnx-cgen requires one version of NumPy for each Python; only that for 3.11 fits the other tools.
 $(PEERS)/.ready: requirements.lock pyproject.toml $(PEERS_IN:.in=.txt) | $(READY)
 	@$(BIN)/python -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("the other tools are pinned for Python 3.11: make clean, make PYTHON=python3.11 bench")'
-	@command -v gcc >/dev/null || { echo "no gcc found, which compiles what emx-onnx-cgen makes: apt-get install gcc"; exit 1; }
+	@command -v gcc >/dev/null || { echo "no gcc found, which compiles the C of emx-onnx-cgen: apt-get install gcc"; exit 1; }
 	$(BIN)/python -m venv --clear $(PEERS)
 	for file in requirements.lock $(PEERS_IN:.in=.txt); do \
 		if [ -x $(BIN)/uv ]; then \
@@ -135,41 +135,41 @@ $(PEERS)/.ready: requirements.lock pyproject.toml $(PEERS_IN:.in=.txt) | $(READY
 	$(PEERS)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-bench: $(PEERS)/.ready ## edgernn beside every other tool, and how cost grows, into docs/peers.md: RUNS=DIR, JSON=FILE, ARGS="…"
+bench: $(PEERS)/.ready ## measure edgernn, other tools and the growth of cost, for docs/peers.md; RUNS=DIR, JSON=FILE, ARGS="…"
 	$(PEERS)/bin/python benchmarks/peers/bench_peers.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON)) $(ARGS)
 
-bench-export: $(READY) ## every bar of the export, measured beside other tools: DATA=DIR or RUNS=DIR, JSON=FILE
+bench-export: $(READY) ## measure every check of the export beside other tools; DATA=DIR or RUNS=DIR, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_export.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON))
 
-bench-models: $(READY) ## the same for GRU, LSTM, stacks and long sequences: DATA=DIR, RUNS=DIR, JSON=FILE
+bench-models: $(READY) ## measure the same for GRU, LSTM, stacks and long sequences; DATA=DIR, RUNS=DIR, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_models.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON))
 
-bench-runtime: $(READY) ## what the runtime adds to the bare backends, and long runs: RUN=DIR with artifacts, JSON=FILE
+bench-runtime: $(READY) ## measure the runtime beside the bare backends, and long runs; RUN=DIR with artifacts, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_runtime.py $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
 
-bench-trust: $(READY) ## whether comparisons can be believed: an artifact beside itself, N=200 times; ARTIFACT=FILE, JSON=FILE
+bench-trust: $(READY) ## measure how reliable comparisons are: an artifact with itself, N=200 times; ARTIFACT=FILE, JSON=FILE
 	$(BIN)/python benchmarks/peers/trust.py $(or $(ARTIFACT),runs/demo/digits-int8.tflite) --comparisons $(or $(N),200) \
 		$(if $(JSON),--json $(JSON))
 
-bench-pi: $(READY) ## instructions per inference on a Raspberry Pi, under QEMU; root; DOCS=1, JSON=FILE
+bench-pi: $(READY) ## count instructions per inference on a Raspberry Pi under QEMU; needs root; DOCS=1, JSON=FILE
 	$(BIN)/python benchmarks/raspberry_pi/root_building.py --check
 	test -f $(DEMO) || $(MAKE) demo
 	$(BIN)/python benchmarks/raspberry_pi/root_building.py
 	$(BIN)/python benchmarks/raspberry_pi/counting.py runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
 
-readme-picture: $(READY) ## the picture of README.md from a result of `edgernn compare --json`: RESULT=FILE
+readme-picture: $(READY) ## draw the picture of README.md from a result of `edgernn compare --json`: RESULT=FILE
 	$(BIN)/python -m edgernn_benchmarks.report.picture $(or $(RESULT),$(DEMO)) docs/accuracy-latency-size.svg
 
-compatibility: $(READY) ## docs/compatibility.md: every artifact of RUN=DIR on every runtime
+compatibility: $(READY) ## run every artifact of RUN=DIR on every runtime, for docs/compatibility.md
 	$(BIN)/python benchmarks/peers/compatibility.py $(or $(RUN),runs/demo)
 
-support: $(READY) ## docs/support.md: what works in which format, seen on N=160 models
+support: $(READY) ## test what works in which format on N=160 models, for docs/support.md
 	$(BIN)/python benchmarks/matrix/support.py $(or $(N),160)
 
-mutants: $(READY) ## every artifact of RUN=DIR damaged N=3000 times, and N times with its digest made right; ARTIFACTS=DIR, JSON=FILE
+mutants: $(READY) ## damage every artifact of RUN=DIR N=3000 times, and N times with a renewed digest; ARTIFACTS=DIR, JSON=FILE
 	$(BIN)/python benchmarks/mutants/run.py $(or $(RUN),runs/demo) --count $(or $(N),3000) \
 		$(if $(ARTIFACTS),--artifacts $(ARTIFACTS)) $(if $(JSON),--json $(JSON))
 	$(BIN)/python benchmarks/mutants/run_weights.py $(or $(ARTIFACTS),$(RUN),runs/demo) --samples $(or $(RUN),runs/demo)

@@ -20,7 +20,7 @@ COUNT = 5
 
 @pytest.fixture(scope="module")
 def run(request: pytest.FixtureRequest) -> Path:
-    """A folder with a run and its artifacts: that of RUN=DIR, or one made now."""
+    """Return a folder with a run and its artifacts: that of RUN=DIR, or a new one."""
     given = os.environ.get("RUN")
     return Path(given).resolve() if given else request.getfixturevalue("run_folder")
 

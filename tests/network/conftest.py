@@ -19,5 +19,5 @@ def make_tracer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Tracer
 
 @pytest.fixture(scope="session")
 def tracer(make_tracer: Callable[[], Tracer]) -> Tracer:
-    """The tracer that all commands share; a command finds the files that earlier ones left in its home."""
+    """Return the tracer that all commands share; a command finds the files that earlier ones left in its home."""
     return make_tracer()

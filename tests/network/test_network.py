@@ -1,6 +1,6 @@
 """No command and no backend looks up a host or writes outside the folders it was given; `make test-network`.
 
-Each runs under strace. Only `train --data mnist` downloads, and is not run here.
+Each runs under strace. `train --data mnist`, the only command that downloads, is not run here.
 """
 
 import sys
@@ -52,7 +52,7 @@ def check(trace: Trace, *folders: Path) -> None:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the files that commands write and later ones read."""
+    """Return the folder of the files that commands write and later ones read."""
     return tmp_path_factory.mktemp("asked")
 
 

@@ -32,8 +32,8 @@ class Trace:
         exit_code: of the program.
         output: what it printed, errors included.
         asked: system calls by which it reached for the network.
-        written: the files and folders that it made or opened to write.
-        left: what stayed in its temporary folder.
+        written: the files and folders that it created or opened to write.
+        left: files that stayed in its temporary folder.
     """
 
     exit_code: int
@@ -43,7 +43,7 @@ class Trace:
     left: tuple[Path, ...]
 
     def outside(self, *folders: Path) -> list[Path]:
-        """The written paths outside of these folders and of the folders that contain them."""
+        """List the written paths outside of these folders and of the folders that contain them."""
 
         def inside(path: Path) -> bool:
             return any(path.is_relative_to(folder) or folder.is_relative_to(path) for folder in folders)
@@ -93,7 +93,7 @@ class Tracer:
             check=False,
         )
         lines = [line for log in sorted(logs.iterdir()) for line in log.read_text(errors="replace").splitlines()]
-        assert lines, "strace has seen nothing"
+        assert lines, "strace reported no system calls"
         return Trace(
             exit_code=done.returncode,
             output=done.stdout.decode(errors="replace"),
@@ -104,15 +104,15 @@ class Tracer:
 
 
 def _written(line: str) -> Iterator[Path]:
-    """The files that a system call made or opened to write, if it succeeded."""
+    """Yield the files that a system call created or opened to write, if it succeeded."""
     call = _CALL.match(line)
     if call is None or int(call[3]) < 0 or call[1] in ("socket", "connect"):
         return
     if call[1] in ("open", "openat") and _READING.search(call[2]):
         return
-    if "O_TMPFILE" in call[2]:  # it has no name, and ends with its process
+    if "O_TMPFILE" in call[2]:  # the file has no name, and ends with its process
         return
-    for folder, name in _PATH.findall(call[2])[-1:]:  # of a renaming the new one
+    for folder, name in _PATH.findall(call[2])[-1:]:  # the new name, if the call renames
         path = Path(folder, name) if folder else Path(name)
         if not str(path).startswith(_DEVICES):
             yield Path(os.path.normpath(path))

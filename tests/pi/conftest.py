@@ -1,4 +1,4 @@
-"""The devices of `make test-pi`, what is run on them, and what came out, kept for docs/raspberry-pi.md."""
+"""Devices of `make test-pi`, the programs run on them, and the results for docs/raspberry-pi.md."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ RESULTS = REPOSITORY / "build" / "raspberry-pi.json"
 
 @pytest.fixture(scope="session")
 def run() -> Path:
-    """The run folder with the default export, RUN=DIR of make."""
+    """Return the run folder with the default export, RUN=DIR of make."""
     return Path(os.environ.get("RUN") or REPOSITORY / "runs" / "demo").resolve()
 
 
@@ -32,7 +32,9 @@ def run() -> Path:
 def artifacts(run: Path) -> list[Path]:
     found = [run / target.file_name("digits") for target in DEFAULT_TARGETS]
     missing = [path.name for path in found if not path.is_file()]
-    assert not missing, f"{run}: {', '.join(missing)} not there; `edgernn export {run}` makes them of digits"
+    assert not missing, (
+        f"{run}: {', '.join(missing)} missing; make them with `edgernn export {run}`, from a run on digits"
+    )
     return found
 
 
@@ -43,7 +45,7 @@ def digits(run: Path) -> Float32:
 
 @pytest.fixture(scope="session")
 def shared(artifacts: list[Path], digits: Float32, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every device sees of the host."""
+    """Make the folder of the host that every device sees."""
     folder = tmp_path_factory.mktemp("shared")
     folder.chmod(0o755)
     share(folder, artifacts, digits)
@@ -60,14 +62,14 @@ def all_devices(shared: Path) -> dict[tuple[str, str], Device]:
 
 @pytest.fixture(scope="session", params=ROOTS, ids=lambda root: root.name)
 def device(request: pytest.FixtureRequest, all_devices: dict[tuple[str, str], Device]) -> Device:
-    """A root, on the first of its boards."""
+    """Return a root, on the first of its boards."""
     root: Root = request.param
     return all_devices[root.name, root.boards[0].name]
 
 
 @pytest.fixture(scope="session")
 def on_host(artifacts: list[Path], digits: Float32) -> Callable[[str], DeviceAnswers]:
-    """What an artifact of this name answers here."""
+    """Return a function from an artifact's name to its answers on this machine."""
     kept: dict[str, DeviceAnswers] = {}
     paths = {path.name: path for path in artifacts}
 
@@ -83,7 +85,7 @@ def on_host(artifacts: list[Path], digits: Float32) -> Callable[[str], DeviceAns
 
 @pytest.fixture(scope="session")
 def on_device(artifacts: list[Path]) -> Callable[[Device, str], dict[str, DeviceAnswers]]:
-    """What every artifact that a backend takes answers on a device, by name."""
+    """Return a function from a device and a backend to the answers of all its artifacts, by name."""
     kept: dict[tuple[str, str, str], dict[str, DeviceAnswers]] = {}
 
     def find(device: Device, backend: str) -> dict[str, DeviceAnswers]:
@@ -104,7 +106,7 @@ def lock() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """What the checks find, for the page; written when they end, if all of them held."""
+    """Collect the results for the page; write them at the end, if all checks passed."""
     found: dict[str, Any] = {"format": raspberry_pi_page.FORMAT, "answers": [], "systems": {}}
     yield found
     if request.session.testsfailed:

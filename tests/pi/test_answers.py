@@ -1,4 +1,4 @@
-"""Every artifact on every system, board and backend: the host's answers, and its stream's are its own."""
+"""Every artifact answers as on the host, on every system, board and backend, and streams as it predicts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ CASES = [pytest.param(case, id=", ".join(case.place)) for case in cases()]
 
 @dataclass(frozen=True)
 class Expected:
-    """What answers must be.
+    """Limits of the answers.
 
     Attributes:
-        difference: the largest there may be to the host's, in a probability; 0: the same bits.
-        agreement: on how many of the samples the class must be the host's, at least.
-        stream: the largest difference between a stream's last answer and predicting; 0: the same bits.
+        difference: maximum difference from the host's answers, in any probability; 0: the same bits.
+        agreement: minimum number of samples with the host's class.
+        stream: maximum difference between a stream's last answer and `predict`; 0: the same bits.
     """
 
     difference: float
@@ -40,8 +40,8 @@ _LITERT = {
     "int8 loop": Expected(_STEP, COUNT, 0),
     "dynamic fused": Expected(0.03, COUNT - 1, 0),
 }
-# Its kernels round otherwise than LiteRT's, and on Arm the one for a single row otherwise than the one for all rows.
-# None: it misreads them, and edgernn refuses them there.
+# Its kernels round differently from LiteRT's, and on Arm the kernel for a single row differently from that for many.
+# None: it misreads them, so edgernn refuses them there.
 _TFLITE_RUNTIME = {
     "float32 unrolled": Expected(1e-5, COUNT, 1e-5),
     "float16 unrolled": Expected(1e-5, COUNT, 1e-5),

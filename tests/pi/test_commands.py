@@ -1,4 +1,4 @@
-"""What a user types, on every system: as user pi, with no compiler and no network."""
+"""Commands that a user types, on every system: as user pi, without compiler and network."""
 
 import json
 import re
@@ -20,8 +20,8 @@ open("damaged.tflite", "wb").write(data)
 """
 
 
-def say(device: Device, *words: str | Path, given: str | None = None) -> str:
-    """What a command says on standard output; it must end well and without a word on standard error."""
+def output_of(device: Device, *words: str | Path, given: str | None = None) -> str:
+    """Run a command that must succeed without output on standard error; return its standard output."""
     done = device.run(words, given=given)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -29,15 +29,15 @@ def say(device: Device, *words: str | Path, given: str | None = None) -> str:
 
 
 def installed(device: Device) -> dict[str, str]:
-    lines = say(device, "python", "-m", "pip", "--disable-pip-version-check", "list", "--format=json")
+    lines = output_of(device, "python", "-m", "pip", "--disable-pip-version-check", "list", "--format=json")
     return {each["name"].lower(): each["version"] for each in json.loads(lines)}
 
 
-def test_the_system_is_what_it_says_and_edgernn_needs_no_more(device: Device, results: dict[str, Any]) -> None:
-    release = say(device, "cat", "/etc/os-release")
+def test_the_system_is_the_expected_one_and_edgernn_needs_no_more(device: Device, results: dict[str, Any]) -> None:
+    release = output_of(device, "cat", "/etc/os-release")
     assert f"VERSION_CODENAME={device.root.release}" in release
-    assert say(device, "dpkg", "--print-architecture").strip() == device.root.architecture
-    python = say(device, "python", "-c", "import platform; print(platform.python_version())").strip()
+    assert output_of(device, "dpkg", "--print-architecture").strip() == device.root.architecture
+    python = output_of(device, "python", "-c", "import platform; print(platform.python_version())").strip()
     assert python.startswith(f"{device.root.python}.")
     packages = installed(device)
     assert not {"tensorflow", "keras", "onnx", "rich", "scipy"} & packages.keys()
@@ -51,41 +51,41 @@ def test_the_system_is_what_it_says_and_edgernn_needs_no_more(device: Device, re
 def test_there_is_no_compiler_and_no_network(device: Device) -> None:
     for name in ("cc", "gcc", "g++", "clang", "make"):
         assert device.run(["sh", "-c", "command -v $0", name]).returncode != 0
-    interfaces = say(device, "sh", "-c", "ls /sys/class/net").split()
+    interfaces = output_of(device, "sh", "-c", "ls /sys/class/net").split()
     assert interfaces == ["lo"]
 
 
 def test_info_lists_the_backends_that_are_there(device: Device) -> None:
-    lines = say(device, "edgernn", "info", "--backends").splitlines()
+    lines = output_of(device, "edgernn", "info", "--backends").splitlines()
     there = {line.split()[0] for line in lines if "not installed" not in line}
     assert set(device.root.backends) <= there
 
 
 def test_info_shows_the_card(device: Device) -> None:
-    shown = say(device, "edgernn", "info", ARTIFACT)
+    shown = output_of(device, "edgernn", "info", ARTIFACT)
     assert "int8, unrolled" in shown
-    assert json.loads(say(device, "edgernn", "info", "--json", ARTIFACT))
+    assert json.loads(output_of(device, "edgernn", "info", "--json", ARTIFACT))
 
 
 def test_demo_reads_the_digits_that_come_with_it(device: Device) -> None:
-    shown = say(device, "edgernn", "demo")
+    shown = output_of(device, "edgernn", "demo")
     assert f"{device.root.backends[0]} " in shown
     assert re.findall(r"\b(\d)  \d+%", shown)[:10] == list("0123456789")
 
 
 def test_predict_reads_a_picture_and_an_array(device: Device) -> None:
-    folder = say(device, "python", "-c", "import edgernn; print(edgernn.sample().parent)").strip()
+    folder = output_of(device, "python", "-c", "import edgernn; print(edgernn.sample().parent)").strip()
     for digit in (0, 3, 9):
-        answer = json.loads(say(device, "edgernn", "predict", ARTIFACT, f"{folder}/digit-{digit}.png", "--json"))
+        answer = json.loads(output_of(device, "edgernn", "predict", ARTIFACT, f"{folder}/digit-{digit}.png", "--json"))
         assert [each["label"] for each in answer] == [str(digit)]
-    answers = json.loads(say(device, "edgernn", "predict", ARTIFACT, f"{folder}/digits.npy", "--json"))
+    answers = json.loads(output_of(device, "edgernn", "predict", ARTIFACT, f"{folder}/digits.npy", "--json"))
     assert [each["label"] for each in answers] == list("0123456789")
 
 
 def test_stream_answers_row_by_row(device: Device) -> None:
     digit = np.load(edgernn.sample().with_name("digits.npy"))[7] / 255
     rows = "".join(" ".join(f"{value:.6f}" for value in row) + "\n" for row in digit)
-    lines = say(device, "edgernn", "stream", ARTIFACT, "--json", given=rows).splitlines()
+    lines = output_of(device, "edgernn", "stream", ARTIFACT, "--json", given=rows).splitlines()
     assert len(lines) == 28
     assert json.loads(lines[-1])["label"] == "7"
 
@@ -108,8 +108,8 @@ def test_bench_measures(device: Device) -> None:
         (["export", "run"], 'pip install "edgernn[export]"'),
     ],
 )
-def test_what_is_wrong_is_one_line(device: Device, words: list[str], message: str) -> None:
-    say(device, "python", "-c", DAMAGE, ARTIFACT)
+def test_an_error_is_one_line(device: Device, words: list[str], message: str) -> None:
+    output_of(device, "python", "-c", DAMAGE, ARTIFACT)
     done = device.run(["edgernn", *words])
     assert done.returncode == 1
     assert done.stdout == ""

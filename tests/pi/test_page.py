@@ -1,4 +1,4 @@
-"""docs/raspberry-pi.md, followed word for word in 64-bit trixie, and the files it tells to copy."""
+"""docs/raspberry-pi.md, followed word for word in 64-bit trixie, and the files that it says to copy."""
 
 import re
 import shutil
@@ -12,22 +12,22 @@ from raspberry_pi.roots import HOME, REPOSITORY, SHARED, USER, Device
 
 PAGE = (REPOSITORY / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
 UNIT = REPOSITORY / "examples" / "pi" / "edgernn-stream.service"
-# What each system is told to type, by the headings.
+# Headings of the parts with the commands of each system.
 PARTS = {"arm64-trixie": ("From a blank card, 64-bit", "At boot"), "armhf-bookworm": ("32-bit",)}
 LEFTOVERS = ("home/pi/edgernn", "home/pi/pi", "home/pi/state.npz", "tmp/rows.txt", "opt/edgernn")
 EXPOSURE = 10  # of 100, to systemd-analyze
 
 
 def commands_of(system: str) -> list[str]:
-    """The commands in the boxes of its parts, as they stand."""
+    """Return the commands in the boxes of its parts, unchanged."""
     sections = dict(section.split("\n", 1) for section in PAGE.split("\n## ")[1:])
     boxes = [box for part in PARTS[system] for box in re.findall(r"^```sh\n(.*?)^```$", sections[part], re.M | re.S)]
     return "".join(boxes).splitlines()
 
 
 def follow(device: Device) -> dict[str, str]:
-    """Type every command of the page, each as its user: sudo is to be root; what each said."""
-    # The package index of this root is what pip downloaded for it. Nothing else is set that a user has not.
+    """Run every command of the page as its user, sudo as root; return the output of each."""
+    # The package index of this root is the folder that pip downloaded for it. A user has all other settings, too.
     index = {
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": f"{SHARED}/wheels/{device.root.name}",
@@ -40,22 +40,22 @@ def follow(device: Device) -> dict[str, str]:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     copied = device.run(["cp", "-r", f"{SHARED}/pi", str(HOME / "pi")])  # scp, from the other computer
     assert copied.returncode == 0, copied.stderr
-    said, before, here = dict[str, str](), list[str](), HOME
+    outputs, before, here = dict[str, str](), list[str](), HOME
     for command in commands_of(device.root.name):
-        if command.startswith("sudo "):  # which keeps the folder, and nothing else of the shell
+        if command.startswith("sudo "):  # sudo keeps the folder, but nothing else of the shell
             user, script = "root", command.removeprefix("sudo ")
         else:
             user, script = USER, "\n".join([*before, command])
-        # Debian's packages come from its mirrors; everything else has no network.
+        # Debian's packages come from its mirrors; all other commands have no network.
         network = command.startswith("sudo apt ")
         done = device.run(["bash", "-ec", script], user=user, folder=here, network=network, time_limit_s=1800)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        said[command] = done.stdout
+        outputs[command] = done.stdout
         if command.startswith(". "):
             before.append(command)
         elif command.startswith("cd "):
             here = Path(device.run(["bash", "-ec", f"{script}; pwd"], folder=here).stdout.strip())
-    return said
+    return outputs
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,11 @@ def test_the_page_has_its_commands() -> None:
 
 
 def test_the_32_bit_part_ends_with_the_demo(all_devices: dict[tuple[str, str], Device]) -> None:
-    said = follow(all_devices["armhf-bookworm", "Raspberry Pi 2"])
-    assert "tflite-runtime 2.14.0 runs it" in said["edgernn demo"]
+    outputs = follow(all_devices["armhf-bookworm", "Raspberry Pi 2"])
+    assert "tflite-runtime 2.14.0 runs it" in outputs["edgernn demo"]
 
 
-def test_every_command_says_what_a_reader_expects(followed: dict[str, str]) -> None:
+def test_every_command_prints_the_expected_output(followed: dict[str, str]) -> None:
     assert "litert" in followed["edgernn demo"]
     assert "int8, unrolled" in followed["edgernn info digits-int8.tflite"]
     assert followed["edgernn predict digits-int8.tflite digit-3.png"].split()[1] == "3"

@@ -1,4 +1,4 @@
-"""Chromium without a window, told what to do over a pipe: https://chromedevtools.github.io/devtools-protocol/."""
+"""Chromium without a window, controlled over a pipe: https://chromedevtools.github.io/devtools-protocol/."""
 
 import base64
 import fcntl
@@ -27,12 +27,12 @@ class Page:
         self._read, self._count = b"", 0
         self._session: dict[str, str] = {}
         self._events: list[dict[str, Any]] = []
-        target = self.tell("Target.createTarget", url="about:blank")["targetId"]
-        self._session = {"sessionId": self.tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = {"sessionId": self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
         for domain in ("Page", "Runtime", "Log", "Network"):
-            self.tell(f"{domain}.enable")
+            self.call(f"{domain}.enable")
 
-    def tell(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol and wait for its answer."""
         self._count += 1
         message = {"id": self._count, "method": method, "params": parameters, **self._session}
@@ -45,37 +45,37 @@ class Page:
                 return result
 
     def open(self, address: str, width: int, dark: bool, height: int = 900) -> None:
-        """Open an address in a window of this width, by day or by night; what was told before is forgotten."""
+        """Open an address in a window of this width, in light or dark mode; earlier events are dropped."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.tell("Emulation.setEmulatedMedia", features=[scheme])
-        self.tell(
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         self._events.clear()
-        self.tell("Page.navigate", url=address)
+        self.call("Page.navigate", url=address)
         while not self.events("Page.loadEventFired"):
             self._next()
 
     def evaluate(self, expression: str) -> Any:
-        """What an expression of JavaScript gives."""
-        answer = self.tell("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        """Return the value of a JavaScript expression."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def events(self, *methods: str) -> list[dict[str, Any]]:
-        """What the browser told since the page was opened."""
+        """Return the browser's events since the page was opened."""
         return [event["params"] for event in self._events if event["method"] in methods]
 
     def screenshot(self, file: Path) -> None:
-        """The whole page as a picture."""
-        taken = self.tell("Page.captureScreenshot", captureBeyondViewport=True)
-        file.write_bytes(base64.b64decode(taken["data"]))
+        """Write the whole page as a picture."""
+        captured = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(captured["data"]))
 
     def _next(self) -> dict[str, Any]:
         end = time.monotonic() + TIME_LIMIT_S
         while b"\0" not in self._read:
             ready, _, _ = select.select([self._out_of], [], [], end - time.monotonic())
-            assert ready, f"the browser said nothing for {TIME_LIMIT_S} s"
+            assert ready, f"the browser sent nothing for {TIME_LIMIT_S} s"
             chunk = os.read(self._out_of, 1 << 20)
             assert chunk, "the browser has ended"
             self._read += chunk
@@ -94,7 +94,7 @@ def open_page(chrome: str, profile: Path) -> Iterator[Page]:
     words = [chrome, "--headless", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"]
     words += [f"--user-data-dir={profile}", "--disable-dev-shm-usage"]
     if os.geteuid() == 0:
-        words.append("--no-sandbox")  # it refuses to be root with one
+        words.append("--no-sandbox")  # Chromium refuses to run as root with a sandbox
     # It reads from 3 and writes to 4, whatever numbers the pipes have here.
     high = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (their_in, their_out)]
     begin = [sys.executable, "-c", _BEGIN, *map(str, high)]
@@ -113,6 +113,6 @@ def open_page(chrome: str, profile: Path) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of the browser at CHROME."""
+    """Open a page of the browser at CHROME."""
     with open_page(os.environ["CHROME"], tmp_path_factory.mktemp("profile")) as page:
         yield page

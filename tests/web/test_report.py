@@ -117,11 +117,11 @@ def test_a_click_sorts_the_table(browser_page, address: str, made_up_result: Res
 
 def test_it_prints(browser_page, address: str) -> None:
     browser_page.open(address, DESK, dark=True)
-    pdf = browser_page.tell("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
+    pdf = browser_page.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
     assert len(pdf) > 10_000
-    browser_page.tell("Emulation.setEmulatedMedia", media="print")
+    browser_page.call("Emulation.setEmulatedMedia", media="print")
     size = {"width": PAPER, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
-    browser_page.tell("Emulation.setDeviceMetricsOverride", **size)
+    browser_page.call("Emulation.setDeviceMetricsOverride", **size)
     assert browser_page.evaluate("document.documentElement.scrollWidth") <= PAPER
     assert browser_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser_page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"

@@ -26,13 +26,13 @@ PAGE = (ROOT / "docs" / "use-without-edgernn.md").read_text(encoding="utf-8")
 PACKAGES = ROOT / "build" / "web" / "node_modules"
 FILES = ("digits-float32.onnx", "digits-int8.onnx")
 COUNT = 20
-# float32, added up in another order; int8 weights are multiplied out, so those files compute in float32, too.
+# float32, added in another order; int8 weights become float32 first, so those files compute in float32, too.
 TOLERANCE = 1e-5
 TIME_LIMIT_S = 120
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder and the npm packages; what is posted goes into `answers`."""
+    """Serve a folder and the npm packages; put posted data into `answers`."""
 
     answers: "queue.Queue[dict[str, Any]]"
 
@@ -51,14 +51,14 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def run(request: pytest.FixtureRequest) -> Path:
-    """A run folder: that of RUN=DIR, or one trained now."""
+    """Return a run folder: that of RUN=DIR, or a new one."""
     given = os.environ.get("RUN")
     return Path(given).resolve() if given else request.getfixturevalue("run_folder")
 
 
 @pytest.fixture(scope="module")
 def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the page says to have in one folder, and what the check needs beside it."""
+    """Make the folder that the page describes, with the additional files of this test."""
     folder = tmp_path_factory.mktemp("site")
     (module,) = re.findall(r"^```js\n(.*?)^```$", PAGE, re.M | re.S)
     (page,) = re.findall(r"^```html\n(.*?)^```$", PAGE, re.M | re.S)
@@ -96,19 +96,19 @@ def server(site: Path) -> Iterator[tuple[str, "queue.Queue[dict[str, Any]]"]]:
 def found(
     server: tuple[str, "queue.Queue[dict[str, Any]]"], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What the browser answered."""
+    """Run the page in the browser and return its answers."""
     address, answers = server
     profile = tmp_path_factory.mktemp("profile")
     words = [os.environ["CHROME"], "--headless", "--disable-gpu", f"--user-data-dir={profile}", "--no-first-run"]
     if os.geteuid() == 0:
-        words.append("--no-sandbox")  # it refuses to be root with one
+        words.append("--no-sandbox")  # Chromium refuses to run as root with a sandbox
     log = profile / "chromium.log"
     with log.open("wb") as output:
         browser = subprocess.Popen([*words, f"{address}/check.html"], stdout=output, stderr=output)
         try:
             result = answers.get(timeout=TIME_LIMIT_S)
         except queue.Empty:
-            pytest.fail(f"no answer in {TIME_LIMIT_S} s; the browser says:\n{log.read_text(errors='replace')[-2000:]}")
+            pytest.fail(f"no answer in {TIME_LIMIT_S} s; the browser's log:\n{log.read_text(errors='replace')[-2000:]}")
         finally:
             browser.terminate()
             browser.wait(timeout=30)
@@ -137,11 +137,11 @@ def test_the_browser_streams_as_edgernn(found: dict[str, Any], site: Path, digit
         np.testing.assert_allclose(np.array(answers), expected, atol=TOLERANCE)
 
 
-def test_optional_states_are_not_taken_for_none(found: dict[str, Any]) -> None:
+def test_optional_states_are_refused(found: dict[str, Any]) -> None:
     assert found["refused"] == "make the states required to stream"
 
 
-def test_the_page_shows_what_edgernn_says(found: dict[str, Any], site: Path) -> None:
+def test_the_page_shows_the_answer_of_edgernn(found: dict[str, Any], site: Path) -> None:
     stroke = np.zeros((28, 28), np.float32)
     stroke[4:24, 13:15] = 1
     assert found["page"] == str(edgernn.load(site / "digits-int8.onnx").predict(stroke).argmax())
