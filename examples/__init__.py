@@ -1,1 +1,1 @@
-"""Three recurrent models that people know, from data made beside them to a proven file on the device."""
+"""Three well-known recurrent models, from generated data to a proven file on the device."""

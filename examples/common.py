@@ -1,4 +1,4 @@
-"""What the examples share: train on generated data, then export, stream and compare as a person would type it."""
+"""Common part of the examples: train on generated data, then export, stream and compare as a user would."""
 
 import io
 import os
@@ -27,7 +27,7 @@ from edgernn.tensorflow_setup import quiet_tensorflow
 TRAINING_SAMPLES, CALIBRATION_SAMPLES, TEST_SAMPLES = 4000, 1000, 1000
 TRAINING_SEED, TEST_SEED, MODEL_SEED = 1, 2, 3
 BATCH_SIZE = 64
-# How often a stream's answer is shown on the way.
+# Number of answers of the stream that are shown.
 SHOWN = 8
 BEGIN, END = "<!-- filled in by run.py --write-readme -->", "<!-- until here -->"
 
@@ -36,17 +36,17 @@ Truths = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Example:
-    """A problem and the model that people use for it.
+    """A problem and a well-known model for it.
 
     Attributes:
-        folder: its own, with its README; its name is the example's.
-        generate: from a number of samples and a seed to x, float32 [samples, steps, features], and the truths:
+        folder: with the README; its name is the example's.
+        generate: returns, for a number of samples and a seed, x, float32 [samples, steps, features], and the truths:
             the class, int64 [samples], or the value, float32 [samples, 1].
-        build: the Keras model, not yet compiled.
-        epochs: to train.
-        learning_rate: the first one of Adam; it falls to zero along half a cosine.
+        build: returns the Keras model, not yet compiled.
+        epochs: of training.
+        learning_rate: initial rate of Adam; it falls to zero along half a cosine.
         labels: the names of the classes; empty for a regression.
-        unit: what a regression answers in.
+        unit: of the values of a regression.
     """
 
     folder: Path
@@ -58,13 +58,13 @@ class Example:
     unit: str = ""
 
     def describe(self, answer: Float32) -> str:
-        """One answer in words; float32 [classes] or [1]."""
+        """Describe one answer, float32 [classes] or [1], in words."""
         if not self.labels:
             return f"{answer[0]:.1f} {self.unit}"
         return f"{self.labels[answer.argmax()]} {answer.max():.0%}"
 
     def score(self, answers: Float32, truths: Truths) -> str:
-        """How good answers are, in words; [samples, classes] or [samples, 1] against the truths."""
+        """Compare answers, [samples, classes] or [samples, 1], with the truths; return the measures in words."""
         if self.labels:
             return f"accuracy {Task(CLASSIFICATION).score(answers, truths):.1%}"
         measured = Task(REGRESSION).measure(answers, truths)
@@ -76,7 +76,7 @@ class Example:
 @click.option("--write-readme", is_flag=True, help="Put the results into the example's README.")
 @click.pass_obj
 def main(example: Example, out: Path | None, write_readme: bool) -> None:
-    """Train on generated data, export, stream one sequence and compare; what an earlier run left is replaced."""
+    """Train on generated data, export, stream one sequence and compare; replace the files of an earlier run."""
     folder = out or Path("runs", "examples", example.folder.name)
     model, samples = folder / "model.keras", folder / "samples.npz"
     try:
@@ -84,7 +84,7 @@ def main(example: Example, out: Path | None, write_readme: bool) -> None:
         trained = train(example, folder)
         click.echo(f"{trained}\n")
         run_edgernn("export", str(model), "--samples", str(samples), "--out", str(folder), "--overwrite")
-        if sha256_of(model) != earlier:  # only now that there are others
+        if sha256_of(model) != earlier:  # only now, because the new ones are complete
             remove_artifacts_of(folder, earlier)
         streamed = "\n".join(stream(example, folder / "model-int8.tflite", samples))
         click.echo(f"{streamed}\n")
@@ -97,10 +97,10 @@ def main(example: Example, out: Path | None, write_readme: bool) -> None:
 
 
 def train(example: Example, folder: Path) -> str:
-    """Train the example's model on generated data; leave model.keras and samples.npz in `folder`.
+    """Train the example's model on generated data; write model.keras and samples.npz to `folder`.
 
     Returns:
-        What came out, in a line.
+        The measures and the time, in a line.
     """
     with quiet_tensorflow():
         import keras
@@ -139,10 +139,10 @@ def train(example: Example, folder: Path) -> str:
 
 
 def run_edgernn(*words: str) -> str:
-    """Run an edgernn command as a person would type it; ends the process with its exit code if that is not 0.
+    """Run an edgernn command; end the process with its exit code if that is not 0.
 
     Returns:
-        What it printed.
+        The output of the command.
     """
     click.secho(f"$ edgernn {' '.join(words)}", bold=True)
     with redirect_stdout(io.StringIO()) as printed:
@@ -154,25 +154,27 @@ def run_edgernn(*words: str) -> str:
 
 
 def stream(example: Example, artifact: Path, samples: Path) -> Iterator[str]:
-    """Push the first test sequence through an artifact row by row; gives a line for every eighth of it.
+    """Push the first test sequence through an artifact row by row; yield a line for every eighth of it.
 
     Raises:
-        ArtifactError: the last answer has not the very bits of `predict`.
+        ArtifactError: the last answer is not bit for bit that of `predict`.
     """
     with np.load(samples) as arrays:
         x, truth = arrays["x_test"][0], arrays["y_test"][0]
-    with standard_error_aside():  # the backend says hello there
+    with standard_error_aside():  # LiteRT logs its delegate there
         model = edgernn.load(artifact)
-    meant = example.labels[truth] if example.labels else f"{truth.item():.1f} {example.unit}"
-    yield f"{artifact.name}, row by row; the truth is {meant}:"
+    expected = example.labels[truth] if example.labels else f"{truth.item():.1f} {example.unit}"
+    yield f"{artifact.name}, row by row; the truth is {expected}:"
     with model.stream() as rows:
         for count, row in enumerate(x, start=1):
             answer = rows.push(row)
             if count * SHOWN // len(x) > (count - 1) * SHOWN // len(x):
                 yield f"  after row {count:3} of {len(x)}: {example.describe(answer)}"
     if answer.tobytes() != model.predict(x).tobytes():
-        raise edgernn.ArtifactError(f"{artifact}: streaming ends with other bits than predict")
-    yield "  the same bits as predict gives for the whole sequence"
+        raise edgernn.ArtifactError(
+            f"{artifact}: the last answer of the stream differs from predict, expected the same bits"
+        )
+    yield "  equal to predict on the whole sequence, bit for bit"
 
 
 def fill_in(readme: Path, results: str) -> None:

@@ -1,4 +1,4 @@
-"""Activity recognition: an LSTM that tells from 2.56 s of a phone's motion what its wearer does."""
+"""Activity recognition: an LSTM that classifies the activity of a person from 2.56 s of a phone's motion."""
 
 import sys
 from pathlib import Path
@@ -15,16 +15,16 @@ from examples.common import Example, main
 
 Float64 = npt.NDArray[np.float64]
 
-# The form of UCI HAR: 50 Hz; total and body acceleration in g, angular velocity in rad/s, each along x, y, z.
+# The format of UCI HAR: 50 Hz; total and body acceleration in g, angular velocity in rad/s, each along x, y, z.
 STEPS, FEATURES, RATE_HZ = 128, 9, 50
 ACTIVITIES = ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "laying")
 
-# One line an activity: steps a second, and how far the phone leans forward, in rad.
+# One value for each activity: steps per second, and the forward lean of the phone in rad.
 _PACE_HZ = np.array([1.85, 1.55, 2.15, 0.5, 0.5, 0.5])
 _LEAN_RAD = np.array([0.05, 0.2, 0.0, -0.55, 0.0, -1.4])
 _LEAN_STDDEV_RAD = np.array([0.15, 0.15, 0.15, 0.2, 0.15, 0.3])
-# Amplitudes [activity, axis, harmonic]: x is up, y is left, z is ahead; harmonics of the stride, which is two
-# steps: the stride, the step, and the impact of the foot. In g, and in rad/s for the turning about each axis.
+# Amplitudes [activity, axis, harmonic]: x is up, y is left, z is ahead. The harmonics of the stride, which is two
+# steps, are the stride, the step, and the impact of the foot. In g, and in rad/s for the rotation about each axis.
 _HARMONICS = np.array([1, 2, 4])
 _STILL = np.full((3, 3), 0.012)
 _SHAKE_G = np.array(
@@ -47,10 +47,10 @@ _NOISE_G, _NOISE_RAD_S = 0.03, 0.06
 
 
 def generate(samples: int, seed: int) -> tuple[Float32, Int64]:
-    """Windows of motion: each with a pace, a phase, a vigour and a way to wear the phone of its own.
+    """Generate windows of motion, each with a random pace, phase, vigour and orientation of the phone.
 
     Returns:
-        float32 [samples, 128, 9], and the activities, int64 [samples], each as often as the others.
+        float32 [samples, 128, 9], and the activities, int64 [samples], equally frequent.
     """
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(samples) % len(ACTIVITIES))
@@ -62,14 +62,14 @@ def generate(samples: int, seed: int) -> tuple[Float32, Int64]:
     turning = _oscillate(rng, strides, vigour * _TURN_RAD_S[y]) @ wearing
     body += rng.normal(0, _NOISE_G, body.shape)
     turning += rng.normal(0, _NOISE_RAD_S, turning.shape)
-    gravity = wearing[:, :1]  # where "up" comes to lie, in g
+    gravity = wearing[:, :1]  # the direction "up" after the rotation, in g
     return np.concatenate([body + gravity, body, turning], axis=2, dtype=np.float32), y
 
 
 def _oscillate(rng: np.random.Generator, strides: Float64, amplitudes: Float64) -> Float64:
-    """Sums of harmonics: strides [samples, steps], amplitudes [samples, axes, harmonics] → [samples, steps, axes]."""
+    """Sum harmonics: strides [samples, steps], amplitudes [samples, axes, harmonics] → [samples, steps, axes]."""
     amplitudes = amplitudes * rng.lognormal(0, 0.15, amplitudes.shape)
-    # The harmonics of a gait hang together, a little differently in everybody.
+    # The phases of a gait's harmonics are related, with small differences between people.
     phases = np.arange(amplitudes[0].size).reshape(amplitudes[0].shape) + rng.normal(0, 0.25, amplitudes.shape)
     angles = 2 * np.pi * strides[:, :, np.newaxis, np.newaxis] * _HARMONICS + phases[:, np.newaxis]
     oscillations: Float64 = np.einsum("sah,stah->sta", amplitudes, np.cos(angles))
@@ -77,7 +77,7 @@ def _oscillate(rng: np.random.Generator, strides: Float64, amplitudes: Float64) 
 
 
 def _rotations(lean: Float64, tilt: Float64) -> Float64:
-    """What leaning about y and tilting about z, in rad [samples], makes of rows of vectors: [samples, 3, 3]."""
+    """Return the rotations, [samples, 3, 3] for row vectors, of a lean about y and a tilt about z, in rad [samples]."""
     zero, one = np.zeros_like(lean), np.ones_like(lean)
     about_y = np.array([[np.cos(lean), zero, np.sin(lean)], [zero, one, zero], [-np.sin(lean), zero, np.cos(lean)]])
     about_z = np.array([[np.cos(tilt), np.sin(tilt), zero], [-np.sin(tilt), np.cos(tilt), zero], [zero, zero, one]])
@@ -86,7 +86,7 @@ def _rotations(lean: Float64, tilt: Float64) -> Float64:
 
 
 def build() -> Any:
-    """J. Brownlee's LSTM for UCI HAR (see README), float32 [batch, 128, 9] to probabilities [batch, 6]."""
+    """Build J. Brownlee's LSTM for UCI HAR (see README), float32 [batch, 128, 9] to probabilities [batch, 6]."""
     with quiet_tensorflow():
         import keras
 

@@ -1,4 +1,4 @@
-"""Keyword spotting: a GRU that tells from one second of speech which of ten words was said, if any."""
+"""Keyword spotting: a GRU that recognizes which of ten words, if any, was said in one second of speech."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Float64 = npt.NDArray[np.float64]
 
 # One second, a frame every 20 ms, ten MFCCs a frame.
 STEPS, FEATURES = 49, 10
-# The twelve classes of Speech Commands, as "Hello Edge" has them; the words in sounds.
+# The twelve classes of Speech Commands, as in "Hello Edge", with the sounds of each word.
 WORDS = {
     "silence": "",
     "unknown": "",
@@ -37,7 +37,7 @@ KEYWORDS = tuple(WORDS)
 SILENCE, UNKNOWN = KEYWORDS.index("silence"), KEYWORDS.index("unknown")
 
 # Formants F1, F2, F3 in Hz, and loudness from 0 to 1. Vowels: means of men in Peterson and Barney, "Control methods
-# used in a study of the vowels", 1952. Consonants: roughly where their energy lies.
+# used in a study of the vowels", 1952. Consonants: approximate centres of their energy.
 SOUNDS = {
     "i": (270, 2290, 3010, 0.8),
     "ɪ": (390, 1990, 2550, 0.8),
@@ -58,14 +58,14 @@ SOUNDS = {
 }
 _BANDS = 40
 _FORMANT_WIDTH_MEL = 110.0
-_SCALE = 0.3  # brings most of the cepstrum to between -2 and 2
+_SCALE = 0.3  # most of the cepstrum is then between -2 and 2
 
 
 def generate(samples: int, seed: int) -> tuple[Float32, Int64]:
-    """MFCCs of words: formants that glide from sound to sound, in voices, tempos and noise of their own.
+    """Generate MFCCs of words: formants that glide from sound to sound, with random voices, tempos and noise.
 
     Returns:
-        float32 [samples, 49, 10], and the words, int64 [samples], each as often as the others.
+        float32 [samples, 49, 10], and the words, int64 [samples], equally frequent.
     """
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(samples) % len(KEYWORDS))
@@ -77,7 +77,7 @@ def generate(samples: int, seed: int) -> tuple[Float32, Int64]:
     strength = np.array([1.0, 0.5, 0.25])[:, np.newaxis]
     spectrum = tracks[:, :, 3:] * (strength * np.exp(-(distance**2) / 2)).sum(axis=2)
     volume, noise = rng.lognormal(0, 0.5, (samples, 1, 1)), rng.lognormal(-3.5, 0.8, (samples, 1, 1))
-    # Background noise falls towards high frequencies, in every room in its own way.
+    # Background noise decreases towards high frequencies, by a different slope in each sample.
     noise = noise * np.exp(-rng.uniform(0, 2, (samples, 1, 1)) * np.linspace(0, 1, _BANDS))
     # The energy of a band in one frame of noise has a chi-squared distribution.
     energy = volume * spectrum * rng.chisquare(4, spectrum.shape) / 4 + noise * rng.chisquare(4, spectrum.shape) / 4
@@ -86,7 +86,7 @@ def generate(samples: int, seed: int) -> tuple[Float32, Int64]:
 
 def _sounds_of(rng: np.random.Generator, word: int) -> Sequence[str]:
     if word == UNKNOWN:
-        # Some other word of two to four sounds; now and then it begins as a keyword does.
+        # Another word of two to four sounds; one in five begins like a keyword.
         sounds = [str(sound) for sound in rng.choice(list(SOUNDS), rng.integers(2, 5))]
         begun = WORDS[KEYWORDS[rng.integers(2, len(KEYWORDS))]].split()[:-1]
         return [*begun, *sounds[len(begun) :]] if rng.random() < 0.2 else sounds
@@ -94,13 +94,13 @@ def _sounds_of(rng: np.random.Generator, word: int) -> Sequence[str]:
 
 
 def _say(rng: np.random.Generator, sounds: Sequence[str]) -> Float64:
-    """Tracks [steps, 4] of F1, F2, F3 in Hz and loudness: from sound to sound, with nothing before and after."""
+    """Return tracks [steps, 4] of F1, F2, F3 in Hz and loudness, from sound to sound, with silence around them."""
     if not sounds:
         return np.tile([500.0, 1500.0, 2500.0, 0.0], (STEPS, 1))
     targets = np.array([SOUNDS[sound] for sound in sounds]) * rng.lognormal(0, 0.06, (len(sounds), 4))
     targets = np.concatenate([targets[:1], targets, targets[-1:]])
     targets[[0, -1], 3] = 0
-    # 60 to 180 ms a sound, somewhere in the second.
+    # 60 to 180 ms a sound; the word begins at a random time in the second.
     lengths = rng.uniform(3, 9, len(targets) - 1)
     times = np.concatenate([[0], np.cumsum(lengths)])
     times += rng.uniform(0, max(STEPS - times[-1], 1))
@@ -112,13 +112,13 @@ def _mel(frequency_hz: Float64) -> Float64:
 
 
 def _dct() -> Float64:
-    """The first ten columns [bands, 10] of the orthonormal DCT-II, which makes a cepstrum of a log spectrum."""
+    """Return the first ten columns [bands, 10] of the orthonormal DCT-II, which maps a log spectrum to a cepstrum."""
     angles = np.pi * (np.arange(_BANDS)[:, np.newaxis] + 0.5) * np.arange(FEATURES) / _BANDS
     return np.cos(angles) * np.where(np.arange(FEATURES) == 0, np.sqrt(1 / _BANDS), np.sqrt(2 / _BANDS))
 
 
 def build() -> Any:
-    """The small GRU of "Hello Edge" (see README), float32 [batch, 49, 10] to probabilities [batch, 12]."""
+    """Build the small GRU of "Hello Edge" (see README), float32 [batch, 49, 10] to probabilities [batch, 12]."""
     with quiet_tensorflow():
         import keras
 

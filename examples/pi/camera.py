@@ -1,9 +1,9 @@
-"""A camera into a model: the handwritten digit that is held in front of it, once a second.
+"""Read the handwritten digit in front of a camera, once a second.
 
     sudo apt install python3-picamera2        # the virtual environment: python3 -m venv --system-site-packages
     python camera.py digits-int8.tflite
 
-Each frame is prepared as `edgernn predict` prepares a photo.
+Each frame is prepared like a photo for `edgernn predict`.
 """
 
 import sys
@@ -23,12 +23,12 @@ PERIOD_S = 1.0
 
 
 def frames_of(camera: Any) -> Iterator[np.ndarray]:
-    """Frames as they come, uint8 [height, width], grey.
+    """Yield grey frames, uint8 [height, width], once a second.
 
     Args:
-        camera: a picamera2.Picamera2, or what answers like one.
+        camera: a picamera2.Picamera2, or an object with the same methods.
     """
-    # The first HEIGHT rows of YUV420 are the brightness alone: no colour to be converted.
+    # The first HEIGHT rows of YUV420 are the brightness, so no colour needs to be converted.
     camera.configure(camera.create_video_configuration(main={"size": (WIDTH, HEIGHT), "format": "YUV420"}))
     camera.start()
     try:
@@ -40,10 +40,12 @@ def frames_of(camera: Any) -> Iterator[np.ndarray]:
 
 
 def answers(model: edgernn.Model, frames: Iterable[np.ndarray]) -> Iterator[edgernn.Guess | None]:
-    """The best guess for each frame; None where nothing is drawn on it."""
+    """Yield the best guess for each frame; None if it shows no drawing."""
     card = model.card
     if card is None or card.input_meaning not in PIXELS or not card.labels:
-        raise edgernn.InputError(f"{model.path}: expected a model that takes pixels and answers classes")
+        raise edgernn.InputError(
+            f"{model.path}: not a model for pixels with named classes; give one, such as digits-int8.tflite"
+        )
     for frame in frames:
         try:
             digit = prepare(frame.astype(np.float32) / np.float32(255), card)
@@ -55,21 +57,25 @@ def answers(model: edgernn.Model, frames: Iterable[np.ndarray]) -> Iterator[edge
 
 
 def open_camera() -> Any:
-    """The board's camera."""
+    """Open the board's camera.
+
+    Raises:
+        OSError: there is no camera, or another program uses it.
+    """
     from picamera2 import Picamera2
 
     try:
         return Picamera2()
-    except (IndexError, RuntimeError) as error:  # what it raises without one, and with one that is taken
-        raise OSError("no camera that is free: `rpicam-hello --list-cameras` shows what is there") from error
+    except (IndexError, RuntimeError) as error:  # without a camera, and with one in use
+        raise OSError("no free camera; list the cameras with `rpicam-hello --list-cameras`") from error
 
 
 def main(artifact: str) -> None:
-    """Watch until Ctrl-C."""
-    with standard_error_aside():  # LiteRT says there which delegate it made
+    """Print guesses until Ctrl-C."""
+    with standard_error_aside():  # LiteRT logs its delegate there
         model = edgernn.load(artifact)
     for guess in answers(model, frames_of(open_camera())):
-        print("nothing is drawn" if guess is None else f"{guess.label}  {guess.probability:.0%}", flush=True)
+        print("no drawing" if guess is None else f"{guess.label}  {guess.probability:.0%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Predictive maintenance: stacked GRUs that tell from an engine's sensors how many cycles it has left."""
+"""Predictive maintenance: stacked GRUs that estimate the cycles an engine has left from its sensors."""
 
 import sys
 from pathlib import Path
@@ -12,30 +12,30 @@ from edgernn.tensorflow_setup import quiet_tensorflow
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from examples.common import Example, main
 
-# The form of NASA's C-MAPSS: three settings and fourteen sensors that wear shows on, one row a cycle.
+# The format of NASA's C-MAPSS: three settings and the fourteen sensors that wear affects, one row a cycle.
 STEPS, SETTINGS, SENSORS = 50, 3, 14
 FEATURES = SETTINGS + SENSORS
-# Beyond, nothing is worn yet and nothing can be told; where work on C-MAPSS usually cuts.
+# Limit of the truths, as usual in work on C-MAPSS: with more cycles left, an engine shows no wear.
 MAX_CYCLES_LEFT = 125
-_SHORTEST_LIFE, _LONGEST_LIFE = 150, 300
+_MIN_LIFE, _MAX_LIFE = 150, 300  # cycles
 _NOISE = 0.08
 
 
 def generate(samples: int, seed: int) -> tuple[Float32, Float32]:
-    """Windows from the lives of engines, one each: wear grows ever faster, and with the settings moves the sensors.
+    """Generate one window from the life of each engine: wear grows ever faster; it and the settings move the sensors.
 
     Returns:
         float32 [samples, 50, 17] in units of about a sensor's range, and the remaining useful life after the last
         row, in cycles, at most 125: float32 [samples, 1].
     """
     rng = np.random.default_rng(seed)
-    life = rng.uniform(_SHORTEST_LIFE, _LONGEST_LIFE, (samples, 1))
+    life = rng.uniform(_MIN_LIFE, _MAX_LIFE, (samples, 1))
     left = rng.uniform(0, life - STEPS)
     age = (life - left + np.arange(1 - STEPS, 1)) / life
     growth, wear_at_birth = rng.uniform(2, 4, (samples, 1)), rng.uniform(0, 0.05, (samples, 1))
     wear = wear_at_birth + (1 - wear_at_birth) * np.expm1(growth * age) / np.expm1(growth)
     settings = rng.normal(0, 0.3, (samples, STEPS, SETTINGS))
-    # The plant: one for all engines, whatever the seed.
+    # The same plant for all engines and seeds.
     plant = np.random.default_rng(0)
     gain = plant.uniform(0.5, 1.5, SENSORS) * plant.choice([-1, 1], SENSORS)
     curvature = plant.uniform(0.7, 1.5, SENSORS)
@@ -48,7 +48,7 @@ def generate(samples: int, seed: int) -> tuple[Float32, Float32]:
 
 
 def build() -> Any:
-    """The stack of Azure's template with GRUs (see README), float32 [batch, 50, 17] to cycles [batch, 1]."""
+    """Build the stack of Azure's template with GRUs (see README), float32 [batch, 50, 17] to cycles [batch, 1]."""
     with quiet_tensorflow():
         import keras
 
@@ -59,7 +59,7 @@ def build() -> Any:
             keras.layers.Dropout(0.2),
             keras.layers.GRU(50),
             keras.layers.Dropout(0.2),
-            # Begins with answers from 0 to 125 or so: small weights would take long to grow into cycles.
+            # The initial answers are from 0 to about 125. Small initial weights would take long to grow to that scale.
             keras.layers.Dense(
                 1,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=10),

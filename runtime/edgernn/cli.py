@@ -104,7 +104,7 @@ def _printable_usage() -> Iterator[None]:
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgernn")
 def main() -> None:
-    """Take a Keras recurrent model to small devices, and prove that it is still the same model.
+    """Take a Keras recurrent model to small devices, and prove that each file still answers like the original.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""A device with tflite-runtime 2.14, as 32-bit Arm has it: what it reads rightly runs, what it misreads is refused."""
+"""A device with tflite-runtime 2.14, as on 32-bit Arm: files that it misreads are refused, all others run."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLES, STREAMED = 200, 10
 READ_RIGHTLY = ("float32", "float16", "int8", "int16x8", "int8-loop")
 MISREAD = ("dynamic", "dynamic-fused")
-# Integers are rounded otherwise here and there, by up to three steps inside.
+# Some integers are rounded differently, by up to three steps inside the model.
 MIN_AGREEMENT = {"float32": 1.0, "float16": 1.0, "int16x8": 0.99, "int8": 0.98, "int8-loop": 0.98}
 
 needs_tflite_runtime = pytest.mark.skipif(
@@ -37,7 +37,7 @@ from edgernn.backends import open_artifact
 streamed, *paths = sys.argv[1:]
 found, x = {}, np.load("x.npy")
 for path in map(Path, paths):
-    # What the backend answers when nobody checks it.
+    # The answers of the backend without any check.
     here = found[path.stem] = {"unchecked": open_artifact(path, path.read_bytes(), 1).run(x).tolist()}
     try:
         model = edgernn.load(path)
@@ -54,7 +54,7 @@ print(json.dumps({"numpy": np.__version__, "found": found}))
 
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with only the built wheel and its extra `tflite`."""
+    """Return the Python of an environment with only the built wheel and its extra `tflite`."""
     folder = tmp_path_factory.mktemp("tflite-device")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder / "wheel")]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -73,7 +73,7 @@ def x(run_folder: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def answered(device: Path, artifacts: Path, x: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the device makes of every .tflite file of a default export, by its name."""
+    """Return the device's answers or refusals for every .tflite file of a default export, by name."""
     folder = tmp_path_factory.mktemp("answered")
     np.save(folder / "x.npy", x)
     command = [device, "-I", "-c", PROGRAM, str(STREAMED), *sorted(artifacts.glob("*.tflite"))]
@@ -90,7 +90,7 @@ def test_every_artifact_is_expected_to_run_or_to_be_refused(answered: dict[str, 
 
 @needs_tflite_runtime
 @pytest.mark.parametrize("name", READ_RIGHTLY)
-def test_what_it_reads_rightly_answers_and_streams_as_here(
+def test_files_that_it_reads_correctly_answer_and_stream_as_here(
     answered: dict[str, Any], artifacts: Path, x: np.ndarray, name: str
 ) -> None:
     there, here = answered[name], edgernn.load(artifacts / f"digits-{name}.tflite")
@@ -104,8 +104,10 @@ def test_what_it_reads_rightly_answers_and_streams_as_here(
 
 @needs_tflite_runtime
 @pytest.mark.parametrize("name", MISREAD)
-def test_what_it_misreads_is_refused(answered: dict[str, Any], artifacts: Path, x: np.ndarray, name: str) -> None:
-    """It answers without a word, and wrongly; the golden samples say so, and what to do."""
+def test_files_that_it_misreads_are_refused(
+    answered: dict[str, Any], artifacts: Path, x: np.ndarray, name: str
+) -> None:
+    """Unchecked, the backend answers wrongly and without an error; the golden samples detect it."""
     there, here = answered[name], edgernn.load(artifacts / f"digits-{name}.tflite")
     assert np.mean(np.array(there["unchecked"]).argmax(1) == here.predict(x).argmax(1)) < 0.5
     message = there["refused"]
@@ -115,7 +117,7 @@ def test_what_it_misreads_is_refused(answered: dict[str, Any], artifacts: Path, 
 
 
 @pytest.mark.parametrize(("python", "packages"), [("3.11", {"tflite-runtime", "numpy"}), ("3.12", set())])
-def test_the_extra_brings_it_where_there_is_a_wheel(python: str, packages: set[str]) -> None:
+def test_the_extra_installs_it_where_there_is_a_wheel(python: str, packages: set[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needs = [Requirement(line) for line in project["optional-dependencies"]["tflite"]]
     assert {need.name for need in needs if need.marker and need.marker.evaluate({"python_version": python})} == packages

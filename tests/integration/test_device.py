@@ -1,4 +1,4 @@
-"""What a device has: the built wheel with one backend in an environment of its own, no TensorFlow."""
+"""A device: the built wheel with one backend in a new environment, without TensorFlow."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with only edgernn[litert], in the versions of the lock."""
+    """Return the Python of an environment with only edgernn[litert], in the versions of the lock."""
     folder = tmp_path_factory.mktemp("device")
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -45,14 +45,14 @@ def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_the_wheel_is_small_and_holds_the_four_rooms(wheel: Path) -> None:
+def test_the_wheel_is_small_and_has_the_four_packages(wheel: Path) -> None:
     assert wheel.stat().st_size <= MAX_WHEEL_BYTES
     names = zipfile.ZipFile(wheel).namelist()
     rooms = {name.partition("/")[0] for name in names}
     assert {"edgernn", "edgernn_train", "edgernn_export", "edgernn_benchmarks"} <= rooms
-    made = [name for name in names if name.endswith((".tflite", ".onnx", ".keras", ".npz", ".npy"))]
+    files = [name for name in names if name.endswith((".tflite", ".onnx", ".keras", ".npz", ".npy"))]
     samples = ("digits-int8.tflite", "digits.npy", "kernels-dynamic.tflite", "kernels-int8.tflite")
-    assert sorted(made) == [f"edgernn/samples/{name}" for name in samples]
+    assert sorted(files) == [f"edgernn/samples/{name}" for name in samples]
 
 
 def test_a_device_predicts_without_tensorflow(device: Path, artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_device_runs_the_demo_and_what_it_says_to_try(device: Path, tmp_path: 
     (folder,) = (Path(shlex.split(line)[1]) for line in commands if line.startswith("cd "))
     assert device.parents[1] in folder.parents
     assert "int8, unrolled" in run("info", "digits-int8.tflite", cwd=folder)
-    # There is no Pillow here, so that it tells of the array.
+    # Without Pillow the demo names the array in place of the picture.
     assert "edgernn predict digits-int8.tflite digits.npy" in commands
     lines = run("predict", "digits-int8.tflite", "digits.npy", cwd=folder).splitlines()
     assert [line.split()[1] for line in lines] == list("0123456789")

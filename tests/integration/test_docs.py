@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 ROOMS = ("edgernn", "edgernn_train", "edgernn_export", "edgernn_benchmarks")
 ALONE = "use-without-edgernn.md"
-# Sphinx in a process of its own, which ends with an error if anything in it has imported TensorFlow.
+# Sphinx in an isolated process, which fails if anything in it has imported TensorFlow.
 BUILD = """
 import sys
 from sphinx.cmd.build import main
@@ -35,12 +35,12 @@ sys.exit(code or ("TensorFlow was imported" if "tensorflow" in sys.modules else 
 
 
 def blocks_of(page: Path) -> list[str]:
-    """The Python code in a page, one text a block."""
+    """Return the blocks of Python code in a page."""
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
 def execute(code: str, place: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Run a block among `names`; what it prints is not shown."""
+    """Run a block with `names` as globals; its output is not shown."""
     with redirect_stdout(io.StringIO()):
         exec(compile(code, place, "exec"), names)  # noqa: S102 the project's own pages
     return names
@@ -102,7 +102,7 @@ def test_every_page_with_examples_is_run() -> None:
 
 @pytest.fixture(scope="module")
 def beside(artifacts: Path, run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `use-without-edgernn.md` has it: a digit, and artifacts, one of them with int8 in and out."""
+    """Make the folder of `use-without-edgernn.md`: a digit and artifacts."""
     folder = tmp_path_factory.mktemp("beside")
     for path in artifacts.glob("digits-*"):
         (folder / path.name).write_bytes(path.read_bytes())

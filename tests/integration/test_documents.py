@@ -36,7 +36,7 @@ def test_no_figure_is_left_to_be_filled_in() -> None:
     assert not re.search(r"@[A-Z]+@", README)
 
 
-def test_what_is_generated_into_the_page_of_a_raspberry_pi_is_there() -> None:
+def test_the_page_of_the_raspberry_pi_has_its_generated_parts() -> None:
     page = (ROOT / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
     parts = re.findall(r"<!-- (\w+): generated -->\n(.*?)<!-- \1: until here -->", page, re.S)
     assert [name for name, _ in parts] == ["answers", "instructions"]

@@ -1,4 +1,4 @@
-"""The examples without their training: the data they make, the models they build, the README they fill in."""
+"""The examples without their training: their data, models and READMEs."""
 
 import runpy
 import sys
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHAPES = {"activity-recognition": (128, 9), "keyword-spotting": (49, 10), "predictive-maintenance": (50, 17)}
 CLASSES = {"activity-recognition": 6, "keyword-spotting": 12}
-# As published: each layer's kind, with its units or its rate.
+# Published layers: kind, and units or rate.
 LAYERS: dict[str, Sequence[tuple[str, float]]] = {
     "activity-recognition": [("LSTM", 100), ("Dropout", 0.5), ("Dense", 100), ("Dense", 6)],
     "keyword-spotting": [("GRU", 154), ("Dense", 12)],
@@ -28,9 +28,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def script(name: str) -> dict[str, Any]:
-    """What the example's run.py defines."""
+    """Return the names that the example's run.py defines."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT)  # run.py does so itself; this takes it back
+        patch.syspath_prepend(ROOT)  # run.py does this itself; the context undoes it
         return runpy.run_path(str(ROOT / "examples" / name / "run.py"))
 
 
@@ -43,7 +43,7 @@ def test_every_example_is_here_in_make_and_in_the_readmes() -> None:
         assert f"make example-{name}\n" in (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_data_has_the_form_it_says_and_comes_from_its_seed(name: str, script: dict[str, Any]) -> None:
+def test_the_data_has_the_stated_shape_and_depends_on_the_seed_only(name: str, script: dict[str, Any]) -> None:
     x, y = script["EXAMPLE"].generate(SAMPLES, 1)
     assert x.shape == (SAMPLES, *SHAPES[name])
     assert x.dtype == np.float32
@@ -65,7 +65,7 @@ def test_the_truths_are_balanced(name: str, script: dict[str, Any]) -> None:
         assert y.shape == (SAMPLES, 1)
         assert y.min() >= 0
         assert y.max() == script["MAX_CYCLES_LEFT"]
-        # Mostly engines of which there is something to tell, old ones and young ones.
+        # Most engines are worn, and all ages occur.
         assert np.mean(y == y.max()) < 0.4
         assert np.all(np.histogram(y[y < y.max()], bins=5, range=(0, y.max()))[0] > SAMPLES / 20)
 
@@ -94,7 +94,7 @@ def test_the_readme_has_a_place_for_results_and_only_that_changes(script: dict[s
     assert filled.split(common.BEGIN)[1].split(common.END)[0] == "\n\n    third\n\n"
 
 
-def test_answers_are_told_and_judged_as_what_they_are(name: str, script: dict[str, Any]) -> None:
+def test_answers_are_described_and_scored_by_their_task(name: str, script: dict[str, Any]) -> None:
     example = script["EXAMPLE"]
     if name in CLASSES:
         answers = np.eye(CLASSES[name], dtype=np.float32)[[0, 1, 2, 2]]

@@ -1,4 +1,4 @@
-"""The programs of examples/pi, from what their hardware hands over on; the bus and the camera are recordings."""
+"""The programs of examples/pi with simulated hardware: the bus and the camera play recordings."""
 
 import os
 import runpy
@@ -21,7 +21,7 @@ STEPS, FEATURES, RATE_HZ = 128, 9, 50
 
 
 class Recording:
-    """An MPU-6050 that plays measurements: smbus2.SMBus as far as the program calls it."""
+    """Simulated MPU-6050 that plays measurements, with the methods of smbus2.SMBus that the program calls."""
 
     def __init__(self, measurements: np.ndarray, identity: int = 0x68) -> None:
         words = np.zeros((len(measurements), 7), ">i2")
@@ -40,12 +40,12 @@ class Recording:
 
     def read_i2c_block_data(self, address: int, register: int, length: int) -> list[int]:
         assert (address, register, length) == (0x68, 0x3B, 14)
-        assert self.written, "it sleeps until it is told not to"
+        assert self.written, "read while asleep"
         return list(next(self.blocks))
 
 
 class Film:
-    """A camera that shows frames: picamera2.Picamera2 as far as the program calls it."""
+    """Simulated camera that shows frames, with the methods of picamera2.Picamera2 that the program calls."""
 
     def __init__(self, frames: list[np.ndarray]) -> None:
         self.frames, self.running = frames, False
@@ -67,7 +67,7 @@ class Film:
         assert (name, self.running) == ("main", True)
         frame = self.frames.pop(0)
         assert frame.shape == (self.height, self.width)
-        # Brightness, and below it colour, which the program must leave alone.
+        # Brightness, and below it colour, which the program must ignore.
         return np.vstack([frame, np.full((self.height // 2, self.width), 128, np.uint8)])
 
 
@@ -85,27 +85,27 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def walk() -> np.ndarray:
-    """Ten seconds of somebody who walks, as the model of that example was trained: float32 [500, 9]."""
+    """Return ten seconds of walking in the format of that example's training data, float32 [500, 9]."""
     time = np.arange(500) / RATE_HZ
     body = 0.3 * np.sin(2 * np.pi * 1.85 * time[:, np.newaxis] + [0, 1, 2])
     turning = 0.4 * np.cos(2 * np.pi * 0.93 * time[:, np.newaxis] + [0, 1, 2])
     return np.concatenate([body + np.array([0.9, 0.1, 0.4]), body, turning], axis=1, dtype=np.float32)
 
 
-def test_the_sensor_gives_the_rows_that_the_model_was_trained_on(motion: dict[str, Any], walk: np.ndarray) -> None:
+def test_rows_of_the_sensor_have_the_format_of_the_training_data(motion: dict[str, Any], walk: np.ndarray) -> None:
     bus = Recording(np.delete(walk, [3, 4, 5], axis=1))
     rows = np.array(list(islice(motion["rows_of"](motion["measure"](bus)), len(walk))))
     assert bus.written == [(0x68, 0x6B, 1), (0x68, 0x1A, 4)]  # awake, low-passed
     assert rows.dtype == np.float32
-    # To the sensor's own steps, 1/16384 g and 1/131 degrees/s.
+    # Within the sensor's resolution, 1/16384 g and 1/131 degrees/s.
     np.testing.assert_allclose(rows[:, :3], walk[:, :3], atol=1 / 16384)
     np.testing.assert_allclose(rows[:, 6:], walk[:, 6:], atol=np.radians(1 / 131))
-    # Gravity is known after some seconds, but for what a first-order filter lets through of 1.85 Hz: 0.3 / 1.85.
+    # After some seconds gravity is correct, except for the share of 1.85 Hz that the filter passes: 0.3 / 1.85.
     assert np.abs(rows[250:, 3:6] - walk[250:, 3:6]).max() < 0.3 * 0.3 / 1.85 * 1.1
 
 
-def test_another_chip_at_the_address_is_told(motion: dict[str, Any]) -> None:
-    with pytest.raises(OSError, match="the chip at 0x68 says that it is 0x71; an MPU-6050 says 0x68"):
+def test_another_chip_at_the_address_is_an_error(motion: dict[str, Any]) -> None:
+    with pytest.raises(OSError, match="the chip at 0x68 identifies as 0x71, expected an MPU-6050, 0x68"):
         next(motion["measure"](Recording(np.zeros((1, 6)), identity=0x71)))
 
 
@@ -118,7 +118,7 @@ def test_the_loop_answers_each_window_and_begins_anew(motion: dict[str, Any]) ->
 
 
 def drawn(digit: int, rng: np.random.Generator) -> np.ndarray:
-    """A dark digit on light paper with a shadow across it and noise, uint8 [480, 640]."""
+    """Draw a dark digit on light paper, with a shadow and noise, uint8 [480, 640]."""
     pixels = np.load(edgernn.sample().with_name("digits.npy"))[digit] / 255
     frame = np.tile(np.linspace(0.9, 0.55, 640), (480, 1))
     ink = np.kron(pixels, np.ones((10, 10)))
@@ -143,7 +143,7 @@ def test_the_camera_is_stopped_when_the_loop_ends(camera: dict[str, Any]) -> Non
     assert not film.running
 
 
-# What stands in for a library, and behaves as it does when there is something wrong.
+# Simulated libraries that fail like the real ones.
 NO_BUS = "def SMBus(bus):\n    raise FileNotFoundError(2, 'No such file or directory', '/dev/i2c-1')"
 NO_CAMERA = "def Picamera2():\n    return [][0]"
 SAMPLE = str(edgernn.sample())
@@ -155,12 +155,17 @@ SAMPLE = str(edgernn.sample())
         ("motion.py", [], "", "usage: python "),
         ("camera.py", [], "", "usage: python "),
         ("motion.py", ["model.tflite"], NO_BUS, "error: model.tflite: no such file"),
-        ("motion.py", [SAMPLE], NO_BUS, f"error: {SAMPLE} takes 28 numbers a row; the sensor gives 9"),
-        ("camera.py", [SAMPLE], NO_CAMERA, "error: no camera that is free: `rpicam-hello --list-cameras`"),
+        ("motion.py", [SAMPLE], NO_BUS, f"error: {SAMPLE} needs 28 numbers a row, expected 9, as the sensor has"),
+        (
+            "camera.py",
+            [SAMPLE],
+            NO_CAMERA,
+            "error: no free camera; list the cameras with `rpicam-hello --list-cameras`",
+        ),
         ("camera.py", [SAMPLE], "", "error: No module named 'picamera2': sudo apt install python3-picamera2"),
     ],
 )
-def test_what_is_wrong_is_one_line(tmp_path: Path, program: str, words: list[str], library: str, message: str) -> None:
+def test_errors_are_one_line(tmp_path: Path, program: str, words: list[str], library: str, message: str) -> None:
     if library:
         for name in ("smbus2.py", "picamera2.py"):
             (tmp_path / name).write_text(library)
@@ -172,7 +177,7 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, program: str, words: list[str
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_bus_that_is_off_and_a_sensor_that_is_not_there_are_told(
+def test_a_disabled_bus_and_a_missing_sensor_are_errors(
     motion: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smbus2 = ModuleType("smbus2")
@@ -182,5 +187,5 @@ def test_a_bus_that_is_off_and_a_sensor_that_is_not_there_are_told(
         motion["open_bus"]()
     silent = Recording(np.zeros((1, 6)))
     monkeypatch.setattr(silent, "read_byte_data", lambda _address, _register: open("/dev/none"))  # noqa: SIM115, PTH123
-    with pytest.raises(OSError, match="nothing answers at 0x68: look at the wiring"):
+    with pytest.raises(OSError, match="no answer at 0x68; check the wiring"):
         next(motion["measure"](silent))

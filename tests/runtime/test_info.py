@@ -1,4 +1,4 @@
-"""What `edgernn info` says of cards that this version did not write."""
+"""`edgernn info` on cards of other versions."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The command `edgernn stream`, in a process of its own, as a sensor loop or a service runs it."""
+"""The command `edgernn stream` in a child process, as a sensor loop or a service runs it."""
 
 import json
 import select
@@ -37,7 +37,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 class Process:
-    """`edgernn stream` with pipes on all sides; its lines are awaited, but not for ever."""
+    """`edgernn stream` with pipes for all its streams; waiting for a line has a time limit."""
 
     def __init__(self, *words: str | Path) -> None:
         command = [sys.executable, "-m", "edgernn", "stream", *map(str, words)]
@@ -105,7 +105,7 @@ def answers(out: str) -> list[dict[str, Any]]:
 
 
 def probabilities(answer: dict[str, Any]) -> np.ndarray:
-    """Of an answer with all ten guesses, in the order of the classes."""
+    """Return the probabilities of an answer with all ten guesses, in the order of the classes."""
     by_label = {guess["label"]: guess["probability"] for guess in answer["guesses"]}
     return np.array([by_label[str(label)] for label in range(10)])
 
@@ -193,7 +193,7 @@ def test_a_bad_line_is_named_and_changes_nothing(artifacts: Path, x: np.ndarray)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40), st.integers(0, 3))
-def test_what_is_written_is_read_back(values: list[float], form: int) -> None:
+def test_written_numbers_are_read_back(values: list[float], form: int) -> None:
     text = json.dumps(values) if not form else (" ", ",", "  ,\t")[form - 1].join(map(repr, values))
     numbers = parse_numbers(f" {text}\r".encode())
     assert numbers.dtype == np.float32
@@ -210,7 +210,7 @@ def test_any_line_is_numbers_or_an_input_error(line: bytes) -> None:
         assert np.isfinite(numbers).all()
 
 
-def test_pixels_that_nobody_scaled_are_bad_lines(artifacts: Path, x: np.ndarray) -> None:
+def test_unscaled_pixels_are_bad_lines(artifacts: Path, x: np.ndarray) -> None:
     raw = np.round(x[1] * 255)
     out, error, exit_code = run([artifacts / "digits-int8.tflite"], as_lines(x[0]) + as_lines(raw))
     wrong = int((raw > 2).any(axis=1).sum())
@@ -268,7 +268,7 @@ def test_a_signal_amid_heavy_input_loses_and_cuts_no_answer(
         expected = [stream.push(row) for row in rows[: len(seen)]]
         for answer, right in zip(seen, expected, strict=True):
             assert answer["guesses"][0]["probability"] == right.max()
-        # The state is the one behind the last answered line: the next process goes on right there.
+        # The state is that after the last answered line: the next process continues from there.
         out, _, _ = run([path, "--json", "--state", state], as_line(rows[len(seen)]))
         assert answers(out)[0]["guesses"][0]["probability"] == stream.push(rows[len(seen)]).max()
     assert answers(out)[0]["row"] == len(seen) + 1
@@ -372,11 +372,11 @@ def test_a_closed_pipe_behind_it_ends_it_quietly(
     assert process.popen.wait(PATIENCE_SECONDS) == 1
     assert process.popen.stderr is not None
     assert process.popen.stderr.read() == b""
-    assert int(np.load(state)["rows"]) == 2  # the row whose answer nobody took has been seen
+    assert int(np.load(state)["rows"]) == 2  # the row whose answer was not read is counted
 
 
 @needs_signals
-def test_a_terminal_is_told_what_is_awaited(artifacts: Path, x: np.ndarray) -> None:
+def test_a_terminal_shows_the_expected_input(artifacts: Path, x: np.ndarray) -> None:
     import pty
 
     ours, theirs = pty.openpty()
@@ -399,7 +399,7 @@ def test_a_file_without_a_card_is_unverified_in_every_answer(foreign: Path, refu
     assert [line.endswith("  (unverified)") for line in out.splitlines()] == [True, True]
 
 
-def test_an_answer_without_end_is_an_error_and_a_new_sequence(foreign: Path) -> None:
+def test_an_infinite_answer_is_an_error_and_a_new_sequence(foreign: Path) -> None:
     out, error, exit_code = run([foreign, "--unverified", "--json"], "3e38 1\n3e38 2\n0.5 1\n")
     assert exit_code == 1
     assert [(answer["line"], answer["row"]) for answer in answers(out)] == [(1, 1), (3, 1)]
@@ -435,7 +435,7 @@ def test_answers_of_every_task_have_their_line(
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """An .onnx file with a state and no card: what it answers is the sum of all rows."""
+    """Write an .onnx file with a state and without a card; it answers the sum of all rows."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -456,7 +456,7 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path / "foreign.onnx"
 
 
-def test_what_cannot_stream_says_so(foreign: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_file_that_cannot_stream_is_refused(foreign: Path, refused: Callable[..., str], tmp_path: Path) -> None:
     import onnx
 
     model = onnx.load(foreign)
@@ -467,7 +467,7 @@ def test_what_cannot_stream_says_so(foreign: Path, refused: Callable[..., str], 
     assert "cannot stream" in refused("stream", whole, "--unverified")
 
 
-def test_wrong_words_are_refused(
+def test_wrong_arguments_are_refused(
     edgernn_command: Callable[..., Result], refused: Callable[..., str], artifacts: Path
 ) -> None:
     path = artifacts / "digits-int8.tflite"
@@ -479,7 +479,7 @@ def test_wrong_words_are_refused(
 
 @needs_signals
 @needs_proc
-def test_a_second_signal_ends_a_process_whose_answers_nobody_takes(
+def test_a_second_signal_ends_a_process_whose_answers_are_not_read(
     artifacts: Path, x: np.ndarray, start: Callable[..., Process]
 ) -> None:
     process = start(artifacts / "digits-int8.tflite", "--json")
@@ -489,7 +489,7 @@ def test_a_second_signal_ends_a_process_whose_answers_nobody_takes(
     sender.start()
     _wait_until_idle(process.popen.pid)  # the pipe is full
     process.popen.send_signal(signal.SIGTERM)
-    with pytest.raises(subprocess.TimeoutExpired):  # it waits for somebody to take the answers
+    with pytest.raises(subprocess.TimeoutExpired):  # it waits until its answers are read
         process.popen.wait(timeout=1)
     process.popen.send_signal(signal.SIGTERM)
     assert process.popen.wait(timeout=PATIENCE_SECONDS) == -signal.SIGTERM
@@ -497,11 +497,11 @@ def test_a_second_signal_ends_a_process_whose_answers_nobody_takes(
 
 
 def _wait_until_idle(process: int) -> None:
-    """Until a process has taken no time of a processor for half a second."""
-    taken, before = "", "none yet"
-    while taken != before:
+    """Wait until a process has used no CPU time for half a second."""
+    used, before = "", "none yet"
+    while used != before:
         time.sleep(0.5)
-        before, taken = taken, " ".join(Path(f"/proc/{process}/stat").read_text().split()[13:15])
+        before, used = used, " ".join(Path(f"/proc/{process}/stat").read_text().split()[13:15])
 
 
 @needs_proc

@@ -1,4 +1,4 @@
-"""`edgernn stream --state`: what a process that is killed at any moment leaves to the next one."""
+"""`edgernn stream --state`: the saved state after a process is killed at any moment."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ ROWS = np.random.default_rng(5).random((60, 28)).astype(np.float32).round(4)
 
 
 class Process:
-    """`edgernn stream --json` on the sample artifact, with pipes on all sides."""
+    """`edgernn stream --json` on the sample artifact, with pipes for all its streams."""
 
     def __init__(self, state: Path, *words: str) -> None:
         command = [sys.executable, "-m", "edgernn", "stream", str(edgernn.sample()), "--json", "--state", str(state)]
@@ -68,7 +68,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 
 
 def wait_for_rows(state: Path, rows: int) -> None:
-    """Wait until that many are saved; the answer comes before the state, so that it is not late."""
+    """Wait until this number of rows is saved; the state is saved after the answer is printed."""
     for _ in range(PATIENCE_SECONDS * 100):
         with np.load(state) as arrays:
             if int(arrays["rows"]) == rows:
@@ -91,7 +91,7 @@ def test_every_row_is_saved_when_no_further_one_is_waiting(start: Callable[..., 
         answers = process.answers(count)
         assert [answer["row"] for answer in answers] == list(range(seen + 1, seen + count + 1))
         np.testing.assert_allclose(probabilities(answers), expected[seen : seen + count], atol=1e-6)
-        # The empty line at the end begins a new sequence, which is saved, too.
+        # The empty line at the end begins a new sequence, which is also saved.
         wait_for_rows(state, 0 if count == 7 else seen + count)
         _, error, _ = process.kill()
         assert error == (f"note: {state}: goes on after row {seen}\n" if seen else "")
@@ -119,7 +119,7 @@ def test_two_processes_do_not_keep_their_state_in_one_file(start: Callable[..., 
 
 
 def lose_the_folder_after_two_rows(process: Process, tmp_path: Path) -> Path:
-    """Put a file in the place of the state's folder when two rows are saved; the folder goes to `elsewhere`."""
+    """When two rows are saved, rename the state's folder to `elsewhere` and put a file in its place."""
     process.send(ROWS[:2])
     process.answers(2)
     place = tmp_path / "place"
@@ -129,7 +129,7 @@ def lose_the_folder_after_two_rows(process: Process, tmp_path: Path) -> Path:
     return place
 
 
-def test_a_disk_that_fails_meanwhile_ends_no_answers(start: Callable[..., Process], tmp_path: Path) -> None:
+def test_a_disk_that_fails_does_not_end_the_answers(start: Callable[..., Process], tmp_path: Path) -> None:
     process = start()
     place = lose_the_folder_after_two_rows(process, tmp_path)
     for row in ROWS[2:10]:
@@ -165,7 +165,7 @@ def sequence() -> OpenSequence:
 
 
 class Saves:
-    """A state file that counts how often it is written."""
+    """State file that counts its writes."""
 
     def __init__(self, file: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.now = 0, 100.0
@@ -216,7 +216,7 @@ def test_nothing_is_saved_without_a_file(saves: Saves, sequence: OpenSequence) -
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT])
-def test_a_full_disk_is_said_once_and_tried_again(
+def test_a_full_disk_is_reported_once_and_tried_again(
     saves: Saves,
     sequence: OpenSequence,
     monkeypatch: pytest.MonkeyPatch,
@@ -236,7 +236,7 @@ def test_a_full_disk_is_said_once_and_tried_again(
             keeper.count()
             keeper.save()
         assert keeper.failed
-        with pytest.raises(OutputError, match=os.strerror(number)):  # a start where nothing can be kept is an error
+        with pytest.raises(OutputError, match=os.strerror(number)):  # at the start, a failed save is an error
             Keeper(saves.file, sequence).begin()
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert len(said) == 1

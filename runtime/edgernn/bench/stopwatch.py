@@ -38,7 +38,7 @@ CACHE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Method:
-    """How to measure.
+    """Settings of a measurement.
 
     Attributes:
         rounds: in which each subject is timed once.
