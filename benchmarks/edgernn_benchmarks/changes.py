@@ -1,4 +1,4 @@
-"""Changes: the same artifacts in several results, of several devices or days; what got faster, what is noise."""
+"""Changes between results of several devices or days: for each subject faster, slower, or no difference."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from edgernn.bench.subjects import PREDICT
 
 @dataclass(frozen=True)
 class Change:
-    """A subject in a later result beside the first one that has it.
+    """A subject in a later result, compared with the first result that has it.
 
     Attributes:
-        name: the subject's.
-        first, later: the places of both among the results.
-        before, after: what was seen of it.
-        speed: how many times as quick it is later.
-        doubted: whether the times of either are not to be believed.
-        unlike: in what the measurements differ, so that the times say little of the file.
+        name: the subject's name.
+        first, later: indices of both results.
+        before, after: its measurements.
+        speed: its speed in the later result, relative to the first.
+        doubted: whether the times of either are doubtful.
+        unlike: different conditions of the two measurements, which make the times say little about the file.
     """
 
     name: str
@@ -32,34 +32,34 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """Faster, slower, no difference seen; and why that says little, if it does."""
+        """Faster, slower or no difference seen, with reasons why that may say little."""
         caveats = ["not to be believed"] if self.doubted and self.speed.verdict != NO_DIFFERENCE else []
         caveats += [f"measured with other {', '.join(self.unlike)}"] if self.unlike else []
         return ", ".join([self.speed.verdict, *caveats])
 
     @property
     def same_file(self) -> bool:
-        """Whether it is the same file, byte for byte."""
+        """True if both are the same file, byte for byte."""
         return self.before.sha256 == self.after.sha256
 
 
 def find_changes(results: Sequence[Result]) -> list[Change]:
-    """Every subject that several results have, result by result."""
+    """Return the changes of every subject that several results have, result by result."""
     return list(_changes(results))
 
 
 def _changes(results: Sequence[Result]) -> Iterator[Change]:
     seen: dict[str, tuple[int, Measured]] = {}
-    for place, result in enumerate(results):
+    for index, result in enumerate(results):
         for subject in result.subjects:
             if subject.name not in seen:
-                seen[subject.name] = place, subject
+                seen[subject.name] = index, subject
                 continue
             first, before = seen[subject.name]
             yield Change(
                 name=subject.name,
                 first=first,
-                later=place,
+                later=index,
                 before=before,
                 after=subject,
                 speed=speed_ratio_between_runs(subject.turns[PREDICT], before.turns[PREDICT]),
@@ -69,7 +69,7 @@ def _changes(results: Sequence[Result]) -> Iterator[Change]:
 
 
 def _unlike(first: Result, before: Measured, later: Result, after: Measured) -> Iterator[str]:
-    """What else than the device and the day differs."""
+    """Yield the conditions that differ, except device and day."""
     if first.method.cold != later.method.cold:
         yield "caches"
     if first.threads != later.threads:

@@ -45,14 +45,14 @@ _FLOOR = click.option(
     "--samples",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Test samples, y optional: .npz, .npy, CSV, JSON lines, IDX, or a folder of them. [default: the run's own]",
+    help="Test samples, y optional: .npz, .npy, CSV, JSON lines, IDX, or a folder of them. [default: the run's]",
 )
 @click.option(
     "--scale",
     type=click.Choice(tuple(SCALES)),
-    help="pixels divides the samples of a .keras or .h5 file by 255. [default: as the artifacts' cards say]",
+    help="pixels: divide the samples of a .keras or .h5 file by 255. [default: as in the artifacts' cards]",
 )
-@click.option("--peers", is_flag=True, help="Also measure the stock TFLite and tf2onnx conversions of the model.")
+@click.option("--peers", is_flag=True, help="Also measure the model as converted by stock TFLite and tf2onnx.")
 @click.option(
     "--max-drop",
     type=Number(0, 100),
@@ -114,10 +114,9 @@ def command(
     _check_target(ctx, "--html", html_file, ".html")
     floor = read_floor(floor_file) if floor_file else None
     method = Method(rounds, seconds, cold)
-    with standard_error_aside() as terminal:  # TensorFlow and backends log there
+    with standard_error_aside() as terminal:  # TensorFlow and backends log to standard error
         from edgernn_benchmarks.comparison import Progress, compare
 
-        # However many there are, all of them have a turn in each round.
         with round_bar(method, "measuring", terminal) as after_round:
             result = compare(
                 source,
@@ -134,9 +133,7 @@ def command(
 
 @click.command("report")
 @click.argument("files", metavar="RESULT.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--baseline", metavar="NAME", help="The model that speeds are relative to. [default: that of each result]"
-)
+@click.option("--baseline", metavar="NAME", help="The model that speeds are relative to. [default: each result's]")
 @_HTML
 @_FLOOR
 @click.pass_context
@@ -158,7 +155,7 @@ def report(
     _check_target(ctx, "--html", html_file, ".html")
     floor = read_floor(floor_file) if floor_file else None
     results = {str(file): read_result(file) for file in files}
-    # Not every result need have it: on a device there is no Keras.
+    # One result with the baseline is enough: on a device there is no Keras.
     check_baseline(baseline, list(dict.fromkeys(each.name for result in results.values() for each in result.subjects)))
     results = {name: _with_baseline(result, baseline) for name, result in results.items()}
     _finish(ctx, results, None, html_file, floor)
@@ -176,9 +173,9 @@ def _finish(
     html_file: Path | None,
     floor: Floor | None,
 ) -> None:
-    """Write and print results, by the names of their files; exit code 1 if one is below the floor."""
+    """Write and print results, by the names of their files; exit with 1 if one is below the floor."""
     results = list(named.values())
-    # What is written comes first: nothing that was measured is lost when a table cannot be printed.
+    # Files are written first, so that no measurement is lost if a table cannot be printed.
     if json_file and json_file != Path("-"):
         write_bytes(json_file, dump(results[0]).encode())
     if html_file:
@@ -221,10 +218,10 @@ def _check_target(ctx: click.Context, option: str, file: Path | None, suffix: st
     if file is None or (option == "--json" and file == Path("-")):
         return
     if file.suffix != suffix:
-        # The option right before an artifact would otherwise replace it.
+        # An option without its value takes the next artifact's name, and would overwrite that file.
         dash = ", or - for standard output" if option == "--json" else ""
-        raise click.UsageError(f"{option} takes a file named {suffix}{dash}; given {file}")
-    # Find out now, not after minutes, if the folder cannot be written. It is removed if it was made and stays empty.
+        raise click.UsageError(f"{option}: file {file}, expected a name that ends with {suffix}{dash}")
+    # Check now, not after minutes, that the folder can be written. A new folder that stays empty is removed.
     ctx.with_resource(made_folder(file.parent))
 
 

@@ -31,18 +31,18 @@ from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
 from edgernn_export import keras_model as keras_models
 from edgernn_export.task_inference import infer_task
 
-# What, as a rule, the quickest way to ask the original is called, which speeds are told against.
+# Usually the quickest way to run the original; speeds are relative to it.
 BASELINE = f"Keras {FUNCTION}"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told meanwhile.
+    """Callbacks that report progress.
 
     Attributes:
-        step: called with what is about to be done.
-        rounds: called with the number of rounds that are done.
-        note: called with a line that is worth to know, such as why a peer is left out.
+        step: called with the next step, before it starts.
+        rounds: called with the number of finished rounds.
+        note: called with a line of information, for instance why a peer is left out.
     """
 
     step: Callable[[str], None] = lambda _step: None
@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Reference:
-    """The samples, the original's answers to them, and what is asked for."""
+    """The samples, the original's answers to them, the truths and the task."""
 
     x: Float32
     answers: Float32
@@ -60,7 +60,7 @@ class _Reference:
     task: Task
 
     def judge(self, answers: Float32) -> Answers:
-        """How right answers of the same shape are."""
+        """Measure the correctness of answers of the same shape."""
         return Answers(
             measures=self.task.measure(answers, self.truth),
             agreement=self.task.agreement(answers, self.answers),
@@ -94,7 +94,7 @@ def compare(
         artifacts: .tflite and .onnx files.
         samples: test samples, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is not known.
-        scale: scaling of a bare file's samples, as in `edgernn_export.export`; by default as the artifacts' cards say.
+        scale: scaling of a bare file's samples, as in `edgernn_export.export`; by default as in the artifacts' cards.
         method: how to time; 30 rounds and a second for each call by default.
         isolated: whether each artifact runs in its own process, which also measures its memory.
         threads: number of threads of each artifact.
@@ -108,33 +108,33 @@ def compare(
     Raises:
         ModelError: the Keras model cannot be read.
         DataError: there are no samples, or they do not fit the model or an artifact.
-        ArtifactError: an artifact cannot be loaded, answers with another shape than the model, or with NaN.
+        ArtifactError: an artifact cannot be loaded, or its answers have another shape than the model's, or NaN.
         SettingError: there is no artifact, one is given twice, or no subject has the baseline's name.
         MissingExtraError: the bench extra is not installed.
     """
     require("bench", "tensorflow", "keras", "rich", "ai_edge_litert", "onnxruntime")
     if not artifacts:
         raise SettingError("no artifact to compare; give .tflite or .onnx files")
-    tell = progress or Progress()
+    progress = progress or Progress()
     check_exists(Path(source))
     loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
     ours = open_artifacts(loaders)
     original = _read_original(Path(source), Path(samples) if samples else None, scale, artifacts=ours)
     test = original.require_samples()
-    tell.note(f"fed to the model: {test.fed}")
+    progress.note(f"fed to the model: {test.fed}")
     _check_labels(original, test, ours)
     names = [f"Keras {way}" for way in WAYS] + [each.facts.name for each in ours]
     check_baseline(baseline, [*names, conversions.TFLITE, conversions.TF2ONNX] if peers else names)
-    tell.step("loading the Keras model")
+    progress.step("loading the Keras model")
     loaded = keras_models.load_both(original.model, x=test.x_test)
     keras_models.check_samples(loaded.model, test)
-    tell.step("answering the test samples")
+    progress.step("answering the test samples")
     reference = _ask(loaded, original, test)
     answers = {each.facts.name: _answers(each.model, reference.x, reference.answers) for each in ours}
-    tell.step("reading the test samples row by row")
+    progress.step("reading the test samples row by row")
     evidence = _collect(Path(source), original, reference, answers, ours)
-    with tempfile.TemporaryDirectory() as place:
-        foreign = _open_peers(loaded.model, Path(place), reference, threads=threads, tell=tell) if peers else []
+    with tempfile.TemporaryDirectory() as folder:
+        foreign = _open_peers(loaded.model, Path(folder), reference, threads, progress) if peers else []
         judged = [each.candidate(reference.x[0], reference.judge(answers[each.facts.name])) for each in ours]
         return run_session(
             [*_originals(original, reference), *judged, *foreign],
@@ -146,7 +146,7 @@ def compare(
             samples=len(reference.x),
             limits={"max_drop_points": max_drop_points, "min_agreement": min_agreement},
             evidence=evidence,
-            progress=tell.rounds,
+            progress=progress.rounds,
         )
 
 
@@ -169,8 +169,8 @@ def _read_original(
     for path, other in meanings.items():
         if other != meaning:
             raise ArtifactError(
-                f"{path}: its inputs are {other!r}, expected {meaning!r} as in {first}; compare artifacts of one "
-                "scale, or export it again"
+                f"{path}: its inputs are {other!r}, expected {meaning!r} as in {first}; compare artifacts with the "
+                "same scale, or export it again"
             )
     return original
 
@@ -214,9 +214,9 @@ def _originals(original: Original, reference: _Reference) -> list[Candidate]:
     ]
 
 
-def _open_peers(model: Any, folder: Path, reference: _Reference, threads: int, tell: Progress) -> list[Candidate]:
-    """The stock conversions that can be made and run; why one cannot is told."""
-    paths, reasons = conversions.convert(model, folder, tell.step)
+def _open_peers(model: Any, folder: Path, reference: _Reference, threads: int, progress: Progress) -> list[Candidate]:
+    """Open the stock conversions that can be made and run; report why others are left out."""
+    paths, reasons = conversions.convert(model, folder, progress.step)
     x, peers = reference.x, []
     for path in paths:
         try:
@@ -227,7 +227,7 @@ def _open_peers(model: Any, folder: Path, reference: _Reference, threads: int, t
             continue
         peers.append(peer.candidate(x[0], reference.judge(answers)))
     for reason in reasons:
-        tell.note(f"left out: {reason}")
+        progress.note(f"left out: {reason}")
     return peers
 
 
@@ -235,17 +235,17 @@ def _answers(model: edgernn.Model, x: Float32, reference: Float32) -> Float32:
     try:
         answers = model.predict(x)
     except InputError as error:
-        raise ArtifactError(f"{model.path}: comes from another model: {error}") from error
+        raise ArtifactError(f"{model.path}: it comes from another model: {error}") from error
     if answers.shape != reference.shape:
         raise ArtifactError(
-            f"{model.path}: answers with shape {answers.shape}, the Keras model with {reference.shape}; it comes from "
-            "another model"
+            f"{model.path}: answers of shape {answers.shape}, expected the Keras model's {reference.shape}; "
+            "it comes from another model"
         )
     broken = ~np.isfinite(answers).reshape(len(answers), -1).all(axis=1)
     if broken.any():
         raise ArtifactError(
-            f"{model.path}: answers {int(broken.sum()):,} of {len(answers):,} samples with NaN or infinity, the Keras "
-            "model none; export it again"
+            f"{model.path}: answers {int(broken.sum()):,} of {len(answers):,} samples with NaN or infinity, expected "
+            "numbers, as Keras answers; export it again"
         )
     return answers
 
@@ -253,12 +253,12 @@ def _answers(model: edgernn.Model, x: Float32, reference: Float32) -> Float32:
 def _check_labels(original: Original, test: Samples, artifacts: Sequence[OpenArtifact]) -> None:
     if test.labels and original.labels and test.labels != original.labels:
         raise DataError(
-            f"the samples' labels are {', '.join(test.labels)}, the original's {', '.join(original.labels)}"
+            f"the samples' labels are {', '.join(test.labels)}, expected the original's: {', '.join(original.labels)}"
         )
     for artifact in artifacts:
         labels = artifact.model.card.labels if artifact.model.card else ()
         if labels and original.labels and labels != original.labels:
             raise ArtifactError(
-                f"{artifact.loader.path}: labels {', '.join(labels)}, the original's are {', '.join(original.labels)}; "
-                "it comes from another model"
+                f"{artifact.loader.path}: labels {', '.join(labels)}, expected the original's: "
+                f"{', '.join(original.labels)}; it comes from another model"
             )

@@ -1,4 +1,4 @@
-"""The stock conversions of a Keras model, as their own pages say: what someone has who does without edgernn."""
+"""Stock conversions of a Keras model, as their documentation describes them: the alternatives to edgernn."""
 
 import contextlib
 import io
@@ -18,12 +18,12 @@ def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[
     """Convert a Keras model by the stock tools.
 
     Args:
-        model: the Keras model; it stays as it is.
-        folder: where the files come to be.
-        progress: called with what is about to be done.
+        model: the Keras model; it is unchanged.
+        folder: folder of the files.
+        progress: called with the next step, before it starts.
 
     Returns:
-        The files, and why others are missing.
+        The files, and the reasons of missing ones.
 
     Raises:
         MissingExtraError: the export extra is not installed.
@@ -35,7 +35,7 @@ def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[
         try:
             with quiet_converters():
                 data = make(model)
-        except Exception as error:  # noqa: BLE001 - whatever a converter raises is why the peer is missing
+        except Exception as error:  # noqa: BLE001 - any error of a converter is the reason of a missing peer
             reasons.append(f"{name}: {type(error).__name__}: {first_line(error)}")
             continue
         (folder / name).write_bytes(data)
@@ -44,7 +44,7 @@ def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[
 
 
 def stock_tflite(model: Any) -> bytes:
-    """`TFLiteConverter.from_keras_model`, for a batch of one; with a free batch it fails on TensorList.
+    """Convert by `TFLiteConverter.from_keras_model`, for a batch of one; a free batch fails on TensorList.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
     """
@@ -55,7 +55,7 @@ def stock_tflite(model: Any) -> bytes:
 
 
 def stock_onnx(model: Any) -> bytes:
-    """`tf2onnx.convert.from_function`; `from_keras` fails on a model of Keras 3 with a KeyError.
+    """Convert by `tf2onnx.convert.from_function`; `from_keras` fails on a model of Keras 3 with a KeyError.
 
     https://github.com/onnx/tensorflow-onnx#python-api-reference
     """
@@ -70,10 +70,10 @@ def stock_onnx(model: Any) -> bytes:
 
 
 def rebuild(model: Any, unroll: bool) -> Any:
-    """Rebuild a model for a batch of one, and check that it still gives the same answers.
+    """Rebuild a model for a batch of one, and check that its answers are the same.
 
     Raises:
-        ModelError: a layer cannot be rebuilt, or the rebuilt model gives other answers.
+        ModelError: a layer cannot be rebuilt, or the rebuilt model's answers differ.
     """
     rebuilt = rebuilding.for_one_sample(model, unroll)
     rebuilding.check_rebuilt(model, rebuilt, synthetic_inputs.sequences(*model.inputs[0].shape[1:])[:1])
@@ -85,7 +85,7 @@ _TOOLS: Mapping[str, Callable[[Any], bytes]] = {TFLITE: stock_tflite, TF2ONNX: s
 
 @contextlib.contextmanager
 def quiet_converters() -> Iterator[None]:
-    """Keep what the tools print of their progress off standard output; the command leads standard error aside."""
+    """Suppress the tools' standard output and warnings; the command redirects standard error."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,18 +1,18 @@
-"""Evidence: what a report shows beside figures, small enough to travel in a result's JSON.
+"""Evidence: the contents of a report other than figures, small enough for a result's JSON.
 
-Every key is left out where there is nothing to tell. "Keras" names the original's answers; artifacts have their names.
+A key without content is left out. "Keras" names the original's answers; artifacts have their names.
 
-labels      [classes], what decisions are called
-truth       [decided], the right decision; of a classification or a yes or no, one a sequence or one a step, flat
-decisions   {name: [decided]}; -1 where a NaN decides nothing
-conditions  [k], what samples were put through: sample i through `conditions[i % k]`; only of a run folder's own
-rows        steps: how many rows a sequence has; samples: how many were streamed; unit: "row" or "step";
-            accuracy {name: [steps]}, after each row; settled {name: [steps]}, the share that is right from there on
-pictures    steps, features: of each picture; scale: what black and white are;
+labels      [classes], the names of decisions
+truth       [decided], the right decisions of a classification or a binary task, one a sequence or one a step, flat
+decisions   {name: [decided]}; -1 for an answer of NaN
+conditions  [k], conditions of samples: sample i has `conditions[i % k]`; only of a run folder's own samples
+rows        steps: rows of a sequence; samples: number of streamed samples; unit: "row" or "step";
+            accuracy {name: [steps]}, after each row; settled {name: [steps]}, the share that stays right from there on
+pictures    steps, features: of each picture; scale: meaning of black and white;
             examples, disagreements: [{sample, truth, keras, pixels, condition?, answers {name: decision}}]; pixels is
             Base64 of uint8 [steps, features]
-values      of a regression: output: which, if there are several; truth [n], answers {name: [n]}, some of them
-history     {series: [epochs]}, as history.json has them
+values      of a regression: output: name of the output, if there are several; truth [n], answers {name: [n]}, a subset
+history     {series: [epochs]}, as in history.json
 """
 
 import base64
@@ -35,13 +35,13 @@ from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 Decisions = Mapping[str, Int64]
 
 KERAS = "Keras"
-# So much at most of each kind: what a person looks at, in a file that is quickly read.
+# Limits that keep the file small and the report readable.
 MAX_DECISIONS, MAX_VALUES = 20_000, 400
 MAX_STREAMED, MAX_ROWS = 500, 20_000
 MAX_DISAGREEMENTS, MAX_EXAMPLES = 24, 10
 MAX_EPOCHS = 2_000
-# A picture has at least so many pixels each way, and is shrunk to at most as many.
-LEAST_SIDE, MOST_SIDE = 2, 96
+# Sides of a picture, in pixels: smaller samples are not drawn, larger ones are shrunk.
+MIN_SIDE, MAX_SIDE = 2, 96
 
 
 def collect(
@@ -60,10 +60,10 @@ def collect(
         folder: the run folder; None if there is none.
         original: the Keras model on disk.
         x: the test samples, float32 [samples, steps, features].
-        truth: the right answers; None if they are not known, and then only conditions and history are collected.
-        task: of the model.
+        truth: the right answers; None if they are not known: then only conditions and history are collected.
+        task: the model's task.
         reference: Keras's answers, [samples, outputs] or [samples, steps, outputs].
-        answers, models: the artifacts' answers, and the artifacts, loaded; by their names.
+        answers, models: the artifacts' answers, and the loaded artifacts, by name.
     """
     conditions = _conditions(folder, x)
     found: dict[str, Any] = {"conditions": conditions, "history": _history(folder)}
@@ -91,7 +91,7 @@ def _labels(labels: Sequence[str], task: Task, outputs: int) -> list[str]:
 
 
 def _conditions(folder: Path | None, x: Float32) -> list[str]:
-    """The conditions of a run folder's samples, which `edgernn train` draws by turns: clean, noisy, clean."""
+    """Return the conditions of a run folder's samples, which alternate: clean, noisy, clean."""
     if folder is None or not (folder / SAMPLES).is_file():
         return []
     settings = read_settings(folder)
@@ -102,13 +102,13 @@ def _conditions(folder: Path | None, x: Float32) -> list[str]:
 
 
 def _history(folder: Path | None) -> dict[str, list[float]]:
-    """The series of numbers in history.json; a file of another kind has none."""
+    """Return the series of numbers in history.json; of another kind of file none."""
     file = folder / HISTORY if folder else None
     if file is None or not file.is_file():
         return {}
     try:
         series = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a report without curves is better than none
+    except (OSError, ValueError):  # the report then has no training curves
         return {}
     if not isinstance(series, dict):
         return {}
@@ -124,7 +124,7 @@ def _is_finite(value: object) -> bool:
 
 
 def _rows(x: Float32, right: Int64, task: Task, models: Mapping[str, edgernn.Model]) -> dict[str, Any]:
-    """Answers as rows arrive, of the artifacts that can be streamed."""
+    """Return the accuracy after each row, of the artifacts that can stream."""
     steps = x.shape[1]
     count = min(len(x), MAX_STREAMED, max(1, MAX_ROWS // steps))
     decisions = {}
@@ -144,7 +144,7 @@ def _decide_each(stream: edgernn.Stream, sample: Float32, task: Task) -> Int64:
 
 
 def _steps(right: Int64, decisions: Decisions) -> dict[str, Any]:
-    """The same of a model that answers each step: each has a truth of its own."""
+    """Return the accuracy at each step, of a model that answers each step: every step has its own truth."""
     return _as_rows({name: each for name, each in decisions.items() if each.ndim == 2}, right, "step")
 
 
@@ -152,7 +152,7 @@ def _as_rows(decisions: Decisions, right: Int64, unit: str) -> dict[str, Any]:
     if not decisions:
         return {}
     met = {name: each == right for name, each in decisions.items()}
-    # Right from a row on: right there and in all that follow.
+    # Settled: right after this row and after all later rows.
     settled = {name: np.logical_and.accumulate(each[:, ::-1], axis=1)[:, ::-1] for name, each in met.items()}
     samples, steps = next(iter(met.values())).shape
     return {
@@ -169,7 +169,7 @@ def _shares(met: Bools) -> list[float]:
 
 
 def _pictures(x: Float32, right: Int64, decisions: Decisions, conditions: Sequence[str]) -> dict[str, Any]:
-    if min(x.shape[1:]) < LEAST_SIDE:
+    if min(x.shape[1:]) < MIN_SIDE:
         return {}
     low, high, scale = _range_of(x)
     examples, disagreements = _examples(right, conditions), _disagreements(decisions)
@@ -198,7 +198,7 @@ def _pictures(x: Float32, right: Int64, decisions: Decisions, conditions: Sequen
 
 
 def _range_of(x: Float32) -> tuple[Float32, Float32, str]:
-    """What is drawn black and what white, [features], and a phrase that says it."""
+    """Return the values drawn black and white, [features] each, and a phrase that describes them."""
     features = x.shape[2]
     if x.min() >= 0 and x.max() <= 1:
         return np.zeros(features, np.float32), np.ones(features, np.float32), "black is 0, white is 1"
@@ -207,11 +207,11 @@ def _range_of(x: Float32) -> tuple[Float32, Float32, str]:
 
 
 def _shrunk(sample: Float32) -> Float32:
-    """At most `MOST_SIDE` each way: the means of neighbours."""
+    """Shrink a sample to at most `MAX_SIDE` steps and features, by means of neighbours."""
     for axis in (0, 1):
         size = sample.shape[axis]
-        if size > MOST_SIDE:
-            starts = np.arange(MOST_SIDE) * size // MOST_SIDE
+        if size > MAX_SIDE:
+            starts = np.arange(MAX_SIDE) * size // MAX_SIDE
             counts = np.diff(np.append(starts, size))
             means = np.add.reduceat(sample, starts, axis=axis) / np.expand_dims(counts, 1 - axis)
             sample = means.astype(np.float32)
@@ -219,7 +219,7 @@ def _shrunk(sample: Float32) -> Float32:
 
 
 def _examples(right: Int64, conditions: Sequence[str]) -> list[int]:
-    """Of each condition the first sample of each class."""
+    """Return the first sample of each class in each condition."""
     turns = max(1, len(conditions))
     chosen: list[int] = []
     for turn in range(turns):
@@ -229,7 +229,7 @@ def _examples(right: Int64, conditions: Sequence[str]) -> list[int]:
 
 
 def _disagreements(decisions: Decisions) -> list[int]:
-    """Samples where an artifact decides otherwise than Keras; the artifacts have their turns until there are enough."""
+    """Return samples where an artifact decides differently from Keras; artifacts alternate until there are enough."""
     waiting = [iter(np.flatnonzero(each != decisions[KERAS]).tolist()) for each in decisions.values()]
     chosen: dict[int, None] = {}
     for sample in _by_turns(waiting):
@@ -249,7 +249,7 @@ def _by_turns(waiting: list[Iterator[int]]) -> Iterator[int]:
 
 
 def _values(labels: Sequence[str], truth: Float32, answers: Mapping[str, Float32]) -> dict[str, Any]:
-    """Of the first output, samples and steps from all over the test set."""
+    """Return values of the first output, from samples and steps of the whole test set."""
     outputs = truth.shape[-1]
     flat = truth.reshape(-1, outputs)
     chosen = np.linspace(0, len(flat) - 1, min(len(flat), MAX_VALUES)).astype(np.int64)

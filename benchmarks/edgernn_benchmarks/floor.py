@@ -1,4 +1,4 @@
-"""The floor: what artifacts must not fall below, written down once and checked for ever after."""
+"""The floor: limits of artifacts, from a file, that every new result is checked against."""
 
 import fnmatch
 import tomllib
@@ -13,20 +13,20 @@ from edgernn.files import check_file
 from edgernn.tasks import MEASURES
 
 MAX_BYTES = 1 << 20
-# Those that must not be less, and those that must not be more.
-AT_LEAST = ("accuracy", "f1", "r2", "agreement")
-AT_MOST = ("mae", "largest_difference", "size_bytes")
+# Figures with a lower limit, and figures with an upper limit.
+MIN_FIGURES = ("accuracy", "f1", "r2", "agreement")
+MAX_FIGURES = ("mae", "largest_difference", "size_bytes")
 SPEED = "speed"
 Check = Callable[[Result, Measured, str, float], str | None]
 
 
 @dataclass(frozen=True)
 class Floor:
-    """Limits by artifact; a name may have * and ? in it.
+    """Limits by artifact; a name may contain * and ?.
 
     Attributes:
-        limits: by the artifact's name and one of `AT_LEAST` and `AT_MOST`.
-        speeds: by the artifact's name and the name of another subject: at least so many times as quick.
+        limits: limits by the artifact's name and one of `MIN_FIGURES` and `MAX_FIGURES`.
+        speeds: lowest speed ratios by the artifact's name and the name of the subject it is relative to.
     """
 
     limits: Mapping[str, Mapping[str, float]]
@@ -46,7 +46,7 @@ def read_floor(path: Path) -> Floor:
         "Keras tf.function" = 10
 
     Raises:
-        DataError: it cannot be read, or says something that is not known.
+        DataError: it cannot be read, or has an unknown key.
     """
     check_file(path, DataError, MAX_BYTES)
     try:
@@ -58,19 +58,19 @@ def read_floor(path: Path) -> Floor:
     for name, table in document.items():
         if not isinstance(table, dict):
             raise DataError(f'{path}: {name!r} is {table!r}, expected a table: ["digits-int8.tflite"]')
-        said = dict(table)
-        speeds[name] = _figures(path, f"{name}.{SPEED}", said.pop(SPEED, {}))
-        limits[name] = _figures(path, name, said, known=(*AT_LEAST, *AT_MOST))
+        figures = dict(table)
+        speeds[name] = _figures(path, f"{name}.{SPEED}", figures.pop(SPEED, {}))
+        limits[name] = _figures(path, name, figures, known=(*MIN_FIGURES, *MAX_FIGURES))
     if not any(limits.values()) and not any(speeds.values()):
-        raise DataError(f"{path}: says nothing; expected limits of artifacts, see docs/benchmarks.md")
+        raise DataError(f"{path}: no limits; expected limits of artifacts, see docs/benchmarks.md")
     return Floor(limits, speeds)
 
 
 def check_floor(results: Sequence[Result], floor: Floor) -> list[str]:
-    """What of results is below the floor, a line each; empty where nothing is.
+    """Return what is below the floor, a line each; empty if nothing is.
 
-    A speed is below only if its whole interval is: noise is no regression. What no result has measured is below, too,
-    for nobody knows that it is not.
+    A speed is below only if its whole interval is: noise is no regression. A figure that no result has measured is
+    below, too, because it may be.
     """
     failures: list[str] = []
     everyone = [(result, artifact) for result in results for artifact in result.artifacts]
@@ -87,12 +87,12 @@ def check_floor(results: Sequence[Result], floor: Floor) -> list[str]:
 
 
 def _is(artifact: Measured, pattern: str) -> bool:
-    # Brackets may be meant as they are.
+    # A name with brackets may be meant literally, not as a pattern.
     return artifact.name == pattern or fnmatch.fnmatchcase(artifact.name, pattern)
 
 
 def _failures(found: Sequence[tuple[Result, Measured]], name: str, limit: float, check: Check) -> Iterator[str]:
-    """One for each name of an artifact that is below in some result, or that no result has measured."""
+    """Yield a line for each artifact that is below in some result, or that no result has measured."""
     measured = set()
     for result, artifact in found:
         failure = check(result, artifact, name, limit)
@@ -106,25 +106,25 @@ def _failures(found: Sequence[tuple[Result, Measured]], name: str, limit: float,
 
 
 def _check_limit(_result: Result, artifact: Measured, name: str, limit: float) -> str | None:
-    """What is below; empty where nothing is, None where it was not measured."""
+    """Return a failure; empty if the limit is met, None if the figure was not measured."""
     figure = _figure(artifact, name)
     if figure is None:
         return None
-    called = MEASURES.get(name, name.replace("_", " "))
-    if name in AT_LEAST:
-        return "" if figure >= limit else f"{called} {figure:,.4f}, the floor is {limit:,g}"
-    return "" if figure <= limit else f"{called} {figure:,g}, at most {limit:,g}"
+    title = MEASURES.get(name, name.replace("_", " "))
+    if name in MIN_FIGURES:
+        return "" if figure >= limit else f"{title} {figure:,.4f}, the floor is {limit:,g}"
+    return "" if figure <= limit else f"{title} {figure:,g}, at most {limit:,g}"
 
 
 def _check_speed(result: Result, artifact: Measured, against: str, limit: float) -> str | None:
-    """The same of a speed."""
+    """Return a failure of a speed; empty if the limit is met, None if the speed was not measured."""
     if against not in {subject.name for subject in result.subjects}:
         return None
     speed = result.speed(artifact, against=against)
     if speed is None:
         return None
     if result.method.rounds < MIN_ROUNDS:
-        return f"its speed cannot be judged in {result.method.rounds} rounds, {MIN_ROUNDS} are the least"
+        return f"its speed cannot be judged from {result.method.rounds} rounds, expected at least {MIN_ROUNDS}"
     if speed.high >= limit:
         return ""
     doubts = result.doubts_of(artifact)
@@ -150,7 +150,7 @@ def _figures(path: Path, name: str, table: Any, known: tuple[str, ...] = ()) -> 
         raise DataError(f"{path}: {name} is {table!r}, expected a table")
     for key, value in table.items():
         if known and key not in known:
-            raise DataError(f"{path}: {name}: nobody measures {key!r}; known are {', '.join((*known, SPEED))}")
+            raise DataError(f"{path}: {name}: unknown figure {key!r}; expected one of {', '.join((*known, SPEED))}")
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
             raise DataError(f"{path}: {name}.{key} is {value!r}, expected a number")
     return {str(key): float(value) for key, value in table.items()}

@@ -1,4 +1,4 @@
-"""The original as what is timed: the Keras model in each of the ways to ask it for one sample's answer."""
+"""The original as a timed subject: the Keras model, called in each of several ways for one sample."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ PREDICT, CALL, FUNCTION = WAYS = ("predict", "model(x)", "tf.function")
 
 @dataclass(frozen=True)
 class KerasLoader:
-    """Loads a Keras model; goes from one process to another.
+    """Loader of a Keras model; can be sent to another process.
 
     Attributes:
         path: the .keras or .h5 file.
-        x: the sample that it answers, float32 [steps, features].
+        x: the sample to answer, float32 [steps, features].
         way: one of `WAYS`: `model.predict(x)`, `model(x, training=False)`, or the latter compiled.
     """
 
@@ -30,7 +30,7 @@ class KerasLoader:
     way: str
 
     def __call__(self) -> "LoadedKeras":
-        """Load it.
+        """Load the model.
 
         Raises:
             ModelError: it cannot be read.
@@ -39,17 +39,17 @@ class KerasLoader:
 
 
 class LoadedKeras:
-    """A Keras model, loaded, with the sample that it answers, float32 [1, steps, features]."""
+    """A loaded Keras model with the sample to answer, float32 [1, steps, features]."""
 
     def __init__(self, model: Any, x: Float32, way: str) -> None:
         self._call = _bind(model, x, way)
 
     def answer(self) -> object:
-        """A NumPy array in, a NumPy array out."""
+        """Answer the sample; a NumPy array in, a NumPy array out."""
         return self._call()
 
     def calls(self) -> Mapping[str, Call]:
-        """Only `predict`: nobody puts Keras's input in place beforehand."""
+        """Return the calls to time: only `predict`, because Keras has no separate step that sets the input."""
         return {"predict": self._call}
 
 

@@ -1,4 +1,4 @@
-"""Results on a terminal of 80 columns."""
+"""Tables of results for a terminal of 80 columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -47,12 +47,12 @@ def verdict_lines(result: Result) -> list[str]:
 
 
 def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequence[Change]) -> None:
-    """What got faster or slower from the first result that has it to each later one."""
+    """Print each subject's change of speed, from the first result that has it to each later one."""
     console = make_console()
     for place, (result, name) in enumerate(zip(results, names, strict=True), start=1):
         _print(console, f"[{place}] {name}: {result.started}, {describe(result.machine)}")
     if not changes:
-        _print(console, "No subject is in more than one of them, so that nothing can be compared.")
+        _print(console, "No subject is in more than one of these results; nothing can be compared.")
         return
     rows = [
         (
@@ -70,7 +70,7 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
     for change in changes:
         _print(console, f"{change.name}: {change.verdict}, [{change.later + 1}] against [{change.first + 1}].")
     if any(not change.same_file for change in changes):
-        _print(console, "* is another file of the same name.")
+        _print(console, "* has different files of the same name.")
     if any(change.doubted for change in changes):
         _print(console, "! has times that are not to be believed; the report of that result says why.")
 
@@ -101,7 +101,7 @@ def _row(result: Result, subject: Measured, shown: Sequence[str], with_memory: b
 def _shown(task: Task | None) -> tuple[str, ...]:
     if task is None:
         return ()
-    # F1 of classes is in the JSON; beside values, how far they are off tells more than R² alone.
+    # F1 of classes is only in the JSON. For a regression the mean error is more instructive than R² alone.
     return ("r2", "mae") if task.kind == REGRESSION else (task.headline,)
 
 

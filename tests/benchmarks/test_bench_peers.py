@@ -40,7 +40,7 @@ def growing(steps, target, hot, size=1000):
 @pytest.fixture
 def found():
     unrolled = [growing(steps, INT8, 0.25 * steps, 100 * steps) for steps in STEPS]
-    # As quick as unrolled at 100 steps; between the measured 64 and 128 the logarithms say 104.
+    # As quick as unrolled at 100 steps; interpolated in logarithms between the measured 64 and 128: 104.
     loop = [growing(steps, LOOP, 5 + 0.2 * steps) for steps in STEPS]
     model = {
         "kind": "gru",
@@ -103,7 +103,7 @@ def test_a_bend_is_where_costs_begin_to_grow_faster():
 
 def test_the_crossover_is_where_the_costs_are_the_same():
     steps = (50, 200)
-    # Straight in the logarithms, so exact: 1 × steps against 10 × √steps, the same at 100.
+    # Both are straight lines in logarithms, so the result is exact: 1 × steps and 10 × √steps are equal at 100.
     at = find_crossover(steps, steps, [10 * length**0.5 for length in steps])
     assert at == pytest.approx(100)
 
@@ -111,7 +111,7 @@ def test_the_crossover_is_where_the_costs_are_the_same():
 def test_no_crossover_and_one_from_the_first_size_on():
     assert find_crossover(STEPS, [1] * 5, [2] * 5) is None
     assert find_crossover(STEPS, [2] * 5, [1] * 5) == 28
-    # Quicker once, and then not: that is no place from which on it is.
+    # Quicker once and then not: there is no length from which on it is quicker.
     assert find_crossover(STEPS, [2, 2, 2, 2, 2], [3, 1, 3, 3, 3]) is None
 
 

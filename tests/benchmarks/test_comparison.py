@@ -36,7 +36,7 @@ NAMES = (
 KERAS = ("Keras predict", "Keras model(x)", "Keras tf.function")
 PEERS = ("stock-tflite.tflite", "stock-tf2onnx.onnx")
 QUICK = ("--rounds", "2", "--seconds", "0")
-# What every build must hold.
+# Limits that every build must meet.
 FLOOR = Path(__file__).with_name("floor.toml")
 
 
@@ -74,7 +74,7 @@ def test_the_table_fits_80_columns_and_names_everyone(compared: Compared) -> Non
         "speed",
     ):
         assert name in words, name
-    # Two rounds of no time tell nothing, and it says so.
+    # Two rounds of 0 s are too little, and the table says so.
     assert "0 s per call in 2 rounds, expected at least 1 s" in words
     for line in ("Smallest: ", "Fastest: ", "Best accuracy: "):
         assert sum(each.startswith(line) for each in lines) == 1
@@ -126,7 +126,7 @@ def test_the_report_is_of_the_same_result(
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == compared.html
     for name in NAMES:
         assert name in compared.html
-    # What is printed is printed again, but for where the report is.
+    # The same lines are printed, except the report's path.
     assert again.stdout.splitlines()[:20] == compared.text.splitlines()[:20]
 
 
@@ -154,7 +154,7 @@ def test_json_to_standard_output_is_alone_there(
     assert document["verdict"]["smallest"] == NAMES[1]
 
 
-def test_the_original_is_asked_in_each_way_and_can_be_in_a_process_of_its_own(run_folder: Path) -> None:
+def test_the_original_runs_in_each_way_and_in_a_separate_process(run_folder: Path) -> None:
     x = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
     loaders = {way: KerasLoader(run_folder / "model.keras", x, way) for way in WAYS}
     first, *others = (np.asarray(loader().calls()["predict"]()) for loader in loaders.values())
@@ -165,7 +165,7 @@ def test_the_original_is_asked_in_each_way_and_can_be_in_a_process_of_its_own(ru
         turns = subject.time_round(Method(1, 0))
         memory = subject.memory()
     assert set(turns) == {"load", "first answer", "predict"}
-    # TensorFlow came with it.
+    # The process has loaded TensorFlow.
     assert memory is None or memory.peak_bytes > 200e6
 
 
@@ -198,8 +198,10 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     assert "no model.keras" in refused("compare", tmp_path, good)
     assert "no samples to prove and compare with" in refused("compare", run_folder / "model.keras", good)
     before = good.read_bytes()
-    assert "--json takes a file named .json" in refused("compare", run_folder, good, "--json", good, exit_code=2)
-    assert "--html takes a file named .html" in refused("compare", run_folder, good, "--html", good, exit_code=2)
+    assert "expected a name that ends with .json, or - for" in refused(
+        "compare", run_folder, good, "--json", good, exit_code=2
+    )
+    assert "expected a name that ends with .html" in refused("compare", run_folder, good, "--html", good, exit_code=2)
     assert good.read_bytes() == before
     assert "Missing argument" in refused("compare", run_folder, exit_code=2)
     assert "is given twice" in refused("compare", run_folder, good, good)
@@ -233,7 +235,7 @@ def test_an_artifact_of_another_model_or_a_broken_one_is_refused(
     (folder / "settings.json").write_text(json.dumps(settings))
     good = artifacts / NAMES[1]
     message = refused("compare", folder, good)
-    assert f"{good}: labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, the original's are 9, 8, " in message
+    assert f"{good}: labels 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, expected the original's: 9, 8, " in message
 
     def with_nan(_model: edgernn.Model, x: np.ndarray) -> np.ndarray:
         if x.ndim == 2:
@@ -246,7 +248,7 @@ def test_an_artifact_of_another_model_or_a_broken_one_is_refused(
     monkeypatch.setattr(edgernn.Model, "predict", with_nan)
     message = refused("compare", run_folder, good)
     assert re.search(rf"{re.escape(str(good))}: answers 3 of [\d,]+ samples with NaN or infinity", message)
-    # Where every answer is broken, nothing else need be asked.
+    # If every answer is broken, no further measurement is needed.
     one = np.nan
     for words in (("compare", run_folder, good), ("bench", good)):
         assert f"{good}: answers with NaN or infinity; export it again" in refused(*words)

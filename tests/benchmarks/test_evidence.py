@@ -9,7 +9,7 @@ import edgernn
 from edgernn.bench.result import Result
 from edgernn.errors import NoStepError
 from edgernn.tasks import BINARY, CLASSIFICATION, KINDS, MULTILABEL, REGRESSION, Task
-from edgernn_benchmarks.evidence import MAX_DISAGREEMENTS, MOST_SIDE, collect
+from edgernn_benchmarks.evidence import MAX_DISAGREEMENTS, MAX_SIDE, collect
 from edgernn_benchmarks.report.shown import read_evidence
 
 RANDOM = np.random.default_rng(0)
@@ -54,7 +54,7 @@ def test_what_disagrees_is_shown(made_up_result: Result) -> None:
     evidence = made_up_result.evidence
     assert len(evidence["truth"]) == 40
     shown = evidence["pictures"]["disagreements"]
-    # The original answers the digits 0, 1 and 2 of the first ten as if they were 9, 8 and 7.
+    # The original answers the first samples of 0, 1 and 2 with 9, 8 and 7.
     assert [each["sample"] for each in shown] == [0, 1, 2]
     assert shown[0]["keras"] == 9
     assert shown[0]["answers"] == {"digits-int8.tflite": 0, "digits-float32.onnx": 0}
@@ -71,7 +71,7 @@ def test_answers_as_rows_arrive_are_those_of_a_stream(made_up_result: Result) ->
     assert (settled <= accuracy).all()
 
 
-def test_conditions_are_told_only_of_the_samples_of_the_run(tmp_path: Path) -> None:
+def test_conditions_are_those_of_the_samples_of_the_run_only(tmp_path: Path) -> None:
     x, keras = RANDOM.random((40, 9, 9), np.float32), RANDOM.random((40, 3), np.float32)
     task, folder = Task(CLASSIFICATION), tmp_path / "run"
     original = write_run(folder, x, np.zeros(40, np.int64))
@@ -103,5 +103,5 @@ def test_long_sequences_are_shrunk_and_lie_on_their_side(tmp_path: Path) -> None
     original = write_run(tmp_path / "run", x, np.zeros(6, np.int64))
     task = Task(CLASSIFICATION)
     evidence = collect(None, original, x, task.decide(keras), task, keras, {}, {})
-    assert (evidence["pictures"]["steps"], evidence["pictures"]["features"]) == (MOST_SIDE, 3)
+    assert (evidence["pictures"]["steps"], evidence["pictures"]["features"]) == (MAX_SIDE, 3)
     assert read_evidence(evidence, "").wide

@@ -23,7 +23,7 @@ def test_the_same_seed_gives_the_same_windows(windows):
 
 @pytest.mark.parametrize("row", [0, 64, 127])
 def test_no_row_alone_tells_the_activity(windows, row):
-    """The answer of the nearest of all training rows: its neighbour's class, right one time in six."""
+    """Answer by the nearest of all training rows: its neighbour's class is right one time in six."""
     x, rows = windows.x_train[:, row], windows.x_test[:, row]
     distances = (rows**2).sum(1)[:, np.newaxis] - 2 * rows @ x.T + (x**2).sum(1)
     guesses = windows.y_train[distances.argmin(axis=1)]

@@ -38,7 +38,7 @@ SECTIONS = {
 
 
 class Page(HTMLParser):
-    """What a page has: sections, addresses, scripts, rows of the first table, and its text."""
+    """Contents of a page: sections, addresses, ids, tags and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def test_hostile_names_and_labels_are_text(made_up_result: Result) -> None:
     assert "alert('$x_1$" in read.text
 
 
-def test_letters_that_nobody_can_see_do_no_harm(made_up_result: Result) -> None:
+def test_invisible_characters_do_no_harm(made_up_result: Result) -> None:
     subjects = list(made_up_result.subjects)
     subjects[2] = replace(subjects[2], name="digits-\x1b\u202e文字\ud800-" + 200 * "x" + ".onnx")
     lines = {"\x1b": [0.5, 0.7], "\x00": [0.5, 0.6]}
@@ -151,7 +151,7 @@ def test_what_is_not_to_be_believed_is_marked(made_up_result: Result) -> None:
     text = Page(render([result])).text
     assert "Times that are not to be believed" in text
     assert "the clock changed from 600 to 1,500 MHz" in text
-    assert "1 of 3 subjects has reasons of their own" in text
+    assert "1 of 3 subjects has its own reasons" in text
     assert "⚠ digits-int8.tflite: other processes used its core for 40% of the time" in text
 
 
@@ -211,7 +211,7 @@ def test_a_page_of_several_results(made_up_result: Result) -> None:
     assert "between" in read.sections
     assert read.text.count("2026-11-28 12:00") > 3
     assert read.text.count("faster, not to be believed") == 3
-    assert "Of A Processor, 2026-11-28 12:00, too, times are not to be believed" in read.text
+    assert "Times of A Processor, 2026-11-28 12:00 are not to be believed either" in read.text
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_the_templates_are_in_the_package() -> None:
     assert inside >= {"report.html.j2", "report.css", "report.js"}
 
 
-def test_names_are_told_without_what_all_share() -> None:
+def test_names_are_shown_without_their_common_prefix() -> None:
     names = ["Keras", "my-net-int8.tflite", "my-net-int8-loop.tflite", "my-net-float32.onnx"]
     assert list(short_names(names).values()) == ["Keras", "int8.tflite", "int8-loop.tflite", "float32.onnx"]
     assert list(short_names(["a.tflite", "b-a.tflite"]).values()) == ["a.tflite", "b-a.tflite"]

@@ -1,4 +1,4 @@
-"""What a terminal shows of results that nobody measured: every figure under its own heading, in 80 columns."""
+"""Terminal tables of made-up results: every figure under its own heading, in 80 columns."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_values_have_their_measures_and_names_their_brackets(capsys: pytest.Capt
     assert "! Unreliable times:" not in lines
 
 
-def test_changes_are_told_with_their_places(capsys: pytest.CaptureFixture[str]) -> None:
+def test_changes_are_shown_with_their_results(capsys: pytest.CaptureFixture[str]) -> None:
     before, after = result(measured("[a].tflite", 20.0)), result(measured("[a].tflite", 40.0, seed=2, sha256="1" * 64))
     print_changes([before, after], ["monday.json", "tuesday.json"], find_changes([before, after]))
     text = " ".join(" ".join(lines_of(capsys)).split())

@@ -1,4 +1,4 @@
-"""What is said of results that nobody measured: the verdict, the floor, the changes."""
+"""The verdict, the floor and the changes, on made-up results."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ KERAS = measured("Keras tf.function", 1000, role="original", answers=Answers({"a
 def artifact(
     name: str, median_us: float, f1: float = 0.9, size: int = 100, agreement: float = 1.0, seed: int = 1
 ) -> Measured:
-    # Another measure than the headline does not matter.
+    # Measures other than the headline do not matter.
     answers = Answers({"accuracy": 0.0, "f1": f1}, agreement, 0.0)
     return measured(name, median_us, seed=seed, size_bytes=size, answers=answers)
 
@@ -54,7 +54,7 @@ def named(name: str, median_us: float, quantization: str, size: int, seed: int, 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_recommendation_is_the_same_in_every_run(seed: int) -> None:
-    """Times of the digits' artifacts on a busy machine: which one is the fastest changes from run to run."""
+    """Times of the digits' artifacts on a busy machine: the fastest one changes from run to run."""
     noise = np.random.default_rng(seed).uniform(0.95, 1.06, 4)
     name, why = verdict_on(
         named("d-dynamic.tflite", 8.4 * noise[0], "dynamic", 14_128, 4 * seed),
@@ -84,7 +84,7 @@ def test_limits_are_those_of_the_result() -> None:
 
 
 def test_among_those_that_are_as_quick_the_smallest_file_is_recommended() -> None:
-    """One noisy run must not choose between files that nobody can tell apart by their times."""
+    """One noisy run must not choose between files whose times are practically equal."""
     quick, small, slow = (
         artifact("quick", 20.0, size=300),
         artifact("small", 20.4, size=200, seed=2),
@@ -153,7 +153,9 @@ def test_with_several_results_one_that_has_the_figure_is_enough(tmp_path: Path) 
     assert check_floor([whole, bench], floor) == []
     assert check_floor([bench], floor) == ["a[1].tflite: 'accuracy' was not measured, the floor is 0.9"]
     few = replace(bench, method=Method(9, 1.0))
-    assert check_floor([whole, few], floor) == ["a[1].tflite: its speed cannot be judged in 9 rounds, 10 are the least"]
+    assert check_floor([whole, few], floor) == [
+        "a[1].tflite: its speed cannot be judged from 9 rounds, expected at least 10"
+    ]
 
 
 def test_noise_is_no_regression_and_nan_is_one(tmp_path: Path) -> None:
@@ -176,8 +178,8 @@ def test_noise_is_no_regression_and_nan_is_one(tmp_path: Path) -> None:
     [
         ("accuracy = 0.9", "'accuracy' is 0.9, expected a table"),
         ("", "the file is empty"),
-        ('["a.tflite"]', "says nothing"),
-        ('["a.tflite"]\nlatency = 3', "nobody measures 'latency'; known are accuracy, f1"),
+        ('["a.tflite"]', "no limits; expected"),
+        ('["a.tflite"]\nlatency = 3', "unknown figure 'latency'; expected one of accuracy, f1"),
         ('["a.tflite"]\naccuracy = "high"', "accuracy is 'high', expected a number"),
         ('["a.tflite"]\naccuracy = true', "accuracy is True, expected a number"),
         ('["a.tflite"]\naccuracy = nan', "accuracy is nan, expected a number"),

@@ -353,4 +353,4 @@ def test_an_artifact_of_another_model_is_refused(
     words = ("--samples", samples_file)
     assert edgernn_command("export", four, *words, "--to", "onnx", "--quantize", "float32").exit_code == 0
     message = refused("compare", five, tmp_path / "four-float32.onnx", *words)
-    assert "answers with shape (20, 4), the Keras model with (20, 5); it comes from another model" in message
+    assert "answers of shape (20, 4), expected the Keras model's (20, 5); it comes from another model" in message

@@ -1,4 +1,4 @@
-"""The HTML report in headless Chromium, on a desk and on a phone, by day and by night; `make test-report`."""
+"""The HTML report in headless Chromium, on a desktop screen and a phone, light and dark; `make test-report`."""
 
 import os
 from dataclasses import replace
@@ -12,9 +12,9 @@ from edgernn_benchmarks.report.page import write_html
 DESK, PHONE = 1280, 390
 # An upright sheet of A4 without its margins of 14 mm, at the 96 pixels an inch of CSS.
 PAPER = 688
-# Of WCAG 2, level AA: https://www.w3.org/TR/WCAG22/#contrast-minimum
-LEAST_CONTRAST = 4.5
-# What a reader sees of each text on what it stands on.
+# WCAG 2, level AA: https://www.w3.org/TR/WCAG22/#contrast-minimum
+MIN_CONTRAST = 4.5
+# The lowest contrasts between a text and its background.
 CONTRASTS = """
 (() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
@@ -48,7 +48,7 @@ ORDER = '[...document.querySelectorAll("table.sortable tbody th")].map((cell) =>
 
 @pytest.fixture(scope="module")
 def address(made_up_result: Result, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A report of two results, the second one's artifact with a name that has no place to break."""
+    """Write a report of two results; the second one's artifact has a long name without a place to break."""
     long = replace(made_up_result.artifacts[0], name="digits" * 30 + ".tflite")
     subjects = (*made_up_result.subjects[:2], long)
     other = replace(made_up_result, subjects=subjects, started="2026-11-28T12:00:00+00:00", frequencies_mhz=(1.0, 2.0))
@@ -77,7 +77,7 @@ def test_it_loads_without_a_word_and_never_scrolls_sideways(browser_page, addres
 def test_every_text_can_be_read(browser_page, address: str, dark: bool) -> None:
     browser_page.open(address, DESK, dark)
     worst = browser_page.evaluate(CONTRASTS)
-    assert worst[0][0] >= LEAST_CONTRAST, worst
+    assert worst[0][0] >= MIN_CONTRAST, worst
 
 
 def test_the_night_is_dark(browser_page, address: str) -> None:
@@ -106,7 +106,7 @@ def test_a_click_sorts_the_table(browser_page, address: str, made_up_result: Res
     assert browser_page.evaluate(first) == [subject.name for subject in by_size]
     assert click("size") == "descending"
     assert browser_page.evaluate(first) == [subject.name for subject in reversed(by_size)]
-    # Only one artifact has a step; those that have none come last, whichever way.
+    # Only one artifact has a step; those without come last in both directions.
     for order in ("ascending", "descending"):
         assert click("step") == order
         assert browser_page.evaluate(first)[0] == "digits-int8.tflite"

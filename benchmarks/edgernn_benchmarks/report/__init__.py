@@ -1,13 +1,15 @@
-"""The report: results as one HTML file that needs nothing else, for a desk, a phone and paper.
+"""The report: results as one HTML file that loads no other file, for a desktop screen, a phone and paper.
 
-page        the whole of it (Jinja2, with templates/: text, style, and the few lines that sort a table)
-words       figures and facts as people read them
-table       every figure of every subject
-shown       evidence: who is right where, and what the samples look like
-figures     the pictures (matplotlib), with `labels` beside points and `svg` for a page that is light or dark
+page             the whole report (Jinja2, with templates/: text, style, and a script that sorts a table)
+words            figures and facts as text
+table            every figure of every subject
+shown            evidence: right and wrong decisions, and pictures of the samples
+figures          the figures (matplotlib)
+label_placement  places of names beside points
+svg              figures with the colours of a light or dark page
 """
 
 from edgernn.caches import move_library_folders
 
-# matplotlib chooses its cache folder when it is imported, and only modules of this package import it.
+# matplotlib chooses its cache folder at its import, and only modules of this package import it.
 move_library_folders()

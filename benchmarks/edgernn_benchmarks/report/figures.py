@@ -1,7 +1,7 @@
-"""Figures of a report: SVG whose colours are the page's, so that they are right in light, in dark and in print.
+"""Figures of a report: SVG with the page's colours, for light and dark screens and print.
 
-Importing this module imports matplotlib: only what draws a report does. `svg` makes of what matplotlib writes what a
-page can hold, `labels` finds room for names.
+Importing this module imports matplotlib, so only the report imports it. `svg` converts matplotlib's output to a part of
+a page, `label_placement` places names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,24 +22,24 @@ from edgernn_benchmarks.report.svg import ACCENT, GOOD, INK, MUTED, SECOND, SURF
 T = TypeVar("T")
 
 HEIGHT = 340
-# An original or a peer that takes more than so many times as long as the slowest artifact gets an axis of its own, or
-# artifacts could not be told from each other.
+# An original or a peer that is slower than the slowest artifact by more than this factor gets a separate axis. On one
+# axis the artifacts would be too close together.
 FAR = 3.0
-# Areas of points, in square points: of the largest file, and the least that can be seen.
-LARGEST, LEAST = 440, 26
+# Areas of points, in square points: the smallest that is visible, and that of the largest file.
+MIN_AREA, MAX_AREA = 26, 440
 
 
 @dataclass(frozen=True)
 class Point:
-    """A subject in the picture of what is traded for what.
+    """A subject in the figure of latency, measure and size.
 
     Attributes:
-        name: as it is written beside the point.
+        name: the text beside the point.
         time_us: latency in microseconds.
-        measure: upwards; the size in bytes where there is no measure.
-        size_bytes: the area of the point.
-        artifact: or an original or a peer.
-        best: whether no other artifact is as good in everything and better in something.
+        measure: value on the y axis; the size in bytes if there is no measure.
+        size_bytes: size of the file, drawn as the area of the point.
+        artifact: whether it is an artifact; otherwise an original or a peer.
+        best: whether no other artifact is as good in everything and better in something (the Pareto front).
         chosen: whether it is the recommended one.
     """
 
@@ -57,9 +57,9 @@ class Spread:
     """A subject's latencies, in microseconds.
 
     Attributes:
-        name: as it is written beside them.
-        artifact: or an original or a peer.
-        median: of the rounds' medians.
+        name: the text beside them.
+        artifact: whether it is an artifact; otherwise an original or a peer.
+        median: median of the rounds' medians.
         percentiles: the 5th, 25th, 75th and 95th of all times.
         rounds: the median of each round.
     """
@@ -71,14 +71,14 @@ class Spread:
     rounds: Float64
 
 
-def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool, width: int = WIDTH) -> str:
-    """Latency to the right, the measure upwards, sizes as areas, and the front of those that nothing beats.
+def draw_trade(points: Sequence[Point], measure: str, share: bool, lower_is_better: bool, width: int = WIDTH) -> str:
+    """Draw latency on the x axis, the measure on the y axis, sizes as areas, and the Pareto front as a line.
 
     Args:
         points: at least one.
-        measure: what it is called, with its unit.
-        share: whether it is one, to be written in per cent.
-        least: whether less of it is better.
+        measure: name of the measure, with its unit.
+        share: whether the measure is a share, to be written in per cent.
+        lower_is_better: whether a lower measure is better.
         width: in points.
     """
     with figure("trade", HEIGHT, width) as (page, finished):
@@ -88,7 +88,7 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool, 
         largest = max(point.size_bytes for point in points)
         for axes, inside in panels:
             axes.set_ylim(min(values) - margin, max(values) + margin)
-            _scatter(axes, inside, largest, least)
+            _scatter(axes, inside, largest, lower_is_better)
         first = panels[0][0]
         first.set_ylabel(measure)
         first.yaxis.set_major_locator(MaxNLocator(6))
@@ -100,7 +100,7 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, least: bool, 
 
 
 def draw_latencies(spreads: Sequence[Spread]) -> str:
-    """A line for each subject: 5th to 95th percentile thin, the middle half thick, the median of each round a dot."""
+    """Draw a line a subject: 5th to 95th percentile thin, the middle half thick, the median of each round a dot."""
     spreads = sorted(spreads, key=lambda spread: -spread.median)
     with figure("latencies", 80 + 25 * len(spreads)) as (page, finished):
         lines = enumerate(spreads)
@@ -117,14 +117,14 @@ def draw_latencies(spreads: Sequence[Spread]) -> str:
 
 
 def draw_rows(others: Mapping[str, Float64], line: Float64, settled: Float64 | None, name: str, streamed: bool) -> str:
-    """Accuracy after each row, or at each step.
+    """Draw accuracy after each row, or at each step.
 
     Args:
-        others: that of other artifacts, each [rows].
-        line: that of the one that is shown in colour.
-        settled: dashed, what share is right from there on.
-        name: of the one that is shown.
-        streamed: whether rows arrive; else each step has an answer of its own.
+        others: accuracy of the other artifacts, each [rows].
+        line: accuracy of the artifact shown in colour.
+        settled: share that stays right from there on, drawn dashed.
+        name: name of the artifact shown in colour.
+        streamed: whether rows arrive; otherwise each step has its own answer.
     """
     with figure("rows", HEIGHT) as (page, finished):
         axes = page.subplots()
@@ -149,7 +149,7 @@ def draw_rows(others: Mapping[str, Float64], line: Float64, settled: Float64 | N
 
 
 def draw_training(history: Mapping[str, Float64]) -> str:
-    """A panel for the loss and one for what was measured, each on training and on validation samples."""
+    """Draw a panel of the loss and one of the measure, each for training and validation samples."""
     names = [name for name in history if not name.startswith("val_") and f"val_{name}" in history][:2]
     names = sorted(names or list(history)[:2], key=lambda name: name != "loss")
     with figure("training", 175 * len(names) + 30) as (page, finished):
@@ -170,7 +170,7 @@ def draw_training(history: Mapping[str, Float64]) -> str:
 
 
 def draw_values(truth: Float64, original: Float64, artifact: Float64, name: str) -> str:
-    """What should be answered to the right, what is answered upwards."""
+    """Draw true values on the x axis, answers on the y axis."""
     with figure("values", HEIGHT) as (page, finished):
         axes = page.subplots()
         axes.axline((float(truth[0]), float(truth[0])), slope=1, color=MUTED, lw=1)
@@ -183,7 +183,7 @@ def draw_values(truth: Float64, original: Float64, artifact: Float64, name: str)
 
 
 def show_time(time_us: float) -> str:
-    """A time of an axis, with its unit."""
+    """Format a time of an axis, with its unit."""
     for unit, size in (("s", 1e6), ("ms", 1e3)):
         if time_us >= size:
             return f"{time_us / size:.4g} {unit}"
@@ -191,19 +191,19 @@ def show_time(time_us: float) -> str:
 
 
 def _panels(page: Figure, items: Iterable[tuple[bool, Sequence[float], T]]) -> list[tuple[Axes, list[T]]]:
-    """Logarithmic axes of time: one, or two where something is far off; each with the items that belong there."""
+    """Make a logarithmic axis of time, or two if a subject is far slower; return each with its items."""
     listed = list(items)
     limit = FAR * max((float(np.median(times)) for artifact, times, _ in listed if artifact), default=np.inf)
     is_near = [artifact or float(np.median(times)) <= limit for artifact, times, _ in listed]
     groups = [[item for item, near in zip(listed, is_near, strict=True) if near is side] for side in (True, False)]
     groups = [group for group in groups if group]
-    # The more there is far off, the more room its names want.
+    # The more subjects on the second axis, the more room their names need.
     widths = [max(1.5, 3.3 - 0.4 * len(groups[-1])), 1][: len(groups)]
     grid = page.add_gridspec(1, len(groups), width_ratios=widths, wspace=0.06)
     panels: list[tuple[Axes, list[T]]] = []
     for place, group in enumerate(groups):
         axes = page.add_subplot(grid[place], sharey=panels[0][0] if panels else None)
-        _scale(axes, [time for _, times, _ in group for time in times], most=2 if place else 4)
+        _scale(axes, [time for _, times, _ in group for time in times], max_ticks=2 if place else 4)
         if place:
             axes.tick_params(labelleft=False)
             axes.spines["left"].set_linestyle((0, (2, 2)))
@@ -212,7 +212,7 @@ def _panels(page: Figure, items: Iterable[tuple[bool, Sequence[float], T]]) -> l
     return panels
 
 
-def _scale(axes: Axes, times: Sequence[float], most: int) -> None:
+def _scale(axes: Axes, times: Sequence[float], max_ticks: int) -> None:
     low, high = min(times), max(times)
     room = (high / low) ** 0.09 if high > low * 1.05 else 1.3
     low, high = low / room, high * room
@@ -221,12 +221,12 @@ def _scale(axes: Axes, times: Sequence[float], most: int) -> None:
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high))
     for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3), (1,)):
         ticks = [tick for power in powers for step in steps if low <= (tick := power * step) <= high]
-        # As many as there are, if there is room for what is written below each.
-        if all(later / tick >= (high / low) ** (1.1 / most) for tick, later in pairwise(ticks)):
+        # Keep all ticks of this step if there is room for the label of each.
+        if all(later / tick >= (high / low) ** (1.1 / max_ticks) for tick, later in pairwise(ticks)):
             break
     if not ticks:
         ticks = [float(f"{np.sqrt(low * high):.2g}")]
-    axes.xaxis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // most)]))
+    axes.xaxis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // max_ticks)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: show_time(time)))
 
@@ -234,16 +234,16 @@ def _scale(axes: Axes, times: Sequence[float], most: int) -> None:
 def _name(page: Figure, text: str) -> None:
     """Name the axis of all panels."""
     page.supxlabel(text, color=MUTED, fontsize=LETTERS)
-    page.canvas.draw()  # now it is known where everything lies, and where labels have room
+    page.canvas.draw()  # computes the layout, which the placement of labels needs
     page.set_layout_engine("none")
 
 
 def _area(size_bytes: int, largest: int) -> float:
-    return max(LEAST, LARGEST * size_bytes / max(largest, 1))
+    return max(MIN_AREA, MAX_AREA * size_bytes / max(largest, 1))
 
 
-def _scatter(axes: Axes, points: Sequence[Point], largest: int, least: bool) -> None:
-    front = _front([(point.time_us, point.measure) for point in points if point.best], -1 if least else 1)
+def _scatter(axes: Axes, points: Sequence[Point], largest: int, lower_is_better: bool) -> None:
+    front = _front([(point.time_us, point.measure) for point in points if point.best], -1 if lower_is_better else 1)
     if len(front) > 1:
         axes.step(*zip(*front, strict=True), where="post", color=ACCENT, lw=1.4, alpha=0.6, zorder=2)
     for point in points:
@@ -264,7 +264,7 @@ def _scatter(axes: Axes, points: Sequence[Point], largest: int, least: bool) -> 
 
 
 def _front(points: Sequence[tuple[float, float]], upwards: int) -> list[tuple[float, float]]:
-    """Of points (time, measure) those that no quicker one is as good as, from the quickest on; `upwards` is 1 or -1."""
+    """Return the points (time, measure) that no quicker one is as good as, quickest first; `upwards` is 1 or -1."""
     front: list[tuple[float, float]] = []
     for time, measure in sorted(points, key=lambda point: (point[0], -upwards * point[1])):
         if not front or upwards * measure > upwards * front[-1][1]:
@@ -276,13 +276,13 @@ def _label(axes: Axes, points: Sequence[Point], largest: int) -> None:
     centres = axes.transData.transform([(point.time_us, point.measure) for point in points])
     radii = [np.sqrt(_area(point.size_bytes, largest)) / 2 + (5 if point.chosen else 0) for point in points]
     box = axes.get_window_extent()
-    # The last panel has nothing to its right, the others nothing that may be covered.
+    # Right of the last panel is free room; right of the others is the next panel, which must not be covered.
     last = axes is axes.figure.axes[-1]
     room = (box.x0 - (48 if last else 0), box.y0, axes.figure.bbox.x1 if last else box.x1, box.y1)
     for point, centre, text in zip(
         points, centres, place_labels(centres, radii, [point.name for point in points], room), strict=True
     ):
-        # From the point itself where the name is beside it, else with a line to it.
+        # A name far from its point gets a line to it.
         axes.annotate(
             point.name,
             (point.time_us, point.measure),
@@ -302,7 +302,7 @@ def _draw_spread(axes: Axes, place: int, spread: Spread) -> None:
     colour = ACCENT if spread.artifact else MUTED
     axes.plot([low, high], [place, place], color=colour, lw=1.2, alpha=0.8, solid_capstyle="butt")
     axes.plot([first, third], [place, place], color=colour, lw=9, alpha=0.3, solid_capstyle="butt")
-    # A little apart, in the order of the rounds: a machine that gets slower shows as a slope.
+    # One height a round, in order: a machine that gets slower shows as a slope.
     heights = place + np.linspace(-0.22, 0.22, len(spread.rounds))
     axes.scatter(spread.rounds, heights, s=7, color=colour, alpha=0.55, linewidths=0, zorder=3)
     axes.plot([spread.median, spread.median], [place - 0.32, place + 0.32], color=INK, lw=1.8, zorder=4)

@@ -1,4 +1,4 @@
-"""The page: results as HTML."""
+"""The HTML page of a report."""
 
 import base64
 import hashlib
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     from edgernn_benchmarks.report.figures import Point, Spread
 
-# Of a name beside a point: a longer one is cut in its middle.
+# Characters of a name beside a point; a longer one is shortened in its middle.
 MAX_NAME = 30
 
 
 def write_html(path: Path, results: Sequence[Result]) -> None:
-    """Write the report.
+    """Write the report to an HTML file.
 
     Raises:
         MissingExtraError: the bench extra is not installed.
@@ -47,10 +47,10 @@ def write_html(path: Path, results: Sequence[Result]) -> None:
 
 
 def render(results: Sequence[Result]) -> str:
-    """The report as text.
+    """Render the report as HTML text.
 
     Args:
-        results: at least one; all but a table and the comparison with the others is of the first.
+        results: at least one; all parts except the tables and the comparison are of the first.
 
     Raises:
         MissingExtraError: the bench extra is not installed.
@@ -66,7 +66,7 @@ def render(results: Sequence[Result]) -> str:
         return template.render(
             **_content(results), style=_trusted(style), script=_trusted(script), script_hash=_digest(script)
         )
-    # Everything else in a result was checked when it was read; SystemError is Pillow's, of a picture without a size.
+    # Only the evidence was not checked at reading. Pillow raises SystemError for a picture without a size.
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SystemError, UndefinedError) as error:
         raise DataError(f"the evidence of the result of {results[0].started} is damaged: {error!r}") from error
 
@@ -77,7 +77,7 @@ def _template() -> "Template":
 
     environment = Environment(
         loader=PackageLoader("edgernn_benchmarks.report"),
-        # Names and labels are from files that anybody wrote.
+        # Names and labels are from untrusted files.
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -102,7 +102,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "places": places,
         "verdict": verdict,
         "bests": words.bests(result, verdict) if verdict else [],
-        "cards": words.cards(result, verdict) if verdict else [],
+        "highlights": words.find_highlights(result, verdict) if verdict else [],
         "highlighted": best,
         "short": short,
         "tables": [
@@ -118,7 +118,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Names without the beginning that all artifacts' files share up to a hyphen: int8.tflite of digits-int8.tflite."""
+    """Shorten names by the prefix, up to a hyphen, that all files share: digits-int8.tflite to int8.tflite."""
     files = [name for name in names if name.endswith((".tflite", ".onnx", ".c"))]
     cut = _shared([name.split("-")[:-1] for name in files]) if len(files) > 1 else 0
     shorter = {name: "-".join(name.split("-")[cut:]) if name in files else name for name in names}
@@ -126,21 +126,21 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def _shared(lists: Sequence[Sequence[str]]) -> int:
-    """How many words all lists begin with."""
+    """Return the number of words that all lists begin with."""
     return next(
         (place for place, words in enumerate(zip(*lists, strict=False)) if len(set(words)) > 1), min(map(len, lists))
     )
 
 
 def _printable(name: str) -> str:
-    # Escape characters that XML does not allow, and those that reverse the rest of a line.
+    # Characters that XML does not allow, and those that reverse the rest of a line, are escaped.
     text = printable(name)
     half = MAX_NAME // 2
     return text if len(text) <= MAX_NAME else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def _place(result: Result) -> str:
-    """What tells a result from others: the board or the processor, and the time."""
+    """Return a title that distinguishes a result from others: the board or the processor, and the time."""
     return f"{result.machine.get('board') or result.machine['cpu']}, {result.started[:16].replace('T', ' ')}"
 
 
@@ -158,10 +158,10 @@ def _figures(
 
 
 def draw_trade(result: Result, recommended: str | None, short: Mapping[str, str], **options: Any) -> str:
-    """Return the picture of accuracy, latency and size; an empty text for a single subject.
+    """Draw the figure of accuracy, latency and size; an empty text for a single subject.
 
     Args:
-        result: what was measured.
+        result: result of a measurement.
         recommended: the name of the recommended artifact.
         short: the name beside each point, by the subject's name.
         options: further arguments of `figures.draw_trade`.
@@ -172,7 +172,8 @@ def draw_trade(result: Result, recommended: str | None, short: Mapping[str, str]
     if len(points) < 2:
         return ""
     title = f"{MEASURES[result.task.headline]} →" if measured and result.task else "size, bytes →"
-    return figures.draw_trade(points, title, share=measured and _is_share(result), least=not measured, **options)
+    share = measured and _is_share(result)
+    return figures.draw_trade(points, title, share=share, lower_is_better=not measured, **options)
 
 
 def _draw_evidence(evidence: Mapping[str, Any], shown: Shown, best: str, short: Mapping[str, str]) -> dict[str, str]:
@@ -219,7 +220,7 @@ def _spread(subject: Measured, short: Mapping[str, str]) -> "Spread":
 
 
 def _points(result: Result, recommended: str | None, short: Mapping[str, str]) -> "tuple[list[Point], bool]":
-    """Every subject as a point, and whether it stands as high as it is right; otherwise as high as it is large."""
+    """Return every subject as a point, and True if the y axis is the task's measure; otherwise it is the size."""
     from edgernn_benchmarks.report.figures import Point
 
     name = result.task.headline if result.task else ""
@@ -250,17 +251,17 @@ def _points(result: Result, recommended: str | None, short: Mapping[str, str]) -
 
 
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether one is nowhere worse and somewhere better: Pareto's order."""
+    """Return True if one is nowhere worse and somewhere better: Pareto's order."""
     return all(a <= b for a, b in zip(one, other, strict=True)) and tuple(one) != tuple(other)
 
 
 def _digest(script: str) -> str:
-    """What a content security policy knows the page's own script by, so that no other one runs."""
+    """Return the digest by which the content security policy allows only the page's script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def _trusted(text: str) -> "Markup":
-    """Text of this package, or made by `svg`, that the page takes as it is."""
+    """Mark text of this package or `svg` as trusted: it is not escaped."""
     from markupsafe import Markup
 
     return Markup(text)  # noqa: S704

@@ -40,7 +40,7 @@ def draw_picture(result: Result) -> str:
     drawn = draw_trade(result, verdict.recommended.name if verdict.recommended else None, names, width=WIDTH)
     if not drawn:
         raise DataError("the result has one subject; a picture needs two")
-    axes = ElementTree.fromstring(drawn)  # noqa: S314  our own, just drawn
+    axes = ElementTree.fromstring(drawn)  # noqa: S314  drawn by us just now
     _, _, width, height = (float(number) for number in axes.attrib["viewBox"].split())
     top = MARGIN + LINE * len(KEY)
     axes.attrib = {"y": f"{top}", "width": f"{width:g}", "height": f"{height:g}", "viewBox": axes.attrib["viewBox"]}

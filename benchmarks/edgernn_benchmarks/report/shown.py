@@ -1,4 +1,4 @@
-"""Evidence in a report: the decisions of each model, right or wrong, and pictures of the samples."""
+"""Evidence in a report: the right and wrong decisions of each model, and pictures of the samples."""
 
 import base64
 import io
@@ -12,15 +12,15 @@ from edgernn.arrays import Int64
 from edgernn.labels import find_fault
 from edgernn_benchmarks.evidence import KERAS
 
-# Of a matrix that people can look through.
+# Classes of the largest matrix that is still readable.
 MAX_CLASSES = 20
-# A sequence of so many more steps than features is drawn with its time to the right.
+# A sequence with more steps than this number times its features is drawn with time to the right.
 LONG = 1.5
 
 
 @dataclass(frozen=True)
 class Share:
-    """A cell: a share, how dark it is drawn, from 0 to 1, and of how many it is."""
+    """A cell: a share as text, and how dark it is drawn, from 0 to 1."""
 
     text: str
     heat: float
@@ -28,7 +28,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Classes:
-    """Accuracy per condition and per class: a title and a number of decisions for each column, a line a subject."""
+    """Accuracy per condition and per class: title and number of decisions of each column, and a line a subject."""
 
     columns: Sequence[tuple[str, int]]
     lines: Sequence[tuple[str, Sequence[Share]]]
@@ -36,7 +36,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix: what is decided for to the right, what is true downwards."""
+    """A confusion matrix: a column a decision, a row a true class."""
 
     name: str
     shown: bool
@@ -46,7 +46,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Disagreeing:
-    """How often an artifact and the original decide otherwise, and who is right then."""
+    """Number of different decisions of an artifact and the original, and which of them is right."""
 
     name: str
     count: int
@@ -57,7 +57,7 @@ class Disagreeing:
 
 @dataclass(frozen=True)
 class Picture:
-    """A sample: an address that holds the picture itself, what it is, and what is answered, rightly or not."""
+    """A sample: its picture as a data address, its truth, and the answers with True for right ones."""
 
     address: str
     text: str
@@ -70,7 +70,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one condition, or of none."""
+    """Pictures of one condition, or without conditions."""
 
     title: str
     pictures: Sequence[Picture]
@@ -78,7 +78,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Streamed:
-    """An artifact's answers as rows arrive: after how many half and nine of ten samples are right for good."""
+    """An artifact's answers as rows arrive: the rows after which half and 90 % of the samples stay right."""
 
     name: str
     end: str
@@ -88,7 +88,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Shown:
-    """The evidence as a report has it; empty where there is none."""
+    """The evidence in the form of a report; parts without evidence are empty."""
 
     classes: Classes | None = None
     matrices: Sequence[Matrix] = ()
@@ -104,14 +104,14 @@ class Shown:
 
 
 def read_evidence(evidence: Mapping[str, Any], shown: str) -> Shown:
-    """Make what is shown of evidence as `evidence.collect` gives it.
+    """Prepare evidence from `evidence.collect` for a report.
 
     Args:
-        evidence: possibly from a file that anybody wrote.
+        evidence: possibly from an untrusted file.
         shown: the artifact whose matrix is open.
 
     Raises:
-        KeyError, TypeError, ValueError, IndexError: it is not what `evidence` says.
+        KeyError, TypeError, ValueError, IndexError: the evidence has not the form that `evidence` describes.
     """
     parts: dict[str, Any] = {}
     labels = [str(label) for label in evidence.get("labels", ())]
@@ -147,7 +147,7 @@ def _check_decisions(truth: Int64, decisions: Mapping[str, Int64], classes: int)
 
 def _classes(truth: Int64, decisions: Mapping[str, Int64], labels: Sequence[str], conditions: Sequence[str]) -> Classes:
     turns = np.arange(len(truth)) % max(1, len(conditions))
-    # One condition alone is all of them.
+    # A single condition needs no column, because it has all samples.
     groups = [(name, turns == turn) for turn, name in enumerate(conditions) if len(conditions) > 1]
     groups += [(label, truth == index) for index, label in enumerate(labels) if (truth == index).any()]
     shares = {name: [float((each == truth)[group].mean()) for _, group in groups] for name, each in decisions.items()}
@@ -162,7 +162,7 @@ def _matrix(name: str, truth: Int64, decisions: Int64, labels: Sequence[str], sh
     classes = len(labels)
     counts = np.zeros((classes, classes + 1), np.int64)
     np.add.at(counts, (truth, np.where(decisions < 0, classes, decisions)), 1)
-    # A column for what a NaN decides, where there is one.
+    # A column for answers of NaN, if there are any.
     columns = [*labels, "none"] if counts[:, -1].any() else list(labels)
     wrong = counts * (1 - np.eye(classes, classes + 1, dtype=np.int64))
     most, of_each = max(1, int(wrong.max())), np.maximum(1, counts.sum(axis=1))

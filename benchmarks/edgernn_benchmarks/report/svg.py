@@ -1,4 +1,4 @@
-"""matplotlib's SVG as a part of a page: text stays text, colours are the page's, and every id is the figure's own."""
+"""matplotlib's SVG as a part of a page: text stays text, colours are the page's, ids begin with the figure's name."""
 
 import io
 import re
@@ -12,18 +12,18 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# Stand-ins, colours that nobody would draw with, and the variables of templates/report.html.j2 that take their place.
+# Placeholder colours, not used otherwise, and the variables of templates/report.css that replace them.
 _NAMES = ("ink", "muted", "line", "surface", "accent", "second", "good")
 _VARIABLES = {f"#0{place}0{place}0{place}": name for place, name in enumerate(_NAMES, 1)}
 INK, MUTED, LINE, SURFACE, ACCENT, SECOND, GOOD = _VARIABLES
 _STAND_IN = re.compile("|".join(_VARIABLES))
 _REFERENCE = re.compile(r"url\(#")
 
-# In points: beside another one on a desk, and alone on a phone, where its letters come out at some 9 pixels.
+# In points: two fit side by side on a desktop screen, one on a phone, where letters are about 9 pixels high.
 WIDTH = 420
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
-    # Names are text and never formulas, whatever dollars are in them.
+    # Names with dollar signs are text, not formulas.
     "text.parse_math": False,
     "figure.dpi": 72,
     "figure.facecolor": "none",
@@ -48,15 +48,15 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def figure(name: str, height: int, width: int = WIDTH) -> Iterator[tuple[Figure, Callable[[], str]]]:
-    """Give a figure to draw into, and what makes an <svg> element of it.
+    """Yield a figure to draw into, and a function that returns it as an <svg> element.
 
     Args:
-        name: the page has no other figure of this name.
+        name: unique name of the figure in the page.
         height: in points.
         width: in points.
     """
     with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        # The browser draws the text, and has letters that matplotlib's own font has not.
+        # The browser draws the text; it has letters that matplotlib's font does not have.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn = Figure(figsize=(width / 72, height / 72))
         FigureCanvasSVG(drawn)
@@ -67,21 +67,21 @@ def _finish(drawn: Figure, name: str) -> str:
     written = io.BytesIO()
     # Without a date the same result gives the same file.
     drawn.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    root = ElementTree.fromstring(written.getvalue())  # noqa: S314  matplotlib's own, just written
+    root = ElementTree.fromstring(written.getvalue())  # noqa: S314  written by matplotlib just now
     for parent in root.iter():
-        # The style would be the whole page's, and there is nothing in the metadata.
+        # The style would apply to the whole page; the metadata is empty.
         for child in [child for child in parent if _plain(child.tag) in ("metadata", "style")]:
             parent.remove(child)
     for element in root.iter():
         element.tag = _plain(element.tag)
         element.attrib = {_plain(key): _of_page(_plain(key), value, name) for key, value in element.attrib.items()}
-    # Its size is the page's business; the picture has a text of its own beside it.
+    # The page sets the size, and has a text beside the figure.
     root.attrib = {"viewBox": root.attrib["viewBox"], "aria-hidden": "true", "focusable": "false"}
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _plain(name: str) -> str:
-    """Without the namespace, which HTML knows by itself."""
+    """Remove the namespace, which HTML does not need."""
     return name.rpartition("}")[2]
 
 

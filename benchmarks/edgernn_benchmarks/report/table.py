@@ -1,4 +1,4 @@
-"""The tables of a report: every figure of every subject, and the same artifact in several results."""
+"""The tables of a report: every figure of every subject, and changes between several results."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from edgernn_benchmarks.report.words import NOTHING, measure, number, times
 
 @dataclass(frozen=True)
 class TableCell:
-    """What a cell shows, what it is sorted by (None comes last), and a smaller line below."""
+    """A cell: its text, its value for sorting (None comes last), and a smaller line below."""
 
     text: str
     value: float | None
@@ -24,7 +24,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, its unit, what it means, and its cell of a subject."""
+    """A column: its title, its unit, its meaning, and a function that makes a subject's cell."""
 
     title: str
     unit: str
@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A subject's line; its doubts are its own and the machine's."""
+    """A subject's row; `doubts` are its own and the machine's."""
 
     name: str
     role: str
@@ -55,13 +55,13 @@ class Table:
 
     @property
     def doubted(self) -> Sequence[TableRow]:
-        """The rows that have doubts of their own."""
+        """The rows with `own_doubts`."""
         return [row for row in self.rows if row.own_doubts]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A subject in two results: how many times as quick it is in the later one."""
+    """A subject in two results, and its speed in the later one relative to the first."""
 
     name: str
     first: str
@@ -74,7 +74,7 @@ class Compared:
 
 
 def make_table(result: Result, recommended: str | None) -> Table:
-    """Columns that no subject has anything for are left out."""
+    """Make the table of a result; columns that are empty for every subject are left out."""
     columns = [*_file_columns(), *_answer_columns(result), *_time_columns(result)]
     kept = [column for column in columns if any(column.cell(subject).text != NOTHING for subject in result.subjects)]
     rows = [
@@ -93,7 +93,7 @@ def make_table(result: Result, recommended: str | None) -> Table:
 
 
 def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compared]:
-    """What several results have, by name, as the report's rows."""
+    """Return the subjects that several results have, as rows of the report."""
     return [
         Compared(
             name=change.name,
@@ -103,7 +103,7 @@ def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compa
             after=number(change.after.predict.median_us),
             ratio=times(change.speed.estimate),
             interval=_interval(change.speed.low, change.speed.high),
-            verdict=change.verdict if change.same_file else f"{change.verdict} (another file of this name)",
+            verdict=change.verdict if change.same_file else f"{change.verdict} (different files of this name)",
         )
         for change in find_changes(results)
     ]
@@ -121,10 +121,8 @@ def _answer_columns(result: Result) -> Iterator[Column]:
     units = {"mae": "", "r2": "1 is best", "accuracy": "%", "f1": "%"}
     meanings = {
         "mae": "mean distance from the true values",
-        "r2": "share of the true values’ variance that is met",
+        "r2": "share of the true values’ variance that is explained",
         "accuracy": "share of decisions that are right",
-        "r2 with the original": "share of the original’s variance that is met",
-        "decisions": "how often it decides as the original does",
         "f1": "harmonic mean of precision and recall, over all classes",
     }
     for name in dict.fromkeys(shown):
@@ -132,9 +130,9 @@ def _answer_columns(result: Result) -> Iterator[Column]:
     yield Column(
         "agreement",
         "with the original",
-        "how much of the original’s variance it has"
+        "share of the original’s variance that is explained"
         if task.kind == REGRESSION
-        else "how often it decides as the original",
+        else "share of decisions that are the original’s",
         lambda each: (
             TableCell(task.show_agreement(each.answers.agreement), each.answers.agreement)
             if each.answers and math.isfinite(each.answers.agreement)
@@ -144,7 +142,7 @@ def _answer_columns(result: Result) -> Iterator[Column]:
     yield Column(
         "largest difference",
         task.differing,
-        "of any number of its answers from the original’s",
+        "between any number of its answers and the original’s",
         lambda each: _plain(each.answers.largest_difference if each.answers else None),
     )
 
@@ -158,7 +156,7 @@ def _time_columns(result: Result) -> Iterator[Column]:
     yield Column(
         "predict",
         "median, µs",
-        "a sample in, its answer out; below it the 95 % interval",
+        "time from a sample to its answer; below it the 95 % interval",
         lambda each: TableCell(
             number(each.predict.median_us),
             each.predict.median_us,
@@ -168,28 +166,26 @@ def _time_columns(result: Result) -> Iterator[Column]:
     yield Column(
         "speed",
         f"× {result.baseline}",
-        "how many times as quick; below it the 95 % interval",
+        "speed relative to the baseline; below it the 95 % interval",
         lambda each: _speed(result, each),
     )
-    yield Column("p95", "µs", "95 of 100 answers took less", lambda each: _percentile(each, each.predict.p95_us))
-    yield Column("p99", "µs", "99 of 100 answers took less", lambda each: _percentile(each, each.predict.p99_us))
-    yield Column("answers", "per second", "one after the other", lambda each: _plain(each.predict.per_second))
+    yield Column("p95", "µs", "95 of 100 answers took less time", lambda each: _percentile(each, each.predict.p95_us))
+    yield Column("p99", "µs", "99 of 100 answers took less time", lambda each: _percentile(each, each.predict.p99_us))
+    yield Column("answers", "per second", "one sample after the other", lambda each: _plain(each.predict.per_second))
     yield from _other_time_columns()
 
 
 def _other_time_columns() -> Iterator[Column]:
-    yield Column(
-        "invoke", "median, µs", "the bare call of what executes the file", lambda each: _median(each, INVOKE, 1)
-    )
+    yield Column("invoke", "median, µs", "the backend’s call alone", lambda each: _median(each, INVOKE, 1))
     yield Column("step", "median, µs", "one row of a stream", lambda each: _median(each, STEP, 1))
-    yield Column("load", "median, ms", "from the file to a model that is ready", lambda each: _median(each, LOAD, 1000))
+    yield Column("load", "median, ms", "from the file to a ready model", lambda each: _median(each, LOAD, 1000))
     yield Column(
         "first answer", "median, ms", "loading and the first answer", lambda each: _median(each, FIRST_ANSWER, 1000)
     )
     yield Column(
         "memory",
         "MB",
-        "of a process that answers, Python and libraries included; below it the most it had",
+        "of a process that answers, with Python and libraries; below it the peak",
         lambda each: (
             TableCell(
                 number(each.memory.steady_bytes / 1e6),

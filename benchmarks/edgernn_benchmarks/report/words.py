@@ -1,4 +1,4 @@
-"""The texts of a report: figures with units, the verdict, the method and the machine."""
+"""Texts of a report: figures with units, the verdict, the method and the machine."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from edgernn.bench.verdict import Verdict
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
 
 NOTHING = "–"
-# What makes small models quick: instructions for many numbers at once, of x86-64 and of Arm.
+# Vector instructions of x86-64 and Arm, which make small models quick.
 _NOTABLE = (
     "sse4_2",
     "avx2",
@@ -33,7 +33,7 @@ _NOTABLE = (
 
 @dataclass(frozen=True)
 class Highlight:
-    """One of the verdict's answers: what it is about, which artifact it is, and the figure that says so."""
+    """One part of the verdict: its title, the artifact, its figure, and a note."""
 
     title: str
     name: str
@@ -42,7 +42,7 @@ class Highlight:
 
 
 def number(value: float) -> str:
-    """Three digits that count, and never fewer than those before the point: 8.13, 25.1, 1,734."""
+    """Format a number with three significant digits, or all digits before the point: 8.13, 25.1, 1,734."""
     if not math.isfinite(value):
         return NOTHING
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
@@ -50,17 +50,17 @@ def number(value: float) -> str:
 
 
 def measure(name: str, value: float) -> str:
-    """A measure of `edgernn.tasks.MEASURES`."""
+    """Format a value of a measure of `edgernn.tasks.MEASURES`."""
     return show(name, value) if math.isfinite(value) else NOTHING
 
 
 def times(ratio: float) -> str:
-    """How many times as quick."""
+    """Format a speed ratio."""
     return f"{number(ratio)}×"
 
 
-def cards(result: Result, verdict: Verdict) -> list[Highlight]:
-    """The smallest, the fastest, the most accurate and the recommended artifact."""
+def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
+    """Return the recommended, the smallest, the fastest and the most accurate artifact."""
     original = result.original
     smallest, fastest, accurate, best = (
         verdict.smallest,
@@ -87,7 +87,7 @@ def cards(result: Result, verdict: Verdict) -> list[Highlight]:
 
 
 def bests(result: Result, verdict: Verdict) -> list[tuple[str, str, str]]:
-    """The rest of the verdict's sentence, an artifact each: at what it is best, its name, and the figures."""
+    """Return what each best artifact is best at, its name and its figures, for the verdict's sentence."""
     facts = [
         ("smallest", verdict.smallest, f"{verdict.smallest.size_bytes:,} bytes"),
         ("fastest", verdict.fastest, f"{number(verdict.fastest.predict.median_us)} µs"),
@@ -107,31 +107,32 @@ def bests(result: Result, verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _listed(words: Sequence[str]) -> str:
-    """One, two and three."""
+    """Join words as in: one, two and three."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def method_words(result: Result) -> list[str]:
-    """How it was measured, for somebody who has never seen edgernn: a paragraph each."""
+    """Describe the method for a reader who does not know edgernn, in paragraphs."""
     method = result.method
     paragraphs = [
-        f"""Every time here is of one sample that goes in as 32-bit floating-point numbers and whose answer comes out,
-        called from Python, {_threads(result.threads)} for each artifact. “Predict” is all of that; “invoke” is the bare
-        call of what executes the file; “step” takes one row of a sequence that is still coming in.""",
-        f"""The subjects took turns in {method.rounds} rounds, in another order each round, so that whatever slows the
-        machine down for a while falls on all of them. Each call was timed for {method.seconds:g} s in
-        all{", the other work between calls included" if method.cold else ""}.""",
-        f"""In each turn an artifact was loaded afresh, because where its numbers come to lie in memory moves its times
-        by some per cent; loading, and loading with the first answer, are timed there. Keras is loaded once. Then calls
-        were repeated until they got no quicker, for {WARMUP_SECONDS:g} s at most, and only then timed.""",
+        f"""All times are of one sample of 32-bit floating-point numbers, from Python, with {_threads(result.threads)}
+        for each artifact. “Predict” is the time from the sample to its answer; “invoke” is the backend’s call alone;
+        “step” is one row of a sequence whose rows arrive one by one.""",
+        f"""The subjects were measured in turn in {method.rounds} rounds, in a different order each round, so that a
+        temporary slowdown of the machine affects all of them. Each call was timed for {method.seconds:g} s in
+        total{", with the other work between calls" if method.cold else ""}.""",
+        f"""In each round every artifact was loaded again, because its place in memory changes its times by some per
+        cent. Loading, and loading with the first answer, were timed, too. Keras was loaded once. Before calls were
+        timed, they were repeated until they got no quicker, for {WARMUP_SECONDS:g} s at most.""",
         _COLD if method.cold else _HOT,
         _ISOLATED if result.isolated else "All subjects were in one process.",
         _clock_words(result),
-        f"""A median is the median of the rounds’ medians. The interval beside it holds the true one with 95 %
-        confidence: it comes from {RESAMPLES:,} random draws of whole rounds (a bootstrap), because calls of one round
-        are alike. Ratios are taken round by round; where the interval of one holds 1, no difference is seen.""",
-        """A figure is marked ⚠ when there is a reason not to believe it: other programs had the processor, the clock
-        changed, the rounds differ too much, or times were still falling when they were taken.""",
+        f"""A median is the median of the rounds’ medians. The interval beside it contains the true median with 95 %
+        confidence. It is computed from {RESAMPLES:,} random draws of whole rounds (a bootstrap), because calls of one
+        round are alike. Ratios are computed round by round; if the interval of a ratio contains 1, no difference is
+        seen.""",
+        """A figure is marked ⚠ if there is a reason not to believe it: other programs used the processor, its clock
+        frequency changed, the rounds differ too much, or times were still falling when they were measured.""",
         *([_accuracy_words(result.task, result)] if result.task else []),
     ]
     return [" ".join(paragraph.split()) for paragraph in paragraphs]
@@ -139,22 +140,22 @@ def method_words(result: Result) -> list[str]:
 
 _COLD = """Between two calls the processor’s caches were filled with other data (“cold”), as on a device that does other
     work between two answers."""
-_HOT = """Calls followed each other at once (“hot”), so that the model stayed in the processor’s caches; on a device
-    that does other work between two answers they take longer."""
-_ISOLATED = "Each subject had a process of its own, so that none saw what another did to memory."
+_HOT = """Calls followed each other at once (“hot”), so that the model stayed in the processor’s caches. On a device
+    that does other work between two answers, calls take longer."""
+_ISOLATED = "Each subject ran in a separate process, so that none affected the memory of another."
 
 
 def _clock_words(result: Result) -> str:
-    words = f"The clock tells times of {result.clock_step_ns} ns apart."
+    words = f"The resolution of the clock is {result.clock_step_ns} ns."
     batched = {call for subject in result.subjects for call, latency in subject.latencies.items() if latency.batch > 1}
     if batched:
-        words += f""" Calls too short for it were timed several at once ({", ".join(sorted(batched))}, of some
-        subjects); percentiles are then of the means of those."""
+        words += f""" Calls too short for it were timed in groups ({", ".join(sorted(batched))}, of some subjects);
+        their percentiles are those of the groups’ means."""
     return words
 
 
 def environment_rows(results: Sequence[Result]) -> list[tuple[str, list[str]]]:
-    """The machine of each result: what is told, and what each tells; what none tells is left out."""
+    """Return the facts about the machines: a name, and a value a result; facts that no result has are left out."""
     columns = [dict(_environment(result)) for result in results]
     names = dict.fromkeys(name for column in columns for name in column)
     return [(name, [column.get(name, NOTHING) for column in columns]) for name in names]
@@ -172,16 +173,16 @@ def _accuracy_words(task: Task, result: Result) -> str:
         else f"Correctness is not known, because the {result.samples:,} test samples have no truths. "
     )
     if task.kind == REGRESSION:
-        words += """“Agreement” is how much of the original’s variance an artifact’s answers have (R²); the “largest
-        difference” is that of any two answers, as a share of the original’s largest. """
+        words += """“Agreement” is the share of the original’s variance that an artifact’s answers explain (R²); the
+        “largest difference” is that of any two answers, as a share of the original’s largest. """
     else:
-        words += """“Agreement” is how often an artifact decides as the original does, rightly or not; the “largest
-        difference” is that in any number. """
+        words += """“Agreement” is the share of decisions that are the original’s, right or wrong; the “largest
+        difference” is that in any number of an answer. """
     agreement = task.show_agreement(limits["min_agreement"])
-    kept = f"must have an agreement of at least {agreement}."
+    rule = f"must have an agreement of at least {agreement}."
     if result.headline:
-        kept = f"may lose at most {limits['max_drop_points']:g} points of {MEASURES[task.headline]}, and {kept}"
-    return f"{words} To be recommended, an artifact {kept}"
+        rule = f"may lose at most {limits['max_drop_points']:g} points of {MEASURES[task.headline]}, and {rule}"
+    return f"{words} To be recommended, an artifact {rule}"
 
 
 def _environment(result: Result) -> Iterator[tuple[str, str]]:
@@ -205,7 +206,7 @@ def _environment(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _states(result: Result) -> Iterator[tuple[str, str]]:
-    """What changes, before and after."""
+    """Yield the states of the machine before and after the measurement."""
     kinds = (
         ("clock governor", "governor", "{}"),
         ("clock", "frequency_mhz", "{:,.0f} MHz"),

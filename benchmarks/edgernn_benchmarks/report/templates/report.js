@@ -1,5 +1,5 @@
 "use strict";
-// Sorts a table by a click on a column's button: first what is best to look at on top, then the other way round.
+// Sorts a table by a click on a column's button: first upwards, then downwards.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headers = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
@@ -20,7 +20,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-// Paper has nothing to click on.
+// Open all details for print, because paper has no buttons.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;
 });
