@@ -140,7 +140,7 @@ def test_results_of_several_days_are_compared(
     for name in (*KERAS, *NAMES):
         assert f"{name}: no difference seen, [2] against [1]." in text
     assert f"times as quick as {NAMES[0]}" in text
-    assert "no baseline 'x'; there are Keras predict, " in refused("report", files[0], "--baseline", "x")
+    assert "no baseline 'x'; expected one of Keras predict, " in refused("report", files[0], "--baseline", "x")
 
 
 def test_json_to_standard_output_is_alone_there(
@@ -205,7 +205,7 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     assert good.read_bytes() == before
     assert "Missing argument" in refused("compare", run_folder, exit_code=2)
     assert "is given twice" in refused("compare", run_folder, good, good)
-    assert "no baseline 'Keras'; there are Keras predict, " in refused(
+    assert "no baseline 'Keras'; expected one of Keras predict, " in refused(
         "compare", run_folder, good, "--baseline", "Keras"
     )
     (tmp_path / "floor.toml").write_text("speed", encoding="utf-8")
