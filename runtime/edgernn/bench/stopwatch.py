@@ -193,7 +193,7 @@ def time_call(call: Call, method: Method) -> Round:
     finally:
         if collecting:
             gc.enable()
-    return Round(np.array(durations, np.int64), batch, min(1.0, cpu / wall), settled)
+    return Round(np.array(durations, np.int64), batch=batch, cpu_share=min(1.0, cpu / wall), settled=settled)
 
 
 @cache

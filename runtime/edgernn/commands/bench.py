@@ -64,7 +64,9 @@ def bench(
     """
     method = Method(rounds, seconds, cold)
     with standard_error_aside():  # LiteRT logs its delegate there
-        opened = open_artifacts([ArtifactLoader(path, backend, threads, unverified) for path in artifacts])
+        opened = open_artifacts(
+            [ArtifactLoader(path, backend=backend, threads=threads, unverified=unverified) for path in artifacts]
+        )
     check_baseline(baseline, [each.facts.name for each in opened])
     for each in opened:
         warn_unverified(each.model)

@@ -107,14 +107,14 @@ def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Tr
         raise DataError(f"{path}: has shape {truth.shape}, expected {shape}")
     measures = task.measure(answers, truth)
     if task.kind not in (CLASSIFICATION, BINARY):
-        return Grade(len(answers), measures, (), None)
+        return Grade(samples=len(answers), measures=measures, labels=(), confusion=None)
     labels = _names(task, card) or [str(index) for index in range(max(2, answers.shape[-1]))]
     decided, right = task.decide(answers).ravel(), truth.ravel()
     if right.max() >= len(labels):
         raise DataError(f"{path}: contains {right.max()}, expected classes from 0 to {len(labels) - 1}")
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (right[decided >= 0], decided[decided >= 0]), 1)  # -1: an answer of NaN decides for no class
-    return Grade(len(answers), measures, labels, confusion)
+    return Grade(samples=len(answers), measures=measures, labels=labels, confusion=confusion)
 
 
 def describe(grade: Grade) -> list[str]:

@@ -31,7 +31,7 @@ _OPTIONS = (
         type=click.IntRange(2, 1000),
         default=ROUNDS,
         show_default=True,
-        help="Rounds; in each, every artifact is loaded again and timed.",
+        help="Number of rounds; each loads and times every artifact again.",
     ),
     click.option(
         "--seconds",
