@@ -245,19 +245,9 @@ class Device:
                 places[RESOLVER] = RESOLVER
             pairs = [str(path) for place in places.items() for path in place]
             chroot: list[str | Path] = [shutil.which("chroot") or "chroot", f"--userspec={user}", self.folder]
-            enter: list[str | Path] = [
-                "sh",
-                "-c",
-                _ENTER,
-                "enter",
-                self.folder,
-                *pairs,
-                "",
-                *self._environment(user),
-                *chroot,
-            ]
+            enter: list[str | Path] = ["sh", "-c", _ENTER, "enter", self.folder, *pairs, "", *self._environment(user)]
             return subprocess.run(  # noqa: S603
-                [*NAMESPACES, *([] if network else ["--net"]), *enter, *inside],
+                [*NAMESPACES, *([] if network else ["--net"]), *enter, *chroot, *inside],
                 **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),
                 capture_output=True,
                 text=True,
