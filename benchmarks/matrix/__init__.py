@@ -1,5 +1,5 @@
-"""The matrix: many small models, every artifact of each beside Keras; the tests and docs/support.md are made of it.
+"""The matrix: many small models, every artifact of each compared with Keras; used by tests and docs/support.md.
 
-It is no room of its own and not installed, like `peers`: tests and the page's command run it from the checkout, and
-here mypy reads it, which it does not in `tests`.
+It is not installed, like `peers`: tests and the page's command run it from the checkout. It is not in `tests`, because
+mypy does not check that folder.
 """

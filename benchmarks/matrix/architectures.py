@@ -1,4 +1,4 @@
-"""An architecture as data: what a model is made of, in words, and whether it can stream."""
+"""An architecture as data: a model's layers, its description, and whether it can stream."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 Option = str | int | float | bool | tuple[int, ...]
 
 RECURRENT = ("SimpleRNN", "GRU", "LSTM")
-# Heads, by what their answers are.
+# Heads, by their kind of answers.
 SOFTMAX, BINARY, MULTILABEL, LOGITS, VALUES = HEADS = ("softmax", "binary", "multilabel", "logits", "values")
 SEQUENTIAL, FUNCTIONAL, NESTED = FORMS = ("Sequential", "functional with a skip connection", "nested")
 MERGE_MODES = ("concat", "sum", "mul", "ave")
 
-# What sees more than one step, so that a model with it cannot answer after each.
+# Layers that see more than one step, so that a model with them cannot answer after each step.
 _ALONG_THE_STEPS = (
     *("GlobalAveragePooling1D", "GlobalMaxPooling1D", "AveragePooling1D", "MaxPooling1D", "Flatten", "Reshape"),
     *("Conv1D",),
@@ -25,8 +25,8 @@ class LayerSpec:
     Attributes:
         kind: the class's name in `keras.layers`.
         options: its keyword arguments.
-        merge_mode: of the Bidirectional around it; empty without one.
-        time_distributed: whether it is in a TimeDistributed.
+        merge_mode: merge mode of the Bidirectional around it; empty without one.
+        time_distributed: whether it is inside a TimeDistributed.
     """
 
     kind: str
@@ -41,30 +41,30 @@ class LayerSpec:
         return f"TimeDistributed({text})" if self.time_distributed else text
 
     def option(self, name: str, default: Option) -> Option:
-        """An option's value, or its default."""
+        """Return an option's value, or the default."""
         return dict(self.options).get(name, default)
 
 
 def layer(kind: str, merge_mode: str = "", time_distributed: bool = False, **options: Option) -> LayerSpec:
-    """A layer with these options."""
+    """Make a layer with these options."""
     return LayerSpec(kind, tuple(options.items()), merge_mode, time_distributed)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model with recurrent layers, and the inputs that it is tried on.
+    """A model with recurrent layers, and the kind of its test inputs.
 
     Attributes:
-        recurrent: its recurrent layers, one behind the other.
-        front, behind: the layers in front of them and behind them, but for the head.
+        recurrent: its recurrent layers, in order.
+        front, behind: the layers in front of them and behind them, except the head.
         between: the layers between each two of them.
-        sequences: whether the last recurrent layer gives its output of every step.
+        sequences: whether the last recurrent layer returns its output of every step.
         head: one of `HEADS`.
-        outputs: of the head.
+        outputs: number of outputs of the head.
         form: one of `FORMS`.
-        steps, features: of a sample.
-        uniform: whether inputs are uniform in 0 to 1; otherwise they are normal.
-        seed: of the weights and of the samples.
+        steps, features: shape of a sample.
+        uniform: whether inputs are uniform in 0 to 1; otherwise they are normally distributed.
+        seed: seed of the weights and of the samples.
     """
 
     recurrent: tuple[LayerSpec, ...]
@@ -94,13 +94,13 @@ class Architecture:
 
     @property
     def causal(self) -> bool:
-        """Whether the states are all that it must remember of the steps before, so that it can stream."""
+        """True if the states are all it must keep of earlier steps, so that it can stream."""
         forward = not any(each.merge_mode or each.option("go_backwards", False) for each in self.recurrent)
         return forward and not any(map(_looks_along, (*self.front, *self.between, *self._behind_every_step)))
 
     @property
     def _behind_every_step(self) -> tuple[LayerSpec, ...]:
-        """The layers behind that are given all steps."""
+        """The layers behind that receive all steps."""
         return self.behind if self.sequences else ()
 
 
@@ -109,7 +109,7 @@ def _looks_along(each: LayerSpec) -> bool:
 
 
 def traits(architecture: Architecture) -> list[str]:
-    """What the model has that may or may not work, as the rows of the page name it; each once."""
+    """Return the model's properties that may be unsupported, named as the rows of the page; each once."""
     found = [trait for each in architecture.recurrent for trait in _recurrent_traits(each)]
     if len(architecture.recurrent) > 1:
         found.append("stacked")

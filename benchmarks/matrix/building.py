@@ -1,4 +1,4 @@
-"""An architecture becomes a Keras model with weights that are none of the defaults, and samples that fit it."""
+"""Builder of a Keras model from an architecture, with random weights instead of defaults, and of its samples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +15,16 @@ from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX
 
 CALIBRATION_SAMPLES, TEST_SAMPLES = 100, 20
 _HEAD_ACTIVATIONS = {SOFTMAX: "softmax", BINARY: "sigmoid", MULTILABEL: "sigmoid"}
-# The gain of recurrent kernels, by what would grow from step to step: what is bounded does not, exponentials most.
+# The gain of recurrent kernels by activation: states of unbounded ones grow from step to step, of exponential most.
 _BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign", "softmax", "sparsemax", "sparse_sigmoid")
 _GAINS = {"exponential": 0.05} | dict.fromkeys(_BOUNDED, 0.9)
 _GAIN = 0.4
-# Of both kernels where the gates are not bounded: there values are multiplied with values, step by step.
+# The gain of both kernels if the gates are unbounded: values are then multiplied with each other at each step.
 _GAIN_OF_OPEN_GATES = 0.2
 
 
 def build(architecture: Architecture) -> Any:
-    """The Keras model, with weights from the architecture's seed."""
+    """Build the Keras model, with weights from the architecture's seed."""
     with quiet_tensorflow():
         import keras
 
@@ -41,7 +41,7 @@ def build(architecture: Architecture) -> Any:
 
 
 def original(architecture: Architecture, folder: Path) -> Original:
-    """The model, saved in a folder as small.keras, and its samples."""
+    """Save the model in a folder as small.keras, and return it with its samples."""
     path = folder / "small.keras"
     model = build(architecture)
     model.save(path)
@@ -51,14 +51,14 @@ def original(architecture: Architecture, folder: Path) -> Original:
 def _make(each: LayerSpec, **more: object) -> Any:
     import keras
 
-    made = getattr(keras.layers, each.kind)(**dict(each.options), **more)
+    layer = getattr(keras.layers, each.kind)(**dict(each.options), **more)
     if each.merge_mode:
-        return keras.layers.Bidirectional(made, merge_mode=each.merge_mode)
-    return keras.layers.TimeDistributed(made) if each.time_distributed else made
+        return keras.layers.Bidirectional(layer, merge_mode=each.merge_mode)
+    return keras.layers.TimeDistributed(layer) if each.time_distributed else layer
 
 
 def _recurrent(architecture: Architecture) -> list[Any]:
-    """The recurrent layers with what is between them."""
+    """Make the recurrent layers with the layers between them."""
     *first, last = architecture.recurrent
     layers = []
     for each in first:
@@ -67,7 +67,7 @@ def _recurrent(architecture: Architecture) -> list[Any]:
 
 
 def _with_skip(architecture: Architecture, inputs: Any) -> Any:
-    """The functional model's answer: something goes past the first recurrent layer, or past a Dense if it is alone."""
+    """Return the functional model's answer: with a skip around the first recurrent layer, or a Dense if it is alone."""
     import keras
 
     x = inputs
@@ -91,7 +91,7 @@ def _head(architecture: Architecture) -> Any:
 
 
 def _set_weights(model: Any, rng: np.random.Generator) -> None:
-    """Give every weight a value that tells: biases are not 0, statistics not 0 and 1."""
+    """Set every weight to values that affect the answer: biases are not 0, statistics not 0 and 1."""
     gains = {id(weight): gain for layer in recurrent_layers(model) for weight, gain in _gains(layer)}
     for weight in model.weights:
         shape = tuple(weight.shape)
@@ -105,21 +105,21 @@ def _set_weights(model: Any, rng: np.random.Generator) -> None:
 
 
 def _gains(layer: Any) -> Iterator[tuple[Any, float]]:
-    """The kernels of a recurrent layer, each with its gain."""
+    """Yield the kernels of a recurrent layer, each with its gain."""
     gates = getattr(layer, "recurrent_activation", None)
-    opens = gates is not None and gates.__name__ not in _BOUNDED
+    unbounded = gates is not None and gates.__name__ not in _BOUNDED
     for weight in layer.weights:
-        if opens and weight.name.endswith("kernel"):
+        if unbounded and weight.name.endswith("kernel"):
             yield weight, _GAIN_OF_OPEN_GATES
         elif weight.name == "recurrent_kernel":
             yield weight, _GAINS.get(layer.activation.__name__, _GAIN)
 
 
 def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
-    """Random samples; `answer` is the shape of one answer, [outputs] or [steps, outputs].
+    """Draw random samples; `answer` is the shape of one answer, [outputs] or [steps, outputs].
 
-    Those to test by are also among those to calibrate with: what is looked at is the arithmetic, not how well so few
-    samples tell the ranges of others.
+    The test samples are also calibration samples. The matrix tests the arithmetic, not whether a few samples have the
+    ranges of others.
     """
     rng = np.random.default_rng((architecture.seed, 1))
 

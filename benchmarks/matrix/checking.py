@@ -1,4 +1,4 @@
-"""One architecture through the real export, every artifact beside Keras: what came of it, and what of that is wrong."""
+"""Export of one architecture, comparison of every artifact with Keras, and the problems found."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +23,9 @@ from matrix.drawing import draw
 from matrix.tolerances import limit_of, matrix_tolerance_of
 
 INTEGERS_IN_AND_OUT = tuple(select_targets(io_type="int8"))
-# One in so many models has files with integers in and out as well, and one in so many is refined.
+# Every fifth model also has files with integer inputs and outputs; every twentieth is refined.
 _INTEGERS_EVERY, _REFINED_EVERY = 5, 20
-# A stream is compared with Keras after every row, on so many samples.
+# Number of samples on which a stream is compared with Keras after every row.
 _STREAMED = 3
 
 
@@ -34,14 +34,14 @@ class Outcome:
     """Result of one target.
 
     Attributes:
-        target: which artifact was asked for.
-        reason: why there is none; empty if it was made.
-        failure: whether that is no clear refusal.
-        size_bytes: of the file.
-        difference: the largest to Keras, as `metrics.largest_difference`.
+        target: the requested artifact.
+        reason: why there is no artifact; empty if it was made.
+        failure: whether the reason is an error, not a clear refusal.
+        size_bytes: size of the file.
+        difference: largest difference to Keras, as in `metrics.largest_difference`.
         streams: whether it has a step.
-        stream_difference: the largest between its stream and its answers, likewise.
-        row_difference: the largest of its stream, after any row, to Keras, likewise; only of float32 with one answer.
+        stream_difference: largest difference between its stream and its answers.
+        row_difference: largest difference of its stream to Keras after any row; only of float32 with one answer.
         rounding_error: change of the model's answers by float32's rounding, as `sensitivity.rounding_error_of`.
     """
 
@@ -57,18 +57,18 @@ class Outcome:
 
     @property
     def made(self) -> bool:
-        """Whether there is an artifact."""
+        """True if there is an artifact."""
         return not self.reason
 
 
 @dataclass(frozen=True)
 class MatrixResult:
-    """What came of one architecture.
+    """Results of one architecture.
 
     Attributes:
         architecture: the model.
         outcomes: one a target; none if the model was refused.
-        refused: why the whole model was.
+        refused: why the whole model was refused.
     """
 
     architecture: Architecture
@@ -77,13 +77,13 @@ class MatrixResult:
 
 
 def look_at(number: int) -> MatrixResult:
-    """What comes of the model of a number, as every artifact there is."""
+    """Export the model of a number as every artifact, and compare each with Keras."""
     more = INTEGERS_IN_AND_OUT if number % _INTEGERS_EVERY == 0 else ()
     return look(draw(number), (*TARGETS, *more), refine=number % _REFINED_EVERY == 1)
 
 
 def look_isolated(count: int) -> Iterator[MatrixResult]:
-    """Look at the first `count` models in a child process, so that a converter that aborts costs one of them."""
+    """Check the first `count` models in a child process, so that a converter that aborts affects only one model."""
     child = Child(_looker)
     try:
         for number in range(count):
@@ -102,8 +102,8 @@ def _looker() -> Callable[[int], MatrixResult]:
 
 
 def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine: bool = False) -> MatrixResult:
-    """Export a model as each target, in this process, and run each artifact beside Keras."""
-    # Whether an untrained model decides rightly is none of the matrix's questions: bars for that are off.
+    """Export a model as each target, in this process, and compare each artifact with Keras."""
+    # The decisions of an untrained model have no meaning, so the export's limits on them are off.
     settings = Settings(refine=refine, max_drop=float("inf"), min_agreement=float("-inf"), keep_failed=True)
     with quiet_tensorflow():
         import keras
@@ -111,18 +111,18 @@ def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            subject = Source(original(architecture, Path(folder)), settings)
+            source = Source(original(architecture, Path(folder)), settings)
         except ModelError as error:
             return MatrixResult(architecture, (), str(error).removeprefix(f"{folder}/small.keras: "))
-        return MatrixResult(architecture, tuple(_outcome(subject, target) for target in targets))
+        return MatrixResult(architecture, tuple(_outcome(source, target) for target in targets))
 
 
-def problems(seen: MatrixResult) -> Iterator[str]:
-    """What is wrong: an artifact that is missing without a clear word, or that does not answer as it should."""
-    if seen.refused:
-        yield f"refused: {seen.refused}"
-    for outcome in seen.outcomes:
-        for problem in faults(seen.architecture, outcome):
+def problems(result: MatrixResult) -> Iterator[str]:
+    """Yield the problems: artifacts that are missing without a clear message, or whose answers are wrong."""
+    if result.refused:
+        yield f"refused: {result.refused}"
+    for outcome in result.outcomes:
+        for problem in faults(result.architecture, outcome):
             yield f"{outcome.target}: {problem}"
 
 
@@ -134,25 +134,25 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
         return
     limit = limit_of(architecture, outcome.target, outcome.rounding_error)
     tolerance = matrix_tolerance_of(outcome.target, outcome.rounding_error)
-    # Each written so that a NaN is a problem.
+    # Written with `not` so that a NaN is a problem.
     if not outcome.difference <= limit:
-        yield f"differs from Keras by {outcome.difference:.3g}, at most {limit:g}"
+        yield f"differs from Keras by {outcome.difference:.3g}, expected at most {limit:g}"
     if not outcome.stream_difference <= tolerance.stream:
-        yield f"its stream differs from its answers by {outcome.stream_difference:.3g}, at most {tolerance.stream:g}"
+        yield f"stream differs from answers by {outcome.stream_difference:.3g}, expected at most {tolerance.stream:g}"
     if not outcome.row_difference <= limit:
-        yield f"after some row its stream differs from Keras by {outcome.row_difference:.3g}, at most {limit:g}"
+        yield f"stream after some row differs from Keras by {outcome.row_difference:.3g}, expected at most {limit:g}"
     if outcome.streams != architecture.causal:
-        yield "streams, though Keras looks ahead" if outcome.streams else "does not stream, though Keras could"
+        yield "streams although Keras looks ahead" if outcome.streams else "does not stream although Keras could"
 
 
-def _outcome(subject: Source, target: Target) -> Outcome:
+def _outcome(source: Source, target: Target) -> Outcome:
     try:
-        data, proof, _reason = make_artifact(subject, target)
+        data, proof, _reason = make_artifact(source, target)
     except UnsupportedError as error:
         return Outcome(target, str(error))
     except ExportError as error:
         return Outcome(target, str(error), failure=True)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what the matrix looks for
+    except Exception as error:  # noqa: BLE001 - the matrix looks for any error
         return Outcome(target, f"{type(error).__name__}: {first_line(error)}", failure=True)
     model = load_bytes(Path(target.file_name("small")), data)
     streams = _has_step(model)
@@ -162,8 +162,8 @@ def _outcome(subject: Source, target: Target) -> Outcome:
         difference=proof.difference,
         streams=streams,
         stream_difference=proof.stream_difference,
-        rounding_error=subject.rounding_error,
-        row_difference=_row_difference(subject, model) if streams and target.quantization == "float32" else 0.0,
+        rounding_error=source.rounding_error,
+        row_difference=_row_difference(source, model) if streams and target.quantization == "float32" else 0.0,
     )
 
 
@@ -175,12 +175,12 @@ def _has_step(model: Model) -> bool:
     return True
 
 
-def _row_difference(subject: Source, model: Model) -> float:
-    """Measure how far the stream differs from Keras after every row; 0 if the proof already compares every step."""
-    if subject.test_answers.ndim == 3:
+def _row_difference(source: Source, model: Model) -> float:
+    """Return the stream's largest difference to Keras after any row; 0 if the proof already compares every step."""
+    if source.test_answers.ndim == 3:
         return 0.0
-    x = subject.samples.x_test[:_STREAMED]
-    loaded = subject.load()
+    x = source.samples.x_test[:_STREAMED]
+    loaded = source.load()
     keras = rebuilding.with_steps(loaded, None)
     rebuilding.check_rebuilt(loaded, keras, x)
     stream, answers = model.stream(), []

@@ -1,4 +1,4 @@
-"""Drawing architectures: first a fixed list that has everything at least once, then whatever a seed brings."""
+"""Drawing of architectures: first a fixed list that has each feature at least once, then random ones from a seed."""
 
 from collections.abc import Mapping
 
@@ -22,20 +22,20 @@ from matrix.architectures import (
     layer,
 )
 
-# Keras's built-in activations, but for glu, which halves the units, and threshold, which needs an argument.
+# Keras's built-in activations, except glu, which halves the units, and threshold, which needs an argument.
 ACTIVATIONS = (
     *("tanh", "sigmoid", "relu", "linear", "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
     *("hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "relu6", "selu", "silu"),
     *("soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus"),
     *("tanh_shrink",),
 )
-# Of gates those that are at home between 0 and 1, and some that are not.
+# Activations of gates: some with values in 0 to 1, and some without.
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "tanh", "hard_tanh", "softsign", "linear")
 
 _RNN, _GRU, _LSTM = (layer(kind, units=5) for kind in RECURRENT)
 _POOLED = layer("GlobalAveragePooling1D")
 
-# The first dozen is what `make test` runs: every cell, layout and kind of head, and what most often goes wrong.
+# The first dozen is what `make test` runs: every cell, layout and kind of head, and the most frequent problems.
 FIXED = (
     Architecture((_RNN,)),
     Architecture((_GRU,), behind=(layer("Dense", units=6, activation="relu"),), head=LOGITS, steps=9),
@@ -68,16 +68,16 @@ FIXED = (
         sequences=True,
         behind=(layer("Dense", time_distributed=True, units=4, activation="tanh"),),
     ),
-    # Bidirectional, in every way.
+    # Bidirectional, with every merge mode.
     Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
     Architecture((layer("LSTM", "ave", units=4), layer("LSTM", "sum", units=3)), head=LOGITS),
     Architecture((layer("SimpleRNN", "concat", units=4),), sequences=True, behind=(layer("GlobalMaxPooling1D"),)),
     Architecture((layer("GRU", "ave", units=3, reset_after=False),), sequences=True, head=BINARY, outputs=1),
-    # Answers a step.
+    # An answer a step.
     Architecture((_RNN,), sequences=True, head=LOGITS),
     Architecture((_GRU, _GRU, _RNN), sequences=True, head=VALUES, outputs=2),
     Architecture((layer("LSTM", units=4, go_backwards=True),), sequences=True),
-    # Sizes at their ends.
+    # Extreme sizes.
     Architecture((layer("LSTM", units=1),), steps=1, features=1, outputs=2),
     Architecture((layer("GRU", units=17),), steps=30, features=9, outputs=7),
     Architecture((_RNN, _LSTM, _GRU, layer("SimpleRNN", units=2)), steps=5),
@@ -89,10 +89,10 @@ FIXED = (
     Architecture((layer("SimpleRNN", units=4, use_bias=False, dropout=0.2, recurrent_dropout=0.2),)),
     Architecture((layer("LSTM", units=4, dropout=0.2, recurrent_dropout=0.2, unroll=True),)),
     Architecture((layer("SimpleRNN", units=4, go_backwards=True), _GRU), head=VALUES, outputs=3),
-    # What the fused operators know.
+    # Activations of the fused operators.
     Architecture((layer("LSTM", units=4, activation="relu"), layer("LSTM", units=4, activation="relu6"))),
     Architecture((layer("SimpleRNN", units=4, activation="linear"), layer("SimpleRNN", units=4, activation="relu6"))),
-    # What lies along the steps.
+    # Layers along the steps.
     Architecture((_LSTM,), sequences=True, behind=(layer("Flatten"),), head=LOGITS),
     Architecture((_RNN,), sequences=True, behind=(layer("AveragePooling1D", pool_size=2), layer("Flatten"))),
     Architecture((_GRU,), sequences=True, behind=(layer("MaxPooling1D", pool_size=2), layer("GlobalAveragePooling1D"))),
@@ -130,7 +130,7 @@ FIXED = (
 
 
 def draw(number: int) -> Architecture:
-    """The architecture of a number: of the fixed list while it lasts, then a random one with that seed."""
+    """Return the architecture of a number: from the fixed list, behind its end a random one with that seed."""
     return FIXED[number] if number < len(FIXED) else _random(number)
 
 
@@ -188,19 +188,19 @@ _BEHIND = (
 )
 
 
-# Each with the share of layers that have it.
+# Options, each with the share of layers that have it.
 _OPTIONS: Mapping[str, tuple[Option, float]] = {
     "use_bias": (False, 0.2),
     "dropout": (0.2, 0.1),
     "recurrent_dropout": (0.2, 0.1),
 }
-# Stacked, exponentials overflow, and gates that are not bounded multiply what is large with what is large.
+# In stacks, exponentials overflow, and unbounded gates multiply large values with large values.
 _TAME = tuple(name for name in ACTIVATIONS if name != "exponential")
 _TAME_GATES = tuple(name for name in GATE_ACTIVATIONS if name != "linear")
 
 
 def _some(rng: np.random.Generator, share: float, layers: tuple[LayerSpec, ...]) -> tuple[LayerSpec, ...]:
-    """One of these layers, or, in all cases but this share, none."""
+    """Return one of these layers with a probability of `share`, otherwise none."""
     return (layers[rng.integers(len(layers))],) if layers and rng.random() < share else ()
 
 

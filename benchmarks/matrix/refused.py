@@ -1,4 +1,4 @@
-"""What is refused, and with which message: models that hold something edgernn does not take."""
+"""Models that must be refused, because edgernn does not support a part of them, and their messages."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ class Refused:
     """A model that is refused.
 
     Attributes:
-        make: makes it.
-        words: what the message must say, with the layer's name where there is one.
+        make: function that makes the model.
+        words: texts that the message must contain, with the layer's name if there is one.
     """
 
     make: Callable[[], Any]
@@ -27,7 +27,7 @@ class Refused:
 
 
 def refusal(name: str) -> str:
-    """The message with which a model of `REFUSED` is refused; empty if it is not."""
+    """Return the message with which a model of `REFUSED` is refused; empty if it is not."""
     with quiet_tensorflow(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.keras"
         REFUSED[name].make().save(path)

@@ -1,4 +1,4 @@
-"""The support page: many models exported as everything there is, and what came out, layer by layer."""
+"""The command of the support page: exports many models as every artifact and writes the results by layer."""
 
 import platform
 import sys
@@ -19,24 +19,24 @@ PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 @click.argument("count", type=click.IntRange(min=1))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=PAGE, help="[default: docs/support.md]")
 def main(count: int, out: Path) -> None:
-    """Export the first COUNT models as every artifact there is, run each beside Keras, and write the page.
+    """Export the first COUNT models as every artifact, compare each with Keras, and write the page.
 
-    Exit code 1 if one answers otherwise than its tolerance allows, or is missing without a clear word. Each model
-    takes some four seconds.
+    Exit code 1 if an artifact is outside its tolerance, or is missing without a clear message. Each model takes about
+    4 s.
 
     \b
     Example:
         python benchmarks/matrix/support.py 160
     """
-    seen, wrong = [], 0
+    results, wrong = [], 0
     for number, each in enumerate(look_isolated(count), start=1):
         click.echo(f"{number} of {count}: {each.architecture}", err=True)
         for problem in problems(each):
             click.echo(f"problem: {problem}", err=True)
             wrong += 1
-        seen.append(each)
+        results.append(each)
     refused = {name: refusal(name) for name in REFUSED}
-    write_bytes(out, describe(seen, refused, _versions()).encode())
+    write_bytes(out, describe(results, refused, _versions()).encode())
     click.echo(f"{out} written")
     sys.exit(1 if wrong or not all(refused.values()) else 0)
 

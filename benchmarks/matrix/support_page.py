@@ -1,4 +1,4 @@
-"""The text of the support page: what works, layer by layer and format by format, from what the matrix saw."""
+"""The text of the support page: support by layer and format, from the results of the matrix."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,29 +13,29 @@ _HEAD = """\
 # What can be exported
 
 Written by `python benchmarks/matrix/support.py {models}` (`make support N={models}`); do not edit it. The first
-{models} models of `matrix.drawing`, small ones with random weights, were exported as every artifact there is, one in
-twenty refined. Each of the {artifacts:,} artifacts was loaded by `edgernn.load` and run beside Keras on 20 samples,
-whole and row by row. What is not on this page was not tried.
+{models} models of `matrix.drawing`, small ones with random weights, were exported as every artifact; every twentieth
+was refined. Each of the {artifacts:,} artifacts was loaded by `edgernn.load` and compared with Keras on 20 samples, as
+whole sequences and row by row. Features that are not on this page were not tested.
 
 edgernn {edgernn} with Keras {keras}, TensorFlow {tensorflow}, litert-quantizer {litert-quantizer}, tf2onnx {tf2onnx},
 LiteRT {ai-edge-litert}, ONNX Runtime {onnxruntime} and NumPy {numpy} on Python {python}, {machine}.
 
-- **12**: so many models with it were exported, all that were tried.
-- **9 of 12 (1)**: three were not, for the reasons of these numbers, below the tables. A model has more than one layer:
-  what the reason names may be another one.
+- **12**: all 12 models with this feature were exported.
+- **9 of 12 (1)**: three were not, for the numbered reasons below the tables. The cause may be another layer of these
+  models.
 - **no (1)**: none was.
-- **WRONG**: an artifact answers otherwise than its tolerance allows; a fault of edgernn.
+- **WRONG**: the answers of an artifact are outside its tolerance, a bug of edgernn.
 
-*unrolled* and *loop* are layouts of TFLite's steps, *fused* is one operator for all of them. *stream* is whether the
-float32 .tflite file also takes one row at a time, for models with it that Keras itself answers the same way row by row;
-**no**: Keras looks ahead in all of them.
+*unrolled* and *loop* are layouts of TFLite's steps, *fused* is one operator for all steps. *stream* is the number of
+models whose float32 .tflite file also reads one row at a time, among models that do not look ahead; **no**: all look
+ahead.
 """
 
 
 @dataclass(frozen=True)
 class _Column:
     title: str
-    holds: Callable[[Target], bool]
+    matches: Callable[[Target], bool]
 
 
 def _of(quantization: str) -> Callable[[Target], bool]:
@@ -59,13 +59,13 @@ COLUMNS = (
 )
 
 
-# What names one of many activations is one reason, and the layer's name is of no interest.
+# Reasons that differ only in the name of an activation or a layer count as one.
 _OF_ONE_ACTIVATION = re.compile(r"(?<=no activation )'\w+'|(?<=sigmoid gates, not )\w+")
 _OF_ONE_LAYER = re.compile(r"^layer '[^']+': ")
 
 
 class _Reasons:
-    """Reasons, numbered as they come; the same one has the same number."""
+    """Reasons, numbered in order; equal ones have the same number."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -78,71 +78,71 @@ class _Reasons:
         return (f"{number}. {reason}" for reason, number in self._numbers.items())
 
 
-def describe(seen: Sequence[MatrixResult], refused: Mapping[str, str], versions: Mapping[str, str]) -> str:
-    """The page, Markdown."""
-    artifacts = sum(outcome.made for each in seen for outcome in each.outcomes)
-    rows = list(dict.fromkeys(trait for each in seen for trait in traits(each.architecture)))
+def describe(results: Sequence[MatrixResult], refused: Mapping[str, str], versions: Mapping[str, str]) -> str:
+    """Return the page as Markdown."""
+    artifacts = sum(outcome.made for each in results for outcome in each.outcomes)
+    rows = list(dict.fromkeys(trait for each in results for trait in traits(each.architecture)))
     reasons = _Reasons()
-    parts = [_HEAD.format(models=len(seen), artifacts=artifacts, **versions)]
+    parts = [_HEAD.format(models=len(results), artifacts=artifacts, **versions)]
     for title, chosen in _sections(rows).items():
-        parts += [f"## {title}\n", _support(chosen, seen, reasons)]
-    parts += ["\n".join(["Why not:\n", *reasons.lines(), ""]), _differences(seen), _ELSEWHERE, _refusals(refused)]
+        parts += [f"## {title}\n", _support(chosen, results, reasons)]
+    parts += ["\n".join(["Why not:\n", *reasons.lines(), ""]), _differences(results), _ELSEWHERE, _refusals(refused)]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _sections(rows: Sequence[str]) -> Mapping[str, list[str]]:
-    """The rows by what they are, each in order."""
+    """Group the rows by section; rows of a section are sorted, except the first section's."""
 
     def section(row: str) -> str:
         if row.startswith(("activation=", "recurrent_activation=", "Dense activation=")):
             return "Activations"
         if row.endswith((" in front", " between", " behind")):
-            return "Other layers, by where they are"
+            return "Other layers by position"
         if row.startswith(("head ", "an answer", "one answer", "Sequential", "functional", "nested")):
             return "Heads and forms"
         return "Recurrent layers"
 
-    titles = ("Recurrent layers", "Heads and forms", "Other layers, by where they are", "Activations")
+    titles = ("Recurrent layers", "Heads and forms", "Other layers by position", "Activations")
     grouped = {title: [row for row in rows if section(row) == title] for title in titles}
     return {title: sorted(chosen) if title != titles[0] else chosen for title, chosen in grouped.items() if chosen}
 
 
-def _support(rows: Sequence[str], seen: Sequence[MatrixResult], reasons: _Reasons) -> str:
+def _support(rows: Sequence[str], results: Sequence[MatrixResult], reasons: _Reasons) -> str:
     table = []
     for row in rows:
-        having = [each for each in seen if row in traits(each.architecture)]
+        having = [each for each in results if row in traits(each.architecture)]
         cells = [_cell(having, column, reasons) for column in COLUMNS]
         table.append([row, *cells, _streams(having)])
     return _table(["", *(column.title for column in COLUMNS), "stream"], table)
 
 
-def _cell(seen: Sequence[MatrixResult], column: _Column, reasons: _Reasons) -> str:
-    """How many of these models have the artifacts of a column; a model has them if it has all that can be of it."""
+def _cell(results: Sequence[MatrixResult], column: _Column, reasons: _Reasons) -> str:
+    """Count the models that have all artifacts of a column, and add the reasons of the others."""
     made, why = 0, list[int]()
-    for each in seen:
-        outcomes = [outcome for outcome in each.outcomes if column.holds(outcome.target)]
+    for each in results:
+        outcomes = [outcome for outcome in each.outcomes if column.matches(outcome.target)]
         missing = [outcome.reason for outcome in outcomes if not outcome.made] or ([each.refused] * bool(each.refused))
         made += not missing
         why += [reasons.number(reason) for reason in missing]
-    if _is_wrong(seen, column):
+    if _is_wrong(results, column):
         return "**WRONG**"
     numbers = f"({', '.join(map(str, sorted(set(why))))})"
     if not why:
         return str(made)
-    return f"{made} of {len(seen)} {numbers}" if made else f"no {numbers}"
+    return f"{made} of {len(results)} {numbers}" if made else f"no {numbers}"
 
 
-def _is_wrong(seen: Sequence[MatrixResult], column: _Column) -> bool:
+def _is_wrong(results: Sequence[MatrixResult], column: _Column) -> bool:
     return any(
         outcome.made and any(faults(each.architecture, outcome))
-        for each in seen
+        for each in results
         for outcome in each.outcomes
-        if column.holds(outcome.target)
+        if column.matches(outcome.target)
     )
 
 
-def _streams(seen: Sequence[MatrixResult]) -> str:
-    causal = [each for each in seen if each.architecture.causal]
+def _streams(results: Sequence[MatrixResult]) -> str:
+    causal = [each for each in results if each.architecture.causal]
     first = [next((outcome for outcome in each.outcomes if outcome.made), None) for each in causal]
     streaming = sum(outcome is not None and outcome.streams for outcome in first)
     if not causal:
@@ -150,22 +150,22 @@ def _streams(seen: Sequence[MatrixResult]) -> str:
     return str(streaming) if streaming == len(causal) else f"{streaming} of {len(causal)}"
 
 
-def _differences(seen: Sequence[MatrixResult]) -> str:
-    """What was the most that artifacts differed by, beside what they may."""
+def _differences(results: Sequence[MatrixResult]) -> str:
+    """Return the table of the largest differences beside the tolerances."""
     text = (
-        "## How near\n\n"
-        "The largest difference in any number of an answer, relative to the largest number that Keras answers, or\n"
-        "to 1 if that is less: over all models, and of half of them at most. *stream* is between an artifact's\n"
-        "answers row by row and those to whole sequences; *may be* is the tolerance, which `make test-models` holds.\n"
+        "## Differences\n\n"
+        "The largest difference in any number of an answer, relative to the largest number of Keras's answers, or to\n"
+        "1 if that is less: the maximum and the median over all models. *stream* is the difference between an\n"
+        "artifact's answers row by row and to whole sequences. `make test-models` checks the tolerances.\n"
     )
-    outcomes = [outcome for each in seen for outcome in each.outcomes if outcome.made]
+    outcomes = [outcome for each in results for outcome in each.outcomes if outcome.made]
     rows = [
         _difference_row(kind, [each for each in outcomes if _tolerance_name(each.target) == kind])
         for kind in TOLERANCES
     ]
-    table = _table(["", "to Keras, largest", "median", "may be", "stream, largest", "may be"], rows)
+    table = _table(["", "to Keras, largest", "median", "tolerance", "stream, largest", "tolerance"], rows)
     limits = [f"- {trait}: {limit:g}, {why}" for trait, (limit, why) in LIMITS_OF_INT8.items()]
-    return "\n".join([text, table, "Where int8 may differ by more:\n", *limits, ""] if limits else [text, table])
+    return "\n".join([text, table, "Larger tolerances of int8:\n", *limits, ""] if limits else [text, table])
 
 
 def _difference_row(kind: str, outcomes: Sequence[Outcome]) -> list[str]:
@@ -184,17 +184,19 @@ def _tolerance_name(target: Target) -> str:
 _ELSEWHERE = """\
 ## On other processors
 
-Beside x86_64, as `make test-pi` holds it for the digits' SimpleRNN; [On a Raspberry Pi](raspberry-pi.md) has the
+Compared with x86_64, as `make test-pi` checks for the digits' SimpleRNN; [On a Raspberry Pi](raspberry-pi.md) has the
 figures.
 
 - **int8 with LiteRT: the same bits** on x86_64, Cortex-A76 (Pi 5), Cortex-A72 (Pi 4) and Cortex-A53 (Pi 3), unrolled
-  and loop, whole and row by row. All of them run XNNPACK's integer kernels.
-- **int16x8 with LiteRT** runs in TFLite's own kernels, and **dynamic** rounds what it computes in float32: near, and
-  row by row the bits of whole.
-- **float32, float16**: near, because sums are added up in another order; so is a stream to its own `predict`.
-- **int8 and int16x8 with tflite-runtime 2.14** run in TFLite's own kernels, not in XNNPACK's: near. On Arm the one for
-  one row rounds halves otherwise than the one for several, so that a stream is only near its own `predict`, too.
-- **ONNX Runtime**: near; int8 is only how weights are stored there.
+  and loop, as whole sequences and row by row. All of them run XNNPACK's integer kernels.
+- **int16x8 with LiteRT** runs in TFLite's kernels, and **dynamic** rounds its float32 values: within the tolerance.
+  Streams have the bits of whole sequences.
+- **float32, float16**: within the tolerance, because sums are computed in a different order; so are streams compared
+  with `predict`.
+- **int8 and int16x8 with tflite-runtime 2.14** run in TFLite's kernels, not in XNNPACK's: within the tolerance. On Arm
+  the kernel for one row rounds halves differently from the kernel for several, so that streams, too, are only within
+  the tolerance of `predict`.
+- **ONNX Runtime**: within the tolerance; int8 is only the storage format of weights.
 """
 
 

@@ -1,4 +1,4 @@
-"""The table of tolerances: how far an artifact's answers may lie from Keras's, and a stream's from the artifact's."""
+"""The table of tolerances: largest differences of an artifact to Keras, and of a stream to its artifact."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from matrix.architectures import Architecture, traits
 
 @dataclass(frozen=True)
 class MatrixTolerance:
-    """What may differ at most, relative to the largest of Keras's answers, or to 1 if that is less.
+    """Largest allowed differences, relative to the largest of Keras's answers, or to 1 if that is less.
 
     Attributes:
         keras: between the artifact's answers and Keras's.
@@ -29,10 +29,10 @@ TOLERANCES: Mapping[str, MatrixTolerance] = {
     "int16x8": MatrixTolerance(0.05, 0.05),
     "onnx int8": MatrixTolerance(0.1, 1e-5),
 }
-_NEGATIVE_GATES = "gates that may be negative let the state grow, and its rounding with it"
-_NORM = "it divides by the spread of a few units, which int8 rounds away where it is small"
-# Where the 256 steps of int8 do not do, by `architectures.traits`: how far it may be off, and why. It is the steps: the
-# same graph in int16x8, whose steps are 256 times as fine, keeps to its tolerance.
+_NEGATIVE_GATES = "with gates that may be negative, the state and its rounding error grow"
+_NORM = "it divides by the spread of a few units; int8 rounds a small spread to 0"
+# Models for which the 256 steps of int8 are too coarse, by `architectures.traits`: the largest difference, and why. The
+# steps are the cause: the same graph in int16x8, whose steps are 256 times as fine, is within its tolerance.
 LIMITS_OF_INT8: Mapping[str, tuple[float, str]] = {
     **{f"LayerNormalization {place}": (0.3, _NORM) for place in ("in front", "between", "behind")},
     **{f"recurrent_activation={name}": (0.3, _NEGATIVE_GATES) for name in ("tanh", "hard_tanh", "softsign", "linear")},
@@ -41,21 +41,22 @@ LIMITS_OF_INT8: Mapping[str, tuple[float, str]] = {
 
 
 def matrix_tolerance_of(target: Target, rounding_error: float) -> MatrixTolerance:
-    """The tolerance of a target: its own where there is one, otherwise its quantization's.
+    """Return the tolerance of a target: its own if there is one, otherwise its quantization's.
 
-    If `Bar.for_model` widens the export's bar for this rounding error, its limits replace those of the table.
+    If `Tolerance.for_model` widens the export's tolerance for this rounding error, its limits replace those of the
+    table.
     """
     table = TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
-    bar = tolerance_of(target)
-    wide = bar.for_model(rounding_error)
+    narrow = tolerance_of(target)
+    wide = narrow.for_model(rounding_error)
     return MatrixTolerance(
-        table.keras if wide.difference == bar.difference else wide.difference,
-        table.stream if wide.stream_difference == bar.stream_difference else wide.stream_difference,
+        table.keras if wide.difference == narrow.difference else wide.difference,
+        table.stream if wide.stream_difference == narrow.stream_difference else wide.stream_difference,
     )
 
 
 def limit_of(architecture: Architecture, target: Target, rounding_error: float) -> float:
-    """The largest allowed difference from Keras: larger for models that int8 is known to be too coarse for."""
+    """Return the largest allowed difference to Keras: larger for models for which int8 is known to be too coarse."""
     limit = matrix_tolerance_of(target, rounding_error).keras
     if target.needs_calibration and target.quantization == "int8":
         limit = max([limit, *(LIMITS_OF_INT8[trait][0] for trait in traits(architecture) if trait in LIMITS_OF_INT8)])

@@ -1,6 +1,6 @@
-"""Every artifact of many models, drawn from a seed, beside Keras: one table of tolerances (`matrix.tolerances`).
+"""Every artifact of many models, drawn from a seed, compared with Keras by the tolerances of `matrix.tolerances`.
 
-`make test` looks at a dozen, `make test-models N=500` at as many as one likes.
+`make test` checks a dozen models, `make test-models N=500` any number.
 """
 
 import os
@@ -24,13 +24,13 @@ FLOAT32 = tuple(target for target in TARGETS if target.quantization == "float32"
 
 @pytest.mark.parametrize("number", range(MODELS))
 def test_every_artifact_answers_as_keras_and_streams_as_it_answers(number: int) -> None:
-    seen = look_at(number)
-    assert not list(problems(seen)), f"{number}: {seen.architecture}"
+    result = look_at(number)
+    assert not list(problems(result)), f"{number}: {result.architecture}"
 
 
 @st.composite
 def small_models(draw: Callable[..., Any]) -> Architecture:
-    """Small ones; what is simple comes first, as it is there that a failing one shrinks to."""
+    """Draw a small model; simple options come first, because failing examples shrink towards them."""
     sequences = draw(st.booleans())
     head = draw(st.sampled_from(HEADS))
     kinds = ("Dense", "BatchNormalization", "LayerNormalization")
@@ -60,7 +60,7 @@ def small_layers(draw: Callable[..., Any]) -> LayerSpec:
     }
     merge_mode = draw(st.sampled_from(("", *MERGE_MODES)))
     if not merge_mode:
-        choices["go_backwards"] = [False, True]  # Keras has it in no Bidirectional
+        choices["go_backwards"] = [False, True]  # not possible inside a Bidirectional
     if kind != "SimpleRNN":
         choices["recurrent_activation"] = GATE_ACTIVATIONS
     if kind == "GRU":
@@ -77,7 +77,7 @@ def _layers(kind: str) -> tuple[LayerSpec, ...]:
     return (LayerSpec(kind, options.get(kind, ())),) if kind else ()
 
 
-# Each one takes seconds, most of them TensorFlow's.
+# Each takes seconds, most of them in TensorFlow.
 @settings(max_examples=SMALL, deadline=None, derandomize=MODELS <= 12, suppress_health_check=list(HealthCheck))
 @given(small_models())
 def test_small_models_in_float32(architecture: Architecture) -> None:
