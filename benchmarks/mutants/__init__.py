@@ -1,4 +1,4 @@
-"""The mutants: artifacts damaged in every way, each of which must end as the right answer or a clear refusal.
+"""The mutants: damaged artifacts, each of which must give the right answers or be refused with a clear message.
 
-It is no room of its own and not installed, like `peers` and `matrix`: `make mutants` runs it from the checkout.
+It is not installed, like `peers` and `matrix`: `make mutants` runs it from the checkout.
 """

@@ -1,4 +1,4 @@
-"""Cards to be damaged: the JSON taken out of an artifact, and put back changed without moving what lies behind it."""
+"""Damage of cards: reads the JSON of an artifact, and writes a changed one without moving the bytes behind it."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ import numpy as np
 
 MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
-# Stands in the JSON for what json.dumps cannot write.
+# Placeholder in the JSON for a value that json.dumps cannot write.
 _PLACEHOLDER = "\0nested"
 
 Fields = dict[str, Any]
@@ -17,29 +17,29 @@ Steps = tuple[str | int, ...]
 
 
 def span(data: bytes) -> tuple[int, int]:
-    """Where the card of an undamaged artifact begins and ends."""
+    """Return the start and end of an undamaged artifact's card."""
     start = data.index(MAGIC)
     _, length = json.JSONDecoder().raw_decode(data[start:].decode("ascii", errors="replace"))
     return start, start + length
 
 
 def fields_of(data: bytes) -> Fields:
-    """The fields of an undamaged artifact's card, its digest zeros."""
+    """Return the fields of an undamaged artifact's card, with a digest of zeros."""
     start, end = span(data)
     fields: Fields = json.loads(data[start:end])
     return {**fields, "sha256": _NO_DIGEST}
 
 
 def with_fields(data: bytes, fields: Fields, nesting: int = 0) -> bytes:
-    """The artifact with another card in the place of its own.
+    """Return the artifact with another card.
 
-    A shorter card is filled up with spaces, so that nothing moves; a longer one first loses what nobody checks, and
-    if it is still longer moves what lies behind it.
+    A shorter card is padded with spaces, so that nothing moves. A longer one first loses fields that `load` does not
+    check; if it is still longer, it moves the bytes behind it.
 
     Args:
         data: the artifact.
-        fields: the card's.
-        nesting: how many lists deep the value `nested()` is.
+        fields: fields of the new card.
+        nesting: depth of lists of the value `nested()`.
     """
     start, end = span(data)
     text = _encode(fields, nesting)
@@ -50,17 +50,17 @@ def with_fields(data: bytes, fields: Fields, nesting: int = 0) -> bytes:
 
 
 def nested() -> str:
-    """A value that `with_fields` writes as lists in lists."""
+    """Return a value that `with_fields` writes as nested lists."""
     return _PLACEHOLDER
 
 
 def numbers(fields: Fields) -> list[Steps]:
-    """The way to every number in a card."""
+    """Return the path to every number in a card."""
     return [steps for steps, value in _leaves(fields, ()) if isinstance(value, int | float)]
 
 
 def changed(fields: Fields, steps: Steps, value: Any) -> Fields:
-    """A card with another value at the end of a way; `...` deletes it."""
+    """Return a card with another value at a path; `...` deletes the value."""
     result = copy.deepcopy(fields)
     inner: Any = result
     for step in steps[:-1]:
@@ -73,7 +73,7 @@ def changed(fields: Fields, steps: Steps, value: Any) -> Fields:
 
 
 def value_at(fields: Fields, steps: Steps) -> Any:
-    """The value at the end of a way."""
+    """Return the value at a path."""
     value: Any = fields
     for step in steps:
         value = value[step]
@@ -81,13 +81,13 @@ def value_at(fields: Fields, steps: Steps) -> Any:
 
 
 def edited_golden(fields: Fields, rng: np.random.Generator) -> Fields:
-    """A card whose golden samples are not what the exporter wrote."""
+    """Return a card whose golden samples are damaged."""
     golden = copy.deepcopy(fields["golden"])
     name = str(rng.choice(["seeds", "outputs", "outputs"]))
     text: str = golden[name]
     place = int(rng.integers(len(text)))
     edit = int(rng.integers(10))
-    if edit <= 2:  # the most likely ones
+    if edit <= 2:  # most damages are of one character
         golden[name] = text[:place] + str(rng.choice(list("A/z0+b"))) + text[place + 1 :]
     elif edit == 3:
         golden[name] = text[::-1]

@@ -1,4 +1,4 @@
-"""What becomes of a mutant: loaded as a device would, and its answers beside those of the undamaged artifact."""
+"""Judgement of a mutant: loads it as a device does, and compares its answers with the undamaged artifact's."""
 
 import traceback
 from dataclasses import dataclass, field
@@ -19,23 +19,23 @@ from mutants.remedies import Differences, Probe
 REFUSED, RIGHT, WRONG, EXCEPTION, CRASH, HANG, MEMORY = OUTCOMES = (
     *("refused", "right", "wrong", "exception", "crash", "hang", "memory"),
 )
-# An artifact is some ten thousand bytes; one that makes the process grow by so much has deceived somebody.
+# An artifact has about ten thousand bytes; memory growth above this limit is a failure.
 MAX_GROWTH_BYTES = 256 << 20
-# Golden inputs beside the real samples, more than a card has.
+# Number of golden inputs in addition to the real samples; more than a card has.
 _GOLDEN = 16
-# Of the real samples so many are also given row by row.
+# Number of real samples that are also streamed row by row.
 _STREAMED = 2
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a mutant.
+    """The judgement of a mutant.
 
     Attributes:
         outcome: one of `OUTCOMES`.
-        detail: the refusal, the exception and where it came from, or in what the answers are wrong.
-        tolerance: that the artifact's card promises.
-        differences: of wrong answers, to inputs that checks could use.
+        detail: the refusal, the exception and its place in the code, or the kind of wrong answers.
+        tolerance: the tolerance in the artifact's card.
+        differences: differences of wrong answers, for inputs that checks could use.
     """
 
     outcome: str
@@ -46,13 +46,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class MutantAnswers:
-    """What an artifact says, float32 [samples, *output_shape] each, and what its card says of it.
+    """An artifact's answers, float32 [samples, *output_shape] each, and their meaning by its card.
 
     Attributes:
-        whole: to whole samples.
-        streamed: to some of them row by row, after the last row; None of one that cannot.
-        meaning: what of the card `classify` and uint8 inputs depend on.
-        decisions: what `whole` decides for; of a regression the same as `whole`.
+        whole: answers to whole samples.
+        streamed: answers to some of them row by row, after the last row; None if it cannot stream.
+        meaning: fields of the card that `classify` and uint8 inputs depend on.
+        decisions: decisions of `whole`; of a regression the same as `whole`.
     """
 
     whole: Float32
@@ -62,12 +62,12 @@ class MutantAnswers:
 
 
 class Judge:
-    """Knows the answers of an undamaged artifact.
+    """Compares mutants with an undamaged artifact.
 
     Args:
         path: the artifact.
         x: real samples, float32 [samples, steps, features].
-        place: where mutants are written; has the artifact's name, which messages must name.
+        place: file for mutants; has the artifact's name, which messages must contain.
     """
 
     def __init__(self, path: Path, x: Float32, place: Path) -> None:
@@ -81,12 +81,12 @@ class Judge:
 
     @cached_property
     def _probe(self) -> Probe:
-        """Only for wrong answers, which few mutants give."""
+        """Used only for wrong answers, which are rare."""
         model = edgernn.load(self._path)
         return Probe(model, _card(model))
 
     def judge(self, data: bytes) -> Judgement:
-        """What becomes of a file of this content. Crashes, hangs and what is not Python's are for the caller."""
+        """Judge a file of this content. The caller handles crashes, hangs and exits of the process."""
         self._place.write_bytes(data)
         before = _largest_memory(since_now=True)
         verdict = self._judge()
@@ -103,17 +103,17 @@ class Judge:
             return self._refusal(error)
         except MemoryError as error:
             return Judgement(MEMORY, _where(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             return Judgement(EXCEPTION, _where(error))
         wrong = self._compare(answers)
         return Judgement(WRONG, wrong, self._tolerance, self._probe.differences(model)) if wrong else Judgement(RIGHT)
 
     def _refusal(self, error: ArtifactError) -> Judgement:
-        """A refusal must be one line that names the file and says more than that."""
+        """Judge a refusal: it must be one line that contains the file's name and a reason."""
         text = str(error)
         unnamed = text.replace(str(self._place), "").strip(": ")
         if len(text.splitlines()) != 1 or not text.isprintable() or unnamed == text or not unnamed:
-            return Judgement(EXCEPTION, f"a refusal that is not one line with the file's name: {text!r}")
+            return Judgement(EXCEPTION, f"refusal {text!r}, expected one line with the file's name and a reason")
         return Judgement(REFUSED, unnamed)
 
     def _answers(self, model: Model) -> MutantAnswers:
@@ -135,17 +135,17 @@ class Judge:
         return np.stack(answers)
 
     def _compare(self, answers: MutantAnswers) -> str:
-        """In what answers are wrong; empty if they are right."""
+        """Describe how the answers are wrong; empty if they are right."""
         right = self._right
         if answers.meaning != right.meaning:
-            return "card: says otherwise what the answers mean"
+            return "card: another meaning of the answers"
         if (wrong := _difference(answers.whole, right.whole, self._tolerance)) is not None:
             decides = np.mean(answers.decisions != right.decisions) if answers.whole.shape == right.whole.shape else 1
-            return f"predict: {wrong:.3g} off, {decides:.0%} decided otherwise"
+            return f"predict: {wrong:.3g} off, {decides:.0%} of decisions changed"
         if right.decisions is not right.whole and np.any(answers.decisions != right.decisions):
-            return f"border: within tolerance, {np.mean(answers.decisions != right.decisions):.0%} decided otherwise"
+            return f"border: within tolerance, {np.mean(answers.decisions != right.decisions):.0%} of decisions changed"
         if (right.streamed is None) != (answers.streamed is None):
-            return "stream: it streams no more, or only now"
+            return "stream: only one of both can stream"
         if right.streamed is not None and answers.streamed is not None:
             wrong = _difference(answers.streamed, right.streamed, self._tolerance)
             if wrong is not None:
@@ -154,7 +154,7 @@ class Judge:
 
 
 def _difference(answers: Float32, right: Float32, tolerance: float) -> float | None:
-    """The largest difference, if that is too large."""
+    """Return the largest difference if it is above the tolerance."""
     if answers.shape != right.shape:
         return float("inf")
     difference = float(np.abs(answers - right).max()) / scale_of(right)
@@ -162,19 +162,19 @@ def _difference(answers: Float32, right: Float32, tolerance: float) -> float | N
 
 
 def _card(model: Model) -> Card:
-    assert model.card is not None  # noqa: S101 - load refuses what has none
+    assert model.card is not None  # noqa: S101 - load refuses files without a card
     return model.card
 
 
 def _where(error: BaseException) -> str:
-    """An exception with the last line of edgernn that it came through."""
+    """Describe an exception with the last line of edgernn in its traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/edgernn/" in frame.filename]
     place = f"{Path(frames[-1].filename).name}, {frames[-1].name}: {frames[-1].line}" if frames else "not in edgernn"
     return f"{type(error).__name__}: {first_line(error)[:200]} ({place})"
 
 
 def _largest_memory(since_now: bool = False) -> int:
-    """The most bytes that this process has held, or holds now; what comes is then compared with that (Linux)."""
+    """Return the peak memory of this process, in bytes; with `since_now` reset the peak to the current use (Linux)."""
     if since_now:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Mutants: artifacts with one damage each, made from the artifact's name and a number, always the same."""
+"""Mutants: artifacts with one damage each, which depends only on the artifact's name and a number."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from edgernn.errors import ArtifactError
 from mutants import cards
 from mutants.structure import ByteRange, byte_ranges
 
-# A damage that changes nothing, or after which there is no card to seal, is made anew, so many times.
+# Attempts to find a damage that changes the file and leaves a card to seal.
 _ATTEMPTS = 50
 _BLOCKS = (4, 16, 64, 256, 1024)
 
@@ -24,9 +24,9 @@ class IntactArtifact:
     """An undamaged artifact, and the others of its folder, whose cards it may get.
 
     Attributes:
-        name: of its file.
+        name: its file name.
         data: its content.
-        others: the content of the others.
+        others: contents of the others.
     """
 
     name: str
@@ -35,26 +35,26 @@ class IntactArtifact:
 
     @cached_property
     def byte_ranges(self) -> list[ByteRange]:
-        """The numbers that hold the file together."""
+        """The numbers that define the file's structure."""
         return byte_ranges(self.data, Path(self.name).suffix)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A damaged artifact: what was done to it, and its content."""
+    """A damaged artifact: the kind of damage, and its content."""
 
     kind: str
     data: bytes
 
 
 def kind_of(number: int, resealed: bool) -> str:
-    """What is done to the mutant of a number."""
-    known = list(RESEALED if resealed else KINDS)
-    return known[number % len(known)]
+    """Return the kind of damage of the mutant of a number."""
+    kinds = list(RESEALED if resealed else KINDS)
+    return kinds[number % len(kinds)]
 
 
 def make(source: IntactArtifact, number: int, resealed: bool) -> Mutant:
-    """The mutant of a number; `resealed` makes the digest right again behind the damage."""
+    """Make the mutant of a number; `resealed` renews the digest after the damage."""
     kind = kind_of(number, resealed)
     rng = np.random.default_rng([crc32(source.name.encode()), number, resealed])
     for _attempt in range(_ATTEMPTS):
@@ -65,9 +65,9 @@ def make(source: IntactArtifact, number: int, resealed: bool) -> Mutant:
             return Mutant(kind, data)
         try:
             return Mutant(kind, seal(data))
-        except ArtifactError:  # the damage hit the card itself: the kinds without a digest made right have those
+        except ArtifactError:  # the damage hit the card; such mutants exist only with the digest as it was
             continue
-    raise ValueError(f"{source.name} {number}: no damage of the kind {kind!r} in {_ATTEMPTS} attempts")
+    raise ValueError(f"{source.name} {number}: no mutant of the kind {kind!r} in {_ATTEMPTS} attempts")
 
 
 def _flipped(source: IntactArtifact, rng: np.random.Generator) -> bytes:
@@ -100,14 +100,14 @@ def _extended(source: IntactArtifact, rng: np.random.Generator) -> bytes:
 
 
 def _structure(source: IntactArtifact, rng: np.random.Generator) -> bytes:
-    """A number that holds the file together; the first ones, of the header, most often."""
+    """Change a number of the file's structure, most often one of the first, which are the header's."""
     found = source.byte_ranges
     place = found[int(rng.integers(min(len(found), 24 if rng.random() < 0.4 else len(found))))]
     return _renumbered(source.data, place, rng)
 
 
 def _words(source: IntactArtifact, rng: np.random.Generator) -> bytes:
-    """Any four bytes that lie as a number of a flatbuffer does."""
+    """Change any four bytes that are aligned like a number of a flatbuffer."""
     return _renumbered(source.data, ByteRange(4 * int(rng.integers(len(source.data) // 4)), 4), rng)
 
 
@@ -137,10 +137,10 @@ def _golden(source: IntactArtifact, rng: np.random.Generator) -> bytes:
 
 
 def _numbers(source: IntactArtifact, rng: np.random.Generator) -> bytes:
-    """Another value in place of a number in the card, now and then in place of a whole field."""
+    """Replace a number in the card, sometimes a whole field."""
     fields = cards.fields_of(source.data)
-    ways = cards.numbers(fields)
-    steps = ways[int(rng.integers(len(ways)))]
+    paths = cards.numbers(fields)
+    steps = paths[int(rng.integers(len(paths)))]
     if rng.random() < 0.3:
         steps = (list(fields)[int(rng.integers(1, len(fields) - 1))],)
     old = cards.value_at(fields, steps)
@@ -155,7 +155,7 @@ def _numbers(source: IntactArtifact, rng: np.random.Generator) -> bytes:
 
 
 def _magic(source: IntactArtifact, rng: np.random.Generator) -> bytes:
-    """The card's beginning, or the name that the container has for it."""
+    """Damage the card's magic, or its name in the container."""
     name = cards.MAGIC if rng.random() < 0.5 else b"edgernn.card"
     data = bytearray(source.data)
     position = data.index(name) + int(rng.integers(len(name)))
@@ -164,7 +164,7 @@ def _magic(source: IntactArtifact, rng: np.random.Generator) -> bytes:
 
 
 def _second(source: IntactArtifact, rng: np.random.Generator) -> bytes:
-    """A second card, or what looks like one."""
+    """Add a second card, or only its magic."""
     data = source.data
     donor = data if rng.random() < 0.5 else source.others[int(rng.integers(len(source.others)))]
     start, end = cards.span(donor)
@@ -195,7 +195,7 @@ def _renumbered(data: bytes, place: ByteRange, rng: np.random.Generator) -> byte
 
 Damage = Callable[[IntactArtifact, np.random.Generator], bytes]
 
-# Those after which a digest can be made right again.
+# Kinds after which the digest can be renewed.
 RESEALED: Mapping[str, Damage] = {
     "bytes flipped": _flipped,
     "cut": _cut,

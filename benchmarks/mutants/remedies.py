@@ -1,4 +1,4 @@
-"""Checks that load() does not make: which of them would refuse an artifact that answers wrongly all the same."""
+"""Checks that load() does not make, to find out which of them would refuse artifacts with wrong answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,17 +11,17 @@ from edgernn.golden import golden_inputs
 from edgernn.metrics import scale_of
 from edgernn.model import Model
 
-# By the kind of inputs, of each of them the largest difference to the right answer.
+# Largest differences to the right answers, one an input, by kind of inputs.
 Differences = Mapping[str, Sequence[float]]
 
 UNIFORM, SPARSE, FAINT, STEPS = "uniform", "sparse", "faint", "uniform, step by step"
-_MOST = 16
-# A stream of every one would take as long as everything else.
+_MAX_INPUTS = 16
+# Streaming all inputs would double the duration.
 _STREAMED = 4
 
 
 class Probe:
-    """Knows what an undamaged artifact answers to more inputs than its card has.
+    """Compares mutants with an undamaged artifact on more inputs than its card has.
 
     Args:
         model: the undamaged artifact, loaded.
@@ -34,7 +34,7 @@ class Probe:
         self._right = {name: model.predict(x) for name, x in self._inputs.items()}
 
     def differences(self, model: Model) -> Differences:
-        """How far a model is off, sample by sample; infinitely where it refuses or answers in another shape."""
+        """Return a model's differences, one a sample; infinity if it refuses or its answers have another shape."""
         found = {name: _differences(model.predict(x), self._right[name]) for name, x in self._inputs.items()}
         if self._steps:
             found[STEPS] = _differences(self._stream(model), self._right[UNIFORM][:_STREAMED])
@@ -52,14 +52,14 @@ class Probe:
         return np.stack(answers)
 
 
-def inputs(card: Card, count: int = _MOST) -> dict[str, Float32]:
-    """Inputs that could be a card's golden ones, by their kind; uniform is what they are."""
+def inputs(card: Card, count: int = _MAX_INPUTS) -> dict[str, Float32]:
+    """Make inputs for golden samples by kind; a card's golden inputs are uniform."""
     low, high = card.input_range
     uniform = golden_inputs(range(count), card.input_shape, low, high)
     shares = (uniform - np.float32(low)) / np.float32(max(high - low, 1e-30))
-    # As most values of a picture: the upper quarter spread over the whole range, everything else at its lower end.
+    # Like a picture: the upper quarter is spread over the whole range, all other values are at its lower end.
     sparse = np.maximum(4 * shares - 3, 0)
-    # Samples from a quarter of the range to all of it: activations that are not at their ends.
+    # Samples of a quarter of the range up to all of it, for activations that are not saturated.
     faint = shares * (np.arange(count) % 4 + 1).reshape(-1, *[1] * (shares.ndim - 1)) / 4
     kinds = {SPARSE: sparse, FAINT: faint}
     return {UNIFORM: uniform} | {
@@ -68,7 +68,7 @@ def inputs(card: Card, count: int = _MOST) -> dict[str, Float32]:
 
 
 def checks(tolerance: float) -> dict[str, Callable[[Differences], bool]]:
-    """Checks by name: whether they refuse an artifact that is so far off, which `tolerance` is promised for."""
+    """Return checks by name: functions that return True if the check refuses differences above the tolerance."""
     rules: dict[str, Callable[[Sequence[float]], float]] = {
         "the median": lambda off: float(np.median(off)),
         "all but one": lambda off: sorted(off)[-2],
@@ -79,7 +79,7 @@ def checks(tolerance: float) -> dict[str, Callable[[Differences], bool]]:
         # Written so that a NaN is refused.
         return lambda differences: name in differences and not rule(differences[name][:count]) <= tolerance
 
-    kinds = [(name, count) for name in (UNIFORM, SPARSE, FAINT) for count in (4, 8, _MOST)]
+    kinds = [(name, count) for name in (UNIFORM, SPARSE, FAINT) for count in (4, 8, _MAX_INPUTS)]
     return {
         f"{rule_name} of {count} {name}": check(name, count, rule)
         for name, count in (*kinds, (STEPS, _STREAMED))
@@ -88,7 +88,7 @@ def checks(tolerance: float) -> dict[str, Callable[[Differences], bool]]:
 
 
 def _differences(answers: Float32, right: Float32) -> list[float]:
-    """Of each sample the largest difference."""
+    """Return the largest difference of each sample."""
     if answers.shape != right.shape:
         return [float("inf")] * len(right)
     worst = np.abs(answers - right).reshape(len(right), -1).max(axis=1) / scale_of(right)

@@ -1,4 +1,4 @@
-"""What came out, counted: tables of 80 columns, and JSON."""
+"""Counts of outcomes: tables of 80 columns, and JSON."""
 
 import textwrap
 from collections import Counter
@@ -10,8 +10,8 @@ from mutants.judging import EXCEPTION, OUTCOMES, REFUSED, RIGHT, WRONG, Judgemen
 from mutants.remedies import checks
 
 KEPT, RESEALED = MODES = ("digest as it was", "digest made right")
-# What may become of a mutant. Behind a right digest stands only the backend: what it does is counted, but an exception
-# is always ours to turn into a refusal.
+# Allowed outcomes. With a right digest only the backend can detect a damage, so its outcomes are only counted. An
+# exception is never allowed, because edgernn must turn it into a refusal.
 _ALLOWED = {KEPT: (REFUSED, RIGHT), RESEALED: tuple(outcome for outcome in OUTCOMES if outcome != EXCEPTION)}
 
 
@@ -21,14 +21,14 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class MutantResult:
-    """One mutant and what became of it.
+    """One mutant and its judgement.
 
     Attributes:
         artifact: the file's name.
         mode: one of `MODES`.
-        number: which mutant of that artifact and mode.
-        kind: what was done to it.
-        verdict: what became of it.
+        number: number of the mutant of that artifact and mode.
+        kind: kind of damage.
+        verdict: its judgement.
     """
 
     artifact: str
@@ -39,7 +39,7 @@ class MutantResult:
 
     @property
     def failure(self) -> bool:
-        """Whether that must not be."""
+        """True if this outcome is not allowed."""
         return self.verdict.outcome not in _ALLOWED[self.mode]
 
     def __str__(self) -> str:
@@ -47,10 +47,10 @@ class MutantResult:
         return f"{self.artifact}:{which}:{self.number} ({self.kind}): {self.verdict.outcome}: {self.verdict.detail}"
 
 
-def tables(seen: Sequence[MutantResult]) -> Iterator[str]:
-    """The lines of the report."""
+def tables(results: Sequence[MutantResult]) -> Iterator[str]:
+    """Yield the lines of the report."""
     for mode in MODES:
-        of_mode = [each for each in seen if each.mode == mode]
+        of_mode = [each for each in results if each.mode == mode]
         if not of_mode:
             continue
         yield from ("", f"{mode}: {len(of_mode):,} mutants", "")
@@ -58,14 +58,14 @@ def tables(seen: Sequence[MutantResult]) -> Iterator[str]:
             yield from _table(title, key, of_mode)
             yield ""
         yield from _wrong_answers(of_mode)
-    failures = [each for each in seen if each.failure]
-    yield f"{len(failures)} failures" if failures else "no failure: each ended as it may"
-    # One line each; all of it is in the JSON.
+    failures = [each for each in results if each.failure]
+    yield f"{len(failures)} failures" if failures else "no failure: all outcomes are allowed"
+    # One short line each; the JSON has the whole text.
     yield from (textwrap.shorten(f"  {each}", _COLUMNS) for each in failures[:_LISTED])
 
 
 def as_json(seen: Sequence[MutantResult], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything counted, with the whole of what did not end as a refusal or a right answer."""
+    """Return all counts, and every mutant that was neither refused nor right."""
     counts = Counter((each.mode, each.artifact, each.kind, each.verdict.outcome) for each in seen)
     return {
         **settings,
@@ -99,20 +99,20 @@ _SHORT = {"refused": "refuse", "exception": "except"}
 
 
 def _wrong_answers(seen: Sequence[MutantResult]) -> Iterator[str]:
-    """In what answers are wrong, and which checks would notice."""
+    """Yield the kinds of wrong answers, and the checks that would notice them."""
     wrong = [each.verdict for each in seen if each.verdict.outcome == WRONG]
     if not wrong:
         return
     where = Counter(verdict.detail.partition(":")[0] for verdict in wrong)
     yield f"wrong answers: {len(wrong):,}, " + ", ".join(f"{count:,} in {name}" for name, count in where.most_common())
-    yield "of these so many are refused if this must be within the promised tolerance:"
+    yield "of these, refused if the following had to be within the card's tolerance:"
     for name, count in remedies(seen).items():
         yield f"  {name:<50}{count:>7,}{count / len(wrong):>8.1%}"
     yield ""
 
 
 def remedies(seen: Sequence[MutantResult]) -> dict[str, int]:
-    """How many of the wrong answers each check would refuse."""
+    """Count the wrong answers that each check would refuse."""
     counts: Counter[str] = Counter()
     for verdict in (each.verdict for each in seen if each.verdict.outcome == WRONG):
         counts.update({name: int(check(verdict.differences)) for name, check in checks(verdict.tolerance).items()})

@@ -1,10 +1,10 @@
-"""Damage every artifact of a folder in thousands of ways, and see what becomes of each."""
+"""Damage every artifact of a folder in thousands of ways, and judge each result."""
 
 import os
 
-# Before NumPy comes: its threads would not live through a fork.
+# Set before NumPy is imported: its threads would not survive a fork.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Before ONNX Runtime comes, which is imported here in front of edgernn.
+# Set before ONNX Runtime is imported, here before edgernn.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import sys
@@ -28,7 +28,7 @@ from mutants.report import KEPT, MODES, RESEALED, MutantResult, as_json, tables
 from mutants.workers import verdicts
 
 _TIMEOUT_SECONDS = 30.0
-# Real samples that each artifact answers.
+# Number of real samples that each artifact answers.
 _SAMPLES = 48
 
 
@@ -42,16 +42,18 @@ _SAMPLES = 48
     help="mutants of each artifact, with each digest",
 )
 @click.option("--artifacts", type=click.Path(exists=True, file_okay=False, path_type=Path), help="[default: RUN]")
-@click.option("--only", metavar="FILE:kept|resealed:NUMBER", help="make this one again, and write it to --out")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="where to; without it, it is not kept")
+@click.option("--only", metavar="FILE:kept|resealed:NUMBER", help="make only this mutant, and write it to --out")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="file for the mutant of --only  [default: not kept]"
+)
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write everything here")
 def main(
     run: Path, count: int, artifacts: Path | None, only: str | None, out: Path | None, json_file: Path | None
 ) -> None:
-    """Damage each artifact of RUN, a run folder, and see what becomes of it.
+    """Damage each artifact of RUN, a run folder, and judge each mutant.
 
-    COUNT times the digest is left as it is, and each must end as a refusal or a right answer. COUNT times it is made
-    right again; then wrong answers and crashes of the backend are counted. Exit code 1 if one ends as it must not.
+    COUNT mutants keep the digest: each must be refused or right. COUNT mutants get a right digest: their wrong answers
+    and crashes of the backend are only counted. Exit code 1 if an outcome is not allowed.
 
     \b
     Example:
@@ -78,9 +80,7 @@ def _sources(folder: Path) -> dict[Path, IntactArtifact]:
     suffixes = (".tflite", ".onnx")
     contents = {path: path.read_bytes() for path in visible_files(folder, suffixes)}
     if len(contents) < 2:
-        raise click.UsageError(
-            f"{folder}: {len(contents)} artifacts; expected at least two, whose cards can be swapped"
-        )
+        raise click.UsageError(f"{folder}: {len(contents)} artifacts, expected at least two, to swap their cards")
     return {
         path: IntactArtifact(path.name, data, tuple(other for each, other in contents.items() if each != path))
         for path, data in contents.items()
@@ -102,13 +102,13 @@ def _judge_maker(path: Path, source: IntactArtifact, x: Float32, folder: Path, m
 
 
 def _one(only: str, sources: dict[Path, IntactArtifact], x: Float32, folder: Path, out: Path | None) -> int:
-    """One mutant made again; the exit code."""
+    """Make and judge one mutant; return the exit code."""
     name, _, rest = only.partition(":")
     which, _, digits = rest.partition(":")
     path = next((path for path in sources if path.name == name), None)
     if path is None or which not in ("kept", "resealed") or not digits.isdecimal():
         raise click.UsageError(
-            f"--only {only}: expected FILE:kept:NUMBER or FILE:resealed:NUMBER of a file in the folder"
+            f"--only {only}, expected FILE:kept:NUMBER or FILE:resealed:NUMBER of a file in the folder"
         )
     mode, number = (RESEALED if which == "resealed" else KEPT), int(digits)
     mutant = make(sources[path], number, mode == RESEALED)
@@ -118,7 +118,7 @@ def _one(only: str, sources: dict[Path, IntactArtifact], x: Float32, folder: Pat
     seen = MutantResult(path.name, mode, number, mutant.kind, verdict)
     click.echo(seen)
     for kind, differences in verdict.differences.items():
-        click.echo(f"  off by, {kind}: {' '.join(f'{each:.3g}' for each in differences)}")
+        click.echo(f"  differences, {kind}: {' '.join(f'{each:.3g}' for each in differences)}")
     return int(seen.failure)
 
 

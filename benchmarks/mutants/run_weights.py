@@ -44,9 +44,9 @@ class Edit:
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("names", nargs=-1)
-@click.option("--samples", type=click.Path(exists=True, path_type=Path), help="what to decide on  [default: RUN]")
+@click.option("--samples", type=click.Path(exists=True, path_type=Path), help="test samples  [default: RUN]")
 @click.option("--count", type=click.IntRange(min=0), default=2000, show_default=True, help="random edits of each file")
-@click.option("--backend", help="what loads them  [default: the first that is installed]")
+@click.option("--backend", help="backend to load them with  [default: the first that is installed]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write every file here")
 def main(
     run: Path, names: tuple[str, ...], samples: Path | None, count: int, backend: str | None, json_file: Path | None

@@ -1,30 +1,30 @@
-"""Where a container keeps the numbers that everything else hangs on: offsets and lengths, tags and counts."""
+"""The numbers that define a container's structure: offsets and lengths, tags and counts."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Deep enough for model, graph, node and attribute; a wrong guess costs nothing, it is only a place to damage.
+# Enough for model, graph, node and attribute. Bytes wrongly read as a message only become one more place to damage.
 _DEPTH = 4
 _MESSAGE = 2
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """A number in a file: where it begins and of how many bytes it is."""
+    """A number in a file: its start and its size in bytes."""
 
     start: int
     size: int
 
 
 def byte_ranges(data: bytes, suffix: str) -> list[ByteRange]:
-    """The numbers that hold an undamaged .tflite or .onnx file together."""
+    """Return the numbers that define the structure of an undamaged .tflite or .onnx file."""
     found = flatbuffer_places(data) if suffix == ".tflite" else protobuf_places(data, 0, len(data), _DEPTH)
     return list(found)
 
 
 def flatbuffer_places(data: bytes) -> Iterator[ByteRange]:
-    """Root offset, identifier, and of the model and of what its vectors hold the vtables, fields and lengths."""
+    """Yield root offset, identifier, and vtables, fields and lengths of the model and of its vectors' tables."""
     yield ByteRange(0, 4)
     yield ByteRange(4, 4)
     root = _unsigned(data, 0)
@@ -43,7 +43,7 @@ def flatbuffer_places(data: bytes) -> Iterator[ByteRange]:
 
 
 def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[ByteRange]:
-    """Tags and lengths of a message and of the messages in it."""
+    """Yield tags and lengths of a message and of the messages in it."""
     position = start
     while position < end:
         tag, after = _varint(data, position)
@@ -60,7 +60,7 @@ def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[B
 
 
 def _table(data: bytes, table: int) -> Iterator[ByteRange]:
-    """A table's distance to its vtable, its vtable's numbers and its fields."""
+    """Yield a table's distance to its vtable, its vtable's numbers and its fields."""
     yield ByteRange(table, 4)
     vtable = table - struct.unpack_from("<i", data, table)[0]
     yield from (ByteRange(vtable + slot, 2) for slot in range(0, struct.unpack_from("<H", data, vtable)[0], 2))
@@ -86,7 +86,7 @@ def _is_table(data: bytes, table: int) -> bool:
 
 
 def _is_message(data: bytes, start: int, end: int) -> bool:
-    """Whether bytes read as a message to their very end."""
+    """Return True if all bytes can be read as a message."""
     position = start
     while position < end:
         tag, position = _varint(data, position)
@@ -101,12 +101,12 @@ def _is_message(data: bytes, start: int, end: int) -> bool:
 
 
 def _behind(data: bytes, position: int, wire_type: int) -> int:
-    """Behind a field of a number."""
+    """Return the position behind a field of a number."""
     return _varint(data, position)[1] if wire_type == 0 else position + (8 if wire_type == 1 else 4)
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the position behind it; what lies behind the file is zeros."""
+    """Read a number of seven bits a byte; return it and the position behind it. Bytes after the file are zeros."""
     value = shift = 0
     while position < len(data):
         value |= (data[position] & 127) << shift

@@ -36,10 +36,10 @@ class Weights:
     """A constant of a file.
 
     Attributes:
-        name: its number and shape, for people.
-        start: of its values in the file, in bytes.
-        dtype: of NumPy.
-        shape: of the tensor.
+        name: its number and shape, as text.
+        start: start of its values in the file, in bytes.
+        dtype: NumPy's type.
+        shape: shape of the tensor.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Weights:
     shape: tuple[int, ...]
 
     def read(self, data: bytes) -> AnyArray:
-        """Copy its values out of a file."""
+        """Copy its values from a file."""
         count = int(np.prod(self.shape))
         return np.frombuffer(data, self.dtype, count, self.start).reshape(self.shape).copy()
 

@@ -1,8 +1,8 @@
-"""A fork server: the libraries are loaded once, and a process that a mutant kills costs a fork.
+"""A fork server: libraries are loaded once, and a worker that a mutant kills is replaced by a fork.
 
-This process imports everything, makes no interpreter and starts no thread. A worker forked from it takes a batch of
-mutants and tells each one's verdict before it takes the next. Where it falls silent, the mutant in hand is to blame,
-and another worker goes on behind that one.
+This process imports everything, makes no interpreter and starts no thread. A worker forked from it judges a batch of
+mutants, and writes each verdict before the next mutant. If it stops, the current mutant is the cause, and another
+worker continues with the next one.
 """
 
 import json
@@ -20,9 +20,9 @@ from typing import IO
 from edgernn.errors import first_line
 from mutants.judging import CRASH, EXCEPTION, HANG, MEMORY, Judgement
 
-# What a library loses on the way out of a refused file must not add up.
+# Limits memory that libraries leak when they refuse a file.
 BATCH = 250
-# Beyond what the process has when it is forked. Address space, of which allocators reserve more than they use.
+# Limit of address space in addition to that at the fork; allocators reserve more than they use.
 _MEMORY_BYTES = 1 << 30
 _STARTED = "started"
 
@@ -30,15 +30,15 @@ JudgeMaker = Callable[[], Callable[[int], Judgement]]
 
 
 def verdicts(numbers: Sequence[int], make_judge: JudgeMaker, timeout_seconds: float) -> Iterator[tuple[int, Judgement]]:
-    """The verdict of each number, in order.
+    """Yield the verdict of each number, in order.
 
     Args:
-        numbers: of the mutants.
-        make_judge: called once in each worker; what it gives is called with a number.
-        timeout_seconds: a worker that is silent for longer hangs.
+        numbers: numbers of the mutants.
+        make_judge: called once in each worker; returns a function that judges a number.
+        timeout_seconds: a worker without output for longer counts as hanging.
 
     Raises:
-        RuntimeError: a worker dies before it is ready: nothing to do with any mutant.
+        RuntimeError: a worker dies before it is ready, which no mutant causes.
     """
     waiting = list(numbers)
     while waiting:
@@ -48,14 +48,14 @@ def verdicts(numbers: Sequence[int], make_judge: JudgeMaker, timeout_seconds: fl
 
 
 def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) -> Iterator[tuple[int, Judgement]]:
-    """The verdicts of one worker, the last of them that of its death if it dies before the batch is done."""
+    """Yield the verdicts of one worker; if it dies before the end of the batch, the last one is about its death."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
         sys.stdout.flush()
         child = os.fork()
         if not child:
             os.close(reading)
-            _work(batch, make_judge, writing, errors)  # never comes back
+            _work(batch, make_judge, writing, errors)  # never returns
         os.close(writing)
         lines = _lines(reading, timeout)
         try:
@@ -65,7 +65,7 @@ def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) ->
                 try:
                     line = next(lines, None)
                 except TimeoutError:
-                    yield number, Judgement(HANG, f"silent for {timeout:g} s")
+                    yield number, Judgement(HANG, f"no output for {timeout:g} s")
                     return
                 if line is None:
                     _, status = os.waitpid(child, 0)
@@ -81,22 +81,22 @@ def _one_worker(batch: Sequence[int], make_judge: JudgeMaker, timeout: float) ->
 
 
 def _lines(reading: int, timeout: float) -> Iterator[str]:
-    """What a worker tells, line by line, until it is dead; TimeoutError if it is silent for too long."""
-    kept = b""
+    """Yield a worker's lines until it ends; raise TimeoutError if it writes nothing for too long."""
+    rest = b""
     while True:
-        while b"\n" in kept:
-            line, kept = kept.split(b"\n", 1)
+        while b"\n" in rest:
+            line, rest = rest.split(b"\n", 1)
             yield line.decode()
         if not select.select([reading], [], [], timeout)[0]:
             raise TimeoutError
         more = os.read(reading, 1 << 16)
         if not more:
             return
-        kept += more
+        rest += more
 
 
 def _death(status: int, words: str) -> Judgement:
-    """What a worker died of."""
+    """Return the verdict on a worker's death."""
     if os.WIFSIGNALED(status):
         outcome = MEMORY if "bad_alloc" in words else CRASH
         return Judgement(outcome, f"{signal.Signals(os.WTERMSIG(status)).name}: {words}")
@@ -105,7 +105,7 @@ def _death(status: int, words: str) -> Judgement:
 
 
 def _work(batch: Sequence[int], make_judge: JudgeMaker, writing: int, errors: IO[bytes]) -> None:
-    """The worker's whole life."""
+    """Judge a batch in the worker process, and end it."""
     code = 1
     try:
         for chatter in (1, 2):
@@ -121,14 +121,14 @@ def _work(batch: Sequence[int], make_judge: JudgeMaker, writing: int, errors: IO
             os.lseek(2, 0, os.SEEK_SET)
             os.write(writing, (json.dumps(asdict(judge(number))) + "\n").encode())
         code = 0
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not go on as a second parent
+    except BaseException as error:  # noqa: BLE001 - after any error the worker must end, not continue as a second parent
         os.write(2, f"{type(error).__name__}: {first_line(error)}".encode())
     finally:
         os._exit(code)
 
 
 def _address_space() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file of this disk
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a file on the disk
         return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -118,7 +118,7 @@ def floor_of(tmp_path: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("holds", "below", "message"),
+    ("met", "below", "message"),
     [
         ("accuracy = 0.93", "accuracy = 0.931", "accuracy 0.9300, the floor is 0.931"),
         ("agreement = 0.99", "agreement = 0.995", "agreement 0.9900, the floor is 0.995"),
@@ -132,8 +132,8 @@ def floor_of(tmp_path: Path, text: str) -> list[str]:
         ("accuracy = 0.5", "speed.'c.tflite' = 1", "'c.tflite' was not measured, the floor is 1"),
     ],
 )
-def test_each_kind_of_regression_is_below_the_floor(tmp_path: Path, holds: str, below: str, message: str) -> None:
-    assert floor_of(tmp_path, f'["a.tflite"]\n{holds}\n') == []
+def test_each_kind_of_regression_is_below_the_floor(tmp_path: Path, met: str, below: str, message: str) -> None:
+    assert floor_of(tmp_path, f'["a.tflite"]\n{met}\n') == []
     (failure,) = floor_of(tmp_path, f'["a.tflite"]\n{below}\n')
     assert failure.startswith("a.tflite: ")
     assert message in failure
@@ -214,8 +214,8 @@ def test_changes_say_what_got_faster_what_slower_and_what_is_noise() -> None:
     doubted = find_changes([before, replace(after, others_cores=4.0)])
     assert {change.verdict for change in doubted if change.name == "slower"} == {"slower, not to be believed"}
     cold = replace(after, method=Method(12, 1.0, cold=True), threads=2)
-    told = {change.verdict for change in find_changes([before, cold]) if change.name == "slower"}
-    assert told == {"slower, measured with other caches, threads"}
+    verdicts = {change.verdict for change in find_changes([before, cold]) if change.name == "slower"}
+    assert verdicts == {"slower, measured with other caches, threads"}
     third = find_changes([before, after, after])
     assert [(each.first, each.later) for each in third if each.name in ("same", "new")] == [(0, 1), (0, 2), (1, 2)]
     assert np.isfinite([each.speed.low for each in third]).all()

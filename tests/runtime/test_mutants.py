@@ -1,4 +1,4 @@
-"""A few mutants of each kind, by the command that makes thousands; and that what looks for failures sees them."""
+"""A few mutants of each kind, by the command that makes thousands; and checks that failures are noticed."""
 
 import json
 import subprocess
@@ -22,16 +22,16 @@ from mutants.structure import ByteRange, byte_ranges
 from mutants.weights import exchanged_classes, random_edit, redrawn, tensor_damages, weights_of, zeroed_classes
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "mutants" / "run.py"
-EACH = 22  # of each artifact and mode: two of each kind, or a little more
+EACH = 22  # mutants of each artifact and mode: at least two of each kind
 INT8 = "digits-int8.tflite"
 
 
 @pytest.fixture(scope="module")
 def seen(run_folder: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the command's JSON says."""
+    """Run the command and read its JSON."""
     file = tmp_path_factory.mktemp("mutants") / "seen.json"
     options = ["--artifacts", str(artifacts), "--count", str(EACH), "--json", str(file)]
-    # A process of its own: the test's has threads, which would not live through a fork.
+    # A separate process, because threads of the test's process would not survive a fork.
     ended = subprocess.run(
         [sys.executable, str(COMMAND), str(run_folder), *options], capture_output=True, text=True, check=False
     )
@@ -103,7 +103,7 @@ def test_the_places_of_a_message_are_its_tags_and_lengths() -> None:
     assert starts == [0, 1, 2, 5]
 
 
-def test_the_judge_knows_right_from_wrong(
+def test_the_judge_distinguishes_right_from_wrong(
     judge: Judge, sources: dict[str, IntactArtifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = sources[INT8].data
@@ -132,7 +132,7 @@ def _raising(error: Exception) -> Callable[..., edgernn.Model]:
     return load
 
 
-# A judge that is killed, hangs, takes memory, raises and goes on.
+# A judge that is killed, hangs, exits, takes too much memory, and continues.
 _WORKERS = """
 import json, os, signal, sys, time
 import numpy as np
@@ -168,7 +168,7 @@ def test_a_worker_that_dies_or_hangs_costs_one_mutant() -> None:
 def test_edited_weights_are_refused_behind_a_right_digest(
     sources: dict[str, IntactArtifact], run_folder: Path, name: str
 ) -> None:
-    """Each class zeroed, each two exchanged, each tensor edited: none may pass that decides 1 % otherwise."""
+    """Zero each class, exchange each two, edit each tensor: none may pass that changes more than 1 % of decisions."""
     data = sources[name].data
     weights, last = weights_of(data)
     assert [each.shape for each in last] == [(10, 64), (10,)]

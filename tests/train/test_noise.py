@@ -17,7 +17,7 @@ def test_values_above_one_are_set_to_one():
     x = np.full((100, 28, 28), 0.6, np.float32)
     noisy = add_noise(x, np.random.default_rng(0))
     assert noisy.max() == 1.0
-    # 0.6 plus a mean of 0.5 lies one standard deviation above 1.0: 84 % are cut off.
+    # 0.6 plus a mean of 0.5 is one standard deviation above 1.0: 84 % are cut off.
     assert np.mean(noisy == 1.0) == pytest.approx(0.8413, abs=0.01)
 
 

@@ -1,6 +1,6 @@
 """The README's picture: accuracy, latency and size of one result as a stand-alone SVG file (`make readme-picture`).
 
-A page passes no colours to a picture in a file of its own. The file therefore contains the report's colours, for light
+A page passes no colours to a picture in a separate file. The file therefore contains the report's colours, for light
 and for dark, and its own background.
 """
 
