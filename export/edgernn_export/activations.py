@@ -12,12 +12,12 @@ def append_activation(graph: Graph, name: str, x: int) -> int:
     """Append the operators of a Keras activation to a graph.
 
     Args:
-        graph: where to.
+        graph: where the operators are added.
         name: the activation's Keras name.
         x: a float32 tensor [rows, units].
 
     Returns:
-        The tensor of the result, shaped alike.
+        The tensor of the result, of the same shape.
 
     Raises:
         UnsupportedError: the converter needs more than built-in operators for it.

@@ -17,14 +17,14 @@ from edgernn_export.targets import Target
 def make_artifact(source: Source, target: Target) -> tuple[bytes, Proof, str]:
     """Convert, prove and complete one artifact.
 
-    If its stream cannot be made or fails its check, the artifact is made without one, and the proof says why.
+    If its stream cannot be made or fails its check, the artifact gets none, and the proof has the reason.
 
     Returns:
         The file's content, the results of the proof, and the reason why it fails the proof; empty if it passes.
 
     Raises:
         ExportError: a converter fails.
-        ArtifactError: the runtime refuses what was made.
+        ArtifactError: the runtime refuses the artifact.
     """
     no_stream = source.no_stream
     if not no_stream:
@@ -57,7 +57,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> tuple[bytes,
         measured=_measured(proof) | ({"failed": reason} if reason else {}),
         golden=make_golden(model, card, seal(embed(card.encode())), samples.x_calibration, tolerance.golden),
     )
-    # The same bytes that are written later load here as on a device, their golden samples checked.
+    # Load the same bytes that are written later, as a device does, with the check of the golden samples.
     data = seal(embed(complete.encode()))
     loaded = load_bytes(Path(target.file_name(card.name)), data)
     if complete.states:
@@ -70,10 +70,10 @@ def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:
 
 
 def _states(model: Model) -> tuple[tuple[int, str], ...]:
-    """Size and number type of each state; none for an artifact that cannot stream."""
+    """Return size and number type of each state; empty if the artifact cannot stream."""
     try:
         return tuple((len(state), str(state.dtype)) for state in model.stream().state)
-    except NoStepError:  # any other error means that there is a step which cannot be opened
+    except NoStepError:  # any other error means that a step exists but cannot be opened
         return ()
 
 
@@ -96,7 +96,7 @@ def _measured(proof: Proof) -> dict[str, Any]:
 
 
 def _rounded(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Round to four digits, more than the samples can show."""
+    """Round to four digits, more than the samples can resolve."""
 
     def rounded(value: Any) -> Any:
         if isinstance(value, dict):

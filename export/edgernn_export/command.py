@@ -32,7 +32,7 @@ _SHIPPED = ("tflite", "int8")
 
 
 class _Name(click.Choice[str]):
-    """A choice that names the nearest one for a word that is none."""
+    """A choice whose error suggests the nearest value."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value not in self.choices:
@@ -43,7 +43,7 @@ class _Name(click.Choice[str]):
 
 
 class _Number(click.FloatRange):
-    """A range that NaN, which no comparison keeps out, is not in."""
+    """A range of numbers without NaN, which passes every comparison."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
@@ -69,7 +69,7 @@ class _Number(click.FloatRange):
 @click.option(
     "--static",
     is_flag=True,
-    help="Make .onnx files of fixed dimensions, for programs that need them; they cannot stream.",
+    help="Make .onnx files with fixed dimensions, for programs that need them; these cannot stream.",
 )
 @click.option(
     "--samples",
@@ -112,7 +112,7 @@ class _Number(click.FloatRange):
     metavar="DIR",
     help="The folder for the artifacts. [default: where the model is]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace artifacts that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing artifacts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
@@ -138,8 +138,8 @@ def command(
     """Export a Keras model to TFLite and ONNX files, each proven against it.
 
     Reads .keras and .h5 files of Keras 3 and Keras 2, and runs no code in them. Without --to, --quantize and --layout,
-    makes all artifacts that are recommended for some device. An artifact that fails its proof is not written, and the
-    exit code is 1.
+    makes all artifacts that are recommended for a kind of device. An artifact that fails its proof is not written, and
+    the exit code is 1.
 
     The samples for a .keras or .h5 file are used as stored, uint8 as numbers from 0 to 255, unless --scale is given.
     Samples without y are enough to measure agreement with Keras.
@@ -172,12 +172,12 @@ def command(
         say_json([_as_json(row) for row in rows], indent=2)
     else:
         _print(rows)
-    left = _note_of_outdated(source, rows)
-    if left:
-        say(left, err=True)
-    # A model need not have every layout, unless it was asked for.
-    fine = all(row.passed or (row.status == NOT_POSSIBLE and not layouts) for row in rows)
-    if not fine or not any(row.passed for row in rows):
+    outdated = _note_of_outdated(source, rows)
+    if outdated:
+        say(outdated, err=True)
+    # An impossible layout is an error only if the user asked for it.
+    succeeded = all(row.passed or (row.status == NOT_POSSIBLE and not layouts) for row in rows)
+    if not succeeded or not any(row.passed for row in rows):
         ctx.exit(1)
 
 
@@ -190,7 +190,7 @@ def command(
     metavar="FILE",
     help="The file to write. [default: FILE-compact.tflite, beside it]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: bool) -> None:
     """Rewrite any .tflite file as small as possible; its answers stay the same, bit for bit.
 
@@ -206,7 +206,7 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
 
     target = out or file.with_name(f"{file.stem}-compact.tflite")
     if target.exists() and not overwrite:
-        raise OutputError(f"{target} is there already; --overwrite replaces it, --out names another")
+        raise OutputError(f"{target} exists already; --overwrite replaces it, --out names another")
     before = read_artifact(file)
     try:
         after = compact_file(before, keep_names)
@@ -285,34 +285,34 @@ def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
 
 
 def _layout_advice(rows: Sequence[TargetResult]) -> str:
-    """Which int8 file to ship, where there is a choice of layouts."""
+    """Recommend an int8 file to ship, if there is a choice of layouts."""
     shipped = [row for row in rows if row.passed and (row.target.format, row.target.quantization) == _SHIPPED]
     layouts = {row.target.layout: row for row in shipped}
     if not {"unrolled", "loop"} <= layouts.keys():
         return ""
     unrolled, loop = layouts["unrolled"], layouts["loop"]
     if loop.preferred_layout == "unrolled":
-        return f"Preferred: {unrolled.path.name}. With cold caches {loop.path.name} is quicker, and it is smaller."
+        return f"Preferred: {unrolled.path.name}. With cold caches {loop.path.name} is faster, and it is smaller."
     return (
-        f"Preferred: {loop.path.name}: over {loop.steps} steps it is as quick as unrolled, much smaller, and quicker "
-        "when cold."
+        f"Preferred: {loop.path.name}: over {loop.steps} steps it is as fast as unrolled, much smaller, and "
+        "faster with cold caches."
     )
 
 
 def _old_runtime_advice(rows: Sequence[TargetResult]) -> str:
-    """What to ship where only tflite-runtime is to be had; docs/raspberry-pi.md has the counts."""
+    """Recommend a file for devices with only tflite-runtime; docs/raspberry-pi.md has the counts."""
     passed = {row.target: row for row in rows if row.passed}
     float32, int8 = (Target("tflite", quantization, "unrolled") for quantization in ("float32", "int8"))
     if not {float32, int8} <= passed.keys():
         return ""
     return (
-        f"With tflite-runtime int8 takes some 3 times the instructions of {passed[float32].path.name} on 64-bit Arm, "
+        f"With tflite-runtime int8 takes about 3 times the instructions of {passed[float32].path.name} on 64-bit Arm, "
         "about as many on 32-bit."
     )
 
 
 def _table(rows: Sequence[TargetResult]) -> "Table":
-    """What was exported; of the others there is only a reason to tell."""
+    """Make the table of exported artifacts; the others have only a reason, which is printed below it."""
     proofs = [(row, row.proof) for row in rows if row.proof]
     measure = MEASURES[proofs[0][1].task.headline] if proofs else "score"
     return make_table(

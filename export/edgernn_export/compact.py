@@ -8,13 +8,13 @@ A .tflite file is a flatbuffer: one `Model` table whose children are reached thr
                   ─► Buffer* ─► the weights, aligned to 16 bytes
                   ─► SignatureDef*, Metadata* (an entry names a buffer)
 
-Where the bytes go: in an unrolled recurrent layer every time step repeats some operators on tensors of the same shape,
-and converters write every child of every step anew: its name (often 100 bytes), shape, scales, option table, an empty
-buffer. But nothing in a flatbuffer forbids two parents to hold the offset of one child. So every child is written once
-per content (`_SharingBuilder`), and before that everything goes that no runtime reads (`_drop_unread`). What is left of
-an operator is its table (12 to 24 bytes), its lists of tensors (8 bytes for one) and four bytes for each offset to it.
+In an unrolled recurrent layer every time step repeats some operators on tensors of the same shape, and converters write
+every child of every step again: its name (often 100 bytes), shape, scales, option table, an empty buffer. But two
+parents in a flatbuffer may refer to the same child. So every child is written once per content (`_SharingBuilder`).
+Before that, everything that no runtime reads is dropped (`_drop_unread`). An operator then takes its table (12 to 24
+bytes), its lists of tensors (8 bytes for one) and four bytes for each offset to it.
 
-Left alone: the order of operators, and the index of every tensor, which the metadata of others may refer to.
+Unchanged: the order of operators, and the index of every tensor, because foreign metadata may refer to them.
 """
 
 # ruff: noqa: N802  (methods of flatbuffers.Builder are overridden under their own names)
@@ -38,19 +38,19 @@ _IDENTIFIER = b"TFL3"
 _VERSION = 3
 _BUFFER_ALIGNMENT = 16  # `force_align: 16` of Buffer.data in the schema; the generated Python drops it
 
-# What reading a flatbuffer raises where an offset or a length in it is damaged.
+# Exceptions of the flatbuffers reader if an offset or a length is damaged.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError)
 
 # Written by converters for people and tools; no runtime reads it.
 _CONVERTER_METADATA = frozenset({b"min_runtime_version", b"CONVERSION_METADATA"})
 
-# Subgraphs that a runtime knows by their name (IsValidationSubgraph in LiteRT's tflite/util.h).
+# Subgraphs that a runtime finds by their name (IsValidationSubgraph in LiteRT's tflite/util.h).
 _VALIDATION_PREFIX = b"VALIDATION:"
 
-# Option tables that may be left out where all fields have their defaults: the parser (LiteRT's
-# tflite/core/api/flatbuffer_conversions.cc, the same in TFLite Micro) then hands the kernel a struct of zeros, which is
-# what it makes of the defaults, too. Two exceptions matter to int16 tensors only (`pot_scale_int16` of ADD and SUB,
-# `quantized_bias_type` of FULLY_CONNECTED), so those keep their table. Tables that have no field at all are never read.
+# Option tables that may be left out if all fields have their defaults: the parser (LiteRT's
+# tflite/core/api/flatbuffer_conversions.cc, the same in TFLite Micro) then passes the kernel a struct of zeros, as for
+# the defaults. Two exceptions matter to int16 tensors only (`pot_scale_int16` of ADD and SUB,
+# `quantized_bias_type` of FULLY_CONNECTED), so those keep their table. Tables without fields are never read.
 _ZEROS_WHEN_MISSING = frozenset(
     {
         schema.AddOptionsT,
@@ -69,18 +69,20 @@ _ZEROS_WHEN_MISSING = frozenset(
 
 
 def compact(model: bytes, *, keep_names: bool = False, metadata: Mapping[str, bytes] | None = None) -> bytes:
-    """Rewrite a .tflite file as small as it gets; every signature still gives the same answers, bit for bit.
+    """Rewrite a .tflite file as small as possible; every signature still returns the same answers, bit for bit.
 
     The result is the same for the same arguments, and compacting it again changes nothing.
 
-    model: a whole .tflite file, of any origin.
-    keep_names: keep what only people and tools read: all names of tensors and subgraphs, the description, and the
-        metadata of the converter. Otherwise names stay on the inputs and outputs that a caller can reach, and
-        whatever metadata the converter did not write.
-    metadata: entries to add to `Model.metadata`, or to replace there. Each content is stored verbatim, once.
+    Args:
+        model: content of a .tflite file, of any origin.
+        keep_names: whether to keep all that only people and tools read: all names of tensors and subgraphs, the
+            description, and the converter's metadata. Otherwise only the names of inputs and outputs that a caller can
+            reach stay, and metadata that the converter did not write.
+        metadata: entries to add to `Model.metadata`, or to replace there. Each content is stored verbatim, once.
 
-    Raises ArtifactError when `model` is not a .tflite file, is damaged, keeps data outside of its flatbuffer (as files
-    of more than 2 GB do), or has fields that are newer than the schema known here and would be lost.
+    Raises:
+        ArtifactError: `model` is not a .tflite file, is damaged, has data outside its flatbuffer (as files of more than
+            2 GB have), or has fields that are newer than the installed schema and would be lost.
     """
     parsed = _read(model)
     if not keep_names:
@@ -110,13 +112,13 @@ def _read(model: bytes) -> Any:
             f"version {parsed.version} with {len(parsed.subgraphs or ())} subgraphs"
         )
     if unknown:
-        raise ArtifactError(f"newer than the installed ai-edge-litert, which does not know {', '.join(unknown)}")
+        raise ArtifactError(f"newer than the installed ai-edge-litert, which does not have {', '.join(unknown)}")
     _refuse_outside_data(parsed, file)
     return parsed
 
 
 def _unknown_parts(parsed: Any, table: Any, file: File) -> Iterator[str]:
-    """Walk the file beside what was parsed of it; yield the fields and unions that the schema does not name."""
+    """Compare the file with the parsed tree; yield the fields and unions that the schema does not have."""
     kind, tab = type(table).__name__, table._tab
     vtable = tab.Pos - tab.Get(SOffsetTFlags, tab.Pos)
     vtable_end = vtable + tab.Get(VOffsetTFlags, vtable)
@@ -150,7 +152,7 @@ def _slot_count(table_name: str) -> int:
 
 
 def _typed(table: Any, parsed: Any) -> Any:
-    """A union is read as an untyped table; give it the type it was parsed as."""
+    """Cast a union, which is read as an untyped table, to the type it was parsed as."""
     if not isinstance(table, flatbuffers.table.Table):
         return table
     typed = getattr(schema, type(parsed).__name__.removesuffix("T"))()
@@ -165,15 +167,15 @@ def _at(items: Sequence[Any] | None, index: int, what: str) -> Any:
 
 
 def _refuse_outside_data(model: Any, file: File) -> None:
-    """Refuse data outside of the flatbuffer: their offsets count from the file's start and would become wrong."""
+    """Refuse data outside the flatbuffer: their offsets count from the file's start and would become wrong."""
     tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors or ()]
     operators = [op for subgraph in model.subgraphs for op in subgraph.operators or ()]
     outside = {
         "external buffers": model.externalBuffers or model.externalBufferGroups,
         "external tensors": any(tensor.externalBuffer for tensor in tensors),
         "large custom options": any(op.largeCustomOptionsOffset or op.largeCustomOptionsSize for op in operators),
-        # Files of labels that TFLite Metadata appends as a zip, programs for an NPU. Old writers left a dead table of
-        # up to 16 bytes at the end; the smallest zip has 22.
+        # Label files that TFLite Metadata appends as a zip, or programs for an NPU. Old writers left an unused table
+        # of up to 16 bytes at the end; the smallest zip has 22.
         "data after the flatbuffer": len(bytes(memoryview(file)[file.end :]).rstrip(b"\0")) > 16,
     }
     found = [what for what, present in outside.items() if present]
@@ -182,10 +184,10 @@ def _refuse_outside_data(model: Any, file: File) -> None:
 
 
 def _drop_unread(model: Any) -> None:
-    """Drop what people and tools read, but no runtime does: most names, the description, the converter's notes."""
+    """Drop all that no runtime reads: most names, the description, the converter's metadata."""
     model.description = None
     model.metadata = [entry for entry in model.metadata or () if entry.name not in _CONVERTER_METADATA]
-    # The body of a loop is not among these: nobody can ask for its tensors.
+    # The body of a loop is not included, because callers cannot reach its tensors.
     entries = {0} | {signature.subgraphIndex for signature in model.signatureDefs or ()}
     for number, subgraph in enumerate(model.subgraphs):
         if not (subgraph.name or b"").startswith(_VALIDATION_PREFIX):
@@ -204,7 +206,7 @@ def _drop_defaults(model: Any) -> None:
             if quantization is None:
                 continue
             quantization.min = quantization.max = None
-            # Without scales a tensor is not quantized, unless details say how. Zero points have to stay, zeros or not.
+            # Without scales and details a tensor is not quantized. Zero points must stay, even if they are zeros.
             if not len(_indices(quantization.scale)) and not quantization.detailsType:
                 tensor.quantization = None
         for op in subgraph.operators or ():
@@ -217,7 +219,7 @@ def _drop_defaults(model: Any) -> None:
 
 
 def _may_be_missing(op: Any, subgraph: Any) -> bool:
-    """Does an operator without this option table do the same? See _ZEROS_WHEN_MISSING."""
+    """Return True if an operator does the same without its option table; see _ZEROS_WHEN_MISSING."""
     kind = type(op.builtinOptions)
     fields, defaults = vars(op.builtinOptions), vars(kind())
     if not fields:
@@ -232,7 +234,7 @@ def _may_be_missing(op: Any, subgraph: Any) -> bool:
 
 
 def _indices(vector: Any) -> Any:
-    """A vector of the file as it is, and an empty list for a missing one."""
+    """Return a vector of the file, or an empty list for a missing one."""
     return [] if vector is None else vector
 
 
@@ -247,7 +249,7 @@ def _set_metadata(model: Any, metadata: Mapping[str, bytes]) -> None:
 
 
 def _share_operator_codes(model: Any) -> None:
-    """One operator code a content; the most used one is first, because index 0, a default, takes no bytes."""
+    """Keep one operator code a content; the most frequent is first, because index 0, a default, takes no bytes."""
 
     def content(op: Any) -> tuple[Any, ...]:
         return tuple(vars(_at(model.operatorCodes, op.opcodeIndex, "operator code")).values())
@@ -261,13 +263,13 @@ def _share_operator_codes(model: Any) -> None:
 
 
 def _share_buffers(model: Any) -> None:
-    """One buffer a content, and only those that are used.
+    """Keep one buffer a content, and only buffers that are used.
 
-    Buffer 0 is the empty one: it marks a tensor that is computed. Data of no bytes are not that, but a constant.
+    Buffer 0 is empty and marks a computed tensor. A buffer with data of 0 bytes is different: it is a constant.
     """
     shared = [schema.BufferT()]
     positions: dict[bytes, int] = {}
-    # Many tensors may name one buffer, and many buffers one place in the file. Hash the bytes of a place only once.
+    # Many tensors may refer to one buffer, and many buffers to one place in the file. Hash each place only once.
     known: dict[tuple[int, int], int] = {}
 
     def place(index: int) -> int:
@@ -294,7 +296,7 @@ def _share_buffers(model: Any) -> None:
 def _write(model: Any) -> bytes:
     data = [buffer.data for buffer in model.buffers if buffer.data is not None]
     builder = _SharingBuilder(sum(map(len, data)) + 1024)
-    # Buffers first and one by one: the table of each then lies in the padding before the data of the next.
+    # Buffers first and one by one: the table of each then fits into the padding before the data of the next.
     for buffer in model.buffers:
         if buffer.data is not None:
             builder.CreateNumpyVector(buffer.data, _BUFFER_ALIGNMENT)
@@ -303,20 +305,20 @@ def _write(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
-# A field of a table: its type (None: an offset), its slot, its bytes (they tell 0.0 from -0.0) and its value.
+# A field of a table: its type (None: an offset), its slot, its bytes (which distinguish 0.0 from -0.0) and its value.
 _Field = tuple[Any, int, bytes, Any]
 
 
 class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers is not typed
     """A flatbuffers Builder that writes every string, vector and table once per content.
 
-    The generated `Pack` methods use it like any other. A child is always finished before its parent is begun, so that
-    equal children have become equal offsets by the time that their parents are compared.
+    The generated `Pack` methods use it like any other. A child is always finished before its parent is begun, so
+    equal children have equal offsets when their parents are compared.
     """
 
     def __init__(self, initial_size: int) -> None:
         super().__init__(initial_size)
-        self._offsets: dict[Hashable, int] = {}  # content -> where it is
+        self._offsets: dict[Hashable, int] = {}  # content -> its offset
         self._vectors: dict[tuple[int, int, int], tuple[Any, int]] = {}  # address -> the array there, its offset
         self._fields: list[_Field] = []  # of the table being built
         self._slots = 0
@@ -361,7 +363,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
             return offset
         first = self._once(("offsets", elements), lambda: offset)
         if first != offset:
-            self.head = len(self.Bytes) - self._vector_start  # take it back
+            self.head = len(self.Bytes) - self._vector_start  # remove it again
         return first
 
     def StartObject(self, numfields: int) -> None:
@@ -377,7 +379,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
 
     def EndObject(self) -> int:
         builder: Any = super()
-        # Wide fields together need the least padding between them.
+        # Sorted by width, fields need the least padding.
         fields = sorted(self._fields, key=lambda field: (-len(field[2]), field[1]))
 
         def write() -> int:

@@ -1,4 +1,4 @@
-"""The terminal: tables of 80 columns."""
+"""The console: tables of 80 columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ def make_console() -> "Console":
     class PrintableConsole(PrintableText, Console):
         pass
 
-    # File names may have brackets in them, which are not meant as markup.
+    # Brackets in file names are not markup.
     return PrintableConsole(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 

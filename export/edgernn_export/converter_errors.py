@@ -1,4 +1,4 @@
-"""Errors of Keras and the converters, reduced to one readable line."""
+"""Reduce errors of Keras and the converters to one readable line."""
 
 import re
 

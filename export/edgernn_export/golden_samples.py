@@ -1,8 +1,8 @@
 """Golden samples: choose inputs whose answers cover every output and agree on all kernels.
 
-Many candidates are made from seeds, within the ranges of the calibration set's features. A candidate is kept if
-LiteRT's plain kernels, whose rounding differs from XNNPACK's, give almost the same answer. Of the candidates kept, each
-class gets equally many samples, and each sample is as far as possible from those chosen before it.
+Many candidates are generated from seeds, within the ranges of the calibration set's features. A candidate is kept if
+LiteRT's plain kernels, whose rounding differs from XNNPACK's, return almost the same answer. Each class gets equally
+many of the kept candidates, and each sample is as far as possible from those chosen before it.
 """
 
 import math
@@ -31,22 +31,22 @@ from edgernn.metrics import scale_of
 from edgernn.model import Model
 from edgernn.tasks import CLASSIFICATION
 
-# Candidates: fewer of long sequences, so that a search takes no longer than some 2,000 short inferences.
+# Numbers of candidates: fewer for long sequences, so that the search takes as long as about 2,000 short inferences.
 MAX_TRIED, MIN_TRIED, MAX_TRIED_STEPS = 2_048, 128, 60_000  # a seed has 12 bits
 # Samples in a card. Every load runs them, so long sequences have fewer.
 MAX_SAMPLES, MIN_SAMPLES, MAX_STEPS = 24, 4, 1_024
-# Numbers that a card keeps of all answers together. Where answers have many numbers, a sample keeps only some of them;
-# then there are more samples, so that every output is kept by one of them.
+# Numbers that a card stores of all answers together. If answers have many numbers, a sample stores only some of them;
+# then there are more samples, so that every output is stored by one of them.
 MAX_NUMBERS, MIN_SAMPLES_OF_MANY = 140, 14
-# Where every sample must agree within a narrow tolerance, fewer are needed, and each number takes more digits.
+# If every sample must agree within a narrow tolerance, fewer are needed, and each number takes more digits.
 MAX_EXACT_SAMPLES, MAX_EXACT_NUMBERS, MAX_EXACT_TRIED = 6, 60, 256
 # Standard deviations from the mean to either end of a feature's range.
 _WIDTH = 2.0
 # Ranges that differ by less than this share of the widest one are merged.
 _ALIKE = 0.25
-# Largest difference of plain kernels, as a share of the tolerance.
+# Largest allowed difference of plain kernels, as a share of the tolerance.
 _STEADY = 0.25
-# Smallest distance of an answer from a rounding border, as a share of the digest's step.
+# Smallest allowed distance of an answer from a rounding border, as a share of the digest's step.
 _MARGIN = 0.02
 
 
@@ -78,7 +78,7 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
         low, high = card.input_range
         raise ExportError(
             f"answers {len(tried) - len(usable)} of {len(tried)} random inputs from {low:g} to {high:g} with NaN or "
-            "infinity, expected finite numbers; give samples of the range that the model was trained on"
+            "infinity, expected finite numbers; pass samples of the range that the model was trained on"
         )
     if model.path.suffix == ".tflite":
         off = _off_on_plain_kernels(data, inputs[usable], answers[usable])
@@ -92,7 +92,7 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
 
 
 def feature_ranges(x: Float32) -> tuple[tuple[float, float], ...]:
-    """Measure the range of most values, for each block of neighbouring features; one block if all are alike.
+    """Measure the range of most values, for each block of neighbouring features; one block if all ranges are similar.
 
     Args:
         x: the calibration set, float32 [samples, steps, features].
@@ -113,8 +113,8 @@ def choose(answers: Float32, count: int, *, by_class: bool) -> Int64:
 
     Args:
         answers: float32 [samples, *output_shape].
-        count: how many to choose, at most the number of samples.
-        by_class: whether each class is chosen equally often; where every step has an answer, the last one's class.
+        count: number to choose, at most the number of samples.
+        by_class: whether each class is chosen equally often; if every step has an answer, the last one's class counts.
 
     Returns:
         The numbers of the samples.
@@ -174,7 +174,7 @@ def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> Flo
 
 
 def _is_near_border(answers: Float32) -> Bools:
-    """True for each answer with a number so near a rounding border of the digest that its last bit decides."""
+    """Find the answers with a number so near a rounding border of the digest that its last bit decides."""
     position = answers.reshape(len(answers), -1).astype(np.float64) / digest_step(scale_of(answers))
     nearest: Float64 = np.abs(position - np.floor(position) - 0.5).min(axis=1)
     return nearest < _MARGIN

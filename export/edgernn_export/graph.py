@@ -25,12 +25,12 @@ _TYPES: Mapping[np.dtype[Any], int] = {
 
 @dataclass(frozen=True)
 class Scale:
-    """What an integer means: real = scale × (integer - zero point).
+    """Scale of quantized integers: real = scale × (integer - zero point).
 
     Attributes:
         scales: one for the tensor, or one for each index of `axis`.
-        zero_point: the integer that means 0.
-        axis: along which there are several scales.
+        zero_point: the integer of the real number 0.
+        axis: the axis of several scales.
     """
 
     scales: tuple[float, ...]
@@ -38,15 +38,15 @@ class Scale:
     axis: int = 0
 
     def __post_init__(self) -> None:
-        # As the flatbuffer holds them, so that scales can be compared.
+        # Rounded to float32 as in the flatbuffer, so that scales can be compared.
         object.__setattr__(self, "scales", tuple(float(np.float32(scale)) for scale in self.scales))
 
     def is_close(self, other: "Scale") -> bool:
-        """Whether both mean the same but for rounding."""
+        """Return True if both are the same except for rounding."""
         return self.zero_point == other.zero_point and np.allclose(self.scales, other.scales, rtol=1e-5, atol=0)
 
     def as_table(self) -> schema.QuantizationParametersT:
-        """As the flatbuffer holds it."""
+        """Return the flatbuffer's table of it."""
         zero_points = [self.zero_point] * len(self.scales)
         return schema.QuantizationParametersT(
             scale=np.array(self.scales, np.float32),
@@ -61,7 +61,7 @@ class Graph:
     Attributes:
         model: the flatbuffer's object tree.
         subgraph: the one under construction.
-        operators: what has been added since; the caller puts them in their place.
+        operators: those added since; the caller inserts them.
     """
 
     def __init__(self, model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
@@ -71,13 +71,13 @@ class Graph:
 
     @classmethod
     def new(cls, model: schema.ModelT) -> tuple[Self, int]:
-        """A new, empty subgraph, and its index in the model."""
+        """Add an empty subgraph to the model; return it and its index."""
         subgraph = schema.SubGraphT(tensors=[], inputs=[], outputs=[], operators=[])
         model.subgraphs.append(subgraph)
         return cls(model, subgraph), len(model.subgraphs) - 1
 
     def tensor(self, shape: Sequence[int], tensor_type: int, scale: Scale | None = None, name: str = "") -> int:
-        """Add a tensor that is computed or given; its index."""
+        """Add a tensor that is computed or an input; return its index."""
         return self._add(shape, tensor_type, 0, scale, name)
 
     def name(self, index: int, name: str) -> None:
@@ -85,11 +85,11 @@ class Graph:
         self.subgraph.tensors[index].name = name.encode()
 
     def make_variable(self, index: int) -> None:
-        """Let an operator change a tensor in place."""
+        """Mark a tensor that an operator changes in place."""
         self.subgraph.tensors[index].isVariable = True
 
     def constant(self, values: AnyArray, scale: Scale | None = None, name: str = "") -> int:
-        """Add a constant; its index."""
+        """Add a constant; return its index."""
         data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self.model.buffers.append(schema.BufferT(data=data))
         return self._add(values.shape, _TYPES[values.dtype], len(self.model.buffers) - 1, scale, name)
@@ -97,7 +97,7 @@ class Graph:
     def operator(
         self, code: int, inputs: Sequence[int], outputs: Sequence[int], options: Any = None, version: int = 1
     ) -> None:
-        """Add an operator; an input of -1 is one left out."""
+        """Add an operator; -1 stands for an input that is left out."""
         self.operators.append(
             schema.OperatorT(
                 opcodeIndex=self._code(code, version),
@@ -109,16 +109,16 @@ class Graph:
         )
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """The shape of a tensor."""
+        """Return the shape of a tensor."""
         shape = self.subgraph.tensors[index].shape
         return () if shape is None else tuple(int(size) for size in shape)
 
     def type(self, index: int) -> int:
-        """The type of a tensor."""
+        """Return the type of a tensor."""
         return int(self.subgraph.tensors[index].type)
 
     def dtype(self, index: int) -> np.dtype[Any]:
-        """NumPy's name for the type of a tensor."""
+        """Return NumPy's name for the type of a tensor."""
         return next(dtype for dtype, known in _TYPES.items() if known == self.type(index))
 
     def values(self, index: int) -> AnyArray:
@@ -127,17 +127,17 @@ class Graph:
         return np.frombuffer(bytes(data), self.dtype(index)).reshape(self.shape(index))
 
     def scale(self, index: int) -> Scale:
-        """What the integers of a tensor mean; they have one scale."""
+        """Return the only scale of a tensor of integers."""
         table = self.subgraph.tensors[index].quantization
         return Scale((float(table.scale[0]),), int(table.zeroPoint[0]))
 
     def scale_or_none(self, index: int) -> Scale | None:
-        """What the integers of a tensor mean; None for floating point."""
+        """Return the scale of a tensor; None for floating point."""
         table = self.subgraph.tensors[index].quantization
         return None if table is None or table.scale is None or not len(table.scale) else self.scale(index)
 
     def append(self, model: schema.ModelT, x: int) -> int:
-        """Append the only subgraph of another model, from one input to one output, to `x`; the index of the result."""
+        """Append the only subgraph of another model, with one input and one output, to `x`; return its result."""
         (other,) = model.subgraphs
         places = {int(other.inputs[0]): x, -1: -1}
         for operator in other.operators:
@@ -158,7 +158,7 @@ class Graph:
         return self._add([int(size) for size in tensor.shape], tensor.type, buffer, None, "")
 
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        """Complete a subgraph that was made by `new`."""
+        """Complete a subgraph from `new`."""
         self.subgraph.inputs = list(inputs)
         self.subgraph.outputs = list(outputs)
         self.subgraph.operators = self.operators
@@ -180,7 +180,7 @@ class Graph:
         for index, known in enumerate(self.model.operatorCodes):
             if known.builtinCode == code and known.version == version:
                 return index
-        # Readers older than 2020 know only the deprecated field; 127 sends them to the new one.
+        # Readers older than 2020 read only the deprecated field; 127 refers them to the new one.
         self.model.operatorCodes.append(
             schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=version)
         )
@@ -188,24 +188,24 @@ class Graph:
 
 
 def read(data: bytes) -> schema.ModelT:
-    """A .tflite file's content as an object tree."""
+    """Parse a .tflite file's content into an object tree."""
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     take_in_weights(model, data)
     return model
 
 
 def take_in_weights(model: schema.ModelT, data: bytes) -> int:
-    """Put weights that lie behind the flatbuffer into it, as litert-quantizer writes them from 256 KB on.
+    """Move weights from behind the flatbuffer into it; litert-quantizer writes them there from 256 KB on.
 
     Returns:
-        How far into the file they reach; 0 when there are none.
+        Their end in the file, in bytes; 0 if there are none.
 
     Raises:
-        ValueError: they reach beyond the end of the file.
+        ValueError: they extend beyond the end of the file.
     """
     reach = 0
     for buffer in model.buffers or ():
-        # 1 is no place but a mark: a buffer that is elsewhere and empty.
+        # 1 is no offset but a mark: an empty buffer behind the flatbuffer.
         if buffer.offset > 1:
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
             reach = max(reach, buffer.offset + buffer.size)
@@ -214,14 +214,14 @@ def take_in_weights(model: schema.ModelT, data: bytes) -> int:
 
 
 def write(model: schema.ModelT) -> bytes:
-    """An object tree as a .tflite file's content."""
+    """Serialize an object tree to a .tflite file's content."""
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 
 def _options_type(options: Any) -> int:
-    """The union's tag, which the schema names as it names the table."""
+    """Return the union's tag, which has the table's name in the schema."""
     if options is None:
         return int(schema.BuiltinOptions.NONE)
     return int(getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T")))

@@ -19,13 +19,12 @@ MAX_NAMES = 10_000
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Any]:
-    """Open an HDF5 file for reading, once its links, its types and its sizes are checked.
+    """Open an HDF5 file for reading, after checking its links, types and sizes.
 
-    Links are not followed, and neither are datasets whose values lie in another file. So what is read comes from
-    `data` alone.
+    Links, and datasets with values in another file, are refused. So all that is read comes from `data`.
 
     Raises:
-        ModelError: the file is damaged, refers to other files, or is too large unpacked.
+        ModelError: the file is damaged, refers to other files, or is too large after unpacking.
     """
     import h5py
 
@@ -90,14 +89,14 @@ def _numbered(group: Any, name: str) -> list[str]:
 def _check_tree(file: Any) -> None:
     import h5py
 
-    waiting, seen, size_bytes = [(file, 0)], 0, 0
+    waiting, objects, size_bytes = [(file, 0)], 0, 0
     while waiting:
         group, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise ModelError(f"groups are nested more than {MAX_DEPTH} levels deep; expected at most {MAX_DEPTH}")
         for name in group:
-            seen += 1
-            if seen > MAX_OBJECTS:
+            objects += 1
+            if objects > MAX_OBJECTS:
                 raise ModelError(f"more than {MAX_OBJECTS:,} groups and datasets; expected at most {MAX_OBJECTS:,}")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ModelError(
@@ -120,5 +119,5 @@ def _size_of(dataset: Any) -> int:
             'model.save("model.keras")'
         )
     if dataset.dtype.hasobject:
-        raise ModelError(f"dataset {dataset.name!r} holds {dataset.dtype}, expected numbers")
+        raise ModelError(f"dataset {dataset.name!r} contains {dataset.dtype}, expected numbers")
     return int(dataset.size or 0) * int(dataset.dtype.itemsize)

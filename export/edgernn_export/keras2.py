@@ -3,10 +3,10 @@
 Options that have another meaning in Keras 3, or none, are replaced:
 
     in Keras 2                                      in Keras 3
-    activation "hard_sigmoid", 0.2 x + 0.5          edgernn's `hard_sigmoid_keras2`; Keras 3's has x / 6 + 0.5
+    activation "hard_sigmoid", 0.2 x + 0.5          edgernn's `hard_sigmoid_keras2`; Keras 3's is x / 6 + 0.5
     LeakyReLU alpha                                 negative_slope
-    ThresholdedReLU theta                           ReLU threshold, which leaves the same values
-    GRU without reset_after (before Keras 2.1.6)    reset_after False; Keras 3 takes True
+    ThresholdedReLU theta                           ReLU threshold, which keeps the same values
+    GRU without reset_after (before Keras 2.1.6)    reset_after False; the default of Keras 3 is True
     CuDNNLSTM, CuDNNGRU                             LSTM, GRU with reset_after; `keras2_weights` transposes the kernels
     Bidirectional of a layer that goes backwards    its second layer goes forwards; Keras 3's backwards as well
     a shape in the first layer of Sequential        an InputLayer
@@ -15,7 +15,7 @@ Options that have another meaning in Keras 3, or none, are replaced:
     data_format that is left out                    channels_last
 
 Initializers, regularizers and constraints matter only in training and are dropped. Any other option that Keras 3 does
-not know is dropped if it is off (False, None, one group), and refused by name if it is on.
+not have is dropped if it is off (False, None, one group), and refused by name if it is on.
 """
 
 import inspect
@@ -33,7 +33,7 @@ WAY_OUT = (
     'set_weights(old.get_weights()), and save it with model.save("model.keras")'
 )
 
-# Layers that Keras 2 and Keras 3 compute alike from the same options, except for the tables below.
+# Layers that Keras 2 and Keras 3 compute in the same way from the same options, except for the tables below.
 _ALIKE = frozenset(
     {
         *("Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average"),
@@ -59,7 +59,7 @@ _RENAMED = {
     "UnifiedLSTM": "LSTM",
     "ThresholdedReLU": "ReLU",
 }
-# Activations by the name under which Keras 2 saves them, and by that of Keras 3. TensorFlow's own have the last ones.
+# Activations by the name under which Keras 2 saves them, with the name in Keras 3. The last ones are TensorFlow's own.
 _ACTIVATIONS = {
     **{name: name for name in ("elu", "exponential", "gelu", "linear", "mish", "relu", "selu", "sigmoid", "softmax")},
     **{name: name for name in ("softplus", "softsign", "swish", "tanh", "silu", "leaky_relu", "log_softmax", "relu6")},
@@ -73,7 +73,7 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
     "ThresholdedReLU": {"theta": "threshold"},
 }
 # Defaults of Keras 2 for options that a file leaves out.
-_UNSAID: Mapping[str, Mapping[str, Any]] = {
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "GRU": {"reset_after": False},
     "CuDNNGRU": {"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid"},
     "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
@@ -86,14 +86,14 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "SimpleRNN": ("activation",),
     "ThresholdedReLU": ("theta",),
 }
-# Options that change how a layer is trained, stored or executed, and not what it answers.
+# Options that change how a layer is trained, stored or executed, but not its answers.
 _HARMLESS = (
     *("autocast", "batch_input_shape", "batch_shape", "experimental_autocast", "fused", "implementation"),
     *("input_dim", "input_dtype", "input_length", "input_shape", "key_shape", "query_shape", "rng_type", "seed"),
     *("synchronized", "value_shape"),
 )
 _HARMLESS_ENDS = ("_initializer", "_regularizer", "_constraint")
-# Options that change the number of weights and that not every version of Keras 3 knows.
+# Options that change the number of weights and that some versions of Keras 3 do not have.
 _NEVER = ("renorm", "virtual_batch_size")
 # Options of every Keras layer.
 _GENERAL = ("name", "trainable", "dtype")
@@ -103,7 +103,7 @@ def translate(config: Any) -> Config:
     """Translate the configuration of a whole model.
 
     Args:
-        config: as the file has it, `{"class_name": …, "config": …}`.
+        config: as in the file, `{"class_name": …, "config": …}`.
 
     Returns:
         A configuration for `keras.saving.deserialize_keras_object`.
@@ -155,7 +155,7 @@ def _sequential(node: Config, config: Config) -> Config:
 
 
 def _first_shape(node: Any) -> Any:
-    """The input shape that the first layer of a Sequential states; None if it states none."""
+    """Return the input shape in the first layer of a Sequential; None if it has none."""
     kind, config = parts(node)
     if kind in MODELS:
         nodes = layers_of(config)
@@ -181,7 +181,7 @@ def _plain_layer(kind: str, config: Config) -> Config:
     where = f"{name!r} is a {kind}"
     if kind == "Lambda":
         raise ModelError(
-            f"{where}: it holds Python code, which edgernn does not run. Replace it by Keras's own layers "
+            f"{where}: it contains Python code, which edgernn does not run. Replace it by Keras's own layers "
             f"(Rescaling, Reshape, Permute, …): {WAY_OUT}"
         )
     if kind not in _ALIKE and kind not in _RENAMED:
@@ -192,7 +192,7 @@ def _plain_layer(kind: str, config: Config) -> Config:
                 f"{where} without the option {option!r}; load the file with the version of Keras that saved it, and "
                 "save it again"
             )
-    options = dict(_UNSAID.get(kind, {})) | (_both_ways(config) if kind == "Bidirectional" else config)
+    options = dict(_DEFAULTS.get(kind, {})) | (_both_ways(config) if kind == "Bidirectional" else config)
     translated: Config = {}
     known = _known_options(_RENAMED.get(kind, kind))
     for option, value in options.items():
@@ -215,7 +215,7 @@ def _option(option: str, value: Any) -> Any:
         return _dtype(value)
     if option.endswith("activation"):
         return _activation(value)
-    if isinstance(value, dict) and value.get("type") == "ndarray":  # NumPy's, as Keras 2 before TensorFlow had it
+    if isinstance(value, dict) and value.get("type") == "ndarray":  # NumPy's form in Keras 2 before TensorFlow
         return value.get("value")
     if option in ("layer", "backward_layer") and value is not None:
         return _layer(value)
@@ -223,7 +223,7 @@ def _option(option: str, value: Any) -> Any:
 
 
 def _dtype(value: Any) -> Any:
-    """The name of a dtype or of a dtype policy."""
+    """Return the name of a dtype or of a dtype policy."""
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         return value["config"].get("name")
     return value
@@ -234,7 +234,7 @@ def _activation(value: Any) -> Any:
         return "linear"
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         if value.get("class_name") == "PReLU":
-            raise ModelError(f"PReLU as an activation of another layer, expected a layer of its own; {WAY_OUT}")
+            raise ModelError(f"PReLU as an activation of another layer, expected a separate layer; {WAY_OUT}")
         return _layer(value)  # a layer such as LeakyReLU(alpha=0.1), given as an activation
     name = value.get("config") if isinstance(value, dict) else value
     if name not in _ACTIVATIONS:
@@ -258,7 +258,7 @@ def _known_options(kind: str) -> frozenset[str]:
 
 
 def _both_ways(config: Config) -> Config:
-    """The options of a Bidirectional; if its first layer goes backwards, with the second layer written out."""
+    """Return the options of a Bidirectional, with an explicit second layer if its first layer goes backwards."""
     kind, inner = parts(config.get("layer"))
     if config.get("backward_layer") or not inner.get("go_backwards"):
         return config

@@ -14,12 +14,12 @@ from edgernn.errors import ModelError
 Config = dict[str, Any]
 
 MODELS = ("Functional", "Model", "Sequential")
-# Layers whose further inputs are the states that they start with.
+# Layers whose further inputs are initial states.
 _RECURRENT = ("Bidirectional", "CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN")
 
 
 def parts(node: Any) -> tuple[str, Config]:
-    """The class of a serialized layer or model, and its configuration.
+    """Return the class and the configuration of a serialized layer or model.
 
     Raises:
         ModelError: the node has no class or no configuration.
@@ -36,7 +36,7 @@ def parts(node: Any) -> tuple[str, Config]:
 
 
 def layers_of(config: Config) -> list[Any]:
-    """The serialized layers of a model's configuration.
+    """Return the serialized layers of a model's configuration.
 
     Raises:
         ModelError: the configuration has no list of layers.
@@ -61,7 +61,7 @@ class Keras2Graph:
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        """The graph of a functional model's configuration."""
+        """Read the graph of a functional model's configuration."""
         nodes = layers_of(config)
         kinds = {str(node.get("name")): parts(node)[0] for node in nodes}
         named = [node.get("inbound_nodes", []) for node in nodes] + [config.get("output_layers")]
@@ -71,7 +71,7 @@ class Keras2Graph:
         return cls(kinds, {name: min(used.get(name, {0})) for name, kind in kinds.items() if kind in MODELS})
 
     def calls(self, node: Config) -> list[Config]:
-        """The calls of a serialized layer.
+        """Translate the calls of a serialized layer.
 
         Raises:
             ModelError: a call has a form that Keras 2 does not write.
@@ -85,8 +85,7 @@ class Keras2Graph:
                 )
             if len(inputs) > 1 and parts(node)[0] in _RECURRENT:
                 raise ModelError(
-                    f"{node.get('name')!r} is given initial states, which are not supported; build it to begin with "
-                    "zeros"
+                    f"{node.get('name')!r} gets initial states, which are not supported; build it to begin with zeros"
                 )
             tensors = [self._tensor(each) for each in inputs]
             arguments = inputs[0][3] if len(inputs[0]) == 4 else {}
@@ -120,7 +119,7 @@ class Keras2Graph:
     def _tensor(self, value: list[Any]) -> Config:
         name, number, index = value[:3]
         history = [name, number - self.first.get(name, 0), index]
-        # Keras looks the tensor up by its history; its shape is not used.
+        # Keras finds the tensor by its history; its shape is not used.
         described = {"shape": [], "dtype": "float32", "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": described}
 

@@ -1,4 +1,4 @@
-"""Weights of Keras 2 files, assigned to the model that Keras 3 built from the translated configuration.
+"""Assign weights of Keras 2 files to the model that Keras 3 built from the translated configuration.
 
 A .h5 file lists the weights of each layer by name, `lstm/lstm_cell/kernel:0`. For a nested model, the trainable weights
 of all its layers come first. A .keras file has a group for each layer, named by its class and a number,
@@ -19,7 +19,7 @@ from edgernn_export.keras2_graph import MODELS, layers_of, parts
 
 Tree = dict[str, Any]
 
-# Names that Keras 2 gave to the group of a model's layers.
+# Names of the group of a model's layers in Keras 2.
 _FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 
 
@@ -28,7 +28,7 @@ def read_h5(file: Any, config: Any, model: Any) -> None:
 
     Args:
         file: from `hdf5.opened`.
-        config: the configuration in the file, not translated.
+        config: the configuration in the file, before translation.
         model: the Keras 3 model built from its translation.
 
     Raises:
@@ -74,7 +74,7 @@ def read_keras(file: Any, config: Any, model: Any) -> None:
 
 
 def _tree(file: Any) -> Tree:
-    """The groups and arrays of a file, nested; Keras 2 on Windows wrote paths with backslashes."""
+    """Read the groups and arrays of a file, nested; Keras 2 on Windows wrote paths with backslashes."""
     tree: Tree = {}
 
     def take(path: str, item: Any) -> None:
@@ -150,7 +150,7 @@ def _assign(name: str, layer: Any, node: Any, stored: Sequence[str], arrays: lis
 
 
 def _in_order(layer: Any, node: Any) -> tuple[list[Any], list[Any]]:
-    """The weights of a layer in the order of a .h5 file: trainable ones, and the others."""
+    """Return the weights of a layer in the order of a .h5 file: trainable ones first, then the others."""
     kind, config = parts(node)
     if kind in MODELS:
         inner = [
@@ -185,7 +185,7 @@ def _check_names(name: str, layer: Any, variables: Sequence[Any], stored: Sequen
 def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[AnyArray]) -> None:
     """Convert the weights of CuDNNLSTM and CuDNNGRU, recognized by their larger bias, into those of LSTM and GRU.
 
-    cuDNN transposes the kernels of each gate, and has two biases: for the input and for the recurrent product.
+    cuDNN transposes the kernel of each gate, and has two biases: for the input product and the recurrent product.
     """
     places = {id(variable): place for place, variable in enumerate(variables)}
     for each in layer._flatten_layers():
@@ -195,7 +195,7 @@ def _convert_cudnn(layer: Any, variables: Sequence[Any], arrays: list[AnyArray])
         kernel, recurrent, bias = (places[id(part)] for part in (each.kernel, each.recurrent_kernel, each.bias))
         if arrays[bias].shape != (2 * gates * each.units,):
             continue
-        # An input kernel lies as [units, features], flattened and read as [features, units].
+        # The values of an input kernel are in the order [units, features] although its shape is [features, units].
         arrays[kernel] = _by_gate(arrays[kernel], gates, lambda part: part.T.reshape(part.shape, order="F"))
         arrays[recurrent] = _by_gate(arrays[recurrent], gates, np.transpose)
         both = arrays[bias].reshape(2, -1)
@@ -216,13 +216,13 @@ def _group(parent: Any, name: str) -> Any:
 
 
 def _counted(folder: Tree, name: str) -> list[Tree]:
-    """The groups `name`, `name_1`, `name_2`, … in their order; numbers may be missing."""
+    """Return the groups `name`, `name_1`, `name_2`, … in order; numbers may be missing."""
     found = {match: group for key, group in folder.items() if (match := re.fullmatch(rf"{name}(?:_(\d+))?", key))}
     return [found[match] for match in sorted(found, key=lambda match: int(match[1] or 0))]
 
 
 def _snake_case(kind: str) -> str:
-    """The name that Keras 2 gives to the group of a class."""
+    """Return the name of a class's group in Keras 2."""
     spaced = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 

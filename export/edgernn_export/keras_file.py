@@ -16,7 +16,7 @@ from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import hdf5, keras2, keras2_weights
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-# Size of a file, also when it is unpacked; far above any recurrent model for a small device.
+# Largest size of a file, also after unpacking; far above any recurrent model for a small device.
 MAX_BYTES = 2 << 30
 MAX_CONFIG_BYTES = 16 << 20
 MAX_MEMBERS = 10_000
@@ -29,7 +29,7 @@ def check(path: Path) -> None:
     """Check, without Keras, that a file may be a Keras model.
 
     Raises:
-        ModelError: it is missing, empty, of another kind, or unpacks to more than 2 GiB.
+        ModelError: it is missing, empty, of another kind, or larger than 2 GiB after unpacking.
     """
     check_file(path, ModelError, MAX_BYTES)
     if path.suffix.lower() not in SUFFIXES:
@@ -47,7 +47,7 @@ def read(path: Path) -> Any:
     """Read a Keras model from a file.
 
     Raises:
-        ModelError: the file is damaged or too large, or holds code or a layer that Keras 3 does not have. The
+        ModelError: the file is damaged or too large, or contains code or a layer that Keras 3 does not have. The
             message says how to make a file that can be read.
     """
     check(path)
@@ -57,12 +57,12 @@ def read(path: Path) -> Any:
         return _read_hdf5(path) if _magic(path) == _HDF5_MAGIC else _read_archive(path)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    except Exception as error:  # whatever a damaged file or an unknown layer makes Keras and h5py raise
+    except Exception as error:  # Keras and h5py raise many kinds for damaged files and unknown layers
         raise ModelError(f"{path}: Keras cannot read it: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """Reduce an error of Keras to its cause, which stands at the end, after a long configuration."""
+    """Reduce an error of Keras to its cause, which follows a long configuration at the end."""
     _, _, cause = str(error).rpartition("Exception encountered: ")
     return first_line(ValueError(cause)) if cause else first_line(error)
 
@@ -113,7 +113,7 @@ def _load(path: Path, suffixes: tuple[str, ...]) -> Any:
         raise ModelError(
             f"the content is that of a {suffixes[0]} file of Keras 3; rename it to {path.stem}{suffixes[0]}"
         )
-    # Keras's safe mode, its default, stays on: a model from a stranger must not run code.
+    # Keras's safe mode, its default, stays on: a model of unknown origin must not run code.
     return keras.saving.load_model(path, compile=False)
 
 
@@ -124,7 +124,7 @@ def _build(config: Any) -> Any:
 
 
 def _is_keras2(version: Any) -> bool:
-    """True if a version such as "2.15.0" or "2.2.4-tf" is of Keras 2.
+    """Return True if a version such as "2.15.0" or "2.2.4-tf" is of Keras 2.
 
     Raises:
         ModelError: the version is missing, or of Keras 1.
@@ -154,7 +154,7 @@ def _parse(text: str | bytes) -> Any:
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the configuration is no JSON, the file is damaged: {first_line(error)}") from error
+        raise ModelError(f"the configuration is not JSON, the file is damaged: {first_line(error)}") from error
     if not isinstance(parsed, dict):
         raise ModelError(f"the configuration is a {type(parsed).__name__}, expected a JSON object; the file is damaged")
     return parsed

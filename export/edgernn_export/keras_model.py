@@ -20,21 +20,21 @@ class LoadedModel:
 
     Attributes:
         original: the model in the file.
-        model: the model to export, with a fixed number of steps; `original` itself if its number is right.
+        model: the model to export, with a fixed number of steps; `original` itself if its number fits.
     """
 
     original: Any
     model: Any
 
     def answer(self, x: Float32) -> Float32:
-        """Predict with the original; with `model` if only that takes as many steps."""
+        """Predict with the original, or with `model` if only that takes this number of steps."""
         import tensorflow as tf
 
         if self.original.inputs[0].shape[1] in (None, x.shape[1]):
             try:
                 return predict(self.original, x)
             except (ValueError, tf.errors.OpError):
-                # Keras cannot run every layer over a free number of steps (many in TimeDistributed).
+                # Keras cannot run all layers over a free number of steps (such as many in TimeDistributed).
                 if self.model is self.original:
                     raise
         return predict(self.model, x)
@@ -56,8 +56,8 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
         x: samples, float32 [samples, steps, features], on which a rebuilt model is compared.
 
     Raises:
-        ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, holds something that is
-            not supported, or gives other answers once it is rebuilt for another number of steps.
+        ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, has a part that is not
+            supported, or answers differently after it is rebuilt for another number of steps.
     """
     original = keras_file.read(path)
     try:
@@ -75,14 +75,14 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
 
 
 def recurrent_layers(model: Any) -> list[Any]:
-    """Every recurrent layer, nested ones included, in the order of the model."""
+    """Return all recurrent layers, including nested ones, in the order of the model."""
     import keras
 
     return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
 
 
 def cells(model: Any) -> list[Cell]:
-    """The cell of each recurrent layer.
+    """Return the cell of each recurrent layer.
 
     Raises:
         ModelError: one is not supported.
@@ -91,13 +91,13 @@ def cells(model: Any) -> list[Cell]:
 
 
 def predict(model: Any, x: Float32) -> Float32:
-    """The model's answers: [samples, steps, features] to float32 [samples, outputs] or [samples, steps, outputs]."""
+    """Predict from [samples, steps, features] to float32 [samples, outputs] or [samples, steps, outputs]."""
     answers: Float32 = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float32)
     return answers
 
 
 def compiled(model: Any) -> Callable[[Float32], Float32]:
-    """The model as a compiled function, Keras's quickest way to answer one sample."""
+    """Compile the model to a function, Keras's fastest way to answer one sample."""
     import tensorflow as tf
 
     function = tf.function(lambda x: model(x, training=False))
@@ -126,7 +126,9 @@ def _with_bare_tensors(model: Any) -> Any:
     import keras
 
     if not isinstance(model, keras.Model) or not (model.inputs and model.outputs):
-        raise ModelError(f"{type(model).__name__} has no fixed inputs and outputs; expected a functional or Sequential")
+        raise ModelError(
+            f"{type(model).__name__} has no fixed inputs and outputs; expected a functional or Sequential model"
+        )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"{len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one of each")
     if isinstance(model, keras.Sequential) or all(
@@ -137,14 +139,14 @@ def _with_bare_tensors(model: Any) -> Any:
 
 
 def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
-    """Check that a model rebuilt for another number of steps gives the original's answers.
+    """Check that a model rebuilt for another number of steps answers like the original.
 
     If the original has a fixed number of steps, a third model that takes any number is compared with both. If no such
     model can be built, the original is compared with a model rebuilt for its own number.
     """
     own, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
     features = model.inputs[0].shape[2]
-    # Samples that do not fit the model are refused later, by `check_samples`.
+    # `check_samples` refuses samples that do not fit the model later.
     rows = synthetic_inputs.sequences(wanted, features) if x is None or x.shape[2:] != (features,) else x
     if own is None:
         rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, wanted))
@@ -181,11 +183,11 @@ def _check_supported(model: Any) -> None:
             raise ModelError(f"layer {number} of {len(layers)}: {error}") from error
     for weight in model.weights:
         if not np.isfinite(np.asarray(weight)).all():
-            raise ModelError(f"weight {weight.path!r} holds NaN or infinity; train the model again")
+            raise ModelError(f"weight {weight.path!r} contains NaN or infinity; train the model again")
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """The layers as a person counts them: those of nested models in their place, no inputs, wrappers as one."""
+    """Yield the layers in order: nested models are replaced by their layers, inputs left out, wrappers kept whole."""
     import keras
 
     for layer in model.layers:
@@ -211,9 +213,7 @@ def _check_layer(layer: Any) -> None:
         return
     cell_of(layer)
     if any(node.arguments.kwargs.get("initial_state") is not None for node in layer._inbound_nodes):
-        raise ModelError(
-            f"{layer.name!r} is given initial states, which are not supported; build it to begin with zeros"
-        )
+        raise ModelError(f"{layer.name!r} gets initial states, which are not supported; build it to begin with zeros")
     for option in ("stateful", "return_state"):
         if getattr(layer, option):
             raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")

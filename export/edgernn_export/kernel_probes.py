@@ -1,8 +1,8 @@
 """Kernel probes: small files whose answers distinguish one set of kernels from another (see `edgernn.kernels`).
 
 `python -m edgernn_export.kernel_probes`, a part of `make sample`, writes them into `edgernn.samples`. Golden digests
-bind only where a probe is answered with the same bits, so after a change of the probes the artifacts of older exports
-are checked by tolerance alone.
+are compared only if a probe is answered with the same bits. So after a change of the probes the artifacts of older
+exports are checked by tolerance alone.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from edgernn_export import keras_model, tflite
 from edgernn_export.compact import compact
 from edgernn_export.quantize import quantize
 
-# Odd sizes, so that vector kernels have a remainder to treat.
+# Odd sizes, so that vector kernels have a remainder to process.
 _UNITS, _CLASSES = 19, 5
 _CALIBRATION_SAMPLES = 200
 
@@ -24,7 +24,7 @@ def make_probe(quantization: str) -> bytes:
     """Make a .tflite file in this quantization whose answer is its last state and a softmax of it.
 
     The answer is float32 [units + classes]. The state goes through products, tanh, sigmoid and sums at every step, so
-    it shows a single bit that kernels round differently. The product and the softmax behind it are not fed back.
+    a single bit that kernels round differently becomes visible. The product and the softmax after it are not fed back.
     """
     model = _model()
     x = golden.golden_inputs(range(_CALIBRATION_SAMPLES), kernels.PROBE_SHAPE, *kernels.PROBE_RANGE)

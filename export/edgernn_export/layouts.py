@@ -1,10 +1,10 @@
-"""Layouts: how the time steps of recurrent layers lie in a TFLite graph.
+"""Layouts: the arrangements of a recurrent layer's time steps in a TFLite graph.
 
-    unrolled   one after the other
-    loop       a WHILE over blocks of them: small, and any number of steps costs the same bytes
-    fused      one operator for all of them, where TFLite has it
+    unrolled   the operators of all steps, one step after the other
+    loop       a WHILE over blocks of steps: small, and any number of steps costs the same bytes
+    fused      one operator for all steps, where TFLite has it
 
-Each takes the input [1, steps, features] and gives the output, of every step [steps, units] or of the last one
+Each takes the input [1, steps, features] and returns the output of every step, [steps, units], or of the last one,
 [1, units].
 """
 
@@ -24,12 +24,12 @@ States = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """A recurrent layer that is to be laid out.
+    """A recurrent layer to build in a layout.
 
     Attributes:
-        name: Keras's.
-        cell: what it computes at each step.
-        return_sequences: whether it gives every step's output, or only the last one's.
+        name: the Keras layer's name.
+        cell: the computation at each step.
+        return_sequences: whether it returns the output of every step, or only the last one.
         backwards: whether it goes through the steps from the last to the first; its outputs are in that order.
         make_ops: its arithmetic in a graph.
     """
@@ -46,8 +46,8 @@ class Layer:
         return tuple(Zero(role) for role in self.cell.states)
 
 
-# A round of the loop is so many operators in a short sequence, where the file is to be small; it has so many steps in a
-# long one, where it is to be quick. Measured for int8: SimpleRNN(64), 28 steps, rounds of 1, 2, 4 and 7: 18.8, 16.2,
+# Target size of a round of the loop: OPERATORS in a short sequence, for a small file; MIN_BLOCK to MAX_BLOCK steps in a
+# long one, for speed. Measured for int8: SimpleRNN(64), 28 steps, rounds of 1, 2, 4 and 7: 18.8, 16.2,
 # 13.7 and 15.1 µs; 512 steps, rounds of 4 and 8: 149 and 137 µs. LSTM(64), 28 steps, rounds of 1, 2 and 4: 38, 37.5 and
 # 34 µs; 128 steps, rounds of 2, 4, 8 and 16: 146, 122, 130 and 142 µs; GRU and two layers likewise.
 OPERATORS = 24
@@ -55,17 +55,17 @@ MIN_BLOCK, MAX_BLOCK = 4, 8
 LONG_STEPS = 64
 
 
-# From so many steps on the loop is preferred: at most 1.05 times as slow as unrolled, or quicker, and a tenth of the
-# size. Measured for int8 as ratios of the loop to unrolled in one run, with hot caches. SimpleRNN(64): 2.0 at 28 steps,
+# The loop is preferred from this number of steps on: it takes at most 1.05 times as long as unrolled and a tenth of the
+# bytes. Ratios of the loop's time to unrolled, int8, in one run with hot caches: SimpleRNN(64) 2.0 at 28 steps,
 # 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048. Cells with gates, and two layers: 1.2 to 1.6 at
-# 28 steps, 0.85 to 1.0 at 128, 0.16 to 0.85 at 512. With cold ones SimpleRNN(64): 0.8, 0.36, 0.25 at 28, 128, 512.
+# 28 steps, 0.85 to 1.0 at 128, 0.16 to 0.85 at 512. With cold caches SimpleRNN(64): 0.8, 0.36, 0.25 at 28, 128, 512.
 LOOP_FROM_STEPS = 768
 LOOP_FROM_STEPS_LARGE = 128
-LARGE_OPERATORS = 6  # a step
+LARGE_OPERATORS = 6  # operators a step from which LOOP_FROM_STEPS_LARGE applies
 
 
 def unroll(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, States]:
-    """Every step's operators, one step after the other; the input products of all steps are one each, in front.
+    """Add the operators of every step, one step after the other, behind one input product for all steps.
 
     Returns:
         The output, and the last states.
@@ -79,10 +79,13 @@ def unroll(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, 
 
 
 def loop(graph: Graph, layers: Sequence[Layer], x: int) -> int:
-    """A WHILE over blocks of steps, from states that are zero, in which each layer takes what the one before gives.
+    """Add a WHILE over blocks of steps, from zero states; each layer takes the output of the one before.
 
     Its variables are the number of the block, the input in blocks, the states of every layer, and the output in blocks
-    if it is of every step. All layers but the last give every step; all but the first go forward.
+    if it is of every step. All layers except the last return every step; all except the first go forward.
+
+    Returns:
+        The output.
     """
     _, steps, features = graph.shape(x)
     block = block_size(steps, sum(layer.cell.operators for layer in layers))
@@ -107,32 +110,32 @@ def loop(graph: Graph, layers: Sequence[Layer], x: int) -> int:
 
 
 def preferred_layout(steps: int, operators: int) -> str:
-    """The layout to ship: unrolled is quickest, until the loop is nearly as quick and much smaller.
+    """Choose the layout to ship: unrolled is fastest, until the loop is nearly as fast and much smaller.
 
     Args:
         steps: time steps of a sequence.
-        operators: of all recurrent layers, a step.
+        operators: number of operators a step, of all recurrent layers.
     """
     from_steps = LOOP_FROM_STEPS_LARGE if operators >= LARGE_OPERATORS else LOOP_FROM_STEPS
-    # A prime number of them makes rounds of one, which are slow.
+    # A prime number of steps makes rounds of one step, which are slow.
     return "loop" if steps >= from_steps and block_size(steps, operators) > 1 else "unrolled"
 
 
 def block_size(steps: int, operators: int) -> int:
-    """How many steps a round of the loop takes, a divisor of all steps; a step has so many operators."""
+    """Return the number of steps in a round of the loop, a divisor of all steps; `operators` is per step."""
     fitting = OPERATORS // operators
     most = min(max(fitting, MIN_BLOCK), MAX_BLOCK) if steps >= LONG_STEPS else min(max(fitting, 1), MIN_BLOCK)
     divisors = [size for size in range(1, MAX_BLOCK + 1) if steps % size == 0]
     fitting_divisors = [size for size in divisors if size <= most]
-    # Rounds of one step are slow: for 49 steps rather 7 than 1.
+    # Rounds of one step are slow: prefer 7 to 1 for 49 steps.
     return divisors[-1] if most > 1 and fitting_divisors[-1] == 1 else fitting_divisors[-1]
 
 
 def fuse(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, States]:
-    """One operator for all steps.
+    """Add one operator for all steps.
 
-    The operator keeps its states in variable tensors. In a sequence they are set to zero in front of it, at every
-    call; in a stream they are the states that go in and come out.
+    The operator keeps its states in variable tensors. In a sequence they are set to zero before it at every
+    call; in a stream they are inputs and outputs.
 
     Returns:
         The output, [1, …], and the last states.
@@ -143,7 +146,7 @@ def fuse(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, St
     except UnsupportedError as error:
         raise UnsupportedError(f"layer {layer.name!r}: {error}") from error
     _, steps, _ = graph.shape(x)
-    # Its integer kernels know one scale a tensor; they read the first of several and answer wrongly.
+    # Its integer kernels support one scale a tensor. With several they read the first and answer wrongly.
     weights = [
         -1 if array is None else graph.constant(array) if array.ndim == 1 else ops.weights(array, one_scale=True)
         for array in operator.weights
@@ -171,11 +174,11 @@ def fuse(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, St
 
 
 def _zero_variable(graph: Graph, bias: int) -> int:
-    """A tensor [1, units] that is set to zero at every call; from a bias [units], which need not be zero."""
+    """Add a tensor [1, units] that is set to zero at every call; its shape and type come from a bias [units]."""
     zeros = graph.tensor(graph.shape(bias), graph.type(bias))
     graph.operator(Operator.ZEROS_LIKE, (bias,), (zeros,), schema.ZerosLikeOptionsT())
-    # Not a constant: those are copied once, when the graph is prepared. Not RESHAPE: LiteRT without XNNPACK does it in
-    # place, and finds the variable without memory.
+    # Not a constant: it is copied only once, when the graph is prepared. Not RESHAPE: LiteRT without XNNPACK does it in
+    # place, and then the variable has no memory.
     variable = graph.tensor((1, *graph.shape(bias)), graph.type(bias))
     shape = graph.constant(np.array(graph.shape(variable), np.int32))
     graph.operator(Operator.BROADCAST_TO, (zeros, shape), (variable,), schema.BroadcastToOptionsT(), version=2)
@@ -183,7 +186,7 @@ def _zero_variable(graph: Graph, bias: int) -> int:
 
 
 def _condition(outer: Graph, variables: Sequence[int], rounds: int) -> int:
-    """The subgraph that says whether there is another round; its index."""
+    """Make the subgraph that decides whether another round follows; return its index."""
     graph, index = Graph.new(outer.model)
     inputs = [_like(graph, outer, variable) for variable in variables]
     more = graph.tensor((1,), TensorType.BOOL)
@@ -194,7 +197,7 @@ def _condition(outer: Graph, variables: Sequence[int], rounds: int) -> int:
 
 
 def _body(outer: Graph, layers: Sequence[Layer], variables: Sequence[int], rounds: int) -> int:
-    """The subgraph of one round, a block of steps through all layers; its index."""
+    """Make the subgraph of one round, a block of steps through all layers; return its index."""
     graph, index = Graph.new(outer.model)
     inputs = [_like(graph, outer, variable) for variable in variables]
     counter, blocks, *rest = inputs
@@ -217,7 +220,7 @@ def _body(outer: Graph, layers: Sequence[Layer], variables: Sequence[int], round
 
 
 def _counted_down(graph: Graph, counter: int, rounds: int) -> int:
-    """The number of the block, from the last to the first."""
+    """Add the number of the block, counted from the last to the first."""
     place = graph.tensor((1,), TensorType.INT32)
     last = graph.constant(np.array([rounds - 1], np.int32))
     graph.operator(Operator.SUB, (last, counter), (place,), schema.SubOptionsT())
@@ -225,7 +228,7 @@ def _counted_down(graph: Graph, counter: int, rounds: int) -> int:
 
 
 def _put(graph: Graph, blocks: int, values: int, counter: int) -> int:
-    """Blocks [rounds, block, units] with one of them, [block, units], put in its place."""
+    """Write one block, [block, units], into blocks [rounds, block, units]."""
     _, block, units = graph.shape(blocks)
     start = graph.tensor((3,), TensorType.INT32)
     zeros = graph.constant(np.array([0, 0], np.int32))
@@ -238,7 +241,7 @@ def _put(graph: Graph, blocks: int, values: int, counter: int) -> int:
 
 
 def _room(graph: Graph, state: int, shape: Sequence[int]) -> int:
-    """A tensor for outputs, which are like a state; what it holds at first is never read."""
+    """Add a tensor for outputs of a state's type and scale; its first content is never read."""
     scale = graph.scale_or_none(state)
     value = graph.constant(np.zeros((), graph.dtype(state)), scale)
     room = graph.tensor(shape, graph.type(state), scale)
@@ -248,7 +251,7 @@ def _room(graph: Graph, state: int, shape: Sequence[int]) -> int:
 
 
 def _join(graph: Graph, rows: Sequence[int]) -> int:
-    """Rows, each [1, units], as one tensor [steps, units]."""
+    """Join rows, each [1, units], to one tensor [steps, units]."""
     if len(rows) == 1:
         return rows[0]
     shape = (len(rows), graph.shape(rows[0])[1])
@@ -265,7 +268,7 @@ def _reshape(graph: Graph, x: int, shape: Sequence[int]) -> int:
 
 
 def _like(graph: Graph, other: Graph, index: int) -> int:
-    """A new tensor in `graph`, shaped and scaled as one in another graph."""
+    """Add a tensor to `graph` with the shape, type and scale of one in another graph."""
     return graph.tensor(other.shape(index), other.type(index), other.scale_or_none(index))
 
 

@@ -1,4 +1,4 @@
-"""Limits: the lowest and highest value that the integers of a finished .tflite graph can hold.
+"""Limits: the lowest and highest value that the integers of a finished .tflite graph represent.
 
 They are read from the graph itself, so the card agrees with the file however the ranges were chosen.
 """
@@ -11,7 +11,7 @@ from edgernn_export.graph import Graph, Operator, Scale, TensorType, read
 from edgernn_export.ranges import FIXED, Range, span
 
 _BITS = {TensorType.INT8: 8, TensorType.INT16: 16}
-# Operators between an answer and the operator that computed it; they keep its values.
+# Operators that keep values; they may stand between an answer and the operator that computed it.
 _SAME_VALUES = (Operator.DEQUANTIZE, Operator.RESHAPE, Operator.QUANTIZE)
 # Significant digits of the numbers in a card: enough for comparisons, in few bytes.
 _DIGITS = 6
@@ -19,12 +19,12 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Limits:
-    """Lowest and highest values that a file's integers can hold; values beyond them are cut off.
+    """Lowest and highest values that a file's integers represent; values beyond them are cut off.
 
     Attributes:
         inputs: lowest and highest; None where inputs are not rounded to integers of a fixed scale.
         outputs: likewise; None for answers in floating point, and for those of softmax, sigmoid and tanh, whose
-            integers hold all that these functions give.
+            integers represent all results of these functions.
     """
 
     inputs: Range | None = None

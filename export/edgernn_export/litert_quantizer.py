@@ -1,4 +1,4 @@
-"""litert-quantizer: its recipes, and the function that runs it."""
+"""litert-quantizer: run it, and its recipes."""
 
 import contextlib
 import io
@@ -33,18 +33,18 @@ def run_quantizer(
     from litert_quantizer.algorithm_manager import AlgorithmName
     from litert_quantizer.qtyping import TFLOperationName
 
-    left_alone = [(".*", side) for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT) if float_io]
-    # An operator's scope is the names of its outputs, each followed by a semicolon.
-    left_alone += [(f"^{re.escape(name)};?$", TFLOperationName.ALL_SUPPORTED) for name in floats]
+    unquantized = [(".*", side) for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT) if float_io]
+    # The scope of an operator is the names of its outputs, each followed by a semicolon.
+    unquantized += [(f"^{re.escape(name)};?$", TFLOperationName.ALL_SUPPORTED) for name in floats]
     try:
-        # It prints its progress to standard error and has no switch that silences all of it.
+        # It prints its progress to standard error and has no option that silences all of it.
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            # It inspects a graph with a debugging interpreter, which warns of its own memory use.
+            # It inspects a graph with a debugging interpreter, which warns of its memory use.
             warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all_tensors`", UserWarning)
             # It casts biases too large for 32 bits, which `static_quantization` replaces.
             warnings.filterwarnings("ignore", "invalid value encountered in cast", RuntimeWarning)
             work = quantizer.Quantizer(data, make_recipe())
-            for scope, operators in left_alone:
+            for scope, operators in unquantized:
                 work.update_quantization_recipe(scope, operators, algorithm_key=AlgorithmName.NO_QUANTIZE)
             result = work.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError) as error:
@@ -53,28 +53,28 @@ def run_quantizer(
 
 
 def static8() -> Any:
-    """Full integers, int8 activations."""
+    """Make the recipe of full integers with int8 activations."""
     from litert_quantizer import recipe
 
     return recipe.static_wi8_ai8()
 
 
 def static16() -> Any:
-    """Full integers, int16 activations."""
+    """Make the recipe of full integers with int16 activations."""
     from litert_quantizer import recipe
 
     return recipe.static_wi8_ai16()
 
 
 def dynamic() -> Any:
-    """int8 weights, float32 activations."""
+    """Make the recipe of int8 weights and float32 activations."""
     from litert_quantizer import recipe
 
     return recipe.dynamic_wi8_afp32()
 
 
 def float16() -> Any:
-    """float16 weights, float32 activations."""
+    """Make the recipe of float16 weights and float32 activations."""
     from litert_quantizer import qtyping, recipe_manager
     from litert_quantizer.algorithm_manager import AlgorithmName
 

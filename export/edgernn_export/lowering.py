@@ -1,6 +1,6 @@
 """Lowering: replace each recurrent layer of a Keras model by a placeholder.
 
-Only `call` of the recurrent layers is rebound, and a Dense is taken out of its TimeDistributed; every other layer stays
+Only `call` of the recurrent layers is rebound, and a Dense is unwrapped from its TimeDistributed; all other layers are
 Keras's own. This reaches layers inside nested models, which `clone_model` does not. It changes the model permanently,
 so load a new copy each time.
 """

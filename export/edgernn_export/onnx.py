@@ -22,7 +22,7 @@ from edgernn_export.cells import Cell
 from edgernn_export.converter_errors import ours_in, reason_of
 from edgernn_export.streaming import streams
 
-# The oldest whose DequantizeLinear takes a scale a channel.
+# The oldest operator set whose DequantizeLinear takes one scale a channel.
 OPSET = 13
 INPUT, OUTPUT = "input", "output"
 RECURRENT = ("RNN", "GRU", "LSTM")
@@ -35,11 +35,11 @@ def convert(model: Any, stream: bool | None = None, *, static: bool = False) -> 
     """Convert a Keras model to float32 ONNX.
 
     By default the batch is free. A model that streams also has a free number of steps and, for each recurrent state in
-    the order of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. A state that is
-    not given is zeros, as at the beginning of a sequence. Any other model has a fixed number of steps and no states.
+    the order of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. A missing
+    state is zeros, as at the beginning of a sequence. Any other model has a fixed number of steps and no states.
 
     Args:
-        model: as `keras_model.load` gives it; unusable afterwards, because its layers may be rebound.
+        model: as `keras_model.load` returns it; unusable afterwards, because its layers may be rebound.
         stream: whether the file has states; None if the model streams and its states can be converted.
         static: whether all dimensions are fixed, the batch at 1, without states.
 
@@ -49,18 +49,18 @@ def convert(model: Any, stream: bool | None = None, *, static: bool = False) -> 
         ExportError: tf2onnx fails, or the graph needs more than ONNX's own operators.
     """
     for cell in keras_model.cells(model):
-        cell.onnx_operator()  # within tf2onnx a refusal would be one of its failures
+        cell.onnx_operator()  # checked first: within tf2onnx its error would look like a failure of tf2onnx
     if static:
         return _convert(model, batch=1)
     if streams(model) if stream is None else stream:
-        # TimeDistributed of anything but Dense, for one, becomes a loop where the steps are free.
+        # Some layers become a loop if the number of steps is free, such as TimeDistributed of a layer other than Dense.
         with suppress(ExportError) if stream is None else nullcontext():
             return _convert(rebuilding.with_steps(model, None), with_states=True)
     return _convert(model)
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
-    """Put a card into a file's metadata, in place of the one that is there."""
+    """Put a card into a file's metadata; replace an existing one."""
     proto = onnx.load_from_string(data)
     onnx.helper.set_model_props(proto, {CARD_NAME: card.decode("ascii")})
     embedded: bytes = proto.SerializeToString(deterministic=True)
@@ -68,7 +68,7 @@ def embed_card(data: bytes, card: bytes) -> bytes:
 
 
 def _convert(model: Any, with_states: bool = False, batch: int | None = None) -> bytes:
-    """Convert a model with its own steps, and with this batch or a free one."""
+    """Convert a model for its own number of steps, with this batch or a free one."""
     sizes = [cell.units for cell in keras_model.cells(model) for _ in cell.states] if with_states else []
     proto = _trace(model, sizes, batch)
     _tidy(proto)
@@ -80,7 +80,7 @@ def _convert(model: Any, with_states: bool = False, batch: int | None = None) ->
 
 
 def finish(proto: onnx.ModelProto) -> bytes:
-    """Order and name everything the same way at every export, check the graph, and give the file's content.
+    """Order and name all parts the same way at every export, check the graph, and return the file's content.
 
     Raises:
         ExportError: it needs more than ONNX's own operators, or the ONNX checker refuses it.
@@ -94,12 +94,12 @@ def finish(proto: onnx.ModelProto) -> bytes:
 
 
 def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.ModelProto:
-    """Trace the model, with an input and an output for a state of each of these sizes."""
+    """Trace the model, with one input and one output for each state size."""
     with quiet_tensorflow():
         import tensorflow as tf
     import tf2onnx
 
-    # It logs the shapes of the placeholder's outputs, which nobody reads, and what the checks below find as well.
+    # It logs the shapes of the placeholder's outputs, which are useless, and faults that the checks below find as well.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     run, cells = lowering.put_placeholders(model)
 
@@ -127,7 +127,7 @@ def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.Mo
 def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]) -> Any:
     """Make a traceable function in which captured tensors are constants.
 
-    Layers hold tensors that are not variables, such as the mean of an adapted Normalization. tf2onnx would make them
+    Layers have tensors that are not variables, such as the mean of an adapted Normalization. tf2onnx would make them
     inputs of the graph.
     """
     import tensorflow as tf
@@ -158,18 +158,18 @@ def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]
 def _replace_placeholder(
     cells: Mapping[str, Cell], with_states: bool, graph: Any, node: Any, name: str, _arguments: Any
 ) -> None:
-    """tf2onnx calls this for each placeholder: put ONNX's own operator in its place."""
+    """Replace a placeholder by ONNX's own operator; tf2onnx calls this for each placeholder."""
     cell = cells[name.rpartition("/")[2]]
     operator = cell.onnx_operator()
     constants = [graph.make_const(f"{name}/{part}", getattr(operator, part)).output[0] for part in ("w", "r", "b")]
     states = len(cell.states)
-    # Behind the weights an input for the samples' lengths, left out, then the first states. Without them
-    # they are zeros.
+    # After the weights there is an input for the samples' lengths, left out, and then the first states. Missing states
+    # are zeros.
     first = ["", *node.input[1 : 1 + states]] if with_states else []
     source, (sequence, *last) = node.input[0], node.output[: 1 + states]
     shapes = [graph.get_shape(output) for output in (sequence, *last)]
     graph.remove_node(name)
-    # ONNX keeps an axis for the direction behind the steps; the placeholder has none.
+    # ONNX has an axis for the direction after the steps; the placeholder has none.
     with_direction = f"{sequence}/direction"
     graph.make_node(
         operator.kind,
@@ -192,7 +192,7 @@ def _replace_placeholder(
 
 
 def _replace_by_difference(operator: str, graph: Any, node: Any, name: str, _arguments: Any) -> None:
-    """What tf2onnx hands on though ONNX has it not: Erfc, which is 1 - Erf, and Expm1, which is Exp - 1."""
+    """Replace Erfc by 1 - Erf and Expm1 by Exp - 1; tf2onnx passes them on although ONNX does not have them."""
     (source,), (target,) = node.input, node.output
     shape, dtype = graph.get_shape(target), graph.get_dtype(target)
     graph.remove_node(name)
@@ -205,18 +205,18 @@ def _replace_by_difference(operator: str, graph: Any, node: Any, name: str, _arg
 def _make_states_optional(graph: onnx.GraphProto, sizes: Sequence[int]) -> None:
     """Give each state a default value of zeros: an initializer with the input's name, one row for any batch.
 
-    tf2onnx reshapes a state to [1, batch, size] for the operator. That Reshape becomes an Expand, which repeats the one
-    row for every sample and leaves a state of the right batch unchanged. The batch is read from the operator's input,
+    tf2onnx reshapes a state to [1, batch, size] for the operator. That Reshape becomes an Expand, which repeats the row
+    for every sample and leaves a state of the right batch unchanged. The batch is read from the operator's input,
     [steps, batch, features].
     """
     states = {f"state_{index}": size for index, size in enumerate(sizes)}
     rows = next(node.input[0] for node in graph.node if node.op_type in RECURRENT)
-    taken = [node for node in graph.node if node.op_type == "Reshape" and node.input[0] in states]
-    if len(taken) < len(states):
+    reshapes = [node for node in graph.node if node.op_type == "Reshape" and node.input[0] in states]
+    if len(reshapes) < len(states):
         raise ExportError(
-            f"tf2onnx reshapes {len(taken)} states, expected {len(states)}; use --static for a file without states"
+            f"tf2onnx reshapes {len(reshapes)} states, expected {len(states)}; use --static for a file without states"
         )
-    for node in taken:
+    for node in reshapes:
         node.op_type = "Expand"
         node.input[1] = "state_shape"
     graph.node.extend(
@@ -236,13 +236,13 @@ def _fix_output(proto: onnx.ModelProto) -> None:
     shape = inferred.graph.output[0].type.tensor_type.shape
     if not all(size.dim_value for size in shape.dim):
         raise ExportError(
-            "the output's dimensions are not known before it runs, expected fixed ones; export without --static"
+            "the output's dimensions are unknown before it runs, expected fixed ones; export without --static"
         )
     proto.graph.output[0].type.tensor_type.shape.CopyFrom(shape)
 
 
 def _tidy(proto: onnx.ModelProto) -> None:
-    """Leave out what nothing reads, and say which sizes are free."""
+    """Remove unused parts, and name the free dimensions."""
     used = {node.domain for node in proto.graph.node}
     kept = [opset for opset in proto.opset_import if opset.domain in used]
     del proto.opset_import[:]
@@ -262,16 +262,16 @@ def _tidy(proto: onnx.ModelProto) -> None:
 
 def _order(graph: onnx.GraphProto) -> None:
     """Put nodes and constants in the order in which the outputs need them; tf2onnx's differs between processes."""
-    made_by = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
+    producers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
     ordered: dict[int, onnx.NodeProto] = {}
     pending = [value.name for value in reversed(graph.output)]
     while pending:
-        index = made_by.get(pending[-1])
+        index = producers.get(pending[-1])
         if index is None or index in ordered:
             pending.pop()
             continue
         node = graph.node[index]
-        missing = [name for name in node.input if name in made_by and made_by[name] not in ordered]
+        missing = [name for name in node.input if name in producers and producers[name] not in ordered]
         if not missing:
             ordered[index] = node
         pending += reversed(missing)
@@ -284,12 +284,12 @@ def _order(graph: onnx.GraphProto) -> None:
 
 
 def _rename(graph: onnx.GraphProto) -> None:
-    """Give short names: c0 … to constants and v0 … to what nodes make; tf2onnx counts on through a process."""
+    """Rename constants to c0 … and outputs of nodes to v0 …; tf2onnx counts on within a process."""
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
     constants = [constant.name for constant in graph.initializer if constant.name not in names]
     names |= {constant: f"c{index}" for index, constant in enumerate(constants)}
-    made = (output for node in graph.node for output in node.output if output and output not in names)
-    names |= {output: f"v{index}" for index, output in enumerate(made)}
+    outputs = (output for node in graph.node for output in node.output if output and output not in names)
+    names |= {output: f"v{index}" for index, output in enumerate(outputs)}
     for constant in graph.initializer:
         constant.name = names[constant.name]
     for node in graph.node:
@@ -303,7 +303,9 @@ def _check_operators(proto: onnx.ModelProto) -> None:
     foreign = sorted({f"{node.domain}.{node.op_type}" for node in proto.graph.node if node.domain})
     inner = [node.op_type for node in proto.graph.node if node.op_type in (_PLACEHOLDER, "If", "Loop", "Scan")]
     if foreign or inner:
-        raise ExportError(f"needs operators that are not wanted in an ONNX file: {', '.join(foreign + inner)}")
+        raise ExportError(
+            f"needs operators of other domains, or loops, which are not supported: {', '.join(foreign + inner)}"
+        )
 
 
 def _check_graph(proto: onnx.ModelProto) -> None:

@@ -1,7 +1,7 @@
-"""ONNX with int8 weights: the kernels rounded, behind DequantizeLinear, and zeros left out.
+"""ONNX with int8 weights: kernels rounded to int8, behind DequantizeLinear, and zeros left out.
 
 ONNX Runtime has no integer RNN. It multiplies such constants out when it loads the file (see the session options
-of `edgernn.backends.onnxruntime`), so this makes the file small and the inference no slower.
+of `edgernn.backends.onnxruntime`), so the file becomes smaller and the inference is not slower.
 """
 
 import numpy as np
@@ -14,18 +14,18 @@ from edgernn_export.onnx import RECURRENT, finish
 
 
 def quantize_weights(data: bytes) -> bytes:
-    """Store the kernels of the recurrent and of the dense layers as int8; biases stay float32.
+    """Store the kernels of recurrent and dense layers as int8; biases stay float32.
 
-    Each unit's weights have a scale of their own. On SimpleRNN(64) that costs 540 of 8,200 bytes and takes away
-    two fifths of what rounding changes: over six models (both recipes, seeds 0 to 2) and 4,000 calibration
-    samples each, 99.81 % keep float32's top class, 99.68 % with one scale a kernel. Scales chosen for the least
-    squared error are no better (99.78 %).
+    Each unit's weights have a separate scale. On SimpleRNN(64) that costs 540 of 8,200 bytes and removes two fifths of
+    the changes by rounding: over six models (both recipes, seeds 0 to 2) and 4,000 calibration samples each, 99.81 %
+    keep float32's top class, 99.68 % with one scale a kernel. Scales with the least squared error are no better
+    (99.78 %).
 
     Args:
-        data: what `onnx.convert` made.
+        data: the result of `onnx.convert`.
 
     Raises:
-        ExportError: there is no such kernel in it.
+        ExportError: it has no such kernel.
     """
     proto = onnx.load_from_string(data)
     graph = proto.graph
@@ -42,7 +42,7 @@ def quantize_weights(data: bytes) -> bytes:
 
 
 def _kernels(graph: onnx.GraphProto) -> dict[str, int]:
-    """The names of the constants that are kernels, each with its axis of units."""
+    """Find the names of the constants that are kernels, each with its axis of units."""
     constants = {constant.name: len(constant.dims) for constant in graph.initializer}
     kernels: dict[str, int] = {}
     for node in graph.node:
@@ -50,19 +50,19 @@ def _kernels(graph: onnx.GraphProto) -> dict[str, int]:
             kernels |= dict.fromkeys(node.input[1:3], 1)  # W and R: [1, gates × units, inputs]
         elif node.op_type == "MatMul" and constants.get(node.input[1]) == 2:
             kernels[node.input[1]] = 1  # [inputs, units]
-        elif node.op_type == "Gemm" and node.input[1] in constants:  # what a fixed batch makes of a Dense layer
+        elif node.op_type == "Gemm" and node.input[1] in constants:  # a Dense layer, if the batch is fixed
             transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
             kernels[node.input[1]] = 0 if transposed else 1
     return kernels
 
 
 def _biases(graph: onnx.GraphProto) -> list[str]:
-    """The names of the recurrent operators' biases, each once."""
+    """Return the names of the recurrent operators' biases, each once."""
     return list(dict.fromkeys(node.input[3] for node in graph.node if node.op_type in RECURRENT))
 
 
 def _dequantized(graph: onnx.GraphProto, kernel: onnx.TensorProto, axis: int) -> onnx.NodeProto:
-    """Round a kernel; the node takes its name."""
+    """Round a kernel; return the node that restores it under its name."""
     name, (weights, scales) = kernel.name, rounded(numpy_helper.to_array(kernel), axis)
     kernel.CopyFrom(numpy_helper.from_array(weights, f"{name}/int8"))
     graph.initializer.append(numpy_helper.from_array(scales, f"{name}/scales"))
@@ -70,7 +70,7 @@ def _dequantized(graph: onnx.GraphProto, kernel: onnx.TensorProto, axis: int) ->
 
 
 def _padded(graph: onnx.GraphProto, bias: onnx.TensorProto) -> list[onnx.NodeProto]:
-    """Leave out the second half of a bias, that of the recurrent product, where Keras has none."""
+    """Remove the second half of a bias, that of the recurrent product, if it is zero; return the node that pads it."""
     name, (given, recurrent) = bias.name, np.split(numpy_helper.to_array(bias), 2, axis=1)
     if recurrent.any():
         return []
@@ -81,9 +81,9 @@ def _padded(graph: onnx.GraphProto, bias: onnx.TensorProto) -> list[onnx.NodePro
 
 
 def rounded(weights: Float32, axis: int) -> tuple[Int8, Float32]:
-    """Weights rounded to whole scales, -127 to 127, and the scale of each channel along `axis`."""
+    """Round weights to integers, -127 to 127; return them and the scale of each channel along `axis`."""
     others = tuple(other for other in range(weights.ndim) if other != axis)
     largest = np.abs(weights).max(axis=others, keepdims=True)
-    # A channel of zeros has any scale but zero.
+    # A channel of zeros may have any scale except zero.
     scales = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
     return np.round(weights / scales).astype(np.int8), scales.ravel()

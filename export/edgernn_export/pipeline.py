@@ -1,4 +1,4 @@
-"""The export: one Keras model to artifacts, each converted, quantized, proven and written."""
+"""The export: convert, quantize, prove and write the artifacts of one Keras model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,8 +36,8 @@ class TargetResult:
         size_bytes: of the artifact; 0 if it was not exported.
         proof: results of the proof; None if it was not exported.
         steps: number of time steps of a sample.
-        preferred_layout: the best of the layouts of its number format; empty if it was not exported.
-        fed: the samples that the model was given and their scaling, in words.
+        preferred_layout: the best layout of its number format; empty if it was not exported.
+        fed: the samples that the model got and their scaling, in words.
     """
 
     target: Target
@@ -74,12 +74,12 @@ def export(
     Args:
         source: a run folder, or a .keras or .h5 file.
         out: the folder for the artifacts; the run folder, or the file's own, by default.
-        targets: what `select_targets` gives.
+        targets: from `select_targets`.
         samples: real inputs, in place of the run folder's; required for a bare file. Without truths, agreement is
-            measured and accuracy is not known.
+            measured and accuracy is unknown.
         scale: "pixels" divides the samples of a bare file by 255; by default they are not scaled.
         settings: the user's choices; defaults if None.
-        overwrite: whether artifacts that are there are replaced.
+        overwrite: whether existing artifacts are replaced.
         progress: called with a description of each next step.
 
     Returns:
@@ -89,7 +89,7 @@ def export(
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, or they do not fit the model.
         SettingError: the scale is unknown, or given for a run folder, whose settings decide it.
-        OutputError: the folder cannot be written, an artifact is there already, or another process writes there.
+        OutputError: the folder cannot be written, an artifact exists already, or another process writes there.
         MissingExtraError: the export extra is not installed.
     """
     require("export", *_PACKAGES)
@@ -113,16 +113,22 @@ def export(
 
 def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -> TargetResult:
     try:
-        made = worker.make(target)
+        result = worker.make(target)
     except UnsupportedError as error:
         return TargetResult(target, path, NOT_POSSIBLE, reason=str(error))
     except (ExportError, ArtifactError) as error:
         return TargetResult(target, path, NOT_EXPORTED, reason=str(error))
-    if not made.reason or keep_failed:
-        write_bytes(path, made.data)
-    status = FAILED if made.reason else PASSED
+    if not result.reason or keep_failed:
+        write_bytes(path, result.data)
+    status = FAILED if result.reason else PASSED
     return TargetResult(
-        target, path, status, made.reason, len(made.data), made.proof, preferred_layout=made.preferred_layout
+        target,
+        path,
+        status,
+        reason=result.reason,
+        size_bytes=len(result.data),
+        proof=result.proof,
+        preferred_layout=result.preferred_layout,
     )
 
 
@@ -134,6 +140,6 @@ def _check_free(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other processes from writing there; remove it if it was made and stays empty."""
+    """Create a folder and keep other processes from writing there; remove it if it is new and stays empty."""
     with made_folder(folder), alone_in(folder):
         yield

@@ -21,16 +21,16 @@ from edgernn_export.tflite_ops import DynamicOps, Float16Ops, Float32Ops, Intege
 
 # Ranges are measured on this many samples; more move the extremes of no activation that matters.
 RANGE_SAMPLES = 500
-# Candidates are judged on this many, so that the search takes about a second.
+# Candidates are compared on this many samples, so that the search takes about a second.
 SEARCH_SAMPLES = 1000
-# Where the sum in front of an activation may be cut off. Beyond ±4 tanh is flat to within a step of int8, sigmoid
-# beyond ±6; nearer to 0 a cut costs what is beyond it and gives finer steps. For others, parts of what was measured.
+# Limits to try for the sum in front of an activation. Beyond ±4 tanh is flat to within a step of int8, sigmoid beyond
+# ±6. A lower limit cuts values off but makes finer steps. For other activations, shares of the measured range.
 LIMITS = {
     "tanh": (2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0),
     "sigmoid": (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0),
 }
 PARTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-# Where there may be a cut: a role, and the activation that it is fed to.
+# The place of a cut: a role, and the activation that gets its values.
 Cut = tuple[str, str]
 
 
@@ -39,7 +39,7 @@ class Quantized:
     """A converted model in one number format, its recurrent layers still placeholders.
 
     Attributes:
-        converted: what it was made from.
+        converted: the model in float32.
         data: a .tflite file's content.
         make_ops: the arithmetic of the cells in this format.
     """
@@ -49,19 +49,19 @@ class Quantized:
     make_ops: MakeCellOps
 
     def build(self, layout: str) -> bytes:
-        """The finished graph in a layout."""
+        """Build the finished graph in a layout."""
         return insert_cells(self.data, self.converted.placeholders, layout, self.make_ops)
 
 
 def quantize(converted: Converted, quantization: str, io_type: str, x: Float32, reference: Float32) -> Quantized:
-    """Bring a converted model into a number format.
+    """Convert a model to a number format.
 
     Args:
         converted: float32, with placeholders.
         quantization: float32, float16, dynamic, int8 or int16x8.
-        io_type: what goes in and comes out, float32 or, for int8, int8.
+        io_type: type of inputs and outputs, float32 or, for int8, int8.
         x: the calibration set, float32 [samples, steps, features]; for int8 and int16x8 only.
-        reference: the Keras model's answers to it.
+        reference: the Keras model's answers to the calibration set.
 
     Raises:
         ExportError: the quantizer fails.
@@ -76,22 +76,22 @@ def quantize(converted: Converted, quantization: str, io_type: str, x: Float32, 
 
 
 def _search(converted: Converted, bits: int, io_type: str, x: Float32, reference: Float32) -> Quantized:
-    """Full integers: of the candidates, the one whose answers are nearest to the reference.
+    """Quantize to full integers; return the candidate whose answers are nearest to the reference.
 
-    The candidates differ in where the sums in front of activations are cut off. They are looked through role by role,
-    the same for all layers with one activation, with what was best for the roles before.
+    The candidates differ in the limits at which the sums in front of activations are cut off. The search goes role by
+    role, with one limit for all layers with the same activation, and keeps the best limits of earlier roles.
     """
     floats = insert_cells(
         converted.data, converted.placeholders, "unrolled", lambda graph, name: Float32Ops(graph, name)
     )
     ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits, find_bent(converted.data))
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
-    # Every layout gives the same bits; this one is quickest to make and to run.
+    # Every layout returns the same bits; this one is fastest to build and to run.
     layout = preferred_layout(
         x.shape[1], sum(placeholder.cell.operators for placeholder in converted.placeholders.values())
     )
 
-    # Candidates differ in the cells; most of them share everything else.
+    # Candidates differ in the cells; most share the rest of the model.
     @cache
     def around(known: tuple[tuple[str, Range], ...]) -> bytes:
         return quantize_around(converted, bits, io_type, dict(known))
@@ -104,20 +104,20 @@ def _search(converted: Converted, bits: int, io_type: str, x: Float32, reference
         return float(np.abs(answers - reference).mean())
 
     best = make({})
-    if bits == 16:  # steps so fine that there is nothing to win
+    if bits == 16:  # the steps are fine enough without a cut
         return best
-    least, cuts = distance(best), dict[Cut, float]()
+    min_distance, cuts = distance(best), dict[Cut, float]()
     for place, candidates in _cuts(converted.placeholders).items():
         tried = [{**cuts, place: cut} for cut in candidates]
         for trial in tried:
             candidate = make(trial)
-            if (found := distance(candidate)) < least:
-                best, least, cuts = candidate, found, trial
+            if (found := distance(candidate)) < min_distance:
+                best, min_distance, cuts = candidate, found, trial
     return best
 
 
 def _cuts(placeholders: Mapping[str, RecurrentPlaceholder]) -> dict[Cut, Sequence[float]]:
-    """The candidates wherever there may be a cut: limits for a flat activation, parts of the range otherwise."""
+    """List the candidates of each possible cut: limits for a flat activation, shares of the range otherwise."""
     return {
         (role, kind.feeds): LIMITS.get(kind.feeds, PARTS)
         for placeholder in placeholders.values()
@@ -129,7 +129,7 @@ def _cuts(placeholders: Mapping[str, RecurrentPlaceholder]) -> dict[Cut, Sequenc
 def _cut_off(
     placeholder: RecurrentPlaceholder, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]
 ) -> dict[str, Range]:
-    """The ranges of a placeholder's roles, the sums cut off."""
+    """Return the ranges of a placeholder's roles, with the sums cut off."""
     cut_off = {}
     for role, kind in placeholder.cell.roles.items():
         low, high = ranges.get(f"{placeholder.name}/{role}", (0.0, 0.0))
@@ -158,7 +158,7 @@ def _integers(
         return IntegerOps(graph, bits, scales[name])
 
     known = {
-        # A value that is always 0, as the norm of one feature, needs some range: LiteRT aborts on a scale of 0.
+        # A value that is always 0, such as the norm of one feature, needs a range: LiteRT aborts on a scale of 0.
         name: (low, high) if low < high else (-1.0, 1.0)
         for name, (low, high) in ranges.items()
         if name.partition("/")[0] not in converted.placeholders
@@ -168,7 +168,7 @@ def _integers(
 
 
 def _outputs(converted: Converted, scales: Mapping[str, Mapping[str, Scale]], bits: int) -> dict[str, Range]:
-    """The placeholders' outputs, which have the range of their cell's state."""
+    """Return the ranges of the placeholders' outputs, which are those of their cells' states."""
     names = (tensor.name.decode() for tensor in read(converted.data).subgraphs[0].tensors if tensor.name)
     return {
         name: span(scales[placeholder.name][placeholder.cell.states[0]], bits)

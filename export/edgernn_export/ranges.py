@@ -1,7 +1,7 @@
-"""Ranges: what each activation of a float32 TFLite graph may be, measured on the calibration set.
+"""Ranges: the lowest and highest value of each activation of a float32 TFLite graph on the calibration set.
 
 The quantizer's own calibration keeps a moving average of every tensor's extremes, which is not a range. Here the
-extremes are the extremes, and tensors of one name (those of one role in a cell, at all steps) have one range.
+true extremes are used, and tensors of one name (those of one role in a cell, at all steps) have one range.
 """
 
 import math
@@ -16,7 +16,7 @@ from edgernn_export.graph import Operator, Scale, TensorType, read
 
 Range = tuple[float, float]
 
-# Scale and zero point that the kernels demand of their outputs, by operator and bits (LiteRT's quantization
+# Scale and zero point that kernels require of their outputs, by operator and bits (LiteRT's quantization
 # specification).
 FIXED = {
     (Operator.TANH, 8): Scale((1 / 128,)),
@@ -26,18 +26,18 @@ FIXED = {
     (Operator.LOGISTIC, 16): Scale((1 / 2**15,)),
     (Operator.SOFTMAX, 16): Scale((1 / 2**15,)),
 }
-# Activations are given this many times their measured range, by bits. With 16 bits, values beyond the calibration set,
-# which matter in forecasts and anomaly detection, are then not cut off. The headroom costs two of the 16 bits: a step
-# is still 64 times as fine as one of int8, and the rounding of the int8 weights dominates. int8 has no steps to spare.
+# Measured ranges of activations are multiplied by this, by bits. With 16 bits, values beyond the calibration set, which
+# matter in forecasts and anomaly detection, are then not cut off. The headroom costs two of the 16 bits: a step is
+# still 64 times as fine as one of int8, and the rounding of the int8 weights dominates. int8 has no bits to spare.
 # Outputs of tanh, sigmoid and softmax need no headroom (`FIXED`), and squares and the like get none.
 HEADROOM = {8: 1.0, 16: 4.0}
 _OPERATORS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC}
-# These have the scale of what they are given: there is nothing to rescale.
+# The outputs of these have the scale of their inputs, so they need no rescaling.
 _KEEP_SCALE = ("relu", "linear")
 
 
 def measure(model: bytes, x: Float32) -> dict[str, Range]:
-    """The lowest and the highest value, 0 included, of every float32 activation that has a name.
+    """Measure the lowest and the highest value, 0 included, of every float32 activation that has a name.
 
     Args:
         model: a float32 .tflite file's content, whose first subgraph takes one input of batch 1.
@@ -46,7 +46,7 @@ def measure(model: bytes, x: Float32) -> dict[str, Range]:
     interpreter = Interpreter(
         model_content=model,
         experimental_preserve_all_tensors=True,
-        # A delegate computes groups of operators at once and keeps nothing in between.
+        # A delegate computes groups of operators at once and does not keep intermediate values.
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
@@ -70,11 +70,11 @@ def with_headroom(ranges: Mapping[str, Range], bits: int, exempt: Set[str] = fro
 
 
 def role_scales(roles: Mapping[str, Role], ranges: Mapping[str, Range], bits: int) -> dict[str, Scale]:
-    """What the integers of each role of a cell mean.
+    """Return the scale of each role of a cell.
 
     Args:
         roles: of a cell.
-        ranges: of each role; one without was never computed.
+        ranges: of each role; a role without a range was never computed.
         bits: of the integers, 8 or 16.
     """
     scales: dict[str, Scale] = {}
@@ -93,7 +93,7 @@ def role_scales(roles: Mapping[str, Role], ranges: Mapping[str, Range], bits: in
 
 
 def span(scale: Scale, bits: int) -> Range:
-    """The lowest and the highest value that integers of a scale can mean."""
+    """Return the lowest and the highest value that integers of a scale represent."""
     (step,) = scale.scales
     # int16 is symmetric: its lowest integer is not used.
     low, high = (-128, 127) if bits == 8 else (-32767, 32767)
@@ -113,22 +113,22 @@ def _affine(measured: Range, bits: int) -> Scale:
 
 
 def _short(step: float, bits: int) -> float:
-    """A step rounded up to so few digits that its multiples are exact in float32.
+    """Round a step up to as few digits as make its multiples exact in float32.
 
-    The quantizer is told the range that the integers span, and reckons this very step from it. XNNPACK joins only
-    tensors of the same one to the last digit.
+    The quantizer gets the range of the integers and computes exactly this step from it. XNNPACK joins only tensors
+    with exactly equal steps.
     """
-    digits = 24 - bits  # of float32's significand
+    digits = 24 - bits  # of the 24 of float32's significand
     mantissa, exponent = math.frexp(step)
     significand = math.ceil(math.ldexp(mantissa, digits))
-    # TFLite's int16 sums have kernels of their own for powers of two alone, which refuse most of them.
+    # TFLite's int16 sums use other kernels for powers of two, and these refuse most of them.
     if bits == 16 and significand.bit_count() == 1:
         significand += 1
     return math.ldexp(significand, exponent - digits)
 
 
 def _activations(model: bytes) -> dict[int, str]:
-    """The index and name of every named float32 tensor of the first subgraph that is not a constant."""
+    """Return the index and name of every named float32 tensor of the first subgraph that is not a constant."""
     flatbuffer = read(model)
     subgraph = flatbuffer.subgraphs[0]
     computed = {int(index) for operator in subgraph.operators for index in operator.outputs}

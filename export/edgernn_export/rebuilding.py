@@ -31,11 +31,11 @@ def with_steps(model: Any, steps: int | None) -> Any:
     """Rebuild a model for another number of time steps.
 
     Args:
-        model: functional or Sequential, as `keras_model.load` gives it; it is not changed.
+        model: functional or Sequential, as `keras_model.load` returns it; it is not changed.
         steps: the new number; None leaves it free.
 
     Raises:
-        ModelError: a layer needs the number of steps that the model was made with.
+        ModelError: a layer needs the number of steps that the model was built with.
     """
     old = model.inputs[0].shape[1]
     try:
@@ -48,14 +48,14 @@ def in_float64(model: Any) -> Any:
     """Rebuild a model for any number of time steps, computing in float64.
 
     Raises:
-        ModelError: a layer needs the number of steps that the model was made with, or float32.
+        ModelError: a layer needs float32, or the number of steps that the model was built with.
     """
     old = model.inputs[0].shape[1]
     return _rebuild(model, lambda config: _with_float64(_with_steps(config, old, None)))
 
 
 def for_one_sample(model: Any, unroll: bool) -> Any:
-    """Rebuild a model for a batch of one, its recurrent layers unrolled by Keras or not.
+    """Rebuild a model for a batch of one, with recurrent layers unrolled by Keras or not.
 
     Raises:
         ModelError: a layer cannot be rebuilt with a batch of one.
@@ -77,7 +77,7 @@ def set_weights(model: Any, weights: Sequence[AnyArray]) -> None:
         weights: in the order of `get_weights()`.
     """
     model.set_weights(weights)
-    model.predict_function = None  # it was traced with the values derived before
+    model.predict_function = None  # it was traced with the old derived values
     for layer in model._flatten_layers():
         kept: dict[str, Any] = {}
         layer.save_own_variables(kept)
@@ -86,7 +86,7 @@ def set_weights(model: Any, weights: Sequence[AnyArray]) -> None:
 
 
 def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
-    """Check that a rebuilt model gives the answers of the loaded one.
+    """Check that a rebuilt model answers like the loaded one.
 
     Args:
         loaded: the Keras model in the file.
@@ -100,7 +100,7 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
     try:
         ask, again = _compiled(loaded, chosen), _compiled(rebuilt, chosen)
         expected, shaken, answers = ask(chosen), ask(chosen * _SHAKEN), again(chosen)
-    except Exception as error:  # whatever a layer raises that was built for another number of steps
+    except Exception as error:  # a layer built for another number of steps may raise any error
         raise ModelError(f"the rebuilt model cannot answer: {reason_of(error)}") from error
     if expected.shape != answers.shape:
         raise ModelError(f"the rebuilt model answers with shape {answers.shape[1:]}, expected {expected.shape[1:]}")
@@ -120,7 +120,7 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
 
 
 def _compiled(model: Any, x: Floats) -> Callable[[Floats], Floats]:
-    """Compile a model for inputs of x's shape, because many steps are slow otherwise; the result gives float64."""
+    """Compile a model for inputs of x's shape, because many steps are slow otherwise; its answers are float64."""
     import tensorflow as tf
 
     def answer(x: Any) -> Any:
@@ -146,7 +146,7 @@ def _rebuild(model: Any, change: Change) -> Any:
             model.save(saved)
             _change_config(saved, changed, change)
             return keras.saving.load_model(changed, compile=False)
-        except Exception as error:  # whatever a layer raises that is built with another shape or dtype
+        except Exception as error:  # a layer built with another shape or dtype may raise any error
             raise ModelError(reason_of(error)) from error
 
 
@@ -173,7 +173,7 @@ def _with_steps(config: Any, old: int | None, new: int | None) -> Any:
         shape = part.get("batch_shape")
         if shape and len(shape) == 3 and shape[1] == old:
             part["batch_shape"] = [shape[0], new, shape[2]]
-        # Keras unrolls fixed steps only; the answers are the same.
+        # Keras can unroll only a fixed number of steps; the answers are the same without.
         return _unbuilt(part) | ({"unroll": False} if "unroll" in part else {})
 
     return _walk(config, change)

@@ -1,11 +1,11 @@
-"""Refinement: a Keras model's weights tuned so that their int8 rounding answers as the original does.
+"""Refinement: tune a Keras model's weights so that they answer like the original after rounding to int8.
 
-Every quantization to int8 weights rounds a kernel alike: symmetric, one scale a channel. Here the weights learn with
-that rounding in place (the straight-through estimator: Bengio, Léonard and Courville, arXiv:1308.3432), their teacher
-being the original's own answers to the calibration set. What is handed out lies on the grid already: the largest weight
-of a channel is 127 scales, so a quantizer finds the same scales again and changes nothing.
+Every quantization to int8 weights rounds a kernel in the same way: symmetric, one scale a channel. Here the weights are
+trained with that rounding (the straight-through estimator: Bengio, Léonard and Courville, arXiv:1308.3432). The teacher
+is the original model with its answers to the calibration set. The resulting kernels are on the int8 grid already: the
+largest weight of a channel is 127 scales, so a quantizer finds the same scales again and changes nothing.
 
-Only the weights' rounding is simulated. Simulating that of the states as well brought int8 files no nearer to Keras.
+Only the rounding of the weights is simulated. Simulating that of the states, too, made int8 files no closer to Keras.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,25 +20,26 @@ from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model
 
-# Of the original's answers and the refined model's, tensors [samples, ..., outputs]: a scalar tensor.
+# From the answers of the original and of the refined model, tensors [samples, ..., outputs], to a scalar tensor.
 Loss = Callable[[Any, Any], Any]
 
-MAX_INTEGER = 127  # of symmetric int8; -128 is left out
+MAX_INTEGER = 127  # of symmetric int8; -128 is not used
 
 # Chosen on held-out calibration samples of six SimpleRNN(64) models (robust and seed recipe, seeds 0 to 2), among 10 to
-# 80 epochs, batches of 64 to 500 and rates from 1/32 to 1/3: the loss falls to 0.14 of what rounding alone leaves, with
-# smaller batches to 0.2; with a rate that does not decay it rises, for weights never stop jumping between two grid
-# points. The rate is a share of the grid's step, so that it fits weights of any size; for those models it is 1e-4.
+# 80 epochs, batches of 64 to 500 and rates from 1/32 to 1/3: the loss falls to 0.14 of that of rounding alone, with
+# smaller batches to 0.2. With a constant rate it rises, because weights never stop jumping between two grid points.
+# The rate is a share of the grid's step, so that it fits weights of any size; for those models it is 1e-4.
 EPOCHS = 40
 BATCH_SIZE = 256
 RATE_IN_GRID_STEPS = 1 / 32
 HELD_OUT_SHARE = 0.2
-# With fewer, the held-out ones would tell nothing.
+# With fewer samples, the held-out ones are too few to choose an epoch.
 MIN_SAMPLES = 20
 
-# A step of one recurrent layer in a batch, and what each sample adds for each weight; forward and back, on 2 cores of
-# x86-64 with AVX-512. Right to a factor of 2 from SimpleRNN(8) to LSTM(128) and from 16 to 512 steps. Keras's loop is
-# kept: unrolled, a batch takes 0.6 to 1.1 times as long, but tracing takes longer with every step.
+# Time of one step of one recurrent layer in a batch, and the time that each sample adds for each weight; forward and
+# back, on 2 cores of x86-64 with AVX-512. Correct within a factor of 2 from SimpleRNN(8) to LSTM(128) and from 16 to
+# 512 steps. Keras's loop is kept: unrolled, a batch takes 0.6 to 1.1 times as long, but tracing takes longer with every
+# step.
 _SECONDS_A_STEP = 100e-6
 _SECONDS_A_WEIGHT = 0.1e-9
 
@@ -48,12 +49,12 @@ _EPSILON = 1e-7  # Keras's own, against the logarithm of zero
 
 @dataclass(frozen=True)
 class Refinement:
-    """What refining made of a model.
+    """Result of a refinement.
 
     Attributes:
         weights: in the order of Keras's `get_weights()`, kernels on their int8 grid, the others free.
-        epoch: after which of them the weights were best; 0: never better than just rounded, which they then are.
-        loss_rounded, loss: over the held-out calibration samples, of the original just rounded and of `weights`.
+        epoch: the epoch after which the weights were best; 0 if refining improved nothing, so they are only rounded.
+        loss_rounded, loss: of the rounded original and of `weights`, on the held-out calibration samples.
     """
 
     weights: list[Float32]
@@ -63,11 +64,11 @@ class Refinement:
 
 
 def loss_of(task: Task, reference: Float32) -> Loss:
-    """The loss that fits a task: how far answers are from the original's, mean over samples and steps.
+    """Return the loss function of a task: the distance of answers from the original's, mean over samples and steps.
 
-    Of values it is the squared error as a share of each output's variance, mean over the outputs: 1 - R². Of
-    probabilities it is the Kullback-Leibler divergence from the original's, in nats; of labels, each a distribution
-    of its own, the sum over them.
+    For values it is the squared error as a share of each output's variance, mean over the outputs: 1 - R². For
+    probabilities it is the Kullback-Leibler divergence from the original's, in nats; for labels, the sum of it over
+    the labels.
 
     Args:
         task: the model's.
@@ -81,7 +82,7 @@ def loss_of(task: Task, reference: Float32) -> Loss:
         return lambda original, answers: tf.reduce_mean(tf.square(answers - original) / variance)
 
     def probabilities(answers: Any) -> list[tuple[Any, Any]]:
-        """Probabilities with their logarithms; of labels those of yes and, apart, of no."""
+        """Return probabilities with their logarithms; for labels, one pair for yes and one for no."""
         if task.logits and task.kind == CLASSIFICATION:
             return [(tf.nn.softmax(answers), tf.nn.log_softmax(answers))]
         if task.logits:
@@ -98,13 +99,13 @@ def loss_of(task: Task, reference: Float32) -> Loss:
 
 
 def estimate_seconds(model: Any, samples: int, *, epochs: int = EPOCHS) -> float:
-    """How long `refine` takes on 2 cores of a workstation.
+    """Estimate how long `refine` takes on 2 cores of a workstation.
 
-    Reckoned from the sizes, not timed: whether a Keras model is refined must not depend on how busy the machine is.
+    Computed from the sizes, not timed: whether a Keras model is refined must not depend on the load of the machine.
 
     Args:
-        model: a Keras model, as `keras_model.load` gives it.
-        samples: how many there are to calibrate with.
+        model: a Keras model, as `keras_model.load` returns it.
+        samples: number of calibration samples.
         epochs: as for `refine`.
     """
     kernels = sum(int(np.prod(weight.shape)) for weight in model.weights if _is_kernel(weight))
@@ -116,23 +117,23 @@ def estimate_seconds(model: Any, samples: int, *, epochs: int = EPOCHS) -> float
 def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: int = EPOCHS) -> Refinement:
     """Tune the weights of a Keras model for int8 kernels.
 
-    The same arguments give the same weights, bit for bit, on one machine; so there is no time limit, which would stop
-    wherever the machine's load has it. `estimate_seconds` tells beforehand.
+    The same arguments yield the same weights, bit for bit, on one machine. There is no time limit, because the result
+    would depend on the machine's load. `estimate_seconds` estimates the time.
 
     Args:
-        model: as `keras_model.load` gives it; it learns, so it must be one of its own.
-        x: the calibration set, float32 [samples, steps, features]; a fifth is held out to choose the epoch by.
-        reference: the original's answers to it, float32 [samples, ..., outputs].
-        loss: what is to become small; see `loss_of`.
-        epochs: how often the others are gone through.
+        model: as `keras_model.load` returns it; it is changed, so pass a copy.
+        x: the calibration set, float32 [samples, steps, features]; a fifth is held out to choose the epoch.
+        reference: the original's answers to the calibration set, float32 [samples, ..., outputs].
+        loss: the loss to minimize; see `loss_of`.
+        epochs: number of passes over the samples that are not held out.
 
     Raises:
         DataError: there are too few samples.
     """
     if len(x) < MIN_SAMPLES:
-        raise DataError(f"{len(x)} calibration samples; at least {MIN_SAMPLES} are needed to refine with")
-    # Kernels of layers that were frozen in training are rounded like all others. Each layer by itself, for a model that
-    # is trainable already hands nothing on: TensorFlow skips setting an attribute to what it is.
+        raise DataError(f"{len(x)} calibration samples, expected at least {MIN_SAMPLES} to refine; leave out --refine")
+    # Kernels of layers that were frozen in training are rounded like all others. Each layer is set separately, because
+    # a model that is trainable already does not pass it on: TensorFlow skips setting an attribute to its present value.
     for layer in model._flatten_layers():
         layer.trainable = True
     generator = np.random.default_rng(_SEED)
@@ -152,13 +153,16 @@ def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: in
 
 
 def rounded_weights(model: Any) -> list[Float32]:
-    """A model's weights in the order of `get_weights()`, the kernels rounded to their int8 grid."""
+    """Return a model's weights in the order of `get_weights()`, the kernels rounded to their int8 grid."""
     pairs = zip(model.weights, model.get_weights(), strict=True)
     return [_rounded(values) if _is_kernel(variable) else values for variable, values in pairs]
 
 
 def _functions(model: Any, loss: Loss, steps: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """One step of learning, and the loss of the rounded model; both of samples and the original's answers."""
+    """Make functions for one training step and for the loss of the rounded model.
+
+    Both take samples and the original's answers to them.
+    """
     with quiet_tensorflow():
         import keras
         import tensorflow as tf
@@ -178,7 +182,7 @@ def _functions(model: Any, loss: Loss, steps: int) -> tuple[Callable[..., Any], 
         with tf.GradientTape() as tape:
             value = measure(x, reference)
         sources = [variable.value for variable in variables]
-        # A weight that the answers do not depend on stays; Keras would warn of it.
+        # A weight without influence on the answers stays as it is; Keras would warn of it.
         gradients = tape.gradient(value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         optimizer.apply(gradients, variables)
 
@@ -186,12 +190,12 @@ def _functions(model: Any, loss: Loss, steps: int) -> tuple[Callable[..., Any], 
 
 
 def _is_kernel(variable: Any) -> bool:
-    """Whether a layer multiplies by it what goes in; Keras calls all of those kernels."""
+    """Return True if a layer multiplies its input or state by it; Keras calls all such weights kernels."""
     return len(variable.shape) >= 2 and variable.name.endswith("kernel")
 
 
 def _rounded(kernel: Float32) -> Float32:
-    """A kernel [..., channels] on its grid, by the arithmetic of the quantizers."""
+    """Round a kernel [..., channels] to its grid, by the arithmetic of the quantizers."""
     scales = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)), keepdims=True) / np.float32(MAX_INTEGER)
     scales[scales == 0] = 1  # a channel of zeros has any grid
     on_grid: Float32 = (np.round(kernel / scales) * scales).astype(np.float32)
@@ -199,7 +203,7 @@ def _rounded(kernel: Float32) -> Float32:
 
 
 def _straight_through(kernel: Any) -> Any:
-    """A kernel rounded to its grid whose gradient is that of the kernel itself."""
+    """Round a kernel to its grid; the gradient is that of the kernel before rounding."""
     import tensorflow as tf
 
     values = tf.convert_to_tensor(kernel.value)
@@ -209,6 +213,6 @@ def _straight_through(kernel: Any) -> Any:
 
 
 def _grid_step(variables: Sequence[Any]) -> float:
-    """The median over all channels of the distance between two grid points."""
+    """Return the median over all channels of the distance between two grid points."""
     largest = [np.abs(np.asarray(v)).reshape(-1, v.shape[-1]).max(axis=0) for v in variables if _is_kernel(v)]
     return float(np.median(np.concatenate(largest))) / MAX_INTEGER

@@ -1,4 +1,4 @@
-"""The subject of an export: the Keras model, its answers, and intermediate results that several targets share."""
+"""The source of an export: the Keras model, its answers, and intermediate results that several targets share."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,10 +26,10 @@ from edgernn_export.streaming import why_no_stream
 from edgernn_export.targets import Target
 from edgernn_export.task_inference import infer_task
 
-# Of a picture's height and width, what on every side is its border.
+# Width of a picture's border on every side, as a share of its height and width.
 _BORDER = 0.1
 
-# Refinement is left out, unless asked for, where it would take longer.
+# Without an explicit choice, refinement is skipped if it would take longer.
 MAX_REFINE_SECONDS = 30.0
 
 
@@ -38,7 +38,7 @@ class Finished:
     """A converted file, complete except for its card.
 
     Attributes:
-        embed_card: returns the file's content with an encoded card in it.
+        embed_card: function from an encoded card to the file's content with the card in it.
         limits: of the integers at its inputs and outputs.
     """
 
@@ -50,12 +50,12 @@ class Source:
     """A Keras model under export.
 
     Args:
-        original: what `read_original` gives, with samples.
+        original: from `read_original`, with samples.
         settings: the user's.
 
     Raises:
         ModelError: the model cannot be read or is not supported.
-        DataError: the samples do not fit it, or are all the same number.
+        DataError: the samples do not fit it, or all their values are equal.
     """
 
     def __init__(self, original: Original, settings: Settings) -> None:
@@ -67,7 +67,7 @@ class Source:
         keras_model.check_samples(model, self.samples)
         if self.samples.x_calibration.min() == self.samples.x_calibration.max():
             name, value = self.samples.origin("x_calibration").name, self.samples.x_calibration.min()
-            raise DataError(f"{name}: all values of the calibration samples are {value:g}; give real samples")
+            raise DataError(f"{name}: all values of the calibration samples are {value:g}; pass real samples")
         self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
         original.check_unchanged(self._sha256)
         self.input_shape = tuple(model.inputs[0].shape[1:])
@@ -80,7 +80,7 @@ class Source:
         operators = sum(cell.operators for cell in keras_model.cells(model))
         self.preferred_layout = preferred_layout(self.input_shape[0], operators)
         self.refines = self._decide_refinement(model)
-        # Each is made once: several targets start from it.
+        # Cached, because several targets share each of them.
         self._converted = cache(self._convert)
         self._converted_to_onnx = cache(self._convert_to_onnx)
         self._quantized = cache(self._quantize)
@@ -94,14 +94,14 @@ class Source:
 
     @cached_property
     def no_stream(self) -> str:
-        """The reason why the Keras model cannot answer row by row; empty if it can."""
+        """Reason why the Keras model cannot answer row by row; empty if it can."""
         return why_no_stream(self.load(), self.samples.x_calibration)
 
     def convert(self, target: Target, stream: bool) -> Finished:
-        """Convert for a target.
+        """Convert the model for a target.
 
         Args:
-            target: what to convert to.
+            target: the artifact to make.
             stream: whether the file can answer row by row; the model must be able to.
 
         Raises:
@@ -116,7 +116,7 @@ class Source:
         return Finished(partial(tflite.embed_card, data), limits_of(data))
 
     def card(self, target: Target) -> Card:
-        """The card of a target's artifact, before its proof."""
+        """Make the card of a target's artifact, before its proof."""
         x = self.samples.x_calibration
         calibration: dict[str, Any] = {}
         if target.needs_calibration or (self.refines and target.wants_refined):
@@ -145,7 +145,9 @@ class Source:
     def _decide_refinement(self, model: Any) -> bool:
         samples = len(self.samples.x_calibration)
         if self.settings.refine and samples < MIN_SAMPLES:
-            raise DataError(f"{samples} calibration samples; at least {MIN_SAMPLES} are needed to refine with")
+            raise DataError(
+                f"{samples} calibration samples, expected at least {MIN_SAMPLES} to refine; leave out --refine"
+            )
         if self.settings.refine is not None:
             return self.settings.refine
         return samples >= MIN_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS
@@ -167,9 +169,9 @@ class Source:
 
 
 def is_dark_on_light(x: Float32) -> bool:
-    """Whether pictures, [samples, height, width], are lighter at their border than inside: ink is dark there.
+    """Return True if pictures, [samples, height, width], are lighter at their border than inside: the ink is dark.
 
-    Noise that is the same everywhere, and its cut at 1, change both alike.
+    Noise that is the same everywhere, and its cut at 1, change border and inside equally.
     """
     rows, columns = (max(1, round(_BORDER * size)) for size in x.shape[1:])
     inside = x[:, rows:-rows, columns:-columns]

@@ -15,7 +15,7 @@ from edgernn_export.tflite import Converted
 from edgernn_export.tflite_ops import min_scales, quantize_bias
 
 # Arithmetic without weights: elementwise, means and sums. In front of the first product it stays float32: integers have
-# one scale for all features, and raw features of different size, such as a pressure and a temperature, become alike
+# one scale for all features, and raw features of different size, such as pressure and temperature, get similar ranges
 # only in the model's normalization.
 _WEIGHTLESS = (
     *(Operator.ADD, Operator.SUB, Operator.MUL, Operator.DIV, Operator.MAXIMUM, Operator.MINIMUM, Operator.NEG),
@@ -33,7 +33,7 @@ _WEIGHTLESS = (
         Operator.GELU,
     ),
 )
-# Operators whose outputs do not grow in proportion to their inputs. A product of two computed values is another.
+# Operators whose outputs do not grow in proportion to their inputs. A product of two computed values does not either.
 _BENDING = (
     *(Operator.SQUARE, Operator.SQUARED_DIFFERENCE, Operator.POW, Operator.EXP, Operator.LOG),
     *(Operator.SQRT, Operator.RSQRT, Operator.DIV),
@@ -48,7 +48,7 @@ def quantize_around(converted: Converted, bits: int, io_type: str, known: Mappin
     Args:
         converted: float32.
         bits: of activations, 8 or 16.
-        io_type: of inputs and outputs, float32 or int8. int8 inputs are integers already, so nothing stays float32.
+        io_type: of inputs and outputs, float32 or int8. With int8 inputs nothing stays float32.
         known: ranges of the tensors of signature `sequence`, by name.
 
     Raises:
@@ -102,7 +102,7 @@ def find_bent(data: bytes) -> set[str]:
 
 
 def _fixed(model: schema.ModelT, bits: int) -> dict[str, Range]:
-    """The ranges of outputs that kernels prescribe."""
+    """Return the ranges of outputs that kernels prescribe."""
     return {
         subgraph.tensors[int(operator.outputs[0])].name.decode(): span(FIXED[code, bits], bits)
         for subgraph in model.subgraphs
@@ -127,7 +127,7 @@ def _with_joined(model: schema.ModelT, ranges: Mapping[str, Range]) -> dict[str,
 def _front(model: schema.ModelT) -> list[str]:
     """List the tensors that stay float32 between the input and the first product, in all signatures.
 
-    There are none if nothing is computed there; then the input itself is rounded.
+    The list is empty if nothing is computed there; then the input itself is rounded.
     """
     names = []
     for graph in model.subgraphs:

@@ -1,4 +1,4 @@
-"""Streaming: decide whether a model gives the same answers row by row as for a whole sequence."""
+"""Streaming: decide whether a model answers row by row as for a whole sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from edgernn_export.converter_errors import reason_of
 from edgernn_export.keras_model import recurrent_layers
 from edgernn_export.lowering import Call, rebind
 
-# A layer may look back further than one sample is long. Twice as many rows show it, and at least 32 for short samples.
-# Each row costs about 0.5 ms.
+# A layer may look back further than the length of a sample. Twice as many rows show it, and at least 32 for short
+# samples. Each row costs about 0.5 ms.
 _MIN_STEPS, _MAX_DOUBLED = 32, 2048
 # Numbers of first rows to try: a layer that needs several rows fails on fewer.
 _BEGINNINGS = range(1, 6)
@@ -25,7 +25,7 @@ _ZERO = 1e-9
 
 
 def streams(model: Any, x: Floats | None = None) -> bool:
-    """True if the states of the recurrent layers are all that the model must keep between time steps."""
+    """Return True if the states of the recurrent layers are all that the model must keep between time steps."""
     return not why_no_stream(model, x)
 
 
@@ -33,16 +33,17 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
     """Find the reason why a model cannot stream; empty if it can.
 
     A model streams if the states of its recurrent layers are all that it must keep between time steps. This is tested
-    in Keras in float64: the inputs of each recurrent layer and the answers to the first rows of a sequence must be the
-    same whole and row by row. The test needs no list of layer kinds (pooling, convolutions, attention, flattening, a
-    layer that is used twice). Only layers that go backwards, as in Bidirectional, are recognized by their option.
+    in Keras in float64: the inputs of each recurrent layer, and the answers to the first rows of a sequence, must be
+    the same for whole sequences and row by row. The test needs no list of layer kinds (pooling, convolutions,
+    attention, flattening, a layer that is used twice). Only layers that go backwards, as in Bidirectional, are
+    recognized by their option.
 
     Args:
-        model: as `keras_model.load` gives it; it is not changed.
+        model: as `keras_model.load` returns it; it is not changed.
         x: samples, float32 [samples, steps, features]; some are tried, besides noise of many magnitudes.
 
     Raises:
-        ModelError: a recurrent layer is given a mask or initial states.
+        ModelError: a recurrent layer gets a mask or initial states.
     """
     backwards = [layer.name for layer in recurrent_layers(model) if layer.go_backwards]
     if backwards:
@@ -66,7 +67,7 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _CallRecord:
     """Record of one call of a model.
 
     Attributes:
@@ -80,44 +81,44 @@ class _Seen:
     answer: Floats
 
 
-def _answer_whole(model: Any, rows: Floats) -> tuple[_Seen, list[Floats]]:
-    """Call the model on whole sequences, and on their first rows; its recurrent layers stay changed."""
+def _answer_whole(model: Any, rows: Floats) -> tuple[_CallRecord, list[Floats]]:
+    """Call the model on whole sequences, and on their first rows; the calls of its recurrent layers stay replaced."""
     import tensorflow as tf
 
-    seen: list[tuple[str, Any]] = []
+    calls: list[tuple[str, Any]] = []
 
     def note(layer: Any, original: Call) -> Call:
         def call(x: Any) -> Any:
-            seen.append((layer.name, x))
+            calls.append((layer.name, x))
             return original(x)
 
         return call
 
     def answer(x: Any) -> tuple[list[Any], Any]:
-        seen.clear()
+        calls.clear()
         output = model(x, training=False)
-        return [values for _, values in seen], output
+        return [values for _, values in calls], output
 
     for layer in recurrent_layers(model):
         rebind(layer, note(layer, layer.call))
     given = tf.constant(rows)
     inputs, output = tf.function(answer, autograph=False).get_concrete_function(given)(given)
-    whole = _Seen([np.asarray(each) for each in inputs], [name for name, _ in seen], np.asarray(output))
+    whole = _CallRecord([np.asarray(each) for each in inputs], [name for name, _ in calls], np.asarray(output))
     return whole, [np.asarray(model(rows[:, :beginning], training=False)) for beginning in _BEGINNINGS]
 
 
-def _answer_stepped(model: Any, rows: Floats) -> list[_Seen]:
-    """Call the model on each row, with the states after the row before; its recurrent layers stay changed."""
+def _answer_stepped(model: Any, rows: Floats) -> list[_CallRecord]:
+    """Call the model row by row with the last states; the calls of its recurrent layers stay replaced."""
     import tensorflow as tf
 
     layers = recurrent_layers(model)
-    seen: list[tuple[str, Any]] = []
+    calls: list[tuple[str, Any]] = []
     states = [layer.cell.get_initial_state(batch_size=len(rows)) for layer in layers]
 
     def advance(index: int) -> Call:
         def call(x: Any) -> Any:
             layer, outputs = layers[index], []
-            seen.append((layer.name, x))
+            calls.append((layer.name, x))
             for row in tf.unstack(x, axis=1):
                 output, states[index] = layer.cell(row, states[index], training=False)
                 outputs.append(output)
@@ -126,22 +127,24 @@ def _answer_stepped(model: Any, rows: Floats) -> list[_Seen]:
         return call
 
     def step(row: Any, before: list[Any]) -> tuple[list[Any], Any, list[Any]]:
-        seen.clear()
+        calls.clear()
         states[:] = before
         output = model(row, training=False)
-        return [values for _, values in seen], output, [*states]
+        return [values for _, values in calls], output, [*states]
 
     for index, layer in enumerate(layers):
         rebind(layer, advance(index))
-    last, answers = [*states], list[_Seen]()
+    last, answers = [*states], list[_CallRecord]()
     run = tf.function(step, autograph=False).get_concrete_function(tf.constant(rows[:, :1]), last)
     for number in range(rows.shape[1]):
         inputs, output, last = run(tf.constant(rows[:, number : number + 1]), last)
-        answers.append(_Seen([np.asarray(each) for each in inputs], [name for name, _ in seen], np.asarray(output)))
+        answers.append(
+            _CallRecord([np.asarray(each) for each in inputs], [name for name, _ in calls], np.asarray(output))
+        )
     return answers
 
 
-def _why_different(whole: _Seen, beginnings: Sequence[Floats], stepped: Sequence[_Seen]) -> str:
+def _why_different(whole: _CallRecord, beginnings: Sequence[Floats], stepped: Sequence[_CallRecord]) -> str:
     """Describe the first difference between whole sequences and their rows one by one; empty if there is none."""
     if list(whole.layers) != list(stepped[0].layers):
         return "it calls other layers for one row than for several"
@@ -155,12 +158,12 @@ def _why_different(whole: _Seen, beginnings: Sequence[Floats], stepped: Sequence
     if not all(_same(*pair) for pair in pairs):
         return "its answer depends on more than the newest row and the states of its recurrent layers"
     if not any(np.isfinite(sequence).all() for sequence in whole.answer):
-        return "it gives no finite answer to any row that was tried"
+        return "its answers to all tried rows contain NaN or infinity"
     return ""
 
 
 def _same(whole: Floats, newest: Floats) -> bool:
-    """True if the finite values are the same up to rounding, relative to the largest one of each sequence."""
+    """Return True if the finite values are equal up to rounding, relative to the largest one of each sequence."""
     if whole.shape != newest.shape:
         return False
     known = np.isfinite(whole) & np.isfinite(newest)

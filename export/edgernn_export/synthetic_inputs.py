@@ -9,11 +9,11 @@ _MAGNITUDES = 10.0 ** np.arange(6)
 
 
 def sequences(steps: int, features: int, x: Floats | None = None) -> Floats:
-    """Make sequences to try a model on.
+    """Make sequences to test a model with.
 
     Some layers show their effect on some inputs only: relu cuts off, tanh is flat, a logarithm takes only positive
-    numbers, raw counts are in the thousands. Therefore the sequences hold noise of several magnitudes, with both signs
-    and positive, and values of mixed magnitudes.
+    numbers, raw counts are in the thousands. Therefore the sequences contain noise of several magnitudes, with both
+    signs and positive, and values of mixed magnitudes.
 
     Args:
         steps: number of rows in each sequence.
@@ -34,7 +34,7 @@ def sequences(steps: int, features: int, x: Floats | None = None) -> Floats:
 
 
 def _like_samples(rng: np.random.Generator, shape: tuple[int, int], x: Floats) -> list[Floats]:
-    """Make sequences like samples: some of them, their rows in another order, and noise in and beyond their ranges."""
+    """Make sequences like samples: some samples, their rows in another order, and noise in and beyond their ranges."""
     chosen = x[np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).round().astype(int)]
     every = x.reshape(-1, x.shape[2])
     low, high, mean, spread = every.min(axis=0), every.max(axis=0), every.mean(axis=0), every.std(axis=0)

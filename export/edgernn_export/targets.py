@@ -1,4 +1,4 @@
-"""Targets: which artifacts there are, which of them an export makes."""
+"""Targets: the kinds of artifacts, and the selection for an export."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ class Target:
     """One kind of artifact.
 
     Attributes:
-        format: tflite or onnx; also its suffix.
+        format: tflite or onnx; also the file's suffix.
         quantization: float32, float16, dynamic, int8 or int16x8.
-        layout: unrolled, loop or fused; operator where the format has one of its own for the cell.
+        layout: unrolled, loop or fused; operator if the format has an operator for the cell.
         io: type of inputs and outputs: float32, or int8 with quantization int8.
         static: whether an .onnx file has fixed dimensions, a batch of one and no states; False for .tflite files.
     """
@@ -31,20 +31,20 @@ class Target:
 
     @property
     def wants_refined(self) -> bool:
-        """Whether its weights are rounded as `refine` rounds them, with a scale for each channel.
+        """True if its weights are rounded as `refine` rounds them, with one scale a channel.
 
-        The fused operator has one scale a tensor: refined weights would be rounded once more, which costs it 0.2
-        points of agreement.
+        The fused operator has one scale a tensor: refined weights would be rounded once more, which costs 0.2 points
+        of agreement.
         """
         return self.quantization in ("dynamic", "int8", "int16x8") and self.layout != "fused"
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether activation ranges must be measured for it."""
+        """True if activation ranges must be measured for it."""
         return self.quantization in ("int8", "int16x8") and self.format == "tflite"
 
     def file_name(self, name: str) -> str:
-        """The file name of the artifact of a model."""
+        """Return the file name of a model's artifact."""
         parts = [name, self.quantization]
         if self.layout not in ("unrolled", "operator"):
             parts.append(self.layout)
@@ -55,7 +55,7 @@ class Target:
         return f"{'-'.join(parts)}.{self.format}"
 
 
-# Every one there is; those that an export makes unasked stand first.
+# All targets; those that an export makes by default come first.
 DEFAULT_TARGETS = (
     Target("tflite", "float32", "unrolled"),
     Target("tflite", "float16", "unrolled"),
@@ -115,6 +115,8 @@ def select_targets(
     for asked, attribute in ((formats, "format"), (quantizations, "quantization"), (layouts, "layout")):
         for value in asked:
             if not any(getattr(target, attribute) == value for target in chosen):
-                there = ", ".join(str(target) for target in known)
-                raise SettingError(f"nothing to export for {attribute} {value!r} here; there are: {there}")
+                possible = ", ".join(str(target) for target in known)
+                raise SettingError(
+                    f"nothing to export for {attribute} {value!r} with the other options; possible: {possible}"
+                )
     return chosen

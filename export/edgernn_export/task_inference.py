@@ -1,4 +1,4 @@
-"""Heads: find a model's task from its answers and the samples' truths."""
+"""Task inference: find a model's task from its answers and the samples' truths."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
 from edgernn.truths import is_one_hot, whole_hint
 
-# Sums of float32 probabilities are exact to far less.
+# Sums of float32 probabilities have far smaller errors.
 _SUM_TOLERANCE = 1e-3
 
 
@@ -25,8 +25,8 @@ def infer_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Tas
 
     Args:
         answers: the model's answers to the samples, float32 [samples, outputs] or [samples, steps, outputs].
-        samples: with truths, if they are known.
-        labels: the names of the classes or outputs; empty if they are not known.
+        samples: with truths, if known.
+        labels: the names of the classes or outputs; empty if unknown.
 
     Raises:
         ModelError: an answer is NaN or infinite.
@@ -58,7 +58,7 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
     a_class_each = shape == answers.shape[1:-1] or (not one and shape == (*answers.shape[1:-1], 1))
     if a_class_each and not (whole or one):
         hint = whole_hint(truth, origin.name) or "; expected class numbers or names"
-        raise DataError(f"{origin.name} holds floating-point numbers for answers of shape {answers.shape}{hint}")
+        raise DataError(f"{origin.name} contains floating-point numbers for answers of shape {answers.shape}{hint}")
     if not (shape == answers.shape[1:] or a_class_each):
         raise DataError(
             f"{origin.name} has shape {truth.shape}, but the model answers with shape {answers.shape}; expected a "
@@ -76,7 +76,7 @@ def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
         raise DataError(f"{name} is one-hot; give each answer's class as a whole number, {name}.argmax(axis=-1)")
     if not whole and _within_zero_and_one(answers) and all(np.isin(y, (0, 1)).all() for _, y in truths):
         raise DataError(
-            f"{origin.name} holds only 0 and 1, as floating-point numbers; for yes or no give whole numbers, "
+            f"{origin.name} contains only 0 and 1, as floating-point numbers; for yes or no give whole numbers, "
             f"{origin.name}.astype(int)"
         )
     if not whole or not all(_within_zero_and_one(y) for _, y in truths):

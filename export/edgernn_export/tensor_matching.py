@@ -1,7 +1,7 @@
-"""Tensor matching: find the tensors of two signatures that hold the same values, whatever their shape.
+"""Tensor matching: find the tensors of two signatures with the same values, whatever their shape.
 
 TensorFlow's converter writes the step differently from the sequence: for one row it may add a RESHAPE or exchange the
-operands of a sum. Two tensors match if the same computation makes them, whatever the order of their values in memory.
+operands of a sum. Two tensors match if they are computed in the same way, whatever the order of their values in memory.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ MOVING = (
     *(Operator.RESHAPE, Operator.SQUEEZE, Operator.EXPAND_DIMS, Operator.TRANSPOSE, Operator.BROADCAST_TO),
     *(Operator.SLICE, Operator.STRIDED_SLICE, Operator.GATHER, Operator.SPLIT, Operator.UNPACK, Operator.REVERSE_V2),
 )
-# Operators that put values beside each other.
+# Operators that join values.
 JOINING = (Operator.CONCATENATION, Operator.PACK)
 _COMMUTING = (Operator.ADD, Operator.MUL, Operator.MAXIMUM, Operator.MINIMUM)
 
@@ -29,7 +29,7 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
     Args:
         model: a float32 .tflite file's object tree.
         subgraph: one of its subgraphs.
-        names: names of the placeholders, which the names of their outputs begin with; their weights mean nothing.
+        names: names of the placeholders, with which the names of their outputs begin; their weights mean nothing.
     """
     found = {index: _constant(model, tensor) for index, tensor in enumerate(subgraph.tensors)}
     found |= {int(index): f"input {number}" for number, index in enumerate(subgraph.inputs)}
@@ -41,7 +41,7 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
             if placeholder in names:
                 found[int(output)] = _joined(placeholder, inputs[:1])
             elif code in MOVING:
-                # The data of SPLIT follow its axis.
+                # The second input of SPLIT is the data; the first is the axis.
                 found[int(output)] = inputs[1 if code == Operator.SPLIT else 0]
             elif code in JOINING and len(set(inputs)) == 1:
                 found[int(output)] = inputs[0]
@@ -53,19 +53,23 @@ def fingerprints(model: schema.ModelT, subgraph: schema.SubGraphT, names: Sequen
 
 
 def computed_from(model: schema.ModelT, subgraph: schema.SubGraphT, start: int, codes: Sequence[int]) -> list[int]:
-    """List the tensors that operators of these codes alone compute from an input and constants, in order.
+    """List the tensors that only operators of these codes compute from an input and constants, in order.
 
     Args:
         model, subgraph: as for `fingerprints`.
-        start: the input's tensor.
-        codes: which operators.
+        start: index of the input's tensor.
+        codes: the operators.
     """
-    made = {start}
+    computed = {start}
     order: list[int] = []
     for operator in subgraph.operators:
         changing = [int(index) for index in operator.inputs if index >= 0 and not is_constant(model, subgraph, index)]
-        if model.operatorCodes[operator.opcodeIndex].builtinCode in codes and changing and made.issuperset(changing):
-            made.update(map(int, operator.outputs))
+        if (
+            model.operatorCodes[operator.opcodeIndex].builtinCode in codes
+            and changing
+            and computed.issuperset(changing)
+        ):
+            computed.update(map(int, operator.outputs))
             order += map(int, operator.outputs)
     return order
 
@@ -102,13 +106,13 @@ def match_ranges(
 
 
 def is_constant(model: schema.ModelT, subgraph: schema.SubGraphT, index: int) -> bool:
-    """True if a tensor's values are stored in the file."""
+    """Return True if a tensor's values are stored in the file."""
     data = model.buffers[subgraph.tensors[int(index)].buffer].data
     return data is not None and len(data) > 0
 
 
 def _constant(model: schema.ModelT, tensor: Any) -> str:
-    """The fingerprint of a constant: a hash of its values, without repetitions along axes."""
+    """Return the fingerprint of a constant: a hash of its values, without repetitions along axes."""
     data = model.buffers[tensor.buffer].data
     if data is None or not len(data):
         return ""

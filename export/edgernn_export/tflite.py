@@ -1,4 +1,4 @@
-"""TFLite: a Keras model through TensorFlow's converter, its recurrent layers still placeholders."""
+"""TFLite: convert a Keras model by TensorFlow's converter; its recurrent layers become placeholders."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class Converted:
 
     Attributes:
         data: a .tflite file's content, float32, with signature `sequence` and, if it streams, `step`.
-        placeholders: what each placeholder stands for, by the name of its output.
+        placeholders: by the names of their outputs.
     """
 
     data: bytes
@@ -39,11 +39,11 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
     """Convert a Keras model to TFLite, float32, for a batch of one.
 
     Args:
-        model: as `keras_model.load` gives it; unusable afterwards, because its recurrent layers are rebound.
-        stream: whether signature `step` is made; None if the model streams.
+        model: as `keras_model.load` returns it; unusable afterwards, because its recurrent layers are rebound.
+        stream: whether to make signature `step`; None if the model streams.
 
     Raises:
-        ModelError: the model is not supported, or cannot run on one step though `stream` asks for it.
+        ModelError: the model is not supported, or cannot run on one step although `stream` is True.
         ExportError: the converter fails, or the model needs more than built-in operators.
     """
     import tensorflow as tf
@@ -66,15 +66,15 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
 
 
 def embed_card(data: bytes, card: bytes) -> bytes:
-    """Compact a file and put a card into its metadata, in place of the one that is there."""
+    """Compact a file and put a card into its metadata; replace an existing one."""
     return compact(data, metadata={CARD_NAME: card})
 
 
 def compact_file(data: bytes, keep_names: bool) -> bytes:
-    """Compact any file; the card of one of ours is sealed again.
+    """Compact any file; the card of an edgernn artifact is sealed again.
 
     Raises:
-        ArtifactError: it is no .tflite file, or one that cannot be compacted.
+        ArtifactError: it is no .tflite file, or cannot be compacted.
     """
     if not has_card(data):
         return compact(data, keep_names=keep_names)
@@ -94,10 +94,10 @@ def _run_converter(module: Any, keys: list[str]) -> bytes:
 
 
 def _on_constants(model: Any) -> Callable[[Any], dict[str, Any]]:
-    """The model as a function of its input alone.
+    """Make a function of the input alone, with the model's variables as constants.
 
-    The converter leaves READ_VARIABLE operators behind for a Keras model's variables; such a file loads and
-    answers with 9 % accuracy. So the variables are constants before it sees them.
+    For a Keras model's variables the converter leaves READ_VARIABLE operators in the file; such a file loads and
+    answers with 9 % accuracy.
     """
     import tensorflow as tf
 

@@ -1,7 +1,7 @@
 """The arithmetic of cells in TFLite operators: one class a number format, all with `cells.ops.Ops`.
 
-A value is the index of a tensor in the graph, or a `Zero`: a state before the first step, and what is made of it. What
-is known to be zero is not computed where that gives the same bits.
+A value is the index of a tensor in the graph, or a `Zero`: a state before the first step, or a value computed from one.
+A value known to be zero is not computed if the result has the same bits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from edgernn_export.graph import Graph, Operator, Scale, TensorType
 
 @dataclass(frozen=True)
 class Zero:
-    """A value that is known to be zero, of a role."""
+    """A value of a role that is known to be zero."""
 
     role: str
 
@@ -40,7 +40,7 @@ class Float32Ops:
 
     Args:
         graph: where tensors and operators are added.
-        names: what is put before a role to name its tensors, to measure their range by; empty for no names.
+        names: prefix of the names of tensors, in front of the role; ranges are measured by name. Empty for no names.
     """
 
     type = TensorType.FLOAT32
@@ -53,11 +53,11 @@ class Float32Ops:
         self._axes: dict[int, int] = {}
 
     def linear(self, x: Value, kernel: Float32, bias: Float32 | None, role: str) -> Value:
-        """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
+        """Compute x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
         if isinstance(x, Zero):
             if bias is None:
                 return Zero(role)
-            # Computed after all: a constant might be rounded otherwise than the kernel rounds the accumulator.
+            # Computed nevertheless: a constant might be rounded differently from the accumulator of the kernel.
             x = self.zeros(kernel.shape[0], x.role)
         rows = self.graph.shape(x)[-2]
         inputs = [x, *self.operands(x, kernel, bias)]
@@ -66,28 +66,28 @@ class Float32Ops:
         )
 
     def add(self, a: Value, b: Value, role: str) -> Value:
-        """The sum of two of the same shape."""
+        """Add two values of the same shape."""
         if isinstance(a, Zero):
             a, b = b, a
-        # A sum with nothing is the other one, unless it must be rescaled.
+        # A sum with zero is the other value, unless it must be rescaled.
         if isinstance(b, Zero) and (isinstance(a, Zero) or self.graph.scale_or_none(a) == self.scale(role)):
             return a
         return self._append_pair(Operator.ADD, a, b, role, schema.AddOptionsT())
 
     def subtract(self, a: Value, b: Value, role: str) -> Value:
-        """The difference of two of the same shape."""
+        """Subtract two values of the same shape."""
         return self._append_pair(Operator.SUB, a, b, role, schema.SubOptionsT())
 
     def multiply(self, a: Value, b: Value, role: str) -> Value:
-        """The product, value by value, of two of the same shape."""
+        """Multiply two values of the same shape, element by element."""
         if isinstance(a, Zero) or isinstance(b, Zero):
             return Zero(role)
         return self._append_pair(Operator.MUL, a, b, role, schema.MulOptionsT())
 
     def activation(self, name: str, x: Value, role: str) -> Value:
-        """A Keras activation by its name."""
+        """Apply a Keras activation by its name."""
         if isinstance(x, Zero):
-            raise TypeError("an activation of nothing: a step's sum has the projected input in it")
+            raise TypeError("an activation of zero: a step's sum contains the projected input")
         if name == "linear":
             return x
         if name in _ACTIVATIONS:
@@ -95,24 +95,24 @@ class Float32Ops:
         return self._other_activation(name, x, role)
 
     def split(self, x: int, count: int) -> Sequence[int]:
-        """Values [rows, count × units] in `count` pieces, each [rows, units]."""
+        """Split values [rows, count × units] into `count` pieces, each [rows, units]."""
         return self._split(x, count, axis=1)
 
     def rows(self, x: int) -> Sequence[int]:
-        """Values [steps, units] in their rows, each [1, units]."""
+        """Split values [steps, units] into rows, each [1, units]."""
         return self._split(x, self.graph.shape(x)[0], axis=0)
 
     def state(self, size: int, role: str) -> int:
-        """A tensor [1, size] that holds a state."""
+        """Add a tensor [1, size] for a state."""
         return self.graph.tensor((1, size), self.type, self.scale(role))
 
     def zeros(self, size: int, role: str) -> int:
-        """A constant [1, size] that is zero."""
+        """Add a constant [1, size] of zeros."""
         scale = self.scale(role)
         return self.graph.constant(np.full((1, size), scale.zero_point if scale else 0, self.dtype), scale)
 
     def weights(self, kernel: Float32, one_scale: bool = False) -> int:
-        """A kernel [inputs, outputs] as a constant [outputs, inputs], once a graph.
+        """Add a kernel [inputs, outputs] as a constant [outputs, inputs], once a graph.
 
         Integers have a scale for each output, or `one_scale` for all of them.
         """
@@ -121,10 +121,10 @@ class Float32Ops:
             self._weights[key] = self._store(_rows(kernel), one_scale)
         return self._weights[key]
 
-    # What a number format may do in its own way.
+    # Number formats override the following.
 
     def scale(self, role: str) -> Scale | None:
-        """What the integers of a role's values mean; None for floating point."""
+        """Return the scale of a role's values; None for floating point."""
         return None
 
     def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
@@ -132,7 +132,7 @@ class Float32Ops:
         return [self.weights(kernel)] + ([] if bias is None else [self.graph.constant(bias)])
 
     def _other_activation(self, name: str, x: int, role: str) -> int:
-        """An activation that is no single operator; the outermost tensor has the role."""
+        """Add an activation that is no single operator; the outermost tensor has the role."""
         result = append_activation(self.graph, name, x)
         if self._names:
             self.graph.name(result, f"{self._names}/{role}")
@@ -152,7 +152,7 @@ class Float32Ops:
         return pieces
 
     def _axis(self, axis: int) -> int:
-        """An axis as a constant, once a graph."""
+        """Add an axis as a constant, once a graph."""
         if axis not in self._axes:
             self._axes[axis] = self.graph.constant(np.array(axis, np.int32))
         return self._axes[axis]
@@ -180,7 +180,7 @@ class Float16Ops(Float32Ops):
 
 
 class DynamicOps(Float32Ops):
-    """Weights as int8, a scale for each output; activations are float32, quantized by the kernels as they come."""
+    """Weights as int8, a scale for each output; activations are float32, quantized by the kernels at run time."""
 
     def _store(self, rows: Float32, one_scale: bool) -> int:
         return self.graph.constant(*quantize_rows(rows, one_scale))
@@ -203,7 +203,7 @@ class IntegerOps(DynamicOps):
         self.dtype = np.int8 if bits == 8 else np.int16
 
     def scale(self, role: str) -> Scale:
-        """What the integers of a role's values mean."""
+        """Return the scale of a role's values."""
         return self._scales[role]
 
     def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
@@ -218,7 +218,7 @@ class IntegerOps(DynamicOps):
         return [self._weights[key], self.graph.constant(*quantize_bias(bias, np.array(scale.scales), step, self.dtype))]
 
     def _other_activation(self, name: str, x: int, role: str) -> int:
-        """In float32 between integers: such activations have no integer kernels, or inexact ones."""
+        """Add it in float32 between integers: such activations have no integer kernels, or inexact ones."""
         shape = self.graph.shape(x)
         real = self.graph.tensor(shape, TensorType.FLOAT32)
         self.graph.operator(Operator.DEQUANTIZE, (x,), (real,), schema.DequantizeOptionsT())
@@ -246,9 +246,9 @@ def quantize_rows(rows: Float32, one_scale: bool = False, min_scale: Float32 | N
 
 
 def min_scales(bias: Float32, step: float) -> Float32:
-    """The lowest scale of each output's weights at which 32 bits hold its bias.
+    """Return the lowest scale of each output's weights at which its bias fits 32 bits.
 
-    A unit whose weights are tiny compared with its bias gets coarser weights. The error is at most half a scale times
+    A unit with weights much smaller than its bias gets coarser weights. The error is at most half a scale times
     the largest input: 2**-17 of the bias with 16 bits, 2**-25 with 8 bits.
 
     Args:

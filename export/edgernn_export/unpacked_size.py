@@ -1,8 +1,8 @@
-"""Unpacked size: the bytes that a .tflite file's objects take, checked before the file is unpacked.
+"""Unpacked size: check the bytes of a .tflite file's objects before the file is unpacked.
 
-Many parents in a flatbuffer may hold the offset of one child, so nested lists multiply: 3 KB can name a million
-tensors. The object tree holds a child once for each parent. `check_unpacked_size` computes the tree's size and reads
-each table once.
+Many parents in a flatbuffer may refer to one child, so nested lists multiply: 3 KB can refer to a million tensors. The
+object tree contains a child once for each parent. `check_unpacked_size` computes the tree's size and reads each table
+once.
 """
 
 from functools import cache
@@ -12,24 +12,24 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.errors import ArtifactError
 
-# Compacted files need at most 1.5 bytes in the tree for each of their own.
+# Compacted files need at most 1.5 bytes in the tree for each byte of the file.
 MAX_UNPACKED_RATIO = 32
 MIN_UNPACKED_BYTES = 256 << 10  # allowed for the smallest file
 _TABLE_BYTES = 32
-_ENTRY_BYTES = 4  # of a list; numbers take up to 8, but lists of numbers are seldom shared
+_ENTRY_BYTES = 4  # of a list; numbers take up to 8, but lists of numbers are rarely shared
 
 
 def check_unpacked_size(data: bytes) -> None:
     """Check that a file's object tree is not much larger than the file.
 
     Raises:
-        ArtifactError: it is, because nested lists name the same tables again and again.
+        ArtifactError: it is, because nested lists refer to the same tables many times.
     """
     _Sum(len(data)).add(schema.Model.GetRootAs(data))
 
 
 def limit_for(size_bytes: int) -> int:
-    """The largest unpacked size allowed for a file of this size, in bytes."""
+    """Return the largest allowed unpacked size for a file of this size, in bytes."""
     return MAX_UNPACKED_RATIO * size_bytes + MIN_UNPACKED_BYTES
 
 
@@ -42,7 +42,7 @@ def refusal(size_bytes: int) -> ArtifactError:
 
 
 class File(bytes):
-    """The bytes of a file, how far into it the flatbuffer reaches, and how much of it was copied as text."""
+    """The bytes of a file, with the end of the flatbuffer in it and the number of bytes copied as text."""
 
     end = 0
     copied = 0
@@ -50,7 +50,7 @@ class File(bytes):
     def reach(self, end: int) -> None:
         """Record that a part ends at `end`; raise IndexError if the file is shorter."""
         if end > len(self):
-            raise IndexError(f"a part of it ends at {end}, the file at {len(self)}")
+            raise IndexError(f"a part ends at byte {end}, the file at {len(self)}")
         self.end = max(self.end, end)
 
     def __getitem__(self, key: Any) -> Any:
@@ -58,7 +58,7 @@ class File(bytes):
         if isinstance(key, slice):
             self.reach(key.stop)
             self.copied += key.stop - key.start
-            if self.copied > limit_for(len(self)):  # many parents name one text
+            if self.copied > limit_for(len(self)):  # many parents refer to one text
                 raise refusal(len(self))
         return super().__getitem__(key)
 
@@ -100,7 +100,7 @@ class _Sum:
 
 @cache
 def _fields(kind: str) -> list[tuple[str, str | None, bool]]:
-    """The fields of a table that may hold more: name, name of the method for its length, whether it holds numbers."""
+    """List the fields of a table with content: name, name of the method for the length, whether it has numbers."""
     table = getattr(schema, kind)
     found = []
     for attribute in vars(getattr(schema, f"{kind}T")()):

@@ -1,4 +1,4 @@
-"""The worker: a child process converts, so that a converter's crash or hang costs one artifact, not the command."""
+"""The worker: convert in a child process, so that a converter's crash or hang costs one artifact, not the command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ExportResult:
         data: the file's content.
         proof: results of the proof.
         reason: why it fails the proof; empty if it passes.
-        preferred_layout: the best of the layouts of its number format.
+        preferred_layout: the best layout of its number format.
     """
 
     data: bytes
@@ -31,11 +31,11 @@ class ExportResult:
 
 
 class Worker:
-    """Makes artifacts in a child process, started when it is needed and again after a crash.
+    """Maker of artifacts in a child process, which starts on demand and again after a crash.
 
     Args:
         original: the Keras model, with samples.
-        settings: the user's.
+        settings: the user's choices.
     """
 
     def __init__(self, original: Original, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Worker:
 
         Raises:
             ExportError: a converter fails, crashes or takes too long.
-            EdgernnError: the model or the samples cannot be used at all, as `Source` says.
+            EdgernnError: the model or the samples cannot be used at all, see `Source`.
         """
         child = self._child = self._child or Child(serve, self._original, self._settings)
         try:

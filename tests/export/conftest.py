@@ -18,9 +18,9 @@ STEPS, FEATURES, CLASSES = 6, 3, 4
 
 
 class InProcess:
-    """Stands in for the worker: makes artifacts in the tests' own process, where TensorFlow is loaded already.
+    """Stand-in for the worker: makes artifacts in the tests' own process, where TensorFlow is loaded already.
 
-    The real one makes the session's `artifacts`, and is tested in test_worker.py.
+    The real worker makes the session's `artifacts`, and is tested in test_worker.py.
     """
 
     def __init__(self, original: Original, settings: Settings) -> None:
@@ -48,7 +48,7 @@ def in_process() -> Iterator[None]:
 
 @pytest.fixture
 def save_model(tmp_path: Path) -> Callable[..., Path]:
-    """Saves a Sequential model of these layers over [6, 3] inputs as small.keras."""
+    """Return a function that saves a Sequential model of given layers over [6, 3] inputs as small.keras."""
 
     def save(layers: Sequence[Any], name: str = "small.keras", steps: int | None = STEPS) -> Path:
         import keras
@@ -62,7 +62,7 @@ def save_model(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def samples_file(tmp_path: Path) -> Path:
-    """A data set .npz that fits those models."""
+    """Return a data set .npz that fits the models of `save_model`."""
     rng = np.random.default_rng(0)
     path = tmp_path / "samples.npz"
     np.savez(

@@ -37,7 +37,7 @@ def layer_of(kind: str, **options: Any) -> Any:
 
 
 def run(layer: Any, x: np.ndarray) -> np.ndarray:
-    """The oracle: one sequence [steps, features] through a cell, [steps, units]."""
+    """Run one sequence [steps, features] through a cell by NumPy, the oracle; return [steps, units]."""
     ops, cell = NumpyOps(), cell_of(layer)
     projected = cell.project(ops, x)
     states: tuple[Any, ...] = tuple(np.zeros((1, cell.units), np.float32) for _ in cell.states)

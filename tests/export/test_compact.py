@@ -24,11 +24,11 @@ CONVERTER_METADATA = {b"min_runtime_version", b"CONVERSION_METADATA"}
 KERNELS = (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.BUILTIN)  # the second with XNNPACK
 Op, Type = schema.BuiltinOperator, schema.TensorType
 
-# The largest part of the converter's bytes that may be left, and the most bytes. Weights that stay as they are:
+# Largest allowed share of the converter's bytes, and largest allowed size in bytes. Weights cannot shrink: they take
 # 26,408 bytes as float32, 6,824 as int8 with int32 biases.
 BOUNDS = {
     "rnn float32": (0.65, 32_400),
-    "rnn int8": (0.20, 17_600),  # the stock converter makes 88,032 bytes of it
+    "rnn int8": (0.20, 17_600),  # 88,032 bytes from the stock converter
     "rnn int16x8": (0.42, 17_700),
     "rnn loop": (0.88, 29_400),
     "two signatures": (0.80, 28_500),
@@ -99,7 +99,7 @@ def convert_two_signatures(folder: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    """The converter's file of a model in BOUNDS, made once."""
+    """Convert a model of BOUNDS, once a session."""
     int8, int16x8 = "TFLITE_BUILTINS_INT8", "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
     make: Mapping[str, Callable[[], bytes]] = {
         "rnn float32": lambda: convert(recurrent_model(unroll=True)),
@@ -114,7 +114,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes
 
 
 def answers(model: bytes, kernels: OpResolverType) -> dict[str, list[bytes]]:
-    """The bytes of every output of every signature, for three random inputs."""
+    """Return the bytes of every output of every signature, for three random inputs."""
     interpreter = Interpreter(model_content=model, experimental_op_resolver_type=kernels, num_threads=1)
     result: dict[str, list[bytes]] = {}
     for key in interpreter.get_signature_list():
@@ -140,7 +140,7 @@ def pack(model: Any) -> bytes:
 
 
 def one_operator(code: int, options: Any, kind: int, *constants: Any, inputs: int = 2, version: int = 1) -> Any:
-    """A model of one operator on [1, 4, 4] inputs and then the constants, with an output whose shape is not known."""
+    """Make a model of one operator on [1, 4, 4] inputs and then the constants, with an output of unknown shape."""
     scale = schema.QuantizationParametersT(scale=np.array([0.05], np.float32), zeroPoint=np.array([0]))
     quantization = None if kind == Type.FLOAT32 else scale
     cube = np.array([1, 4, 4], np.int32)
@@ -165,7 +165,7 @@ def one_operator(code: int, options: Any, kind: int, *constants: Any, inputs: in
 
 
 def first_output(model: bytes, kernels: OpResolverType) -> Any:
-    """What subgraph 0 answers to three random inputs, without a signature."""
+    """Return the answers of subgraph 0 to three random inputs, without a signature."""
     interpreter = Interpreter(model_content=model, experimental_op_resolver_type=kernels, num_threads=1)
     interpreter.allocate_tensors()
     rng = np.random.default_rng(2)
@@ -216,7 +216,7 @@ def test_weights_are_aligned_and_stored_once(name: str, converted: Callable[[str
 
 @MODELS
 def test_graph_is_left_alone(name: str, converted: Callable[[str], bytes]) -> None:
-    """Operators in their order, tensors at their index: metadata and tools may refer to them."""
+    """Order of operators and indices of tensors stay, because metadata and tools may refer to them."""
 
     def graph(model: Any) -> Iterator[Any]:
         for subgraph in model.subgraphs:
@@ -256,7 +256,7 @@ def test_metadata_is_added_verbatim_once(converted: Callable[[str], bytes]) -> N
     file = compact(converted("rnn int8"), metadata={"edgernn.card": card})
     assert file.count(card) == 1
     assert contents(file) == {b"edgernn.card": card}
-    # What others do: overwrite a part in place. And what compact does with an entry that is not its own.
+    # Other tools overwrite a part in place. And compact keeps an entry that it did not write.
     patched = file.replace(b"0" * 64, b"f" * 64)
     assert compact(patched) == patched
     replaced = compact(patched, metadata={"edgernn.card": card, "empty": b""})
@@ -284,7 +284,7 @@ def test_quantization_keeps_zero_points_and_loses_calibration_ranges() -> None:
     first, second, output = model.subgraphs[0].tensors
     for tensor in (first, output):
         tensor.quantization.min = tensor.quantization.max = np.array([1], np.float32)
-    second.quantization = schema.QuantizationParametersT()  # what converters give a tensor that is not quantized
+    second.quantization = schema.QuantizationParametersT()  # as converters write for a tensor that is not quantized
     first, second, output = parse(compact(pack(model))).subgraphs[0].tensors
     assert first.quantization.zeroPoint.tolist() == [0]
     assert first.quantization.scale.tolist() == output.quantization.scale.tolist()
@@ -292,7 +292,7 @@ def test_quantization_keeps_zero_points_and_loses_calibration_ranges() -> None:
 
 
 def test_quantization_in_blocks_is_kept() -> None:
-    """Blocks name the tensors of their scales, and have no scales of their own."""
+    """Blocks refer to tensors with their scales, and have no scales themselves."""
     model = one_operator(Op.ADD, None, Type.FLOAT32, np.ones((4, 4), np.float32))
     details = schema.BlockwiseQuantizationT(scales=2, zeroPoints=-1, blockSize=32)
     kind = schema.QuantizationDetails.BlockwiseQuantization
@@ -302,9 +302,9 @@ def test_quantization_in_blocks_is_kept() -> None:
 
 
 def test_constant_of_no_bytes_stays_a_constant() -> None:
-    """A tensor without data is computed; one whose data have no bytes is not."""
+    """A tensor without data is computed; a tensor with data of 0 bytes is a constant."""
     model = one_operator(Op.CONCATENATION, None, Type.FLOAT32, np.zeros((0, 4, 4), np.float32), inputs=1)
-    model.buffers.append(schema.BufferT())  # nobody's, and as empty as buffer 0
+    model.buffers.append(schema.BufferT())  # unused, and as empty as buffer 0
     file = compact(pack(model))
     used = [parse(file).buffers[tensor.buffer].data for tensor in parse(file).subgraphs[0].tensors]
     assert [data is None for data in used] == [True, False, True]
@@ -356,7 +356,11 @@ SPARE_OPTIONS: dict[Any, tuple[int, tuple[Any, ...], int]] = {  # table: operato
         1,
     ),
     schema.SubOptionsT: (Op.SUB, (), 2),
-    schema.TransposeOptionsT: (Op.TRANSPOSE, (np.array([2, 0, 1], np.int32),), 1),  # stands for all without a field
+    schema.TransposeOptionsT: (
+        Op.TRANSPOSE,
+        (np.array([2, 0, 1], np.int32),),
+        1,
+    ),  # represents all tables without a field
 }
 
 
@@ -385,7 +389,7 @@ def test_option_table_that_says_something_is_kept() -> None:
 
 @pytest.mark.parametrize("kernels", KERNELS, ids=["reference", "xnnpack"])
 def test_int16_operator_keeps_its_default_table(kernels: OpResolverType) -> None:
-    """Without one, FULLY_CONNECTED on int16 refuses to run."""
+    """FULLY_CONNECTED on int16 refuses to run without its table."""
     constants = np.ones((4, 4), np.int8), np.ones(4, np.int64)
     model = one_operator(
         Op.FULLY_CONNECTED, schema.FullyConnectedOptionsT(), Type.INT16, *constants, inputs=1, version=8
@@ -436,7 +440,7 @@ def test_data_outside_of_the_flatbuffer_are_refused(what: str, file: bytes) -> N
 
 
 def test_weights_behind_the_flatbuffer_are_taken_in() -> None:
-    """From 256 KB on litert-quantizer writes them there."""
+    """litert-quantizer writes weights behind the flatbuffer from 256 KB on."""
     weights = np.arange(4, dtype=np.float32)
     model = one_operator(Op.ADD, None, Type.FLOAT32)
     model.buffers.append(schema.BufferT(data=np.frombuffer(weights.tobytes(), np.uint8)))
@@ -448,15 +452,15 @@ def test_weights_behind_the_flatbuffer_are_taken_in() -> None:
 
 
 def test_newer_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A field or a union that the schema does not know would be lost."""
+    """A field or a union that the schema does not have would be lost."""
     model = one_operator(Op.ADD, schema.AddOptionsT(fusedActivationFunction=1), Type.FLOAT32)
     file = pack(model)
     model.subgraphs[0].operators[0].builtinOptionsType = 250
-    with pytest.raises(ArtifactError, match=r"does not know the type of Operator\.builtinOptions"):
+    with pytest.raises(ArtifactError, match=r"does not have the type of Operator\.builtinOptions"):
         compact(pack(model))
     known = compact_module._slot_count
     monkeypatch.setattr(compact_module, "_slot_count", lambda kind: 2 if kind == "Tensor" else known(kind))
-    with pytest.raises(ArtifactError, match="does not know a field of Tensor"):
+    with pytest.raises(ArtifactError, match="does not have a field of Tensor"):
         compact(file)
 
 

@@ -1,4 +1,4 @@
-"""TFLite files, every number format and layout, against the Keras model, over what an exported model may hold."""
+"""TFLite files of every number format and layout, compared with the Keras model, for all supported layers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from edgernn_export.quantize import Quantized, quantize
 from edgernn_export.streaming import streams
 
 STEPS, FEATURES, CLASSES = 6, 3, 4
-# The largest difference in a probability: to the Keras model, and of a stream to the sequence.
+# Largest allowed difference in a probability: from the Keras model, and of a stream from the sequence.
 TOLERANCES = {
     "float32": (1e-5, 1e-5),
     "float16": (1e-2, 1e-5),
@@ -105,7 +105,7 @@ def inputs(count: int = 40, steps: int = STEPS) -> np.ndarray:
 
 
 def formats_of(path: Path, names: Sequence[str], io_type: str = "float32") -> tuple[dict[str, Quantized], np.ndarray]:
-    """The model in these number formats, and Keras's answers to `inputs`."""
+    """Convert the model to these number formats; return them and Keras's answers to `inputs`."""
     expected = keras_model.predict(keras_model.load(path), inputs())
     converted = tflite.convert(keras_model.load(path))
     return {name: quantize(converted, name, io_type, inputs(), expected) for name in names}, expected
@@ -236,7 +236,7 @@ def test_tflite_holds_only_builtin_operators_and_frozen_weights(save_model: Call
     formats, _ = formats_of(save_model(layers_of("plain")), ["float32"])
     codes = {code.builtinCode for code in read(compact(formats["float32"].build("unrolled"))).operatorCodes}
     assert Operator.CUSTOM not in codes
-    assert Operator.READ_VARIABLE not in codes  # such a file loads and answers wrongly
+    assert Operator.READ_VARIABLE not in codes  # a file with it loads and answers wrongly
     assert Operator.STRIDED_SLICE not in codes  # not delegated, slow
     assert Operator.WHILE not in codes
 
@@ -245,7 +245,7 @@ def test_the_input_product_is_hoisted_and_the_first_step_costs_no_product(save_m
     formats, _ = formats_of(save_model(layers_of("plain")), ["float32"])
     model = read(compact(formats["float32"].build("unrolled")))
     codes = [model.operatorCodes[op.opcodeIndex].builtinCode for op in model.subgraphs[0].operators]
-    # One product for all inputs, one for each step but the first, whose state is zero, one for the head.
+    # One product for all inputs, one for each step except the first, whose state is zero, and one for the head.
     assert codes.count(Operator.FULLY_CONNECTED) == 1 + (STEPS - 1) + 1
 
 

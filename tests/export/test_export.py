@@ -87,7 +87,7 @@ def test_export_is_repeatable_and_says_what_to_ship(
 ) -> None:
     advice = " ".join(edgernn_command("export", run_folder, "--out", tmp_path).stdout.split())
     assert "Preferred: digits-int8.tflite." in advice
-    assert "With tflite-runtime int8 takes some 3 times the instructions of digits-float32.tflite on 64-bit" in advice
+    assert "With tflite-runtime int8 takes about 3 times the instructions of digits-float32.tflite on 64-bit" in advice
     for name in NAMES:
         assert (tmp_path / name).read_bytes() == (artifacts / name).read_bytes()
 
@@ -154,9 +154,9 @@ def test_each_bar_is_checked(measured: dict[str, Any], message: str) -> None:
     ],
 )
 def test_the_headline_measure_is_held_to_its_bar(task: Task, measured: dict[str, float], message: str) -> None:
-    seen = proof.Proof(task, 10, dict.fromkeys(measured, 0.9), measured, agreement=1.0, difference=0.0)
+    result = proof.Proof(task, 10, dict.fromkeys(measured, 0.9), measured, agreement=1.0, difference=0.0)
     with pytest.raises(edgernn.ExportError, match=message):
-        seen.check(proof.TOLERANCES["int8"])
+        result.check(proof.TOLERANCES["int8"])
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_weights_that_are_not_finite_are_refused(save_model: Callable[..., Path]
     weights[1][0, 0] = np.nan
     model.set_weights(weights)
     model.save(path)
-    with pytest.raises(edgernn.ModelError, match="holds NaN or infinity; train the model again"):
+    with pytest.raises(edgernn.ModelError, match="contains NaN or infinity; train the model again"):
         keras_model.load(path)
 
 
@@ -273,7 +273,7 @@ def test_unknown_choices_name_the_nearest_one(run_folder: Path, refused: Callabl
     assert "'int9' is not one of float32, float16, dynamic, int8, int16x8. Did you mean 'int8'?" in message
     assert "Did you mean 'unrolled'?" in refused("export", run_folder, "--layout", "unroled", exit_code=2)
     message = refused("export", run_folder, "--to", "onnx", "--quantize", "float16")
-    assert "nothing to export for format 'onnx' here; there are: tflite float32 unrolled" in message
+    assert "nothing to export for format 'onnx' with the other options; possible: tflite float32 unrolled" in message
 
 
 def test_targets_are_the_default_ones_unless_chosen() -> None:
@@ -295,7 +295,10 @@ def test_targets_are_the_default_ones_unless_chosen() -> None:
 
 def test_static_files_are_onnx_and_take_float32(run_folder: Path, refused: Callable[..., str]) -> None:
     message = refused("export", run_folder, "--static", "--to", "tflite")
-    assert "nothing to export for format 'tflite' here; there are: onnx float32 operator static" in message
+    assert (
+        "nothing to export for format 'tflite' with the other options; possible: onnx float32 operator static"
+        in message
+    )
     assert "leave out --io int8" in refused("export", run_folder, "--static", "--io", "int8")
 
 

@@ -1,4 +1,4 @@
-"""Golden samples: the choice an export makes, and that good files pass on kernels of other rounding."""
+"""Golden samples: their choice in an export, and that good files pass on kernels with other rounding."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Heads: the task that is found, and files of every kind of answer beside Keras."""
+"""Heads: the inferred task, and files of every kind of answer compared with Keras."""
 
 import json
 from collections.abc import Callable
@@ -119,17 +119,17 @@ def test_the_calibration_samples_have_a_say() -> None:
         (
             answers_like(4),
             np.zeros(8, np.float32),
-            r"y_test holds floating-point numbers .* save y_test\.astype\(int\)",
+            r"y_test contains floating-point numbers .* save y_test\.astype\(int\)",
         ),
         (
             answers_like(4),
             np.full(8, 0.5, np.float32),
-            "y_test holds floating-point .*; expected class numbers or names",
+            "y_test contains floating-point .*; expected class numbers or names",
         ),
         (
             answers_like(STEPS, 4),
             np.zeros((8, STEPS), np.float32),
-            r"y_test holds floating-point numbers .* y_test\.astype\(int\)",
+            r"y_test contains floating-point numbers .* y_test\.astype\(int\)",
         ),
         (answers_like(STEPS, 4), np.zeros(8, int), r"whole numbers of shape \(8, 6\)"),
         (answers_like(4), np.eye(4, dtype=int)[np.arange(8) % 4], r"one-hot; give .* y_test\.argmax\(axis=-1\)"),
@@ -210,7 +210,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     y = truths(keras_model.predict(keras_model.load(model), x), task)
     np.savez(samples, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     rows = []
-    # Rounding matters more to a model with random weights than to one that has learned.
+    # Rounding changes more in a model with random weights than in a trained one.
     for words in (
         ("--to", "tflite", "--layout", "unrolled", "--quantize", "float32"),
         ("--layout", "unrolled", "--quantize", "int8", "--min-agreement", "0.9", "--max-drop", "10"),
@@ -222,7 +222,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def truths(answers: np.ndarray, task: Task) -> np.ndarray:
-    """What the model answers, with some noise."""
+    """Return truths: the model's answers with some noise."""
     rng = np.random.default_rng(1)
     if task.kind == "regression":
         return answers + 0.1 * answers.std() * rng.normal(size=answers.shape)

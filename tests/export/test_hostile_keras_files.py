@@ -1,4 +1,4 @@
-"""Keras files that are damaged, too large, or reach outside themselves are refused before they are unpacked."""
+"""Keras files that are damaged, too large, or refer to other files are refused before they are unpacked."""
 
 import json
 import zipfile
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
-import made_up_keras2 as made
+import made_up_keras2 as keras2_files
 import numpy as np
 import pytest
 from made_up_keras2 import draw, drawn, named, recurrent, sequential
@@ -53,7 +53,7 @@ HOSTILE: dict[Callable[[h5py.Group], None], str] = {
     virtual: "'/model_weights/far' refers to another file, expected its values",
     external: "'/model_weights/raw' refers to another file, expected its values",
     large: "bytes of weights unpacked, expected at most 2,147,483,648",
-    words: "'/model_weights/text' holds object, expected numbers",
+    words: "'/model_weights/text' contains object, expected numbers",
     deep: "groups are nested more than 64 levels deep; expected at most 64",
 }
 
@@ -64,7 +64,7 @@ def test_hdf5_that_reaches_outside_or_blows_up_is_refused(
     harm: Callable[[h5py.Group], None], version: str, tmp_path: Path
 ) -> None:
     weights = {"r": named("r", drawn("LSTM"))}
-    path = made.write_h5(tmp_path / "m.h5", sequential(recurrent("LSTM", "r")), weights, version=version)
+    path = keras2_files.write_h5(tmp_path / "m.h5", sequential(recurrent("LSTM", "r")), weights, version=version)
     with h5py.File(path, "r+") as file:
         harm(file["model_weights"])
     inner = path.read_bytes()
@@ -78,7 +78,7 @@ def test_hdf5_that_reaches_outside_or_blows_up_is_refused(
 
 
 def test_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = made.write_keras(
+    path = keras2_files.write_keras(
         tmp_path / "m.keras", sequential(recurrent("LSTM", "r")), {"layers/lstm/cell/vars/0": draw(3, 16)}
     )
     for limit, message in {
@@ -92,5 +92,5 @@ def test_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path, monkeypat
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", "[" * 100_000)
         archive.writestr("metadata.json", "{}")
-    with pytest.raises(ModelError, match="the configuration is no JSON"):
+    with pytest.raises(ModelError, match="the configuration is not JSON"):
         keras_file.read(path)

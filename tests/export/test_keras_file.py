@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import made_up_keras2 as made
+import made_up_keras2 as keras2_files
 import numpy as np
 import pytest
 from made_up_keras2 import answer, dense, draw, drawn, functional, hard_sigmoid, layer, named, recurrent, sequential
@@ -18,15 +18,17 @@ from edgernn_export import keras_file, keras_model, onnx, tflite
 from edgernn_export.quantize import quantize
 
 KINDS = ("SimpleRNN", "GRU", "LSTM")
-X = np.random.default_rng(1).normal(size=(5, made.STEPS, made.FEATURES)).astype(np.float32)
+X = np.random.default_rng(1).normal(size=(5, keras2_files.STEPS, keras2_files.FEATURES)).astype(np.float32)
 
 
 @pytest.fixture
 def read_as(tmp_path: Path) -> Callable[..., np.ndarray]:
-    """A function that writes a model as Keras 2 did, reads the file, and gives the model's answers to `X`."""
+    """Return a function that writes a model as Keras 2 did, reads the file, and returns the model's answers to `X`."""
 
-    def read(config: Any, weights: Any, write: Callable[..., Path] = made.write_h5, **options: Any) -> np.ndarray:
-        path = tmp_path / ("model.h5" if write is made.write_h5 else "model.keras")
+    def read(
+        config: Any, weights: Any, write: Callable[..., Path] = keras2_files.write_h5, **options: Any
+    ) -> np.ndarray:
+        path = tmp_path / ("model.h5" if write is keras2_files.write_h5 else "model.keras")
         return keras_model.predict(keras_file.read(write(path, config, weights, **options)), X)
 
     return read
@@ -46,7 +48,7 @@ def test_recurrent_layers_of_both_formats(kind: str, read_as: Callable[..., np.n
     same(read_as(config, {"rnn": named("rnn/cell", weights)}), expected)
     snake = {"SimpleRNN": "simple_rnn", "GRU": "gru", "LSTM": "lstm"}[kind]
     stored = {f"layers/{snake}/cell/vars/{number}": each for number, each in enumerate(weights)}
-    same(read_as(config, stored, made.write_keras), expected)
+    same(read_as(config, stored, keras2_files.write_keras), expected)
 
 
 def test_a_gru_that_does_not_say_reset_after_has_the_gate_before(read_as: Callable[..., np.ndarray]) -> None:
@@ -58,7 +60,7 @@ def test_a_gru_that_does_not_say_reset_after_has_the_gate_before(read_as: Callab
 ACTIVATIONS: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
     "hard_sigmoid": ("hard_sigmoid", hard_sigmoid),
     "softmax of TensorFlow": ("softmax_v2", lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
-    "swish": ("swish", lambda x: x * made.sigmoid(x)),
+    "swish": ("swish", lambda x: x * keras2_files.sigmoid(x)),
     "layer": (layer("LeakyReLU", "l", alpha=0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
     "function": ({"class_name": "function", "config": "hard_sigmoid", "module": "builtins"}, hard_sigmoid),
     "none": (None, lambda x: x),
@@ -68,7 +70,7 @@ ACTIVATIONS: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
 @pytest.mark.parametrize("case", ACTIVATIONS)
 def test_activations_mean_what_they_meant(case: str, read_as: Callable[..., np.ndarray]) -> None:
     name, function = ACTIVATIONS[case]
-    weights, kernel, bias = drawn("LSTM"), draw(made.UNITS, 7) * 6, draw(7)
+    weights, kernel, bias = drawn("LSTM"), draw(keras2_files.UNITS, 7) * 6, draw(7)
     config = sequential(recurrent("LSTM", "r"), dense("d", 7, name))
     read = read_as(config, {"r": named("r", weights), "d": [("d/kernel:0", kernel), ("d/bias:0", bias)]})
     same(read, function(answer("LSTM", X, weights)[:, -1] @ kernel + bias))
@@ -123,7 +125,7 @@ def test_bidirectional_has_the_forward_layer_first(kind: str, read_as: Callable[
         read_as(config, {"b": [*stored[3:], *stored[:3]]})
     groups = {"forward_layer": forward, "backward_layer": backward}
     stored = {f"layers/bidirectional/{key}/cell/vars/{n}": each[n] for key, each in groups.items() for n in range(3)}
-    same(read_as(config, stored, made.write_keras), np.concatenate(expected, axis=1))
+    same(read_as(config, stored, keras2_files.write_keras), np.concatenate(expected, axis=1))
 
 
 def test_bidirectional_of_a_layer_that_goes_backwards(read_as: Callable[..., np.ndarray]) -> None:
@@ -154,8 +156,8 @@ def as_cudnn(kind: str, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 def test_layers_of_cudnn_become_plain_ones(kind: str, read_as: Callable[..., np.ndarray]) -> None:
-    weights, backward = drawn(kind, seed=30), drawn(kind, 2 * made.UNITS, seed=40)
-    options = {"units": made.UNITS, "return_state": False, "go_backwards": False, "stateful": False}
+    weights, backward = drawn(kind, seed=30), drawn(kind, 2 * keras2_files.UNITS, seed=40)
+    options = {"units": keras2_files.UNITS, "return_state": False, "go_backwards": False, "stateful": False}
     inner = layer(f"CuDNN{kind}", "c", return_sequences=True, **options)
     config = sequential(
         layer("Bidirectional", "b", layer=inner, merge_mode="concat"),
@@ -194,7 +196,7 @@ def test_layers_are_found_by_their_order_in_the_file(
 ) -> None:
     config, zz, aa = two_branches()
     stored = {folder.format(key, n): each[n] for key, each in (("simple_rnn", zz), (second, aa)) for n in range(3)}
-    same(read_as(config, stored, made.write_keras), answer("SimpleRNN", X, zz) - answer("SimpleRNN", X, aa))
+    same(read_as(config, stored, keras2_files.write_keras), answer("SimpleRNN", X, zz) - answer("SimpleRNN", X, aa))
 
 
 def test_layers_of_h5_are_found_by_their_names(read_as: Callable[..., np.ndarray]) -> None:
@@ -205,7 +207,7 @@ def test_layers_of_h5_are_found_by_their_names(read_as: Callable[..., np.ndarray
 
 @pytest.mark.parametrize("kind", ["Functional", "Sequential"])
 def test_models_in_models_are_called_from_number_one_on(kind: str, read_as: Callable[..., np.ndarray]) -> None:
-    first, last = drawn("SimpleRNN", seed=1), drawn("SimpleRNN", features=made.UNITS, seed=5)
+    first, last = drawn("SimpleRNN", seed=1), drawn("SimpleRNN", features=keras2_files.UNITS, seed=5)
     inner = recurrent("SimpleRNN", "r", return_sequences=True)
     body = sequential(inner, name="body")
     if kind == "Functional":
@@ -217,11 +219,11 @@ def test_models_in_models_are_called_from_number_one_on(kind: str, read_as: Call
     folder = f"layers/{kind.lower()}/layers/simple_rnn/cell/vars"
     stored = {f"{folder}/{n}": each for n, each in enumerate(first)}
     stored |= {f"layers/simple_rnn/cell/vars/{n}": each for n, each in enumerate(last)}
-    same(read_as(config, stored, made.write_keras), expected)
+    same(read_as(config, stored, keras2_files.write_keras), expected)
 
 
 def test_a_model_may_come_first_in_a_sequential(read_as: Callable[..., np.ndarray]) -> None:
-    first, last = drawn("SimpleRNN", seed=1), drawn("SimpleRNN", features=made.UNITS, seed=5)
+    first, last = drawn("SimpleRNN", seed=1), drawn("SimpleRNN", features=keras2_files.UNITS, seed=5)
     inner = recurrent("SimpleRNN", "r", return_sequences=True)
     body = functional({"r": [[["input_1", 0, 0, {}]]]}, ["r", 0, 0], inner, name="body")
     noise = layer("SpatialDropout1D", "noise", rate=0.2, noise_shape=None, seed=None)
@@ -233,7 +235,7 @@ def test_a_model_may_come_first_in_a_sequential(read_as: Callable[..., np.ndarra
 
 def test_the_shape_may_stand_in_the_first_layer(read_as: Callable[..., np.ndarray]) -> None:
     weights = drawn("LSTM")
-    shape = [None, made.STEPS, made.FEATURES]
+    shape = [None, keras2_files.STEPS, keras2_files.FEATURES]
     plain = recurrent("LSTM", "r", batch_input_shape=shape)
     for config in ([plain], {"name": "s", "layers": [plain]}):  # a bare list before Keras 2.2.3
         read = read_as({"class_name": "Sequential", "config": config}, {"r": named("r", weights)}, version="2.2.4-tf")
@@ -245,7 +247,9 @@ def test_the_shape_may_stand_in_the_first_layer(read_as: Callable[..., np.ndarra
 
 def test_hdf5_under_the_name_of_a_keras_file_is_read(tmp_path: Path) -> None:
     weights = drawn("LSTM")
-    path = made.write_h5(tmp_path / "model.keras", sequential(recurrent("LSTM", "r")), {"r": named("r", weights)})
+    path = keras2_files.write_h5(
+        tmp_path / "model.keras", sequential(recurrent("LSTM", "r")), {"r": named("r", weights)}
+    )
     same(keras_model.predict(keras_file.read(path), X), answer("LSTM", X, weights)[:, -1])
 
 
@@ -270,7 +274,7 @@ def test_code_in_files_of_keras_3_is_not_run(name: str, save_model: Callable[...
 def test_the_old_hard_sigmoid_reaches_tflite_and_onnx(kind: str, tmp_path: Path) -> None:
     weights = drawn(kind)
     rnn = recurrent(kind, "r", recurrent_activation="hard_sigmoid", **({"reset_after": True} if kind == "GRU" else {}))
-    path = made.write_h5(tmp_path / "old.h5", sequential(rnn), {"r": named("r", weights)})
+    path = keras2_files.write_h5(tmp_path / "old.h5", sequential(rnn), {"r": named("r", weights)})
     expected = answer(kind, X, weights, hard_sigmoid)[:, -1]
     same(onnxruntime.open_artifact(onnx.convert(keras_model.load(path)), threads=1).run(X), expected)
     converted = tflite.convert(keras_model.load(path))
@@ -285,7 +289,7 @@ def changed(**options: Any) -> dict[str, Any]:
 REFUSED: dict[str, tuple[Any, str]] = {
     "Lambda": (
         sequential(layer("Lambda", "code", function=["4wEAAAA=", None, None], function_type="lambda")),
-        "'code' is a Lambda: it holds Python code, which edgernn does not run. .*save it with model.save",
+        "'code' is a Lambda: it contains Python code, which edgernn does not run. .*save it with model.save",
     ),
     "custom layer": (
         sequential(layer("Mine", "own")),
@@ -312,7 +316,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "causal": (sequential(layer("Attention", "a", causal=True)), "'a' is a Attention with causal=True"),
     "ragged": (
-        {"class_name": "Sequential", "config": {"name": "s", "layers": [made.input_layer() | {}]}},
+        {"class_name": "Sequential", "config": {"name": "s", "layers": [keras2_files.input_layer() | {}]}},
         "takes ragged inputs, which are not supported",
     ),
     "initial state": (
@@ -321,7 +325,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
             ["r", 0, 0],
             *(recurrent("SimpleRNN", name) for name in ("s", "r")),
         ),
-        "'r' is given initial states, which are not supported; build it to begin with zeros",
+        "'r' gets initial states, which are not supported; build it to begin with zeros",
     ),
     "subclass": (
         {"class_name": "MyModel", "config": {}},
@@ -337,7 +341,10 @@ del REFUSED["silent"][0]["config"]["layers"][1]["config"]["recurrent_activation"
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_keras_3_cannot_do_is_refused_by_name(case: str, tmp_path: Path) -> None:
     config, message = REFUSED[case]
-    for path in (made.write_h5(tmp_path / "m.h5", config, {}), made.write_keras(tmp_path / "m.keras", config, {})):
+    for path in (
+        keras2_files.write_h5(tmp_path / "m.h5", config, {}),
+        keras2_files.write_keras(tmp_path / "m.keras", config, {}),
+    ):
         with pytest.raises(ModelError, match=message):
             keras_file.read(path)
 
@@ -348,12 +355,12 @@ def test_versions_that_are_not_read_are_refused(tmp_path: Path) -> None:
         "1.2.2": "written by Keras 1.2.2, expected Keras 2 or 3",
         "": "no version of Keras in the file",
     }.items():
-        made.write_h5(path, changed(), {}, version=version)
+        keras2_files.write_h5(path, changed(), {}, version=version)
         with pytest.raises(ModelError, match=message):
             keras_file.read(path)
     config = sequential(layer("Conv1D", "c", filters=2, kernel_size=[3], activation="relu"))
     with pytest.raises(ModelError, match="convolutions saved by Keras on Theano"):
-        keras_file.read(made.write_h5(path, config, {}, backend="theano"))
+        keras_file.read(keras2_files.write_h5(path, config, {}, backend="theano"))
 
 
 def test_weights_that_do_not_fit_are_refused(read_as: Callable[..., np.ndarray]) -> None:
@@ -371,7 +378,7 @@ def test_weights_that_do_not_fit_are_refused(read_as: Callable[..., np.ndarray])
     with pytest.raises(ModelError, match="weights of other, expected only layers of the configuration"):
         read_as(config, {"r": named("r", weights), "other": named("other", weights)})
     with pytest.raises(ModelError, match="3 of the model's 3 weights are not in the file"):
-        read_as(config, {"layers/gru/cell/vars/0": weights[0]}, made.write_keras)
+        read_as(config, {"layers/gru/cell/vars/0": weights[0]}, keras2_files.write_keras)
 
 
 def test_what_is_no_model_says_what_to_do(tmp_path: Path) -> None:

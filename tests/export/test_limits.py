@@ -1,4 +1,4 @@
-"""Limits: the card's agree with the values at which the file cuts off; Keras is the oracle."""
+"""Limits: those in the card are the values at which the file cuts off; Keras is the oracle."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ from edgernn_export.targets import Target
 STEPS, FEATURES = 6, 3
 INT8, INT16 = Target("tflite", "int8", "unrolled"), Target("tflite", "int16x8", "unrolled")
 ONNX_INT8 = Target("onnx", "int8", "operator")
-# Nothing but sums and products: Keras's answers grow with the inputs, so that every cut shows.
+# Only sums and products: Keras's answers grow with the inputs, so every cut is visible.
 TARGETS = (INT8, INT16, ONNX_INT8, Target("tflite", "float32", "unrolled"), Target("tflite", "dynamic", "unrolled"))
 
 
@@ -34,7 +34,7 @@ def inputs(count: int = 60) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a Keras model of sums and products, and every artifact of `TARGETS`."""
+    """Return a folder with a Keras model of sums and products, and every artifact of `TARGETS`."""
     from keras import Input, Sequential, layers, utils
 
     utils.set_random_seed(3)
@@ -77,7 +77,7 @@ def test_integers_end_where_the_card_says(linear: Path, target: Target) -> None:
     limits = model.card.output_limits
     assert limits is not None
     answers = model.predict(x)
-    # Each end of one output is met by some sample, and none is passed.
+    # A sample reaches each end of one output, and none exceeds it.
     assert answers.min() == pytest.approx(limits[0], rel=1e-4)
     assert answers.max() == pytest.approx(limits[1], rel=1e-4)
     measured = np.abs(keras_answers(linear, inputs())).max()
@@ -128,7 +128,7 @@ def test_info_says_where_values_are_cut_off(linear: Path, edgernn_command: Calla
 
 
 def graph(code: int, kind: int, scale: Scale, float_io: bool) -> bytes:
-    """One operator between an input and an output of scale 0.5, in a .tflite file."""
+    """Make a .tflite file of one operator between an input and an output of scale 0.5."""
     model = schema.ModelT(version=3, operatorCodes=[], subgraphs=[], buffers=[schema.BufferT()], metadata=[])
     graph, _ = Graph.new(model)
     first, last = graph.tensor((1, 4), kind, Scale((0.5,))), graph.tensor((1, 4), kind, scale)

@@ -39,14 +39,14 @@ def layers_of(kind: str) -> Sequence[Any]:
         "gru and lstm": [layers.GRU(5, return_sequences=True), layers.LSTM(4), head],
         "each step": [sequence, layers.Dense(4)],
         "raw": [layers.Rescaling(1 / 255), rnn(5), head],
-        # These see more of the sequence than the newest row and their states.
+        # These use more of the sequence than the newest row and their states.
         "backwards": [rnn(5, go_backwards=True), head],
         "backwards below": [rnn(5, go_backwards=True, return_sequences=True), rnn(3), head],
         "flattened": [sequence, layers.Flatten(), head],
         "averaged": [sequence, layers.GlobalAveragePooling1D(), head],
         "convolved": [layers.Conv1D(3, 3), rnn(5), head],
         "other steps": [layers.Reshape((3, 6)), rnn(5), head],
-        # This one would stream, by a loop.
+        # This one would stream, but with a loop.
         "looping": [layers.TimeDistributed(layers.LayerNormalization()), rnn(5), head],
     }[kind]
 
@@ -64,7 +64,7 @@ def convert(path: Path) -> bytes:
 
 
 def opened(data: bytes) -> Any:
-    """A session as other programs open it, but for how int8 weights are multiplied out."""
+    """Open a session like other programs, except for the option that multiplies int8 weights out."""
     import onnxruntime as library
 
     options = library.SessionOptions()
@@ -82,7 +82,7 @@ def shapes(values: Any) -> dict[str, list[int | str]]:
 def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(kind: str, save_model: Callable[..., Path]) -> None:
     path = save_model(layers_of(kind))
     model = rebuilding.with_steps(keras_model.load(path), None)
-    x = samples(1, STEPS + 1)  # more than the model was made for, too
+    x = samples(1, STEPS + 1)  # also more steps than the model was built for
     backend = onnxruntime.open_artifact(convert(path), threads=1)
     assert backend.input_shape == (-1, FEATURES)
     stream = backend.start()
@@ -178,7 +178,7 @@ def test_a_layer_that_is_used_twice(tmp_path: Path) -> None:
     path = tmp_path / "twice.keras"
     keras.Model(inputs, outputs).save(path)
     model = keras_model.load(path)
-    assert not streams(model)  # its state would have to be kept twice
+    assert not streams(model)  # its state would be needed twice
     backend = onnxruntime.open_artifact(convert(path), threads=1)
     np.testing.assert_allclose(backend.run(samples(7)), keras_model.predict(model, samples(7)), atol=TOLERANCE)
 
@@ -236,7 +236,7 @@ def test_int8_weights_are_keras_weights_rounded_to_a_grid(save_model: Callable[.
         assert integers.min() >= -127
         assert (np.abs(integers * step - kernel) <= step / 2 * (1 + 1e-6)).all()
         others = tuple(axis for axis in range(kernel.ndim) if axis != 1)
-        assert (np.abs(integers).max(axis=others) == 127).all()  # no channel wastes its range
+        assert (np.abs(integers).max(axis=others) == 127).all()  # every channel uses its range
     floats = [constant for constant in constants.values() if constant.dtype == np.float32]
     for bias in (weight for weight in weights if weight.ndim == 1):
         assert any(constant.size == bias.size and (constant.ravel() == bias).all() for constant in floats)
@@ -244,7 +244,7 @@ def test_int8_weights_are_keras_weights_rounded_to_a_grid(save_model: Callable[.
 
 @pytest.mark.parametrize("units", [5, 64])
 def test_int8_answers_as_the_rounded_weights_do(units: int, save_model: Callable[..., Path]) -> None:
-    """64 units: what ONNX Runtime makes of DequantizeLinear by itself rounds the Dense layer's input, too."""
+    """64 units: by default ONNX Runtime fuses DequantizeLinear so that it also rounds the Dense layer's input."""
     from keras import layers
 
     data = convert(save_model([layers.SimpleRNN(units), layers.Dense(10)]))
@@ -267,7 +267,7 @@ def test_rounding_a_channel_of_zeros() -> None:
 
 
 def test_a_bias_of_the_recurrent_product_stays(save_model: Callable[..., Path]) -> None:
-    """Keras's SimpleRNN has none, so its zeros are left out; a GRU has one."""
+    """Keras's SimpleRNN has no such bias, so its zeros are left out; a GRU has one."""
     proto = onnx.load_from_string(convert(save_model(layers_of("plain"))))
     node = next(node for node in proto.graph.node if node.op_type == "RNN")
     bias = next(constant for constant in proto.graph.initializer if constant.name == node.input[3])

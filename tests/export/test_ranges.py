@@ -48,7 +48,7 @@ def test_a_scale_is_what_the_quantizer_reckons_from_its_span(low: float, high: f
     roles = {"sum": MeasuredRange(), "state": PostActivation("gelu", "sum")}
     for scale in role_scales(roles, dict.fromkeys(roles, (low, high)), bits).values():
         ends = np.array(span(scale, bits), np.float32)
-        reckoned = np.float32(ends[1] - ends[0]) / np.float32(255 if bits == 8 else 65534)
-        assert reckoned == np.float32(scale.scales[0])
+        computed = np.float32(ends[1] - ends[0]) / np.float32(255 if bits == 8 else 65534)
+        assert computed == np.float32(scale.scales[0])
         assert bits == 8 or math.frexp(scale.scales[0])[0] != 0.5, "a power of two"
         assert max(-low, high) <= max(abs(ends)) * (1 + 2**-7)  # int8's highest integer is one less

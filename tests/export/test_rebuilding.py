@@ -1,4 +1,4 @@
-"""Rebuilt Keras models answer as the loaded ones, whatever their layers keep; Keras itself is the oracle."""
+"""Rebuilt Keras models answer like the loaded ones, whatever their layers store; Keras itself is the oracle."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_normalization_is_exported(kind: str, save_model: Callable[..., Path]) -
     ]
     for backend in opened:
         np.testing.assert_allclose(backend.run(x), expected, atol=1e-5)
-        if kind != "adapted by step and feature":  # it knows no other number of steps
+        if kind != "adapted by step and feature":  # it supports no other number of steps
             stream = backend.start()
             for row in x[0]:
                 answer = stream.step(row)
@@ -126,7 +126,7 @@ def test_a_rebuilt_model_that_answers_otherwise_is_refused(
     import keras
 
     path, x = save_model(layers_of("adapted"), steps=None), pressures()
-    # A layer whose load forgets what it derives from its weights.
+    # A layer whose loading does not restore the values derived from its weights.
     monkeypatch.setattr(keras.layers.Normalization, "load_own_variables", keras.layers.Layer.load_own_variables)
     original = keras.saving.load_model(path)
     original.layers[0].finalize_state()
@@ -157,7 +157,7 @@ def test_one_named_output_is_that_output(shape: str, tmp_path: Path) -> None:
     answers = keras_model.predict(model, x)
     assert answers.shape == (len(x), 4)
     again = keras.saving.load_model(tmp_path / "m.keras")({"rows": x} if shape == "dictionary of inputs" else x)
-    again = again["label"] if isinstance(again, dict) else again  # Keras itself takes the only answer out of a list
+    again = again["label"] if isinstance(again, dict) else again  # Keras itself unpacks a list of one answer
     np.testing.assert_allclose(answers, np.asarray(again), atol=1e-6)
     assert answers.shape == expected.shape
     backend = onnxruntime.open_artifact(onnx.convert(model, stream=True), 1)

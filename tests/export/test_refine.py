@@ -1,4 +1,4 @@
-"""Refinement on small models whose large weights make rounding show."""
+"""Refinement on small models with large weights, in which rounding is visible."""
 
 import contextlib
 import io
@@ -34,7 +34,7 @@ def layers_of(kind: str) -> list[Any]:
 
 @pytest.fixture
 def model_file(save_model: Callable[..., Path]) -> Callable[..., Path]:
-    """Saves the same random model of a kind at each call."""
+    """Return a function that saves the same random model of a kind at each call."""
 
     def save(kind: str = "plain") -> Path:
         import keras
@@ -83,7 +83,7 @@ def test_every_kernel_lies_on_its_grid(
     for variable, before, after in zip(model.weights, model.get_weights(), result.weights, strict=True):
         assert (after.shape, after.dtype) == (before.shape, before.dtype), variable.path
         assert after.ndim < 2 or on_grid(after), variable.path
-        # Statistics of a normalization are no business of the loss.
+        # The loss does not depend on the statistics of a normalization.
         assert ("moving" in variable.path) == (after == before).all(), variable.path
 
 
@@ -171,7 +171,7 @@ def test_it_is_repeatable_bit_for_bit(refined: Callable[..., Refinement]) -> Non
     import keras
 
     first = refined()
-    # Whatever else the process draws at random must not matter, nor that a model was refined before.
+    # Other random numbers in the process, and earlier refinements, must not change the result.
     keras.utils.set_random_seed(99)
     second = refined()
     assert first.epoch == second.epoch
@@ -237,7 +237,7 @@ def test_weights_that_are_no_better_are_refused(value: float, model_file: Callab
 
 
 def test_few_samples_are_refused(model_file: Callable[..., Path]) -> None:
-    with pytest.raises(DataError, match="19 calibration samples; at least 20"):
+    with pytest.raises(DataError, match="19 calibration samples, expected at least 20"):
         refine_file(model_file(), count=19)
     assert refine_file(model_file(), count=20, epochs=1).weights
 

@@ -1,4 +1,4 @@
-"""Scaling of samples for a model of the user's own: none, or as --scale says; with and without y."""
+"""Scaling of samples for a user's model: none, or by --scale; with and without y."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ FLOAT32 = select_targets(["tflite"], ["float32"], ["unrolled"], "float32")
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A model that scales its pixels itself, one that also takes uint8, and one that takes them scaled; saved, too."""
+    """Save three models: one scales its pixels itself, one also takes uint8, one takes scaled pixels."""
     import keras
 
     folder = tmp_path_factory.mktemp("models")
@@ -78,7 +78,7 @@ def test_artifacts_take_what_keras_was_fed(
     numbers = PIXELS.astype(np.float32) / (255 if name == "scaled" else 1)
     for given in (PIXELS, numbers, numbers.astype(np.float64)):
         np.testing.assert_allclose(model.predict(given), keras, atol=1e-5)
-    # A picture is prepared as uint8 pixels, which every one of them takes.
+    # A picture becomes uint8 pixels, which all of the models take.
     grey = np.ones((60, 60), np.float32)
     grey[10:50, 25:32] = 0
     drawn = prepare(grey, model.card)
@@ -88,7 +88,9 @@ def test_artifacts_take_what_keras_was_fed(
 @pytest.mark.parametrize("artifact", ["raw", "bytes"])
 def test_a_model_of_unscaled_numbers_refuses_no_number(exported: dict[str, Path], artifact: str) -> None:
     model = edgernn.load(exported[artifact])
-    assert np.isfinite(model.predict(np.full((SIZE, SIZE), 600.0))).all()  # a sensor may say more than in the training
+    assert np.isfinite(
+        model.predict(np.full((SIZE, SIZE), 600.0))
+    ).all()  # a sensor may exceed its range in the training
     with pytest.raises(edgernn.InputError, match="NaN"):
         model.predict(np.full((SIZE, SIZE), np.nan))
 

@@ -43,7 +43,7 @@ def build(kind: str, units: int, steps: int, gain: float, seed: int, activation:
 
 
 def in_float64(model: Any, x: np.ndarray) -> np.ndarray:
-    """The answers of a recurrent layer and a linear Dense, by NumPy in float64."""
+    """Compute the answers of a recurrent layer and a linear Dense by NumPy in float64."""
     layer, _, head = model.layers
     cell, ops = cell_of(layer), NumpyOps()
     states: tuple[Any, ...] = tuple(np.zeros((len(x), cell.units)) for _ in cell.states)

@@ -19,7 +19,7 @@ def pictures(ground: float, ink: float, height: int = 28, width: int = 28) -> np
 
 @pytest.mark.parametrize("noisy", [False, True])
 def test_training_images_say_which_of_ink_and_ground_is_darker(noisy: bool) -> None:
-    # The recipes' noise: its mean is 0.5, and what comes above 1 is set to 1.
+    # The recipes' noise: its mean is 0.5, and values above 1 are set to 1.
     noise = np.random.default_rng(0).normal(0.5, 0.1, (40, 28, 28)) if noisy else 0.0
     for ground, ink in ((0, 1), (0, 0.3), (1, 0), (1, 0.3)):
         x = np.minimum(pictures(ground, ink) + noise, 1).astype(np.float32)

@@ -17,7 +17,7 @@ from edgernn_export.quantize import quantize
 from edgernn_export.tflite_ops import MAX_BIAS, MIN_SCALE, min_scales, quantize_bias, quantize_rows
 
 STEPS, FEATURES = 6, 3
-# Of raw inputs: hectopascals, degrees and a share, say.
+# Of raw inputs, such as hectopascals, degrees and a share.
 SIZES, CENTRES = np.array([40, 3, 0.05], np.float32), np.array([1013, 21, 0.6], np.float32)
 
 
@@ -40,7 +40,7 @@ def save(path: Path, layers_of: Callable[[Any], Any], features: int = FEATURES) 
 
 
 def quantized(path: Path, name: str, x: np.ndarray, io_type: str = "float32") -> tuple[Any, np.ndarray]:
-    """The model in integers, as a backend, and Keras's answers to `x`."""
+    """Quantize the model to integers; return it as a backend, and Keras's answers to `x`."""
     expected = keras_model.predict(keras_model.load(path), x)
     converted = tflite.convert(keras_model.load(path))
     data = compact(quantize(converted, name, io_type, x, expected).build("unrolled"))
@@ -158,10 +158,10 @@ def test_any_bias_fits_beside_any_weights(bias: list[float], weights: list[float
     assert rounded.dtype == (np.int32 if dtype is np.int8 else np.int64)
     assert np.abs(rounded).max() <= MAX_BIAS * (1 + 1e-6)
     ordinary = np.abs(rows).max(axis=1) / 127
-    # Half a step of an ordinary unit's accumulator, or else next to nothing, is lost of a bias.
+    # The error of a bias is half a step of an ordinary unit's accumulator, or negligible.
     off = np.abs(rounded * np.array(products.scales, np.float64) - values)
     assert (off <= 0.51 * ordinary * step + 1e-6 * np.abs(values) + 2e-9 * step).all()
-    # And of a product with the largest integer what is ordinary, or little beside the bias.
+    # The error of a product with the largest integer is ordinary, or small compared with the bias.
     largest = np.iinfo(dtype).max * step
     lost = np.abs(integers * np.array(scale.scales)[:, np.newaxis] - rows) * largest
     allowed = np.maximum(ordinary * largest, np.abs(values) * 2**-14) + 127 * MIN_SCALE * largest
@@ -200,7 +200,7 @@ def test_units_with_tiny_weights_keep_their_bias(name: str, tmp_path: Path) -> N
     x = inputs()[:, :, :1]
     backend, expected = quantized(tmp_path / "m.keras", name, x)
     answers = backend.run(x)
-    # The second output is its bias, but for next to nothing.
+    # The second output is almost exactly its bias.
     assert np.ptp(expected[:, 1]) < 1e-6
     np.testing.assert_allclose(answers, expected, atol=0.05 * np.abs(expected).max())
     if name == "int8":

@@ -1,4 +1,4 @@
-"""The decision whether a model streams, for models that use more than one row, and for inputs of any size."""
+"""Streaming: the decision for models that use more than one row, and for inputs of any size."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ FEATURES = 3
 
 
 def fronts() -> dict[str, tuple[Callable[[], Any], int, bool]]:
-    """Layers in front of the recurrent one, how many steps, and whether the model streams."""
+    """List layers in front of the recurrent one, the number of steps, and whether the model streams."""
     from keras import initializers, layers, ops
 
     def look_ahead(**options: Any) -> Callable[[Any], Any]:
@@ -75,7 +75,7 @@ def test_samples_show_what_noise_does_not(tmp_path: Path) -> None:
     import keras
     from keras import layers, ops
 
-    def narrow(x: Any) -> Any:  # NaN but from 7000 to 7001
+    def narrow(x: Any) -> Any:  # NaN except from 7000 to 7001
         return ops.sqrt(x - 7000) + ops.sqrt(7001 - x)
 
     given = keras.Input((8, FEATURES))
@@ -93,7 +93,7 @@ def test_no_finite_answer_is_no_evidence(tmp_path: Path) -> None:
     given = keras.Input((8, FEATURES))
     keras.Model(given, keras.layers.GRU(3)(keras.ops.log(-keras.ops.exp(given)))).save(tmp_path / "m.keras")
     assert (
-        why_no_stream(keras_model.load(tmp_path / "m.keras")) == "it gives no finite answer to any row that was tried"
+        why_no_stream(keras_model.load(tmp_path / "m.keras")) == "its answers to all tried rows contain NaN or infinity"
     )
 
 

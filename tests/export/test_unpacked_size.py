@@ -1,4 +1,4 @@
-"""Files of a few KB whose lists name the same parts thousands of times, which an object tree would hold each time."""
+"""Files of a few KB whose lists refer to the same parts thousands of times; an object tree would copy them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +126,7 @@ def test_files_that_unpack_to_much_more_are_refused(bomb: Callable[[], bytes]) -
 
 
 def test_weights_that_many_tensors_and_buffers_name_are_stored_once() -> None:
-    """3,000 times 200 KB of weights would be 600 MB to copy; it is looked at once."""
+    """3,000 times 200 KB of weights would be 600 MB to copy; they are read once."""
     builder = Builder(1024)
     data = builder.CreateNumpyVector(np.arange(200_000, dtype=np.uint8))
     schema.BufferStart(builder)

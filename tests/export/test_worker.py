@@ -1,4 +1,4 @@
-"""The child process that converts: what becomes of its errors, crashes and hangs."""
+"""The child process that converts: its errors, crashes and hangs."""
 
 import os
 import signal

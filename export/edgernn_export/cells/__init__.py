@@ -1,7 +1,7 @@
-"""What a recurrent cell is, written down once: one file a kind.
+"""Cells: the equations of recurrent layers, one file a kind.
 
-`cell.Cell` says what a kind must hold. Its equations are written in `ops.Ops`: NumPy is the oracle that tests compare
-with, `tflite_ops` writes operators.
+`cell.Cell` is what each kind implements. Its equations use `ops.Ops`: NumPy is the oracle of the tests, `tflite_ops`
+writes operators.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = ["KINDS", "Cell", "cell_of"]
 
 
 def cell_of(layer: Any) -> Cell:
-    """The cell of a recurrent Keras layer.
+    """Return the cell of a recurrent Keras layer.
 
     Raises:
         ModelError: the kind, or an option of the layer, is not supported.

@@ -1,4 +1,4 @@
-"""What every kind of cell must hold."""
+"""The base class of all kinds of cells."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ States = tuple[Any, ...]
 
 
 class Cell(ABC):
-    """What a recurrent layer computes at each time step, with its weights; one subclass a kind.
+    """Computation of a recurrent layer at each time step, with its weights; one subclass a kind.
 
     Attributes:
-        operators: how many TFLite operators a step takes, to reckon with what a layout costs.
+        operators: number of TFLite operators a step, for the size and speed of a layout.
     """
 
     operators: ClassVar[int]
@@ -33,36 +33,36 @@ class Cell(ABC):
     @property
     @abstractmethod
     def units(self) -> int:
-        """How many values an output has; each state has as many."""
+        """Number of values of an output; each state has as many."""
 
     @property
     @abstractmethod
     def states(self) -> tuple[str, ...]:
-        """The role of each state that goes from one time step to the next; the first state is the output."""
+        """Role of each state that goes from one time step to the next; the first state is the output."""
 
     @property
     @abstractmethod
     def roles(self) -> Mapping[str, Role]:
-        """Every role that the equations speak of."""
+        """Every role in the equations."""
 
     @abstractmethod
     def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
-        """What each step takes of the input, for all steps at once: [steps, features] to values [steps, …]."""
+        """Compute the input products of all steps: [steps, features] to values [steps, …]."""
 
     @abstractmethod
     def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
-        """One time step: what `project` gave for it and the states, [1, …] each, to the new states."""
+        """Compute one time step: its row of `project` and the states, [1, …] each, to the new states."""
 
     @abstractmethod
     def onnx_operator(self) -> OnnxOperator:
-        """ONNX's own operator.
+        """Make ONNX's own operator.
 
         Raises:
             UnsupportedError: ONNX has none for it.
         """
 
     def fused_operator(self) -> FusedOperator:
-        """TFLite's own operator for all time steps.
+        """Make TFLite's own operator for all time steps.
 
         Raises:
             UnsupportedError: TFLite has none for it.
@@ -71,7 +71,7 @@ class Cell(ABC):
 
 
 def activation_name(layer: Any, option: str) -> str:
-    """The Keras name of a layer's activation.
+    """Return the Keras name of a layer's activation.
 
     Raises:
         ModelError: it is none of Keras's own functions.

@@ -1,4 +1,4 @@
-"""What TFLite's fused recurrent operators need to know of a cell: their inputs in their order."""
+"""TFLite's fused recurrent operators: weights, states and options in their order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edgernn.arrays import Float32
 from edgernn.errors import UnsupportedError
 
-# Keras's name, then that of TFLite's schema.
+# Keras's name, then the name in TFLite's schema.
 _ACTIVATIONS: Mapping[str, str] = {"tanh": "TANH", "relu": "RELU", "relu6": "RELU6", "linear": "NONE"}
 
 
@@ -18,9 +18,9 @@ class FusedOperator:
         kind: its name in TFLite's schema.
         options: the name of its options table there.
         activation: the name of its activation there.
-        weights: what follows the sequence among its inputs: kernels [inputs, outputs], biases [outputs], None for one
-            that is left out. The states come behind them.
-        left_out: how many inputs are left out behind the states.
+        weights: its inputs after the sequence: kernels [inputs, outputs], biases [outputs], None for one that is left
+            out. The states follow.
+        left_out: number of inputs left out after the states.
     """
 
     kind: str
@@ -31,10 +31,10 @@ class FusedOperator:
 
 
 def fused_activation(name: str) -> str:
-    """What TFLite calls a Keras activation within an operator.
+    """Return the name that TFLite's fused operators have for a Keras activation.
 
     Raises:
-        UnsupportedError: it has none of this name.
+        UnsupportedError: they do not have it.
     """
     if name not in _ACTIVATIONS:
         raise UnsupportedError(

@@ -28,7 +28,7 @@ class GRU(Cell):
     Attributes:
         gates_kernel, candidate_kernel: Wz and Wr, float32 [features, 2 × units], and Wh, [features, units].
         gates_recurrent, candidate_recurrent: Rz and Rr, float32 [units, 2 × units], and Rh, [units, units].
-        gates_bias, candidate_bias: bz and br, float32 [2 × units], and bh, [units]; zeros for a layer without.
+        gates_bias, candidate_bias: bz and br, float32 [2 × units], and bh, [units]; zeros for a layer without them.
         reset_bias: bs, float32 [units]; None with the reset gate before the recurrent product.
         activation, recurrent_activation: their Keras names; the latter is that of the gates.
     """
@@ -113,7 +113,7 @@ class GRU(Cell):
         return (ops.add(candidate, change, "state"),)
 
     def onnx_operator(self) -> OnnxOperator:
-        """ONNX's GRU (operator set 14): gates in the order update, reset, candidate, which is Keras's."""
+        """Make ONNX's GRU (operator set 14): gates in the order update, reset, candidate, which is Keras's."""
         reset_bias = np.zeros_like(self.candidate_bias) if self.reset_bias is None else self.reset_bias
         biases = (self.gates_bias, self.candidate_bias, np.zeros_like(self.gates_bias), reset_bias)
         return OnnxOperator(

@@ -5,8 +5,8 @@
     c(t) = f(t) c(t-1) + i(t) g(t)                     the cell state
     h(t) = o(t) activation(c(t))
 
-In integers c's range is cut off hard, at 2 to 4 where it reaches 10: a wider one leaves too few steps for what is
-small.
+In integers the range of c is cut off at 2 to 4 although c reaches 10: a wider range leaves too few steps for small
+values.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class LSTM(Cell):
     Attributes:
         gates_kernel, candidate_kernel: W, float32 [features, 3 × units], and Wc, [features, units].
         gates_recurrent, candidate_recurrent: R, float32 [units, 3 × units], and Rc, [units, units].
-        gates_bias, candidate_bias: b, float32 [3 × units], and bc, [units]; zeros for a layer without.
+        gates_bias, candidate_bias: b, float32 [3 × units], and bc, [units]; zeros for a layer without them.
         activation, recurrent_activation: their Keras names; the latter is that of the gates.
     """
 
@@ -102,18 +102,21 @@ class LSTM(Cell):
         state, cell = states
         gates = ops.add(projected[0], ops.linear(state, self.gates_recurrent, None, "gates"), "gates")
         total = ops.add(projected[1], ops.linear(state, self.candidate_recurrent, None, "candidate"), "candidate")
-        take, keep, give = open_gates(ops, self.recurrent_activation, gates, 3)
-        # In the cell state's own scale, so that their sum is not rounded once more.
-        taken = ops.multiply(take, ops.activation(self.activation, total, "activated"), "cell")
-        cell = ops.add(ops.multiply(keep, cell, "cell"), taken, "cell")
-        return ops.multiply(give, ops.activation(self.activation, cell, "squashed"), "state"), cell
+        input_gate, forget_gate, output_gate = open_gates(ops, self.recurrent_activation, gates, 3)
+        # Both products have the scale of the cell state, so that their sum is not rounded once more.
+        entered = ops.multiply(input_gate, ops.activation(self.activation, total, "activated"), "cell")
+        cell = ops.add(ops.multiply(forget_gate, cell, "cell"), entered, "cell")
+        return ops.multiply(output_gate, ops.activation(self.activation, cell, "squashed"), "state"), cell
 
     def fused_operator(self) -> FusedOperator:
-        """UNIDIRECTIONAL_SEQUENCE_LSTM: gates in the order input, forget, cell, output; no peepholes, no projection."""
+        """Make UNIDIRECTIONAL_SEQUENCE_LSTM: gates in the order input, forget, cell, output; no peepholes.
+
+        It has no projection either.
+        """
         if self.recurrent_activation != "sigmoid":
             raise UnsupportedError(f"TFLite's fused LSTM has sigmoid gates, not {self.recurrent_activation}")
         if self.activation == "linear":
-            # The kernel leaves NONE out and multiplies the output gate with what lay in the memory for the result.
+            # The kernel skips NONE and multiplies the output gate with the old content of the result's memory.
             raise UnsupportedError("TFLite's fused LSTM answers wrongly with a linear activation")
         gates = ((self.gates_kernel, self.candidate_kernel), (self.gates_recurrent, self.candidate_recurrent))
         kernels = [part for group in gates for part in self._in_keras_order(*group)]
@@ -127,7 +130,7 @@ class LSTM(Cell):
         )
 
     def onnx_operator(self) -> OnnxOperator:
-        """ONNX's LSTM (operator set 14): gates in the order input, output, forget, candidate."""
+        """Make ONNX's LSTM (operator set 14): gates in the order input, output, forget, candidate."""
 
         def in_order(gates: Float32, candidate: Float32) -> Float32:
             i, f, o = np.split(gates, 3, axis=-1)
@@ -146,6 +149,6 @@ class LSTM(Cell):
         )
 
     def _in_keras_order(self, gates: Float32, candidate: Float32) -> tuple[Float32, ...]:
-        """Input, forget, candidate, output."""
+        """Split into input, forget, candidate and output."""
         i, f, o = np.split(gates, 3, axis=-1)
         return i, f, candidate, o

@@ -1,4 +1,4 @@
-"""ONNX operators: the one for each kind of cell, with weights in its layout and gate order."""
+"""ONNX's recurrent operators, with weights in their layout and gate order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 from edgernn.arrays import Float32
 from edgernn.errors import UnsupportedError
 
-# Keras's name, then ONNX's with the alphas and the betas that it takes (operator set 14, RNN, GRU and LSTM). ONNX
-# Runtime hands them out in turn to the activations that take some, and takes those that are missing for 0.
+# Keras's name, then ONNX's with its alphas and betas (operator set 14, RNN, GRU and LSTM). ONNX Runtime assigns them in
+# turn to the activations that have some, and uses 0 for missing ones.
 _ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
     "tanh": ("Tanh", (), ()),
     "sigmoid": ("Sigmoid", (), ()),
@@ -32,7 +32,7 @@ class OnnxOperator:
         w: the input kernel, float32 [1, gates × units, features].
         r: the recurrent kernel, float32 [1, gates × units, units].
         b: the biases, of the input product and then of the recurrent one, float32 [1, 2 × gates × units].
-        attributes: the operator's own.
+        attributes: of the operator.
     """
 
     kind: str
@@ -43,10 +43,10 @@ class OnnxOperator:
 
 
 def activations(names: Sequence[str]) -> Mapping[str, Any]:
-    """The attributes that give an operator these Keras activations.
+    """Make the attributes of an operator for these Keras activations.
 
     Raises:
-        UnsupportedError: ONNX's operators do not know one.
+        UnsupportedError: ONNX's operators do not have one.
     """
     for name in names:
         if name not in _ACTIVATIONS:

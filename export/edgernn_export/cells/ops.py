@@ -1,7 +1,7 @@
-"""The arithmetic that cells are written in, and what they say of the values in it.
+"""The arithmetic of cells, and the roles of values in it.
 
-NumPy's is here, the oracle; TFLite's is in `tflite_ops`. Every value has a role, a name that the cell chooses: values
-of one role have one range, at every time step, in a sequence and in a stream.
+`NumpyOps` is the oracle; `tflite_ops` has TFLite's arithmetic. Every value has a role, a name that the cell chooses.
+Values of one role have one range, at every time step, in a sequence and in a stream.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,24 +14,24 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.tensorflow_setup import quiet_tensorflow
 
-# Activations from 0 to 1: a mean weighted by them lies between what it is a mean of.
+# Activations from 0 to 1: a mean with these weights is between the averaged values.
 BOUNDED = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "softmax", "sparsemax")
 
 
 @dataclass(frozen=True)
 class PreActivation:
-    """The role of what is fed to an activation: its range may be cut off, where that costs less than it gives."""
+    """Role of the input of an activation; its range may be cut off if finer steps reduce the error."""
 
     feeds: str
 
 
 @dataclass(frozen=True)
 class PostActivation:
-    """The role of what comes out of an activation, or lies between such values and 0.
+    """Role of the output of an activation, or of values between such outputs and 0.
 
     Attributes:
         activation: its Keras name.
-        of: the role of what was fed to it.
+        of: the role of its input.
     """
 
     activation: str
@@ -40,70 +40,70 @@ class PostActivation:
 
 @dataclass(frozen=True)
 class MeasuredRange:
-    """The role of everything else: its range is what was measured."""
+    """Role of all other values; their range is measured."""
 
 
 Role = PreActivation | PostActivation | MeasuredRange
 
 
 class Ops(Protocol):
-    """What a cell's equations need; a value is an array for NumPy, a tensor of a graph for TFLite."""
+    """Operations in a cell's equations; a value is an array for NumPy, a tensor of a graph for TFLite."""
 
     def linear(self, x: Any, kernel: Float32, bias: Float32 | None, role: str) -> Any:
-        """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
+        """Compute x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
 
     def add(self, a: Any, b: Any, role: str) -> Any:
-        """The sum of two of the same shape."""
+        """Add two values of the same shape."""
 
     def subtract(self, a: Any, b: Any, role: str) -> Any:
-        """The difference of two of the same shape."""
+        """Subtract two values of the same shape."""
 
     def multiply(self, a: Any, b: Any, role: str) -> Any:
-        """The product, value by value, of two of the same shape."""
+        """Multiply two values of the same shape, element by element."""
 
     def activation(self, name: str, x: Any, role: str) -> Any:
-        """A Keras activation by its name."""
+        """Apply a Keras activation by its name."""
 
     def split(self, x: Any, count: int) -> Sequence[Any]:
-        """Values [rows, count × units] in `count` pieces, each [rows, units]."""
+        """Split values [rows, count × units] into `count` pieces, each [rows, units]."""
 
 
-# Of a row's values together, so that it matters which ones are in a row.
+# Activations of all values of a row together: the result depends on which values share a row.
 _OF_ALL_UNITS = ("softmax", "log_softmax", "sparsemax")
 
 
 def open_gates(ops: Ops, activation: str, gates: Any, count: int) -> Sequence[Any]:
-    """The activation of gates [1, count × units], each [1, units]; of all of them at once where that is the same."""
+    """Apply the activation to gates [1, count × units], at once if possible; return each gate, [1, units]."""
     if activation in _OF_ALL_UNITS:
         return [ops.activation(activation, gate, "gate") for gate in ops.split(gates, count)]
     return ops.split(ops.activation(activation, gates, "gate"), count)
 
 
 class NumpyOps:
-    """Plain NumPy, in the precision of its inputs."""
+    """Operations in NumPy, in the precision of their inputs."""
 
     def linear(self, x: Any, kernel: Float32, bias: Float32 | None, _role: str) -> Any:
-        """The product x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
+        """Compute x [rows, inputs] × kernel [inputs, outputs] + bias [outputs]."""
         return x @ kernel if bias is None else x @ kernel + bias
 
     def add(self, a: Any, b: Any, _role: str) -> Any:
-        """The sum of two of the same shape."""
+        """Add two values of the same shape."""
         return a + b
 
     def subtract(self, a: Any, b: Any, _role: str) -> Any:
-        """The difference of two of the same shape."""
+        """Subtract two values of the same shape."""
         return a - b
 
     def multiply(self, a: Any, b: Any, _role: str) -> Any:
-        """The product, value by value, of two of the same shape."""
+        """Multiply two values of the same shape, element by element."""
         return a * b
 
     def activation(self, name: str, x: Any, _role: str) -> Any:
-        """A Keras activation by its name."""
+        """Apply a Keras activation by its name."""
         return np.asarray(keras_activation(name)(x))
 
     def split(self, x: Any, count: int) -> Sequence[Any]:
-        """Values [rows, count × units] in `count` pieces, each [rows, units]."""
+        """Split values [rows, count × units] into `count` pieces, each [rows, units]."""
         return np.split(x, count, axis=-1)
 
 
@@ -122,7 +122,7 @@ def keras_activation(name: str) -> Callable[[Any], Any]:
 
 @cache
 def older_activations() -> Mapping[str, Callable[[Any], Any]]:
-    """The activations of Keras 2 that Keras 3 lacks, registered so that Keras can save and load them."""
+    """Register the activations of Keras 2 that Keras 3 lacks, so that Keras can save and load them; return them."""
     with quiet_tensorflow():
         import keras
 

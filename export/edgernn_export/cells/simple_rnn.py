@@ -20,7 +20,7 @@ class SimpleRNN(Cell):
     Attributes:
         kernel: W, float32 [features, units].
         recurrent_kernel: R, float32 [units, units].
-        bias: b, float32 [units]; zeros for a layer without one.
+        bias: b, float32 [units]; zeros for a layer without bias.
         activation: its Keras name.
     """
 
@@ -63,7 +63,7 @@ class SimpleRNN(Cell):
         return (ops.activation(self.activation, ops.add(projected[0], recurrent, "sum"), "state"),)
 
     def fused_operator(self) -> FusedOperator:
-        """UNIDIRECTIONAL_SEQUENCE_RNN: W, R, b and the state."""
+        """Make UNIDIRECTIONAL_SEQUENCE_RNN: W, R, b and the state."""
         return FusedOperator(
             kind="UNIDIRECTIONAL_SEQUENCE_RNN",
             options="SequenceRNNOptions",
@@ -72,7 +72,7 @@ class SimpleRNN(Cell):
         )
 
     def onnx_operator(self) -> OnnxOperator:
-        """ONNX's RNN (operator set 14); Keras has no bias of the recurrent product."""
+        """Make ONNX's RNN (operator set 14); its bias of the recurrent product is zero, because Keras has none."""
         return OnnxOperator(
             kind="RNN",
             w=self.kernel.T[np.newaxis],
