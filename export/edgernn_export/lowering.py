@@ -129,7 +129,7 @@ def rebind(layer: Any, call: Call) -> None:
     def call_alone(x: Any, initial_state: Any = None, mask: Any = None, **_options: Any) -> Any:
         for given, what in ((initial_state, "initial states"), (mask, "a mask")):
             if given is not None:
-                raise ModelError(f"layer {layer.name!r} is given {what}, which is not supported")
+                raise ModelError(f"layer {layer.name!r} gets {what}, which is not supported")
         return call(x)
 
     layer.call = call_alone

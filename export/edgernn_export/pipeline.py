@@ -133,9 +133,9 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
 
 
 def _check_free(paths: Sequence[Path]) -> None:
-    there = [path.name for path in paths if path.exists()]
-    if there:
-        raise OutputError(f"{paths[0].parent}: {', '.join(there)} already there; --overwrite replaces them")
+    existing = [path.name for path in paths if path.exists()]
+    if existing:
+        raise OutputError(f"{paths[0].parent}: {', '.join(existing)} already there; --overwrite replaces them")
 
 
 @contextmanager
