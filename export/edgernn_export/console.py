@@ -50,7 +50,7 @@ def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table
 
 
 def fit_names(names: Sequence[str], width: int) -> list[str]:
-    """Shorten names to this many columns: without what the names of all files begin with, and then in the middle."""
+    """Shorten names to this many columns: drop their common beginning first, and then cut them in the middle."""
     files = [name.split("-") for name in names if any(suffix in name for suffix in SUFFIXES)]
     common = 0
     if len(files) > 1 and max(map(len, names)) > width:

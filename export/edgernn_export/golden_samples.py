@@ -68,7 +68,8 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
     count = min(usual, max(MIN_SAMPLES, MAX_STEPS // steps))
     kept = min(size, (MAX_EXACT_NUMBERS if exact else MAX_NUMBERS) // count)
     tried = np.arange(min(MAX_EXACT_TRIED if exact else MAX_TRIED, max(MIN_TRIED, MAX_TRIED_STEPS // steps)))
-    golden = _of(tried, Golden("", "", (0, 1), tolerance, feature_ranges(x)))
+    empty = Golden(seeds="", outputs="", between=(0, 1), tolerance=tolerance, ranges=feature_ranges(x))
+    golden = _of(tried, empty)
     if golden.ranges == (card.input_range,):
         golden = replace(golden, ranges=())
     inputs = inputs_of(golden, card)
@@ -141,7 +142,7 @@ def _of(seeds: Int64, golden: Golden) -> Golden:
 
 
 def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
-    """Add the artifact's answers, and digests of them where a probe exists that identifies kernels."""
+    """Add the artifact's answers, and digests of them if a probe identifies the kernels."""
     inputs = inputs_of(golden, card)
     answers = model.predict(inputs)
     numbers = spread(answers, kept, read_digits(golden.seeds, SEED_DIGITS)).astype(np.float64)

@@ -117,11 +117,11 @@ def _chains(subgraph: schema.SubGraphT, places: Mapping[int, RecurrentPlaceholde
 
 def _layer(placeholder: RecurrentPlaceholder, make_ops: MakeCellOps) -> Layer:
     return Layer(
-        placeholder.layer,
-        placeholder.cell,
-        placeholder.return_sequences,
-        placeholder.backwards,
-        lambda graph: make_ops(graph, placeholder.name),
+        name=placeholder.layer,
+        cell=placeholder.cell,
+        return_sequences=placeholder.return_sequences,
+        backwards=placeholder.backwards,
+        make_ops=lambda graph: make_ops(graph, placeholder.name),
     )
 
 

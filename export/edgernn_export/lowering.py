@@ -50,7 +50,11 @@ def put_composites(model: Any) -> Mapping[str, RecurrentPlaceholder]:
     for index, layer in enumerate(recurrent_layers(model)):
         name = f"edgernn_cell_{index}"
         placeholders[name] = RecurrentPlaceholder(
-            name, layer.name, cell_of(layer), layer.return_sequences, layer.go_backwards
+            name=name,
+            layer=layer.name,
+            cell=cell_of(layer),
+            return_sequences=layer.return_sequences,
+            backwards=layer.go_backwards,
         )
         rebind(layer, _composite(placeholders[name]))
     _unwrap(model)

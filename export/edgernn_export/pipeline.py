@@ -28,7 +28,7 @@ class TargetResult:
     """Export result of one target.
 
     Attributes:
-        target: the artifact asked for.
+        target: the requested artifact.
         path: path of the artifact, even if it was not written.
         status: "passed"; "failed" the proof, so it was written only with `keep_failed`; "not exported", because a
             converter failed; or "not possible" with this model.

@@ -149,7 +149,7 @@ def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: in
         held_out_loss = float(measure(x[held_out], reference[held_out]))
         if held_out_loss < best:  # so that a NaN is never chosen
             best, best_epoch, weights = held_out_loss, epoch, rounded_weights(model)
-    return Refinement(weights, best_epoch, loss_rounded, best)
+    return Refinement(weights, epoch=best_epoch, loss_rounded=loss_rounded, loss=best)
 
 
 def rounded_weights(model: Any) -> list[Float32]:

@@ -99,7 +99,7 @@ def select_targets(
         known = tuple(replace(target, static=True) for target in TARGETS if target.format == "onnx")
     elif io_type == "int8":
         known = tuple(
-            Target(target.format, target.quantization, target.layout, io_type)
+            replace(target, io=io_type)
             for target in TARGETS
             if target.format == "tflite" and target.quantization == "int8"
         )

@@ -67,7 +67,9 @@ def test_roles_and_operators_are_those_of_the_equations(kind: str) -> None:
     cell = cell_of(layer_of(kind))
     graph, _ = Graph.new(schema.ModelT(subgraphs=[], buffers=[schema.BufferT()], operatorCodes=[]))
     x = graph.tensor((1, 2, FEATURES), TensorType.FLOAT32)
-    layer = Layer("layer", cell, False, False, lambda graph: Float32Ops(graph, STEP))
+    layer = Layer(
+        name="layer", cell=cell, return_sequences=False, backwards=False, make_ops=lambda graph: Float32Ops(graph, STEP)
+    )
     ops = layer.make_ops(graph)
     states = tuple(ops.state(cell.units, role) for role in cell.states)
     unroll(ops, layer, x, states)

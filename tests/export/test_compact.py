@@ -439,7 +439,7 @@ def test_data_outside_of_the_flatbuffer_are_refused(what: str, file: bytes) -> N
         compact(file)
 
 
-def test_weights_behind_the_flatbuffer_are_taken_in() -> None:
+def test_weights_behind_the_flatbuffer_are_moved_into_it() -> None:
     """litert-quantizer writes weights behind the flatbuffer from 256 KB on."""
     weights = np.arange(4, dtype=np.float32)
     model = one_operator(Op.ADD, None, Type.FLOAT32)

@@ -185,7 +185,7 @@ def test_integers_in_and_out(save_model: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SimpleRNN", "GRU"])
-def test_the_range_of_a_state_holds_the_last_steps_one(kind: str, save_model: Callable[..., Path]) -> None:
+def test_the_range_of_a_state_covers_the_last_step(kind: str, save_model: Callable[..., Path]) -> None:
     """It grows from step to step, so that the last one is the largest."""
     from keras import initializers, layers
 
@@ -215,7 +215,7 @@ def test_what_goes_backwards_does_not_stream_even_if_it_hardly_matters(save_mode
     assert not streams(keras_model.load(save_model([layer, layers.Dense(2, kernel_initializer=small)])))
 
 
-def test_what_makes_much_of_little_streams_all_the_same(save_model: Callable[..., Path]) -> None:
+def test_an_ill_conditioned_model_streams_as_well(save_model: Callable[..., Path]) -> None:
     from keras import initializers, layers
 
     wild = initializers.RandomNormal(stddev=1.5, seed=0)
@@ -232,7 +232,7 @@ def test_time_distributed_dense_is_one_product_and_streams_in_onnx(save_model: C
     assert names == {"input", "state_0", "state_1"}
 
 
-def test_tflite_holds_only_builtin_operators_and_frozen_weights(save_model: Callable[..., Path]) -> None:
+def test_tflite_has_only_builtin_operators_and_frozen_weights(save_model: Callable[..., Path]) -> None:
     formats, _ = formats_of(save_model(layers_of("plain")), ["float32"])
     codes = {code.builtinCode for code in read(compact(formats["float32"].build("unrolled"))).operatorCodes}
     assert Operator.CUSTOM not in codes

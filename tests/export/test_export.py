@@ -99,7 +99,7 @@ def test_json_is_one_document(edgernn_command: Callable[..., Result], run_folder
     assert row["size_bytes"] == Path(row["path"]).stat().st_size
 
 
-def test_an_artifact_that_fails_its_bar_is_written_only_if_asked_for(
+def test_an_artifact_that_fails_the_proof_is_written_only_on_request(
     edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path
 ) -> None:
     words = ("export", run_folder, "--out", tmp_path, "--quantize", "dynamic", "--layout", "fused")
@@ -128,7 +128,7 @@ def test_an_artifact_that_fails_its_bar_is_written_only_if_asked_for(
         ({"stream_agreement": 0.99}, "its stream differs from its predictions"),
     ],
 )
-def test_each_bar_is_checked(measured: dict[str, Any], message: str) -> None:
+def test_each_limit_is_checked(measured: dict[str, Any], message: str) -> None:
     same = {"accuracy": 0.9, "f1": 0.8}
     good = {"samples": 10, "keras": same, "artifact": same, "agreement": 1.0, "difference": 0.01}
     task, tolerance = (
@@ -153,8 +153,10 @@ def test_each_bar_is_checked(measured: dict[str, Any], message: str) -> None:
         (Task("multilabel"), {"accuracy": 0.9, "f1": 0.88}, "loses 2.00 points of F1"),
     ],
 )
-def test_the_headline_measure_is_held_to_its_bar(task: Task, measured: dict[str, float], message: str) -> None:
-    result = proof.Proof(task, 10, dict.fromkeys(measured, 0.9), measured, agreement=1.0, difference=0.0)
+def test_the_headline_measure_is_checked_against_its_tolerance(
+    task: Task, measured: dict[str, float], message: str
+) -> None:
+    result = proof.Proof(task, 10, keras=dict.fromkeys(measured, 0.9), artifact=measured, agreement=1.0, difference=0.0)
     with pytest.raises(edgernn.ExportError, match=message):
         result.check(proof.TOLERANCES["int8"])
 
@@ -169,11 +171,13 @@ def test_the_headline_measure_is_held_to_its_bar(task: Task, measured: dict[str,
 def test_a_relative_difference_says_so(task: Task, message: str) -> None:
     same = {task.headline: 0.9}
     with pytest.raises(edgernn.ExportError, match=message):
-        proof.Proof(task, 10, same, same, agreement=1.0, difference=0.5).check(proof.TOLERANCES["float32"])
+        proof.Proof(task, 10, keras=same, artifact=same, agreement=1.0, difference=0.5).check(
+            proof.TOLERANCES["float32"]
+        )
 
 
 @pytest.mark.parametrize("option", ["--max-drop", "--min-agreement"])
-def test_a_bar_that_is_not_a_number_is_refused(option: str, run_folder: Path, refused: Callable[..., str]) -> None:
+def test_a_limit_that_is_not_a_number_is_refused(option: str, run_folder: Path, refused: Callable[..., str]) -> None:
     assert "'nan' is not a number." in refused("export", run_folder, option, "nan", exit_code=2)
 
 
@@ -399,7 +403,7 @@ def test_a_damaged_run_folder_is_refused(run_folder: Path, refused: Callable[...
     assert "samples.npz: cannot be read as .npz" in refused("export", folder)
 
 
-def test_samples_that_lack_the_highest_class_are_taken(
+def test_samples_that_lack_the_highest_class_are_accepted(
     save_model: Callable[..., Path], edgernn_command: Callable[..., Result], tmp_path: Path
 ) -> None:
     from keras import layers

@@ -32,7 +32,7 @@ def test_features_that_are_alike_share_one_range() -> None:
     assert feature_ranges(x) == ((0.0, 1.0),)
 
 
-def test_features_of_different_size_have_their_own_ranges() -> None:
+def test_features_of_different_size_have_separate_ranges() -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.normal(100, 1, (300, 8)), rng.random((300, 8)), np.full((300, 8), -3.0)], axis=-1)
     (first, second, third) = feature_ranges(x.astype(np.float32))
@@ -42,7 +42,7 @@ def test_features_of_different_size_have_their_own_ranges() -> None:
 
 
 @pytest.mark.parametrize("features", [32, 33, 100])
-def test_of_many_features_neighbours_share_a_range_that_holds_both(features: int) -> None:
+def test_of_many_features_neighbours_share_a_range_that_covers_both(features: int) -> None:
     x = np.arange(features, dtype=np.float32) * np.ones((4, 5, 1), np.float32)
     ranges = feature_ranges(x)
     assert len(ranges) == MAX_RANGES
@@ -87,7 +87,7 @@ def test_golden_samples_name_every_class_and_take_few_bytes(artifacts: Path) -> 
 
 
 @pytest.mark.usefixtures("without_xnnpack")
-def test_kernels_that_round_otherwise_are_told_apart_and_accept_good_files(artifacts: Path) -> None:
+def test_kernels_that_round_differently_are_distinguished_and_accept_good_files(artifacts: Path) -> None:
     for name in (INT8, "digits-int8-loop.tflite", "digits-dynamic.tflite", "digits-int16x8.tflite"):
         path = artifacts / name
         card = read_card(path.read_bytes())

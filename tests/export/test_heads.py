@@ -34,7 +34,7 @@ def answers_like(*shape: int, kind: str = "softmax") -> np.ndarray:
 
 def samples_with(y: np.ndarray, calibration: np.ndarray | None = None) -> Samples:
     x = np.random.default_rng(0).random((8, STEPS, FEATURES), np.float32)
-    return Samples(x, y if calibration is None else calibration, x, y)
+    return Samples(x, y if calibration is None else calibration, x_test=x, y_test=y)
 
 
 ZEROS_AND_ONES = np.random.default_rng(1).integers(0, 2, (8, STEPS, 4))
@@ -78,28 +78,30 @@ def test_the_task_is_found(answers: np.ndarray, y: np.ndarray, expected: Task) -
         (answers_like(4, kind="none"), (), Task("regression")),
     ],
 )
-def test_without_truths_the_answers_tell_the_task(answers: np.ndarray, labels: tuple[str, ...], expected: Task) -> None:
+def test_without_truths_the_answers_decide_the_task(
+    answers: np.ndarray, labels: tuple[str, ...], expected: Task
+) -> None:
     x = np.zeros((8, STEPS, FEATURES), np.float32)
-    assert infer_task(answers, Samples(x, None, x, None), labels) == expected
+    assert infer_task(answers, Samples(x, None, x_test=x, y_test=None), labels) == expected
     assert describe_guess(expected).startswith(f"assumed {expected.kind}: ")
 
 
 def test_the_truths_of_one_part_are_enough() -> None:
     x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
     answers = answers_like(4, kind="none")
-    for samples in (Samples(x, y, x, None), Samples(x, None, x, y)):
+    for samples in (Samples(x, y, x_test=x, y_test=None), Samples(x, None, x_test=x, y_test=y)):
         assert infer_task(answers, samples, ()) == Task("classification", logits=True)
 
 
-def test_a_class_that_there_is_not_is_named_by_its_place_in_the_users_array() -> None:
+def test_an_unknown_class_is_named_by_its_place_in_the_users_array() -> None:
     x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
     wrong = np.where(np.arange(8) == 5, 4, y)
-    samples = Samples(x, y, x, wrong, origins={"y_test": Origin("targets", first=1, every=2)})
+    samples = Samples(x, y, x_test=x, y_test=wrong, origins={"y_test": Origin("targets", first=1, every=2)})
     with pytest.raises(edgernn.DataError, match=r"targets\[11\] is 4, expected a class from 0 to 3"):
         infer_task(answers_like(4), samples, ())
 
 
-def test_the_calibration_samples_have_a_say() -> None:
+def test_the_calibration_samples_count_as_well() -> None:
     answers = answers_like(1, kind="none")
     assert infer_task(answers, samples_with(np.zeros(8, int), np.arange(8)), ()) == Task("regression")
     with pytest.raises(edgernn.DataError, match=r"y_calibration\[4\] is 4, expected a class from 0 to 3"):

@@ -60,7 +60,7 @@ HOSTILE: dict[Callable[[h5py.Group], None], str] = {
 
 @pytest.mark.parametrize("version", ["2.15.0", "3.9.0"])
 @pytest.mark.parametrize("harm", HOSTILE)
-def test_hdf5_that_reaches_outside_or_blows_up_is_refused(
+def test_hdf5_that_refers_to_other_files_or_is_too_large_is_refused(
     harm: Callable[[h5py.Group], None], version: str, tmp_path: Path
 ) -> None:
     weights = {"r": named("r", drawn("LSTM"))}

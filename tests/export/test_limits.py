@@ -43,7 +43,13 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Sequential([Input((STEPS, FEATURES)), rnn, layers.Dense(2)]).save(folder / "small.keras")
     x = inputs()
     answers = keras_model.predict(keras_model.load(folder / "small.keras"), x)
-    original = Original(folder / "small.keras", "small", (), "", Samples(x, answers, x, answers))
+    original = Original(
+        folder / "small.keras",
+        "small",
+        labels=(),
+        input_meaning="",
+        samples=Samples(x, answers, x_test=x, y_test=answers),
+    )
     source = Source(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
     for target in TARGETS:
         (folder / target.file_name("small")).write_bytes(make_artifact(source, target)[0])

@@ -44,7 +44,7 @@ def test_ranges_are_the_extremes_over_all_samples_and_steps(save_model: Callable
 
 @example(-1.0, 1.0, 16)
 @given(st.floats(-1e6, -1e-6), st.floats(1e-6, 1e6), st.sampled_from([8, 16]))
-def test_a_scale_is_what_the_quantizer_reckons_from_its_span(low: float, high: float, bits: int) -> None:
+def test_a_scale_is_what_the_quantizer_computes_from_its_span(low: float, high: float, bits: int) -> None:
     roles = {"sum": MeasuredRange(), "state": PostActivation("gelu", "sum")}
     for scale in role_scales(roles, dict.fromkeys(roles, (low, high)), bits).values():
         ends = np.array(span(scale, bits), np.float32)

@@ -67,7 +67,7 @@ KINDS = ("adapted", "adapted over all", "given", "inverted", "nested", "bins", "
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_for_other_steps_keeps_what_its_layers_hold(kind: str, save_model: Callable[..., Path]) -> None:
+def test_a_model_for_other_steps_keeps_the_values_of_its_layers(kind: str, save_model: Callable[..., Path]) -> None:
     import keras
 
     path, x = save_model(layers_of(kind), steps=None), pressures()
@@ -120,7 +120,7 @@ def test_the_proof_compares_with_the_model_in_the_file(
     np.testing.assert_allclose(answers, y, atol=1e-5)
 
 
-def test_a_rebuilt_model_that_answers_otherwise_is_refused(
+def test_a_rebuilt_model_that_answers_differently_is_refused(
     save_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import keras
@@ -134,7 +134,7 @@ def test_a_rebuilt_model_that_answers_otherwise_is_refused(
         rebuilding.check_rebuilt(original, rebuilding.with_steps(original, STEPS), x)
 
 
-def test_refined_weights_bring_what_is_derived_from_them(save_model: Callable[..., Path]) -> None:
+def test_refined_weights_update_derived_values(save_model: Callable[..., Path]) -> None:
     model, x = keras_model.load(save_model(layers_of("adapted"))), pressures()
     names, weights = [weight.path for weight in model.weights], model.get_weights()
     place = next(index for index, name in enumerate(names) if name.endswith("/mean"))

@@ -74,7 +74,7 @@ def on_grid(kernel: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["plain", "frozen", "others between"])
-def test_every_kernel_lies_on_its_grid(
+def test_every_kernel_is_on_its_grid(
     kind: str, refined: Callable[..., Refinement], model_file: Callable[..., Path]
 ) -> None:
     result = refined(kind)
@@ -154,7 +154,7 @@ def test_on_other_samples_it_answers_nearer_to_the_original_than_the_rounded_one
     assert (answers.argmax(1) == expected.argmax(1)).sum() >= (rounded.argmax(1) == expected.argmax(1)).sum()
 
 
-def test_the_loss_is_that_of_the_weights_handed_out(
+def test_the_loss_is_that_of_the_returned_weights(
     refined: Callable[..., Refinement], model_file: Callable[..., Path]
 ) -> None:
     result = refined()

@@ -30,17 +30,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("models")
     shared = [keras.layers.SimpleRNN(5), keras.layers.Dense(CLASSES, activation="softmax")]
     scaling = keras.layers.Rescaling(1 / 255)
-    made = {
+    saved = {
         "raw": keras.Sequential([keras.Input((SIZE, SIZE)), scaling, *shared]),
         "bytes": keras.Sequential([keras.Input((SIZE, SIZE), dtype="uint8"), scaling, *shared]),
         "scaled": keras.Sequential([keras.Input((SIZE, SIZE)), *shared]),
     }
-    for name, model in made.items():
+    for name, model in saved.items():
         model.save(folder / f"{name}.keras")
-    np.savez(folder / "pixels.npz", x=PIXELS, y=made["raw"].predict(PIXELS, verbose=0).argmax(axis=1))
+    np.savez(folder / "pixels.npz", x=PIXELS, y=saved["raw"].predict(PIXELS, verbose=0).argmax(axis=1))
     np.savez(folder / "alone.npz", x=PIXELS)
     np.savez(folder / "floats.npz", x=PIXELS.astype(np.float32))
-    return {"folder": folder, **made}
+    return {"folder": folder, **saved}
 
 
 @pytest.fixture(scope="module")

@@ -73,12 +73,14 @@ def source_of(folder: Path, model: Any, steps: int) -> Source:
     x = inputs(steps)
     y = predict(model, x).argmax(axis=1)
     y[:2] = 0, 1
-    original = Original(folder / "small.keras", "small", (), "", Samples(x, y, x, y))
+    original = Original(
+        folder / "small.keras", "small", labels=(), input_meaning="", samples=Samples(x, y, x_test=x, y_test=y)
+    )
     return Source(original, Settings(refine=False, max_drop=100))
 
 
 @pytest.mark.parametrize(("kind", "seed", "gain"), [("SimpleRNN", 1, 2.2), ("LSTM", 2, 8.0)])
-def test_a_right_file_of_a_model_that_makes_much_of_rounding_is_made_and_a_wrong_one_is_not(
+def test_an_ill_conditioned_model_accepts_a_right_file_and_refuses_a_wrong_one(
     kind: str, seed: int, gain: float, tmp_path: Path
 ) -> None:
     source = source_of(tmp_path, build(kind, 8, 40, gain, seed), 40)
@@ -92,7 +94,7 @@ def test_a_right_file_of_a_model_that_makes_much_of_rounding_is_made_and_a_wrong
         coarse.check(tolerance_of(FLOAT32).for_model(source.rounding_error), max_drop=100, min_agreement=0)
 
 
-def test_an_ordinary_model_has_the_bars_of_the_table(tmp_path: Path) -> None:
+def test_an_ordinary_model_has_the_tolerances_of_the_table(tmp_path: Path) -> None:
     source = source_of(tmp_path, build("SimpleRNN", 4, 6, 1.0, 1), 6)
     assert source.rounding_error < 1e-6
     for name in ("float32", "int8", "int16x8", "dynamic"):
@@ -100,7 +102,7 @@ def test_an_ordinary_model_has_the_bars_of_the_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rounding", [1e-5, 1e-3, float("inf")])
-def test_bars_widen_no_further_than_rounding_and_never_for_integers(rounding: float) -> None:
+def test_tolerances_widen_no_further_than_rounding_and_never_for_integers(rounding: float) -> None:
     for name, tolerance in TOLERANCES.items():
         wide = tolerance.for_model(rounding)
         assert (wide.agreement, wide.stream_agreement, wide.drop) == (

@@ -37,6 +37,8 @@ def test_the_card_says_it_of_pixels_only(save_model: Callable[..., Path]) -> Non
     y = np.arange(40) % 4
     for meaning, ground, inverted in (("pixel / 255", 1, True), ("pixel / 255", 0, False), ("m/s²", 1, False)):
         x = pictures(ground, 1 - ground, 6, 3)
-        original = Original(path, "small", tuple("abcd"), meaning, Samples(x, y, x, y))
+        original = Original(
+            path, "small", labels=tuple("abcd"), input_meaning=meaning, samples=Samples(x, y, x_test=x, y_test=y)
+        )
         card = Source(original, Settings()).card(Target("tflite", "float32", "unrolled"))
         assert card.inverted == inverted

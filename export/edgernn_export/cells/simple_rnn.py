@@ -36,7 +36,12 @@ class SimpleRNN(Cell):
         """See `Cell`."""
         kernel, recurrent_kernel, *bias = (np.asarray(weight, np.float32) for weight in layer.get_weights())
         zeros = np.zeros(layer.units, np.float32)
-        return cls(kernel, recurrent_kernel, bias[0] if bias else zeros, activation_name(layer, "activation"))
+        return cls(
+            kernel=kernel,
+            recurrent_kernel=recurrent_kernel,
+            bias=bias[0] if bias else zeros,
+            activation=activation_name(layer, "activation"),
+        )
 
     @property
     def units(self) -> int:
