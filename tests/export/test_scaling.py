@@ -170,7 +170,7 @@ def _check_what_is_said_without_truths(result: Any, folder: Path) -> None:
     assert result.headline is None
     assert verdict.most_accurate is None
     assert verdict.recommended is result.artifacts[0]
-    assert verdict.why == "the only artifact, and agrees with the original"
+    assert verdict.why == "the only artifact in agreement with the original, read by every backend"
     write_html(folder / "report.html", [result])
     page = (folder / "report.html").read_text()
     assert "test samples have no truths" in page
