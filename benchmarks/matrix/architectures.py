@@ -47,7 +47,9 @@ class LayerSpec:
 
 def layer(kind: str, merge_mode: str = "", time_distributed: bool = False, **options: Option) -> LayerSpec:
     """Make a layer with these options."""
-    return LayerSpec(kind, tuple(options.items()), merge_mode, time_distributed)
+    return LayerSpec(
+        kind=kind, options=tuple(options.items()), merge_mode=merge_mode, time_distributed=time_distributed
+    )
 
 
 @dataclass(frozen=True)

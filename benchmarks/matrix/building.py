@@ -45,7 +45,13 @@ def original(architecture: Architecture, folder: Path) -> Original:
     path = folder / "small.keras"
     model = build(architecture)
     model.save(path)
-    return Original(path, "small", (), "", _samples(architecture, tuple(model.outputs[0].shape[1:])))
+    return Original(
+        model=path,
+        name="small",
+        labels=(),
+        input_meaning="",
+        samples=_samples(architecture, tuple(model.outputs[0].shape[1:])),
+    )
 
 
 def _make(each: LayerSpec, **more: object) -> Any:
@@ -135,4 +141,4 @@ def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
         return rng.integers(0, answer[-1], (count, *answer[:-1]))
 
     x, y = inputs(CALIBRATION_SAMPLES), truth(CALIBRATION_SAMPLES)
-    return Samples(x, y, x[:TEST_SAMPLES], y[:TEST_SAMPLES])
+    return Samples(x_calibration=x, y_calibration=y, x_test=x[:TEST_SAMPLES], y_test=y[:TEST_SAMPLES])

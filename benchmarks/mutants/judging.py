@@ -106,7 +106,13 @@ class Judge:
         except Exception as error:  # noqa: BLE001 - any exception is a finding
             return Judgement(EXCEPTION, _where(error))
         wrong = self._compare(answers)
-        return Judgement(WRONG, wrong, self._tolerance, self._probe.differences(model)) if wrong else Judgement(RIGHT)
+        return (
+            Judgement(
+                outcome=WRONG, detail=wrong, tolerance=self._tolerance, differences=self._probe.differences(model)
+            )
+            if wrong
+            else Judgement(RIGHT)
+        )
 
     def _refusal(self, error: ArtifactError) -> Judgement:
         """Judge a refusal: it must be one line that contains the file's name and a reason."""

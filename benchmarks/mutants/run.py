@@ -93,7 +93,13 @@ def _everything(sources: dict[Path, IntactArtifact], x: Float32, folder: Path, c
             click.echo(f"{mode}: {path.name}", err=True)
             judge = partial(_judge_maker, path, source, x, folder, mode)
             for number, verdict in verdicts(range(count), judge, _TIMEOUT_SECONDS):
-                yield MutantResult(path.name, mode, number, kind_of(number, mode == RESEALED), verdict)
+                yield MutantResult(
+                    artifact=path.name,
+                    mode=mode,
+                    number=number,
+                    kind=kind_of(number, mode == RESEALED),
+                    verdict=verdict,
+                )
 
 
 def _judge_maker(path: Path, source: IntactArtifact, x: Float32, folder: Path, mode: str) -> Callable[[int], Judgement]:
@@ -115,7 +121,7 @@ def _one(only: str, sources: dict[Path, IntactArtifact], x: Float32, folder: Pat
     if out:
         write_bytes(out, mutant.data)
     ((_, verdict),) = verdicts([number], partial(_judge_maker, path, sources[path], x, folder, mode), _TIMEOUT_SECONDS)
-    seen = MutantResult(path.name, mode, number, mutant.kind, verdict)
+    seen = MutantResult(artifact=path.name, mode=mode, number=number, kind=mutant.kind, verdict=verdict)
     click.echo(seen)
     for kind, differences in verdict.differences.items():
         click.echo(f"  differences, {kind}: {' '.join(f'{each:.3g}' for each in differences)}")

@@ -88,7 +88,9 @@ def _constants(model: Any, graph: Any, operator: Any, found: dict[int, Weights])
             continue
         shape = tuple(int(size) for size in tensor.ShapeAsNumpy())
         name = f"{tensor.Buffer()}: {np.dtype(dtype)} {list(shape)}"
-        yield found.setdefault(tensor.Buffer(), Weights(name, content.ctypes.data - base, dtype, shape))
+        yield found.setdefault(
+            tensor.Buffer(), Weights(name=name, start=content.ctypes.data - base, dtype=dtype, shape=shape)
+        )
 
 
 def zeroed_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, bytes]]:

@@ -54,7 +54,7 @@ def _load_sample(seed: int) -> Dataset:
     images = pixels.astype(np.uint8).reshape(-1, 28, 28)
     y = classes.astype(np.int64)
     training, test = _split(y, _SAMPLE_TRAINING_IMAGES_PER_CLASS, np.random.default_rng(seed))
-    return Dataset(images[training], y[training], images[test], y[test], DIGITS)
+    return Dataset(x_train=images[training], y_train=y[training], x_test=images[test], y_test=y[test], labels=DIGITS)
 
 
 def _split(y: Int64, training_per_class: int, rng: np.random.Generator) -> tuple[Int64, Int64]:
@@ -81,7 +81,9 @@ def _load_mnist() -> Dataset:
             f"MNIST cannot be downloaded: {error}. Use `--data sample`, which needs no network, or copy "
             "mnist.npz or a folder of IDX files to this machine and give its path: `--data PATH`"
         ) from error
-    return Dataset(x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64), DIGITS)
+    return Dataset(
+        x_train=x_train, y_train=y_train.astype(np.int64), x_test=x_test, y_test=y_test.astype(np.int64), labels=DIGITS
+    )
 
 
 @contextmanager

@@ -176,7 +176,7 @@ def _matrix(name: str, truth: Int64, decisions: Int64, labels: Sequence[str], sh
         )
         for row, label in enumerate(labels)
     ]
-    return Matrix(name, name in (KERAS, shown), columns, lines)
+    return Matrix(name=name, shown=name in (KERAS, shown), answers=columns, lines=lines)
 
 
 def _disagreeing(truth: Int64, decisions: Mapping[str, Int64]) -> list[Disagreeing]:
@@ -187,7 +187,11 @@ def _disagreeing(truth: Int64, decisions: Mapping[str, Int64]) -> list[Disagreei
             other = each != keras
             original, artifact = (int((other & (one == truth)).sum()) for one in (keras, each))
             count = int(other.sum())
-            found.append(Disagreeing(name, count, original, artifact, count - original - artifact))
+            found.append(
+                Disagreeing(
+                    name=name, count=count, original=original, artifact=artifact, neither=count - original - artifact
+                )
+            )
     return found
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
@@ -110,7 +111,12 @@ def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compa
 
 
 def _file_columns() -> Iterator[Column]:
-    yield Column("size", "bytes", "of the file", lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes))
+    yield Column(
+        title="size",
+        unit="bytes",
+        meaning="of the file",
+        cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes),
+    )
 
 
 def _answer_columns(result: Result) -> Iterator[Column]:
@@ -126,24 +132,29 @@ def _answer_columns(result: Result) -> Iterator[Column]:
         "f1": "harmonic mean of precision and recall, over all classes",
     }
     for name in dict.fromkeys(shown):
-        yield Column(MEASURES[name], units[name], meanings[name], lambda each, name=name: _measure(each, name))  # type: ignore[misc]
+        yield Column(
+            title=MEASURES[name],
+            unit=units[name],
+            meaning=meanings[name],
+            cell=partial(_measure, name=name),
+        )
     yield Column(
-        "agreement",
-        "with the original",
-        "share of the original’s variance that is explained"
+        title="agreement",
+        unit="with the original",
+        meaning="share of the original’s variance that is explained"
         if task.kind == REGRESSION
         else "share of decisions that are the original’s",
-        lambda each: (
+        cell=lambda each: (
             TableCell(task.show_agreement(each.answers.agreement), each.answers.agreement)
             if each.answers and math.isfinite(each.answers.agreement)
             else TableCell(NOTHING, None)
         ),
     )
     yield Column(
-        "largest difference",
-        task.differing,
-        "between any number of its answers and the original’s",
-        lambda each: _plain(each.answers.largest_difference if each.answers else None),
+        title="largest difference",
+        unit=task.differing,
+        meaning="between any number of its answers and the original’s",
+        cell=lambda each: _plain(each.answers.largest_difference if each.answers else None),
     )
 
 
@@ -154,39 +165,69 @@ def _measure(subject: Measured, name: str) -> TableCell:
 
 def _time_columns(result: Result) -> Iterator[Column]:
     yield Column(
-        "predict",
-        "median, µs",
-        "time from a sample to its answer; below it the 95 % interval",
-        lambda each: TableCell(
+        title="predict",
+        unit="median, µs",
+        meaning="time from a sample to its answer; below it the 95 % interval",
+        cell=lambda each: TableCell(
             number(each.predict.median_us),
             each.predict.median_us,
             _interval(each.predict.low_us, each.predict.high_us),
         ),
     )
     yield Column(
-        "speed",
-        f"× {result.baseline}",
-        "speed relative to the baseline; below it the 95 % interval",
-        lambda each: _speed(result, each),
+        title="speed",
+        unit=f"× {result.baseline}",
+        meaning="speed relative to the baseline; below it the 95 % interval",
+        cell=lambda each: _speed(result, each),
     )
-    yield Column("p95", "µs", "95 of 100 answers took less time", lambda each: _percentile(each, each.predict.p95_us))
-    yield Column("p99", "µs", "99 of 100 answers took less time", lambda each: _percentile(each, each.predict.p99_us))
-    yield Column("answers", "per second", "one sample after the other", lambda each: _plain(each.predict.per_second))
+    yield Column(
+        title="p95",
+        unit="µs",
+        meaning="95 of 100 answers took less time",
+        cell=lambda each: _percentile(each, each.predict.p95_us),
+    )
+    yield Column(
+        title="p99",
+        unit="µs",
+        meaning="99 of 100 answers took less time",
+        cell=lambda each: _percentile(each, each.predict.p99_us),
+    )
+    yield Column(
+        title="answers",
+        unit="per second",
+        meaning="one sample after the other",
+        cell=lambda each: _plain(each.predict.per_second),
+    )
     yield from _other_time_columns()
 
 
 def _other_time_columns() -> Iterator[Column]:
-    yield Column("invoke", "median, µs", "the backend’s call alone", lambda each: _median(each, INVOKE, 1))
-    yield Column("step", "median, µs", "one row of a stream", lambda each: _median(each, STEP, 1))
-    yield Column("load", "median, ms", "from the file to a ready model", lambda each: _median(each, LOAD, 1000))
     yield Column(
-        "first answer", "median, ms", "loading and the first answer", lambda each: _median(each, FIRST_ANSWER, 1000)
+        title="invoke",
+        unit="median, µs",
+        meaning="the backend’s call alone",
+        cell=lambda each: _median(each, INVOKE, 1),
     )
     yield Column(
-        "memory",
-        "MB",
-        "of a process that answers, with Python and libraries; below it the peak",
-        lambda each: (
+        title="step", unit="median, µs", meaning="one row of a stream", cell=lambda each: _median(each, STEP, 1)
+    )
+    yield Column(
+        title="load",
+        unit="median, ms",
+        meaning="from the file to a ready model",
+        cell=lambda each: _median(each, LOAD, 1000),
+    )
+    yield Column(
+        title="first answer",
+        unit="median, ms",
+        meaning="loading and the first answer",
+        cell=lambda each: _median(each, FIRST_ANSWER, 1000),
+    )
+    yield Column(
+        title="memory",
+        unit="MB",
+        meaning="of a process that answers, with Python and libraries; below it the peak",
+        cell=lambda each: (
             TableCell(
                 number(each.memory.steady_bytes / 1e6),
                 each.memory.steady_bytes,

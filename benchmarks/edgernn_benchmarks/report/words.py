@@ -71,18 +71,34 @@ def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
     found = []
     if best:
         found.append(
-            Highlight("Recommended", best.name, f"{number(best.predict.median_us)} µs", f"{best.size_bytes:,} bytes")
+            Highlight(
+                title="Recommended",
+                name=best.name,
+                figure=f"{number(best.predict.median_us)} µs",
+                beside=f"{best.size_bytes:,} bytes",
+            )
         )
     beside = f"{smallest.size_bytes / original.size_bytes:.0%} of the original’s" if original else ""
-    found.append(Highlight("Smallest", smallest.name, f"{smallest.size_bytes:,} bytes", beside))
+    found.append(
+        Highlight(title="Smallest", name=smallest.name, figure=f"{smallest.size_bytes:,} bytes", beside=beside)
+    )
     speed = result.speed(fastest) if fastest.name != result.baseline else None
     beside = f"{times(speed.estimate)} the speed of {result.baseline}" if speed else ""
-    found.append(Highlight("Fastest", fastest.name, f"{number(fastest.predict.median_us)} µs", beside))
+    found.append(
+        Highlight(title="Fastest", name=fastest.name, figure=f"{number(fastest.predict.median_us)} µs", beside=beside)
+    )
     name = result.headline
     if accurate and accurate.answers and name:
         before = original.answers.measures[name] if original and original.answers else math.nan
         beside = f"{MEASURES[name]}" + (f"; of the original {measure(name, before)}" if math.isfinite(before) else "")
-        found.append(Highlight("Most accurate", accurate.name, measure(name, accurate.answers.measures[name]), beside))
+        found.append(
+            Highlight(
+                title="Most accurate",
+                name=accurate.name,
+                figure=measure(name, accurate.answers.measures[name]),
+                beside=beside,
+            )
+        )
     return found
 
 
