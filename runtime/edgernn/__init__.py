@@ -1,4 +1,4 @@
-"""The runtime of edgernn: what a device runs, from an artifact to predictions.
+"""The runtime of edgernn: the part that runs on a device, from an artifact to predictions.
 
 >>> import edgernn, numpy as np
 >>> model = edgernn.load(edgernn.sample())
@@ -11,8 +11,8 @@
 
 from edgernn.telemetry import disable_telemetry
 
-# Not typing's, whose import takes longer than all of this: until the command line handles signals, Ctrl-C would end in
-# a traceback.
+# Not typing.TYPE_CHECKING: importing typing takes longer than this whole module, and until the command line handles
+# signals, Ctrl-C would end in a traceback.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edgernn.stream import Stream
     from edgernn.tasks import Task
 
-# Here, because every room, and every library that imports ONNX Runtime (tf2onnx does), is imported after this.
+# Here, because every room, and every library that imports ONNX Runtime (such as tf2onnx), is imported later.
 disable_telemetry()
 
 __version__ = "0.1.0"

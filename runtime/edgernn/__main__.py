@@ -3,7 +3,7 @@
 
 def run() -> None:
     """Run the command line; handle Ctrl-C and SIGTERM from before the first large import."""
-    # The part of `signal` that Python has loaded already; the rest imports enum, which takes long.
+    # `_signal` is loaded already; `signal` would import enum, which takes long.
     import _signal as signals  # type: ignore[import-not-found]
 
     # Until `interruptible`, Ctrl-C ends the process without a traceback, as SIGTERM does.

@@ -1,4 +1,4 @@
-"""Cache folders: edgernn's own, and in it those of libraries that would otherwise write into the user's home."""
+"""Cache folders: edgernn's folder, and inside it those of libraries that would otherwise write into the user's home."""
 
 import atexit
 import os
@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-# The variable with a library's folder, the folder's name here, and the user's own settings, which take precedence.
+# The variable for a library's folder, the folder's name here, and the user's own settings, which take precedence.
 _LIBRARIES = (
     ("KERAS_HOME", "keras", ".keras/keras.json"),
     ("MPLCONFIGDIR", "matplotlib", ".config/matplotlib/matplotlibrc"),
@@ -16,7 +16,7 @@ _LIBRARIES = (
 
 
 def cache_folder() -> Path:
-    """Folder of edgernn in the user's cache folder (XDG Base Directory Specification); it may not exist."""
+    """Return edgernn's folder in the user's cache folder (XDG Base Directory Specification); it may not exist."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else _home() / ".cache") / "edgernn"
 
@@ -24,8 +24,8 @@ def cache_folder() -> Path:
 def move_library_folders() -> None:
     """Move the files of Keras and matplotlib into edgernn's cache folder; call this before they are imported.
 
-    Keras writes its settings when it is imported, and matplotlib a list of the fonts. A user's own settings for them
-    stay in force. Processes that this one starts do the same.
+    Keras writes its settings when it is imported, and matplotlib a list of fonts. If the user has settings for a
+    library, its folder is not moved. Child processes inherit the folders.
     """
     for variable, name, settings in _LIBRARIES:
         if not os.environ.get(variable) and not (_home() / settings).is_file():
@@ -38,7 +38,7 @@ def _home() -> Path:
 
 @cache
 def _writable_folder() -> Path:
-    """Cache folder; where it cannot be written, a temporary one that is removed when the process ends."""
+    """Return the cache folder; if it cannot be written, a temporary one that is removed when the process ends."""
     folder = cache_folder()
     if folder.is_absolute():  # there may be no home
         with suppress(OSError):

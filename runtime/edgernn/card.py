@@ -1,8 +1,8 @@
 """The card: the JSON inside an artifact that describes it; read, checked and sealed here only.
 
-The card lies verbatim in every container (TFLite metadata, ONNX metadata_props, later a C string). It starts
-with a magic that occurs exactly once in a file, so it is found without knowing the container. It ends with
-the SHA-256 of the whole file, taken while that field's own digits are zeros.
+Every container stores the card verbatim (TFLite metadata, ONNX metadata_props, later a C string). It starts
+with a magic that occurs exactly once in a file, so it is found without parsing the container. It ends with
+the SHA-256 of the whole file, computed with zeros in place of that field's digits.
 """
 
 import json
@@ -34,18 +34,18 @@ from edgernn.tasks import BINARY, Task
 T = TypeVar("T")
 
 FORMAT = 1
-NAME = "edgernn.card"  # the key under which containers hold the card
+NAME = "edgernn.card"  # the card's key in the container
 MAX_BYTES = 64 << 10
 
 # A digest detects damage. These limits refuse forged cards and cards of a faulty exporter before they cost memory or
 # promise a tolerance that accepts any answer.
 MAX_VALUES = 1 << 24  # in all golden inputs together, and in one answer
-MAX_TOLERANCE = 0.1  # the widest that an exporter gives
+MAX_TOLERANCE = 0.1  # the largest that the exporter writes
 MAX_RANGES = 32
 SEED_DIGITS = 2
 _MAX_SAMPLES = 64
 _MAX_AXES = 3  # of an input, of an answer
-_MAX_NUMBER = 1e38  # which a float32 holds
+_MAX_NUMBER = 1e38  # within float32's range
 _LIMITS = ("input_limits", "output_limits")
 _STATE_KINDS = ("float32", "int8", "int16")
 
@@ -59,21 +59,21 @@ _SHORT_DIGEST_LENGTH = 8
 
 @dataclass(frozen=True)
 class Golden:
-    """Golden samples: inputs that `edgernn.golden` makes from seeds, and the exporter's answers to them.
+    """Golden samples: inputs that `edgernn.golden` generates from seeds, and the exporter's answers to them.
 
-    `seeds` and `outputs` hold whole numbers in base64 digits, the highest digit first, to save bytes.
+    `seeds` and `outputs` are whole numbers in base64 digits, the highest digit first, to save bytes.
 
     Attributes:
-        seeds: of the inputs, two digits each.
+        seeds: seeds of the inputs, two digits each.
         outputs: the numbers of each answer that `edgernn.golden.spread` selects, in `edgernn.golden.digits_of` digits.
         between: the lowest and the highest value that `outputs` can express.
-        tolerance: the largest difference that another machine may show, as `edgernn.metrics.largest_difference`.
+        tolerance: the largest `edgernn.metrics.largest_difference` allowed on another machine.
         ranges: the lowest and the highest input of each block of neighbouring features; all blocks have one size.
-            Empty, and left out of the JSON, where the card's `input_range` holds for all features.
+            Empty, and omitted from the JSON, if the card's `input_range` applies to all features.
         kernels: the backend that computed the digests, and the digest of its answers to a probe (`edgernn.kernels`).
-            Left out of the JSON together with `digests`.
-        digests: of the finely rounded answers (`edgernn.golden.digest`): the first for whole sequences, the last for
-            streams. Empty, and left out of the JSON, where kernels cannot be identified.
+            Omitted from the JSON together with `digests`.
+        digests: digests of the finely rounded answers (`edgernn.golden.digest`): the first for whole sequences, the
+            last for streams. Empty, and omitted from the JSON, if kernels cannot be identified.
     """
 
     seeds: str
@@ -95,29 +95,29 @@ class Card:
     """Description of an artifact, stored in the artifact.
 
     Attributes:
-        edgernn: the version that exported it.
+        edgernn: version of edgernn that exported it.
         name: the model's name.
-        task: what its answers are; in JSON the fields `task` with the kind, and `logits`, left out when false.
-        labels: the names of the classes (no before yes for a binary task) or of the outputs; empty when not known.
-        input_shape: one sample without the batch, (steps, features).
-        input_meaning: what an input value is, for instance "pixel / 255"; empty when it is not known. A meaning in
+        task: the kind of its answers; in JSON the fields `task` with the kind, and `logits`, omitted if false.
+        labels: the names of the classes (no before yes for a binary task) or of the outputs; empty if not known.
+        input_shape: shape of one sample without the batch, (steps, features).
+        input_meaning: what an input value is, for instance "pixel / 255"; empty if it is not known. A meaning in
             `edgernn.inputs.PIXELS` also defines how uint8 inputs are scaled.
         input_range: the lowest and the highest input of the calibration set.
-        output_shape: one answer without the batch, (outputs,) or (steps, outputs).
-        states: size and number type of each state that a stream keeps; empty for one that cannot stream.
+        output_shape: shape of one answer without the batch, (outputs,) or (steps, outputs).
+        states: size and number type of each state that a stream keeps; empty if the artifact cannot stream.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused for TFLite, operator for ONNX.
-        io: the type that goes in and comes out.
-        source_sha256: of the Keras file that it was exported from.
-        parameters: how many weights and biases that model has.
-        calibration: how the calibration samples were chosen and how many there were; empty without.
+        io: number type of the inputs and outputs.
+        source_sha256: SHA-256 of the Keras file that it was exported from.
+        parameters: count of the model's weights and biases.
+        calibration: the choice and the count of the calibration samples; empty without calibration.
         measured: results of the proof: samples, the measures of Keras and of the artifact, agreement, differences.
-        golden: samples whose answers are checked at every load; None only while the artifact is being made.
-        inverted: True if the training images have dark ink on light ground; left out of the JSON when false.
-        input_limits: lowest and highest input that the file's integers can hold; inputs beyond them are cut off. None,
-            and left out of the JSON, where inputs are not rounded to integers of a fixed scale.
-        output_limits: lowest and highest answer that the file's integers can hold. None, and left out of the JSON,
-            where answers are not computed in integers, and for probabilities, which are always within theirs.
+        golden: samples whose answers are checked at every load; None only during the export.
+        inverted: True if the training images have dark ink on light ground; omitted from the JSON if false.
+        input_limits: lowest and highest input that the file's integers can represent; inputs beyond them are clipped.
+            None, and omitted from the JSON, if inputs are not rounded to integers of a fixed scale.
+        output_limits: lowest and highest answer that the file's integers can represent. None, and omitted from the
+            JSON, if answers are not computed in integers, and for probabilities, which are always within the limits.
         unknown: fields that a later version of edgernn wrote into a card of this format; kept, not used.
     """
 
@@ -144,7 +144,7 @@ class Card:
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Fields of the card, for programs."""
+        """Return the card's fields as a JSON object."""
         fields = {**asdict(self), "task": self.task.kind, "logits": self.task.logits}
         return fields if self.unknown else {name: each for name, each in fields.items() if name != "unknown"}
 
@@ -170,7 +170,7 @@ _KNOWN = {"edgernn_card", "logits", *(each.name for each in fields_of(Card) if e
 
 
 def has_card(data: bytes) -> bool:
-    """True if the file's content holds a card, good or bad."""
+    """Return True if the file's content contains a card, valid or not."""
     return _MAGIC in data
 
 
@@ -178,8 +178,8 @@ def read_card(data: bytes) -> Card:
     """Read the card out of an artifact's content, and check the file's digest.
 
     Raises:
-        ArtifactError: there is no card or more than one; it is damaged or of another format; or its digest is not that
-            of the content.
+        ArtifactError: there is no card or more than one; it is damaged or of another format; or its digest does not
+            match the content.
     """
     fields, end = _find(data)
     if fields.get("edgernn_card") != FORMAT:
@@ -211,7 +211,7 @@ def seal(data: bytes) -> bytes:
 
 
 def _shortened(value: Any) -> Any:
-    """Write whole floats as integers, 0 in place of 0.0: every byte of a card occupies memory of a device."""
+    """Convert whole floats to integers, 0.0 to 0: every byte of a card occupies memory of a device."""
     if isinstance(value, dict):
         return {name: _shortened(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -220,7 +220,7 @@ def _shortened(value: Any) -> Any:
 
 
 def _find(data: bytes) -> tuple[dict[str, Any], int]:
-    """Find the card's fields and the offset behind its closing brace."""
+    """Return the card's fields and the offset after its closing brace."""
     count = data.count(_MAGIC)
     if count != 1:
         raise ArtifactError(
@@ -256,7 +256,7 @@ def _digest(data: bytes, end: int) -> str:
 
 
 def _decode(fields: Mapping[str, Any]) -> Card:
-    """Check the fields of a card whose digest is right: a wrong value means a forged card or a faulty exporter."""
+    """Check the fields of a card whose digest matches: a wrong value means a forged card or a faulty exporter."""
 
     def read(name: str, reader: Callable[[Any], T]) -> T:
         if name not in fields:
@@ -333,7 +333,7 @@ def _golden(value: Any) -> Golden:
 
 def _base64(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _BASE64.issuperset(value):
-        raise ValueError(f"{shorten(value)}, expected digits of base64")
+        raise ValueError(f"{shorten(value)}, expected base64 digits")
     return value
 
 

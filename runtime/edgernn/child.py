@@ -45,10 +45,10 @@ class Child:
     Args:
         make_handler: a function of an importable module; the child calls it once with `arguments`, and its result with
             every request. Both must be picklable, and so must requests and answers.
-        arguments: for `make_handler`.
+        arguments: arguments of `make_handler`.
 
     Attributes:
-        pid: of the process.
+        pid: the process's id.
     """
 
     def __init__(self, make_handler: Callable[..., Handler], *arguments: Any) -> None:
@@ -67,7 +67,7 @@ class Child:
         )
         self.pid = self._process.pid
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        # A separate thread reads, as not every operating system can wait for a pipe with a time limit.
+        # A separate thread reads, because not every operating system can wait for a pipe with a time limit.
         threading.Thread(target=_receive_all, args=(self._process.stdout, self._answers), daemon=True).start()
         try:
             self._send((make_handler, arguments))
@@ -79,13 +79,13 @@ class Child:
         """Send a request and wait for its answer.
 
         Args:
-            request: for the handler.
+            request: argument of the handler.
             cpu_limit_s: processor time that the child may take for it, in seconds. The elapsed time may be ten times
-                as long; on Windows this is the only limit.
+                as long; on Windows only the elapsed time is limited.
 
         Raises:
             EdgernnError: raised by the handler.
-            ChildError: the child crashed, exceeded the limit, or raised any other error; afterwards it may be gone.
+            ChildError: the child crashed, exceeded the limit, or raised any other error; afterwards it may have ended.
         """
         self._send((request, cpu_limit_s))
         limit_s = None if cpu_limit_s is None else WALL_SECONDS_PER_CPU_SECOND * cpu_limit_s
@@ -113,7 +113,7 @@ class Child:
         """End the process now, and remove its temporary files."""
         self._process.kill()
         self._process.wait()
-        with contextlib.suppress(OSError):  # of data that could not be sent
+        with contextlib.suppress(OSError):  # data that could not be sent
             self._process.stdin.close()  # type: ignore[union-attr]
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -141,7 +141,7 @@ class Child:
 
 
 def describe_exit(code: int) -> str:
-    """Describe how a process ended: the name of its signal, or its exit code."""
+    """Describe the end of a process: the name of its signal, or its exit code."""
     if code >= 0:
         return f"exit code {code}"
     try:
@@ -220,7 +220,7 @@ def _write(pipe: Any, message: Any) -> None:
 
 
 def _read(pipe: BinaryIO) -> bytes | None:
-    """Read the next message; None at the end of the pipe, also in the middle of a message."""
+    """Read the next message; return None at the end of the pipe, also in the middle of a message."""
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None

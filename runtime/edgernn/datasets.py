@@ -1,7 +1,7 @@
-"""Data sets and samples: what a model is trained on, calibrated with and tested by.
+"""Data sets and samples, to train, calibrate and test a model.
 
-A `Dataset` is raw: pixels as they lie in the files. `Samples` are what a model is shown:
-float32, scaled, as a run folder keeps them in samples.npz.
+A `Dataset` is raw: pixels as stored in the files. `Samples` are the model's inputs: float32, scaled, as in the
+samples.npz of a run folder.
 """
 
 import math
@@ -25,7 +25,7 @@ from edgernn.truths import is_one_hot, read_truths, whole_hint
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
 
-# Fewer samples than these calibrate and test alike; more are split.
+# Fewer samples than this are used both to calibrate and to test; more are split.
 MIN_SPLIT_SAMPLES = 100
 
 _INPUTS = ("x_calibration", "x_test")
@@ -39,7 +39,7 @@ class Dataset:
 
     Attributes:
         x_train, x_test: uint8 pixels or float32 [samples, steps, features].
-        y_train, y_test: int64 [samples], the class, 0 to len(labels) - 1.
+        y_train, y_test: int64 [samples], the classes, 0 to len(labels) - 1.
         labels: the name of each class.
     """
 
@@ -66,7 +66,7 @@ class Origin:
     """Origin of an array of samples in the user's file.
 
     Attributes:
-        name: of the user's array, for messages.
+        name: name of the user's array, for messages.
         first, every: the samples are number `first`, `first + every`, and so on, of the user's array.
     """
 
@@ -75,27 +75,27 @@ class Origin:
     every: int = 1
 
     def place(self, index: Sequence[int]) -> str:
-        """Name an element [sample, ...] by its place in the user's array, for instance x_train[12, 0]."""
+        """Return the place of an element [sample, ...] in the user's array, for instance x_train[12, 0]."""
         sample, *rest = index
         return f"{self.name}[{', '.join(map(str, (self.sample(sample), *rest)))}]"
 
     def sample(self, index: int) -> int:
-        """Number of a sample in the user's array."""
+        """Return the number of a sample in the user's array."""
         return self.first + self.every * int(index)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs of a model with their truths: at most 4,000 samples to calibrate with and 2,000 to test by.
+    """Inputs of a model with their truths: at most 4,000 samples to calibrate and 2,000 to test with.
 
     Attributes:
         x_calibration, x_test: float32 [samples, steps, features].
         y_calibration, y_test: the right answers to each sample or each of its steps: int64 for classes and labels,
             float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`. None when they are not known.
-        labels: the names of the classes; empty when the samples do not hold them.
+        labels: the names of the classes; empty if the samples do not contain them.
         input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when it is not known.
-        origins: of the arrays, by the names of these attributes.
-        fed: a sentence on what was read, how it was scaled and how it was split; empty if not read from a file.
+        origins: origin of each array, by the names of these attributes.
+        fed: a sentence that says what was read, how it was scaled and split; empty if not read from a file.
     """
 
     x_calibration: Float32
@@ -116,7 +116,7 @@ class Samples:
                 continue
             _check_length(x, x_origin.name, y, y_origin.name)
             if y.dtype.kind == "f" and not np.isfinite(y).all():
-                raise DataError(f"{y_origin.name} holds NaN or infinity, first in sample {_first_bad(y, y_origin)}")
+                raise DataError(f"{y_origin.name} contains NaN or infinity, first in sample {_first_bad(y, y_origin)}")
         kinds = [(origin.name, f"{y.dtype} and shape {y.shape[1:]}") for origin, y in self.truths]
         if len({kind for _, kind in kinds}) > 1:
             (calibration, found), (test, other) = kinds
@@ -124,17 +124,17 @@ class Samples:
         check_labels(self.labels)
 
     def origin(self, attribute: str) -> Origin:
-        """Origin of `x_calibration`, `y_calibration`, `x_test` or `y_test`."""
+        """Return the origin of `x_calibration`, `y_calibration`, `x_test` or `y_test`."""
         return self.origins.get(attribute) or Origin(attribute)
 
     @property
     def truths(self) -> list[tuple[Origin, Truth]]:
-        """Truths that are known, with their origins; those of the calibration first."""
+        """The truths that are known, with their origins; the calibration set's first."""
         truths = (("y_calibration", self.y_calibration), ("y_test", self.y_test))
         return [(self.origin(name), y) for name, y in truths if y is not None]
 
     def require_truth(self) -> Truth:
-        """Truth of the test samples.
+        """Return the truth of the test samples.
 
         Raises:
             DataError: it is not known.
@@ -147,16 +147,16 @@ class Samples:
 def read_dataset(path: Path) -> Dataset:
     """Read a data set: a folder of IDX files (plain or .gz, named as MNIST's), or an .npz.
 
-    The .npz holds x_train, y_train, x_test and y_test, as Keras's mnist.npz does, and may hold
-    `labels`, the names of the classes. y holds class numbers, or the names themselves.
+    The .npz contains x_train, y_train, x_test and y_test, like Keras's mnist.npz, and optionally `labels`, the names
+    of the classes. y contains class numbers, or the names themselves.
 
     Raises:
-        DataError: a file is missing or damaged, or what they hold does not fit together.
+        DataError: a file is missing or damaged, or the arrays do not fit together.
     """
     arrays = _read_dataset_arrays(path)
     missing = [name for name in IDX_NAMES if name not in arrays]
     if missing:
-        raise DataError(f"{path}: holds {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
+        raise DataError(f"{path}: contains {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
     with _naming(path):
         truths, labels = read_truths(arrays, ("y_train", "y_test"))
         return Dataset(
@@ -169,20 +169,20 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) -> Samples:
-    """Read samples to calibrate with and to test by.
+    """Read samples to calibrate and to test with.
 
     Args:
-        path: a run folder, or what `edgernn.named_arrays.read_arrays` reads. The first 4,000 training samples
-            calibrate, the first 2,000 test samples test. A single array is split: every other sample calibrates, the
-            others test; fewer than 100 samples do both. Truths may be any that `Samples` holds, names of classes, or
-            missing.
+        path: a run folder, or a path that `edgernn.named_arrays.read_arrays` reads. The first 4,000 training samples
+            are for calibration, the first 2,000 test samples for testing. A single array is split: every other sample
+            is for calibration, the others for testing; fewer than 100 samples are used for both. Truths may be as in
+            `Samples`, names of classes, or missing.
         input_meaning: how uint8 samples are scaled, one of `edgernn.inputs.PIXELS`; empty to leave them as numbers
             from 0 to 255.
         scale: how all samples are scaled, one of `edgernn.inputs.SCALES`; None to scale uint8 samples as
             `input_meaning` says, and no others.
 
     Raises:
-        DataError: it cannot be read, or what it holds does not fit together.
+        DataError: it cannot be read, or its arrays do not fit together.
     """
     inside = path / "samples.npz"
     file = inside if inside.is_file() else path
@@ -199,11 +199,11 @@ def check_sequences(x: Array, origin: Origin) -> None:
     """
     _check_shape(x, origin.name)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise DataError(f"{origin.name} holds NaN or infinity, first in sample {_first_bad(x, origin)}")
+        raise DataError(f"{origin.name} contains NaN or infinity, first in sample {_first_bad(x, origin)}")
 
 
 def check_classes(y: Int64, classes: int, origin: Origin) -> None:
-    """Check that `y`, of any shape, holds classes from 0 to `classes` - 1.
+    """Check that `y`, of any shape, contains only classes from 0 to `classes` - 1.
 
     Raises:
         DataError: it does not.
@@ -216,7 +216,7 @@ def check_classes(y: Int64, classes: int, origin: Origin) -> None:
 
 @contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Put the file's name in front of messages; those of its reader, which reads arrays on demand, have it already."""
+    """Put the file's name in front of messages, except messages of its reader, which have it already."""
     try:
         yield
     except DataError as error:
@@ -230,7 +230,7 @@ def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: s
     named = dict.fromkeys(part.y for part in parts if part.y)
     truths, labels = read_truths(arrays, named)
     for part in parts:
-        # The whole array, so that messages give its shape and not that of the samples chosen from it.
+        # The whole array, so that messages show its shape and not that of the chosen samples.
         _check_shape(arrays[part.x], part.x)
         if part.y:
             _check_length(arrays[part.x], part.x, truths[part.y], part.y)
@@ -253,24 +253,24 @@ def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: s
 
 
 def _split(arrays: Mapping[str, Array], parts: tuple[Part, Part]) -> tuple[slice, slice]:
-    """Choose the samples that calibrate, and those that test."""
+    """Choose the samples to calibrate and to test with."""
     first, second = parts
     count = len(arrays[first.x])
     if first != second:
         return slice(0, MAX_CALIBRATION_SAMPLES, 1), slice(0, MAX_TEST_SAMPLES, 1)
     if count < MIN_SPLIT_SAMPLES:
         return slice(0, count, 1), slice(0, count, 1)
-    # From the whole array, as it may be sorted by class; no sample has both an even and an odd number.
+    # Spread over the whole array, which may be sorted by class. Even and odd numbers keep the two sets separate.
     calibrate, test = (2 * math.ceil(count / (2 * most)) for most in (MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES))
     return slice(0, count, calibrate), slice(1, count, test)
 
 
 def _scale(chosen: dict[str, Any], origins: Mapping[str, Origin], *, input_meaning: str, scale: str | None) -> str:
-    """Scale the chosen inputs, in place, to float32 as the model takes them; returns the meaning of a value."""
+    """Scale the chosen inputs in place to the model's float32 inputs; return the meaning of a value."""
     calibration, test = (chosen[name].dtype for name in _INPUTS)
     if calibration != test:
         first, second = (origins[name].name for name in _INPUTS)
-        raise DataError(f"{first} holds {calibration}, {second} {test}; expected one type for both")
+        raise DataError(f"{first} has type {calibration}, {second} {test}; expected one type for both")
     unscaled = (input_meaning or UNSCALED) if calibration == np.uint8 else ""
     for name in _INPUTS:
         x, origin = chosen[name], origins[name]
@@ -285,10 +285,10 @@ def _check_scalable(x: Array, origin: Origin) -> None:
     low, high = float(x.min()), float(x.max())
     if low < 0 or high > _WHITE:
         raise DataError(
-            f"{origin.name} goes from {low:g} to {high:g}; the scale 'pixels' expects 0 to 255; give no scale"
+            f"{origin.name} goes from {low:g} to {high:g}; the scale 'pixels' expects 0 to 255; omit the scale"
         )
     if high <= 1 and x.dtype != np.uint8:
-        raise DataError(f"{origin.name} goes from {low:g} to {high:g}, so it is scaled already; give no scale")
+        raise DataError(f"{origin.name} goes from {low:g} to {high:g}, so it is scaled already; omit the scale")
 
 
 def _describe_fed(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str, Any], meaning: str) -> str:
@@ -316,15 +316,16 @@ def _as_classes(y: Truth, name: str) -> Int64:
         raise DataError(f"{name} is one-hot; give each sample's class as a whole number, {name}.argmax(axis=-1)")
     if y.dtype.kind == "f":
         raise DataError(
-            f"{name} holds floating-point numbers, expected whole ones, one class for each sample{whole_hint(y, name)}"
+            f"{name} contains floating-point numbers, expected whole ones, one class for each sample"
+            f"{whole_hint(y, name)}"
         )
     return y.reshape(-1) if y.shape[1:] == (1,) else y
 
 
 def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
-    """Labels of classes without names: their numbers."""
+    """Return labels for classes without names: their numbers."""
     if x_train.dtype == np.uint8:
-        # Pixels with no names for their classes are MNIST's, or made to stand in for it.
+        # Pixels without class names are MNIST's, or a substitute for it.
         return _DIGITS
     classes = np.unique(y_train)
     if not len(classes) or classes[0] != 0 or classes[-1] != len(classes) - 1:

@@ -1,4 +1,4 @@
-"""Every error that edgernn raises on purpose; all have one line to show a person.
+"""Errors that edgernn raises on purpose; the text of each is one line.
 
 The tree::
 
@@ -9,23 +9,23 @@ The tree::
     │   └── NoStepError    an artifact that only answers whole sequences is asked to stream
     ├── ModelError         a Keras model that cannot be read or is not supported
     ├── ExportError        a conversion that failed, or an artifact that did not pass its proof
-    │   └── UnsupportedError   an artifact that there cannot be of this model
-    ├── SettingError       a setting that cannot be, such as training for 0 epochs
+    │   └── UnsupportedError   a kind of artifact that this model cannot have
+    ├── SettingError       a setting that cannot be used, such as training for 0 epochs
     ├── OutputError        a file or a folder that cannot be written
     │   └── LockedError    another process writes there
     └── MissingExtraError  a package of an extra that is not installed
 
 Errors of other libraries are re-raised as one of these, `from` the original. Messages quote file names, labels and
-what files hold, so an error's text is always printable, on one line, and of bounded length: the root sees to it.
+contents of files, so the root makes every text printable, one line long, and of bounded length.
 """
 
-# Letters and marks that take no room on a terminal, so that two names look alike; `str.isprintable` lets them pass.
+# Letters and marks without width on a terminal: with them, two names look alike. `str.isprintable` accepts them.
 _INVISIBLE = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-# Persian and Indic words and many emoji are spelled with these two, so names may hold them.
+# Persian and Indic words and many emoji contain these two, so names may contain them.
 _JOINERS = "\u200c\u200d"
 
 
-# A file may hold 60,000 names. What to do stands at the end of a message, so the middle is left out.
+# A file may contain 60,000 names. The advice is at the end of a message, so the middle is left out.
 _MAX_BEGINNING, _MAX_END = 1_500, 500
 
 
@@ -53,7 +53,7 @@ class NoStepError(ArtifactError):
 
 
 class ModelError(EdgernnError):
-    """A Keras model cannot be read, or holds something that is not supported."""
+    """A Keras model cannot be read, or contains something that is not supported."""
 
 
 class ExportError(EdgernnError):
@@ -61,11 +61,11 @@ class ExportError(EdgernnError):
 
 
 class SettingError(EdgernnError):
-    """A setting is not one that can be used."""
+    """A setting cannot be used."""
 
 
 class UnsupportedError(ExportError):
-    """There cannot be such an artifact of this model."""
+    """This model cannot have an artifact of this kind."""
 
 
 class OutputError(EdgernnError):
@@ -77,10 +77,10 @@ class LockedError(OutputError):
 
 
 class MissingExtraError(EdgernnError):
-    """A package is not installed; the message is the `pip install` that brings it."""
+    """A package is not installed; the message is the `pip install` command for it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(package, extra)  # as they came, so that it can go from one process to another
+        super().__init__(package, extra)  # the arguments as given, so that it can be pickled
 
     def __str__(self) -> str:
         package, extra = self.args
@@ -88,9 +88,9 @@ class MissingExtraError(EdgernnError):
 
 
 def first_line(error: BaseException) -> str:
-    """Message of another library's error in one line; the error's type if it has none."""
+    """Return the message of another library's error in one line; the error's type if it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    # "in user code:" and a trace come before what TensorFlow has to say.
+    # TensorFlow puts "in user code:" and a trace before its message.
     line = lines[-1] if lines[0].endswith("in user code:") else lines[0]
     return printable(line)
 
@@ -98,8 +98,8 @@ def first_line(error: BaseException) -> str:
 def printable(text: str) -> str:
     r"""Escape characters that a terminal obeys or does not show, as `\x1b` or `\u202e`.
 
-    Names in files may hold anything. Escaped are control, bidirectional and zero-width characters, line breaks, and
-    code points that are no character.
+    Names in files may contain anything. Escaped are control, bidirectional and zero-width characters, line breaks, and
+    code points that are not characters.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -107,17 +107,17 @@ def printable(text: str) -> str:
 
 
 def is_printable(text: str) -> bool:
-    """True if `printable` leaves the text as it is."""
+    """Return True if `printable` does not change the text."""
     return printable(text) == text
 
 
 def find_unusable(text: str) -> str:
-    """Find the first character that labels and names must not hold; returns it escaped, or an empty text.
+    """Find the first character that labels and names must not contain; return it escaped, or an empty text.
 
     These are control, format (bidirectional, zero-width) and line separator characters, and halves of surrogate pairs.
     Joiners, and characters newer than this Python's Unicode, are allowed; on a terminal they are escaped.
     """
-    import unicodedata  # late: a start without an error needs none
+    import unicodedata  # late: a run without errors does not need it
 
     found = (each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
     return printable(next((each for each in found if each not in _JOINERS), ""))

@@ -1,4 +1,4 @@
-"""Packages that only some commands need: each is one of the distribution's extras."""
+"""Packages that only some commands need: each belongs to an extra of the distribution."""
 
 from importlib.util import find_spec
 
@@ -9,7 +9,7 @@ def require(extra: str, *packages: str) -> None:
     """Check that the packages of an extra are installed, without importing them.
 
     Raises:
-        MissingExtraError: one is not; the message is the `pip install` that brings it.
+        MissingExtraError: one is not installed; the message is the `pip install` command for it.
     """
     for package in packages:
         if find_spec(package) is None:

@@ -12,18 +12,18 @@ from typing import Any
 from edgernn.errors import DataError, EdgernnError, OutputError, find_unusable
 from edgernn.locks import try_lock
 
-MAX_NAME_BYTES = 100  # with what an artifact's name adds, under the 255 of every file system
+MAX_NAME_BYTES = 100  # with an artifact's additions to the name, under the 255 of every file system
 _SEPARATORS = "/\\:"  # `a:b` is a file on another machine for scp, and on another drive on Windows
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³")}
 _LFS_BEGINNING = b"version https://git-lfs.github.com/spec/"
-_MAX_LFS_BYTES = 1024  # a longer file is none, says Git LFS's specification
+_MAX_LFS_BYTES = 1024  # by Git LFS's specification, a pointer is shorter
 TEMPORARY_PREFIX = ".edgernn-"
 
 
 def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
-    """Check that a path is a file of a size that is read, and no Git LFS pointer.
+    """Check that a path is a file of at most `max_bytes`, and not a Git LFS pointer.
 
-    Only a regular file has a size to trust; a device or a pipe might never end.
+    Only regular files are accepted: a device or a pipe has no size and may never end.
 
     Raises:
         EdgernnError: it is missing, empty, not a file, a Git LFS pointer, or larger than `max_bytes`; of the type
@@ -31,7 +31,7 @@ def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
     """
     try:
         if not path.is_file():
-            raise refusal(f"{path}: {_what_it_is(path)}")
+            raise refusal(f"{path}: {_describe(path)}")
         size = path.stat().st_size
         is_pointer = 0 < size < _MAX_LFS_BYTES and path.read_bytes().startswith(_LFS_BEGINNING)
     except OSError as error:
@@ -39,36 +39,33 @@ def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
     if not size:
         raise refusal(f"{path}: the file is empty")
     if is_pointer:
-        raise refusal(
-            f"{path}: a Git LFS pointer, expected the file itself; run `git lfs pull` in the repository that it comes "
-            "from"
-        )
+        raise refusal(f"{path}: a Git LFS pointer, expected the file itself; run `git lfs pull` in its repository")
     if size > max_bytes:
         raise refusal(f"{path}: {size:,} bytes, expected at most {max_bytes:,}")
 
 
-def _what_it_is(path: Path) -> str:
+def _describe(path: Path) -> str:
     if not path.exists():
         return "no such file"
     if path.is_dir():
-        return "a folder and not a file"
-    return "a pipe and not a file" if path.is_fifo() else "a device and not a file"
+        return "is a folder, expected a file"
+    return "is a pipe, expected a file" if path.is_fifo() else "is a device, expected a file"
 
 
 def find_name_fault(name: str) -> str:
-    """Find why a name from a file cannot be a file name, here or on a device; empty if it can be one.
+    """Find the reason why a name from a file cannot be a file name, here or on a device; empty if it can be one.
 
     Returns:
-        A clause to put behind the name, such as "begins with '-'".
+        A clause that follows the name, such as "begins with '-'".
     """
     if not name.strip():
         return "is empty"
     if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
         return f"is longer than {MAX_NAME_BYTES} bytes"
     if found := next((each for each in name if each in _SEPARATORS), ""):
-        return f"holds {found!r}, so it is a path and not a name"
+        return f"contains {found!r}, so it is a path and not a name"
     if unusable := find_unusable(name):
-        return f"holds {unusable}, which is no printable character"
+        return f"contains {unusable}, which is not a printable character"
     if name[0] in ".-~":
         return f"begins with {name[0]!r}"
     if name.split(".")[0].strip().upper() in _DEVICES:
@@ -78,11 +75,11 @@ def find_name_fault(name: str) -> str:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target` that takes its place when the block ends well.
+    """Yield a temporary path beside `target` that replaces it if the block ends without an error.
 
     The content is on the disk before it gets its name, and the name before this returns: a power cut leaves the old
-    file or the new one. The temporary file has the suffix of `target` and is gone after an error; those that killed
-    processes have left in the folder are removed.
+    file or the new one. The temporary file has the suffix of `target` and is removed after an error. Temporary files
+    of killed processes in the folder are also removed.
 
     Raises:
         OutputError: the folder or the file cannot be written.
@@ -115,7 +112,7 @@ def sync(path: Path) -> None:
     """Force the content of a file, or the names in a folder, to the disk, so that a power cut does not lose them.
 
     Raises:
-        OSError: it cannot.
+        OSError: the disk or the file system refuses.
     """
     folder = path.is_dir()
     if folder and os.name == "nt":  # Windows cannot sync folders
@@ -132,7 +129,7 @@ def sync(path: Path) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of killed processes from a folder; a live writer holds a lock on its file."""
+    """Remove the temporary files of killed processes from a folder; a live writer has locked its file."""
     with suppress(OSError), os.scandir(folder) as entries:  # a file that cannot be removed does not prevent writing
         for entry in entries:
             if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
@@ -153,7 +150,7 @@ def _remove_if_abandoned(path: Path) -> None:
 
 
 def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """List the files of a folder with one of these suffixes, by name; hidden files are left out as unfinished.
+    """List the files of a folder with one of these suffixes, sorted by name; skip hidden files, which are unfinished.
 
     Raises:
         OSError: the folder cannot be read.
@@ -168,12 +165,12 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write `value` as JSON that a person can read too."""
+    """Write `value` as indented JSON."""
     write_bytes(target, (to_json(value, indent=2) + "\n").encode())
 
 
 def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
-    """Write a value as JSON in printable ASCII, safe on a terminal; null for NaN and infinity."""
+    """Return a value as JSON in printable ASCII, safe on a terminal; NaN and infinity become null."""
     try:
         text = json.dumps(value, indent=indent, separators=separators, allow_nan=False)
     except ValueError:
@@ -182,7 +179,7 @@ def to_json(value: Any, indent: int | None = None, separators: tuple[str, str] |
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal.
+    """Return the SHA-256 of a file in hexadecimal digits.
 
     Raises:
         DataError: it cannot be read.
@@ -197,10 +194,10 @@ def sha256_of(path: Path) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and its parents where they do not exist.
+    """Create `folder` and its parents if they do not exist.
 
     Raises:
-        OutputError: it cannot be made, or cannot be written into.
+        OutputError: it cannot be created, or cannot be written into.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -226,37 +223,37 @@ def _why_not_writable(folder: Path) -> str:
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make `folder` and its parents for this block; at its end, those that were made and are empty are removed.
+    """Create `folder` and its parents for this block; at its end remove those that were created here and are empty.
 
     Raises:
-        OutputError: it cannot be made, or cannot be written into.
+        OutputError: it cannot be created, or cannot be written into.
     """
     try:
-        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
     except OSError as error:  # in a folder that may not be entered
         raise _cannot_write(folder, error) from error
     try:
         make_folder(folder)
         yield
     finally:
-        for path in made:
+        for path in missing:
             with suppress(OSError):  # not empty
                 path.rmdir()
 
 
 def _open_temporary(target: Path) -> tuple[Path, int]:
-    """Make a file beside `target` and lock it; returns its path and its handle."""
-    import tempfile  # imported late: a device that only predicts writes nothing
+    """Create a file beside `target` and lock it; return its path and its handle."""
+    import tempfile  # late: a device that only predicts writes nothing
 
     while True:
         handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=target.suffix, dir=target.parent)
         try:
             locked = try_lock(handle)
-        except OSError:  # a file system without locks: no file there is ever found abandoned
+        except OSError:  # a file system without locks: no file there is ever regarded as abandoned
             return Path(name), handle
         if locked and os.fstat(handle).st_nlink:
             return Path(name), handle
-        os.close(handle)  # another process saw it unlocked, as if abandoned, and removes it
+        os.close(handle)  # another process regards the unlocked file as abandoned and removes it
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:

@@ -1,15 +1,15 @@
 """Flatbuffers: tables, fields, vectors and texts, each offset checked against the end of the file.
 
 Numbers are little-endian. A table begins with the distance back to its vtable, which holds a field's distance from the
-table's beginning, or 0 where the field is absent. All functions take the file's content and a place in it; they raise
-`DAMAGE` where the content ends or makes no sense.
+table's beginning, or 0 where the field is absent. All functions take the file's content and a place in it, an offset in
+bytes; they raise `DAMAGE` if the content ends there or is invalid.
 """
 
 import struct
 from collections.abc import Iterator
 
 DAMAGE = (struct.error, IndexError, UnicodeDecodeError)
-MAX_TEXT_BYTES = 1 << 20  # of one name
+MAX_TEXT_BYTES = 1 << 20  # per name
 
 
 def unsigned(data: bytes, place: int) -> int:
@@ -24,7 +24,7 @@ def follow(data: bytes, place: int) -> int:
 
 
 def field(data: bytes, table: int, number: int) -> int | None:
-    """Find the place of a table's field; None if it is absent."""
+    """Return the place of a table's field; None if it is absent."""
     vtable = table - struct.unpack_from("<i", data, table)[0]
     slot = 4 + 2 * number
     if vtable < 0 or slot + 2 > struct.unpack_from("<H", data, vtable)[0]:
@@ -34,7 +34,7 @@ def field(data: bytes, table: int, number: int) -> int | None:
 
 
 def places(data: bytes, field: int) -> range:
-    """List the places of the elements of a vector of 32-bit numbers or offsets."""
+    """Return the places of the elements of a vector of 32-bit numbers or offsets."""
     vector = follow(data, field)
     count = unsigned(data, vector)
     if count > (len(data) - vector) // 4:
@@ -43,7 +43,7 @@ def places(data: bytes, field: int) -> range:
 
 
 def tables(data: bytes, field: int) -> Iterator[int]:
-    """Find the places of the tables in a vector of tables."""
+    """Iterate over the places of the tables in a vector of tables."""
     return (follow(data, place) for place in places(data, field))
 
 

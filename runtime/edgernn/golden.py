@@ -1,6 +1,6 @@
 """Golden samples: inputs that every machine can generate from seeds, so that a card stores only their answers.
 
-They detect damage, and backends that misread a file. They are no signature: anyone can make new ones for any file.
+They detect damage, and backends that misread a file. They are not a signature: anyone can create new ones for any file.
 
 There are two rules. With the exporter's kernels (`edgernn.kernels`) the answers must have the exporter's digest; one
 changed weight changes it. Other kernels round differently: their answers must be within the promised tolerance.
@@ -17,18 +17,18 @@ from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.metrics import scale_of
 
-# A tolerance this wide means that the artifact rounds its activations.
+# From this tolerance on, the artifact rounds its activations.
 ROUNDING_TOLERANCE = 0.01
 # Where activations are rounded, other kernels may decide differently on a sample near the border of two classes. The
-# exporter avoids such samples. Still, one of at least `_MIN_FORGIVING` samples may be off three times as far.
+# exporter avoids such samples. Still, one of at least `_MIN_FORGIVING` samples may differ by three times the tolerance.
 _FORGIVEN = 3
 _MIN_FORGIVING = 4
-# The held part of a sample has this many values, each for a quarter of the steps. Noise alone averages out.
+# The constant part of a sample has this many values, each for a quarter of the steps. Noise alone averages out.
 _HELD = 4
 _HASH_BITS = 22
 # Answers are rounded for a digest to steps of about 2^-13 of the largest one.
 _DIGEST_BITS = 13
-# Base64 digits of an output where every sample must agree; elsewhere an output has one digit.
+# Base64 digits of an output if every sample must agree; otherwise an output has one digit.
 _EXACT_DIGITS = 3
 _BITS = 6  # a digit of base64
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -37,15 +37,15 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high: ArrayLike) -> Float32:
     """Generate inputs between `low` and `high` from an integer hash: the same bits on every machine.
 
-    A sample mixes noise with values that are held for a quarter of its steps, in the shares (4 - m) : m with m the
-    seed's remainder by 4. Both are the upper 22 bits of the 32-bit finalizer of MurmurHash3 (Appleby, public domain):
-    value i of a sample, counted from 1 through its noise and then through what is held, is the hash of
+    A sample mixes noise with values that stay constant for a quarter of its steps, in the shares (4 - m) : m, where m
+    is the seed modulo 4. Both are the upper 22 bits of the 32-bit finalizer of MurmurHash3 (Appleby, public domain):
+    value i of a sample, counted from 1 through the noise and then through the constant values, is the hash of
     seed × 0x9E3779B9 + i.
 
     Args:
-        seeds: one a sample.
-        shape: of a sample, (steps, features).
-        low, high: numbers, or one for each feature.
+        seeds: one per sample.
+        shape: shape of a sample, (steps, features).
+        low, high: a number each, or one for each feature.
 
     Returns:
         float32 [samples, *shape].
@@ -56,7 +56,7 @@ def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high
     values = _hash(numbers * np.uint32(0x9E3779B9) + index) >> np.uint32(32 - _HASH_BITS)
     noise, held = values[:, :steps], values[:, steps:][:, np.arange(steps) * _HELD // steps]
     share = numbers & np.uint32(3)
-    mixed = share * held + (np.uint32(4) - share) * noise  # below 2^24, which float32 holds exactly
+    mixed = share * held + (np.uint32(4) - share) * noise  # below 2^24, so exact in float32
     fraction = mixed.astype(np.float32) / np.float32(4 << _HASH_BITS)
     start, end = np.asarray(low, np.float32), np.asarray(high, np.float32)
     inputs: Float32 = start + fraction.reshape(len(numbers), *shape) * (end - start)
@@ -64,7 +64,7 @@ def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high
 
 
 def inputs_of(golden: Golden, card: Card) -> Float32:
-    """The inputs of a card's golden samples, float32 [samples, *input_shape]."""
+    """Return the inputs of a card's golden samples, float32 [samples, *input_shape]."""
     features = card.input_shape[-1]
     ranges = np.array(golden.ranges or [card.input_range], np.float32)
     low, high = ranges[np.arange(features) * len(ranges) // features].T
@@ -72,12 +72,12 @@ def inputs_of(golden: Golden, card: Card) -> Float32:
 
 
 def digits_of(tolerance: float) -> int:
-    """Number of base64 digits of an output."""
+    """Return the number of base64 digits of an output."""
     return 1 if tolerance >= ROUNDING_TOLERANCE else _EXACT_DIGITS
 
 
 def read_digits(text: str, digits: int) -> Int64:
-    """Read whole numbers from base64 text, `digits` digits each, the highest first."""
+    """Read whole numbers from base64 text, `digits` digits each, the highest digit first."""
     values = np.full(256, -1)
     values[np.frombuffer(_ALPHABET, np.uint8)] = np.arange(len(_ALPHABET))
     found = values[np.frombuffer(text.encode(), np.uint8)].reshape(-1, digits)
@@ -105,11 +105,11 @@ def spread(answers: Float32, kept: int, seeds: ArrayLike) -> Float32:
 
     Args:
         answers: float32 [samples, *output_shape].
-        kept: how many numbers of an answer.
-        seeds: of the samples.
+        kept: count of selected numbers per answer.
+        seeds: the samples' seeds.
 
     Returns:
-        float32 [samples, kept], in the order in which they lie in the answer.
+        float32 [samples, kept], in the order of the answer.
     """
     flat = answers.reshape(len(answers), -1)
     size = flat.shape[1]
@@ -118,12 +118,12 @@ def spread(answers: Float32, kept: int, seeds: ArrayLike) -> Float32:
 
 
 def digest_step(scale: float) -> float:
-    """Step that answers are rounded to before their digest is taken; `scale` is their `scale_of`."""
+    """Return the step that answers are rounded to before their digest; `scale` is their `scale_of`."""
     return 2.0 ** (math.floor(math.log2(scale)) - _DIGEST_BITS)
 
 
 def digest(answers: Float32) -> str:
-    """Digest of finite answers: 8 digits of the SHA-256 of their whole steps, as little-endian int64."""
+    """Return the digest of finite answers: 8 digits of the SHA-256 of their whole steps, as little-endian int64."""
     whole = np.rint(answers.astype(np.float64) / digest_step(scale_of(answers)))
     return sha256(whole.astype("<i8").tobytes()).hexdigest()[:8]
 
@@ -140,16 +140,16 @@ def check_golden(
     """Check that `outputs` are the answers that the card promises.
 
     Args:
-        card: of the artifact.
+        card: the artifact's card.
         golden: its golden samples.
         outputs: the backend's answers to `inputs_of(golden, card)`, float32 [samples, *output_shape].
         backend: its name, for messages.
         streamed: True if it answered row by row.
-        same_kernels: returns True if the backend has the kernels that made the digests. Called only after a digest
+        same_kernels: returns True if the backend has the kernels that computed the digests. Called only after a digest
             that does not match, since it takes some milliseconds.
 
     Raises:
-        ArtifactError: the backend gives other answers than the exporter saw.
+        ArtifactError: the backend's answers differ from the exporter's.
     """
     shape = (golden.samples, *card.output_shape)
     if outputs.shape != shape:
@@ -176,22 +176,22 @@ def check_golden(
 
 
 def _count_kept(card: Card, golden: Golden) -> int:
-    """Count the numbers of an answer that the card holds."""
-    digits, most = digits_of(golden.tolerance), math.prod(card.output_shape)
+    """Count the numbers of an answer that the card stores."""
+    digits, outputs = digits_of(golden.tolerance), math.prod(card.output_shape)
     kept, rest = divmod(len(golden.outputs), golden.samples * digits)
-    if rest or not 1 <= kept <= most:
+    if rest or not 1 <= kept <= outputs:
         raise ArtifactError(
-            f"the card is damaged: {len(golden.outputs)} digits of outputs, expected {digits} for each of 1 to {most} "
-            f"numbers of {golden.samples} samples; copy the file again or export it again"
+            f"the card is damaged: {len(golden.outputs)} digits of outputs, expected {digits} for each of 1 to "
+            f"{outputs} numbers of {golden.samples} samples; copy the file again or export it again"
         )
     return kept
 
 
 def _difference(answers: Float32, expected: Float32, tolerance: float) -> float:
-    """Largest difference, relative to the scale of the answers; a forgiven one counts a third, a NaN makes it NaN."""
-    # By the smaller scale: one huge number among the promised ones must not make all differences small.
+    """Return the largest difference relative to the answers' scale; a forgiven one counts a third, NaN remains NaN."""
+    # Divide by the smaller scale: one huge promised number must not make all differences small.
     largest = np.abs(answers - expected).max(axis=1) / min(scale_of(expected), scale_of(answers))
-    ordered = np.sort(largest)  # a NaN comes last; np.partition and np.quantile would import more of NumPy
+    ordered = np.sort(largest)  # NaN comes last; np.partition and np.quantile would import more of NumPy
     last = float(ordered[-1])
     if tolerance < ROUNDING_TOLERANCE or len(ordered) < _MIN_FORGIVING or math.isnan(last):
         return last
@@ -199,7 +199,7 @@ def _difference(answers: Float32, expected: Float32, tolerance: float) -> float:
 
 
 def _hash(index: Uint32) -> Uint32:
-    """The 32-bit finalizer of MurmurHash3 (Appleby, public domain)."""
+    """Apply the 32-bit finalizer of MurmurHash3 (Appleby, public domain)."""
     index = index ^ index >> np.uint32(16)
     index = index * np.uint32(0x85EBCA6B)
     index ^= index >> np.uint32(13)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command cleanly, at any moment, with the exit code that shells expect."""
+"""Ctrl-C and SIGTERM: end a command cleanly at any moment, with the exit code that shells expect."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ class Interrupted(KeyboardInterrupt):
     """A signal asked the command to end.
 
     Attributes:
-        number: the signal's.
+        number: the signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -25,22 +25,22 @@ class Interrupted(KeyboardInterrupt):
 
 
 def exit_code(number: int) -> int:
-    """Exit code of a command that a signal has ended: 130 for Ctrl-C, 143 for SIGTERM (POSIX shells: 128 + signal)."""
+    """Return the exit code of a command ended by a signal: 130 for Ctrl-C, 143 for SIGTERM (POSIX: 128 + signal)."""
     return 128 + number
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` at the first SIGINT or SIGTERM, and end the process after the block if one came.
+    """Raise `Interrupted` at the first SIGINT or SIGTERM, and end the process after the block if one arrived.
 
     Later signals are ignored, so that a second Ctrl-C does not interrupt the cleanup. After `GRACE_SECONDS` the process
     ends in any case. A signal that is ignored already, as under nohup, stays ignored.
     """
-    seen: list[int] = []
+    received: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        if not seen:
-            seen.append(number)
+        if not received:
+            received.append(number)
             timer = threading.Timer(GRACE_SECONDS, os._exit, [exit_code(number)])
             timer.daemon = True
             timer.start()
@@ -52,9 +52,9 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        if seen:
+        if received:
             with suppress(OSError, ValueError, AttributeError):  # a closed stream
                 sys.stdout.flush()
-                print(f"interrupted ({signal.Signals(seen[0]).name})", file=sys.stderr, flush=True)  # noqa: T201
-            # Not by returning: at a regular exit, libraries with running threads write messages to the terminal.
-            os._exit(exit_code(seen[0]))
+                print(f"interrupted ({signal.Signals(received[0]).name})", file=sys.stderr, flush=True)  # noqa: T201
+            # Not a regular exit: there, libraries with running threads write messages to the terminal.
+            os._exit(exit_code(received[0]))

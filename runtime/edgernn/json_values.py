@@ -8,11 +8,11 @@ from edgernn.errors import find_unusable
 
 MAX_TEXT = 2_000  # characters
 MAX_NESTING = 8  # of a value that is only reported
-MAX_WHOLE = 1 << 53  # which a float holds exactly
+MAX_WHOLE = 1 << 53  # floats represent whole numbers exactly up to here
 
 
 def as_text(value: Any) -> str:
-    """Text without control characters."""
+    """Return a text without control characters."""
     if not isinstance(value, str) or len(value) > MAX_TEXT or find_unusable(value):
         raise ValueError(
             f"{shorten(value)}, expected a text without control characters, of at most {MAX_TEXT:,} characters"
@@ -21,21 +21,21 @@ def as_text(value: Any) -> str:
 
 
 def as_flag(value: Any) -> bool:
-    """True or False."""
+    """Return True or False."""
     if not isinstance(value, bool):
-        raise ValueError(f"{shorten(value)}, expected true or false")  # noqa: TRY004 - as all wrong values here
+        raise ValueError(f"{shorten(value)}, expected true or false")  # noqa: TRY004 - like all wrong values here
     return value
 
 
 def as_whole(value: Any, lowest: int) -> int:
-    """Whole number from `lowest` to 2^53."""
+    """Return a whole number from `lowest` to 2^53."""
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= MAX_WHOLE:
         raise ValueError(f"{shorten(value)}, expected a whole number from {lowest}")
     return value
 
 
 def as_number(value: Any, lowest: float, highest: float) -> float:
-    """Number from `lowest` to `highest`."""
+    """Return a number from `lowest` to `highest`."""
     # Compared before it is converted: a whole number may be too large for a float. A NaN is in no range.
     if not isinstance(value, int | float) or isinstance(value, bool) or not lowest <= value <= highest:
         raise ValueError(f"{shorten(value)}, expected a number from {lowest:g} to {highest:g}")
@@ -43,7 +43,7 @@ def as_number(value: Any, lowest: float, highest: float) -> float:
 
 
 def as_positive(value: Any, highest: float) -> float:
-    """Number above 0, up to `highest`."""
+    """Return a number above 0, up to `highest`."""
     number = as_number(value, 0, highest)
     if not number:
         raise ValueError(f"0, expected a number above it and up to {highest:g}")
@@ -51,21 +51,21 @@ def as_positive(value: Any, highest: float) -> float:
 
 
 def as_list(value: Any) -> list[Any]:
-    """List of any values."""
+    """Return a list of any values."""
     if not isinstance(value, list):
-        raise ValueError(f"{shorten(value)}, expected a list")  # noqa: TRY004 - as all wrong values here
+        raise ValueError(f"{shorten(value)}, expected a list")  # noqa: TRY004 - like all wrong values here
     return value
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """Object of any values by name."""
+    """Return an object of any values by name."""
     if not isinstance(value, dict):
-        raise ValueError(f"{shorten(value)}, expected names with values")  # noqa: TRY004 - as all wrong values here
+        raise ValueError(f"{shorten(value)}, expected names with values")  # noqa: TRY004 - like all wrong values here
     return value
 
 
 def as_reported(value: Any, depth: int = MAX_NESTING) -> Any:
-    """Value that is only shown to people and programs: any JSON, of bounded depth; None for NaN and infinity."""
+    """Return any JSON value of bounded depth, only to be shown; NaN and infinity become None."""
     if isinstance(value, dict | list):
         if not depth:
             raise ValueError(f"nested more than {MAX_NESTING} deep")
@@ -80,5 +80,5 @@ def as_reported(value: Any, depth: int = MAX_NESTING) -> Any:
 
 
 def shorten(value: Any) -> str:
-    """Show a value of any size in a few characters, with nothing that acts on a terminal."""
+    """Return a short text for a value of any size, safe on a terminal."""
     return reprlib.repr(value)

@@ -1,8 +1,8 @@
 """Kernel fingerprints: two backends compute with the same kernels if they answer a small file with the same bits.
 
 A version number is not enough: the processor, a disabled delegate and the number of threads also select kernels. So a
-card with golden digests holds the fingerprint of its exporter's kernels. The small files, `kernels-int8.tflite` and
-`kernels-dynamic.tflite`, lie in `edgernn.samples`; `make sample` makes them.
+card with golden digests contains the fingerprint of its exporter's kernels. The small files, `kernels-int8.tflite` and
+`kernels-dynamic.tflite`, are in `edgernn.samples`; `make sample` creates them.
 """
 
 import platform
@@ -21,18 +21,18 @@ _PROBE_SAMPLES = 8
 
 
 def probe_path(quantization: str) -> Path:
-    """Path of a quantization's probe: a small .tflite file without a card."""
+    """Return the path of a quantization's probe: a small .tflite file without a card."""
     return sample().with_name(f"kernels-{quantization}.tflite")
 
 
 def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) -> str:
-    """Name the backend that `open_artifact` chooses, its version, and the digest of its answers to the probe.
+    """Return the name and version of the backend that `open_artifact` chooses, and the digest of its probe answers.
 
-    The machine's architecture is part of the digest. LiteRT on arm64 answered one int8 file in five with another last
-    bit than on x86-64, although it answered the probe with the same bits.
+    The machine's architecture is part of the digest. For one int8 file in five, the last bit of LiteRT's answers
+    differed between arm64 and x86-64, although the probe's answers were the same.
 
     Returns:
-        For instance "litert 2.3.0 0f3a8d51"; empty where there is no probe, or the backend cannot run it.
+        For instance "litert 2.3.0 0f3a8d51"; empty if there is no probe, or the backend cannot run it.
     """
     if quantization not in PROBED:
         return ""

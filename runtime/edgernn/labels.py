@@ -1,6 +1,6 @@
 """Labels: the names of classes or outputs, and the one rule for them.
 
-Data sets, run folders and cards share it, so labels that train and export accept are accepted on a device.
+Data sets, run folders and cards share this rule, so a device accepts all labels that train and export accept.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ MAX_LABEL = 2_000  # characters, as any text in a card
 
 
 def find_fault(labels: Sequence[str]) -> str:
-    """Find why labels cannot be used; empty if they can.
+    """Find the reason why labels cannot be used; empty if they can.
 
-    A label is a line of text, not empty, and different from the others.
+    A label is one non-empty line of printable text, different from all others.
     """
     seen: set[str] = set()
     for index, label in enumerate(labels):
@@ -21,7 +21,8 @@ def find_fault(labels: Sequence[str]) -> str:
             return f"label {index} is {label!r}; expected one line of printable text"
         if unusable := find_unusable(label):
             return (
-                f"label {index} is {label[:MAX_LABEL]!r}, which holds {unusable}; expected one line of printable text"
+                f"label {index} is {label[:MAX_LABEL]!r}, which contains {unusable}; expected one line of printable "
+                "text"
             )
         if len(label) > MAX_LABEL:
             return f"label {index} has {len(label):,} characters; expected at most {MAX_LABEL:,}"

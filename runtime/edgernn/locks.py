@@ -1,6 +1,6 @@
 """Locks of files and folders; the operating system releases them when the process ends.
 
-The lock file lies in the folder that it protects: every process that can write there finds the same one. The file is
+The lock file is in the folder that it protects: every process that can write there finds the same one. The file is
 never read, written or followed as a link, and it is removed when the lock is released.
 """
 
@@ -15,14 +15,14 @@ from pathlib import Path
 from edgernn.errors import LockedError, OutputError
 
 LOCK_NAME = ".edgernn.lock"
-# Windows prevents others from reading and writing a locked byte, so the byte lies beyond the end of every file.
+# Windows prevents others from reading and writing a locked byte, so the byte is beyond the end of every file.
 _WINDOWS_OFFSET = 1 << 40
 # A symbolic link or a pipe under the lock's name must neither be followed nor block.
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file; False if another process, or another open file of this process, has locked it.
+    """Lock an open file; return False if another process, or another open file of this process, has locked it.
 
     Raises:
         OSError: the file system has no locks.
@@ -55,8 +55,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         LockedError: another process writes there.
         OutputError: the folder cannot be locked.
     """
-    found = "another `edgernn train` or `edgernn export` writes into this folder"
-    with _held(folder / LOCK_NAME, f"{folder}: {found}; wait for its end, or choose another folder with --out"):
+    refusal = (
+        f"{folder}: another `edgernn train` or `edgernn export` writes into this folder; wait for its end, or choose "
+        "another folder with --out"
+    )
+    with _held(folder / LOCK_NAME, refusal):
         yield
 
 
@@ -70,7 +73,7 @@ def alone_at(file: Path) -> Iterator[None]:
     """
     with _held(
         file.with_name(f".{file.name}.lock"),
-        f"{file}: another process writes this file; wait for its end, or name another file",
+        f"{file}: another process writes this file; wait for its end, or choose another file",
     ):
         yield
 
@@ -90,7 +93,7 @@ def _held(lock: Path, refusal: str) -> Iterator[None]:
 
 
 def _take(lock: Path) -> int | None:
-    """Open and lock a file, which is made if it does not exist; None if another process holds the lock."""
+    """Open and lock a file, created if it does not exist; return None if another process has locked it."""
     while True:
         handle = os.open(lock, _OPEN_FLAGS, 0o666)
         try:
@@ -103,7 +106,7 @@ def _take(lock: Path) -> int | None:
         os.close(handle)
         if not locked:
             return None
-        # The last holder removed this file between the opening and the locking: try the next one.
+        # The last holder removed the file after it was opened here and before it was locked: try again.
 
 
 def _try_lock_file(handle: int) -> bool:
@@ -113,7 +116,7 @@ def _try_lock_file(handle: int) -> bool:
 
 
 def _is_at(path: Path, handle: int) -> bool:
-    """True if a path still leads to an open file, which its holder may have removed meanwhile."""
+    """Return True if a path still refers to an open file; its holder may have removed it."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(handle))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A loaded artifact: from a file to predictions."""
+"""Loaded artifacts: from a file to predictions."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,33 +21,33 @@ from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 MAX_BYTES = 1 << 30
 # A larger file in a folder is not searched for a card.
 MAX_FOUND_BYTES = 16 << 20
-# More than any device these models are for has cores; a backend given very many crashes.
+# More than the cores of any target device; backends crash with a very large number.
 MAX_THREADS = 64
 
 
 class Guess(NamedTuple):
-    """One class or label with its probability; a tuple, which starts quicker than a dataclass."""
+    """Class or label with its probability; a tuple, because it is imported faster than a dataclass."""
 
     label: str
     probability: float
 
 
-# Of one answer, of one a step, or of those of many samples.
+# For one answer: a list of guesses. For an answer per step, or for many samples: nested lists.
 Guesses: TypeAlias = "list[Guess] | list[Guesses]"
 
 
 class Model:
-    """An artifact, loaded and checked; made by `load`.
+    """Loaded and checked artifact; created by `load`.
 
-    It may be used from several threads at once, and any number of streams beside it. Threads that share it wait for
-    each other; for throughput load one in each.
+    Several threads may use it, and any number of streams. Threads that share a model wait for each other; for more
+    throughput, load one model in each thread.
 
     Attributes:
         path: the file.
-        card: what the artifact says of itself; None when it has none and was loaded unverified.
-        task: what its answers are; classes, as far as anybody knows, when there is no card.
+        card: the artifact's description of itself; None if it has no card and was loaded unverified.
+        task: what its answers are; without a card, classification is assumed.
         backend: the library that executes it, with its version.
-        input_shape: one sample without the batch, (steps, features).
+        input_shape: shape of one sample without the batch, (steps, features).
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Model:
                 or uint8 pixels, which are scaled as it says.
 
         Returns:
-            float32 [*output_shape] or [samples, *output_shape], a fresh array; output_shape is (outputs,), or
-            (steps, outputs) of a model that gives an answer a step.
+            float32 [*output_shape] or [samples, *output_shape], a new array; output_shape is (outputs,), or
+            (steps, outputs) for a model that answers every step.
 
         Raises:
-            InputError: another shape or type, a NaN or infinity in it, or pixels that nobody scaled.
-            ArtifactError: the backend cannot run it.
+            InputError: `x` has another shape or type, contains NaN or infinity, or is not scaled.
+            ArtifactError: the backend cannot run the file.
         """
         array = as_array(x)
         one = array.shape == self.input_shape  # the common case, fast
@@ -91,33 +91,33 @@ class Model:
         return answers[0] if one else answers
 
     def classify(self, x: ArrayLike, top: int | None = None) -> Guesses:
-        """Name what one sample or many show, most probable first.
+        """Classify one sample or many; the most probable class or label comes first.
 
         Args:
             x: as for `predict`.
-            top: how many classes or labels to name; all by default.
+            top: number of classes or labels to return; all by default.
 
         Returns:
-            The guesses for one sample, or a list of them for many. Where there is an answer a step, a list of
-            guesses a step stands in place of guesses.
+            A list of guesses for one sample, or a list of such lists for many. For a model that answers every step,
+            each sample has a list of guesses per step.
 
         Raises:
             InputError: as for `predict`.
-            ArtifactError: its answers are values, of which `predict` is all there is to say.
+            ArtifactError: the model is a regression; its answers are values, not classes.
             SettingError: `top` is less than 1.
         """
         if self.task.kind == REGRESSION:
-            raise ArtifactError(f"{self.path}: answers with values, which are no classes; `predict` gives them")
+            raise ArtifactError(f"{self.path}: its answers are values, not classes; use `predict`")
         return self._guess_each(self.predict(x), top)
 
     def stream(self) -> Stream:
         """Begin a sequence whose rows come one by one; the answers are those of `predict`.
 
-        The first time, the golden samples are streamed, too, and must be answered as promised.
+        The first call also streams the golden samples and checks their answers.
 
         Raises:
             NoStepError: the artifact has no step; it only answers whole sequences.
-            ArtifactError: the backend answers the golden samples wrongly when they are streamed.
+            ArtifactError: the backend answers the streamed golden samples wrongly.
         """
         try:
             stepper = self._executor.start()
@@ -130,7 +130,7 @@ class Model:
         return self._stream(stepper)
 
     def bare_call(self, x: ArrayLike) -> Callable[[], object]:
-        """The backend's own call with one sample in place, for whoever measures what this package adds to it.
+        """Return the backend's own call with one sample in place, to measure what this package adds to it.
 
         Args:
             x: [steps, features].
@@ -138,7 +138,7 @@ class Model:
         return self._executor.bare(as_float32(as_array(x)[np.newaxis], self._input_spec))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a loaded model does not go from one process to another: load it in each")
+        raise TypeError("a loaded model cannot be copied or sent to another process; load the file in each process")
 
     def guess(self, answer: Float32, top: int | None = None) -> list[Guess]:
         """Name the classes or labels of one answer, float32 [outputs], most probable first; see `classify`."""
@@ -152,7 +152,7 @@ class Model:
         return [Guess(labels[i] if labels else str(i), float(probabilities[i])) for i in order]
 
     def _is_one(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape is one sample, or else many."""
+        """Return True if an array of this shape is one sample, False if it is many."""
         one = shape_matches(shape, self.input_shape)
         if not (one or shape_matches(shape[1:], self.input_shape)) or 0 in shape:
             expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
@@ -169,7 +169,7 @@ class Model:
         return Stream(self.path, stepper, self.input_shape[-1], output_shape, self._input_spec)
 
     def _check_step(self, stepper: Stepper) -> None:
-        """Check that the golden samples are answered as promised row by row, too."""
+        """Check the streamed answers to the golden samples against the card."""
         card = self.card
         if card is not None and card.golden is not None:
             stream = self._stream(stepper)
@@ -183,7 +183,7 @@ class Model:
         self._step_is_checked = True
 
     def _sibling(self) -> str:
-        """Words on another artifact of the same model, beside this one, that can stream; empty if there is none."""
+        """Return a hint at another artifact of the same model in this folder that can stream; empty if none can."""
         if self.card is None:
             return ""
         for path, card in find_artifacts(self.path.parent):
@@ -193,7 +193,7 @@ class Model:
 
 
 def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
-    """Find the undamaged artifacts in a folder, with their cards, by name; hidden and very large files are left out."""
+    """Find the undamaged artifacts in a folder, with their cards, sorted by name; skip hidden and very large files."""
     try:
         paths = visible_files(folder, SUFFIXES)
     except OSError:  # a folder that only its owner may list
@@ -218,34 +218,34 @@ def outdated_note(folder: Path, name: str, source_sha256: str) -> str:
     """Write a note on artifacts in a folder from an earlier model of the same name; empty if there are none.
 
     Args:
-        folder: with artifacts, such as a run folder.
-        name: of the model.
-        source_sha256: of the model's present Keras file.
+        folder: a folder with artifacts, such as a run folder.
+        name: the model's name.
+        source_sha256: SHA-256 of the model's present Keras file.
     """
     found = find_artifacts(folder)
     names = [path.name for path, card in found if card.name == name and card.source_sha256 != source_sha256]
     if not names:
         return ""
-    they = "was" if len(names) == 1 else "were"
-    return f"note: {folder}: {', '.join(names)} {they} exported from another model; export again, or delete"
+    verb = "was" if len(names) == 1 else "were"
+    return f"note: {folder}: {', '.join(names)} {verb} exported from another model; export again, or delete"
 
 
 def load(
     path: str | os.PathLike[str], *, backend: str | None = None, threads: int = 1, unverified: bool = False
 ) -> Model:
-    """Load an artifact, and check that it is what its card says and answers as its card promises.
+    """Load an artifact, and check its content and its answers against its card.
 
     Args:
         path: a .tflite or an .onnx file.
-        backend: what is to execute it: litert, tflite-runtime, tflite-micro or onnxruntime. By default the first of
-            them that is installed and reads the file.
-        threads: how many the backend may use; models of this size are slower with more than one.
-        unverified: also load a file that has no card, someone else's, unchecked.
+        backend: litert, tflite-runtime, tflite-micro or onnxruntime. By default the first of them that is installed
+            and reads the file; tflite-micro is used only when named here.
+        threads: number of threads that the backend may use; models of this size are slower with more than one.
+        unverified: also load a file without a card, which edgernn did not export; it is not checked.
 
     Raises:
         ArtifactError: the file cannot be read, has no card, is damaged, or the backend answers its
             golden samples wrongly.
-        SettingError: `threads` is not from 1 to 64, or there is no such backend, or it reads other files.
+        SettingError: `threads` is not from 1 to 64, or the backend is unknown or reads other files.
         MissingExtraError: the backend that reads it is not installed.
     """
     file = Path(path)
@@ -265,8 +265,8 @@ def load_bytes(
     """Load an artifact from memory; otherwise as `load`.
 
     Args:
-        name: has its suffix and stands in messages.
-        unfinished: also load one whose card has no golden samples yet, as an export's has before its proof.
+        name: the file's name; its suffix selects the backend, and messages quote it.
+        unfinished: also load a file whose card has no golden samples yet, as during an export before the proof.
     """
     check_suffix(name)
     if not (isinstance(threads, int) and 1 <= threads <= MAX_THREADS):
@@ -280,7 +280,7 @@ def load_bytes(
 
 
 def read_artifact(path: Path) -> bytes:
-    """The content of an artifact's file.
+    """Read the content of an artifact's file.
 
     Raises:
         ArtifactError: it is missing, empty, not a file, or larger than 1 GiB.
@@ -299,7 +299,7 @@ def _input_spec(card: Card | None) -> InputSpec:
 
 
 def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Whether a shape is the expected one; -1 there is any size."""
+    """Return True if a shape is the expected one; -1 in `expected` stands for any size."""
     return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
 
 
@@ -322,7 +322,7 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
 
 
 def _has_kernels_of(card: Card, backend: str, threads: int, name: str | None) -> bool:
-    """True if the backend computes with the kernels of the card's exporter."""
+    """Return True if the backend computes with the kernels of the card's exporter."""
     from edgernn.kernels import kernels_of  # late: rarely needed
 
     expected = card.golden.kernels if card.golden else ""

@@ -17,7 +17,7 @@ IDX_NAMES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
-# Names of arrays in an .npz, in small or capital letters; of several the first one is used.
+# Names of arrays in an .npz, in lower or upper case; if there are several, the first one is used.
 _CALIBRATION, _TEST, _BOTH = ("x_calibration", "x_train"), ("x_test",), "x"
 _TRUTHS = ("y_calibration", "y_train", "y_test")
 
@@ -34,10 +34,10 @@ def read_arrays(path: Path) -> Mapping[str, Array]:
     """Read the arrays of a file or a folder, by name.
 
     Args:
-        path: an .npz; a folder of IDX files named as MNIST's, not all of which need be there; any other file that
+        path: an .npz; a folder with some or all of MNIST's four IDX files; any other file that
             `edgernn.readers.read_array` reads; or a folder of such files. The files of a folder are read in the order
-            of their names; each holds one sample [steps, features] or several. An array without a name gets that of
-            its file or folder.
+            of their names; each contains one sample [steps, features] or several. An array without a name gets the
+            name of its file or folder.
 
     Raises:
         DataError: it cannot be read, or the files of a folder do not fit together.
@@ -52,7 +52,7 @@ def read_arrays(path: Path) -> Mapping[str, Array]:
 
 
 def read_idx_folder(folder: Path) -> dict[str, Array]:
-    """Read those of MNIST's four files, plain or .gz, that a folder has.
+    """Read the MNIST files, plain or .gz, that a folder has; there are up to four.
 
     Raises:
         DataError: one cannot be read.
@@ -69,7 +69,7 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
 
 
 def find_parts(arrays: Mapping[str, Array]) -> tuple[Part, Part]:
-    """Find the arrays to calibrate with and those to test by; the same part twice where there is only one.
+    """Find the arrays to calibrate and to test with; the same part twice if there is only one.
 
     Raises:
         DataError: there are no inputs, or truths without their inputs.
@@ -83,12 +83,12 @@ def find_parts(arrays: Mapping[str, Array]) -> tuple[Part, Part]:
         both = others[0] if len(others) == 1 and others[0][:2].lower() != "y_" else None
     alone = [f"x{key[1:]}" for key in _TRUTHS if key in names and f"x{key[1:]}" not in names]
     if alone:
-        raise DataError(f"holds {', '.join(arrays)}; {', '.join(alone)} missing")
+        raise DataError(f"contains {', '.join(arrays)}; {', '.join(alone)} missing")
     first, second = calibration or both or test, test or both or calibration
     if first is None or second is None:
         raise DataError(
-            f"holds {', '.join(arrays) or 'nothing'}; expected x, or x_train and x_test, or a single array; the right "
-            "answers, y or y_train and y_test, may be missing"
+            f"contains {', '.join(arrays) or 'nothing'}; expected x, or x_train and x_test, or a single array; the "
+            "right answers, y or y_train and y_test, may be missing"
         )
     return _with_truth(first, names), _with_truth(second, names)
 
@@ -126,9 +126,9 @@ def _read_folder(folder: Path) -> Array:
                 "the same in all files"
             )
         if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-            raise DataError(f"{file}: holds NaN or infinity")
+            raise DataError(f"{file}: contains NaN or infinity")
         read.append(samples)
         size += samples.nbytes
         if size > MAX_BYTES:
-            raise DataError(f"{folder}: more than {MAX_BYTES:,} bytes of arrays; give fewer files")
+            raise DataError(f"{folder}: more than {MAX_BYTES:,} bytes of arrays; use fewer files")
     return np.concatenate(read)

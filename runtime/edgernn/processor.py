@@ -5,9 +5,9 @@ from pathlib import Path
 
 
 def processor_name() -> str:
-    """The processor's or the board's name, which Python itself does not know on Linux."""
+    """Return the name of the processor or the board; on Linux Python has no function for it."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    # On Arm a processor has no name there, but a Raspberry Pi says which one it is.
+    # On Arm the file has no processor name; a Raspberry Pi's has the name of the board.
     return fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"

@@ -1,7 +1,7 @@
-"""Standard error without the messages of native libraries, which write to the file descriptor, past Python.
+"""Standard error without the messages of native libraries, which write to the file descriptor and not through Python.
 
-A process may have no standard error, or one that cannot be written: the disk of a log is full, the reader of a pipe has
-ended. Messages are lost then, predictions go on.
+A process may have no standard error, or one that cannot be written: the disk of a log is full, or the reader of a pipe
+has ended. Then messages are lost, and predictions continue.
 """
 
 import io
@@ -31,8 +31,8 @@ class _LossyFile(io.FileIO):
 def secure_standard_streams() -> None:
     """Prepare a command's standard streams, so that a message that cannot be written does not end the command.
 
-    A closed descriptor is connected to the null device. Otherwise the next file that is opened would get its number,
-    and the messages of libraries would be written into that file.
+    A closed descriptor is connected to the null device. Otherwise the next opened file would get its number, and
+    libraries would write their messages into that file.
     """
     for descriptor in range(_STANDARD_ERROR + 1):
         try:
@@ -42,7 +42,7 @@ def secure_standard_streams() -> None:
             if null != descriptor:
                 os.dup2(null, descriptor)
                 os.close(null)
-    # On Windows a console needs its own kind of stream, which stays.
+    # On Windows a console needs its own kind of stream, which is not replaced.
     if sys.stderr is None or (os.name == "posix" and sys.stderr is sys.__stderr__):
         encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
         sys.stderr = _messages_to(_STANDARD_ERROR, encoding, closefd=False)
@@ -53,7 +53,7 @@ def standard_error_aside() -> Iterator[TextIO]:
     """Redirect file descriptor 2 in this block; its messages are shown only after an unforeseen error.
 
     For commands, not for a library: it redirects the standard error of the whole process, other threads included.
-    Gives a stream to the real standard error, for progress.
+    Yield a stream to the real standard error, for progress.
     """
     _flush()
     kept = _duplicate()
@@ -61,7 +61,7 @@ def standard_error_aside() -> Iterator[TextIO]:
         os.dup2(log.fileno(), _STANDARD_ERROR)
         try:
             yield stream
-        except EdgernnError:  # says itself what is wrong
+        except EdgernnError:  # its message is enough
             raise
         except Exception:
             log.seek(0)
@@ -76,7 +76,7 @@ def standard_error_aside() -> Iterator[TextIO]:
 
 def _messages_to(descriptor: int, encoding: str = "utf-8", *, closefd: bool = True) -> TextIO:
     buffer = io.BufferedWriter(_LossyFile(descriptor, "w", closefd=closefd))
-    # A terminal that does not know ± gets a question mark.
+    # Where ± cannot be written, write a question mark.
     return io.TextIOWrapper(buffer, encoding=encoding, errors="replace", line_buffering=True)
 
 
@@ -96,9 +96,9 @@ def _duplicate() -> int:
 
 def _open_log() -> BinaryIO:
     """Open a file without a name: in memory, or else on a disk, or else the null device."""
-    with suppress(OSError, AttributeError):  # Linux alone has it, and not in every sandbox
+    with suppress(OSError, AttributeError):  # only Linux has it, and not in every sandbox
         return os.fdopen(os.memfd_create("edgernn-messages"), "w+b")
-    import tempfile  # imported late: every command imports this module, and few systems get here
+    import tempfile  # late: every command imports this module, and few systems need it
 
     with suppress(OSError):
         return cast("BinaryIO", tempfile.TemporaryFile())

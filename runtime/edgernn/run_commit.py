@@ -23,15 +23,15 @@ _POLL_S = 0.02
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a run that is in the folder, by name; without settings.json."""
+    """Return the SHA-256 of each file of a run that is in the folder, by name; without settings.json."""
     return {name: sha256_of(folder / name) for name in FILES if (folder / name).is_file()}
 
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a staging folder for a new run that replaces the run in `folder` when the block ends well.
+    """Yield a staging folder for a new run that replaces the run in `folder` if the block ends without an error.
 
-    The caller holds the lock of `folder`. After an error the old run is as it was.
+    The caller has locked `folder`. After an error the old run is unchanged.
 
     Raises:
         OutputError: it cannot be written.
@@ -46,7 +46,7 @@ def staging(folder: Path) -> Iterator[Path]:
             complete = True
             (staged / SETTINGS).replace(folder / SETTINGS)
         finally:
-            # After an interrupt behind the rename, the staging folder holds the only copy of the new files.
+            # After an interrupt that follows the rename, the staging folder has the only copy of the new files.
             if not complete or (staged / SETTINGS).exists():
                 shutil.rmtree(staged, ignore_errors=True)
         sync(folder)
@@ -56,14 +56,14 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 def recover(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Finish an interrupted move; False if another process holds the folder, so that the caller tries again.
+    """Finish an interrupted move; return False to try again, if another process has locked the folder.
 
     Args:
         folder: the run folder.
-        digests: of its files, as settings.json holds them.
+        digests: digests of its files, from settings.json.
 
     Raises:
-        DataError: the missing files are there and cannot be moved.
+        DataError: the missing files are in the staging folder and cannot be moved.
     """
     if not _stagings(folder):
         return True
@@ -83,10 +83,10 @@ def recover(folder: Path, digests: Mapping[str, str]) -> bool:
 
 
 def finish(folder: Path, digests: Mapping[str, str]) -> None:
-    """Move the staged files that settings.json names into `folder`; the caller holds its lock.
+    """Move the staged files that settings.json names into `folder`; the caller has locked it.
 
     Raises:
-        OSError: one cannot be moved.
+        OSError: a file cannot be moved.
     """
     for staged in _stagings(folder):
         names = _staged_files(staged, folder, digests)
@@ -95,7 +95,7 @@ def finish(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def remove_stagings(folder: Path) -> None:
-    """Remove the staging folders of killed trainings; the caller holds the lock of `folder`, so none is in use."""
+    """Remove the staging folders of killed trainings; the caller has locked `folder`, so none is in use."""
     for staged in _stagings(folder):
         shutil.rmtree(staged, ignore_errors=True)
 
@@ -115,7 +115,7 @@ def _has_digest(path: Path, digest: str) -> bool:
     except DataError:
         if path.exists():
             raise
-        return False  # moved meanwhile
+        return False  # moved by another process
 
 
 def _move_up(staged: Path, folder: Path, names: Iterable[str]) -> None:

@@ -1,10 +1,10 @@
-"""The run folder: what training leaves and export and compare pick up.
+"""Run folders: written by training, read by export and compare.
 
 model.keras     the trained model
-settings.json   how it was trained, what its inputs mean, the names of the classes, its results, and the digests of
-                the other files
+settings.json   the training's settings, the meaning of inputs, the names of the classes, the results, and the digests
+                of the other files
 history.json    loss and accuracy of every epoch
-samples.npz     calibration and test samples exactly as the model saw them, with what it should answer
+samples.npz     calibration and test samples, scaled as the model expects, with their truths
 """
 
 import json
@@ -42,12 +42,12 @@ __all__ = [
 FORMAT = 1
 MAX_MODEL_BYTES = 2 << 30
 MAX_SETTINGS_BYTES = 1 << 20
-# Readers wait this long for a training that moves its files, which takes milliseconds.
+# Limit of a reader's wait for a training that moves its files, which takes milliseconds.
 MAX_WAIT_S = 5.0
-# Settings that are the same again do not show that the samples were not replaced meanwhile, twice for instance.
+# Even if the settings are the same again, the samples may have been replaced during the read, for instance twice.
 MAX_FAILED_READS = 3
 
-# Folders that hold a model and are no run folders, by a file in them.
+# Folders that contain a model but are not run folders, recognized by a file in them.
 _OTHER_FOLDERS = {"saved_model.pb": "a TensorFlow SavedModel", "config.json": "a Keras model as a folder"}
 _SAVE_AGAIN = (
     "Load it with the Keras that saved it (TensorFlow 2.15, or tf_keras) and save the model again: "
@@ -61,11 +61,11 @@ class Original:
 
     Attributes:
         model: the .keras or .h5 file.
-        name: what its artifacts are called.
-        labels: the names of its classes or outputs; empty when not known.
-        input_meaning: what an input value is, for instance "pixel / 255"; empty when not known.
-        samples: to calibrate with and to test by; None when there are none.
-        sha256: of the .keras file when its samples were read; empty for a file outside a run folder.
+        name: the name of its artifacts.
+        labels: the names of its classes or outputs; empty if not known.
+        input_meaning: what an input value is, for instance "pixel / 255"; empty if not known.
+        samples: samples to calibrate and to test with; None if there are none.
+        sha256: SHA-256 of the .keras file when its samples were read; empty for a file outside a run folder.
     """
 
     model: Path
@@ -79,23 +79,23 @@ class Original:
         """Check that the model file is still the one whose samples were read.
 
         Args:
-            sha256: of the model file as it was read.
+            sha256: SHA-256 of the model file that was read.
 
         Raises:
-            ModelError: a training has replaced the run meanwhile.
+            ModelError: a training has replaced the run since its samples were read.
         """
         if self.sha256 and sha256 != self.sha256:
-            raise ModelError(f"{self.model}: a training replaced this run meanwhile; repeat the command")
+            raise ModelError(f"{self.model}: a training replaced this run while it was read; repeat the command")
 
     def require_samples(self) -> Samples:
-        """Samples of the model.
+        """Return the model's samples.
 
         Raises:
             DataError: it has none.
         """
         if self.samples is None:
             raise DataError(
-                f"{self.model}: no samples to prove and compare with; pass --samples, real inputs with or without y"
+                f"{self.model}: no samples to prove and compare with; pass --samples with real inputs, y is optional"
             )
         return self.samples
 
@@ -107,14 +107,14 @@ def read_original(
 
     Args:
         path: a run folder, a .keras file or a .h5 file.
-        samples: what `read_samples` reads, in place of the run folder's own samples.
-        scale: how the samples are scaled for a .keras file, one of `edgernn.inputs.SCALES`; None: not at all.
-        input_meaning: how a .keras file's model takes uint8 samples, if that is known, for instance from an artifact.
+        samples: a path for `read_samples`, in place of the run folder's own samples.
+        scale: scaling of the samples for a .keras file, one of `edgernn.inputs.SCALES`; None to leave them unscaled.
+        input_meaning: how uint8 samples are scaled for a .keras file, if that is known, for instance from an artifact.
 
     Raises:
         ModelError: there is no such file, or no model in the folder.
         DataError: the settings or the samples cannot be read.
-        SettingError: there is no such scale, or `path` is a run folder, whose settings say how inputs are scaled.
+        SettingError: the scale is unknown, or `path` is a run folder, whose settings say how inputs are scaled.
     """
     if scale is not None and scale not in SCALES:
         raise SettingError(f"scale {scale!r}; expected {', '.join(SCALES)}")
@@ -146,7 +146,7 @@ def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> O
         if scale is not None:
             raise SettingError(
                 f"{folder}: scale {scale!r} found, but the settings of this run folder say how its inputs are scaled "
-                f"({settings['input'] or 'not at all'}); give no scale, or give the file {folder / MODEL}"
+                f"({settings['input'] or 'not at all'}); omit the scale, or pass the file {folder / MODEL}"
             )
         try:
             chosen = read_samples(samples or folder, settings["input"])
@@ -163,7 +163,7 @@ def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> O
             samples=chosen,
             sha256=expected_digests(settings).get(MODEL, ""),
         )
-        if read_settings(folder) == settings:  # otherwise a training has replaced the run meanwhile: read it again
+        if read_settings(folder) == settings:  # otherwise a training has replaced the run: read it again
             return original
 
 
@@ -186,7 +186,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         DataError: the settings cannot be read, or a file has another digest.
     """
     if not (folder / SETTINGS).is_file() and not (folder / MODEL).is_file():
-        raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder as `edgernn train` leaves it")
+        raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder that `edgernn train` wrote")
     deadline = time.monotonic() + MAX_WAIT_S
     finished = False
     while True:
@@ -196,25 +196,25 @@ def read_run(folder: Path) -> dict[str, Any]:
             break
         finished = recover(folder, expected_digests(settings)) or time.monotonic() > deadline
     if not (folder / MODEL).is_file():
-        raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder as `edgernn train` leaves it")
+        raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder that `edgernn train` wrote")
     changed = [name for name in wrong if (folder / name).exists()]
     if changed:
         raise DataError(
             f"{folder}: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} another SHA-256 than {SETTINGS} "
             "expects: the training was interrupted while it saved, or the file was replaced; train again: "
-            f"{_training(folder, settings)}; or give the files: {folder / MODEL} --samples {folder / SAMPLES}"
+            f"{_training(folder, settings)}; or pass the files: {folder / MODEL} --samples {folder / SAMPLES}"
         )
     return settings
 
 
 def expected_digests(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Digests in the settings, by file name; empty for settings that a person wrote."""
+    """Return the digests in the settings, by file name; empty for settings that a person wrote."""
     digests = settings.get("sha256", {})
     return {name: digests[name] for name in FILES if name in digests}
 
 
 def _training(folder: Path, settings: Mapping[str, Any]) -> str:
-    """Write the command that trains a run again."""
+    """Return the command that trains a run again."""
     words = ["edgernn", "train"]
     for name in ("data", "recipe", "epochs", "seed"):
         if name in settings:
@@ -238,7 +238,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """Read a run folder's settings.json.
 
     Raises:
-        DataError: it is missing, damaged, or of a format that this version does not know.
+        DataError: it is missing, damaged, or of a format that this version does not support.
     """
     file = folder / SETTINGS
     check_file(file, DataError, MAX_SETTINGS_BYTES)
@@ -254,11 +254,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if not isinstance(settings.get("sha256", {}), dict):
         raise DataError(f"{file}: 'sha256' is {settings['sha256']!r}, expected the digest of each file")
     if other := [label for label in settings["labels"] if not isinstance(label, str | int | float)]:
-        raise DataError(f"{file}: 'labels' holds {str(other[0])[:200]}, expected texts or numbers")
+        raise DataError(f"{file}: 'labels' contains {str(other[0])[:200]}, expected texts or numbers")
     if fault := find_name_fault(settings["name"]):
-        raise DataError(
-            f"{file}: 'name' is {settings['name'][:200]!r}, which {fault}; give the model another name there"
-        )
+        raise DataError(f"{file}: 'name' is {settings['name'][:200]!r}, which {fault}; change the name there")
     try:
         check_labels([str(label) for label in settings["labels"]])
     except DataError as error:
@@ -270,8 +268,8 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Write settings.json with the digests of the other files in the folder.
 
     Args:
-        folder: of the run; its other files are written before.
-        settings: `name`, `labels` and `input` must be among them.
+        folder: the run folder; its other files must be written already.
+        settings: must contain `name`, `labels` and `input`.
     """
     write_json(folder / SETTINGS, {"format": FORMAT, **settings, "sha256": digests_of(folder)})
 

@@ -1,4 +1,4 @@
-"""A stream: one time step in, the answer so far out."""
+"""Streams: one time step in, the answer so far out."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ from edgernn.inputs import InputSpec, as_array, as_float32
 
 
 class Stream:
-    """One sequence on its way through a model; made by `Model.stream`. Several may run side by side.
+    """Sequence whose rows are answered one by one; created by `Model.stream`. Several may run side by side.
 
-    It goes on for as long as rows come: the model was trained on so many steps as `input_shape` says, but nothing ends
-    there. `reset` begins a new sequence, and so does the end of a `with` block.
+    A stream has no end: the model was trained on the number of steps in `input_shape`, but more rows may follow.
+    `reset` begins a new sequence, and so does the end of a `with` block.
     """
 
     def __init__(
@@ -26,30 +26,30 @@ class Stream:
         stepper: Stepper,
         features: int,
         output_shape: tuple[int, ...] | None,
-        taken: InputSpec,
+        input_spec: InputSpec,
     ) -> None:
         self._path = path
         self._stepper = stepper
         self._row_shape = (features,)
-        # Where there is one answer a step, the step's graph has an axis for its only one.
+        # If the model answers every step, the step's graph has an axis of size 1 for its single step.
         shape = stepper.answer_shape
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
-        self._input_spec = taken
+        self._input_spec = input_spec
 
     def push(self, row: ArrayLike) -> Float32:
-        """Take one time step.
+        """Process one time step.
 
         Args:
             row: [features]; numbers as the card's `input_meaning` says, or uint8 pixels, as for `predict`.
 
         Returns:
-            The answer to all rows since the beginning, float32 [*output_shape], a fresh array; of a model that
-            answers every step the one to this row, [outputs].
+            The answer to all rows since the beginning, float32 [*output_shape], a new array. For a model that
+            answers every step: the answer to this row, [outputs].
 
         Raises:
-            InputError: another shape or type, a NaN or infinity in it, or pixels that nobody scaled; the state is as
-                before.
-            ArtifactError: the backend cannot run it.
+            InputError: `row` has another shape or type, contains NaN or infinity, or is not scaled; the state is
+                unchanged.
+            ArtifactError: the backend cannot run the file.
         """
         array = as_array(row)
         if array.shape != self._row_shape:
@@ -62,17 +62,17 @@ class Stream:
         return answer[0] if self._every_step else answer
 
     def push_many(self, rows: ArrayLike) -> Float32:
-        """Take many time steps, as if each was pushed.
+        """Process many time steps; the same as `push` for each row.
 
         Args:
             rows: [rows, features], as for `push`.
 
         Returns:
-            What `push` gives for each, float32 [rows, ...].
+            The answers of `push` to the rows, float32 [rows, ...].
 
         Raises:
-            InputError: as of `push`; then none of them is taken.
-            ArtifactError: as of `push`.
+            InputError: as for `push`; then no row is processed.
+            ArtifactError: as for `push`.
         """
         array = as_array(rows)
         if array.ndim != 2 or array.shape[1:] != self._row_shape or not len(array):
@@ -90,7 +90,7 @@ class Stream:
         """Answer a whole sample, [steps, features], from the beginning and row by row.
 
         Returns:
-            What `predict` gives: the last answer, or every one of a model that answers each step.
+            The answer of `predict`: the last one, or all of them for a model that answers every step.
         """
         self.reset()
         answers = self.push_many(sample)
@@ -102,7 +102,7 @@ class Stream:
 
     @property
     def state(self) -> Sequence[State]:
-        """What the model remembers of the rows so far, one array a state; set it to go on from there."""
+        """The model's states after the rows so far, one array per state; set them to continue from there."""
         return self._stepper.states
 
     @state.setter
@@ -110,7 +110,7 @@ class Stream:
         self._stepper.states = state
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a stream is neither copied nor sent to another process: its `state` is")
+        raise TypeError("a stream cannot be copied or sent to another process; copy or send its `state`")
 
     def __enter__(self) -> Self:
         return self

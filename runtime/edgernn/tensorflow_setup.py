@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from edgernn.caches import move_library_folders
 from edgernn.quiet import standard_error_aside
 
-# Errors reach us as Python exceptions; what is logged beside them (no CUDA driver, the CPU's instructions)
-# is of no use to the user. Level 3 logs only what ends the process.
+# Errors are Python exceptions; the other log messages (no CUDA driver, the CPU's instructions) do not help the user.
+# Level 3 logs only errors that end the process.
 _LOG_LEVEL = "3"
 
 
@@ -22,9 +22,8 @@ _LOG_LEVEL = "3"
 def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow and Keras in this block without their messages on standard error.
 
-    Its libraries log while they are loaded, before they read the level they should log at, so the file
-    descriptor itself is redirected meanwhile. When the import fails, the messages are shown. If TensorFlow and Keras
-    are loaded already, nothing is done.
+    The libraries log while they are loaded, before they read the log level, so the file descriptor is redirected in
+    the block. If the import fails, the messages are shown. If TensorFlow and Keras are loaded already, nothing is done.
     """
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         yield
@@ -33,7 +32,7 @@ def quiet_tensorflow() -> Iterator[None]:
     # Keras may be set to another backend on this machine; the models here are TensorFlow's.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     move_library_folders()
-    # Its Python half warns of functions traced again, which several models in one process always bring.
+    # TensorFlow's Python code warns of repeated tracing, which several models in one process always cause.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with standard_error_aside(), _no_network_probe():
         yield
@@ -43,7 +42,7 @@ def quiet_tensorflow() -> Iterator[None]:
 def _no_network_probe() -> Iterator[None]:
     """Import libraries in this block without a socket.
 
-    TensorFlow imports requests, and with it urllib3, which binds an IPv6 socket to find out whether there is IPv6.
+    TensorFlow imports requests and so urllib3, which binds an IPv6 socket to test for IPv6.
     """
     name = "urllib3.util.connection"
     if name in sys.modules:

@@ -1,6 +1,6 @@
 """Output of all commands, escaped, so that no name in a file acts on a terminal.
 
-File names, labels, and texts in cards and settings may hold escape sequences, line breaks that forge a line, or
+File names, labels, and texts in cards and settings may contain escape sequences, line breaks that forge a line, or
 characters that change the order of a line. `say` prints whole lines, each escaped; `say_json` prints JSON, which is
 ASCII; `PrintableText` does the same for rich. tests/runtime/test_terminal.py finds a command that prints otherwise.
 """
@@ -16,7 +16,7 @@ from edgernn.files import to_json
 def say(*lines: str, err: bool = False, file: IO[Any] | None = None, bold: bool = False) -> None:
     """Print lines in one piece and flush; without lines, print an empty one.
 
-    A line break inside a line is escaped: split a text into its lines before any name stands in it.
+    A line break inside a line is escaped: split a text into lines before names are put into it.
 
     Args:
         lines: without line breaks.
@@ -34,7 +34,7 @@ def say_json(value: Any, indent: int | None = None) -> None:
 
 
 def say_document(text: str) -> None:
-    """Print a part of a document that `to_json` made, unchanged."""
+    """Print a part of a document that `to_json` wrote, unchanged."""
     click.echo(text, nl=False)
 
 
@@ -47,5 +47,5 @@ class PrintableText:
     """Mixin for rich's Console that escapes every text it prints to one printable line."""
 
     def render_str(self, text: str, **options: Any) -> Any:
-        """Escape a text before rich looks at it; see rich."""
+        """Escape a text before rich parses it; see rich."""
         return super().render_str(printable(text), **options)  # type: ignore[misc]

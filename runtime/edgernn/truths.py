@@ -1,4 +1,4 @@
-"""Truths: the right answers to samples, read from users' arrays: classes by number or by name, or values."""
+"""Truths: the right answers to samples, read from users' arrays: classes as numbers or names, or values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,15 +20,15 @@ def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict
     Text of digits only is read as numbers.
 
     Args:
-        arrays: by name, as they lie in the user's file.
-        names: of the arrays that hold truths, the calibration set's first.
+        arrays: arrays of the user's file, by name.
+        names: names of the arrays with truths, the calibration set's first.
 
     Returns:
-        By name, int64 for classes and labels, float32 for values; and the names of the classes, empty when no array
-        holds them.
+        The truths by name, int64 for classes and labels, float32 for values; and the names of the classes, empty if no
+        array contains them.
 
     Raises:
-        DataError: an array holds no numbers and no text, or a name that is no label.
+        DataError: an array contains neither numbers nor text, or a name that is not a label.
     """
     labels = given_labels(arrays)
     truths: dict[str, Truth] = {}
@@ -48,7 +48,7 @@ def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict
 
 
 def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
-    """Convert texts, each the name or the number of a class, to int64 of the same shape; without labels only numbers.
+    """Convert names or numbers of classes to int64 of the same shape; without labels only numbers are allowed.
 
     Raises:
         DataError: a text is neither; the caller puts the array's place in front of the message.
@@ -59,13 +59,13 @@ def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
         number = known.get(text, int(text) if not labels and _is_number(text) else None)
         if number is None:
             some = ", ".join(labels[:_MAX_SHOWN]) + (", …" if len(labels) > _MAX_SHOWN else "")
-            raise DataError(f"unknown label {text!r}, expected {some or 'numbers from 0 on'}")
+            raise DataError(f"unknown label {text!r}, expected {some or 'whole numbers from 0'}")
         numbers[text] = number
     return np.array([numbers[str(text)] for text in texts.ravel()], np.int64).reshape(texts.shape)
 
 
 def given_labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
-    """Read the names of the classes from the array `labels`; empty when there is none."""
+    """Read the names of the classes from the array `labels`; empty if there is none."""
     if "labels" not in arrays:
         return ()
     labels = arrays["labels"]
@@ -76,24 +76,24 @@ def as_text(array: Array, name: str) -> Array:
     """Convert an array of text or of UTF-8 bytes to text.
 
     Raises:
-        DataError: the bytes are no UTF-8.
+        DataError: the bytes are not UTF-8.
     """
     if array.dtype.kind == "U":
         return array
     try:
         return np.char.decode(array.astype(np.bytes_), "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{name} holds bytes that are not UTF-8; save it as text: {name}.astype(str)") from error
+        raise DataError(f"{name} contains bytes that are not UTF-8; save it as text: {name}.astype(str)") from error
 
 
 def whole_hint(y: Array, name: str) -> str:
-    """Advice for a message: how to convert floating-point class numbers; empty if one is not whole."""
+    """Return advice on floating-point class numbers for a message; empty if a number is not whole."""
     whole = y.dtype.kind == "f" and bool((np.rint(y) == y).all())
     return f"; for class numbers save {name}.astype(int)" if whole else ""
 
 
 def is_one_hot(y: Truth) -> bool:
-    """True if each row along the last axis holds a single 1 among zeros."""
+    """Return True if each row along the last axis is zeros except for a single 1."""
     return y.ndim > 1 and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=-1) == 1).all())
 
 

@@ -124,7 +124,7 @@ def test_export_says_what_it_fed_and_that_accuracy_is_not_known(
     ("words", "message"),
     [
         (("floats.npz", "--scale", "minmax"), "'minmax' is not one of pixels"),
-        (("unit.npz", "--scale", "pixels"), "x goes from 0 to 1, so it is scaled already; give no scale"),
+        (("unit.npz", "--scale", "pixels"), "x goes from 0 to 1, so it is scaled already; omit the scale"),
     ],
 )
 def test_a_scale_that_cannot_be_is_refused(

@@ -108,7 +108,9 @@ def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.Mon
     with pytest.raises(MissingExtraError, match=r'pip install "edgernn\[tflite\]"'):
         open_artifact(FILE, Interpreter.content, 1)
     monkeypatch.setattr("platform.machine", lambda: "armv6l")
-    with pytest.raises(ArtifactError, match=r"nothing .* can be installed here; litert: .* 32-bit .*: .* armv6l linux"):
+    with pytest.raises(
+        ArtifactError, match=r"no backend .* can be installed on this machine; litert: .* 32-bit .*: .* armv6l linux"
+    ):
         open_artifact(FILE, Interpreter.content, 1)
 
 
@@ -148,7 +150,7 @@ def test_every_backend_has_its_module() -> None:
 @pytest.mark.parametrize(
     ("backend", "message"),
     [
-        ("tensorrt", "backend 'tensorrt'; known are litert, tflite-runtime, tflite-micro, onnxruntime"),
+        ("tensorrt", "unknown backend 'tensorrt'; expected litert, tflite-runtime, tflite-micro, onnxruntime"),
         ("onnxruntime", r"any\.tflite: backend onnxruntime reads \.onnx files only"),
     ],
 )
@@ -185,5 +187,5 @@ def test_tflite_micro_says_what_it_cannot(artifacts: Path) -> None:
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for x86-64 Linux only")
     with pytest.raises(ArtifactError, match=r"dynamic\.tflite: tflite-micro .* refuses the file"):
         load(artifacts / "digits-dynamic.tflite", backend="tflite-micro")
-    with pytest.raises(SettingError, match="2 threads; tflite-micro has one"):
+    with pytest.raises(SettingError, match="2 threads; tflite-micro supports only 1"):
         load(artifacts / "digits-int8.tflite", backend="tflite-micro", threads=2)

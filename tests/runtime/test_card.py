@@ -159,8 +159,8 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         ({"golden": GOLDEN | {"seeds": "A"}}, "golden: seeds of 1 digits, expected 2 for each of 1 to 64 samples"),
         ({"golden": GOLDEN | {"seeds": "AA" * 65}}, "golden: seeds of 130 digits, expected 2"),
         ({"golden": GOLDEN | {"seeds": "AAAB", "outputs": "AZ/"}}, "outputs of 3 digits, expected a multiple of 2"),
-        ({"golden": GOLDEN | {"outputs": ""}}, "golden: '', expected digits of base64"),
-        ({"golden": GOLDEN | {"outputs": "A-Z"}}, "golden: 'A-Z', expected digits of base64"),
+        ({"golden": GOLDEN | {"outputs": ""}}, "golden: '', expected base64 digits"),
+        ({"golden": GOLDEN | {"outputs": "A-Z"}}, "golden: 'A-Z', expected base64 digits"),
         ({"golden": GOLDEN | {"between": [1, 0]}}, r"golden: range \[1, 0\], expected the lowest and the highest"),
         ({"golden": GOLDEN | {"tolerance": 0}}, "golden: 0, expected a number above it"),
         ({"golden": GOLDEN | {"tolerance": 9}}, "golden: 9, expected a number from 0 to 0.1"),
@@ -232,7 +232,7 @@ def test_limits_of_integers_are_told_and_take_no_byte_without_them(limits: tuple
 
 def test_an_unknown_task_is_named() -> None:
     data = CARD.encode().replace(b'"task":"classification"', b'"task":"divination"')
-    with pytest.raises(ArtifactError, match="'divination'; known are classification, binary, multilabel, regression"):
+    with pytest.raises(ArtifactError, match="'divination'; expected classification, binary, multilabel, regression"):
         read_card(seal(data))
 
 

@@ -133,7 +133,7 @@ def test_operators_and_weights_from_elsewhere_are_said() -> None:
     nodes = [helper.make_node("Op", ["x"], ["y"], domain="ai.example")]
     missing = read_onnx(onnx_of(nodes, initializer=[weights])).missing
     assert "needs operators (ai.example:Op)" in missing[0]
-    assert "weights lie in another file" in missing[1]
+    assert "weights are in another file" in missing[1]
 
 
 ONNX = onnx_of([helper.make_node("Tanh", ["x"], ["y"])], initializer=[numpy_helper.from_array(np.ones(9), "w")])

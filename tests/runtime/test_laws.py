@@ -191,23 +191,23 @@ def test_what_else_is_in_memory_does_not_matter(model: edgernn.Model) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_process_forked_in_the_middle_of_an_answer_answers(artifacts: Path) -> None:
-    """The child has the lock that another thread held, and not that thread."""
+    """The child has the lock that another thread held, but not that thread."""
     model = edgernn.load(artifacts / "digits-int8.tflite")
     x = np.random.default_rng(3).random((STEPS, FEATURES), np.float32)
     expected, stream = model.predict(x), model.stream()
-    held = [model._executor._turns, stream._stepper._steps.turns]  # type: ignore[attr-defined]
-    for turns in held:
-        turns.lock.acquire()
-        turns.busy = True
+    held = [model._executor._access, stream._stepper._steps.access]  # type: ignore[attr-defined]
+    for access in held:
+        access.lock.acquire()
+        access.busy = True
     child = os.fork()
-    if child == 0:  # what is held is nobody's here
-        with ThreadPoolExecutor(1) as pool:  # for the thread that forked might pass its own lock
+    if child == 0:  # the locks are free here
+        with ThreadPoolExecutor(1) as pool:  # because the forking thread could pass its own lock
             right = pool.submit(lambda: np.array_equal(model.predict(x), expected) and len(stream.push(x[0])) == 10)
             os._exit(0 if right.result(timeout=20) else 1)
     _, status = os.waitpid(child, 0)
-    for turns in held:
-        turns.busy = False
-        turns.lock.release()
+    for access in held:
+        access.busy = False
+        access.lock.release()
     assert os.waitstatus_to_exitcode(status) == 0
 
 
@@ -222,7 +222,7 @@ def test_a_signal_handler_is_refused_and_spoils_nothing(model: edgernn.Model) ->
             np.testing.assert_array_equal(model.predict(1 - x), other)
             answered += 1
         except edgernn.ArtifactError as error:
-            assert "in the middle of another" in str(error)
+            assert "called from a signal handler" in str(error)
             refused += 1
 
     other = model.predict(1 - x)
@@ -238,7 +238,7 @@ def test_a_signal_handler_is_refused_and_spoils_nothing(model: edgernn.Model) ->
 
 
 def test_models_and_streams_do_not_go_to_other_processes(model: edgernn.Model) -> None:
-    for each, message in ((model, "load it in each"), (model.stream(), "its `state` is")):
+    for each, message in ((model, "load the file in each process"), (model.stream(), "copy or send its `state`")):
         with pytest.raises(TypeError, match=message):
             pickle.dumps(each)
         with pytest.raises(TypeError, match=message):

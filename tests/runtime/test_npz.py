@@ -118,7 +118,7 @@ def test_text_of_what_are_no_characters_is_refused(descr: str, tmp_path: Path) -
     order = "little" if descr.startswith("<") else "big"
     content = header_of((2,), descr) + (b"\0\0\0\0" * (int(descr[2:]) * 2 - 1)) + 0x110000.to_bytes(4, order)
     (tmp_path / "x.npy").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.npy: .*code point 0x110000, which is no character"):
+    with pytest.raises(DataError, match=r"x\.npy: .*code point 0x110000, which is not a character"):
         read_array(tmp_path / "x.npy")
     (tmp_path / "x.npy").write_bytes(content[:-4] + 0x10FFFF.to_bytes(4, order))
     assert read_array(tmp_path / "x.npy")[-1].endswith("\U0010ffff")
@@ -143,7 +143,7 @@ def test_members_that_are_no_arrays_matter_when_they_are_asked_for(tmp_path: Pat
     assert list(archive) == ["x", "notes.txt", "broken"]
     np.testing.assert_array_equal(archive["x"], [1, 2])
     for name, message in {
-        "notes.txt": "is another file, expected arrays",
+        "notes.txt": "is not an array; save arrays of numbers",
         "broken": "not an array that NumPy saved",
     }.items():
         with pytest.raises(DataError, match=message):
@@ -190,7 +190,7 @@ def test_more_arrays_than_are_read_are_refused_together(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros(1000, np.uint8), y=np.zeros(1000, np.uint8))
     archive = Archive(tmp_path / "a.npz", 1500)
     assert len(archive["x"]) == 1000
-    with pytest.raises(DataError, match="2,000 bytes unpacked; at most 1,500 are read"):
+    with pytest.raises(DataError, match="2,000 bytes unpacked; expected at most 1,500"):
         archive["y"]
 
 

@@ -191,9 +191,12 @@ def test_a_blank_sheet_says_that_nothing_is_drawn_on_it(tmp_path: Path, card: Ca
 def test_a_model_of_other_things_takes_no_pictures(tmp_path: Path, card: Card) -> None:
     stroke().save(tmp_path / "one.png")
     for other, message in (
-        (replace(card, input_meaning="m/s²"), r"what the model takes is 'm/s²'; give it arrays of numbers"),
-        (replace(card, input_meaning=""), "what the model takes is not said to be pixels"),
-        (None, "without a card nobody knows how the model takes pixels"),
+        (replace(card, input_meaning="m/s²"), r"the meaning of this model's inputs is 'm/s²'; use arrays$"),
+        (
+            replace(card, input_meaning=""),
+            "the meaning of this model's inputs is not known; use arrays, or export it again",
+        ),
+        (None, "the model has no card that says how it scales pixels; use arrays"),
     ):
         with pytest.raises(InputError, match=message):
             read_picture(tmp_path / "one.png", other)
@@ -224,12 +227,12 @@ def damaged(name: str) -> bytes:
     ("name", "content", "message"),
     [
         ("bomb.png", png_of_size(60_000, 60_000), "exceeds limit"),
-        ("large.png", png_of_size(10_000, 10_000), "10000x10000 pixels; at most 50,000,000 are read"),
+        ("large.png", png_of_size(10_000, 10_000), "10000x10000 pixels; expected at most 50,000,000"),
         ("cut.png", damaged("cut.png"), "cannot be read as a picture"),
         ("cut.jpg", damaged("cut.jpg"), "truncated"),
         ("animation.gif", damaged("animation.gif"), "an animation; expected one picture"),
-        ("other.png", damaged("other.png"), "no PNG, JPEG, BMP, GIF or WebP"),
-        ("text.png", b"hello", "no PNG, JPEG, BMP, GIF or WebP"),
+        ("other.png", damaged("other.png"), "expected PNG, JPEG, BMP, GIF or WebP"),
+        ("text.png", b"hello", "expected PNG, JPEG, BMP, GIF or WebP"),
         ("empty.png", b"", "the file is empty"),
     ],
 )

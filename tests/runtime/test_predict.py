@@ -160,19 +160,22 @@ WRONG_FILES = {
     "bool.npy": (saved(ONE.astype(bool)), "the input has type bool, expected numbers"),
     "time.npy": (saved(ONE.astype("M8[s]")), "the input has type datetime64[s], expected numbers"),
     "fields.npy": (saved(np.zeros((28, 28), [("a", "f4")])), "the input has type [('a', '<f4')], expected numbers"),
-    "objects.npy": (saved(ONE.astype(object), allow_pickle=True), "it holds pickled Python objects, expected numbers"),
+    "objects.npy": (
+        saved(ONE.astype(object), allow_pickle=True),
+        "it contains pickled Python objects, expected numbers",
+    ),
     "pickle.npy": (pickle.dumps([1, 2, 3]), "not an array that NumPy saved"),
-    "objects.npz": (zipped(ONE.astype(object)), "it holds pickled Python objects, expected numbers"),
-    "cut.npy": (saved(ONE)[:-1], "6,271 bytes where shape (28, 28) needs 6,272"),
+    "objects.npz": (zipped(ONE.astype(object)), "it contains pickled Python objects, expected numbers"),
+    "cut.npy": (saved(ONE)[:-1], "6,271 bytes, expected 6,272 for shape (28, 28)"),
     "noise.npz": (bytes(range(200)), "cannot be read as .npz"),
     "ragged.csv": (b"1,2\n3\n", "line 2 has 1 numbers, expected 2"),
-    "nan.csv": (b"1,nan\n", "line 1 holds 'nan', which is no number"),
+    "nan.csv": (b"1,nan\n", "line 1 contains 'nan', which is not a number"),
     "short.csv": (b"1,2\n3,4\n", "the input has shape (1, 2, 2), expected (28, 28)"),
-    "ragged.jsonl": (b"[[1, 2], [3]]\n", "line 1 holds a time step of 1 numbers (step 1) behind one of 2"),
+    "ragged.jsonl": (b"[[1, 2], [3]]\n", "line 1 contains a time step of 1 numbers (step 1) after one of 2"),
     "infinity.jsonl": (b"[[1e999]]\n".replace(b"1e999", b", ".join([b"1e999"] * 28)), "shape (1, 1, 28), expected"),
-    "text.npz": (archive(x="hello"), "x in it is another file, expected arrays of numbers"),
+    "text.npz": (archive(x="hello"), "x in it is not an array; save arrays of numbers"),
     "bad.idx": (b"\0\0\x08\x03" + b"\xff" * 12, "at most"),
-    "bad.png": (b"hello", "no PNG, JPEG, BMP, GIF or WebP"),
+    "bad.png": (b"hello", "expected PNG, JPEG, BMP, GIF or WebP"),
     "notes.txt": (b"7", "unsupported file type '.txt'"),
 }
 
@@ -197,8 +200,8 @@ def test_a_path_that_is_not_a_file_is_one_line(refused: Callable[..., str], arti
         tmp_path / "missing.png": "no such file",
         tmp_path / "folder": "an empty folder, expected pictures, arrays, CSV or JSON lines",
         tmp_path / "other": "a folder without a supported file (1 skipped)",
-        tmp_path / "pipe.npy": "a pipe and not a file",
-        Path("/dev/zero"): "a device and not a file",
+        tmp_path / "pipe.npy": "is a pipe, expected a file",
+        Path("/dev/zero"): "is a device, expected a file",
         tmp_path / ("x" * 300 + ".npy"): "cannot be read: File name too long",
     }.items():
         assert f"{path}: {message}" in refused("predict", artifacts / INT8, path)
@@ -233,7 +236,9 @@ def test_without_a_card_every_output_says_unverified(
     streamed = CliRunner().invoke(main, ["predict", str(foreign), "-", "--unverified", "--json"], input=line)
     assert json.loads(streamed.stdout)["verified"] is False
     Image.new("L", (28, 28)).save(tmp_path / "a.png")
-    assert "without a card nobody knows" in refused("predict", foreign, tmp_path / "a.png", "--unverified")
+    assert "the model has no card that says how it scales pixels" in refused(
+        "predict", foreign, tmp_path / "a.png", "--unverified"
+    )
 
 
 def test_without_pillow_only_the_picture_fails(
@@ -300,7 +305,7 @@ def test_a_bad_line_gets_an_error_and_the_next_is_answered(artifacts: Path, digi
     assert result.exit_code == 1
     assert [answer["line"] for answer in answers] == [1, 3, 4, 5, 6, 7]
     assert answers[0]["guesses"] == answers[-1]["guesses"]
-    for answer, message in zip(answers[1:-1], ["behind one of", "(1, 1)", "longer than", "'NaN'"], strict=True):
+    for answer, message in zip(answers[1:-1], ["after one of", "(1, 1)", "longer than", "'NaN'"], strict=True):
         assert message in answer["error"]
         assert f"standard input: line {answer['line']} {answer['error']}" in result.stderr
     text = CliRunner().invoke(main, ["predict", str(artifacts / INT8), "-"], input="\n".join(lines)).stdout

@@ -73,13 +73,16 @@ def test_the_same_text_is_two_things_by_what_stands_between() -> None:
         ("1,5;2\n1.5;2\n", "line 2 has decimal points, those before decimal commas"),
         ("1;2\n1,2\n", "line 2 has commas between its fields, the first line semicolons"),
         ("1,2\n1\t2\n", "line 2 has tabs between its fields, the first line commas"),
-        ("1;;2\n", "holds '', which is no number"),
-        ("1;1,2,3\n", "holds"),
-        ("time,x\n12:30:01,1\n", "holds '12:30:01' in column 'time'.*a time stamp is no input.*leave that column out"),
+        ("1;;2\n", "contains '', which is not a number"),
+        ("1;1,2,3\n", "contains"),
+        (
+            "time,x\n12:30:01,1\n",
+            "contains '12:30:01' in column 'time'.*a time stamp is not a model input: omit that column",
+        ),
         ("t;x\n2026-11-30 12:00;1,5\n", "in column 't'.*a time stamp"),
         ("Zeit\tx\n30.11.2026\t1\n", "in column 'Zeit'.*a time stamp"),
-        ("a,b\n1,inf\n", "'inf' in column 'b', which is no number"),
-        ("١,٢\n", "no number"),
+        ("a,b\n1,inf\n", "'inf' in column 'b', which is not a number"),
+        ("١,٢\n", "which is not a number"),
     ],
 )
 def test_what_cannot_be_known_is_refused_with_what_was_found(content: str, message: str, tmp_path: Path) -> None:
@@ -90,7 +93,7 @@ def test_what_cannot_be_known_is_refused_with_what_was_found(content: str, messa
 
 def test_utf_16_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("1,2\n".encode("utf-16"))
-    with pytest.raises(DataError, match="UTF-16 text; save it as UTF-8"):
+    with pytest.raises(DataError, match="UTF-16 text, expected UTF-8; save it as UTF-8"):
         read_csv(tmp_path / "a.csv")
 
 
@@ -137,7 +140,7 @@ def test_only_the_first_line_of_a_stream_names_columns() -> None:
     [
         (" ".join(["a"] * 27), "number 1 is 'a', expected a number"),
         (",".join(["1,5"] * 28), "56 numbers, expected 28; if these are decimal commas, put semicolons or tabs"),
-        (";".join(["2026-11-30 12:00", *["1,5"] * 28]), "a time stamp is no input of a model"),
+        (";".join(["2026-11-30 12:00", *["1,5"] * 28]), "a time stamp is not a model input"),
         (";".join(["1,5", "1.5"] * 14), "'1,5' has a decimal comma, '1.5' a decimal point"),
     ],
 )

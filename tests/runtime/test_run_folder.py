@@ -38,7 +38,7 @@ OTHERS = (
 @pytest.mark.parametrize("name", [*PATHS, *OTHERS, "x" * (MAX_NAME_BYTES + 1), "ж" * 60])
 def test_names_that_could_act_are_refused(name: str, tmp_path: Path) -> None:
     write_settings(tmp_path, {"name": name, "labels": ["a"], "input": ""})
-    with pytest.raises(DataError, match=r"settings\.json: 'name' is .*; give the model another name"):
+    with pytest.raises(DataError, match=r"settings\.json: 'name' is .*; change the name there"):
         read_settings(tmp_path)
 
 
@@ -86,9 +86,9 @@ FAULTS = {
     "two labels are 'a'; expected different ones": ["a", "b", "a"],
     "label 1 is ''; expected one line of printable text": ["a", "", "b"],
     "label 2 is ' '; expected one line of printable text": ["a", "b", " "],
-    r"label 0 is 'a\nb', which holds \n; expected one line": ["a\nb", "b", "c"],
-    r"label 1 is 'b\u202e', which holds \u202e; expected one line": ["a", "b\u202e", "c"],
-    r"label 1 is 'a\u200b', which holds \u200b; expected one line": ["a", "a\u200b", "c"],
+    r"label 0 is 'a\nb', which contains \n; expected one line": ["a\nb", "b", "c"],
+    r"label 1 is 'b\u202e', which contains \u202e; expected one line": ["a", "b\u202e", "c"],
+    r"label 1 is 'a\u200b', which contains \u200b; expected one line": ["a", "a\u200b", "c"],
     "label 2 has 2,001 characters": ["a", "b", "c" * 2001],
 }
 

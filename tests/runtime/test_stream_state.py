@@ -111,7 +111,7 @@ def test_two_processes_do_not_keep_their_state_in_one_file(start: Callable[..., 
     state = tmp_path / "place" / "state.npz"
     assert (out, error, exit_code) == (
         "",
-        f"error: {state}: another process writes this file; wait for its end, or name another file\n",
+        f"error: {state}: another process writes this file; wait for its end, or choose another file\n",
         1,
     )
     first.send(ROWS[1:2])

@@ -146,7 +146,7 @@ def test_what_people_read() -> None:
     assert Task("binary").show_agreement(0.998) == "99.80%"
     assert Task("regression").show_agreement(0.998) == "R² 0.9980"
     assert [Task(kind).headline for kind in KINDS] == ["accuracy", "f1", "f1", "r2"]
-    with pytest.raises(ValueError, match="'ranking'; known are classification"):
+    with pytest.raises(ValueError, match="'ranking'; expected classification"):
         Task("ranking")
 
 

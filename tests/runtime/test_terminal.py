@@ -120,8 +120,8 @@ def calls(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("name", ["x" * 60_000, "\x1b" * 60_000, ", ".join(map(str, range(60_000)))])
 def test_a_message_that_quotes_much_still_ends_with_what_to_do(name: str) -> None:
-    message = str(DataError(f"s.npz: holds {name}; expected x"))
-    assert message.startswith("s.npz: holds ")
+    message = str(DataError(f"s.npz: contains {name}; expected x"))
+    assert message.startswith("s.npz: contains ")
     assert message.endswith("; expected x")
     assert 2_000 <= len(message) < 2_100
     assert "more) …" in message

@@ -142,7 +142,7 @@ def test_a_missing_path_is_one_line(tmp_path, out):
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(np.nan, "x_train holds NaN or infinity, first in sample 2"), (7.5, "x_train goes from 0 to 7.5")],
+    [(np.nan, "x_train contains NaN or infinity, first in sample 2"), (7.5, "x_train goes from 0 to 7.5")],
 )
 def test_values_that_no_recipe_takes_are_one_line(tiny, write_npz, tmp_path, out, value, message):
     x_train = tiny.x_train.astype(np.float32) / 255

@@ -1,6 +1,6 @@
-"""What executes an artifact. One module a backend; adding one adds a file and a line to `BACKENDS`.
+"""Backends: libraries that execute artifacts, one module each. A new backend is a new file and a line in `BACKENDS`.
 
-A backend's library is imported when an artifact needs it: a device has only the one it uses.
+A backend's library is imported when an artifact needs it: a device has only the one that it uses.
 """
 
 import platform
@@ -15,36 +15,36 @@ import numpy as np
 from edgernn.arrays import AnyArray, Float32
 from edgernn.errors import ArtifactError, InputError, SettingError
 
-# A state between two steps, in the artifact's own number format: float32, int8 or int16 [size].
+# A state between two steps, in the artifact's number format: float32, int8 or int16 [size].
 State = AnyArray
 
 
 class Stepper(Protocol):
-    """One stream through a loaded artifact; it begins in states that are zero.
+    """One stream through a loaded artifact; its states are zero at the beginning.
 
     Several may be used side by side, and each from several threads.
 
     Attributes:
-        answer_shape: of one answer: (outputs,) and the like, or (1, outputs) of a model that gives an answer a step.
-        states: copies of the states behind the last step; may be set to go on from elsewhere.
+        answer_shape: shape of one answer, such as (outputs,), or (1, outputs) for a model that answers every step.
+        states: copies of the states after the last step; set them to continue from other states.
     """
 
     answer_shape: tuple[int, ...]
     states: Sequence[State]
 
     def step(self, row: Float32) -> Float32:
-        """Answer one time step: float32 [features] to the answer so far, float32 [*answer_shape], a fresh array."""
+        """Answer one time step: float32 [features] to the answer so far, float32 [*answer_shape], a new array."""
 
     def reset(self) -> None:
-        """Go back to states that are zero."""
+        """Set the states to zero."""
 
 
 class Backend(Protocol):
-    """A loaded artifact, ready to run, from several threads if need be.
+    """Loaded artifact, ready to run; several threads may use it.
 
     Attributes:
         name: the library and its version, for instance "litert 2.3.0".
-        input_shape: one sample without the batch; -1 where any number will do.
+        input_shape: shape of one sample without the batch; -1 for an axis of any size.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Backend(Protocol):
     def run(self, x: Float32) -> Float32:
         """Answer a batch: float32 [samples, *input_shape] to float32 [samples, *output_shape].
 
-        `x` is contiguous; the answer is a fresh array that no later call changes.
+        `x` is contiguous; the answer is a new array that no later call changes.
         """
 
     def bare(self, x: Float32) -> Callable[[], object]:
-        """Put one sample, float32 [1, *input_shape], in place and give the library's own call that answers it."""
+        """Put one sample, float32 [1, *input_shape], in place; return the library's own call that answers it."""
 
     def start(self) -> Stepper:
-        """Begin a stream of its own.
+        """Begin a new stream.
 
         Raises:
             NoStepError: the artifact has no step.
@@ -68,16 +68,16 @@ class Backend(Protocol):
 
 
 class BackendInfo(NamedTuple):
-    """A backend that may be installed.
+    """Facts about a backend, installed or not.
 
     Attributes:
-        name: what people call it; its module here is called so, too, with _ for -.
-        suffix: of the files that it reads.
-        library: the package that it imports.
-        extra: of edgernn, which brings it.
-        only_asked_for: whether it is never chosen by itself.
-        no_wheel: says why the library has no wheel for this Python and machine; empty if it has one.
-        misreads: quantizations that it answers wrongly, as docs/compatibility.md shows; golden samples refuse them.
+        name: name of the backend, and of its module here, with _ in place of -.
+        suffix: suffix of the files that it reads.
+        library: package that it imports.
+        extra: edgernn's extra that installs the package.
+        only_asked_for: True if it is used only when it is asked for by name.
+        no_wheel: returns the reason why the library has no wheel for this Python and machine; empty if it has one.
+        misreads: quantizations that it answers wrongly, see docs/compatibility.md; the golden samples refuse them.
     """
 
     name: str
@@ -90,31 +90,31 @@ class BackendInfo(NamedTuple):
 
     @property
     def installed(self) -> bool:
-        """Whether its library is there; it is not imported."""
+        """True if its library is installed; it is not imported."""
         from importlib.util import find_spec
 
         return find_spec(self.library) is not None
 
     @property
     def version(self) -> str:
-        """Of its library; that must be installed."""
-        # Late: it takes as long as all of this package, and loading needs none.
+        """Version of its library, which must be installed."""
+        # Late: its import takes as long as all of this package, and loading an artifact does not need it.
         from importlib.metadata import packages_distributions, version
 
-        # Of a package that comes in several distributions, such as onnxruntime and onnxruntime-gpu, the one there is.
+        # Of the installed distribution: onnxruntime, for instance, is also a package of onnxruntime-gpu.
         return version(packages_distributions()[self.library][0])
 
 
 def _for_64_bit() -> str:
-    # Of this Python: a 32-bit system may run on a 64-bit kernel.
+    # Python's word size counts: a 32-bit system may run on a 64-bit kernel.
     return "" if sys.maxsize > 1 << 32 else "it has no wheel for 32-bit systems"
 
 
 def _of_tflite_runtime() -> str:
     if sys.version_info >= (3, 12):
         return "it has no wheel for Python 3.12 and later"
-    known = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "armv7l", "armv8l")
-    return "" if known else f"it has no wheel for {platform.machine()} {sys.platform}"
+    has_wheel = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "armv7l", "armv8l")
+    return "" if has_wheel else f"it has no wheel for {platform.machine()} {sys.platform}"
 
 
 def _for_x86_64_linux() -> str:
@@ -122,7 +122,7 @@ def _for_x86_64_linux() -> str:
     return "" if on_one else "it only has wheels for x86-64 Linux"
 
 
-# For each suffix the first that is installed is used, unless another is asked for.
+# For each suffix, the first installed backend is used, unless another one is asked for.
 BACKENDS = (
     BackendInfo("litert", ".tflite", "ai_edge_litert", "litert", no_wheel=_for_64_bit),
     BackendInfo(
@@ -131,44 +131,44 @@ BACKENDS = (
     BackendInfo("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True, no_wheel=_for_x86_64_linux),
     BackendInfo("onnxruntime", ".onnx", "onnxruntime", "onnx", no_wheel=_for_64_bit),
 )
-NAMES = tuple(known.name for known in BACKENDS)
-SUFFIXES = tuple(dict.fromkeys(known.suffix for known in BACKENDS))
+NAMES = tuple(info.name for info in BACKENDS)
+SUFFIXES = tuple(dict.fromkeys(info.suffix for info in BACKENDS))
 
 
 def is_read_by_all(suffix: str, quantization: str) -> bool:
-    """True if no backend that is chosen by default misreads files of this suffix and quantization."""
-    return not any(quantization in known.misreads for known in BACKENDS if known.suffix == suffix)
+    """Return True if no backend that is chosen by default misreads files of this suffix and quantization."""
+    return not any(quantization in info.misreads for info in BACKENDS if info.suffix == suffix)
 
 
 def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> Backend:
     """Open an artifact's content with the backend asked for, or the first installed one that reads its suffix.
 
     Raises:
-        ArtifactError: nobody reads the suffix, or the backend refuses the content.
-        SettingError: there is no such backend, or it reads other files, or not with so many threads.
-        MissingExtraError: no backend for it is installed; the message names the preferred one that there is for this
-            Python and machine. If there is none, an ArtifactError says why.
+        ArtifactError: no backend reads the suffix, or the backend refuses the content.
+        SettingError: the backend is unknown, reads other files, or does not support that number of threads.
+        MissingExtraError: no backend for it is installed; the message names the preferred one of those available for
+            this Python and machine. If there is none, an ArtifactError gives the reasons.
     """
-    known = _preferred(path) if backend is None else _named(backend, path)
-    module = import_module(f"edgernn.backends.{known.name.replace('-', '_')}")
+    info = _preferred(path) if backend is None else _named(backend, path)
+    module = import_module(f"edgernn.backends.{info.name.replace('-', '_')}")
     opened: Backend = module.open_artifact(data, threads)
     return opened
 
 
 def check_suffix(path: Path) -> None:
-    """Check that some backend reads files of this suffix.
+    """Check that a backend reads files of this suffix.
 
     Raises:
         ArtifactError: none does.
     """
     if path.suffix not in SUFFIXES:
         raise ArtifactError(
-            f"{path}: nobody reads the suffix {path.suffix or '(none)'!r}; artifacts are {' and '.join(SUFFIXES)}"
+            f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {' or '.join(SUFFIXES)}"
         )
 
 
 def check_states(states: Sequence[State], expected: Sequence[State]) -> None:
-    """Check that states to go on from are like those of the artifact.
+    """Check that states to continue from fit the artifact.
 
     Raises:
         InputError: their number, shapes or types differ, or a number is NaN or infinite.
@@ -180,13 +180,13 @@ def check_states(states: Sequence[State], expected: Sequence[State]) -> None:
     if describe(states) != describe(expected):
         raise InputError(f"states of {describe(states)} given, expected {describe(expected)}")
     if not all(np.isfinite(state).all() for state in states):
-        raise InputError("the states hold NaN or infinity")
+        raise InputError("the states contain NaN or infinity")
 
 
 def _named(name: str, path: Path) -> BackendInfo:
-    found = next((known for known in BACKENDS if known.name == name), None)
+    found = next((info for info in BACKENDS if info.name == name), None)
     if found is None:
-        raise SettingError(f"backend {name!r}; known are {', '.join(NAMES)}")
+        raise SettingError(f"unknown backend {name!r}; expected {', '.join(NAMES)}")
     if found.suffix != path.suffix:
         raise SettingError(f"{path}: backend {name} reads {found.suffix} files only")
     return found
@@ -194,11 +194,11 @@ def _named(name: str, path: Path) -> BackendInfo:
 
 def _preferred(path: Path) -> BackendInfo:
     check_suffix(path)
-    candidates = [known for known in BACKENDS if known.suffix == path.suffix and not known.only_asked_for]
-    found = next((known for known in candidates if known.installed), None)
-    if found is None:  # then the preferred one of those that can be installed says how
-        found = next((known for known in candidates if not known.no_wheel()), None)
+    candidates = [info for info in BACKENDS if info.suffix == path.suffix and not info.only_asked_for]
+    found = next((info for info in candidates if info.installed), None)
+    if found is None:  # importing one that can be installed raises a MissingExtraError
+        found = next((info for info in candidates if not info.no_wheel()), None)
     if found is None:
-        reasons = "; ".join(f"{known.name}: {known.no_wheel()}" for known in candidates)
-        raise ArtifactError(f"{path}: nothing that could run it can be installed here; {reasons}")
+        reasons = "; ".join(f"{info.name}: {info.no_wheel()}" for info in candidates)
+        raise ArtifactError(f"{path}: no backend for it can be installed on this machine; {reasons}")
     return found

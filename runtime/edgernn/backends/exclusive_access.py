@@ -1,4 +1,4 @@
-"""Turns: one thread at a time where a library has one set of buffers."""
+"""Exclusive access: one thread at a time for a library that has one set of buffers."""
 
 import os
 from threading import RLock
@@ -8,25 +8,25 @@ from edgernn.errors import ArtifactError
 
 
 class ExclusiveAccess:
-    """Whose turn it is.
+    """Lock for one set of buffers, with a flag for calls from signal handlers.
 
-        with turns.lock:
-            if turns.busy:
-                raise turns.refusal()
+        with access.lock:
+            if access.busy:
+                raise access.refusal()
             try:
-                turns.busy = True
+                access.busy = True
                 ...
             finally:
-                turns.busy = False
+                access.busy = False
 
-    It is written out where it is used: a context manager of our own costs a tenth of a small model's step.
+    Callers write this out: a context manager in Python would cost a tenth of a small model's step.
 
-    A signal handler that asks for an answer while its own thread is in the middle of one is refused: it could neither
-    wait nor use the same buffers. A forked process, which has none of the other threads, begins with nobody's turn.
+    A signal handler that asks for an answer while its own thread computes one is refused: it can neither wait nor use
+    the same buffers. A forked process has none of the other threads, so its locks are replaced by free ones.
 
     Attributes:
-        lock: to be held meanwhile.
-        busy: whether its owner is in the middle of an answer.
+        lock: lock to hold while the buffers are used.
+        busy: True while the lock's owner computes an answer.
     """
 
     def __init__(self) -> None:
@@ -34,14 +34,14 @@ class ExclusiveAccess:
         _ALL.add(self)
 
     def renew(self) -> None:
-        """Begin with nobody's turn."""
+        """Replace the lock by a free one."""
         self.lock = RLock()
         self.busy = False
 
     def refusal(self) -> ArtifactError:
-        """What to raise when it is `busy`."""
+        """Return the error to raise if it is `busy`."""
         return ArtifactError(
-            "asked for an answer in the middle of another, by a signal handler; load it there once more"
+            "called from a signal handler while the same model computes an answer; load a second model for the handler"
         )
 
 
@@ -49,8 +49,8 @@ _ALL: "WeakSet[ExclusiveAccess]" = WeakSet()
 
 
 def _renew_all() -> None:
-    for turns in list(_ALL):
-        turns.renew()
+    for access in list(_ALL):
+        access.renew()
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,7 +13,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of a .tflite file.
 
     Raises:
-        ArtifactError: LiteRT refuses it, or it has not one input and output.
+        ArtifactError: LiteRT refuses it, or it does not have exactly one input and one output.
         MissingExtraError: LiteRT is not installed.
     """
     try:
@@ -25,15 +25,15 @@ def open_artifact(data: bytes, threads: int) -> Backend:
 
 
 def open_engine(interpreter: Callable[..., Any], threads: int, data: bytes) -> Engine:
-    """An engine on an interpreter with the interface that LiteRT has of TensorFlow Lite."""
+    """Create an engine from an interpreter with the interface of TensorFlow Lite, which LiteRT also has."""
     opened = interpreter(model_content=data, num_threads=threads)
     opened.allocate_tensors()
     inputs, outputs = (
         tuple(TensorPort(each["index"], each["shape"], each["dtype"], each["quantization"]) for each in details)
         for details in (opened.get_input_details(), opened.get_output_details())
     )
-    # What the interpreter's methods call. They do nothing else but to look for views into its memory, of which there
-    # are none here, and that takes a quarter of the time of a small model's step. The same from tflite-runtime 2.14 on.
+    # Call the inner interpreter directly. The outer methods only add a search for views into its memory, of which there
+    # are none here, and that takes a quarter of the time of a small model's step. The same since tflite-runtime 2.14.
     inner = getattr(opened, "_interpreter", None)
     if inner is None:
         return Engine(inputs, outputs, opened.set_tensor, opened.invoke, opened.get_tensor, (opened, data))

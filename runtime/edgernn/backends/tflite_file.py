@@ -1,8 +1,8 @@
-"""What a .tflite file says of its signature `step`, and the same file with that step's graph in front.
+"""The signature `step` of a .tflite file, and the same file with that step's graph in front.
 
-An interpreter runs the first graph of a file without detours. A signature's runner, the way to any other one, allocates
-at every call, which costs twice what the step of a small model does; tflite-micro has no runners at all. So a step gets
-an interpreter of its own, over the same bytes with two graphs exchanged. Offsets are those of TFLite's schema
+An interpreter runs the first graph of a file directly. Any other graph needs a signature runner, which allocates memory
+at every call and takes twice as long as the step of a small model; tflite-micro has no runners. So the step has a
+separate interpreter over the same bytes with two graphs exchanged. Offsets are those of TFLite's schema
 (tensorflow/lite/schema/schema.fbs); `edgernn.flatbuffer` follows them.
 """
 
@@ -22,10 +22,10 @@ _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS = 1, 2
 
 
 class StepFile(NamedTuple):
-    """A file whose first graph is the step.
+    """File whose first graph is the step.
 
     Attributes:
-        data: its content.
+        data: the file's content.
         inputs, outputs: the names of that graph's inputs and outputs, in its order.
     """
 
@@ -35,10 +35,10 @@ class StepFile(NamedTuple):
 
 
 def step_file(data: bytes) -> StepFile | None:
-    """The file with its step in front; None if it has no signature `step`.
+    """Return the file with its step in front; None if it has no signature `step`.
 
     Raises:
-        ArtifactError: it is damaged.
+        ArtifactError: the file is damaged.
     """
     try:
         return _step_file(data)
@@ -47,10 +47,10 @@ def step_file(data: bytes) -> StepFile | None:
 
 
 def count_ports(data: bytes) -> tuple[int, int]:
-    """How many inputs and outputs the first graph has.
+    """Count the inputs and outputs of the first graph.
 
     Raises:
-        ArtifactError: it is damaged.
+        ArtifactError: the file is damaged.
     """
     try:
         subgraphs = flatbuffer.field(data, flatbuffer.unsigned(data, 0), _MODEL_SUBGRAPHS)
@@ -80,7 +80,7 @@ def _step_file(data: bytes) -> StepFile | None:
         place = flatbuffer.field(data, signature, _SIGNATURE_SUBGRAPH)
         index = 0 if place is None else flatbuffer.unsigned(data, place)
         if not index < flatbuffer.unsigned(data, graphs):
-            raise ArtifactError(f"damaged: signature `{STEP}` is of graph {index}, there are not so many")
+            raise ArtifactError(f"damaged: signature `{STEP}` refers to graph {index}, which does not exist")
         graph = list(flatbuffer.tables(data, subgraphs))[index]
         return StepFile(
             _exchanged(data, graphs, index, flatbuffer.follow(data, signatures)),
@@ -91,10 +91,10 @@ def _step_file(data: bytes) -> StepFile | None:
 
 
 def _exchanged(data: bytes, graphs: int, index: int, signatures: int) -> bytes:
-    """The file with graph `index` in front, and without signatures, which would name the wrong graphs."""
+    """Return the file with graph `index` in front, and without signatures, which would refer to the wrong graphs."""
     copy = bytearray(data)
     first, other = graphs + 4, graphs + 4 + 4 * index
-    # Each is the distance from its own place.
+    # Each offset is relative to its own place.
     for place, target in ((first, flatbuffer.follow(data, other)), (other, flatbuffer.follow(data, first))):
         struct.pack_into("<I", copy, place, target - place)
     struct.pack_into("<I", copy, signatures, 0)
@@ -102,11 +102,11 @@ def _exchanged(data: bytes, graphs: int, index: int, signatures: int) -> bytes:
 
 
 def _names(data: bytes, signature: int, field: int, graph: int, order: int) -> tuple[str, ...]:
-    """The names that a signature gives a graph's inputs or outputs, in the graph's order."""
+    """Return a signature's names for a graph's inputs or outputs, in the graph's order."""
     named, ordered = flatbuffer.field(data, signature, field), flatbuffer.field(data, graph, order)
     if named is None or ordered is None:
         raise ArtifactError(f"damaged: signature `{STEP}` has no inputs or no outputs")
-    # One tensor may have several names: an answer that is the state itself.
+    # One tensor may have several names, if the answer is the state.
     names: dict[int, list[str]] = {}
     for entry in flatbuffer.tables(data, named):
         name, tensor = flatbuffer.field(data, entry, _MAP_NAME), flatbuffer.field(data, entry, _MAP_TENSOR)

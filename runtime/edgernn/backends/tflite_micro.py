@@ -1,6 +1,6 @@
-"""tflite-micro: what a microcontroller will do, on this machine; runs .tflite files.
+"""tflite-micro: the answers of a microcontroller, computed on this machine; runs .tflite files.
 
-Its kernels are those of the C++ library for microcontrollers, so the answers are theirs; the time it takes is not.
+Its kernels are those of the C++ library for microcontrollers, so the answers are the same; the speed is not.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
 from edgernn.backends.tflite_file import count_ports
 from edgernn.errors import MissingExtraError, SettingError
 
-# Memory for tensors; a microcontroller has less, this machine has not to find out how much.
+# Memory for tensors; a microcontroller has less, but here there is no need to compute the minimum.
 ARENA_BYTES = 8 << 20
 
 
@@ -18,7 +18,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of a .tflite file.
 
     Raises:
-        ArtifactError: tflite-micro refuses it, or it has not one input and output.
+        ArtifactError: tflite-micro refuses it, or it does not have exactly one input and one output.
         SettingError: more than one thread is asked for.
         MissingExtraError: tflite-micro is not installed.
     """
@@ -27,7 +27,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     except ImportError as error:
         raise MissingExtraError("tflite-micro, which runs .tflite files as a microcontroller does,", "micro") from error
     if threads != 1:
-        raise SettingError(f"{threads} threads; tflite-micro has one")
+        raise SettingError(f"{threads} threads; tflite-micro supports only 1")
     return TfliteBackend(f"tflite-micro {__version__}", _open_engine, data)
 
 

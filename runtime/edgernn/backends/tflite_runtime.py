@@ -1,7 +1,7 @@
-"""tflite-runtime: LiteRT's predecessor, the one that 32-bit Arm has; runs .tflite files.
+"""tflite-runtime: LiteRT's predecessor, which has wheels for 32-bit Arm; runs .tflite files.
 
-Its last release, 2.14, is of 2023: for Python up to 3.11 and NumPy 1. It misreads int8 weights with float activations
-(quantization dynamic), which the golden samples catch.
+Its last release, 2.14 of 2023, is for Python up to 3.11 and NumPy 1. It misreads int8 weights with float activations
+(quantization dynamic), which the golden samples detect.
 """
 
 from functools import partial
@@ -18,8 +18,8 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of a .tflite file.
 
     Raises:
-        ArtifactError: tflite-runtime refuses it, or it has not one input and output.
-        MissingExtraError: tflite-runtime is not installed, or NumPy is newer than it can bear.
+        ArtifactError: tflite-runtime refuses it, or it does not have exactly one input and one output.
+        MissingExtraError: tflite-runtime is not installed, or NumPy is too new for it.
     """
     try:
         from tflite_runtime import __version__
@@ -27,6 +27,6 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     except ImportError as error:
         raise MissingExtraError("tflite-runtime, which runs .tflite files,", "tflite") from error
     if not np.__version__.startswith("1."):
-        # It would write a page to standard error and raise a SystemError.
+        # Otherwise it writes a page of text to standard error and raises a SystemError.
         raise MissingExtraError(f"NumPy {np.__version__} is too new for tflite-runtime; a NumPy before 2", "tflite")
     return TfliteBackend(f"tflite-runtime {__version__}", partial(open_engine, Interpreter, threads), data)

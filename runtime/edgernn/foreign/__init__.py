@@ -1,7 +1,7 @@
-"""Facts about files that edgernn did not make: inputs, outputs and operators of .tflite and .onnx files.
+"""Facts about files that edgernn did not export: inputs, outputs and operators of .tflite and .onnx files.
 
-Both are read without the packages of their formats, as a device has neither. Every offset and length is checked against
-the end of the file, and every part is read only once, even if the file refers to it several times.
+Both are read without the packages of their formats, because a device has neither. Every offset and length is checked
+against the end of the file, and every part is read only once, even if the file refers to it several times.
 """
 
 from edgernn.foreign.facts import Facts, TensorFacts

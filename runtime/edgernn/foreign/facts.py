@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MAX_PORTS = 64  # inputs or outputs that are read; others are left out
+MAX_PORTS = 64  # inputs or outputs that are read; more are ignored
 MAX_NAME_BYTES = 200
 
 
@@ -12,9 +12,9 @@ class TensorFacts:
     """Input or output of a model.
 
     Attributes:
-        name: in the file.
-        dtype: the type of its numbers, by NumPy's name where NumPy has it.
-        shape: the size of each axis; a name or -1 where it is free; None where the file does not give it.
+        name: name in the file.
+        dtype: the type of its numbers; NumPy's name if NumPy has the type.
+        shape: the size of each axis; a name or -1 if the size is free; None if the file does not contain it.
         scale, zero_point: real = scale × (integer - zero_point); None without quantization, or with several scales.
     """
 
@@ -27,14 +27,14 @@ class TensorFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts that a file holds about its model.
+    """Facts that a file contains about its model.
 
     Attributes:
         format: its name and version.
-        inputs, outputs: of its main graph, the first 64 of each.
-        operators: how often each occurs in all graphs, most frequent first.
-        missing: reasons why a light runtime cannot run it, each with the way out; empty if it can.
-        signatures: the names under which its graphs are called.
+        inputs, outputs: inputs and outputs of its main graph, the first 64 of each.
+        operators: count of each operator in all graphs, most frequent first.
+        missing: reasons why a light runtime cannot run it, each with advice; empty if it can.
+        signatures: names of the graphs' signatures.
     """
 
     format: str

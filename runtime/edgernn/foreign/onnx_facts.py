@@ -36,14 +36,14 @@ _KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
 class _Part(NamedTuple):
-    """Message in the file, by its first byte and the byte behind it."""
+    """Range of a message in the file: its first byte, and the byte after its last one."""
 
     start: int
     end: int
 
 
 class _DamageError(ValueError):
-    """The content is no message of this kind."""
+    """The content is not a message of this kind."""
 
 
 def read_onnx(data: bytes) -> Facts:
@@ -68,7 +68,7 @@ def _read(data: bytes) -> Facts:
         elif number == _MODEL_OPSETS and isinstance(value, _Part):
             opsets.append(_opset(data, value))
     if graph is None:
-        raise _DamageError("no graph in it")
+        raise _DamageError("no graph found")
     inside = dict.fromkeys(_names_inside(data, graph))
     operators = Counter[str]()
     external = _count(data, graph, operators)
@@ -91,7 +91,7 @@ def _missing(operators: Counter[str], external: bool) -> tuple[str, ...]:
             f"needs operators ({some}) that ONNX Runtime does not have; register the library that implements them"
         )
     if external:
-        reasons.append("its weights lie in another file; save it with `onnx.save(…, save_as_external_data=False)`")
+        reasons.append("its weights are in another file; save it with `onnx.save(…, save_as_external_data=False)`")
     return tuple(reasons)
 
 
@@ -106,7 +106,7 @@ def _opset(data: bytes, part: _Part) -> str:
 
 
 def _count(data: bytes, graph: _Part, operators: Counter[str]) -> bool:
-    """Count the operators of a graph and of the graphs inside it; True if weights lie in other files."""
+    """Count the operators of a graph and of the graphs inside it; return True if weights are in other files."""
     waiting = [(graph, 0)]
     external = False
     while waiting:

@@ -66,7 +66,7 @@ def _missing(operators: Counter[str]) -> tuple[str, ...]:
     reasons = []
     if flex:
         reasons.append(
-            f"needs TensorFlow's own operators ({_some(flex)}), which no light runtime has: convert the model without "
+            f"needs TensorFlow's own operators ({_some(flex)}), which no light runtime has; convert the model without "
             "SELECT_TF_OPS, or export the Keras model with `edgernn export`"
         )
     if custom:

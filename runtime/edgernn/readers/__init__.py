@@ -1,6 +1,6 @@
-"""Files into arrays: IDX (plain or .gz), .npy, .npz, CSV and JSON lines.
+"""Readers of arrays from files: IDX (plain or .gz), .npy, .npz, CSV and JSON lines.
 
-Nothing here runs code from a file (no pickle), and every size is checked before memory is taken for it.
+They never run code from a file (no pickle), and check every size before they allocate memory.
 """
 
 from collections.abc import Callable
@@ -39,15 +39,14 @@ SUPPORTED = ".npy, .npz, IDX (-ubyte, .idx, plain or .gz), .csv and JSON lines (
 
 
 def is_readable(path: Path) -> bool:
-    """True if `read_array` reads files with such a suffix."""
+    """Return True if `read_array` reads files with such a suffix."""
     return path.name.lower().endswith(tuple(suffix for suffixes in _READERS for suffix in suffixes))
 
 
 def read_array(path: Path) -> Array:
-    """Read the array in a file, by its suffix: an IDX file, .npy, .npz, CSV or JSON lines.
+    """Read the array in a file; the suffix selects the format: IDX, .npy, .npz, CSV or JSON lines.
 
-    Of an .npz the array `x_test` is taken, or `x`, or the only one there is. CSV and JSON lines
-    are [samples, steps, features].
+    From an .npz, read `x_test`, or else `x`, or else the only array. CSV and JSON lines are [samples, steps, features].
 
     Raises:
         DataError: the file is missing, damaged, too large or of an unsupported type.

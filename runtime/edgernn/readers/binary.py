@@ -21,16 +21,16 @@ from edgernn.arrays import Array
 from edgernn.errors import DataError, first_line
 from edgernn.files import check_file
 
-# Larger than any data set these models are trained on, small enough for a workstation's memory.
+# Larger than the data sets of such models, and within a workstation's memory.
 MAX_BYTES = 4 << 30
-# A larger .npy stays on the disk, and memory does not grow with it.
+# A larger .npy is mapped and stays on the disk, so memory does not grow with it.
 MAPPED_BYTES = 64 << 20
 _PIECE = 1 << 20
 # NumPy's own limit on what it evaluates is 10,000.
 _MAX_HEADER_BYTES, _MIN_HEADER_BYTES = 10_100, 12
 _NPY_MAGIC = b"\x93NUMPY"
-# By the format's version: the type of the header's length, and the function that reads the header. Version 3 is for
-# records with names, which are not supported.
+# For each version of the format: the type of the header's length, and the function that reads the header. Version 3
+# is for records with names, which are not supported.
 _HEADERS = {1: ("<H", np.lib.format.read_array_header_1_0), 2: ("<I", np.lib.format.read_array_header_2_0)}
 
 # The type byte of an IDX magic number; multi-byte types are big-endian (LeCun, "THE IDX FILE FORMAT").
@@ -62,7 +62,7 @@ def read_npy(path: Path) -> Array:
     """Read an .npy file; a large one is mapped into memory, read-only.
 
     Raises:
-        DataError: it is missing, not an .npy file, cut short, or holds Python objects.
+        DataError: it is missing, not an .npy file, cut short, or contains Python objects.
     """
     check_file(path, DataError, MAX_BYTES)
     with _refusing(path, ".npy"):
@@ -70,7 +70,9 @@ def read_npy(path: Path) -> Array:
         with path.open("rb") as file:
             header = _read_header(file)
             if header.size_bytes > size - file.tell():
-                raise ValueError(f"{size - file.tell():,} bytes where shape {header.shape} needs {header.size_bytes:,}")
+                raise ValueError(
+                    f"{size - file.tell():,} bytes, expected {header.size_bytes:,} for shape {header.shape}"
+                )
             if size <= MAPPED_BYTES:
                 return header.array(bytearray(file.read(header.size_bytes)))
         array: Array = np.load(path, allow_pickle=False, mmap_mode="r")
@@ -81,17 +83,17 @@ def read_npy(path: Path) -> Array:
 class Archive(Mapping[str, Array]):
     """Arrays of an .npz file by name, each read on first use.
 
-    A few KB can unpack to GB. So the size in an array's header is checked before its data are read, and arrays that are
-    not used are not unpacked.
+    A few KB can unpack to GB, so the size in an array's header is checked before its data are read, and unused arrays
+    are not unpacked.
 
     Args:
         path: the file.
-        max_bytes: limit on the file, and on all arrays that are read together.
-        min_axes: axes of size 1 are put in front of an array with fewer; 1 makes a list of a single number.
+        max_bytes: limit on the file's size, and on the total size of the arrays that are read.
+        min_axes: minimum number of axes; axes of size 1 are added in front. 1 turns a single number into a list.
 
     Raises:
-        DataError: it is missing, not an .npz file, or too large. Reading an array raises it, too, if the member is no
-            array, too large, or holds Python objects.
+        DataError: it is missing, not an .npz file, or too large. Reading an array also raises it if the member is not
+            an array, is too large, or contains Python objects.
     """
 
     def __init__(self, path: Path, max_bytes: int | None = None, min_axes: int = 0) -> None:
@@ -117,10 +119,8 @@ class Archive(Mapping[str, Array]):
 
     def _unpack(self, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
         if not entry.filename.endswith(".npy"):
-            raise DataError(
-                f"{self._path}: {name} in it is another file, expected arrays of numbers; save it with numpy.savez"
-            )
-        # NumPy writes no other method, and zipfile unpacks others without a limit on the bytes at a time.
+            raise DataError(f"{self._path}: {name} in it is not an array; save arrays of numbers with numpy.savez")
+        # NumPy writes only these methods, and zipfile unpacks others without a limit on the bytes at a time.
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DataError(
                 f"{self._path}: {name} is compressed by method {entry.compress_type}, expected deflate; save it with "
@@ -130,13 +130,13 @@ class Archive(Mapping[str, Array]):
             header = _read_header(file)
             size = header.size_bytes + sum(array.nbytes for array in self._read.values())
             if size > self._max_bytes:
-                raise DataError(f"{self._path}: {size:,} bytes unpacked; at most {self._max_bytes:,} are read")
-            data = bytearray()  # grows with the data that exist, not with the size in the header
+                raise DataError(f"{self._path}: {size:,} bytes unpacked; expected at most {self._max_bytes:,}")
+            data = bytearray()  # grows with the data in the file, not with the size in the header
             while len(data) < header.size_bytes and (piece := file.read(min(_PIECE, header.size_bytes - len(data)))):
                 data += piece
             if len(data) < header.size_bytes or file.read(1):
                 raise ValueError(
-                    f"{name} has more or fewer than the {header.size_bytes:,} bytes that shape {header.shape} needs"
+                    f"{name} has more or less data than the {header.size_bytes:,} bytes of shape {header.shape}"
                 )
         array = header.array(data)
         return array.reshape((1,) * (self._min_axes - array.ndim) + array.shape)
@@ -155,13 +155,13 @@ def read_one_of_npz(path: Path, wanted: Sequence[str]) -> Array:
     """Read the first of the `wanted` arrays that an .npz file has, or else its only array.
 
     Raises:
-        DataError: as for `Archive`, or there are several and none is called so.
+        DataError: as for `Archive`, or there are several arrays and none has a `wanted` name.
     """
     archive = Archive(path)
     chosen = [name for name in wanted if name in archive] or (list(archive) if len(archive) == 1 else [])
     if not chosen:
-        held = ", ".join(archive) or "no arrays"
-        raise DataError(f"{path}: holds {held}; expected one called {' or '.join(wanted)}, or only one")
+        found = ", ".join(archive) or "no arrays"
+        raise DataError(f"{path}: contains {found}; expected one called {' or '.join(wanted)}, or only one")
     return archive[chosen[0]]
 
 
@@ -184,42 +184,42 @@ class _Header:
 
 
 def _check_characters(array: Array) -> None:
-    """Check what NumPy does not: Python fails in the middle of its own code at text of other numbers.
+    """Check the code points of text, which NumPy does not: Python fails on invalid ones later, inside its own code.
 
     Raises:
-        ValueError: a text has code points that are no characters.
+        ValueError: a text has code points that are not characters.
     """
     if array.dtype.kind == "U" and array.size:
         points = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
         if points.max() > sys.maxunicode:
-            raise ValueError(f"text with code point {points.max():#x}, which is no character")
+            raise ValueError(f"text with code point {points.max():#x}, which is not a character")
 
 
 def _read_header(file: IO[bytes]) -> _Header:
-    """Read the header of an .npy file; its length is checked first, as NumPy would read up to 4 GiB unchecked.
+    """Read the header of an .npy file; first check its length, because NumPy would read up to 4 GiB.
 
     Raises:
-        ValueError: it is no header, or that of an array of Python objects.
+        ValueError: it is not a header, or the array contains Python objects.
     """
     start = file.read(_MAX_HEADER_BYTES)
     major = start[len(_NPY_MAGIC)] if start.startswith(_NPY_MAGIC) and len(start) > _MIN_HEADER_BYTES else 0
     if major not in _HEADERS:
-        raise ValueError(f"not an array that NumPy saved; it begins with {start[:8]!r}, expected {_NPY_MAGIC!r}")
+        raise ValueError(f"not an array that NumPy saved: it begins with {start[:8]!r}, expected {_NPY_MAGIC!r}")
     layout, read = _HEADERS[major]
     length = struct.unpack_from(layout, start, len(_NPY_MAGIC) + 2)[0]
     end = len(_NPY_MAGIC) + 2 + struct.calcsize(layout) + length
     if end > len(start):
         raise ValueError(
-            f"a header of {length:,} bytes, expected at most {_MAX_HEADER_BYTES:,}, and the file must hold all of it"
+            f"a header of {length:,} bytes, expected at most {_MAX_HEADER_BYTES:,} and not more than the file"
         )
     file.seek(end)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        warnings.simplefilter("ignore")  # about headers that Python 2 wrote
         header = _Header(*read(BytesIO(start[len(_NPY_MAGIC) + 2 : end])))
     if header.dtype.hasobject:
         raise ValueError("Python objects")
     if not header.dtype.itemsize and 0 not in header.shape:
-        # A file of 128 bytes can hold as many as it likes, and NumPy makes room for a character of each.
+        # A file of 128 bytes can declare any number of empty texts, and NumPy allocates a character for each.
         raise ValueError(f"shape {header.shape} of {header.dtype.str!r}, which has no size")
     return header
 
@@ -238,18 +238,18 @@ def _parse_idx(path: Path, file: BinaryIO | gzip.GzipFile) -> Array:
     shape = struct.unpack(f">{dimensions}I", header)
     size = math.prod(shape) * dtype.itemsize
     if size > MAX_BYTES:
-        raise DataError(f"{path}: shape {shape} is {size:,} bytes; at most {MAX_BYTES:,} are read")
+        raise DataError(f"{path}: shape {shape} is {size:,} bytes; expected at most {MAX_BYTES:,}")
     data = file.read(size + 1)
     if len(data) != size:
         found = f"{len(data):,}" if len(data) < size else f"more than {size:,}"
-        raise DataError(f"{path}: {found} bytes of data where shape {shape} needs {size:,}")
+        raise DataError(f"{path}: {found} bytes of data, expected {size:,} for shape {shape}")
     array = np.frombuffer(data, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
 
 
 @contextmanager
 def _refusing(path: Path, kind: str) -> Iterator[None]:
-    """Re-raise what NumPy, zipfile and gzip say of a damaged file."""
+    """Re-raise errors of NumPy, zipfile and gzip about a damaged file as DataError."""
     try:
         yield
     except (
@@ -261,7 +261,7 @@ def _refusing(path: Path, kind: str) -> Iterator[None]:
         RuntimeError,  # an encrypted archive, and NotImplementedError for its compression
         OverflowError,
         MemoryError,
-        SyntaxError,  # a header that is not Python's
+        SyntaxError,  # a header that is not Python syntax
         tokenize.TokenError,
         struct.error,
         zipfile.BadZipFile,
@@ -272,10 +272,11 @@ def _refusing(path: Path, kind: str) -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
-        return "it is larger than the memory"
-    # NumPy advises to load it all the same, which would run what somebody put into the file.
+        return "not enough memory"
+    # NumPy's message advises allow_pickle=True, which would run code from the file.
     if "pickle" in str(error) or "Python objects" in str(error):
         return (
-            "it holds pickled Python objects, expected numbers or text; save array.astype(float), or names.astype(str)"
+            "it contains pickled Python objects, expected numbers or text; save array.astype(float), or "
+            "names.astype(str)"
         )
     return first_line(error)

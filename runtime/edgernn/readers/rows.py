@@ -1,9 +1,9 @@
 """Rows of numbers as programs and spreadsheets write them: one parser for CSV files and for lines on standard input.
 
 The separator is found for each row: a semicolon, or else a tab, a comma, or spaces. In rows with semicolons or tabs a
-comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` holds two numbers, and so do `1,5` and
-`1.5,2.5`. A row with both decimal commas and decimal points is refused. Fields may stand in quotes. Before the first
-row there may be remarks and the names of the columns.
+comma is a decimal comma, as spreadsheets write it in most of Europe: `1,5;2,5` contains two numbers, and so do `1,5`
+and `1.5,2.5`. A row with both decimal commas and decimal points is refused. Fields may be quoted. Before the first row
+there may be remarks and the names of the columns.
 """
 
 import re
@@ -26,9 +26,9 @@ class Row:
     """Row of text, split into fields.
 
     Attributes:
-        fields: their texts, without quotes; numbers have decimal points.
-        separator: between fields: `;`, a tab, `,` or a space.
-        decimal: `,` or `.`, as the numbers were written; empty where no number has a fraction, or commas separate.
+        fields: texts of the fields, without quotes; numbers have decimal points.
+        separator: separator of the fields: `;`, a tab, `,` or a space.
+        decimal: `,` or `.`, as the numbers were written; empty if no number has a fraction, or if commas separate.
     """
 
     fields: list[str]
@@ -75,22 +75,22 @@ def split_row(text: str) -> Row:
 
 
 def is_remark(text: str) -> bool:
-    """True if a line in front of the first row is a remark behind `#`, or names the separator as Excel's `sep=;`."""
+    """Return True if a line is a remark that begins with `#`, or names the separator like Excel's `sep=;`."""
     return bool(_REMARK.match(text))
 
 
 def is_number(field: str) -> bool:
-    """True if a field is a number in decimal digits; NaN, infinity and 1_000 are none."""
+    """Return True if a field is a number in decimal digits; False for NaN, infinity and 1_000."""
     return bool(_NUMBER.fullmatch(field))
 
 
 def hint(field: str) -> str:
-    """Advice for a message about a field that is no number; empty if there is none."""
-    return "; a time stamp is no input of a model: leave that column out" if _TIME.search(field) else ""
+    """Return advice for a message about a field that is not a number; empty if there is none."""
+    return "; a time stamp is not a model input: omit that column" if _TIME.search(field) else ""
 
 
 def name_column(header: Sequence[str], place: int) -> str:
-    """Name the column of a field, counted from 0, for a message; empty if the header has no name for it."""
+    """Return the name of column `place`, counted from 0, for a message; empty if the header has none."""
     return f" in column {header[place][:_SHOWN]!r}" if place < len(header) else ""
 
 

@@ -1,9 +1,9 @@
 """CSV and JSON lines: sequences that people and programs write.
 
-CSV has one time step a line, its numbers between commas, semicolons, tabs or spaces (`edgernn.readers.rows`); a blank
-line stands between two samples; the first line may name the columns, and remarks may stand in front of it.
-JSON lines have one sample a line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
-Only numbers stand in either: no NaN, no Infinity, no text.
+CSV has one time step per line, with numbers separated by commas, semicolons, tabs or spaces (`edgernn.readers.rows`). A
+blank line separates two samples. The first line may name the columns, and remarks may come before it.
+JSON lines have one sample per line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
+Both contain only numbers: no NaN, no Infinity, no text.
 """
 
 import json
@@ -25,7 +25,7 @@ MAX_BYTES = 64 << 20
 # A sample of 500 steps of 500 numbers; a parsed line takes up to twenty times as much memory.
 MAX_LINE_BYTES = 4 << 20
 
-_SHOWN = 20  # bytes of what is wrong
+_SHOWN = 20  # bytes of a wrong value in a message
 _NOT_JSON_NUMBERS = re.compile(rb"[^\d\s\[\],.eE+-]")
 BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -36,7 +36,7 @@ def read_csv(path: Path) -> Array:
     """Read a CSV file, float64 [samples, steps, features].
 
     Raises:
-        DataError: it is missing, too large, or a line is wrong: the message names it.
+        DataError: it is missing, too large, or a line is wrong; the message names the line.
     """
     samples = _Samples()
     rows = _Rows(path)
@@ -65,7 +65,7 @@ def read_json_lines(path: Path) -> Array:
     """Read a file of JSON lines, float64 [samples, steps, features].
 
     Raises:
-        DataError: it is missing, too large, or a line is wrong: the message names it.
+        DataError: it is missing, too large, or a line is wrong; the message names the line.
     """
     samples = _Samples()
     for number, line in _lines(path):
@@ -81,30 +81,30 @@ def parse_sample(line: bytes) -> Array:
     """Parse one JSON line, float64 [steps, features].
 
     Raises:
-        DataError: it is too long, no JSON, or not an array of time steps of equally many numbers; the message goes
-            on behind the line's place.
+        DataError: it is too long, not JSON, or not an array of time steps of the same length; the caller puts the
+            line's place in front of the message.
     """
-    expected = "expected a JSON array [[…], […], …] of time steps with equally many numbers"
+    expected = "expected a JSON array [[…], […], …] of time steps of the same length"
     if len(line) > MAX_LINE_BYTES:
         raise DataError(f"is longer than {MAX_LINE_BYTES:,} bytes")
     wrong = _NOT_JSON_NUMBERS.search(line)
     if wrong:
-        raise DataError(f"holds {_word(line, wrong.start())}, which is no number; {expected}")
+        raise DataError(f"contains {_word(line, wrong.start())}, which is not a number; {expected}")
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"is no JSON: {error}; {expected}") from error
+        raise DataError(f"is not JSON: {error}; {expected}") from error
     try:
         sample = np.array(value, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"holds {_unequal(value)}; {expected}") from error
+        raise DataError(f"contains {_unequal(value)}; {expected}") from error
     if sample.ndim != 2 or not sample.size:
         raise DataError(f"has shape {sample.shape}, expected (steps, features)")
     return sample
 
 
 class _Samples:
-    """Samples of one shape, one behind the other, in no more memory than their numbers take."""
+    """Growing collection of samples of one shape, in no more memory than their numbers need."""
 
     def __init__(self) -> None:
         self._values = array("d")
@@ -117,14 +117,14 @@ class _Samples:
         elif sample.shape != self._shape:
             raise DataError(
                 f"{path}: sample {self._count} from line {line} on has shape {sample.shape}, "
-                f"those before {self._shape}; expected the same throughout a file"
+                f"those before {self._shape}; expected the same in the whole file"
             )
         self._values.frombytes(sample.tobytes())
         self._count += 1
 
     def as_array(self, path: Path) -> Array:
         if self._shape is None:
-            raise DataError(f"{path}: no samples in it")
+            raise DataError(f"{path}: no samples found; expected at least one")
         return np.frombuffer(self._values).reshape(self._count, *self._shape)
 
 
@@ -137,14 +137,14 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if len(line) > MAX_LINE_BYTES:
                     raise DataError(f"{path}: line {number} is longer than {MAX_LINE_BYTES:,} bytes")
                 if number == 1 and line.startswith(_UTF16):
-                    raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
+                    raise DataError(f"{path}: UTF-16 text, expected UTF-8; save it as UTF-8")
                 yield number, line.removeprefix(BOM).strip() if number == 1 else line.strip()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 class _Rows:
-    """Parser of the rows of one CSV file, which must all be written alike; the first row may name the columns."""
+    """Parser of the rows of one CSV file, which must all have one style; the first row may name the columns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -153,9 +153,9 @@ class _Rows:
         self._decimal = ""
 
     def parse(self, number: int, line: bytes) -> list[float] | None:
-        """Parse the numbers in a line; None for the header, and for remarks before it."""
+        """Parse the numbers in a line; return None for the header, and for remarks before it."""
         try:
-            # A spreadsheet may write names of columns in a code page other than UTF-8.
+            # A spreadsheet may write the names of columns in an encoding other than UTF-8.
             text = line.decode(errors="replace")
             if self._first is None and is_remark(text):
                 return None
@@ -173,9 +173,9 @@ class _Rows:
         except ValueError as error:
             place = next(place for place, field in enumerate(row.fields) if not is_number(field))
             word = row.fields[place]
+            found = f"{word[:_SHOWN]!r}{name_column(self._header, place)}"
             raise DataError(
-                f"{self._path}: line {number} holds {word[:_SHOWN]!r}{name_column(self._header, place)}, which is no "
-                f"number; expected 0.1,0.2,…{hint(word)}"
+                f"{self._path}: line {number} contains {found}, which is not a number; expected 0.1,0.2,…{hint(word)}"
             ) from error
 
     def _check(self, number: int, row: Row) -> None:
@@ -183,12 +183,12 @@ class _Rows:
         if first and min(len(first.fields), len(row.fields)) > 1 and first.separator != row.separator:
             raise DataError(
                 f"{self._path}: line {number} has {NAMES[row.separator]} between its fields, the first line "
-                f"{NAMES[first.separator]}; expected the same throughout a file"
+                f"{NAMES[first.separator]}; expected the same in the whole file"
             )
         if row.decimal and self._decimal not in ("", row.decimal):
             raise DataError(
                 f"{self._path}: line {number} has decimal {DECIMALS[row.decimal]}, those before decimal "
-                f"{DECIMALS[self._decimal]}; expected the same throughout a file"
+                f"{DECIMALS[self._decimal]}; expected the same in the whole file"
             )
         self._decimal = self._decimal or row.decimal
 
@@ -202,12 +202,12 @@ def _unequal(value: object) -> str:
         lengths = [len(row) for row in value]
         other = next((index for index, length in enumerate(lengths) if length != lengths[0]), None)
         if other is not None:
-            return f"a time step of {lengths[other]} numbers (step {other}) behind one of {lengths[0]}"
-    return "what is no number or too large for one"
+            return f"a time step of {lengths[other]} numbers (step {other}) after one of {lengths[0]}"
+    return "a value that is not a number, or too large"
 
 
 def _word(line: bytes, place: int) -> str:
-    """What stands around a byte that belongs to no number, up to the next comma, bracket or space."""
+    """Return the word around a byte that belongs to no number, up to the next comma, bracket or space."""
     start = place - len(re.split(rb"[\s\[\],]", line[max(0, place - _SHOWN) : place])[-1])
     word = re.split(rb"[\s\[\],]", line[start : start + _SHOWN])[0]
     return repr(word.decode("utf-8", errors="replace"))

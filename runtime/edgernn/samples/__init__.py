@@ -1,4 +1,4 @@
-"""Files that the wheel ships and `make sample` makes: a small artifact, digits drawn for it, and the kernel probes."""
+"""Files in the wheel, created by `make sample`: a small artifact, drawn digits as its inputs, and the kernel probes."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ _FOLDER = Path(__file__).parent
 
 
 def sample() -> Path:
-    """The artifact that comes with edgernn: a SimpleRNN that reads the rows of a handwritten digit.
+    """Return the path of the artifact in the wheel: a SimpleRNN that reads the rows of a handwritten digit.
 
-    It is int8, unrolled, under 20 KB, and trained on real digits. Beside it lie digits to try it on, drawn by this
-    project: `digit-0.png` to `digit-9.png`, and all of them in `digits.npy`, uint8 [10, 28, 28].
+    It is int8, unrolled, under 20 KB, and trained on real digits. The same folder contains digits drawn by this
+    project to try it with: `digit-0.png` to `digit-9.png`, and all in `digits.npy`, uint8 [10, 28, 28].
 
     Example:
         >>> import edgernn, numpy as np

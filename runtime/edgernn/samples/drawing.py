@@ -1,7 +1,7 @@
-"""Digits as MNIST has them, drawn with a few strokes each: 28×28 grey levels, in a box of 20×20, centred by mass.
+"""Digits in MNIST's form, drawn with a few strokes each: 28×28 grey levels, in a box of 20×20, centred by mass.
 
 No picture is copied: a stroke is the curve of a pen through a few points. `python -m edgernn.samples.drawing`, a part
-of `make sample`, writes the files beside this one.
+of `make sample`, writes the files into this module's folder.
 """
 
 import io
@@ -15,13 +15,13 @@ from edgernn.files import write_bytes
 
 Stroke = Sequence[tuple[float, float]]
 
-_SIZE = 28  # of a picture, in pixels
-_BOX = 20.0  # of a digit in it (LeCun, "The MNIST database": size-normalized to fit a 20×20 box)
-_PEN, _EDGE = 0.8, 1.2  # in pixels: full ink as far from the middle of a stroke, and from there to none
-_CURVE_POINTS = 32  # from one given point to the next, so that they are well within a pen of each other
+_SIZE = 28  # side of a picture, in pixels
+_BOX = 20.0  # side of a digit in it (LeCun, "The MNIST database": size-normalized to fit a 20×20 box)
+_PEN, _EDGE = 0.8, 1.2  # in pixels: distance of full ink from a stroke's middle, and from there to no ink
+_CURVE_POINTS = 32  # between two given points, so that neighbours are much closer than the pen's width
 
 # The strokes of each digit as a hand draws them, through points (x, y) in a box from 0 to 1, y downwards.
-# A corner is where one stroke ends and the next begins.
+# At a corner, one stroke ends and the next begins.
 _STROKES: Sequence[Sequence[Stroke]] = (
     [[(0.58, 0.0), (0.28, 0.16), (0.14, 0.55), (0.3, 0.96), (0.62, 0.93), (0.84, 0.5), (0.78, 0.1), (0.5, 0.0)]],
     [[(0.62, 0.0), (0.5, 0.5), (0.4, 1.0)]],
@@ -59,12 +59,12 @@ _STROKES: Sequence[Sequence[Stroke]] = (
 
 
 def draw_digits() -> Uint8:
-    """The digits 0 to 9 in their order, white on black: uint8 [10, 28, 28]."""
+    """Draw the digits 0 to 9 in order, white on black: uint8 [10, 28, 28]."""
     return np.stack([_draw(strokes) for strokes in _STROKES])
 
 
 def write_digits(folder: Path) -> None:
-    """Write the digits into `digits.npy` and each into a `digit-N.png`; needs Pillow, as no device does."""
+    """Write the digits into `digits.npy` and each into a `digit-N.png`; needs Pillow, which devices do not need."""
     from PIL import Image
 
     digits = draw_digits()
@@ -81,7 +81,7 @@ def _draw(strokes: Sequence[Stroke]) -> Uint8:
     pen = np.concatenate([_curve(np.array(stroke)) for stroke in strokes]) * (_BOX - 2 * (_PEN + _EDGE))
     middle = (_SIZE - 1) / 2
     pen += middle - pen.mean(axis=0)
-    # A pen leaves less ink where it turns or crosses itself: only what is drawn tells where the mass is.
+    # Where the pen turns or crosses itself there is less ink, so compute the centre of mass from the drawn ink.
     ink = _ink(pen)
     rows, columns = np.indices(ink.shape)
     mass = np.array([(columns * ink).sum(), (rows * ink).sum()]) / ink.sum()
@@ -89,7 +89,7 @@ def _draw(strokes: Sequence[Stroke]) -> Uint8:
 
 
 def _curve(points: Float64) -> Float64:
-    """A smooth curve through points [points, 2], as many more: a Catmull-Rom spline, its ends doubled."""
+    """Return a smooth curve of more points through points [points, 2]: a Catmull-Rom spline with doubled ends."""
     before, start, end, after = (
         np.concatenate([points[:1], points, points[-1:]])[first : len(points) - 1 + first, np.newaxis]
         for first in range(4)
@@ -102,7 +102,7 @@ def _curve(points: Float64) -> Float64:
 
 
 def _ink(pen: Float64) -> Float64:
-    """How much ink each pixel gets from a pen led through the points [points, 2]: float64 [28, 28], 0 to 1."""
+    """Return the ink on each pixel from a pen at the points [points, 2]: float64 [28, 28], 0 to 1."""
     rows, columns = np.indices((_SIZE, _SIZE))[..., np.newaxis]
     distance = np.hypot(columns - pen[:, 0], rows - pen[:, 1]).min(axis=-1)
     ink: Float64 = np.clip((_PEN + _EDGE - distance) / _EDGE, 0, 1)
