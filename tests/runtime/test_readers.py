@@ -68,7 +68,7 @@ def test_idx_reads_back_what_was_written(tmp_path: Path, dtype: str, suffix: str
         (b"PNG!\0\0\0\0", "magic number 504e4721"),
         (b"\x00\x00\x07\x01\0\0\0\x01a", "magic number 00000701"),
         (b"\x00\x00\x08\x03\0\0\0\x01", "cut short inside its header"),
-        (b"\x00\x00\x08\x01\0\0\0\x05abc", "3 bytes of data where shape (5,) needs 5"),
+        (b"\x00\x00\x08\x01\0\0\0\x05abc", "3 bytes of data, expected 5 for shape (5,)"),
         (b"\x00\x00\x08\x01\0\0\0\x02abc", "more than 2 bytes of data"),
         (b"\x00\x00\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "at most"),
     ],
@@ -428,6 +428,6 @@ def test_pixels_become_what_the_model_takes() -> None:
     pixels = np.array([0, 1, 51, 255], np.uint8)
     np.testing.assert_allclose(scale_pixels(pixels), [0, 1 / 255, 0.2, 1], atol=1e-7)
     np.testing.assert_array_equal(scale_pixels(pixels, "pixel, at most 1"), [0, 1, 1, 1])
-    with pytest.raises(DataError, match="meaning of this model's inputs is 'm/s²'; give floating-point numbers"):
+    with pytest.raises(DataError, match="meaning of this model's inputs is 'm/s²'; use floating-point numbers"):
         scale_pixels(pixels, "m/s²")
     np.testing.assert_array_equal(scale_pixels(np.array([300.0, -1]), "m/s²"), [300, -1])

@@ -126,7 +126,7 @@ def a_label_of_ten(folder):
         (without_a_file, "no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz in this folder"),
         (emptied, "the file is empty"),
         (wrong_magic, "not an IDX file: magic number 00000703"),
-        (cut_short, "156,799 bytes of data where shape (200, 28, 28) needs 156,800"),
+        (cut_short, "156,799 bytes of data, expected 156,800 for shape (200, 28, 28)"),
         (one_label_less, "y_train has shape (199,), expected (200,)"),
         (a_label_of_ten, "y_train[199] is 10, expected a class from 0 to 9"),
     ],
