@@ -33,7 +33,7 @@ class Change:
     @property
     def verdict(self) -> str:
         """Faster, slower or no difference seen, with reasons why that may say little."""
-        caveats = ["not to be believed"] if self.doubted and self.speed.verdict != NO_DIFFERENCE else []
+        caveats = ["unreliable times"] if self.doubted and self.speed.verdict != NO_DIFFERENCE else []
         caveats += [f"measured with other {', '.join(self.unlike)}"] if self.unlike else []
         return ", ".join([self.speed.verdict, *caveats])
 

@@ -102,7 +102,7 @@ def command(
 
     Measures size, correctness, agreement with Keras, and the latency of one inference on this machine, from a float32
     sample to its answer. Artifacts and Keras are timed in turn, in several rounds. Recommends the artifact to ship.
-    Times that are doubtful, because the machine was not quiet, are marked.
+    Unreliable times, measured while the machine was not quiet, are marked.
 
     \b
     Example:

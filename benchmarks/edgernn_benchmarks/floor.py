@@ -128,7 +128,7 @@ def _check_speed(result: Result, artifact: Measured, against: str, limit: float)
     if speed.high >= limit:
         return ""
     doubts = result.doubts_of(artifact)
-    beside = f" (not to be believed: {'; '.join(doubts)})" if doubts else ""
+    beside = f" (unreliable: {'; '.join(doubts)})" if doubts else ""
     return (
         f"{speed.estimate:,.2f} times as quick as {against} ({speed.low:,.2f} to {speed.high:,.2f}), the floor is "
         f"{limit:,g}{beside}"

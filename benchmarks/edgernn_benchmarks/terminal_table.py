@@ -42,7 +42,7 @@ def verdict_lines(result: Result) -> list[str]:
         return [*lines, f"None is recommended: {verdict.why}."]
     lines.append(f"Recommended: {verdict.recommended.name}, {verdict.why}.")
     if result.doubts_of(verdict.recommended):
-        lines.append("Times are not to be believed; measure again on a quiet machine before you choose by them.")
+        lines.append("Times are unreliable; measure again on a quiet machine before you choose by them.")
     return lines
 
 
@@ -72,7 +72,7 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
     if any(not change.same_file for change in changes):
         _print(console, "* has different files of the same name.")
     if any(change.doubted for change in changes):
-        _print(console, "! has times that are not to be believed; the report of that result says why.")
+        _print(console, "! has unreliable times; the report of that result says why.")
 
 
 def _table(result: Result) -> "Table":

@@ -147,8 +147,8 @@ def method_words(result: Result) -> list[str]:
         confidence. It is computed from {RESAMPLES:,} random draws of whole rounds (a bootstrap), because calls of one
         round are alike. Ratios are computed round by round; if the interval of a ratio contains 1, no difference is
         seen.""",
-        """A figure is marked ⚠ if there is a reason not to believe it: other programs used the processor, its clock
-        frequency changed, the rounds differ too much, or times were still falling when they were measured.""",
+        """A figure is marked ⚠ if it is unreliable for one of these reasons: other programs used the processor, its
+        clock frequency changed, the rounds differ too much, or times were still falling when they were measured.""",
         *([_accuracy_words(result.task, result)] if result.task else []),
     ]
     return [" ".join(paragraph.split()) for paragraph in paragraphs]
