@@ -1,4 +1,4 @@
-"""What the tests share: one short training on the bundled digits, and its artifacts.
+"""Shared fixtures: one short training on the bundled digits, and its artifacts.
 
 `make test` runs them in several processes (pytest-xdist), which share both; `pytest` alone does without.
 """
@@ -21,30 +21,30 @@ EPOCHS = 4  # enough for a model whose rounding can be judged
 MakeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # One thread for each process: more would only wait for each other. TensorFlow reads it when it is imported.
+    # One thread per process: more would wait for each other. TensorFlow reads the variable when it is imported.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
-# Whoever starts the tests in the background may have them ignore Ctrl-C, which their children would inherit.
+# Tests that are started in the background may ignore Ctrl-C, and their child processes would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# No test asserts a time, nor does hypothesis: a busy machine is no fault of the code.
+# Neither tests nor hypothesis assert a time: a busy machine is not an error of the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules that need the training last, so that no process begins by waiting for the one that makes it."""
+    """Put the modules that need the training last, so that no process begins by waiting for it."""
     needing = {item.path for item in items if "run_folder" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path in needing)
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeOnce:
-    """Have a folder of this name filled by whichever process of the tests asks first; the others wait for it."""
+    """Let the first process that asks for a folder of this name fill it; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
 
@@ -63,7 +63,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeO
 
 @pytest.fixture(scope="session")
 def run_folder(made_once: MakeOnce) -> Path:
-    """A run folder of the robust recipe, trained for a few epochs on the bundled digits."""
+    """Return a run folder of the robust recipe, trained for a few epochs on the bundled digits."""
 
     def train(folder: Path) -> None:
         words = ["train", "--recipe", "robust", "--epochs", str(EPOCHS), "--out", str(folder / "digits"), "--quiet"]
@@ -75,7 +75,7 @@ def run_folder(made_once: MakeOnce) -> Path:
 
 @pytest.fixture(scope="session")
 def artifacts(run_folder: Path, made_once: MakeOnce) -> Path:
-    """A folder with every artifact that the default export makes of `run_folder`."""
+    """Return a folder with every artifact of the default export of `run_folder`."""
 
     def export(folder: Path) -> None:
         result = CliRunner().invoke(main, ["export", str(run_folder), "--out", str(folder)], catch_exceptions=False)
@@ -86,7 +86,7 @@ def artifacts(run_folder: Path, made_once: MakeOnce) -> Path:
 
 @pytest.fixture(scope="session")
 def made_up_result(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
-    """A result of `edgernn compare` that took no measuring."""
+    """Return a result of `edgernn compare` without measuring."""
     return make_result(tmp_path_factory.mktemp("made_up") / "run")
 
 
@@ -102,7 +102,7 @@ def edgernn_command() -> Callable[..., Result]:
 
 @pytest.fixture
 def refused(edgernn_command: Callable[..., Result]) -> Callable[..., str]:
-    """Call the command line with these words; it must end with one line of error, which is given."""
+    """Call the command line with these words; it must end with one line of error; return that line."""
 
     def call(*words: str | Path, exit_code: int = 1) -> str:
         result = edgernn_command(*words)

@@ -1,4 +1,4 @@
-"""Results that nobody measured, for tests of what is made from them."""
+"""Invented results, for tests of code that shows or compares results."""
 
 from dataclasses import replace
 from typing import Any
@@ -56,7 +56,7 @@ def measured(name: str, median_us: float = 20.0, seed: int = 0, **changed: Any) 
 
 def result(*subjects: Measured, **changed: Any) -> Result:
     named = subjects or (measured("a.tflite", role="original"), measured("b.tflite", 40.0, seed=1))
-    # Without an original nothing is asked for.
+    # Without an original there is no question.
     task = Task("classification") if any(each.role == "original" for each in named) else None
     whole = Result(
         started="2026-11-27T15:00:00+00:00",

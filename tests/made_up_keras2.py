@@ -1,4 +1,4 @@
-"""Files as Keras 2 wrote them, made by hand, and what Keras 2 answers, in NumPy: no Keras takes part."""
+"""Keras 2 files written by hand, and the answers of Keras 2 computed with NumPy; Keras is not used."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def layer(kind: str, name: str, **options: Any) -> dict[str, Any]:
 
 
 def recurrent(kind: str, name: str, **options: Any) -> dict[str, Any]:
-    """A recurrent layer with all the options that Keras 2 writes."""
+    """Return the configuration of a recurrent layer with all the options that Keras 2 writes."""
     common: dict[str, Any] = {
         "return_sequences": False,
         "return_state": False,
@@ -63,7 +63,7 @@ def sequential(*layers: dict[str, Any], name: str = "sequential") -> dict[str, A
 def functional(
     calls: Mapping[str, Sequence[Any]], outputs: Sequence[Any], *layers: dict[str, Any], name: str = "model"
 ) -> dict[str, Any]:
-    """A model of layers, with the calls of each by its name."""
+    """Return the configuration of a model of layers, with the calls of each by its name."""
     nodes = [each | {"name": each["config"]["name"], "inbound_nodes": []} for each in (input_layer(), *layers)]
     for node in nodes:
         node["inbound_nodes"] = list(calls.get(node["name"], []))
@@ -104,7 +104,7 @@ def draw(*shape: int, seed: int = 0) -> Array:
 
 
 def drawn(kind: str, features: int = FEATURES, seed: int = 0, reset_after: bool = True) -> list[Array]:
-    """Kernel, recurrent kernel and bias of a recurrent layer."""
+    """Return kernel, recurrent kernel and bias of a recurrent layer."""
     gates = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}[kind]
     bias = (2, gates * UNITS) if kind == "GRU" and reset_after else (gates * UNITS,)
     return [
@@ -125,14 +125,14 @@ def sigmoid(x: Array) -> Array:
 
 
 def hard_sigmoid(x: Array) -> Array:
-    """Keras 2's."""
+    """Compute the hard sigmoid of Keras 2."""
     return np.clip(0.2 * x + 0.5, 0, 1)
 
 
 def answer(
     kind: str, x: Array, weights: Sequence[Array], gate: Callable[[Array], Array] = sigmoid, reset_after: bool = True
 ) -> Array:
-    """All outputs of a recurrent layer, [samples, steps, units]."""
+    """Compute all outputs of a recurrent layer, [samples, steps, units]."""
     kernel, recurrent_kernel, bias = (each.astype(np.float64) for each in weights)
     h = c = np.zeros((len(x), UNITS))
     outputs = []

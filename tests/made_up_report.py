@@ -1,4 +1,4 @@
-"""A made-up result, for what shows results: the sample artifact's answers to its digits, and times out of a hat."""
+"""An invented result, for tests of the report: the sample artifact's answers to its digits, and random times."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ MACHINE = {
 
 
 def make_result(folder: Path) -> Result:
-    """A result of two artifacts and the original, with all there is of evidence; its run folder is `folder`."""
+    """Return a result of two artifacts and the original, with complete evidence; its run folder is `folder`."""
     digits = np.load(edgernn.sample().with_name("digits.npy")).astype(np.float32) / 255
     noise = np.random.default_rng(0).normal(0, 0.2, (4, *digits.shape)).astype(np.float32)
     x = np.clip(digits + noise, 0, 1).reshape(-1, 28, 28)
@@ -80,7 +80,7 @@ def make_result(folder: Path) -> Result:
 
 
 def write_run(folder: Path, x: np.ndarray, truth: np.ndarray) -> Original:
-    """A run folder without its model."""
+    """Write a run folder without its model."""
     labels = tuple(map(str, range(10)))
     samples = Samples(x, truth, x, truth, labels)
     folder.mkdir()
@@ -93,7 +93,7 @@ def write_run(folder: Path, x: np.ndarray, truth: np.ndarray) -> Original:
 
 
 def make_turns(us: float, batch: int = 1, seed: int = 0) -> tuple[Round, ...]:
-    """Turns of a call that takes so many microseconds, within a per cent."""
+    """Return rounds of a call that takes `us` microseconds, within one per cent."""
     random = np.random.default_rng([seed, int(us)])
     times = us * 1000 * batch * random.normal(1, 0.01, (ROUNDS, 20))
     return tuple(Round(each.astype(np.int64), batch) for each in times)

@@ -1,4 +1,4 @@
-"""Which backend runs a file, and what is said when it cannot."""
+"""Backends: the choice for a file, and the errors when none can run it."""
 
 import sys
 from functools import partial
@@ -21,7 +21,7 @@ FILE = Path("any.tflite")
 
 
 class Interpreter:
-    """An interpreter that adds one to two values."""
+    """Interpreter that adds one to two values."""
 
     content = b"model"
 
@@ -53,7 +53,7 @@ class Interpreter:
 
 
 class Failing(Interpreter):
-    """An interpreter whose kernels look at the graph only when they run."""
+    """Interpreter whose kernels check the graph only when they run."""
 
     def invoke(self) -> None:
         raise RuntimeError("Input tensor 9 lacks data")
@@ -115,7 +115,7 @@ def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("without_litert", "with_tflite_runtime")
-def test_a_numpy_that_tflite_runtime_cannot_bear_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_numpy_too_new_for_tflite_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "__version__", "2.4.6")
     with pytest.raises(MissingExtraError, match=r'NumPy 2\.4\.6 is too new .* pip install "edgernn\[tflite\]"'):
         open_artifact(FILE, Interpreter.content, 1)

@@ -1,4 +1,4 @@
-"""Where Keras and matplotlib keep their files, each case in a process of its own."""
+"""Cache folders of Keras and matplotlib, each case in a separate process."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_what_a_user_has_set_stays(tmp_path: Path, temporary: Path) -> None:
 
 @pytest.mark.parametrize("home", ["/proc", "/proc/self/missing", "/dev/null"])
 def test_a_home_that_cannot_be_written(home: str, temporary: Path) -> None:
-    """Not even root can: nothing is made in /proc or below a file."""
+    """Use places where not even root can write: /proc, and below a file."""
     found = folders(home, temporary)
     assert all(Path(folder).is_relative_to(temporary) for folder in found)
     assert list(temporary.iterdir()) == []  # removed with the process

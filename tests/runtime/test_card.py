@@ -107,7 +107,7 @@ def test_a_sealed_card_that_lacks_a_field_is_refused(missing: str) -> None:
         read_card(seal(json.dumps(fields, separators=(",", ":")).encode()))
 
 
-# Anything that JSON can say; a text that is a number's digits makes an integer that no float holds.
+# Any JSON value; a text of digits becomes an integer too large for a float.
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -223,7 +223,7 @@ def test_dark_ink_on_light_ground_is_said_and_its_opposite_takes_no_byte(inverte
 
 
 @pytest.mark.parametrize("limits", [(None, None), ((-1.5, 2.25), None), ((0.0, 1.0), (-7.0, 7e5))])
-def test_limits_of_integers_are_told_and_take_no_byte_without_them(limits: tuple[Any, Any]) -> None:
+def test_limits_of_integers_are_stored_and_take_no_byte_without_them(limits: tuple[Any, Any]) -> None:
     card = replace(CARD, input_limits=limits[0], output_limits=limits[1])
     assert read_card(container(card)) == card
     fields = json.loads(card.encode())
@@ -316,7 +316,7 @@ def test_of_many_numbers_some_are_kept_evenly_spread(size: int, kept: int, seed:
     assert found.tolist() == sorted(found)
     gaps = np.diff([*found, found[0] + size])
     assert gaps.max() - gaps.min() <= 1
-    # With as many seeds as there are numbers, each has its turn.
+    # With as many seeds as numbers, each number is selected.
     every = spread(np.tile(numbers, (size, 1)), kept, np.arange(size) + seed)
     assert set(every.ravel()) == set(numbers)
 

@@ -1,4 +1,4 @@
-"""Child processes: what becomes of their answers, errors, crashes and hangs, and of a child whose parent is gone."""
+"""Child processes: answers, errors, crashes and hangs, and a child whose parent has ended."""
 
 import functools
 import os
@@ -16,10 +16,10 @@ from edgernn.extras import require
 from edgernn.run_folder import read_settings
 
 PATIENCE_SECONDS = 30
-# Takes minutes in native code, and lets no other thread of Python run meanwhile.
+# Takes minutes in native code, during which no other Python thread can run.
 BUSY = (pow, 3, 10**9)
 
-# A child that is asked for an upper-case text; run in every way a program can be.
+# A program that asks a child for an upper-case text; it is run in every possible way.
 _PROGRAM = """
 import operator
 from edgernn.child import Child

@@ -1,4 +1,4 @@
-"""Files written whole: what is left of a writer that was killed, and what reaches the disk in which order."""
+"""Files written whole: leftovers of a killed writer, and the order in which data reach the disk."""
 
 import errno
 import json
@@ -26,7 +26,7 @@ with replacing(Path(sys.argv[1])) as temporary:
 
 
 def write_in_a_process(target: Path) -> subprocess.Popen[str]:
-    """A process that has begun to write, and waits for the end of its input."""
+    """Start a process that has begun to write, and waits for the end of its input."""
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(target)], stdin=pipe, stdout=pipe, text=True)
     assert process.stdout is not None
@@ -129,10 +129,10 @@ def test_a_file_system_without_locks_can_be_written(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(edgernn.files, "try_lock", refuse)
     (tmp_path / ".edgernn-abcd.json").touch()
     write_bytes(tmp_path / "x.json", b"whole")
-    assert names_in(tmp_path) == [".edgernn-abcd.json", "x.json"]  # it may be a living one's
+    assert names_in(tmp_path) == [".edgernn-abcd.json", "x.json"]  # it may belong to a running process
 
 
-def test_a_folder_that_becomes_a_file_meanwhile_is_an_output_error(tmp_path: Path) -> None:
+def test_a_folder_that_becomes_a_file_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"), replacing(tmp_path / "place" / "x.json") as temporary:
         temporary.write_bytes(b"whole")
         (tmp_path / "place").rename(tmp_path / "elsewhere")

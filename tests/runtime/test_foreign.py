@@ -1,4 +1,4 @@
-"""`edgernn info` of files that edgernn did not make, against the packages of their formats."""
+"""`edgernn info` of files that edgernn did not export, against the packages of their formats."""
 
 import json
 import re
@@ -144,7 +144,7 @@ def test_damaged_files_are_read_or_refused(data: st.DataObject, case: tuple[Call
     read, whole = case
     content = bytearray(whole)
     for _ in range(data.draw(st.integers(0, 6))):
-        # Tables lie at the end of one, at the beginning of the other.
+        # One has its tables at the end, the other at the beginning.
         content[data.draw(st.integers(-min(3000, len(content)), len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
         facts = read(bytes(content[: data.draw(st.integers(0, len(content)))]))
@@ -163,7 +163,7 @@ def test_noise_is_read_or_refused(noise: bytes) -> None:
 
 
 def test_a_file_that_names_one_part_again_and_again_is_walked_once() -> None:
-    """1,000 graphs of one list of 100,000 operators would be 100 million to walk."""
+    """Without sharing, 1,000 graphs with one list of 100,000 operators would be 100 million operators to read."""
     builder = flatbuffers.Builder(1024)
     schema.OperatorStart(builder)
     operator = schema.OperatorEnd(builder)

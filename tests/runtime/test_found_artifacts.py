@@ -1,4 +1,4 @@
-"""Artifacts that lie in a folder: hidden files are none, and those of an earlier model are named and not mixed in."""
+"""Artifacts found in a folder: hidden files are ignored, those of an earlier model are reported and not mixed in."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ SOURCE = read_card(SAMPLE).source_sha256
 
 
 def of_model(source_sha256: str) -> bytes:
-    """The sample artifact as if it were exported from another Keras file."""
+    """Return the sample artifact as if it were exported from another Keras file."""
     return seal(SAMPLE.replace(SOURCE.encode(), source_sha256.encode()))
 
 
@@ -81,7 +81,7 @@ def test_a_result_names_artifacts_of_another_model(tmp_path: Path) -> None:
 
 
 class Steps:
-    """The commands that `edgernn demo` calls, in place of minutes of training: what they write, and where they fail."""
+    """Substitutes of the commands that `edgernn demo` calls, without minutes of training; each can fail."""
 
     def __init__(self, out: Path, fails: str = "") -> None:
         self.out, self.fails, self.compared = out, fails, [""]
@@ -118,7 +118,7 @@ class Steps:
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> Path:
-    """What an earlier demo left, and what lies beside it."""
+    """Write files that an earlier demo left, and other files beside them."""
     (tmp_path / "model.keras").write_bytes(b"old model")
     old = of_model(sha256_of(tmp_path / "model.keras"))
     for name in ("digits-int8.tflite", "digits-dynamic.tflite"):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: exit codes, one line, nothing left behind, at whatever moment they come."""
+"""Ctrl-C and SIGTERM at any moment: exit codes, one line of message, no files left behind."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 PATIENCE_SECONDS = 60
 
-# Work that swallows the first exception, as code of other libraries does, and goes on.
+# Work that ignores the first exception and continues, as code of other libraries does.
 _STUBBORN = """
 import sys, time
 from edgernn.interrupt import interruptible

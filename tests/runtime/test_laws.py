@@ -1,4 +1,4 @@
-"""The laws that every loaded artifact keeps, on whatever inputs there are."""
+"""Laws that every loaded artifact follows, for any input."""
 
 import copy
 import os
@@ -45,7 +45,7 @@ def model(request: pytest.FixtureRequest, artifacts: Path) -> edgernn.Model:
 
 @pytest.fixture(scope="module", params=["digits-int8.tflite", "digits-int16x8.tflite"])
 def sensors(request: pytest.FixtureRequest, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> edgernn.Model:
-    """An artifact whose card does not say that its inputs are pixels, of which such numbers would be refused."""
+    """Return an artifact whose inputs are not pixels, so that large numbers are not refused."""
     data = (artifacts / request.param).read_bytes()
     digest = data.index(b'"sha256":"') + len(b'"sha256":"')
     unsealed = data[:digest] + b"0" * 64 + data[digest + 64 :]
@@ -80,13 +80,13 @@ def test_streaming_is_predicting(model: edgernn.Model, x: np.ndarray) -> None:
 @law
 def test_the_order_of_streams_does_not_matter(model: edgernn.Model, x: np.ndarray, turns: list[int]) -> None:
     alone = [streamed(model.stream(), sample) for sample in x]
-    streams, taken = [model.stream() for _ in x], [0] * len(x)
+    streams, pushed = [model.stream() for _ in x], [0] * len(x)
     for turn in turns:
         which = turn % len(x)
-        if taken[which] < STEPS:
-            answer = streams[which].push(x[which][taken[which]])
-            np.testing.assert_array_equal(answer, alone[which][taken[which]])
-            taken[which] += 1
+        if pushed[which] < STEPS:
+            answer = streams[which].push(x[which][pushed[which]])
+            np.testing.assert_array_equal(answer, alone[which][pushed[which]])
+            pushed[which] += 1
             model.predict(x[which])  # leaves no trace in any stream
 
 
@@ -128,7 +128,7 @@ def test_the_same_numbers_are_the_same_input(model: edgernn.Model, x: np.ndarray
         )
     )
     np.testing.assert_array_equal(model.predict(same), kept)
-    np.testing.assert_array_equal(whole, kept)  # an answer is an array of its own
+    np.testing.assert_array_equal(whole, kept)  # each answer is a separate array
 
 
 @pytest.mark.parametrize("threads", [8])
@@ -174,7 +174,7 @@ def test_states_that_do_not_fit_are_refused(model: edgernn.Model, bad: object) -
 
 
 def test_what_else_is_in_memory_does_not_matter(model: edgernn.Model) -> None:
-    """An interpreter reads weights out of the bytes it was made of, which must not be given away meanwhile."""
+    """An interpreter reads weights from the file's bytes, which must live as long as it does."""
     x = np.random.default_rng(2).random((STEPS, FEATURES), np.float32)
     stream = model.stream()
     expected = model.predict(x), streamed(stream, x)
@@ -247,7 +247,7 @@ def test_models_and_streams_do_not_go_to_other_processes(model: edgernn.Model) -
 
 @pytest.mark.parametrize("far", [2.0, 65_540.0, 8e6, 3e38])
 def test_what_is_beyond_the_integers_is_cut_off(sensors: edgernn.Model, far: float) -> None:
-    """Kernels cut off what is beyond 8 or 16 bits, and make something else of what is beyond 32."""
+    """Kernels clip values beyond 8 or 16 bits, but overflow beyond 32 bits."""
     assert sensors.card is not None
     assert sensors.card.input_limits
     reach = max(map(abs, sensors.card.input_limits))

@@ -1,4 +1,4 @@
-"""Locks of folders: they keep out, they end with their process, nothing is left."""
+"""Locks of folders: they exclude other processes, end with their process, and leave no file."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ with alone_in(Path(sys.argv[1])):
 
 
 def hold(folder: Path, **environment: str) -> subprocess.Popen[str]:
-    """A process that holds the lock until its standard input ends."""
+    """Start a process that holds the lock until its standard input ends."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=pipe, stdout=pipe, text=True, env={**os.environ, **environment}
@@ -67,7 +67,7 @@ def test_it_is_given_up_after_an_error(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_lock_whose_file_somebody_removed_excludes_no_less_afterwards(folder: Path) -> None:
+def test_after_a_lock_file_was_removed_locks_still_exclude(folder: Path) -> None:
     with alone_in(folder):
         (folder / LOCK_NAME).unlink()
         second = alone_in(folder)  # of another file, which the first one must leave where it is

@@ -79,14 +79,14 @@ def test_bad_input_says_what_is_wrong(model: edgernn.Model, bad: np.ndarray, mes
 
 
 @pytest.mark.parametrize("x", [np.full((28, 28), 255.0), np.eye(28) * 1e30, np.full((2, 28, 28), -70)])
-def test_pixels_that_nobody_scaled_are_refused(model: edgernn.Model, x: np.ndarray) -> None:
+def test_unscaled_pixels_are_refused(model: edgernn.Model, x: np.ndarray) -> None:
     with pytest.raises(edgernn.InputError, match=r"expected 0 to 1 \(pixel / 255\); scale it, or give uint8 pixels"):
         model.predict(x)
     with pytest.raises(edgernn.InputError, match="scale it"):
         model.stream().push(x.reshape(-1, 28)[0])
 
 
-def test_noise_beyond_the_range_is_taken(model: edgernn.Model) -> None:
+def test_noise_beyond_the_range_is_accepted(model: edgernn.Model) -> None:
     assert np.isfinite(model.predict(np.random.default_rng(0).uniform(-0.9, 1.9, (28, 28)))).all()
 
 
@@ -120,7 +120,7 @@ def test_files_that_are_no_artifacts_are_refused(tmp_path: Path) -> None:
 
 
 def test_golden_samples_refuse_other_answers(artifacts: Path, tmp_path: Path) -> None:
-    """A file whose digest is right but whose weights are not those its golden samples were made with."""
+    """Use a file whose digest is right but whose weights differ from those of its golden samples."""
     from edgernn.card import read_card
 
     data = (artifacts / "digits-float32.onnx").read_bytes()
@@ -192,7 +192,7 @@ def test_the_golden_samples_are_streamed_too(artifacts: Path, monkeypatch: pytes
 
 
 def test_a_file_without_a_step_names_the_one_that_has(artifacts: Path, tmp_path: Path) -> None:
-    """Made of a file whose signature `step` is called otherwise, and sealed again."""
+    """Use a file whose signature `step` is renamed, and which is sealed again."""
     data = (artifacts / "digits-float32.tflite").read_bytes()
     alone = tmp_path / "alone.tflite"
     digest = data.index(b'"sha256":"') + len(b'"sha256":"')

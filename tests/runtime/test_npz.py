@@ -1,4 +1,4 @@
-"""An .npz unpacks what is asked for, and no more than its headers say."""
+"""Reading an .npz unpacks only arrays that are asked for, and no more data than their headers declare."""
 
 import hashlib
 import io
@@ -44,12 +44,12 @@ def write(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLA
 
 
 @contextmanager
-def little_memory(most: int = 16 << 20) -> Iterator[None]:
-    """Python's and NumPy's own memory stays under this many bytes."""
+def little_memory(max_bytes: int = 16 << 20) -> Iterator[None]:
+    """Check that the memory of Python and NumPy stays under this many bytes."""
     tracemalloc.start()
     try:
         yield
-        assert tracemalloc.get_traced_memory()[1] < most
+        assert tracemalloc.get_traced_memory()[1] < max_bytes
     finally:
         tracemalloc.stop()
 
@@ -82,7 +82,7 @@ def test_a_state_is_not_unpacked_before_it_is_looked_at(
     write(path, state_members() | {f"{where}.npy": bombs[kind]})
     with little_memory():
         result = CliRunner().invoke(main, ["stream", str(sample()), "--state", str(path)], input="")
-    if where == "junk":  # nobody asks for it
+    if where == "junk":  # it is not asked for
         assert result.exit_code == 0, result.output
     else:
         assert result.exit_code == 1

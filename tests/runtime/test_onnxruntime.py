@@ -21,7 +21,7 @@ def graph(
     first_state: str = "",
     optional: bool = True,
 ) -> bytes:
-    """An RNN whose last state is the answer."""
+    """Return an RNN whose last state is the answer."""
     nodes = [
         helper.make_node("Transpose", ["input"], ["rows"], perm=[1, 0, 2]),
         helper.make_node("RNN", ["rows", "w", "r", "", "", first_state], ["", "last"], hidden_size=UNITS),
@@ -58,7 +58,7 @@ def streaming() -> onnxruntime._OnnxRuntime:
 
 
 def states_of(x: np.ndarray) -> np.ndarray:
-    """The state behind every step of one sequence, by NumPy: [steps, units]."""
+    """Compute the state after every step of one sequence with NumPy: [steps, units]."""
     states = [np.zeros(UNITS, np.float32)]
     for row in x:
         states.append(np.tanh(W[0] @ row + R[0] @ states[-1]))
@@ -75,13 +75,13 @@ def test_any_batch_and_any_number_of_steps(streaming: onnxruntime._OnnxRuntime, 
     x = samples(batch, steps)
     assert streaming.input_shape == (-1, FEATURES)
     expected = [states_of(sample)[-1] for sample in x]
-    for _ in range(2):  # nothing of one call is left for the next
+    for _ in range(2):  # one call does not change the next
         np.testing.assert_allclose(streaming.run(x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
 def test_the_first_input_alone_is_enough_for_onnx_runtime(batch: int) -> None:
-    """As other programs call it: the first input by its name, every output, no session options."""
+    """Call it as other programs do: the first input by its name, every output, no session options."""
     import onnxruntime as library
 
     data = graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first")
@@ -99,7 +99,7 @@ def test_the_first_input_alone_is_enough_for_onnx_runtime(batch: int) -> None:
 def test_a_stream_goes_row_by_row(streaming: onnxruntime._OnnxRuntime) -> None:
     x, stream = samples(20), streaming.start()
     answers = [stream.step(row) for row in x]
-    np.testing.assert_allclose(answers, states_of(x), atol=1e-5)  # every answer is an array of its own
+    np.testing.assert_allclose(answers, states_of(x), atol=1e-5)  # every answer is a separate array
     np.testing.assert_allclose(streaming.run(x[np.newaxis])[0], answers[-1], atol=1e-5)
     stream.reset()
     np.testing.assert_array_equal(stream.step(x[0]), answers[0])

@@ -23,7 +23,7 @@ from edgernn.pictures import find_ink, fit_into, read_picture
 SAMPLE = read_card(edgernn.sample().read_bytes())
 
 DIGITS = 50
-# Measured 0.93 and 0.95 after 4 epochs of training, 0.96 and 0.97 after 30: the rest lies at borders between classes.
+# Measured 0.93 and 0.95 after 4 epochs of training, 0.96 and 0.97 after 30: the rest is at borders between classes.
 LEAST_SAME = 0.85
 
 
@@ -33,7 +33,7 @@ def card(artifacts: Path) -> Card:
 
 
 def photograph(digit: np.ndarray, rng: np.random.Generator, dark: bool = True) -> bytes:
-    """A digit, uint8 [28, 28] light on dark, drawn on a sheet of 600x800: shadow, noise, anywhere, JPEG."""
+    """Return a digit, uint8 [28, 28] light on dark, drawn on a sheet of 600x800: shadow, noise, anywhere, JPEG."""
     side = int(rng.integers(200, 460))
     ink = np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
     sheet = np.zeros((800, 600), np.float32)
@@ -50,7 +50,7 @@ def photograph(digit: np.ndarray, rng: np.random.Generator, dark: bool = True) -
 
 
 def stroke(ground: Any = 230, ink: Any = 30, mode: str = "L", width: int = 30) -> Image.Image:
-    """An upright stroke, which is how most people write a 1."""
+    """Return an upright stroke, as most people write a 1."""
     image = Image.new(mode, (300, 400), ground)
     ImageDraw.Draw(image).line([(150, 100), (150, 300)], fill=ink, width=width)
     return image
@@ -69,13 +69,13 @@ def test_a_photographed_digit_is_read_like_its_training_image(
         prepared.append(read_picture(tmp_path / "photo.jpg", card))
     same = model.predict(np.array(prepared)).argmax(1) == model.predict(digits).argmax(1)
     assert same.mean() >= LEAST_SAME
-    # The pixels are those of MNIST's makers, not only the answers.
+    # The pixels are as in MNIST, not only the answers.
     difference = np.abs(np.array(prepared, np.float32) - digits).mean()
     assert difference < 0.1 * 255
     assert np.mean(prepared) == pytest.approx(digits.mean(), rel=0.1)
 
 
-def test_printed_digits_are_told_apart(artifacts: Path, tmp_path: Path, card: Card) -> None:
+def test_printed_digits_are_distinguished(artifacts: Path, tmp_path: Path, card: Card) -> None:
     model = edgernn.load(artifacts / "digits-int8.tflite")
     right = 0
     for digit in range(10):
@@ -86,7 +86,7 @@ def test_printed_digits_are_told_apart(artifacts: Path, tmp_path: Path, card: Ca
     assert right >= 5  # 7 measured; printed digits are not what it was trained on; guessing gives 1
 
 
-def test_a_picture_of_the_size_of_the_model_is_taken_as_it_is(tmp_path: Path, card: Card) -> None:
+def test_a_picture_of_the_size_of_the_model_is_unchanged(tmp_path: Path, card: Card) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "digit.png")
     np.testing.assert_array_equal(read_picture(tmp_path / "digit.png", card), pixels)
@@ -114,7 +114,7 @@ def test_every_kind_of_picture_becomes_light_ink_on_dark_in_the_middle(tmp_path:
     assert pixels.shape == (28, 28)
     assert pixels.dtype == np.uint8
     rows, columns = np.nonzero(pixels > 128)
-    assert 19 <= np.ptp(rows) + 1 <= 20  # the box of MNIST's makers
+    assert 19 <= np.ptp(rows) + 1 <= 20  # MNIST's box
     assert 4 <= rows.min() <= 5
     assert 12 <= columns.min() <= columns.max() <= 16
     assert pixels[:, :10].max() == pixels[:, 18:].max() == 0

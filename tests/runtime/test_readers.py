@@ -258,7 +258,7 @@ def test_json_lines_of_different_lengths_are_refused_in_one_file(tmp_path: Path)
 
 @pytest.fixture
 def forbidding() -> Iterator[Path]:
-    """A folder of files that this process may not read, even if it is root's."""
+    """Return a folder of files that this process cannot read, even as root."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -39,7 +39,7 @@ def write(values: list[float], separator: str, decimal: str, quoted: bool = Fals
 @given(NUMBERS, st.sampled_from(sorted(FORMS)), st.booleans())
 def test_a_row_is_read_as_it_was_written(values: list[float], form: str, quoted: bool) -> None:
     separator, decimal = FORMS[form]
-    # One number alone with a decimal comma has nothing that tells it from two numbers.
+    # A single number with a decimal comma cannot be distinguished from two numbers.
     values = values * 2 if len(values) == 1 else values
     numbers = parse_numbers(write(values, separator, decimal, quoted).encode())
     np.testing.assert_array_equal(numbers, np.array(values, np.float32))

@@ -45,13 +45,13 @@ def test_names_that_could_act_are_refused(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["digits", "my model 2", "модель", "手書き", "v1.2-final", "a" * MAX_NAME_BYTES, "CONSOLE"]
 )
-def test_names_of_people_are_taken(name: str, tmp_path: Path) -> None:
+def test_names_in_many_languages_are_accepted(name: str, tmp_path: Path) -> None:
     write_settings(tmp_path, {"name": name, "labels": ["a"], "input": ""})
     assert read_settings(tmp_path)["name"] == name
 
 
 @given(st.text(max_size=120))
-def test_a_name_that_is_taken_stays_in_its_folder(name: str) -> None:
+def test_an_accepted_name_stays_in_its_folder(name: str) -> None:
     if not find_name_fault(name):
         for target in TARGETS:
             path = Path("/out") / target.file_name(name)

@@ -59,7 +59,7 @@ def test_the_sample_reads_every_drawn_digit() -> None:
 
 @pytest.mark.parametrize("shift", [(0, 1), (0, -1), (1, 0), (-1, 0)])
 def test_the_digits_are_no_lucky_hits(shift: tuple[int, int]) -> None:
-    """A pixel aside they are still read rightly, all but one or two."""
+    """Shifted by one pixel, all but one or two digits are still read correctly."""
     moved = np.roll(draw_digits(), shift, axis=(1, 2))
     read = edgernn.load(edgernn.sample()).predict(moved).argmax(axis=1)
     assert np.count_nonzero(read == np.arange(10)) >= 8
@@ -84,7 +84,7 @@ def test_the_files_hold_what_is_drawn(tmp_path: Path) -> None:
         card = edgernn.load(edgernn.sample()).card
         pictures = np.stack([read_picture(folder / f"digit-{name}.png", card) for name in range(10)])
         np.testing.assert_array_equal(pictures, read_npy(folder / "digits.npy"))
-        # Another machine's mathematics may round a grey level otherwise.
+        # Another machine may round a grey level differently.
         np.testing.assert_allclose(pictures.astype(int), draw_digits().astype(int), atol=1)
 
 
@@ -114,7 +114,7 @@ def test_the_device_demo_predicts_streams_and_measures(edgernn_command: Callable
     assert shown == [(str(2 * line + 2), each.label, f"{each.probability:.0%}") for line, each in enumerate(settled)]
     assert "equals the answer to the whole picture, bit for bit" in text[1]
     assert len(re.findall(r"^  (predict|push).*? [\d,]+\.\d µs +[\d,]+\.\d µs$", text[1], re.M)) == 2
-    # How long a path is, is not the demo's choice.
+    # The demo does not choose the length of the path.
     assert max(len(line) for line in result.stdout.splitlines() if "cd " not in line) <= 80
 
 
@@ -125,7 +125,7 @@ def test_the_demo_of_a_device_is_the_one_without_tensorflow(tmp_path: Path) -> N
     assert "loaded and checked" in result.stdout
     assert "edgernn predict digits-int8.tflite digits.npy" in result.stdout
     assert not list(tmp_path.iterdir())
-    # Where a folder is named, a training is wanted.
+    # With a folder, the demo trains.
     result = run_without(missing, "demo", "--out", "here", cwd=tmp_path)
     assert result.returncode == 1
     assert 'pip install "edgernn[train]"' in result.stderr

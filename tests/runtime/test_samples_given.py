@@ -1,4 +1,4 @@
-"""What users give as samples: in any file, with or without answers, classes by number or by name."""
+"""Users' samples: in any file, with or without truths, classes as numbers or names."""
 
 import re
 from collections.abc import Callable

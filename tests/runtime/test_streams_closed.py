@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 def call(words: str, redirection: str, text: str = ROW) -> tuple[str, str, int]:
-    """What a shell sees of a command with its streams led elsewhere: standard output, standard error, exit code."""
+    """Run a command in a shell with its streams redirected; return standard output, standard error and exit code."""
     line = f"{sys.executable} -m edgernn {words} {redirection}"
     result = subprocess.run(["bash", "-c", line], input=text, capture_output=True, text=True, check=False)
     return result.stdout, result.stderr, result.returncode
@@ -96,7 +96,7 @@ def test_other_streams_that_are_closed_are_named(
 
 @posix
 def test_no_file_gets_the_descriptor_of_a_closed_stream(words: dict[str, str], tmp_path: Path) -> None:
-    """What a library writes to descriptor 2 must not land in the state file."""
+    """Messages that a library writes to descriptor 2 must not appear in the state file."""
     program = (
         "import os, sys; from edgernn.cli import main\n"
         "import edgernn.files as files; write = files.sync\n"
@@ -117,7 +117,7 @@ def refuse(*_arguments: object, **_options: object) -> None:
 
 @pytest.fixture(params=["memory", "disk", "none"])
 def log_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where messages of libraries are kept meanwhile: what a device allows."""
+    """Keep the messages of libraries where the device allows it: in memory, on a disk, or nowhere."""
     place: str = request.param
     if place != "memory":
         monkeypatch.setattr(os, "memfd_create", refuse, raising=False)

@@ -1,4 +1,4 @@
-"""Tasks and their measures, beside scikit-learn's and values worked out by hand."""
+"""Tasks and their measures, compared with scikit-learn and values computed by hand."""
 
 import numpy as np
 import pytest
@@ -159,7 +159,7 @@ def test_values_far_from_zero_agree_by_how_they_vary(offset: float, spread: floa
     assert task.agreement((reference * (1 + 1e-6)).astype(np.float32), reference) > 0.999
     assert task.agreement((offset + spread * (draws + 0.02)).astype(np.float32), reference) > 0.999
     assert task.agreement(np.full_like(reference, offset), reference) < 0.1
-    # 256 integers from 0 to the largest value, as int8 holds it.
+    # 256 integers from 0 to the largest value, as in int8.
     step = abs(offset) / 255
     if step > spread / 2:
         assert task.agreement((np.round(reference / step) * step).astype(np.float32), reference) < 0.985

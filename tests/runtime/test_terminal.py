@@ -24,7 +24,7 @@ from edgernn_train.epoch_progress import say as say_in_training
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("runtime/edgernn", "export/edgernn_export", "train/edgernn_train", "benchmarks/edgernn_benchmarks")
-# One of each kind: escape sequences, line breaks, changes of direction, what takes no room, half a pair, no character.
+# One of each kind: escape sequences, line breaks, direction marks, zero width, half a surrogate pair, non-characters.
 HOSTILE = (
     *("\x1b]0;OWNED\x07", "\x1b[2J", "\x9b2J", "\r", "\n", "\x0b", "\x7f", "\x85", "\u2028", "\u2029", "\x00"),
     *("\u202a", "\u202e", "\u2066", "\u2069", "\u200e", "\u200f", "\u061c", "\u200b", "\u2060", "\ufeff", "\u00ad"),
@@ -129,7 +129,7 @@ def test_a_message_that_quotes_much_still_ends_with_what_to_do(name: str) -> Non
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_command_prints_past_the_terminal_module(room: str) -> None:
-    """A later `click.echo(path)` fails here: `edgernn.terminal` has what to use."""
+    """A `click.echo(path)` in a command fails here: use `edgernn.terminal`."""
     found = {
         (path.name, call)
         for path in (ROOT / room).rglob("*.py")
@@ -138,15 +138,15 @@ def test_no_command_prints_past_the_terminal_module(room: str) -> None:
         if call.split(".")[-1] in ("echo", "secho", "print", "print_json", "Console")
         or call in ("sys.stdout.write", "sys.stderr.write", "sys.__stdout__.write")
     }
-    # Consoles that escape what they print; each is made by a function that mixes `PrintableText` in.
-    # A command that is ended by a signal says which, a constant, while nothing can be imported any more.
+    # Consoles that escape their output; each is created by a function that mixes `PrintableText` in.
+    # A command that is ended by a signal prints its name, a constant, when nothing can be imported any more.
     found -= {("interrupt.py", "print")}
     assert {call for _, call in found} <= {"console.print"}
     assert {name for name, _ in found} <= {"command.py", "terminal_table.py", "epoch_progress.py"}
 
 
 def write_array(path: Path, values: np.ndarray) -> None:
-    """An .npy under a name that may have line breaks, with no help of NumPy's, which adds a suffix."""
+    """Write an .npy under a name that may have line breaks; numpy.save would add a suffix."""
     header = str({"descr": "<f4", "fortran_order": False, "shape": values.shape}).ljust(117) + "\n"
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes())
 
