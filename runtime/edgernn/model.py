@@ -165,8 +165,13 @@ class Model:
         return [self._guess_each(answer, top) for answer in answers]
 
     def _stream(self, stepper: Stepper) -> Stream:
-        output_shape = self.card.output_shape if self.card else None
-        return Stream(self.path, stepper, self.input_shape[-1], output_shape, self._input_spec)
+        return Stream(
+            self.path,
+            stepper,
+            features=self.input_shape[-1],
+            output_shape=self.card.output_shape if self.card else None,
+            input_spec=self._input_spec,
+        )
 
     def _check_step(self, stepper: Stepper) -> None:
         """Check the streamed answers to the golden samples against the card."""

@@ -124,12 +124,24 @@ def _for_x86_64_linux() -> str:
 
 # For each suffix, the first installed backend is used, unless another one is asked for.
 BACKENDS = (
-    BackendInfo("litert", ".tflite", "ai_edge_litert", "litert", no_wheel=_for_64_bit),
+    BackendInfo("litert", ".tflite", library="ai_edge_litert", extra="litert", no_wheel=_for_64_bit),
     BackendInfo(
-        "tflite-runtime", ".tflite", "tflite_runtime", "tflite", no_wheel=_of_tflite_runtime, misreads=("dynamic",)
+        "tflite-runtime",
+        ".tflite",
+        library="tflite_runtime",
+        extra="tflite",
+        no_wheel=_of_tflite_runtime,
+        misreads=("dynamic",),
     ),
-    BackendInfo("tflite-micro", ".tflite", "tflite_micro", "micro", only_asked_for=True, no_wheel=_for_x86_64_linux),
-    BackendInfo("onnxruntime", ".onnx", "onnxruntime", "onnx", no_wheel=_for_64_bit),
+    BackendInfo(
+        "tflite-micro",
+        ".tflite",
+        library="tflite_micro",
+        extra="micro",
+        only_asked_for=True,
+        no_wheel=_for_x86_64_linux,
+    ),
+    BackendInfo("onnxruntime", ".onnx", library="onnxruntime", extra="onnx", no_wheel=_for_64_bit),
 )
 NAMES = tuple(info.name for info in BACKENDS)
 SUFFIXES = tuple(dict.fromkeys(info.suffix for info in BACKENDS))

@@ -36,5 +36,7 @@ def open_engine(interpreter: Callable[..., Any], threads: int, data: bytes) -> E
     # are none here, and that takes a quarter of the time of a small model's step. The same since tflite-runtime 2.14.
     inner = getattr(opened, "_interpreter", None)
     if inner is None:
-        return Engine(inputs, outputs, opened.set_tensor, opened.invoke, opened.get_tensor, (opened, data))
-    return Engine(inputs, outputs, inner.SetTensor, inner.Invoke, inner.GetTensor, (opened, data))
+        put, invoke, get = opened.set_tensor, opened.invoke, opened.get_tensor
+    else:
+        put, invoke, get = inner.SetTensor, inner.Invoke, inner.GetTensor
+    return Engine(inputs=inputs, outputs=outputs, set=put, invoke=invoke, get=get, memory=(opened, data))

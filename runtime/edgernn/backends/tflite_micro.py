@@ -37,12 +37,12 @@ def _open_engine(data: bytes) -> Engine:
     opened = runtime.Interpreter.from_bytes(data, arena_size=ARENA_BYTES)
     inputs, outputs = count_ports(data)
     return Engine(
-        tuple(_port(index, opened.get_input_details(index)) for index in range(inputs)),
-        tuple(_port(index, opened.get_output_details(index)) for index in range(outputs)),
-        lambda index, values: opened.set_input(values, index),
-        opened.invoke,
-        opened.get_output,
-        (opened, data),
+        inputs=tuple(_port(index, opened.get_input_details(index)) for index in range(inputs)),
+        outputs=tuple(_port(index, opened.get_output_details(index)) for index in range(outputs)),
+        set=lambda index, values: opened.set_input(values, index),
+        invoke=opened.invoke,
+        get=opened.get_output,
+        memory=(opened, data),
     )
 
 
