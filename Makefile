@@ -53,7 +53,7 @@ $(EXAMPLES): example-%: $(READY)
 # Training differs in bits between machines, and so does the artifact. The kernel probes come first, because the
 # artifact's card contains their digest. With other probes, the golden digests of older exports no longer apply.
 sample: $(READY) ## make the artifact, the digits and the kernel probes of the wheel again
-	$(BIN)/python -m edgernn_export.kernel_probes
+	$(BIN)/python -m edgernn_export.formats.tflite.kernel_probes
 	$(BIN)/edgernn train --data sample --recipe robust --seed 0 --out runs/sample --overwrite
 	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
 	$(BIN)/python -m edgernn.samples.drawing

@@ -147,21 +147,21 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
 
 def _outcome(source: Source, target: Target) -> Outcome:
     try:
-        data, proof, _reason = make_artifact(source, target)
+        result = make_artifact(source, target)
     except UnsupportedError as error:
         return Outcome(target, str(error))
     except ExportError as error:
         return Outcome(target, str(error), failure=True)
     except Exception as error:  # noqa: BLE001 - the matrix looks for any error
         return Outcome(target, f"{type(error).__name__}: {first_line(error)}", failure=True)
-    model = load_bytes(Path(target.file_name("small")), data)
+    model = load_bytes(Path(target.file_name("small")), result.data)
     streams = _has_step(model)
     return Outcome(
         target=target,
-        size_bytes=len(data),
-        difference=proof.difference,
+        size_bytes=len(result.data),
+        difference=result.proof.difference,
         streams=streams,
-        stream_difference=proof.stream_difference,
+        stream_difference=result.proof.stream_difference,
         rounding_error=source.rounding_error,
         row_difference=_row_difference(source, model) if streams and target.quantization == "float32" else 0.0,
     )

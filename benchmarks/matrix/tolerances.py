@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgernn_export.proof import tolerance_of
+from edgernn_export.formats import format_of, tolerance_of
 from edgernn_export.targets import Target
 from matrix.architectures import Architecture, traits
 
@@ -58,6 +58,6 @@ def matrix_tolerance_of(target: Target, rounding_error: float) -> MatrixToleranc
 def limit_of(architecture: Architecture, target: Target, rounding_error: float) -> float:
     """Return the largest allowed difference to Keras: larger for models for which int8 is known to be too coarse."""
     limit = matrix_tolerance_of(target, rounding_error).keras
-    if target.needs_calibration and target.quantization == "int8":
+    if format_of(target).is_calibrated(target) and target.quantization == "int8":
         limit = max([limit, *(LIMITS_OF_INT8[trait][0] for trait in traits(architecture) if trait in LIMITS_OF_INT8)])
     return limit

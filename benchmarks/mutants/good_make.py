@@ -15,8 +15,8 @@ from edgernn.datasets import read_samples
 from edgernn.errors import EdgernnError, ExportError
 from edgernn.files import make_folder, write_bytes
 from edgernn.model import load_bytes
+from edgernn_export.formats.tflite.convert import embed_card
 from edgernn_export.golden_samples import make_golden
-from edgernn_export.tflite import embed_card
 from mutants.weights import weights_of
 
 # Largest noise added to a tensor's values, in standard deviations of the tensor.

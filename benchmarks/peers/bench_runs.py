@@ -9,7 +9,7 @@ from edgernn.datasets import Dataset
 from edgernn.errors import ModelError
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export.cells.gru import GRU
-from edgernn_export.layouts import preferred_layout
+from edgernn_export.formats.tflite.layouts import preferred_layout
 from edgernn_train import Recipe, find_recipe, fit, load_dataset, open_run, write_run
 from peers import sensors
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from edgernn_benchmarks import conversions
-from edgernn_export import onnx as our_onnx
 from edgernn_export import rebuilding
+from edgernn_export.formats.onnx import convert as our_onnx
 
 _RECURRENT = ("RNN", "GRU", "LSTM")
 

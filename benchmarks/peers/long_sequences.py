@@ -11,7 +11,7 @@ from edgernn.run_folder import write_samples
 from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
-from edgernn_export.layouts import preferred_layout
+from edgernn_export.formats.tflite.layouts import preferred_layout
 from peers import exports
 from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 from peers.checks import Check

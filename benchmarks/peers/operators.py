@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from edgernn_export.graph import Operator, read
+from edgernn_export.formats.tflite.graph import Operator, read
 
 _CONTROL_FLOW = ("Loop", "Scan", "If")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn_export.graph import Graph, Operator, read, write
+from edgernn_export.formats.tflite.graph import Graph, Operator, read, write
 
 
 def cut(data: bytes, steps: int, all_steps: int) -> bytes | None:

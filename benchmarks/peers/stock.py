@@ -9,7 +9,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from edgernn_benchmarks import conversions
-from edgernn_export import graph
+from edgernn_export.formats.tflite import graph
 from peers.bare_subjects import BareSubject, from_onnx, from_tflite
 from peers.registry import ROUNDED, SAME, Peer, enter
 

@@ -1,26 +1,41 @@
 """The artifact: add a card to a converted file, prove it, then add golden samples and a digest."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgernn.card import Card, seal
 from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
 from edgernn.model import Model, load_bytes
+from edgernn_export.formats import format_of, tolerance_of
+from edgernn_export.formats.base import Target
 from edgernn_export.golden_samples import make_golden
-from edgernn_export.proof import Proof, prove, tolerance_of
+from edgernn_export.proof import Proof, prove
 from edgernn_export.source import Source
-from edgernn_export.targets import Target
 
 
-def make_artifact(source: Source, target: Target) -> tuple[bytes, Proof, str]:
+@dataclass(frozen=True)
+class ExportResult:
+    """Result of one target.
+
+    Attributes:
+        data: the file's content.
+        proof: results of the proof.
+        reason: why it fails the proof; empty if it passes.
+        preferred_layout: the best layout of its number format; empty if the format has one layout.
+    """
+
+    data: bytes
+    proof: Proof
+    reason: str = ""
+    preferred_layout: str = ""
+
+
+def make_artifact(source: Source, target: Target) -> ExportResult:
     """Convert, prove and complete one artifact.
 
     If its stream cannot be made or fails its check, the artifact gets none, and the proof has the reason.
-
-    Returns:
-        The file's content, the results of the proof, and the reason why it fails the proof; empty if it passes.
 
     Raises:
         ExportError: a converter fails.
@@ -34,14 +49,20 @@ def make_artifact(source: Source, target: Target) -> tuple[bytes, Proof, str]:
             raise
         except (ExportError, ArtifactError, ModelError) as error:
             no_stream = str(error)
-    data, proof, reason = _make_artifact(source, target, stream=False)
-    return data, replace(proof, no_stream=no_stream), reason
+    result = _make_artifact(source, target, stream=False)
+    return replace(result, proof=replace(result.proof, no_stream=no_stream))
 
 
-def _make_artifact(source: Source, target: Target, stream: bool) -> tuple[bytes, Proof, str]:
-    finished, tolerance = source.convert(target, stream), tolerance_of(target).for_model(source.rounding_error)
-    embed, limits = finished.embed_card, finished.limits
-    card = replace(source.card(target), input_limits=limits.inputs, output_limits=limits.outputs)
+def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult:
+    kind = format_of(target)
+    finished = kind.convert(source, target, stream)
+    tolerance = tolerance_of(target).for_model(source.rounding_error)
+    embed = finished.embed_card
+    card = replace(
+        source.card(target, calibrated=kind.is_calibrated(target) or (source.refines and kind.is_refined(target))),
+        input_limits=finished.input_limits,
+        output_limits=finished.output_limits,
+    )
     model = _load(target, embed, card)
     card = replace(card, states=_states(model))
     samples, settings = source.samples, source.settings
@@ -62,7 +83,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> tuple[bytes,
     loaded = load_bytes(Path(target.file_name(card.name)), data)
     if complete.states:
         loaded.stream()
-    return data, proof, reason
+    return ExportResult(data, proof, reason=reason, preferred_layout=finished.preferred_layout)
 
 
 def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:

@@ -19,16 +19,15 @@ from edgernn.run_folder import MODEL
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn.terminal import say, say_json
 from edgernn_export.console import make_console, make_table
+from edgernn_export.formats import FORMATS
 from edgernn_export.pipeline import NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
 from edgernn_export.settings import TIME_LIMIT_S, Settings
-from edgernn_export.targets import FORMATS, IO_TYPES, LAYOUTS, QUANTIZATIONS, Target, select_targets
+from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, select_targets
 from edgernn_export.task_inference import describe_guess
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-_SHIPPED = ("tflite", "int8")
 
 
 class _Name(click.Choice[str]):
@@ -54,7 +53,7 @@ class _Number(click.FloatRange):
 
 @click.command("export")
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
-@click.option("--to", "formats", multiple=True, type=_Name(FORMATS), help="Only this format; may be repeated.")
+@click.option("--to", "formats", multiple=True, type=_Name(tuple(FORMATS)), help="Only this format; may be repeated.")
 @click.option(
     "--quantize",
     "quantizations",
@@ -202,7 +201,7 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
         edgernn compact model.tflite --keep-names --out smaller.tflite
     """
     require("export", "ai_edge_litert", "flatbuffers")
-    from edgernn_export.tflite import compact_file
+    from edgernn_export.formats.tflite.convert import compact_file
 
     target = out or file.with_name(f"{file.stem}-compact.tflite")
     if target.exists() and not overwrite:
@@ -262,8 +261,8 @@ def _print(rows: Sequence[TargetResult]) -> None:
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
     console.print(f"In {rows[0].path.parent}", soft_wrap=True)
-    for advice in (_layout_advice(rows), _old_runtime_advice(rows)):
-        if advice:
+    for kind in FORMATS.values():
+        for advice in kind.advice(rows):
             console.print(advice)
 
 
@@ -282,33 +281,6 @@ def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
         f"{'No artifact streams' if len(each) == proven else 'No streaming with ' + ', '.join(each)}: {reason}"
         for reason, each in names.items()
     ]
-
-
-def _layout_advice(rows: Sequence[TargetResult]) -> str:
-    """Recommend an int8 file to ship, if there is a choice of layouts."""
-    shipped = [row for row in rows if row.passed and (row.target.format, row.target.quantization) == _SHIPPED]
-    layouts = {row.target.layout: row for row in shipped}
-    if not {"unrolled", "loop"} <= layouts.keys():
-        return ""
-    unrolled, loop = layouts["unrolled"], layouts["loop"]
-    if loop.preferred_layout == "unrolled":
-        return f"Preferred: {unrolled.path.name}. With cold caches {loop.path.name} is faster, and it is smaller."
-    return (
-        f"Preferred: {loop.path.name}: over {loop.steps} steps it is as fast as unrolled, much smaller, and "
-        "faster with cold caches."
-    )
-
-
-def _old_runtime_advice(rows: Sequence[TargetResult]) -> str:
-    """Recommend a file for devices with only tflite-runtime; docs/raspberry-pi.md has the counts."""
-    passed = {row.target: row for row in rows if row.passed}
-    float32, int8 = (Target("tflite", quantization, "unrolled") for quantization in ("float32", "int8"))
-    if not {float32, int8} <= passed.keys():
-        return ""
-    return (
-        f"With tflite-runtime int8 takes about 3 times the instructions of {passed[float32].path.name} on 64-bit Arm, "
-        "about as many on 32-bit."
-    )
 
 
 def _table(rows: Sequence[TargetResult]) -> "Table":

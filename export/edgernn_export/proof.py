@@ -11,7 +11,6 @@ from edgernn.errors import ExportError
 from edgernn.metrics import Truth
 from edgernn.model import Model
 from edgernn.tasks import MEASURES, Task
-from edgernn_export.targets import Target
 
 # Time steps that a stream is checked on: 2,000 samples of 28 steps, fewer of longer ones.
 STREAM_STEPS = 60_000
@@ -70,57 +69,6 @@ class Tolerance:
 ROUNDING_FACTOR = 10.0
 # Beyond this rounding error, a correct file cannot be distinguished from a wrong one.
 MAX_ROUNDING = 1e-3
-
-# The narrowest tolerances; `Tolerance.for_model` widens them for a model that amplifies rounding.
-# float32: other kernels add in another order. float16: rounding the weights changes a probability by up to 1e-2; models
-# with more fail, and the row shows it. Integers: a step of the softmax's output is 1/256 in int8, and kernels
-# of different backends differ by up to 3 steps inside; with 16 bits for an activation, no kernel of LiteRT,
-# tflite-runtime or tflite-micro differed by more than 0.004. dynamic: kernels round activations while they run, and a
-# stream uses other kernels than a sequence, so it may be rounded differently.
-TOLERANCES: Mapping[str, Tolerance] = {
-    "float32": Tolerance(
-        difference=2e-5,
-        agreement=0.999,
-        drop=0.1,
-        golden=1e-4,
-        stream_difference=1e-5,
-        stream_agreement=0.999,
-        weight_coarseness=1,
-    ),
-    "float16": Tolerance(
-        difference=1e-2,
-        agreement=0.99,
-        drop=0.3,
-        golden=1e-3,
-        stream_difference=1e-5,
-        stream_agreement=0.999,
-        weight_coarseness=2**11,
-    ),
-    "dynamic": Tolerance(
-        difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=1.0, stream_agreement=0.99
-    ),
-    "int8": Tolerance(
-        difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0
-    ),
-    "int16x8": Tolerance(
-        difference=1.0, agreement=0.985, drop=0.7, golden=9e-3, stream_difference=1.0, stream_agreement=0.99
-    ),
-    # Loading multiplies its int8 weights out; all arithmetic is float32.
-    "onnx int8": Tolerance(
-        difference=1.0,
-        agreement=0.985,
-        drop=0.7,
-        golden=1e-4,
-        stream_difference=1e-5,
-        stream_agreement=0.999,
-        weight_coarseness=1,
-    ),
-}
-
-
-def tolerance_of(target: Target) -> Tolerance:
-    """Return the tolerance of a target: its own if there is one, otherwise that of its quantization."""
-    return TOLERANCES.get(f"{target.format} {target.quantization}") or TOLERANCES[target.quantization]
 
 
 @dataclass(frozen=True)

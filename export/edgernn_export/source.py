@@ -1,10 +1,9 @@
 """The source of an export: the Keras model, its answers, and intermediate results that several targets share."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
-from typing import Any
+from collections.abc import Callable, Hashable
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -14,36 +13,21 @@ from edgernn.card import Card
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
 from edgernn.run_folder import Original
-from edgernn_export import keras_model, onnx, rebuilding, tflite
-from edgernn_export.layouts import preferred_layout
-from edgernn_export.limits import NO_LIMITS, Limits, limits_of
-from edgernn_export.onnx_weights import quantize_weights
-from edgernn_export.quantize import Quantized, quantize
+from edgernn_export import keras_model, rebuilding
+from edgernn_export.formats.base import Target
 from edgernn_export.refine import MIN_SAMPLES, estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.streaming import why_no_stream
-from edgernn_export.targets import Target
 from edgernn_export.task_inference import infer_task
+
+T = TypeVar("T")
 
 # Width of a picture's border on every side, as a share of its height and width.
 _BORDER = 0.1
 
 # Without an explicit choice, refinement is skipped if it would take longer.
 MAX_REFINE_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A converted file, complete except for its card.
-
-    Attributes:
-        embed_card: function from an encoded card to the file's content with the card in it.
-        limits: of the integers at its inputs and outputs.
-    """
-
-    embed_card: Callable[[bytes], bytes]
-    limits: Limits = NO_LIMITS
 
 
 class Source:
@@ -77,13 +61,9 @@ class Source:
         self.rounding_error = rounding_error_of(model, self.samples.x_test, self.test_answers)
         both = np.concatenate([self.calibration_answers, self.test_answers])
         self.task = infer_task(both, self.samples, original.labels)
-        operators = sum(cell.operators for cell in keras_model.cells(model))
-        self.preferred_layout = preferred_layout(self.input_shape[0], operators)
+        self.cell_operators = sum(cell.operators for cell in keras_model.cells(model))
         self.refines = self._decide_refinement(model)
-        # Cached, because several targets share each of them.
-        self._converted = cache(self._convert)
-        self._converted_to_onnx = cache(self._convert_to_onnx)
-        self._quantized = cache(self._quantize)
+        self._shared: dict[Hashable, Any] = {}
 
     def load(self, refined: bool = False) -> Any:
         """Load a new copy of the Keras model."""
@@ -97,29 +77,22 @@ class Source:
         """Reason why the Keras model cannot answer row by row; empty if it can."""
         return why_no_stream(self.load(), self.samples.x_calibration)
 
-    def convert(self, target: Target, stream: bool) -> Finished:
-        """Convert the model for a target.
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return an intermediate result of a format that several targets share; it is made once for each key."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return cast("T", self._shared[key])
+
+    def card(self, target: Target, calibrated: bool) -> Card:
+        """Make the card of a target's artifact, before its proof.
 
         Args:
-            target: the artifact to make.
-            stream: whether the file can answer row by row; the model must be able to.
-
-        Raises:
-            ExportError: a converter fails.
+            target: the artifact.
+            calibrated: whether the calibration set was used for it.
         """
-        refined = self.refines and target.wants_refined
-        if target.format == "onnx":
-            data = self._converted_to_onnx(refined, stream, target.static)
-            return Finished(partial(onnx.embed_card, quantize_weights(data) if target.quantization == "int8" else data))
-        quantized = self._quantized(target.quantization, target.io, refined, stream)
-        data = quantized.build(target.layout)
-        return Finished(partial(tflite.embed_card, data), limits_of(data))
-
-    def card(self, target: Target) -> Card:
-        """Make the card of a target's artifact, before its proof."""
         x = self.samples.x_calibration
         calibration: dict[str, Any] = {}
-        if target.needs_calibration or (self.refines and target.wants_refined):
+        if calibrated:
             calibration = {"samples": len(x), "chosen": "training", "refined": self.refines}
         return Card(
             edgernn=__version__,
@@ -156,16 +129,6 @@ class Source:
     def _refined_weights(self) -> list[Float32]:
         answers = self.calibration_answers
         return refine(self.load(), self.samples.x_calibration, answers, loss_of(self.task, answers)).weights
-
-    def _convert(self, refined: bool, stream: bool) -> tflite.Converted:
-        return tflite.convert(self.load(refined), stream)
-
-    def _convert_to_onnx(self, refined: bool, stream: bool, static: bool) -> bytes:
-        return onnx.convert(self.load(refined), stream, static=static)
-
-    def _quantize(self, quantization: str, io_type: str, refined: bool, stream: bool) -> Quantized:
-        converted = self._converted(refined, stream)
-        return quantize(converted, quantization, io_type, self.samples.x_calibration, self.calibration_answers)
 
 
 def is_dark_on_light(x: Float32) -> bool:

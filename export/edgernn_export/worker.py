@@ -1,33 +1,17 @@
 """The worker: convert in a child process, so that a converter's crash or hang costs one artifact, not the command."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from edgernn.child import Child, ChildError
 from edgernn.errors import ExportError
 from edgernn.run_folder import Original
-from edgernn_export.proof import Proof
+from edgernn_export.formats.base import Target
 from edgernn_export.settings import Settings
-from edgernn_export.targets import Target
 
-
-@dataclass(frozen=True)
-class ExportResult:
-    """Result of one target.
-
-    Attributes:
-        data: the file's content.
-        proof: results of the proof.
-        reason: why it fails the proof; empty if it passes.
-        preferred_layout: the best layout of its number format.
-    """
-
-    data: bytes
-    proof: Proof
-    reason: str
-    preferred_layout: str
+if TYPE_CHECKING:
+    from edgernn_export.artifact import ExportResult
 
 
 class Worker:
@@ -47,7 +31,7 @@ class Worker:
         """The process id of the child; None before it is started."""
         return self._child.pid if self._child else None
 
-    def make(self, target: Target) -> ExportResult:
+    def make(self, target: Target) -> "ExportResult":
         """Make one artifact.
 
         Raises:
@@ -73,10 +57,10 @@ class Worker:
             self._child.close()
 
 
-def serve(original: Original, settings: Settings) -> Callable[[Target], ExportResult]:
+def serve(original: Original, settings: Settings) -> "Callable[[Target], ExportResult]":
     """Read the model in the child; return a function that makes one artifact for each call."""
     from edgernn_export.artifact import make_artifact
     from edgernn_export.source import Source
 
     source = Source(original, settings)
-    return lambda target: ExportResult(*make_artifact(source, target), source.preferred_layout)
+    return lambda target: make_artifact(source, target)

@@ -3,7 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
-from edgernn_export.graph import Graph, Operator, write
+from edgernn_export.formats.tflite.graph import Graph, Operator, write
 from peers import sensors
 from peers.operators import count_control_flow, count_custom
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from edgernn.run_folder import Original
-from edgernn_export.artifact import make_artifact
+from edgernn_export.artifact import ExportResult, make_artifact
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source
 from edgernn_export.targets import Target
-from edgernn_export.worker import ExportResult
 
 STEPS, FEATURES, CLASSES = 6, 3, 4
 
@@ -29,7 +28,7 @@ class InProcess:
 
     def make(self, target: Target) -> ExportResult:
         self._source = self._source or Source(*self._arguments)
-        return ExportResult(*make_artifact(self._source, target), self._source.preferred_layout)
+        return make_artifact(self._source, target)
 
     def __enter__(self) -> Self:
         return self

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.errors import ArtifactError
-from edgernn_export import compact as compact_module
-from edgernn_export.compact import compact
+from edgernn_export.formats.tflite import compact as compact_module
+from edgernn_export.formats.tflite.compact import compact
 
 ROWS, FEATURES, UNITS, CLASSES = 28, 28, 64, 10
 CONVERTER_METADATA = {b"min_runtime_version", b"CONVERSION_METADATA"}

@@ -10,11 +10,12 @@ import pytest
 
 from edgernn.backends import litert
 from edgernn.errors import ArtifactError, ExportError, InputError
-from edgernn_export import keras_model, tflite
-from edgernn_export import onnx as onnx_export
-from edgernn_export.compact import compact
-from edgernn_export.graph import Operator, read, write
-from edgernn_export.quantize import Quantized, quantize
+from edgernn_export import keras_model
+from edgernn_export.formats.onnx import convert as onnx_export
+from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.graph import Operator, read, write
+from edgernn_export.formats.tflite.quantize import Quantized, quantize
 from edgernn_export.streaming import streams
 
 STEPS, FEATURES, CLASSES = 6, 3, 4

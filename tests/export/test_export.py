@@ -12,7 +12,8 @@ import edgernn
 from edgernn.datasets import read_samples
 from edgernn.tasks import Task
 from edgernn_export import Target, export, keras_model, proof, select_targets
-from edgernn_export.layouts import preferred_layout
+from edgernn_export.formats import FORMATS
+from edgernn_export.formats.tflite.layouts import preferred_layout
 from edgernn_export.settings import Settings
 from edgernn_export.targets import DEFAULT_TARGETS
 
@@ -158,7 +159,7 @@ def test_the_headline_measure_is_checked_against_its_tolerance(
 ) -> None:
     result = proof.Proof(task, 10, keras=dict.fromkeys(measured, 0.9), artifact=measured, agreement=1.0, difference=0.0)
     with pytest.raises(edgernn.ExportError, match=message):
-        result.check(proof.TOLERANCES["int8"])
+        result.check(FORMATS["tflite"].tolerances["int8"])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_a_relative_difference_says_so(task: Task, message: str) -> None:
     same = {task.headline: 0.9}
     with pytest.raises(edgernn.ExportError, match=message):
         proof.Proof(task, 10, keras=same, artifact=same, agreement=1.0, difference=0.5).check(
-            proof.TOLERANCES["float32"]
+            FORMATS["tflite"].tolerances["float32"]
         )
 
 

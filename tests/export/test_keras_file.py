@@ -14,8 +14,10 @@ from made_up_keras2 import answer, dense, draw, drawn, functional, hard_sigmoid,
 from edgernn.backends import litert, onnxruntime
 from edgernn.errors import ModelError
 from edgernn.run_folder import read_original
-from edgernn_export import keras_file, keras_model, onnx, tflite
-from edgernn_export.quantize import quantize
+from edgernn_export import keras_file, keras_model
+from edgernn_export.formats.onnx import convert as onnx
+from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.quantize import quantize
 
 KINDS = ("SimpleRNN", "GRU", "LSTM")
 X = np.random.default_rng(1).normal(size=(5, keras2_files.STEPS, keras2_files.FEATURES)).astype(np.float32)

@@ -14,9 +14,9 @@ from edgernn.datasets import Samples
 from edgernn.run_folder import Original
 from edgernn_export import keras_model
 from edgernn_export.artifact import make_artifact
-from edgernn_export.graph import Graph, Operator, Scale, TensorType, write
-from edgernn_export.limits import Limits, limits_of
-from edgernn_export.ranges import HEADROOM
+from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType, write
+from edgernn_export.formats.tflite.limits import Limits, limits_of
+from edgernn_export.formats.tflite.ranges import HEADROOM
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source
 from edgernn_export.targets import Target
@@ -52,7 +52,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     source = Source(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
     for target in TARGETS:
-        (folder / target.file_name("small")).write_bytes(make_artifact(source, target)[0])
+        (folder / target.file_name("small")).write_bytes(make_artifact(source, target).data)
     return folder
 
 

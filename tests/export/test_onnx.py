@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from edgernn.backends import onnxruntime
 from edgernn.errors import ArtifactError, ExportError, ModelError
 from edgernn_export import keras_model, rebuilding
-from edgernn_export import onnx as converter
-from edgernn_export.onnx_weights import quantize_weights, rounded
+from edgernn_export.formats.onnx import convert as converter
+from edgernn_export.formats.onnx.weights import quantize_weights, rounded
 from edgernn_export.streaming import streams
 
 TOLERANCE = 1e-5
@@ -294,9 +294,10 @@ def test_another_process_makes_the_same_bytes(save_model: Callable[..., Path]) -
     convert(save_model(layers_of("plain"), name="other.keras"))  # tf2onnx counts on
     data = convert(path)
     code = (
-        "import sys; from pathlib import Path; from edgernn_export import keras_model, onnx, onnx_weights;"
+        "import sys; from pathlib import Path; from edgernn_export import keras_model;"
+        "from edgernn_export.formats.onnx import convert as onnx, weights;"
         "data = onnx.convert(keras_model.load(Path(sys.argv[1])));"
-        "Path(sys.argv[2]).write_bytes(data + onnx_weights.quantize_weights(data))"
+        "Path(sys.argv[2]).write_bytes(data + weights.quantize_weights(data))"
     )
     out = path.with_suffix(".out")
     subprocess.run([sys.executable, "-c", code, str(path), str(out)], check=True, capture_output=True)

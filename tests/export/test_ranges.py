@@ -7,11 +7,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edgernn_export import keras_model, tflite
+from edgernn_export import keras_model
 from edgernn_export.cells.ops import MeasuredRange, PostActivation
-from edgernn_export.insert_cells import insert_cells
-from edgernn_export.ranges import measure, role_scales, span
-from edgernn_export.tflite_ops import Float32Ops
+from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.insert_cells import insert_cells
+from edgernn_export.formats.tflite.ops import Float32Ops
+from edgernn_export.formats.tflite.ranges import measure, role_scales, span
 
 
 def test_ranges_are_the_extremes_over_all_samples_and_steps(save_model: Callable[..., Path]) -> None:

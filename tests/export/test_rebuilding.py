@@ -11,9 +11,11 @@ from click.testing import Result
 import edgernn
 from edgernn.backends import litert, onnxruntime
 from edgernn.errors import ModelError
-from edgernn_export import keras_model, onnx, rebuilding, tflite
-from edgernn_export.compact import compact
-from edgernn_export.quantize import quantize
+from edgernn_export import keras_model, rebuilding
+from edgernn_export.formats.onnx import convert as onnx
+from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.quantize import quantize
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

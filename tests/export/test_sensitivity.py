@@ -13,8 +13,9 @@ from edgernn.run_folder import Original
 from edgernn_export.artifact import make_artifact
 from edgernn_export.cells import cell_of
 from edgernn_export.cells.ops import NumpyOps
+from edgernn_export.formats import FORMATS, tolerance_of
 from edgernn_export.keras_model import predict
-from edgernn_export.proof import MAX_ROUNDING, TOLERANCES, tolerance_of
+from edgernn_export.proof import MAX_ROUNDING
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source
@@ -85,10 +86,11 @@ def test_an_ill_conditioned_model_accepts_a_right_file_and_refuses_a_wrong_one(
 ) -> None:
     source = source_of(tmp_path, build(kind, 8, 40, gain, seed), 40)
     assert source.rounding_error > 1e-5
-    _, proof, reason = make_artifact(source, FLOAT32)
+    result = make_artifact(source, FLOAT32)
+    proof, reason = result.proof, result.reason
     assert not reason
     # Weights that are off by 2**-12 of themselves: no float32 file is. Its tolerance refuses them anyway.
-    _, coarse, _ = make_artifact(source, FLOAT16)
+    coarse = make_artifact(source, FLOAT16).proof
     assert coarse.difference > 10 * proof.difference
     with pytest.raises(ExportError, match="differs from Keras by"):
         coarse.check(tolerance_of(FLOAT32).for_model(source.rounding_error), max_drop=100, min_agreement=0)
@@ -98,22 +100,23 @@ def test_an_ordinary_model_has_the_tolerances_of_the_table(tmp_path: Path) -> No
     source = source_of(tmp_path, build("SimpleRNN", 4, 6, 1.0, 1), 6)
     assert source.rounding_error < 1e-6
     for name in ("float32", "int8", "int16x8", "dynamic"):
-        assert TOLERANCES[name].for_model(source.rounding_error) == TOLERANCES[name]
+        assert FORMATS["tflite"].tolerances[name].for_model(source.rounding_error) == FORMATS["tflite"].tolerances[name]
 
 
 @pytest.mark.parametrize("rounding", [1e-5, 1e-3, float("inf")])
 def test_tolerances_widen_no_further_than_rounding_and_never_for_integers(rounding: float) -> None:
-    for name, tolerance in TOLERANCES.items():
+    for tolerance in (each for kind in FORMATS.values() for each in kind.tolerances.values()):
         wide = tolerance.for_model(rounding)
         assert (wide.agreement, wide.stream_agreement, wide.drop) == (
             tolerance.agreement,
             tolerance.stream_agreement,
             tolerance.drop,
         )
-        if name in ("int8", "int16x8", "dynamic"):
+        if not tolerance.weight_coarseness:
             assert wide == tolerance
-        elif name != "onnx int8":
-            assert tolerance.difference <= wide.difference <= {"float32": MAX_ROUNDING, "float16": 0.1}[name]
+        elif tolerance.difference < 1:
+            largest = MAX_ROUNDING if tolerance.weight_coarseness == 1 else 0.1
+            assert tolerance.difference <= wide.difference <= largest
         assert wide.stream_difference <= max(tolerance.stream_difference, MAX_ROUNDING)
         assert wide.golden <= max(tolerance.golden, MAX_ROUNDING)
-    assert TOLERANCES["float32"].for_model(1e-5).difference == pytest.approx(1e-4)
+    assert FORMATS["tflite"].tolerances["float32"].for_model(1e-5).difference == pytest.approx(1e-4)

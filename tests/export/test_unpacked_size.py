@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn import sample
 from edgernn.errors import ArtifactError
-from edgernn_export.compact import compact
-from edgernn_export.unpacked_size import check_unpacked_size, limit_for
+from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.unpacked_size import check_unpacked_size, limit_for
 
 Builder = flatbuffers.Builder
 COUNT = 3000

@@ -217,7 +217,8 @@ def test_wrong_usage_has_exit_code_2(refused: Callable[..., str], artifacts: Pat
 def test_without_a_card_every_output_says_unverified(
     edgernn_command: Callable[..., Result], run_folder: Path, refused: Callable[..., str], tmp_path: Path
 ) -> None:
-    from edgernn_export import keras_model, onnx
+    from edgernn_export import keras_model
+    from edgernn_export.formats.onnx import convert as onnx
 
     foreign, x = tmp_path / "foreign.onnx", tmp_path / "x.npy"
     foreign.write_bytes(onnx.convert(keras_model.load(run_folder / "model.keras")))

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from edgernn.arrays import Float32, Int8
 from edgernn.errors import ExportError
-from edgernn_export.onnx import RECURRENT, finish
+from edgernn_export.formats.onnx.convert import RECURRENT, finish
 
 
 def quantize_weights(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgernn_export.graph import Operator, TensorType
+from edgernn_export.formats.tflite.graph import Operator, TensorType
 
 # Operators that move or select values and compute nothing. In integers their output has the scale of their input.
 MOVING = (

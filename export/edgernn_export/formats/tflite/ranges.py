@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgernn.arrays import Float32
 from edgernn_export.cells.ops import PostActivation, Role
-from edgernn_export.graph import Operator, Scale, TensorType, read
+from edgernn_export.formats.tflite.graph import Operator, Scale, TensorType, read
 
 Range = tuple[float, float]
 

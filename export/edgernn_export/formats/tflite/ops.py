@@ -13,8 +13,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.arrays import Float32, Floats, Int8
-from edgernn_export.activations import append_activation
-from edgernn_export.graph import Graph, Operator, Scale, TensorType
+from edgernn_export.formats.tflite.activations import append_activation
+from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from edgernn.card import NAME as CARD_NAME
 from edgernn.card import has_card, read_card, seal
 from edgernn.errors import ExportError
 from edgernn_export import lowering
-from edgernn_export.compact import compact
 from edgernn_export.converter_errors import ours_in, reason_of
-from edgernn_export.graph import Operator, read
-from edgernn_export.insert_cells import SEQUENCE, STEP, disguise
+from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.graph import Operator, read
+from edgernn_export.formats.tflite.insert_cells import SEQUENCE, STEP, disguise
 from edgernn_export.lowering import RecurrentPlaceholder
 from edgernn_export.rebuilding import with_steps
 from edgernn_export.streaming import streams

@@ -31,8 +31,8 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
 
 from edgernn.errors import ArtifactError
-from edgernn_export.graph import take_in_weights
-from edgernn_export.unpacked_size import File, check_unpacked_size
+from edgernn_export.formats.tflite.graph import take_in_weights
+from edgernn_export.formats.tflite.unpacked_size import File, check_unpacked_size
 
 _IDENTIFIER = b"TFL3"
 _VERSION = 3

@@ -1,8 +1,8 @@
 """Kernel probes: small files whose answers distinguish one set of kernels from another (see `edgernn.kernels`).
 
-`python -m edgernn_export.kernel_probes`, a part of `make sample`, writes them into `edgernn.samples`. Golden digests
-are compared only if a probe is answered with the same bits. So after a change of the probes the artifacts of older
-exports are checked by tolerance alone.
+`python -m edgernn_export.formats.tflite.kernel_probes`, a part of `make sample`, writes them into `edgernn.samples`.
+Golden digests are compared only if a probe is answered with the same bits. After a change of the probes, artifacts of
+older exports are checked by tolerance alone.
 """
 
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 
 from edgernn import golden, kernels
 from edgernn.files import write_bytes
-from edgernn_export import keras_model, tflite
-from edgernn_export.compact import compact
-from edgernn_export.quantize import quantize
+from edgernn_export import keras_model
+from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.quantize import quantize
 
 # Odd sizes, so that vector kernels have a remainder to process.
 _UNITS, _CLASSES = 19, 5

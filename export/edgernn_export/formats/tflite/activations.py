@@ -5,7 +5,7 @@ from typing import Any
 
 from edgernn.errors import UnsupportedError, first_line
 from edgernn_export.cells.ops import keras_activation
-from edgernn_export.graph import Graph, read
+from edgernn_export.formats.tflite.graph import Graph, read
 
 
 def append_activation(graph: Graph, name: str, x: int) -> int:

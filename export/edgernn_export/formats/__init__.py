@@ -1,0 +1,35 @@
+"""Formats: the table of all formats, and what is selected from it.
+
+Adding a format adds a folder, and its name to this table:
+
+    base      what a format implements; `Target`, one kind of artifact
+    tflite/   .tflite files: TensorFlow's converter, number formats, layouts, compact flatbuffers
+    onnx/     .onnx files: tf2onnx, ONNX's recurrent operators, int8 weights
+"""
+
+from edgernn_export.formats.base import Format, Target
+from edgernn_export.formats.onnx.format import OnnxFormat
+from edgernn_export.formats.tflite.format import TfliteFormat
+from edgernn_export.proof import Tolerance
+
+FORMATS: dict[str, Format] = {each.name: each for each in (TfliteFormat(), OnnxFormat())}
+
+
+def format_of(target: Target) -> Format:
+    """Return the format of a target."""
+    return FORMATS[target.format]
+
+
+def tolerance_of(target: Target) -> Tolerance:
+    """Return the tolerance of a target."""
+    return format_of(target).tolerances[target.quantization]
+
+
+def default_targets() -> tuple[Target, ...]:
+    """Return the targets that an export makes without any choice."""
+    return tuple(target for each in FORMATS.values() for target in each.defaults)
+
+
+def all_targets() -> tuple[Target, ...]:
+    """Return all targets with float32 inputs and outputs; the default ones come first."""
+    return (*default_targets(), *(target for each in FORMATS.values() for target in each.others))

@@ -1,0 +1,126 @@
+"""The seam of formats: what an export needs to know of a kind of file, and what a format implements.
+
+A format is a folder here with a subclass of `Format`, and one line in the table `formats.FORMATS`. It may use the Keras
+model (`edgernn_export.source`) and the cells; nothing outside its folder compares names of formats.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from edgernn_export.proof import Tolerance
+
+if TYPE_CHECKING:
+    from edgernn_export.pipeline import TargetResult
+    from edgernn_export.source import Source
+
+Range = tuple[float, float]
+# The layout that artifacts are named without, as the common one.
+PLAIN_LAYOUTS = ("unrolled", "operator")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of artifact.
+
+    Attributes:
+        format: name of its format.
+        quantization: float32, float16, dynamic, int8 or int16x8.
+        layout: unrolled, loop or fused; operator if the format has an operator for the cell.
+        io: type of inputs and outputs: float32, or int8 with quantization int8.
+        static: whether an .onnx file has fixed dimensions, a batch of one and no states; False for other files.
+    """
+
+    format: str
+    quantization: str
+    layout: str
+    io: str = "float32"
+    static: bool = False
+
+    def __str__(self) -> str:
+        parts = [self.format, self.quantization, self.layout]
+        parts += ["int8 I/O"] * (self.io == "int8") + ["static"] * self.static
+        return " ".join(parts)
+
+    def file_name(self, name: str) -> str:
+        """Return the file name of a model's artifact."""
+        from edgernn_export.formats import format_of  # late: the table needs this module
+
+        return format_of(self).file_name(self, name)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A converted file, complete except for its card.
+
+    Attributes:
+        embed_card: function from an encoded card to the file's content with the card in it.
+        input_limits, output_limits: lowest and highest value that the file's integers can hold, as in the card; None
+            where there are no such limits.
+        preferred_layout: the best layout for this model and number format; empty if the format has one layout.
+    """
+
+    embed_card: Callable[[bytes], bytes]
+    input_limits: Range | None = None
+    output_limits: Range | None = None
+    preferred_layout: str = ""
+
+
+class Format(ABC):
+    """A kind of file that an export makes.
+
+    Attributes:
+        name: of the format, as in `--to`.
+        suffix: of its files; a backend of the runtime reads it.
+        defaults: targets that an export makes without any choice.
+        others: targets that are made only when they are chosen.
+        tolerances: by quantization.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    defaults: ClassVar[tuple[Target, ...]]
+    others: ClassVar[tuple[Target, ...]] = ()
+    tolerances: ClassVar[Mapping[str, Tolerance]]
+
+    @abstractmethod
+    def convert(self, source: "Source", target: Target, stream: bool) -> Finished:
+        """Convert the Keras model for a target.
+
+        Args:
+            source: the model. `source.shared` keeps intermediate results for other targets.
+            target: one of this format's.
+            stream: whether the file can answer row by row; the model must be able to.
+
+        Raises:
+            ExportError: a converter fails.
+            UnsupportedError: this model cannot become such a file.
+        """
+
+    def variants(self, io_type: str, static: bool) -> tuple[Target, ...]:
+        """Return the targets with this type of inputs and outputs, with or without fixed dimensions; maybe none."""
+        return () if io_type != "float32" or static else (*self.defaults, *self.others)
+
+    def is_refined(self, target: Target) -> bool:
+        """True if the target's weights are rounded with one scale per channel, as `refine` assumes."""
+        return False
+
+    def is_calibrated(self, target: Target) -> bool:
+        """True if activation ranges are measured on the calibration set for this target."""
+        return False
+
+    def file_name(self, target: Target, name: str) -> str:
+        """Return the file name of a model's artifact; it names all that differs from the plain float32 one."""
+        parts = [name, target.quantization]
+        if target.layout not in PLAIN_LAYOUTS:
+            parts.append(target.layout)
+        if target.io == "int8":
+            parts.append("io8")
+        if target.static:
+            parts.append("static")
+        return f"{'-'.join(parts)}{self.suffix}"
+
+    def advice(self, results: "Sequence[TargetResult]") -> list[str]:
+        """Return sentences that help to choose among exported artifacts."""
+        return []

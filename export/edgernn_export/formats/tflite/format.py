@@ -1,0 +1,148 @@
+"""The TFLite format: five number formats, unrolled, as a loop or with fused operators."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from edgernn_export.formats.base import Finished, Format, Target
+from edgernn_export.proof import Tolerance
+
+if TYPE_CHECKING:
+    from edgernn_export.formats.tflite.convert import Converted
+    from edgernn_export.formats.tflite.quantize import Quantized
+    from edgernn_export.pipeline import TargetResult
+    from edgernn_export.source import Source
+
+
+class TfliteFormat(Format):
+    """Files for LiteRT, tflite-runtime and tflite-micro."""
+
+    name = "tflite"
+    suffix = ".tflite"
+    defaults = (
+        Target("tflite", "float32", "unrolled"),
+        Target("tflite", "float16", "unrolled"),
+        Target("tflite", "dynamic", "unrolled"),
+        Target("tflite", "int8", "unrolled"),
+        Target("tflite", "int16x8", "unrolled"),
+        Target("tflite", "int8", "loop"),
+        Target("tflite", "dynamic", "fused"),
+    )
+    others = (
+        Target("tflite", "float32", "loop"),
+        Target("tflite", "dynamic", "loop"),
+        Target("tflite", "float32", "fused"),
+    )
+    # The narrowest tolerances; `Tolerance.for_model` widens them for a model that amplifies rounding.
+    # float32: other kernels add in another order. float16: rounding the weights changes a probability by up to 1e-2;
+    # models with more fail, and the row shows it. Integers: a step of the softmax's output is 1/256 in int8, and
+    # kernels of different backends differ by up to 3 steps inside; with 16 bits for an activation, no kernel of
+    # LiteRT, tflite-runtime or tflite-micro differed by more than 0.004. dynamic: kernels round activations while they
+    # run, and a stream uses other kernels than a sequence, so it may be rounded differently.
+    tolerances: ClassVar[Mapping[str, Tolerance]] = {
+        "float32": Tolerance(
+            difference=2e-5,
+            agreement=0.999,
+            drop=0.1,
+            golden=1e-4,
+            stream_difference=1e-5,
+            stream_agreement=0.999,
+            weight_coarseness=1,
+        ),
+        "float16": Tolerance(
+            difference=1e-2,
+            agreement=0.99,
+            drop=0.3,
+            golden=1e-3,
+            stream_difference=1e-5,
+            stream_agreement=0.999,
+            weight_coarseness=2**11,
+        ),
+        "dynamic": Tolerance(
+            difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=1.0, stream_agreement=0.99
+        ),
+        "int8": Tolerance(
+            difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0
+        ),
+        "int16x8": Tolerance(
+            difference=1.0, agreement=0.985, drop=0.7, golden=9e-3, stream_difference=1.0, stream_agreement=0.99
+        ),
+    }
+
+    def convert(self, source: "Source", target: Target, stream: bool) -> Finished:
+        """See `Format.convert`."""
+        from edgernn_export.formats.tflite import convert, limits
+        from edgernn_export.formats.tflite.layouts import preferred_layout
+
+        refined = source.refines and self.is_refined(target)
+        quantized = source.shared(
+            ("tflite", target.quantization, target.io, refined, stream),
+            lambda: _quantize(source, target, refined, stream),
+        )
+        data = quantized.build(target.layout)
+        found = limits.limits_of(data)
+        return Finished(
+            partial(convert.embed_card, data),
+            input_limits=found.inputs,
+            output_limits=found.outputs,
+            preferred_layout=preferred_layout(source.input_shape[0], source.cell_operators),
+        )
+
+    def variants(self, io_type: str, static: bool) -> tuple[Target, ...]:
+        """See `Format.variants`; files of integers may also have integers as inputs and outputs."""
+        if io_type == "int8" and not static:
+            return tuple(replace(target, io="int8") for target in self.defaults if target.quantization == "int8")
+        return super().variants(io_type, static)
+
+    def is_refined(self, target: Target) -> bool:
+        """See `Format.is_refined`.
+
+        The fused operator has one scale per tensor: refined weights would be rounded once more, which costs 0.2 points
+        of agreement.
+        """
+        return target.quantization in ("dynamic", "int8", "int16x8") and target.layout != "fused"
+
+    def is_calibrated(self, target: Target) -> bool:
+        """See `Format.is_calibrated`."""
+        return target.quantization in ("int8", "int16x8")
+
+    def advice(self, results: "Sequence[TargetResult]") -> list[str]:
+        """See `Format.advice`."""
+        passed = {result.target: result for result in results if result.passed}
+        return [each for each in (_layout_advice(passed), _old_runtime_advice(passed)) if each]
+
+
+def _quantize(source: "Source", target: Target, refined: bool, stream: bool) -> "Quantized":
+    from edgernn_export.formats.tflite import convert
+    from edgernn_export.formats.tflite.quantize import quantize
+
+    converted: Converted = source.shared(
+        ("tflite", refined, stream), lambda: convert.convert(source.load(refined), stream)
+    )
+    return quantize(converted, target.quantization, target.io, source.samples.x_calibration, source.calibration_answers)
+
+
+def _layout_advice(passed: "Mapping[Target, TargetResult]") -> str:
+    """Recommend an int8 file to ship, if there is a choice of layouts."""
+    layouts = {target.layout: result for target, result in passed.items() if target.quantization == "int8"}
+    if not {"unrolled", "loop"} <= layouts.keys():
+        return ""
+    unrolled, loop = layouts["unrolled"], layouts["loop"]
+    if loop.preferred_layout == "unrolled":
+        return f"Preferred: {unrolled.path.name}. With cold caches {loop.path.name} is faster, and it is smaller."
+    return (
+        f"Preferred: {loop.path.name}: over {loop.steps} steps it is as fast as unrolled, much smaller, and "
+        "faster with cold caches."
+    )
+
+
+def _old_runtime_advice(passed: "Mapping[Target, TargetResult]") -> str:
+    """Recommend a file for devices with only tflite-runtime; docs/raspberry-pi.md has the counts."""
+    float32, int8 = (Target("tflite", quantization, "unrolled") for quantization in ("float32", "int8"))
+    if not {float32, int8} <= passed.keys():
+        return ""
+    return (
+        f"With tflite-runtime int8 takes about 3 times the instructions of {passed[float32].path.name} on 64-bit Arm, "
+        "about as many on 32-bit."
+    )
