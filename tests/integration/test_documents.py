@@ -66,8 +66,9 @@ def test_the_architecture_names_modules_that_exist() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for room, folder in (("runtime/edgernn", "runtime"), ("export/edgernn_export", "export")):
         section = text.split(f"## {room}\n")[1].split("\n## ")[0]
-        table = section.split("| --- | --- |\n")[1].split("\n\n")[0]
-        for names in re.findall(r"^\| (.*?) \|", table, re.M):
+        tables = section.split("| module | stage |\n| --- | --- |\n")[1:] or section.split("| --- | --- |\n")[1:2]
+        rows = "\n".join(table.split("\n\n")[0] for table in tables)
+        for names in re.findall(r"^\| (.*?) \|", rows, re.M):
             for name in re.findall(r"`([a-z_/]+)`", names):
                 path = ROOT / room / name.rstrip("/")
                 assert path.is_dir() or path.with_suffix(".py").is_file(), f"{name} in {folder}"
