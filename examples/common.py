@@ -18,11 +18,11 @@ import edgernn
 from edgernn.arrays import Float32
 from edgernn.cli import main as edgernn_command
 from edgernn.errors import EdgernnError
-from edgernn.files import replacing, sha256_of, write_bytes
 from edgernn.model import remove_artifacts_of
-from edgernn.quiet import standard_error_aside
+from edgernn.system.files import replacing, sha256_of, write_bytes
+from edgernn.system.quiet import standard_error_aside
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
-from edgernn.tensorflow_setup import quiet_tensorflow
 
 TRAINING_SAMPLES, CALIBRATION_SAMPLES, TEST_SAMPLES = 4000, 1000, 1000
 TRAINING_SEED, TEST_SEED, MODEL_SEED = 1, 2, 3

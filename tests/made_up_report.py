@@ -11,8 +11,8 @@ from edgernn import metrics
 from edgernn.bench.result import ARTIFACT, ORIGINAL, Answers, Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD, Method, Round
 from edgernn.bench.subjects import INVOKE, PREDICT, STEP
-from edgernn.datasets import Samples
-from edgernn.run_folder import HISTORY, Original, write_samples, write_settings
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import HISTORY, Original, write_samples, write_settings
 from edgernn.tasks import CLASSIFICATION, Task
 from edgernn_benchmarks.evidence import collect
 

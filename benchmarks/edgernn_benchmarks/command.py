@@ -13,13 +13,13 @@ from edgernn.bench.result import Result
 from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
-from edgernn.commands.measuring import Number, measuring_options, round_bar
-from edgernn.extras import require
-from edgernn.files import made_folder, write_bytes
+from edgernn.console.measuring import Number, measuring_options, round_bar
+from edgernn.console.terminal import say, say_document
 from edgernn.inputs import SCALES
 from edgernn.model import MAX_THREADS
-from edgernn.quiet import standard_error_aside
-from edgernn.terminal import say, say_document
+from edgernn.system.extras import require
+from edgernn.system.files import made_folder, write_bytes
+from edgernn.system.quiet import standard_error_aside
 from edgernn_benchmarks.floor import Floor, check_floor, read_floor
 
 _HTML = click.option(

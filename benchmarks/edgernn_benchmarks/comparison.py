@@ -17,13 +17,13 @@ from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
-from edgernn.datasets import Samples
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
-from edgernn.extras import require
-from edgernn.files import sha256_of
 from edgernn.inputs import PIXEL, PIXELS
 from edgernn.metrics import Truth
-from edgernn.run_folder import Original, check_exists, read_original
+from edgernn.system.extras import require
+from edgernn.system.files import sha256_of
 from edgernn.tasks import Task
 from edgernn_benchmarks import conversions
 from edgernn_benchmarks.evidence import collect

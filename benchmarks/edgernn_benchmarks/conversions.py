@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.errors import first_line
-from edgernn.extras import require
+from edgernn.system.extras import require
 from edgernn_export import rebuilding, synthetic_inputs
 
 TFLITE, TF2ONNX = "stock-tflite.tflite", "stock-tf2onnx.onnx"

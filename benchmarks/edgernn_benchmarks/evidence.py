@@ -26,10 +26,10 @@ import numpy as np
 
 import edgernn
 from edgernn.arrays import Bools, Float32, Int64
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
+from edgernn.data.run_folder import HISTORY, SAMPLES, Original, read_settings
 from edgernn.errors import NoStepError
 from edgernn.metrics import Truth
-from edgernn.run_folder import HISTORY, SAMPLES, Original, read_settings
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
 Decisions = Mapping[str, Int64]

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgernn.bench.result import MIN_ROUNDS, Measured, Result
 from edgernn.errors import DataError
-from edgernn.files import check_file
+from edgernn.system.files import check_file
 from edgernn.tasks import MEASURES
 
 MAX_BYTES = 1 << 20

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.verdict import judge
-from edgernn.commands.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
+from edgernn.console.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
 from edgernn_benchmarks.changes import Change
 from edgernn_export.console import make_console, make_table

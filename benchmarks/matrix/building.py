@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import AnyArray, Float32
-from edgernn.datasets import Samples
-from edgernn.run_folder import Original
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import Original
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.keras_model import recurrent_layers
 from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, LayerSpec
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.child import Child, ChildError
 from edgernn.errors import ExportError, ModelError, NoStepError, UnsupportedError, first_line
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load_bytes
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.child import Child, ChildError
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import rebuilding, select_targets
 from edgernn_export.artifact import make_artifact
 from edgernn_export.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.errors import ModelError
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model
 
 STEPS, FEATURES = 6, 3

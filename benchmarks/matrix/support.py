@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgernn.files import write_bytes
+from edgernn.system.files import write_bytes
 from matrix.checking import look_isolated, problems
 from matrix.refused import REFUSED, refusal
 from matrix.support_page import describe

@@ -11,10 +11,10 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.card import read_card, seal
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.errors import EdgernnError, ExportError
-from edgernn.files import make_folder, write_bytes
 from edgernn.model import load_bytes
+from edgernn.system.files import make_folder, write_bytes
 from edgernn_export.formats.tflite.convert import embed_card
 from edgernn_export.golden_samples import make_golden
 from mutants.weights import weights_of

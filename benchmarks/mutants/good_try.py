@@ -15,9 +15,9 @@ import numpy as np
 from edgernn.backends import open_artifact
 from edgernn.card import read_card
 from edgernn.errors import ArtifactError, NoStepError
-from edgernn.files import write_json
 from edgernn.metrics import scale_of
 from edgernn.model import load_bytes
+from edgernn.system.files import write_json
 
 # A backend reads a file correctly if the median difference of its answers from LiteRT's is at most this.
 _RIGHT = 0.1

@@ -19,9 +19,9 @@ import click
 import onnxruntime  # noqa: F401
 
 from edgernn.arrays import Float32
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.errors import EdgernnError
-from edgernn.files import visible_files, write_bytes, write_json
+from edgernn.system.files import visible_files, write_bytes, write_json
 from mutants.judging import Judge, Judgement
 from mutants.mutations import IntactArtifact, kind_of, make
 from mutants.report import KEPT, MODES, RESEALED, MutantResult, as_json, tables

@@ -12,11 +12,11 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
 from edgernn.card import read_card
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError, EdgernnError
-from edgernn.files import write_json
 from edgernn.kernels import PROBED
 from edgernn.model import load_bytes
+from edgernn.system.files import write_json
 from mutants.weights import exchanged_classes, random_edit, tensor_damages, weights_of, zeroed_classes
 
 # Share of decisions that an accepted file may change.

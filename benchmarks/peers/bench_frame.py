@@ -10,8 +10,8 @@ from typing import Any, TextIO
 import click
 
 from edgernn.errors import EdgernnError
-from edgernn.files import write_json
-from edgernn.quiet import standard_error_aside
+from edgernn.system.files import write_json
+from edgernn.system.quiet import standard_error_aside
 from peers.checks import Check, as_json, show, show_environment
 
 Progress = Callable[[str], None]

@@ -12,7 +12,7 @@ import click
 
 from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
-from edgernn.files import write_json
+from edgernn.system.files import write_json
 from peers import contest, growth, peers_page
 from peers.bench_frame import Progress, measuring
 from peers.checks import environment

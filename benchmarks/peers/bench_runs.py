@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgernn.datasets import Dataset
+from edgernn.data.datasets import Dataset
 from edgernn.errors import ModelError
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.cells.gru import GRU
 from edgernn_export.formats.tflite.layouts import preferred_layout
 from edgernn_train import Recipe, find_recipe, fit, load_dataset, open_run, write_run

@@ -11,9 +11,9 @@ import click
 import numpy as np
 
 import edgernn
+from edgernn.data.run_folder import read_original
 from edgernn.errors import EdgernnError, ModelError
-from edgernn.files import write_bytes
-from edgernn.run_folder import read_original
+from edgernn.system.files import write_bytes
 from edgernn_export import export, select_targets
 from edgernn_export.targets import TARGETS
 from peers.compatibility_page import Host, describe, faults

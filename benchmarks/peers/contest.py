@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.errors import ModelError
 from peers import bench_runs, exports
 from peers.bare_subjects import CLASSIFIER, answer_all, from_artifact

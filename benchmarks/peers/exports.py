@@ -11,9 +11,9 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
-from edgernn.datasets import Samples, read_samples
+from edgernn.data.datasets import Samples, read_samples
+from edgernn.data.run_folder import read_settings
 from edgernn.errors import ModelError
-from edgernn.run_folder import read_settings
 from edgernn_export import Settings, Target, TargetResult, export, select_targets
 from edgernn_export.targets import DEFAULT_TARGETS, TARGETS
 from peers.checks import Check

@@ -11,7 +11,7 @@ import edgernn
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
 from edgernn.backends import open_artifact
-from edgernn.datasets import Samples
+from edgernn.data.datasets import Samples
 from edgernn_export import keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports

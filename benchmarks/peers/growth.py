@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import Samples, read_samples
-from edgernn.run_folder import write_samples
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.data.datasets import Samples, read_samples
+from edgernn.data.run_folder import write_samples
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, keras_model
 from peers import exports, stock
 from peers.bare_subjects import from_artifact

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.arrays import Float32
-from edgernn.child import Child, ChildError
 from edgernn.errors import EdgernnError, ModelError
+from edgernn.system.child import Child, ChildError
 from peers.bare_subjects import BareSubject
 from peers.registry import CALIBRATION_SAMPLES, Peer
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import Samples
-from edgernn.run_folder import write_samples
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import write_samples
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
 from edgernn_export.formats.tflite.layouts import preferred_layout

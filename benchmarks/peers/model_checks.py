@@ -10,9 +10,9 @@ import numpy as np
 
 import edgernn
 from edgernn.arrays import Float32
-from edgernn.datasets import Samples, read_samples
+from edgernn.data.datasets import Samples, read_samples
+from edgernn.data.run_folder import read_settings
 from edgernn.errors import EdgernnError
-from edgernn.run_folder import read_settings
 from edgernn_export import Target, export, keras_file, keras_model
 from edgernn_export.targets import TARGETS
 from peers import exports, stock

@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Round
 from edgernn.errors import DataError, EdgernnError
-from edgernn.files import write_bytes
+from edgernn.system.files import write_bytes
 from peers.growth_page import growth_section, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgernn.arrays import Float32, Int64
-from edgernn.datasets import Dataset
+from edgernn.data.datasets import Dataset
 
 STEPS, CHANNELS = 128, 9
 TRAINING_SAMPLES, TEST_SAMPLES = 4000, 2000

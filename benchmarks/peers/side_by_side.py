@@ -45,8 +45,8 @@ def time_files(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) 
         effort: how thoroughly to time.
 
     Returns:
-        By name, values that `edgernn.files.write_json` takes: size_bytes; hot_us and cold_us, the median of each round;
-        load_ms, the median of all rounds except the first, which also loads the library.
+        By name, values that `edgernn.system.files.write_json` takes: size_bytes; hot_us and cold_us, the median of each
+        round; load_ms, the median of all rounds except the first, which also loads the library.
     """
     hot, cold = (measure_files(subjects, x, method) for method in (effort.hot, effort.cold))
     return {

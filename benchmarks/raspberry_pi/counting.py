@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from edgernn.errors import ArtifactError, EdgernnError, ExportError, SettingError
-from edgernn.files import visible_files, write_json
 from edgernn.model import load
-from edgernn.quiet import standard_error_aside
+from edgernn.system.files import visible_files, write_json
+from edgernn.system.quiet import standard_error_aside
 from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
 from peers.bench_runs import MODELS, find_run

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from edgernn.errors import DataError, EdgernnError
-from edgernn.files import write_bytes
+from edgernn.system.files import write_bytes
 from raspberry_pi.device_answers import cases
 from raspberry_pi.roots import REPOSITORY, ROOTS
 

@@ -17,9 +17,9 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 
-from edgernn import caches
 from edgernn.errors import EdgernnError, SettingError
-from edgernn.files import make_folder
+from edgernn.system import caches
+from edgernn.system.files import make_folder
 from raspberry_pi.roots import ENVIRONMENT, NAMESPACES, REPOSITORY, ROOTS, SHARED, USER, USER_ID, Device, Root
 
 PACKAGES = ("python3", "python3-venv", "ca-certificates")

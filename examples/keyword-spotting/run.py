@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.arrays import Float32, Int64
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from examples.common import Example, main

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 import edgernn
+from edgernn.data.pictures import prepare
 from edgernn.inputs import PIXELS
-from edgernn.pictures import prepare
-from edgernn.quiet import standard_error_aside
+from edgernn.system.quiet import standard_error_aside
 
 WIDTH, HEIGHT = 640, 480
 PERIOD_S = 1.0

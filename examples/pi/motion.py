@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import edgernn
-from edgernn.quiet import standard_error_aside
+from edgernn.system.quiet import standard_error_aside
 
 RATE_HZ, FEATURES = 50, 9
 BUS, ADDRESS = 1, 0x68

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from examples.common import Example, main

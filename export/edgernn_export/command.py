@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.console.terminal import say, say_json
+from edgernn.data.run_folder import MODEL
 from edgernn.errors import ArtifactError, OutputError
-from edgernn.extras import require
-from edgernn.files import sha256_of, write_bytes
 from edgernn.inputs import SCALES
 from edgernn.model import outdated_note, read_artifact
-from edgernn.quiet import standard_error_aside
-from edgernn.run_folder import MODEL
+from edgernn.system.extras import require
+from edgernn.system.files import sha256_of, write_bytes
+from edgernn.system.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show, show_measures
-from edgernn.terminal import say, say_json
 from edgernn_export.console import make_console, make_table
 from edgernn_export.formats import FORMATS
 from edgernn_export.pipeline import NOT_POSSIBLE, TargetResult, export

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgernn.backends import SUFFIXES
+from edgernn.console.terminal import PrintableText
 from edgernn.errors import printable
-from edgernn.terminal import PrintableText
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.errors import ModelError, first_line
-from edgernn.files import check_file
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.files import check_file
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import hdf5, keras2, keras2_weights
 
 SUFFIXES = (".keras", ".h5", ".hdf5")

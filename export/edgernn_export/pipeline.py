@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgernn.data.run_folder import read_original
 from edgernn.errors import ArtifactError, ExportError, OutputError, UnsupportedError
-from edgernn.extras import require
-from edgernn.files import made_folder, write_bytes
-from edgernn.locks import alone_in
-from edgernn.run_folder import read_original
+from edgernn.system.extras import require
+from edgernn.system.files import made_folder, write_bytes
+from edgernn.system.locks import alone_in
 from edgernn_export import keras_file
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgernn.arrays import AnyArray, Floats
 from edgernn.errors import ModelError
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.converter_errors import reason_of
 
 Change = Callable[[Any], Any]

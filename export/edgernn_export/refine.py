@@ -16,8 +16,8 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.errors import DataError
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
-from edgernn.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model
 
 # From the answers of the original and of the refined model, tensors [samples, ..., outputs], to a scalar tensor.

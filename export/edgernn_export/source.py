@@ -10,9 +10,9 @@ import numpy as np
 from edgernn import __version__
 from edgernn.arrays import Float32
 from edgernn.card import Card
+from edgernn.data.run_folder import Original
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
-from edgernn.run_folder import Original
 from edgernn_export import keras_model, rebuilding
 from edgernn_export.formats.base import Target
 from edgernn_export.refine import MIN_SAMPLES, estimate_seconds, loss_of, refine

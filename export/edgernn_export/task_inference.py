@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.datasets import Origin, Samples, check_classes
+from edgernn.data.datasets import Origin, Samples, check_classes
+from edgernn.data.truths import is_one_hot, whole_hint
 from edgernn.errors import DataError, ModelError
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
-from edgernn.truths import is_one_hot, whole_hint
 
 # Sums of float32 probabilities have far smaller errors.
 _SUM_TOLERANCE = 1e-3

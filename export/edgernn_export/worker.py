@@ -4,9 +4,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from edgernn.child import Child, ChildError
+from edgernn.data.run_folder import Original
 from edgernn.errors import ExportError
-from edgernn.run_folder import Original
+from edgernn.system.child import Child, ChildError
 from edgernn_export.formats.base import Target
 from edgernn_export.settings import Settings
 

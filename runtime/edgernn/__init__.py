@@ -9,7 +9,7 @@
 '3'
 """
 
-from edgernn.telemetry import disable_telemetry
+from edgernn.system.telemetry import disable_telemetry
 
 # Not typing.TYPE_CHECKING: importing typing takes longer than this whole module, and until the command line handles
 # signals, Ctrl-C would end in a traceback.

@@ -9,7 +9,7 @@ def run() -> None:
     # Until `interruptible`, Ctrl-C ends the process without a traceback, as SIGTERM does.
     if signals.getsignal(signals.SIGINT) is signals.default_int_handler:
         signals.signal(signals.SIGINT, signals.SIG_DFL)
-    from edgernn.interrupt import interruptible
+    from edgernn.system.interrupt import interruptible
 
     with interruptible():
         from edgernn.cli import main

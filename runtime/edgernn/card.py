@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
-from edgernn.files import to_json
 from edgernn.json_values import (
     MAX_TEXT,
     as_flag,
@@ -29,6 +28,7 @@ from edgernn.json_values import (
     shorten,
 )
 from edgernn.labels import find_fault
+from edgernn.system.files import to_json
 from edgernn.tasks import BINARY, Task
 
 T = TypeVar("T")

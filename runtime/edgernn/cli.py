@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import click
 
 from edgernn import __version__
+from edgernn.console.terminal import say
 from edgernn.errors import EdgernnError, printable
-from edgernn.interrupt import Interrupted, exit_code
-from edgernn.quiet import secure_standard_streams
-from edgernn.terminal import say
+from edgernn.system.interrupt import Interrupted, exit_code
+from edgernn.system.quiet import secure_standard_streams
 
 
 class _Entry(NamedTuple):

@@ -1,7 +1,7 @@
 """SHA-256 without OpenSSL: `hashlib` loads it, which takes 3.6 MB and 2.7 ms at every start on a device.
 
 Python's own implementation takes 0.1 ms for an artifact of 15 KB. For large files use
-`edgernn.files.sha256_of`, which is several times as quick for each byte.
+`edgernn.system.files.sha256_of`, which is several times as quick for each byte.
 """
 
 from typing import TYPE_CHECKING

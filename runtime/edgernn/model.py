@@ -12,10 +12,10 @@ from edgernn.arrays import ArrayLike, Float32
 from edgernn.backends import SUFFIXES, Backend, Stepper, check_suffix, open_artifact
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
-from edgernn.files import check_file, visible_files
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import InputSpec, as_array, as_float32
 from edgernn.stream import Stream
+from edgernn.system.files import check_file, visible_files
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 
 MAX_BYTES = 1 << 30

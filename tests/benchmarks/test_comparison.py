@@ -18,7 +18,7 @@ from edgernn.bench.isolated import start_isolated
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import judge
 from edgernn.cli import main
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn_benchmarks.comparison import BASELINE
 from edgernn_benchmarks.originals import CALL, WAYS, KerasLoader
 

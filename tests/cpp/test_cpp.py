@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgernn
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 PAGE = Path(__file__).parents[2] / "docs" / "use-without-edgernn.md"
 # LiteRT's own build passes -fpermissive, too.

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from edgernn.run_folder import Original
+from edgernn.data.run_folder import Original
 from edgernn_export.artifact import ExportResult, make_artifact
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source

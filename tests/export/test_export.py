@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 import edgernn
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.tasks import Task
 from edgernn_export import Target, export, keras_model, proof, select_targets
 from edgernn_export.formats import FORMATS

@@ -10,7 +10,7 @@ from ai_edge_litert import interpreter
 
 import edgernn
 from edgernn.card import read_card
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.golden import expected_outputs, inputs_of
 from edgernn.kernels import PROBED, kernels_of
 from edgernn_export.golden_samples import MAX_RANGES, choose, feature_ranges

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import edgernn
 from edgernn.cli import main
-from edgernn.datasets import Origin, Samples
+from edgernn.data.datasets import Origin, Samples
 from edgernn.tasks import MEASURES, Task
 from edgernn_export import keras_model
 from edgernn_export.task_inference import describe_guess, infer_task

@@ -12,8 +12,8 @@ import pytest
 from made_up_keras2 import answer, dense, draw, drawn, functional, hard_sigmoid, layer, named, recurrent, sequential
 
 from edgernn.backends import litert, onnxruntime
+from edgernn.data.run_folder import read_original
 from edgernn.errors import ModelError
-from edgernn.run_folder import read_original
 from edgernn_export import keras_file, keras_model
 from edgernn_export.formats.onnx import convert as onnx
 from edgernn_export.formats.tflite import convert as tflite

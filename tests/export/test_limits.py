@@ -10,8 +10,8 @@ from click.testing import Result
 
 import edgernn
 from edgernn.card import read_card
-from edgernn.datasets import Samples
-from edgernn.run_folder import Original
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import Original
 from edgernn_export import keras_model
 from edgernn_export.artifact import make_artifact
 from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType, write

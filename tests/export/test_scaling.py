@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 import edgernn
 from edgernn.bench.document import dump, read_result
 from edgernn.cli import main
-from edgernn.pictures import prepare
+from edgernn.data.pictures import prepare
 from edgernn_export import export, select_targets
 
 pytestmark = pytest.mark.usefixtures("in_process")

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgernn.datasets import Samples
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import Original
 from edgernn.errors import ExportError
 from edgernn.metrics import largest_difference
-from edgernn.run_folder import Original
 from edgernn_export.artifact import make_artifact
 from edgernn_export.cells import cell_of
 from edgernn_export.cells.ops import NumpyOps

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.datasets import Samples
-from edgernn.run_folder import Original
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import Original
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source, is_dark_on_light
 from edgernn_export.targets import Target

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edgernn.data.run_folder import read_original
 from edgernn.errors import ExportError, ModelError
-from edgernn.run_folder import read_original
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target
 from edgernn_export.worker import Worker

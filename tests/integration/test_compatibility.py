@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import edgernn
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
 SAMPLES, STREAMED = 200, 10

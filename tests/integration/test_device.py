@@ -15,7 +15,7 @@ import pytest
 
 import edgernn
 from edgernn.cli import main
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
 MAX_WHEEL_BYTES = 420_000

@@ -19,7 +19,7 @@ import pytest
 from click.testing import Result
 
 import edgernn
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -11,8 +11,8 @@ import pytest
 
 import edgernn
 from edgernn.arrays import Float32
-from edgernn.datasets import read_samples
-from edgernn.files import write_json
+from edgernn.data.datasets import read_samples
+from edgernn.system.files import write_json
 from edgernn_export.targets import DEFAULT_TARGETS
 from raspberry_pi import raspberry_pi_page
 from raspberry_pi.device_answers import COUNT, DeviceAnswers, answers_of, share, takes

@@ -14,7 +14,7 @@ from edgernn import backends, load
 from edgernn.backends import BACKENDS, open_artifact
 from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError
 
 FILE = Path("any.tflite")

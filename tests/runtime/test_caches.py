@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import json, os, sys
-from edgernn.caches import move_library_folders
+from edgernn.system.caches import move_library_folders
 move_library_folders()
 print(json.dumps([os.environ["KERAS_HOME"] if "KERAS_HOME" in os.environ else "", os.environ.get("MPLCONFIGDIR", "")]))
 """

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.child import Child, ChildError
+from edgernn.data.run_folder import read_settings
 from edgernn.errors import DataError, MissingExtraError
-from edgernn.extras import require
-from edgernn.run_folder import read_settings
+from edgernn.system.child import Child, ChildError
+from edgernn.system.extras import require
 
 PATIENCE_SECONDS = 30
 # Takes minutes in native code, during which no other Python thread can run.
@@ -22,7 +22,7 @@ BUSY = (pow, 3, 10**9)
 # A program that asks a child for an upper-case text; it is run in every possible way.
 _PROGRAM = """
 import operator
-from edgernn.child import Child
+from edgernn.system.child import Child
 print("once")
 with Child(operator.methodcaller, "upper") as child:
     print(child.ask("answer"))
@@ -111,7 +111,7 @@ def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
     script = tmp_path / "elsewhere" / "script.py"
     script.parent.mkdir()
     script.write_text(
-        "import functools\nfrom edgernn.child import Child\nfrom edgernn.run_folder import read_settings\n"
+        "import functools\nfrom edgernn.system.child import Child\nfrom edgernn.data.run_folder import read_settings\n"
         "with Child(functools.partial, read_settings) as child:\n    child.ask('x')\n"
     )
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -124,7 +124,7 @@ def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
 def test_a_child_ends_with_its_parent(handler: str, number: signal.Signals) -> None:
     function, *values = handler.split(", ")
     program = (
-        "import functools, threading, time\nfrom edgernn.child import Child\n"
+        "import functools, threading, time\nfrom edgernn.system.child import Child\n"
         f"child = Child(functools.partial, {', '.join([function, *values[:-1]])})\nprint(child.pid, flush=True)\n"
         f"child.ask({values[-1]})\n"
     )

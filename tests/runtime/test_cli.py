@@ -14,7 +14,7 @@ from PIL import Image
 
 import edgernn
 from edgernn.cli import main
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 COMMANDS = main.list_commands(click.Context(main))
 

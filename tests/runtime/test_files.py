@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import edgernn.files
+import edgernn.system.files
 from edgernn.errors import OutputError
-from edgernn.files import made_folder, remove_abandoned, replacing, visible_files, write_bytes, write_json
+from edgernn.system.files import made_folder, remove_abandoned, replacing, visible_files, write_bytes, write_json
 
 KILLED = """
 import sys
 from pathlib import Path
-from edgernn.files import replacing
+from edgernn.system.files import replacing
 with replacing(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     print(temporary.name, flush=True)
@@ -126,7 +126,7 @@ def test_a_file_system_without_locks_can_be_written(tmp_path: Path, monkeypatch:
     def refuse(_handle: int) -> bool:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(edgernn.files, "try_lock", refuse)
+    monkeypatch.setattr(edgernn.system.files, "try_lock", refuse)
     (tmp_path / ".edgernn-abcd.json").touch()
     write_bytes(tmp_path / "x.json", b"whole")
     assert names_in(tmp_path) == [".edgernn-abcd.json", "x.json"]  # it may belong to a running process

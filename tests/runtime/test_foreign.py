@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgernn import sample
+from edgernn.data.run_folder import write_settings
 from edgernn.errors import ArtifactError
 from edgernn.foreign import read_onnx, read_tflite
 from edgernn.foreign.tflite_names import OPERATORS, TYPES
-from edgernn.run_folder import write_settings
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 

@@ -14,9 +14,9 @@ from edgernn.bench import document
 from edgernn.bench.document import dump, read_result
 from edgernn.card import read_card, seal
 from edgernn.commands import demo as demo_module
-from edgernn.commands.measuring import stranger_lines
-from edgernn.files import sha256_of
+from edgernn.console.measuring import stranger_lines
 from edgernn.model import find_artifacts, outdated_note
+from edgernn.system.files import sha256_of
 
 SAMPLE = edgernn.sample().read_bytes()
 SOURCE = read_card(SAMPLE).source_sha256

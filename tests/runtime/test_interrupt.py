@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 60
 # Work that ignores the first exception and continues, as code of other libraries does.
 _STUBBORN = """
 import sys, time
-from edgernn.interrupt import interruptible
+from edgernn.system.interrupt import interruptible
 with interruptible():
     try:
         print("ready", flush=True)
@@ -52,7 +52,7 @@ def test_a_second_signal_does_not_cut_the_cleaning_up() -> None:
     assert (process.returncode, out, error) == (130, "cleaned up\n", "interrupted (SIGINT)\n")
 
 
-@pytest.mark.parametrize("module", ["edgernn.interrupt", "signal", "threading", "contextlib"])
+@pytest.mark.parametrize("module", ["edgernn.system.interrupt", "signal", "threading", "contextlib"])
 def test_an_interrupt_before_anything_is_imported_leaves_no_traceback(module: str) -> None:
     program = f"""
 import os, signal, sys
@@ -79,7 +79,7 @@ import edgernn.__main__
 print(*sorted(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "edgernn edgernn.__main__ edgernn.telemetry\n"
+    assert done.stdout == "edgernn edgernn.__main__ edgernn.system edgernn.system.telemetry\n"
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from edgernn.errors import LockedError, OutputError
-from edgernn.locks import LOCK_NAME, alone_at, alone_in
+from edgernn.system.locks import LOCK_NAME, alone_at, alone_in
 
 HOLD = """
 import sys, tempfile
 from pathlib import Path
-from edgernn.locks import alone_in
+from edgernn.system.locks import alone_in
 with alone_in(Path(sys.argv[1])):
     print(tempfile.gettempdir(), flush=True)
     sys.stdin.read()

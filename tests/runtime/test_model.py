@@ -6,7 +6,7 @@ import pytest
 
 import edgernn
 from edgernn.card import seal
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 NAMES = ("digits-float32.tflite", "digits-int8.tflite", "digits-float32.onnx")
 

@@ -13,7 +13,7 @@ import pytest
 import edgernn
 from edgernn.backends import open_artifact
 from edgernn.card import read_card, seal
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError
 from edgernn.model import load_bytes
 from mutants.judging import EXCEPTION, REFUSED, RIGHT, WRONG, Judge

@@ -19,8 +19,8 @@ from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 
 from edgernn import sample
 from edgernn.cli import main
+from edgernn.data.readers import Archive, read_array, read_npz
 from edgernn.errors import DataError
-from edgernn.readers import Archive, read_array, read_npz
 
 BOMB_BYTES = 32 << 20
 

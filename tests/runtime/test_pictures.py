@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 import edgernn
 from edgernn.card import Card, read_card
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
+from edgernn.data.pictures import find_ink, fit_into, read_picture
 from edgernn.errors import DataError, InputError
-from edgernn.pictures import find_ink, fit_into, read_picture
 
 SAMPLE = read_card(edgernn.sample().read_bytes())
 

@@ -19,10 +19,10 @@ from PIL import Image
 
 import edgernn
 from edgernn.cli import main
-from edgernn.commands.grading import MAX_TRUTHS, Grade, describe, grade, read_truth
-from edgernn.commands.progress import ProgressBar
-from edgernn.commands.text_drawing import ASCII, BLOCKS, draw, ramp_for
-from edgernn.datasets import read_samples
+from edgernn.console.grading import MAX_TRUTHS, Grade, describe, grade, read_truth
+from edgernn.console.progress import ProgressBar
+from edgernn.console.text_drawing import ASCII, BLOCKS, draw, ramp_for
+from edgernn.data.datasets import read_samples
 from edgernn.errors import DataError
 from edgernn.tasks import Task
 
@@ -89,7 +89,7 @@ def test_several_chunks_are_answered_like_single_samples(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgernn.commands.sources.MAX_CHUNK_SAMPLES", 7)
+    monkeypatch.setattr("edgernn.console.sources.MAX_CHUNK_SAMPLES", 7)
     np.save(tmp_path / "a.npy", digits)
     answers = json.loads(edgernn_command("predict", artifacts / INT8, tmp_path / "a.npy", "--json").stdout)
     model = edgernn.load(artifacts / INT8)

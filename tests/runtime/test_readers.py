@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edgernn import DataError
-from edgernn.commands.sources import find_files
-from edgernn.datasets import read_dataset, read_samples
+from edgernn.console.sources import find_files
+from edgernn.data.datasets import read_dataset, read_samples
+from edgernn.data.readers import parse_sample, read_array, read_csv, read_idx, read_json_lines
+from edgernn.data.readers import text as text_module
 from edgernn.inputs import scale_pixels
-from edgernn.readers import parse_sample, read_array, read_csv, read_idx, read_json_lines
-from edgernn.readers import text as text_module
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -131,7 +131,7 @@ def test_missing_folder_and_unknown_suffix_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_large_npy_stays_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgernn.readers.binary.MAPPED_BYTES", 10)
+    monkeypatch.setattr("edgernn.data.readers.binary.MAPPED_BYTES", 10)
     x = np.arange(24.0).reshape(2, 3, 4)
     np.save(tmp_path / "a.npy", x)
     read = read_array(tmp_path / "a.npy")
@@ -166,7 +166,7 @@ def test_headers_that_are_wrong_or_ask_for_too_much_are_refused(tmp_path: Path) 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1_000_000))
-    monkeypatch.setattr("edgernn.readers.binary.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("edgernn.data.readers.binary.MAX_BYTES", 1_000_000)
     with pytest.raises(DataError, match=r"8,000,\d{3} bytes unpacked; expected at most 1,000,000"):
         read_array(tmp_path / "bomb.npz")
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from edgernn import sample
 from edgernn.cli import main
-from edgernn.commands.lines import parse_numbers
+from edgernn.console.lines import parse_numbers
+from edgernn.data.readers import read_csv
+from edgernn.data.readers.rows import split_row
 from edgernn.errors import DataError, InputError
-from edgernn.readers import read_csv
-from edgernn.readers.rows import split_row
 
 FORMS: dict[str, tuple[str, str]] = {
     "comma": (",", "."),

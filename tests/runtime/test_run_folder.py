@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgernn
-from edgernn.datasets import read_dataset, read_samples
+from edgernn.data.datasets import read_dataset, read_samples
+from edgernn.data.run_folder import read_original, read_settings, write_settings
 from edgernn.errors import DataError, EdgernnError, ModelError
-from edgernn.files import MAX_NAME_BYTES, check_file, find_name_fault
 from edgernn.labels import find_fault
-from edgernn.run_folder import read_original, read_settings, write_settings
+from edgernn.system.files import MAX_NAME_BYTES, check_file, find_name_fault
 from edgernn_export.targets import TARGETS
 
 PATHS = ("../x", "/etc/x", "a/b", "a\\b", "..\\x", "C:x", "host:x", "..", ".", ".hidden", "~root", "-rf", "--out")

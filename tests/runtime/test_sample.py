@@ -15,11 +15,11 @@ from click.testing import Result
 import edgernn
 from edgernn import samples
 from edgernn.commands import demo as demo_module
-from edgernn.commands.text_drawing import draw_small
-from edgernn.extras import require
-from edgernn.pictures import read_picture
-from edgernn.readers import read_npy
+from edgernn.console.text_drawing import draw_small
+from edgernn.data.pictures import read_picture
+from edgernn.data.readers import read_npy
 from edgernn.samples.drawing import draw_digits, write_digits
+from edgernn.system.extras import require
 
 MAX_SAMPLE_BYTES = 20_000
 WITHOUT = (

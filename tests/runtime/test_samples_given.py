@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.datasets import Samples, read_dataset, read_samples
+from edgernn.data.datasets import Samples, read_dataset, read_samples
+from edgernn.data.run_folder import read_original, write_samples
 from edgernn.errors import DataError
-from edgernn.run_folder import read_original, write_samples
 
 STEPS, FEATURES = 5, 2
 X = np.random.default_rng(0).normal(size=(240, STEPS, FEATURES)).astype(np.float32)

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 import edgernn
 from edgernn.card import seal
-from edgernn.commands.lines import parse_numbers
 from edgernn.commands.stream_lines import OpenSequence, Writer
-from edgernn.datasets import read_samples
+from edgernn.console.lines import parse_numbers
+from edgernn.data.datasets import read_samples
+from edgernn.data.readers import Archive
 from edgernn.errors import InputError
-from edgernn.readers import Archive
 from edgernn.tasks import Task
 from peers.long_stream import stream_long
 

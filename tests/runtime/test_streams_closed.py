@@ -13,7 +13,7 @@ import pytest
 
 import edgernn
 from edgernn.errors import ArtifactError
-from edgernn.quiet import standard_error_aside
+from edgernn.system.quiet import standard_error_aside
 
 ROW = ",".join(["0.5"] * 28) + "\n"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no shell that closes descriptors")
@@ -99,7 +99,7 @@ def test_no_file_gets_the_descriptor_of_a_closed_stream(words: dict[str, str], t
     """Messages that a library writes to descriptor 2 must not appear in the state file."""
     program = (
         "import os, sys; from edgernn.cli import main\n"
-        "import edgernn.files as files; write = files.sync\n"
+        "import edgernn.system.files as files; write = files.sync\n"
         "def chatter(path):\n    os.write(2, b'chatter'); write(path)\n"
         "files.sync = chatter; main(sys.argv[1:])"
     )

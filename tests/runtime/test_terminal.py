@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from edgernn import sample
 from edgernn.cli import main
-from edgernn.commands.answers import Place
+from edgernn.console.answers import Place
+from edgernn.console.terminal import say
 from edgernn.errors import DataError, EdgernnError, MissingExtraError, find_unusable, is_printable, printable
-from edgernn.files import to_json
-from edgernn.terminal import say
+from edgernn.system.files import to_json
 from edgernn_export.console import fit_names, make_console, make_table
 from edgernn_train.epoch_progress import make_console as make_training_console
 from edgernn_train.epoch_progress import say as say_in_training
@@ -129,7 +129,7 @@ def test_a_message_that_quotes_much_still_ends_with_what_to_do(name: str) -> Non
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_command_prints_past_the_terminal_module(room: str) -> None:
-    """A `click.echo(path)` in a command fails here: use `edgernn.terminal`."""
+    """A `click.echo(path)` in a command fails here: use `edgernn.console.terminal`."""
     found = {
         (path.name, call)
         for path in (ROOT / room).rglob("*.py")

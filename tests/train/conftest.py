@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.datasets import Dataset
+from edgernn.data.datasets import Dataset
 from edgernn_train import Trained, fit
 
 LABELS = tuple(str(digit) for digit in range(10))

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import Samples
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import read_original, write_samples, write_settings
 from edgernn.errors import EdgernnError
-from edgernn.run_folder import read_original, write_samples, write_settings
 from edgernn_train.run_writer import open_run
 
 FILES = ("model.keras", "history.json", "samples.npz", "settings.json")

@@ -35,7 +35,7 @@ def test_tensorflow_is_loaded_and_used_without_a_word():
 def test_what_was_held_back_is_shown_when_the_import_fails():
     done = python(
         "import os\n"
-        "from edgernn.tensorflow_setup import quiet_tensorflow\n"
+        "from edgernn.system.tensorflow_setup import quiet_tensorflow\n"
         "with quiet_tensorflow():\n"
         "    os.write(2, b'libcuda is broken\\n'); raise ImportError('no module')"
     )

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
+from edgernn.data.run_folder import read_original
 from edgernn.errors import OutputError
-from edgernn.run_folder import read_original
 from edgernn_train import open_run, write_run
 from edgernn_train.run_writer import default_folder, name_of
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgernn.datasets import Samples
+from edgernn.data.datasets import Samples
+from edgernn.data.run_folder import read_original, write_samples, write_settings
 from edgernn.errors import DataError, ModelError, OutputError
-from edgernn.locks import alone_in
-from edgernn.run_folder import read_original, write_samples, write_settings
+from edgernn.system.locks import alone_in
 from edgernn_train import open_run
 
 PROGRAM = Path(__file__).with_name("kill_points.py")

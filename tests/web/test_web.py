@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 import edgernn
 from edgernn.cli import main
-from edgernn.datasets import read_samples
+from edgernn.data.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "use-without-edgernn.md").read_text(encoding="utf-8")

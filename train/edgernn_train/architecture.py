@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 
 def build_model(steps: int, features: int, classes: int, units: int = 64, seed: int = 0) -> Any:

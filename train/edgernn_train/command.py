@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgernn.datasets import Dataset
-from edgernn.extras import require
-from edgernn.files import sha256_of
+from edgernn.console.terminal import say_json
+from edgernn.data.datasets import Dataset
+from edgernn.data.run_folder import MODEL
 from edgernn.model import outdated_note
-from edgernn.run_folder import MODEL
-from edgernn.terminal import say_json
+from edgernn.system.extras import require
+from edgernn.system.files import sha256_of
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.recipes import RECIPES, find_recipe

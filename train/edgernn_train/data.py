@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.arrays import Int64
-from edgernn.datasets import Dataset, read_dataset
+from edgernn.data.datasets import Dataset, read_dataset
 from edgernn.errors import DataError
-from edgernn.extras import require
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.extras import require
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 DIGITS = tuple(str(digit) for digit in range(10))
 SAMPLE, MNIST = "sample", "mnist"
@@ -27,7 +27,7 @@ def load_dataset(source: str | Path, seed: int = 0) -> Dataset:
 
     Args:
         source: `sample` (4,000 + 1,000 real MNIST images, no network), `mnist` (60,000 + 10,000,
-            downloaded once by Keras), or a path that `edgernn.datasets.read_dataset` reads. For a file
+            downloaded once by Keras), or a path that `edgernn.data.datasets.read_dataset` reads. For a file
             or folder named `sample` or `mnist`, write `./sample`.
         seed: seed of the split of `sample`; the others come split.
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgernn.tensorflow_setup import quiet_tensorflow
-from edgernn.terminal import PrintableText
+from edgernn.console.terminal import PrintableText
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console

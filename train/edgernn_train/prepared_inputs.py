@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
-from edgernn.datasets import Dataset, Samples
+from edgernn.data.datasets import Dataset, Samples
 from edgernn.errors import DataError
 from edgernn.inputs import scale_pixels
 from edgernn_train.noise import add_noise

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from edgernn.errors import SettingError
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 Condition = Literal["clean", "noisy"]
 

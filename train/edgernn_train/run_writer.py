@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgernn import __version__
-from edgernn.datasets import Dataset
-from edgernn.errors import DataError, OutputError
-from edgernn.files import TEMPORARY_PREFIX, made_folder, remove_abandoned, write_json
-from edgernn.locks import LOCK_NAME, alone_in
-from edgernn.run_commit import STAGING_PREFIX, finish, remove_stagings, staging
-from edgernn.run_folder import (
+from edgernn.data.datasets import Dataset
+from edgernn.data.run_commit import STAGING_PREFIX, finish, remove_stagings, staging
+from edgernn.data.run_folder import (
     HISTORY,
     MODEL,
     SETTINGS,
@@ -22,6 +19,9 @@ from edgernn.run_folder import (
     write_samples,
     write_settings,
 )
+from edgernn.errors import DataError, OutputError
+from edgernn.system.files import TEMPORARY_PREFIX, made_folder, remove_abandoned, write_json
+from edgernn.system.locks import LOCK_NAME, alone_in
 from edgernn_train.data import DIGITS
 from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
@@ -36,7 +36,7 @@ def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
     """Reserve a run folder before the training, and fill it when the block ends without an error.
 
     Yields a temporary folder inside `folder` for `write_run`; its files move up when the block ends, see
-    `edgernn.run_commit`. After an error `folder` is unchanged. Files that killed trainings left in it are removed.
+    `edgernn.data.run_commit`. After an error `folder` is unchanged. Files that killed trainings left in it are removed.
 
     Args:
         folder: new, empty, or with `overwrite` one that contains a run; other files in it are kept.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Samples
+from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Samples
 from edgernn.errors import SettingError
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_train.architecture import build_model
 from edgernn_train.batches import batches_per_epoch, endless_batches
 from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs

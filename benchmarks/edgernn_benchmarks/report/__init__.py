@@ -9,7 +9,7 @@ label_placement  places of names beside points
 svg              figures with the colours of a light or dark page
 """
 
-from edgernn.caches import move_library_folders
+from edgernn.system.caches import move_library_folders
 
 # matplotlib chooses its cache folder at its import, and only modules of this package import it.
 move_library_folders()

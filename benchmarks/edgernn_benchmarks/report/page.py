@@ -17,8 +17,8 @@ from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import Verdict, judge
 from edgernn.errors import DataError, printable
-from edgernn.extras import require
-from edgernn.files import write_bytes
+from edgernn.system.extras import require
+from edgernn.system.files import write_bytes
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.evidence import KERAS
 from edgernn_benchmarks.report import words

@@ -14,7 +14,7 @@ from edgernn.bench.document import read_result
 from edgernn.bench.result import Result
 from edgernn.bench.verdict import judge
 from edgernn.errors import DataError
-from edgernn.files import write_bytes
+from edgernn.system.files import write_bytes
 from edgernn_benchmarks.report.page import draw_trade, short_names
 
 # In points.

@@ -8,7 +8,7 @@ from functools import partial
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
 from edgernn.bench.subjects import INVOKE, STEP
-from edgernn.commands.measuring import stranger_lines
+from edgernn.console.measuring import stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.report.words import NOTHING, measure, number, times

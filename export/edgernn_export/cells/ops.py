@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 # Activations from 0 to 1: a mean with these weights is between the averaged values.
 BOUNDED = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "softmax", "sparsemax")

@@ -15,7 +15,7 @@ from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import judge
 from edgernn.errors import DataError, is_printable
-from edgernn.files import check_file, to_json
+from edgernn.system.files import check_file, to_json
 from edgernn.tasks import REGRESSION, Task
 
 FORMAT = 2

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edgernn.processor import processor_name
+from edgernn.system.processor import processor_name
 
 PACKAGES = (
     "edgernn",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Round
-from edgernn.child import Child, ChildError
 from edgernn.errors import ArtifactError
-from edgernn.quiet import standard_error_aside
+from edgernn.system.child import Child, ChildError
+from edgernn.system.quiet import standard_error_aside
 
 _STATUS = Path("/proc/self/status")
 # Linux's names for the current and the peak memory of a process.

@@ -16,8 +16,8 @@ from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_nam
 from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Subject, clock_step_ns, measure
 from edgernn.bench.subjects import ArtifactLoader, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
-from edgernn.files import sha256_of
 from edgernn.model import Model
+from edgernn.system.files import sha256_of
 from edgernn.tasks import Task
 
 

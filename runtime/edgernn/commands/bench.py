@@ -12,8 +12,8 @@ from edgernn.bench.session import check_baseline, open_artifacts, run_session
 from edgernn.bench.statistics import Latency
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import INVOKE, STEP, ArtifactLoader
-from edgernn.commands.loading import loading_options, warn_unverified
-from edgernn.commands.measuring import (
+from edgernn.console.loading import loading_options, warn_unverified
+from edgernn.console.measuring import (
     columns,
     doubt_lines,
     measuring_options,
@@ -22,8 +22,8 @@ from edgernn.commands.measuring import (
     show_speed,
     show_spread,
 )
-from edgernn.quiet import standard_error_aside
-from edgernn.terminal import say, say_document
+from edgernn.console.terminal import say, say_document
+from edgernn.system.quiet import standard_error_aside
 
 WIDTH = 80
 _HEADINGS = ("artifact", "bytes", "load ms", "invoke µs", "predict µs", "±", "p95 µs", "step µs")

@@ -9,13 +9,13 @@ import click
 
 from edgernn.bench.document import read_result
 from edgernn.bench.verdict import judge
-from edgernn.commands.device_demo import show_device_demo
+from edgernn.console.device_demo import show_device_demo
+from edgernn.console.terminal import say
+from edgernn.data.run_folder import MODEL
 from edgernn.errors import ArtifactError, MissingExtraError
-from edgernn.extras import require
-from edgernn.files import sha256_of
 from edgernn.model import find_artifacts, remove_artifacts_of
-from edgernn.run_folder import MODEL
-from edgernn.terminal import say
+from edgernn.system.extras import require
+from edgernn.system.files import sha256_of
 
 OUT = Path("runs/demo")
 RESULT, REPORT = "result.json", "report.html"

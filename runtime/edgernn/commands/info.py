@@ -6,7 +6,7 @@ import click
 
 from edgernn.backends import BACKENDS, check_suffix
 from edgernn.card import has_card, read_card
-from edgernn.commands.described import (
+from edgernn.console.described import (
     KERAS_SUFFIXES,
     CardDescription,
     Described,
@@ -14,12 +14,12 @@ from edgernn.commands.described import (
     describe_folder,
     describe_keras,
 )
+from edgernn.console.terminal import say, say_json
+from edgernn.data.run_folder import MAX_MODEL_BYTES
 from edgernn.errors import ArtifactError, ModelError
-from edgernn.files import check_file
 from edgernn.foreign import read_onnx, read_tflite
 from edgernn.model import read_artifact
-from edgernn.run_folder import MAX_MODEL_BYTES
-from edgernn.terminal import say, say_json
+from edgernn.system.files import check_file
 
 
 @click.command()

@@ -9,17 +9,17 @@ import click
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.commands.answers import Document, JsonLines, Lines, Place, Printer, check_answers
-from edgernn.commands.grading import Grade, grade, read_truth
-from edgernn.commands.lines import standard_input
-from edgernn.commands.loading import loading_options, warn_unverified
-from edgernn.commands.progress import ProgressBar
-from edgernn.commands.sources import chunks, find_files, read_lines, read_samples
+from edgernn.console.answers import Document, JsonLines, Lines, Place, Printer, check_answers
+from edgernn.console.grading import Grade, grade, read_truth
+from edgernn.console.lines import standard_input
+from edgernn.console.loading import loading_options, warn_unverified
+from edgernn.console.progress import ProgressBar
+from edgernn.console.sources import chunks, find_files, read_lines, read_samples
+from edgernn.console.terminal import say
 from edgernn.errors import DataError, EdgernnError
 from edgernn.metrics import Truth
 from edgernn.model import Model, load
-from edgernn.quiet import standard_error_aside
-from edgernn.terminal import say
+from edgernn.system.quiet import standard_error_aside
 
 STANDARD_INPUT = Path("-")
 

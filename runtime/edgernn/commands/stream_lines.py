@@ -13,19 +13,19 @@ import numpy as np
 
 from edgernn.arrays import Array, Float32
 from edgernn.card import Card
-from edgernn.commands.answers import as_fields, as_text
-from edgernn.commands.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
-from edgernn.commands.loading import loading_options, warn_unverified
+from edgernn.console.answers import as_fields, as_text
+from edgernn.console.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
+from edgernn.console.loading import loading_options, warn_unverified
+from edgernn.console.terminal import say
+from edgernn.data.readers import Archive
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
-from edgernn.files import make_folder, replacing, to_json
-from edgernn.interrupt import exit_code
-from edgernn.locks import alone_at
 from edgernn.model import Model, load_bytes, read_artifact
-from edgernn.quiet import standard_error_aside
-from edgernn.readers import Archive
 from edgernn.stream import Stream
-from edgernn.terminal import say
+from edgernn.system.files import make_folder, replacing, to_json
+from edgernn.system.interrupt import exit_code
+from edgernn.system.locks import alone_at
+from edgernn.system.quiet import standard_error_aside
 
 # Limit on a line, by its numbers; a number with its separator takes some 25 characters at most.
 MAX_NUMBER_BYTES = 64

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.arrays import Float64, Uint8
-from edgernn.files import write_bytes
+from edgernn.system.files import write_bytes
 
 Stroke = Sequence[tuple[float, float]]
 

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from edgernn.card import NAME as CARD_NAME
 from edgernn.errors import ExportError
-from edgernn.tensorflow_setup import quiet_tensorflow
+from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering, rebuilding
 from edgernn_export.cells import Cell
 from edgernn_export.converter_errors import ours_in, reason_of

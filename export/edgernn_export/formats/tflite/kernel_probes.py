@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgernn import golden, kernels
-from edgernn.files import write_bytes
+from edgernn.system.files import write_bytes
 from edgernn_export import keras_model
 from edgernn_export.formats.tflite import convert as tflite
 from edgernn_export.formats.tflite.compact import compact

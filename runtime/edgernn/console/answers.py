@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgernn.arrays import Array, Float32
-from edgernn.commands.grading import Grade, describe
-from edgernn.commands.text_drawing import draw, ramp_for
+from edgernn.console.grading import Grade, describe
+from edgernn.console.terminal import say, say_document, say_json
+from edgernn.console.text_drawing import draw, ramp_for
 from edgernn.errors import InputError
-from edgernn.files import to_json
 from edgernn.model import Model
+from edgernn.system.files import to_json
 from edgernn.tasks import REGRESSION
-from edgernn.terminal import say, say_document, say_json
 
 # Limit on the samples of a file, and on the steps of one answer, that are shown to people; --json prints all.
 SHOWN = 20

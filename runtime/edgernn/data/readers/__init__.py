@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgernn.arrays import Array
+from edgernn.data.readers.binary import MAX_BYTES, Archive, read_idx, read_npy, read_npz, read_one_of_npz
+from edgernn.data.readers.text import parse_sample, read_csv, read_json_lines
 from edgernn.errors import DataError
-from edgernn.files import check_file
-from edgernn.readers.binary import MAX_BYTES, Archive, read_idx, read_npy, read_npz, read_one_of_npz
-from edgernn.readers.text import parse_sample, read_csv, read_json_lines
+from edgernn.system.files import check_file
 
 __all__ = [
     "Archive",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.errors import DataError, EdgernnError, OutputError, find_unusable
-from edgernn.locks import try_lock
+from edgernn.system.locks import try_lock
 
 MAX_NAME_BYTES = 100  # with an artifact's additions to the name, under the 255 of every file system
 _SEPARATORS = "/\\:"  # `a:b` is a file on another machine for scp, and on another drive on Windows

@@ -1,8 +1,8 @@
 """Child processes: requests answered in a fresh interpreter, so that a crash or a hang there becomes an error here.
 
-A child is started as `python -m edgernn.child`. It never runs the caller's own program again, so that a script without
-`if __name__ == "__main__":`, a notebook cell and standard input can start one. Requests and answers are pickled: both
-ends of the pipe are this program. The child ends with its parent, even if the parent is killed.
+A child is started as `python -m edgernn.system.child`. It never runs the caller's own program again, so that a script
+without `if __name__ == "__main__":`, a notebook cell and standard input can start one. Requests and answers are
+pickled: both ends of the pipe are this program. The child ends with its parent, even if the parent is killed.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ class Child:
         # Without -P the working folder would come before the standard library. A new session keeps a terminal's Ctrl-C
         # away from the child: the parent decides when the child ends.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "edgernn.child"],
+            [sys.executable, "-P", "-m", "edgernn.system.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, "TMPDIR": self._temporary},
@@ -245,6 +245,6 @@ def _limit_cpu(seconds: float | None) -> None:
 
 if __name__ == "__main__":
     # Imported again under its real name, because its classes are pickled by that name.
-    from edgernn.child import serve as serve_as_module
+    from edgernn.system.child import serve as serve_as_module
 
     serve_as_module()

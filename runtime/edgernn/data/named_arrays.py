@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.arrays import Array
+from edgernn.data.readers import SUPPORTED, is_readable, read_array, read_idx, read_npz
+from edgernn.data.readers.binary import MAX_BYTES
 from edgernn.errors import DataError
-from edgernn.readers import SUPPORTED, is_readable, read_array, read_idx, read_npz
-from edgernn.readers.binary import MAX_BYTES
 
 IDX_NAMES = {
     "x_train": "train-images-idx3-ubyte",
@@ -35,9 +35,9 @@ def read_arrays(path: Path) -> Mapping[str, Array]:
 
     Args:
         path: an .npz; a folder with some or all of MNIST's four IDX files; any other file that
-            `edgernn.readers.read_array` reads; or a folder of such files. The files of a folder are read in the order
-            of their names; each contains one sample [steps, features] or several. An array without a name gets the
-            name of its file or folder.
+            `edgernn.data.readers.read_array` reads; or a folder of such files. The files of a folder are read in the
+            order of their names; each contains one sample [steps, features] or several. An array without a name gets
+            the name of its file or folder.
 
     Raises:
         DataError: it cannot be read, or the files of a folder do not fit together.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgernn.card import Card
+from edgernn.data.run_commit import SETTINGS
+from edgernn.data.run_folder import read_settings
 from edgernn.errors import DataError
 from edgernn.foreign import Facts, TensorFacts
-from edgernn.run_commit import SETTINGS
-from edgernn.run_folder import read_settings
 from edgernn.tasks import MEASURES, Task, show
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")

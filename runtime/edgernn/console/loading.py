@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from edgernn.backends import NAMES
+from edgernn.console.terminal import say
 from edgernn.model import MAX_THREADS, Model
-from edgernn.terminal import say
 
 _OPTIONS = (
     click.option(

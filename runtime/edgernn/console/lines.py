@@ -15,10 +15,10 @@ from typing import Any, Self, cast
 import numpy as np
 
 from edgernn.arrays import Float32
+from edgernn.console.terminal import say
+from edgernn.data.readers.rows import hint, is_remark, split_row
+from edgernn.data.readers.text import BOM
 from edgernn.errors import DataError, InputError
-from edgernn.readers.rows import hint, is_remark, split_row
-from edgernn.readers.text import BOM
-from edgernn.terminal import say
 
 # Bytes that are read at once. They are answered even when a signal comes, so this is small.
 _CHUNK = 4096
@@ -137,7 +137,7 @@ def read_lines(
 
 
 def parse_numbers(line: bytes) -> Float32:
-    """Parse a line, a JSON array or a row of `edgernn.readers.rows`, into float32 [numbers].
+    """Parse a line, a JSON array or a row of `edgernn.data.readers.rows`, into float32 [numbers].
 
     Raises:
         InputError: a field is not a number, or not a finite float32.

@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from edgernn.errors import printable
-from edgernn.files import to_json
+from edgernn.system.files import to_json
 
 
 def say(*lines: str, err: bool = False, file: IO[Any] | None = None, bold: bool = False) -> None:

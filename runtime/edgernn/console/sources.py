@@ -12,12 +12,12 @@ from typing import BinaryIO
 import numpy as np
 
 from edgernn.arrays import Array
+from edgernn.data.pictures import IMAGE_SUFFIXES, read_picture
+from edgernn.data.readers import is_readable, parse_sample, read_array
+from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
 from edgernn.errors import DataError, InputError
 from edgernn.inputs import SCALED
 from edgernn.model import Model, shape_matches
-from edgernn.pictures import IMAGE_SUFFIXES, read_picture
-from edgernn.readers import is_readable, parse_sample, read_array
-from edgernn.readers.text import BOM, MAX_LINE_BYTES
 
 # Limits for one call of a backend: large enough to make the cost of calls small, small enough to bound memory.
 MAX_CHUNK_SAMPLES, MAX_CHUNK_BYTES = 256, 4 << 20

@@ -7,7 +7,7 @@ from typing import Self
 
 import click
 
-from edgernn.terminal import clear_line
+from edgernn.console.terminal import clear_line
 
 AFTER_S = 1.0
 _PARTS = 1000  # steps of the bar for each piece of work

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgernn.errors import DataError, LockedError, OutputError
-from edgernn.files import sha256_of, sync
-from edgernn.locks import alone_in
+from edgernn.system.files import sha256_of, sync
+from edgernn.system.locks import alone_in
 
 MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
 FILES = (MODEL, HISTORY, SAMPLES)

@@ -8,14 +8,14 @@ import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
 from edgernn.card import Card
+from edgernn.data.readers import IDX_SUFFIXES, read_idx, read_npy, read_one_of_npz
+from edgernn.data.readers.text import BOM
+from edgernn.data.readers.text import MAX_BYTES as MAX_TEXT_BYTES
+from edgernn.data.truths import as_text, class_numbers
 from edgernn.errors import DataError
-from edgernn.files import check_file
 from edgernn.metrics import Truth
-from edgernn.readers import IDX_SUFFIXES, read_idx, read_npy, read_one_of_npz
-from edgernn.readers.text import BOM
-from edgernn.readers.text import MAX_BYTES as MAX_TEXT_BYTES
+from edgernn.system.files import check_file
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task, show_measures
-from edgernn.truths import as_text, class_numbers
 
 WIDTH = 80
 MAX_TRUTHS = 1 << 24

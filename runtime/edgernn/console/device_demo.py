@@ -10,14 +10,14 @@ import numpy as np
 from edgernn.arrays import Float32, Uint8
 from edgernn.bench.statistics import Latency, summarize
 from edgernn.bench.stopwatch import Method, measure_calls
-from edgernn.commands.text_drawing import draw_small, halves_for
+from edgernn.console.terminal import say
+from edgernn.console.text_drawing import draw_small, halves_for
 from edgernn.inputs import scale_pixels
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load
-from edgernn.quiet import standard_error_aside
 from edgernn.samples import sample
 from edgernn.samples.drawing import draw_digits
-from edgernn.terminal import say
+from edgernn.system.quiet import standard_error_aside
 
 Pixels = Uint8
 

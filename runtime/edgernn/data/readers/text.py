@@ -1,9 +1,9 @@
 """CSV and JSON lines: sequences that people and programs write.
 
-CSV has one time step per line, with numbers separated by commas, semicolons, tabs or spaces (`edgernn.readers.rows`). A
-blank line separates two samples. The first line may name the columns, and remarks may come before it.
-JSON lines have one sample per line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps.
-Both contain only numbers: no NaN, no Infinity, no text.
+CSV has one time step per line, with numbers separated by commas, semicolons, tabs or spaces
+(`edgernn.data.readers.rows`). A blank line separates two samples. The first line may name the columns, and remarks may
+come before it. JSON lines have one sample per line, `[[0.1, 0.2], [0.3, 0.4]]`: an array of time steps. Both contain
+only numbers: no NaN, no Infinity, no text.
 """
 
 import json
@@ -16,9 +16,9 @@ from typing import NoReturn
 import numpy as np
 
 from edgernn.arrays import Array
+from edgernn.data.readers.rows import NAMES, Row, hint, is_number, is_remark, name_column, split_row
 from edgernn.errors import DataError, InputError
-from edgernn.files import check_file
-from edgernn.readers.rows import NAMES, Row, hint, is_number, is_remark, name_column, split_row
+from edgernn.system.files import check_file
 
 # A number of two characters takes eight bytes of memory.
 MAX_BYTES = 64 << 20

@@ -19,7 +19,7 @@ import numpy as np
 
 from edgernn.arrays import Array
 from edgernn.errors import DataError, first_line
-from edgernn.files import check_file
+from edgernn.system.files import check_file
 
 # Larger than the data sets of such models, and within a workstation's memory.
 MAX_BYTES = 4 << 30

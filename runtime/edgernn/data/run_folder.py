@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.datasets import Samples, read_samples
+from edgernn.data.datasets import Samples, read_samples
+from edgernn.data.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
 from edgernn.errors import DataError, ModelError, SettingError
-from edgernn.files import check_file, find_name_fault, replacing, write_json
 from edgernn.inputs import SCALES
 from edgernn.labels import check_labels
-from edgernn.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
+from edgernn.system.files import check_file, find_name_fault, replacing, write_json
 
 __all__ = [
     "HISTORY",

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
+from edgernn.data.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
+from edgernn.data.readers import read_npz
+from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
 from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels, to_float32
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
-from edgernn.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
-from edgernn.readers import read_npz
-from edgernn.truths import is_one_hot, read_truths, whole_hint
 
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
@@ -172,10 +172,10 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
     """Read samples to calibrate and to test with.
 
     Args:
-        path: a run folder, or a path that `edgernn.named_arrays.read_arrays` reads. The first 4,000 training samples
-            are for calibration, the first 2,000 test samples for testing. A single array is split: every other sample
-            is for calibration, the others for testing; fewer than 100 samples are used for both. Truths may be as in
-            `Samples`, names of classes, or missing.
+        path: a run folder, or a path that `edgernn.data.named_arrays.read_arrays` reads. The first 4,000 training
+            samples are for calibration, the first 2,000 test samples for testing. A single array is split: every other
+            sample is for calibration, the others for testing; fewer than 100 samples are used for both. Truths may be
+            as in `Samples`, names of classes, or missing.
         input_meaning: how uint8 samples are scaled, one of `edgernn.inputs.PIXELS`; empty to leave them as numbers
             from 0 to 255.
         scale: how all samples are scaled, one of `edgernn.inputs.SCALES`; None to scale uint8 samples as

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edgernn.caches import move_library_folders
-from edgernn.quiet import standard_error_aside
+from edgernn.system.caches import move_library_folders
+from edgernn.system.quiet import standard_error_aside
 
 # Errors are Python exceptions; the other log messages (no CUDA driver, the CPU's instructions) do not help the user.
 # Level 3 logs only errors that end the process.

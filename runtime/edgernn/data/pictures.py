@@ -23,8 +23,8 @@ import numpy as np
 from edgernn.arrays import Array, Bools, Float32, Int64, Uint8
 from edgernn.card import Card
 from edgernn.errors import DataError, InputError, MissingExtraError
-from edgernn.files import check_file
 from edgernn.inputs import PIXELS
+from edgernn.system.files import check_file
 
 if TYPE_CHECKING:
     from PIL import Image

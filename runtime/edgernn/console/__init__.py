@@ -1,0 +1,1 @@
+"""The console: what commands share, from their inputs to their output."""

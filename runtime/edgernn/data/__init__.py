@@ -1,0 +1,1 @@
+"""Data: files, pictures and run folders as arrays."""
