@@ -1,7 +1,7 @@
 """Export: a Keras recurrent model to artifacts, each proven against it.
 
-from edgernn_export import export, select_targets
-rows = export("runs/digits", targets=select_targets())
+from edgernn_export import export
+rows = export("runs/digits")
 """
 
 from edgernn_export.pipeline import TargetResult, export

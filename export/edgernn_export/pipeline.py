@@ -13,7 +13,7 @@ from edgernn.system.locks import alone_in
 from edgernn_export import keras_file
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
-from edgernn_export.targets import Target
+from edgernn_export.targets import Target, select_targets
 from edgernn_export.worker import Worker
 
 _PACKAGES = (
@@ -60,7 +60,7 @@ def export(
     source: Path | str,
     out: Path | str | None = None,
     *,
-    targets: Sequence[Target],
+    targets: Sequence[Target] | None = None,
     samples: Path | str | None = None,
     scale: str | None = None,
     settings: Settings | None = None,
@@ -74,7 +74,7 @@ def export(
     Args:
         source: a run folder, or a .keras or .h5 file.
         out: the folder for the artifacts; the run folder, or the file's own, by default.
-        targets: from `select_targets`.
+        targets: from `select_targets`; the recommended ones if None.
         samples: real inputs, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is unknown.
         scale: "pixels" divides the samples of a bare file by 255; by default they are not scaled.
@@ -94,6 +94,7 @@ def export(
     """
     require("export", *_PACKAGES)
     settings = settings or Settings()
+    targets = select_targets() if targets is None else targets
     original = read_original(Path(source), Path(samples) if samples else None, scale)
     keras_file.check(original.model)
     chosen = original.require_samples()

@@ -10,6 +10,7 @@ from click.testing import Result
 
 import edgernn
 from edgernn.data.datasets import read_samples
+from edgernn.errors import OutputError
 from edgernn.tasks import Task
 from edgernn_export import Target, export, keras_model, proof, select_targets
 from edgernn_export.formats import FORMATS
@@ -357,6 +358,14 @@ def test_constant_samples_are_refused(run_folder: Path, refused: Callable[..., s
     np.savez(tmp_path / "zeros.npz", x_train=zeros, y_train=y, x_test=zeros, y_test=y)
     message = refused("export", run_folder, "--samples", tmp_path / "zeros.npz", "--out", tmp_path / "out")
     assert "all values of the calibration samples are 0" in message
+
+
+def test_without_targets_the_default_ones_are_exported(run_folder: Path, tmp_path: Path) -> None:
+    names = [target.file_name("digits") for target in DEFAULT_TARGETS]
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(OutputError, match=", ".join(names)):
+        export(run_folder, tmp_path)
 
 
 def test_two_exports_into_one_folder_do_not_meet(run_folder: Path, refused: Callable[..., str], tmp_path: Path) -> None:
