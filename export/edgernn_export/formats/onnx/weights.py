@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgernn.arrays import Float32, Int8
 from edgernn.errors import ExportError
+from edgernn.rounding import round_channels
 from edgernn_export.formats.onnx.convert import RECURRENT, finish
 
 
@@ -63,9 +63,9 @@ def _biases(graph: onnx.GraphProto) -> list[str]:
 
 def _dequantized(graph: onnx.GraphProto, kernel: onnx.TensorProto, axis: int) -> onnx.NodeProto:
     """Round a kernel; return the node that restores it under its name."""
-    name, (weights, scales) = kernel.name, rounded(numpy_helper.to_array(kernel), axis)
+    name, (weights, scales) = kernel.name, round_channels(numpy_helper.to_array(kernel), axis)
     kernel.CopyFrom(numpy_helper.from_array(weights, f"{name}/int8"))
-    graph.initializer.append(numpy_helper.from_array(scales, f"{name}/scales"))
+    graph.initializer.append(numpy_helper.from_array(scales.ravel(), f"{name}/scales"))
     return onnx.helper.make_node("DequantizeLinear", [f"{name}/int8", f"{name}/scales"], [name], axis=axis)
 
 
@@ -78,12 +78,3 @@ def _padded(graph: onnx.GraphProto, bias: onnx.TensorProto) -> list[onnx.NodePro
     behind = np.array([0, 0, 0, recurrent.shape[1]], np.int64)
     graph.initializer.append(numpy_helper.from_array(behind, f"{name}/behind"))
     return [onnx.helper.make_node("Pad", [f"{name}/given", f"{name}/behind"], [name])]
-
-
-def rounded(weights: Float32, axis: int) -> tuple[Int8, Float32]:
-    """Round weights to integers, -127 to 127; return them and the scale of each channel along `axis`."""
-    others = tuple(other for other in range(weights.ndim) if other != axis)
-    largest = np.abs(weights).max(axis=others, keepdims=True)
-    # A channel of zeros may have any scale except zero.
-    scales = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
-    return np.round(weights / scales).astype(np.int8), scales.ravel()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.arrays import Float32, Floats, Int8
+from edgernn.rounding import round_channels
 from edgernn_export.formats.tflite.activations import append_activation
 from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType
 
@@ -29,8 +30,6 @@ Value = int | Zero
 # Largest bias: half of the range of 32 bits. The other half is for the products added to it: 33,000 of the largest
 # products with int8 activations. With int16 activations, kernels add in 64 bits.
 MAX_BIAS = 2**30
-# Below 1e-38 float32 loses precision and kernels refuse a scale; this leaves room for the product of two scales.
-MIN_SCALE = 1e-18
 
 _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Operator.RELU}
 
@@ -235,13 +234,8 @@ def quantize_rows(rows: Float32, one_scale: bool = False, min_scale: Float32 | N
         one_scale: whether all outputs share a scale.
         min_scale: lowest allowed scale of each output, [outputs], from `min_scales`.
     """
-    largest = np.abs(rows).max(axis=None if one_scale else 1, keepdims=True)
-    scales = largest / np.float32(127)
-    if min_scale is not None:
-        scales = np.maximum(scales, min_scale[:, np.newaxis])
-    # A unit of zeros may have any scale. Kernels refuse denormal numbers.
-    scales = np.where(scales >= MIN_SCALE, scales, 1).astype(np.float32)
-    integers = np.round(rows / scales).astype(np.int8)
+    lowest = None if min_scale is None else min_scale[:, np.newaxis]
+    integers, scales = round_channels(rows, None if one_scale else 0, lowest)
     return integers, Scale(tuple(float(scale) for scale in scales[:, 0]))
 
 
