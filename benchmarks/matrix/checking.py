@@ -19,7 +19,7 @@ from edgernn_export.source import Source
 from edgernn_export.targets import TARGETS, Target
 from matrix.architectures import Architecture
 from matrix.building import original
-from matrix.drawing import draw
+from matrix.draws import draw
 from matrix.tolerances import limit_of, matrix_tolerance_of
 
 INTEGERS_IN_AND_OUT = tuple(select_targets(io_type="int8"))

@@ -6,10 +6,10 @@ import pytest
 from edgernn.errors import ModelError, UnsupportedError
 from edgernn_export.cells import KINDS, cell_of
 from edgernn_export.cells.ops import NumpyOps, PostActivation
+from edgernn_export.formats.tflite.arithmetic import Float32Ops
 from edgernn_export.formats.tflite.graph import Graph, TensorType
 from edgernn_export.formats.tflite.insert_cells import STEP
 from edgernn_export.formats.tflite.layouts import Layer, unroll
-from edgernn_export.formats.tflite.ops import Float32Ops
 
 UNITS, STEPS, FEATURES = 5, 6, 3
 OPTIONS: dict[str, list[dict[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""The seam of formats: a format that nobody has heard of is exported, proven, named and listed like ours."""
+"""The seam of formats: a made-up format is exported, proven, named and listed like ours."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ FILE = "small-float32-stock.tflite"
 
 
 class StockFormat(Format):
-    """What TensorFlow's converter makes by itself of unrolled layers, without a stream."""
+    """Unrolled layers as TensorFlow's converter writes them, without a stream."""
 
     name = "stock"
     suffix = ".tflite"

@@ -16,7 +16,7 @@ from edgernn.errors import ArtifactError, ExportError, ModelError
 from edgernn.rounding import round_channels
 from edgernn_export import keras_model, rebuilding
 from edgernn_export.formats.onnx import convert as converter
-from edgernn_export.formats.onnx.weights import quantize_weights
+from edgernn_export.formats.onnx.int8_weights import quantize_weights
 from edgernn_export.streaming import streams
 
 TOLERANCE = 1e-5
@@ -289,9 +289,9 @@ def test_another_process_makes_the_same_bytes(save_model: Callable[..., Path]) -
     data = convert(path)
     code = (
         "import sys; from pathlib import Path; from edgernn_export import keras_model;"
-        "from edgernn_export.formats.onnx import convert as onnx, weights;"
+        "from edgernn_export.formats.onnx import convert as onnx, int8_weights;"
         "data = onnx.convert(keras_model.load(Path(sys.argv[1])));"
-        "Path(sys.argv[2]).write_bytes(data + weights.quantize_weights(data))"
+        "Path(sys.argv[2]).write_bytes(data + int8_weights.quantize_weights(data))"
     )
     out = path.with_suffix(".out")
     subprocess.run([sys.executable, "-c", code, str(path), str(out)], check=True, capture_output=True)

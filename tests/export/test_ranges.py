@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from edgernn_export import keras_model
 from edgernn_export.cells.ops import MeasuredRange, PostActivation
 from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.arithmetic import Float32Ops
 from edgernn_export.formats.tflite.insert_cells import insert_cells
-from edgernn_export.formats.tflite.ops import Float32Ops
 from edgernn_export.formats.tflite.ranges import measure, role_scales, span
 
 

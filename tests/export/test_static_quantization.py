@@ -13,9 +13,9 @@ from edgernn.backends import litert
 from edgernn.rounding import MIN_SCALE
 from edgernn_export import keras_model
 from edgernn_export.formats.tflite import convert as tflite
+from edgernn_export.formats.tflite.arithmetic import MAX_BIAS, min_scales, quantize_bias, quantize_rows
 from edgernn_export.formats.tflite.compact import compact
 from edgernn_export.formats.tflite.graph import TensorType, read
-from edgernn_export.formats.tflite.ops import MAX_BIAS, min_scales, quantize_bias, quantize_rows
 from edgernn_export.formats.tflite.quantize import quantize
 
 STEPS, FEATURES = 6, 3

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgernn_export.targets import TARGETS
 from matrix.architectures import BINARY, FUNCTIONAL, HEADS, MERGE_MODES, RECURRENT, SEQUENTIAL, Architecture, LayerSpec
 from matrix.checking import look, look_at, problems
-from matrix.drawing import ACTIVATIONS, GATE_ACTIVATIONS
+from matrix.draws import ACTIVATIONS, GATE_ACTIVATIONS
 from matrix.refused import REFUSED, refusal
 
 MODELS = int(os.environ.get("EDGERNN_MODELS", "12"))

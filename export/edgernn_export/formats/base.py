@@ -103,11 +103,11 @@ class Format(ABC):
         return () if io_type != "float32" or static else (*self.defaults, *self.others)
 
     def is_refined(self, target: Target) -> bool:
-        """True if the target's weights are rounded with one scale per channel, as `refine` assumes."""
+        """Return True if the target's weights are rounded with one scale per channel, as `refine` assumes."""
         return False
 
     def is_calibrated(self, target: Target) -> bool:
-        """True if activation ranges are measured on the calibration set for this target."""
+        """Return True if activation ranges are measured on the calibration set for this target."""
         return False
 
     def file_name(self, target: Target, name: str) -> str:

@@ -1,1 +1,1 @@
-"""The ONNX format: `format` says what there is; `convert` by tf2onnx, `weights` in int8."""
+"""The ONNX format: `format` says what there is; `convert` by tf2onnx, `int8_weights`."""

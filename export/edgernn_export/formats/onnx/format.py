@@ -37,7 +37,7 @@ class OnnxFormat(Format):
     def convert(self, source: "Source", target: Target, stream: bool) -> Finished:
         """See `Format.convert`."""
         from edgernn_export.formats.onnx import convert
-        from edgernn_export.formats.onnx.weights import quantize_weights
+        from edgernn_export.formats.onnx.int8_weights import quantize_weights
 
         refined = source.refines and self.is_refined(target)
         data = source.shared(

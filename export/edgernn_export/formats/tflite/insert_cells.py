@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgernn_export.formats.tflite.arithmetic import Float32Ops, Value
 from edgernn_export.formats.tflite.graph import Graph, Operator, read, write
 from edgernn_export.formats.tflite.layouts import Layer, fuse, loop, unroll
-from edgernn_export.formats.tflite.ops import Float32Ops, Value
 from edgernn_export.lowering import RecurrentPlaceholder
 
 SEQUENCE, STEP = "sequence", "step"

@@ -16,8 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.errors import UnsupportedError
 from edgernn_export.cells import Cell
+from edgernn_export.formats.tflite.arithmetic import Float32Ops, Value, Zero
 from edgernn_export.formats.tflite.graph import Graph, Operator, TensorType
-from edgernn_export.formats.tflite.ops import Float32Ops, Value, Zero
 
 States = tuple[Value, ...]
 
