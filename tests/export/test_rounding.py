@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgernn.rounding import MIN_SCALE, round_channels
 from edgernn_export import refine
-from edgernn_export.formats.onnx.weights import quantize_weights
-from edgernn_export.formats.tflite.ops import quantize_rows
+from edgernn_export.formats.onnx.int8_weights import quantize_weights
+from edgernn_export.formats.tflite.arithmetic import quantize_rows
 
 KERNELS = {
     "random": np.random.default_rng(1).normal(size=(7, 5)),
