@@ -5,10 +5,11 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgernn.bench.result import MIN_ROUNDS, Measured, Result
 from edgernn.errors import DataError
+from edgernn.json_values import as_mapping, as_number
 from edgernn.system.files import check_file
 from edgernn.tasks import MEASURES
 
@@ -17,6 +18,7 @@ MAX_BYTES = 1 << 20
 MIN_FIGURES = ("accuracy", "f1", "r2", "agreement")
 MAX_FIGURES = ("mae", "largest_difference", "size_bytes")
 SPEED = "speed"
+T = TypeVar("T")
 Check = Callable[[Result, Measured, str, float], str | None]
 
 
@@ -56,9 +58,7 @@ def read_floor(path: Path) -> Floor:
     limits: dict[str, dict[str, float]] = {}
     speeds: dict[str, dict[str, float]] = {}
     for name, table in document.items():
-        if not isinstance(table, dict):
-            raise DataError(f'{path}: {name!r} is {table!r}, expected a table: ["digits-int8.tflite"]')
-        figures = dict(table)
+        figures = dict(_read(path, name, table, as_mapping))
         speeds[name] = _figures(path, f"{name}.{SPEED}", figures.pop(SPEED, {}))
         limits[name] = _figures(path, name, figures, known=(*MIN_FIGURES, *MAX_FIGURES))
     if not any(limits.values()) and not any(speeds.values()):
@@ -146,11 +146,16 @@ def _figure(artifact: Measured, name: str) -> float | None:
 
 
 def _figures(path: Path, name: str, table: Any, known: tuple[str, ...] = ()) -> dict[str, float]:
-    if not isinstance(table, dict):
-        raise DataError(f"{path}: {name} is {table!r}, expected a table")
-    for key, value in table.items():
+    figures = {}
+    for key, value in _read(path, name, table, as_mapping).items():
         if known and key not in known:
             raise DataError(f"{path}: {name}: unknown figure {key!r}; expected one of {', '.join((*known, SPEED))}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-            raise DataError(f"{path}: {name}.{key} is {value!r}, expected a number")
-    return {str(key): float(value) for key, value in table.items()}
+        figures[key] = _read(path, f"{name}.{key}", value, as_number)
+    return figures
+
+
+def _read(path: Path, name: str, value: Any, reader: Callable[[Any], T]) -> T:
+    try:
+        return reader(value)
+    except ValueError as error:
+        raise DataError(f"{path}: {name}: {error}; see docs/benchmarks.md") from error

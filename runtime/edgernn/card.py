@@ -25,6 +25,7 @@ from edgernn.json_values import (
     as_reported,
     as_text,
     as_whole,
+    read_field,
     shorten,
 )
 from edgernn.labels import find_fault
@@ -259,12 +260,10 @@ def _decode(fields: Mapping[str, Any]) -> Card:
     """Check the fields of a card whose digest matches: a wrong value means a forged card or a faulty exporter."""
 
     def read(name: str, reader: Callable[[Any], T]) -> T:
-        if name not in fields:
-            raise ArtifactError(f"the card is damaged: it has no {name!r}")
         try:
-            return reader(fields[name])
+            return read_field(fields, name, reader)
         except ValueError as error:
-            raise ArtifactError(f"the card is damaged: {name}: {error}") from error
+            raise ArtifactError(f"the card is damaged: {error}") from error
 
     logits, inverted = (name in fields and read(name, as_flag) for name in ("logits", "inverted"))
     card = Card(
@@ -333,7 +332,7 @@ def _golden(value: Any) -> Golden:
 
 def _base64(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _BASE64.issuperset(value):
-        raise ValueError(f"{shorten(value)}, expected base64 digits")
+        raise ValueError(f"found {shorten(value)}, expected base64 digits")
     return value
 
 

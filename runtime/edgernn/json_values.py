@@ -2,20 +2,38 @@
 
 import math
 import reprlib
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from edgernn.errors import find_unusable
+
+T = TypeVar("T")
 
 MAX_TEXT = 2_000  # characters
 MAX_NESTING = 8  # of a value that is only reported
 MAX_WHOLE = 1 << 53  # floats represent whole numbers exactly up to here
 
 
+def read_field(fields: Mapping[str, Any], name: str, reader: Callable[[Any], T]) -> T:
+    """Read a field that must be there; its name stands in front of the reader's message."""
+    if name not in fields:
+        raise ValueError(f"{name!r} is missing")
+    try:
+        return reader(fields[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def as_optional(value: Any, reader: Callable[[Any], T]) -> T | None:
+    """Read a value that may be null."""
+    return None if value is None else reader(value)
+
+
 def as_text(value: Any) -> str:
     """Return a text without control characters."""
     if not isinstance(value, str) or len(value) > MAX_TEXT or find_unusable(value):
         raise ValueError(
-            f"{shorten(value)}, expected a text without control characters, of at most {MAX_TEXT:,} characters"
+            f"found {shorten(value)}, expected a text without control characters, of at most {MAX_TEXT:,} characters"
         )
     return value
 
@@ -23,22 +41,22 @@ def as_text(value: Any) -> str:
 def as_flag(value: Any) -> bool:
     """Return True or False."""
     if not isinstance(value, bool):
-        raise ValueError(f"{shorten(value)}, expected true or false")  # noqa: TRY004 - like all wrong values here
+        raise ValueError(f"found {shorten(value)}, expected true or false")  # noqa: TRY004 - like all wrong values
     return value
 
 
-def as_whole(value: Any, lowest: int) -> int:
-    """Return a whole number from `lowest` to 2^53."""
-    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= MAX_WHOLE:
-        raise ValueError(f"{shorten(value)}, expected a whole number from {lowest}")
+def as_whole(value: Any, lowest: int, highest: int = MAX_WHOLE) -> int:
+    """Return a whole number from `lowest` to `highest`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise ValueError(f"found {shorten(value)}, expected a whole number from {lowest:,} to {highest:,}")
     return value
 
 
-def as_number(value: Any, lowest: float, highest: float) -> float:
+def as_number(value: Any, lowest: float = -MAX_WHOLE, highest: float = MAX_WHOLE) -> float:
     """Return a number from `lowest` to `highest`."""
     # Compared before it is converted: a whole number may be too large for a float. A NaN is in no range.
     if not isinstance(value, int | float) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise ValueError(f"{shorten(value)}, expected a number from {lowest:g} to {highest:g}")
+        raise ValueError(f"found {shorten(value)}, expected a number from {lowest:g} to {highest:g}")
     return float(value)
 
 
@@ -46,21 +64,21 @@ def as_positive(value: Any, highest: float) -> float:
     """Return a number above 0, up to `highest`."""
     number = as_number(value, 0, highest)
     if not number:
-        raise ValueError(f"0, expected a number above it and up to {highest:g}")
+        raise ValueError(f"found 0, expected a number above it and up to {highest:g}")
     return number
 
 
 def as_list(value: Any) -> list[Any]:
     """Return a list of any values."""
     if not isinstance(value, list):
-        raise ValueError(f"{shorten(value)}, expected a list")  # noqa: TRY004 - like all wrong values here
+        raise ValueError(f"found {shorten(value)}, expected a list")  # noqa: TRY004 - like all wrong values here
     return value
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
     """Return an object of any values by name."""
     if not isinstance(value, dict):
-        raise ValueError(f"{shorten(value)}, expected names with values")  # noqa: TRY004 - like all wrong values here
+        raise ValueError(f"found {shorten(value)}, expected names with values")  # noqa: TRY004 - like all wrong values here
     return value
 
 

@@ -176,14 +176,14 @@ def test_noise_is_no_regression_and_nan_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("accuracy = 0.9", "'accuracy' is 0.9, expected a table"),
+        ("accuracy = 0.9", "accuracy: found 0.9, expected names with values"),
         ("", "the file is empty"),
         ('["a.tflite"]', "no limits; expected"),
         ('["a.tflite"]\nlatency = 3', "unknown figure 'latency'; expected one of accuracy, f1"),
-        ('["a.tflite"]\naccuracy = "high"', "accuracy is 'high', expected a number"),
-        ('["a.tflite"]\naccuracy = true', "accuracy is True, expected a number"),
-        ('["a.tflite"]\naccuracy = nan', "accuracy is nan, expected a number"),
-        ('["a.tflite"]\nspeed = 3', "a.tflite.speed is 3, expected a table"),
+        ('["a.tflite"]\naccuracy = "high"', "accuracy: found 'high', expected a number"),
+        ('["a.tflite"]\naccuracy = true', "accuracy: found True, expected a number"),
+        ('["a.tflite"]\naccuracy = nan', "accuracy: found nan, expected a number"),
+        ('["a.tflite"]\nspeed = 3', "a.tflite.speed: found 3, expected names with values"),
         ("= 3", "cannot be read as TOML"),
     ],
 )

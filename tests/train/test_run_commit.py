@@ -159,7 +159,7 @@ def test_settings_without_digests_are_a_persons_own(run: Path) -> None:
 def test_digests_that_are_none_are_a_data_error(run: Path, digests: Any) -> None:
     settings = {**json.loads((run / "settings.json").read_text()), "sha256": digests}
     (run / "settings.json").write_text(json.dumps(settings))
-    with pytest.raises(DataError, match=r"settings.json: 'sha256' is .*, expected"):
+    with pytest.raises(DataError, match=r"settings.json: sha256: found .*, expected"):
         read_original(run)
 
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +15,8 @@ from edgernn.bench.result import ROLES, Answers, Measured, Result
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import judge
-from edgernn.errors import DataError, is_printable
+from edgernn.errors import DataError
+from edgernn.json_values import as_flag, as_mapping, as_number, as_optional, as_text, as_whole
 from edgernn.system.files import check_file, to_json
 from edgernn.tasks import REGRESSION, Task
 
@@ -23,8 +25,7 @@ MAX_BYTES = 256 << 20
 # About the number of times of 60 artifacts with the default of 1 s per call.
 MAX_TIMES = 20_000_000
 MAX_ROUNDS = 1000
-# Up to here a float64 represents every integer exactly.
-MAX_NUMBER = 1 << 53
+_from_0, _from_1 = partial(as_whole, lowest=0), partial(as_whole, lowest=1)
 _MACHINE = ("cpu", "machine", "system", "kernel", "python")
 _STATE = ("load", "frequency_mhz", "highest_mhz", "temperature_c")
 
@@ -135,7 +136,7 @@ def dump(result: Result) -> str:
 def _result(document: Mapping[str, Any]) -> Result:
     method, task = document["method"], document["task"]
     times = sum(
-        sum(_count(count) for count in each["count"])
+        sum(_from_1(count) for count in each["count"])
         for subject in document["subjects"]
         for rounds in subject["turns"].values()
         for each in rounds
@@ -143,26 +144,26 @@ def _result(document: Mapping[str, Any]) -> Result:
     if times > MAX_TIMES:
         raise ValueError(f"{times:,} times, expected at most {MAX_TIMES:,}")
     result = Result(
-        started=_text(document["started"]),
+        started=as_text(document["started"]),
         method=Method(
-            rounds=_count(method["rounds"], MAX_ROUNDS),
-            seconds=_figure(method["seconds"]),
-            cold=bool(method["cold"]),
+            rounds=as_whole(method["rounds"], lowest=1, highest=MAX_ROUNDS),
+            seconds=as_number(method["seconds"]),
+            cold=as_flag(method["cold"]),
         ),
-        isolated=bool(method["isolated"]),
-        threads=_count(method["threads"]),
-        clock_step_ns=_count(method["clock_step_ns"]),
+        isolated=as_flag(method["isolated"]),
+        threads=_from_1(method["threads"]),
+        clock_step_ns=_from_1(method["clock_step_ns"]),
         machine=_machine(document["machine"]),
         before=_state(document["before"]),
         after=_state(document["after"]),
-        others_cores=None if document["others_cores"] is None else _figure(document["others_cores"]),
-        frequencies_mhz=tuple(map(_figure, document["frequencies_mhz"])),
-        subjects=tuple(_measured(each, _count(method["rounds"])) for each in document["subjects"]),
-        baseline=_text(document["baseline"]),
-        task=Task(_text(task["kind"]), bool(task["logits"])) if task else None,
-        samples=_count(document["samples"], least=0),
-        limits={_text(name): _figure(limit) for name, limit in document["limits"].items()},
-        evidence=_mapping(document["evidence"]),
+        others_cores=as_optional(document["others_cores"], as_number),
+        frequencies_mhz=tuple(map(as_number, document["frequencies_mhz"])),
+        subjects=tuple(_measured(each, _from_1(method["rounds"])) for each in document["subjects"]),
+        baseline=as_text(document["baseline"]),
+        task=Task(as_text(task["kind"]), as_flag(task["logits"])) if task else None,
+        samples=_from_0(document["samples"]),
+        limits={as_text(name): as_number(limit) for name, limit in document["limits"].items()},
+        evidence=as_mapping(document["evidence"]),
     )
     _check(result)
     return result
@@ -198,32 +199,32 @@ def _check_answers(task: Task, answers: Answers, measured: bool) -> None:
 
 
 def _machine(value: Any) -> Mapping[str, Any]:
-    machine = _mapping(value)
+    machine = as_mapping(value)
     return {
-        **{name: _text(machine[name]) for name in _MACHINE},
-        "board": None if machine["board"] is None else _text(machine["board"]),
-        "cores": None if machine["cores"] is None else _count(machine["cores"]),
-        "flags": [_text(flag) for flag in machine["flags"]],
-        "versions": {_text(name): _text(number) for name, number in machine["versions"].items()},
+        **{name: as_text(machine[name]) for name in _MACHINE},
+        "board": as_optional(machine["board"], as_text),
+        "cores": as_optional(machine["cores"], _from_1),
+        "flags": [as_text(flag) for flag in machine["flags"]],
+        "versions": {as_text(name): as_text(number) for name, number in machine["versions"].items()},
     }
 
 
 def _state(value: Any) -> Mapping[str, Any]:
-    state = _mapping(value)
-    figures = {name: None if state[name] is None else _figure(state[name]) for name in _STATE}
+    state = as_mapping(value)
+    figures = {name: as_optional(state[name], as_number) for name in _STATE}
     return {
         **figures,
-        "governor": None if state["governor"] is None else _text(state["governor"]),
-        "throttled": None if state["throttled"] is None else _count(state["throttled"], least=0),
+        "governor": as_optional(state["governor"], as_text),
+        "throttled": as_optional(state["throttled"], _from_0),
     }
 
 
 def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
     answers, memory = document["answers"], document["memory"]
-    name, role = _text(document["name"]), document["role"]
+    name, role = as_text(document["name"]), document["role"]
     if role not in ROLES:
         raise ValueError(f"role {role!r}, expected one of {', '.join(ROLES)}")
-    turns = {_text(call): tuple(map(_round, each)) for call, each in document["turns"].items()}
+    turns = {as_text(call): tuple(map(_round, each)) for call, each in document["turns"].items()}
     # A subject that loads slowly is loaded in its first round only.
     if len(turns.get(PREDICT, ())) != rounds or any(len(each) not in (1, rounds) for each in turns.values()):
         found = ", ".join(f"{len(each)} of {call!r}" for call, each in turns.items())
@@ -231,24 +232,24 @@ def _measured(document: Mapping[str, Any], rounds: int) -> Measured:
     return Measured(
         name=name,
         role=role,
-        backend=_text(document["backend"]),
-        size_bytes=_count(document["size_bytes"]),
-        sha256=_text(document["sha256"]),
-        quantization=_text(document["quantization"]),
-        layout=_text(document["layout"]),
-        verified=bool(document["verified"]),
-        input_shape=tuple(map(_count, document["input_shape"])),
+        backend=as_text(document["backend"]),
+        size_bytes=_from_1(document["size_bytes"]),
+        sha256=as_text(document["sha256"]),
+        quantization=as_text(document["quantization"]),
+        layout=as_text(document["layout"]),
+        verified=as_flag(document["verified"]),
+        input_shape=tuple(map(_from_1, document["input_shape"])),
         turns=turns,
-        memory=Memory(_count(memory["steady_bytes"]), _count(memory["peak_bytes"])) if memory else None,
+        memory=Memory(_from_1(memory["steady_bytes"]), _from_1(memory["peak_bytes"])) if memory else None,
         answers=_answers(answers) if answers else None,
         # Absent from results of earlier versions.
-        source_sha256=_text(document.get("source_sha256", "")),
-        exact_stream=bool(document.get("exact_stream", False)),
+        source_sha256=as_text(document.get("source_sha256", "")),
+        exact_stream=as_flag(document.get("exact_stream", False)),
     )
 
 
 def _answers(document: Mapping[str, Any]) -> Answers:
-    measures = {_text(name): _number(value) for name, value in (document["measures"] or {}).items()}
+    measures = {as_text(name): _number(value) for name, value in (document["measures"] or {}).items()}
     return Answers(measures, _number(document["agreement"]), _number(document["largest_difference"]))
 
 
@@ -264,45 +265,15 @@ def _round_as_json(measured: Round) -> dict[str, Any]:
 
 
 def _round(document: Mapping[str, Any]) -> Round:
-    values, counts = (np.array([_count(each) for each in document[name]], np.int64) for name in ("ns", "count"))
+    values, counts = (np.array([_from_1(each) for each in document[name]], np.int64) for name in ("ns", "count"))
     if values.shape != counts.shape or not len(values):
         raise ValueError(f"{len(values)} times in 'ns' and {len(counts)} in 'count', expected equally many, at least 1")
     return Round(
         durations_ns=np.repeat(values, counts),
-        batch=_count(document["batch"]),
-        cpu_share=_figure(document["cpu_share"]),
-        settled=bool(document["settled"]),
+        batch=_from_1(document["batch"]),
+        cpu_share=as_number(document["cpu_share"]),
+        settled=as_flag(document["settled"]),
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"found {type(value).__name__}, expected an object")
-    return value
-
-
-def _count(value: Any, most: int = MAX_NUMBER, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"found {_short(value)}, expected a whole number from {least} to {most:,}")
-    return value
-
-
-def _figure(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
-        raise ValueError(f"found {_short(value)}, expected a number from -{MAX_NUMBER:,} to {MAX_NUMBER:,}")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    # Texts are printed on terminals, which execute control characters.
-    if not isinstance(value, str) or not is_printable(value):
-        raise ValueError(f"found {_short(value)}, expected printable text")
-    return value
-
-
-def _short(value: Any) -> str:
-    known = isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= MAX_NUMBER)
-    return ascii(value)[:40] if known else type(value).__name__
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -310,4 +281,4 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _number(value: Any) -> float:
-    return math.nan if value is None else _figure(value)
+    return math.nan if value is None else as_number(value)

@@ -22,6 +22,7 @@ from edgernn.data.datasets import Samples, read_samples
 from edgernn.data.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
 from edgernn.errors import DataError, ModelError, SettingError
 from edgernn.inputs import SCALES
+from edgernn.json_values import as_list, as_mapping, as_text, read_field, shorten
 from edgernn.labels import check_labels
 from edgernn.system.files import check_file, find_name_fault, replacing, write_json
 
@@ -248,20 +249,28 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise DataError(f"{file}: cannot be read: {error}") from error
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise DataError(f"{file}: expected settings of format {FORMAT}, as `edgernn train` writes them")
-    for key, kind in {"name": str, "labels": list, "input": str}.items():
-        if not isinstance(settings.get(key), kind):
-            raise DataError(f"{file}: {key!r} is {settings.get(key)!r}, expected a {kind.__name__}")
-    if not isinstance(settings.get("sha256", {}), dict):
-        raise DataError(f"{file}: 'sha256' is {settings['sha256']!r}, expected the digest of each file")
-    if other := [label for label in settings["labels"] if not isinstance(label, str | int | float)]:
-        raise DataError(f"{file}: 'labels' contains {str(other[0])[:200]}, expected texts or numbers")
-    if fault := find_name_fault(settings["name"]):
-        raise DataError(f"{file}: 'name' is {settings['name'][:200]!r}, which {fault}; change the name there")
     try:
-        check_labels([str(label) for label in settings["labels"]])
-    except DataError as error:
+        _check_settings(settings)
+    except (DataError, ValueError) as error:
         raise DataError(f"{file}: {error}") from error
     return settings
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    read_field(settings, "name", _as_name)
+    read_field(settings, "input", as_text)
+    read_field({"sha256": {}, **settings}, "sha256", as_mapping)
+    labels = read_field(settings, "labels", as_list)
+    if other := [label for label in labels if not isinstance(label, str | int | float)]:
+        raise DataError(f"labels: found {shorten(other[0])}, expected texts or numbers")
+    check_labels([str(label) for label in labels])
+
+
+def _as_name(value: Any) -> str:
+    name = as_text(value)
+    if fault := find_name_fault(name):
+        raise ValueError(f"found {shorten(name)}, which {fault}; change the name there")
+    return name
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
