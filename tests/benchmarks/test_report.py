@@ -11,10 +11,10 @@ import pytest
 from made_up_report import make_turns
 
 from edgernn.bench.document import dump, read_result
-from edgernn.bench.isolated import Memory
 from edgernn.bench.result import Answers, Result
 from edgernn.bench.subjects import PREDICT
 from edgernn.errors import DataError
+from edgernn.system.machine import Memory
 from edgernn.tasks import REGRESSION, Task
 from edgernn_benchmarks.report.label_placement import place_labels
 from edgernn_benchmarks.report.page import render, short_names, write_html

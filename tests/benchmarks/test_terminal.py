@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_up import measured, result
 
-from edgernn.bench.isolated import Memory
 from edgernn.bench.result import Answers
 from edgernn.bench.stopwatch import Round
+from edgernn.system.machine import Memory
 from edgernn.tasks import Task
 from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.terminal_table import print_changes, print_result

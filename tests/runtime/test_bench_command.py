@@ -15,12 +15,13 @@ from made_up import measured, result
 
 import edgernn
 from edgernn.bench.document import read_result
-from edgernn.bench.isolated import Memory, start_isolated
+from edgernn.bench.isolated import start_isolated
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import FREE_STEPS, ArtifactLoader
 from edgernn.commands.bench import bench_lines
 from edgernn.errors import ArtifactError
 from edgernn.golden import golden_inputs
+from edgernn.system.machine import Memory
 
 QUICK = ("--rounds", "2", "--seconds", "0")
 

@@ -8,14 +8,15 @@ import pytest
 
 from edgernn.bench import environment
 from edgernn.bench.environment import describe, describe_machine, look_at_machine, throttled_reasons
+from edgernn.system import machine
 
 
 def test_the_description_is_that_of_this_machine() -> None:
-    machine, state = describe_machine(), look_at_machine()
-    assert machine["cores"] == os.cpu_count()
-    assert machine["versions"]["edgernn"]
+    facts, state = describe_machine(), look_at_machine()
+    assert facts["cores"] == os.cpu_count()
+    assert facts["versions"]["edgernn"]
     assert set(state) == {"load", "governor", "frequency_mhz", "highest_mhz", "temperature_c", "throttled"}
-    assert f"{os.cpu_count()} cores" in describe(machine)
+    assert f"{os.cpu_count()} cores" in describe(facts)
 
 
 def test_a_raspberry_pi_reports_its_model_and_its_throttling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +35,8 @@ def test_a_raspberry_pi_reports_its_model_and_its_throttling(tmp_path: Path, mon
     for broken in ("exit 255", "echo VCHI initialization failed", "echo throttled=yes"):
         program.write_text(f"#!/bin/sh\n{broken}\n")
         assert look_at_machine()["throttled"] is None
-    machine = {**describe_machine(), "board": "Raspberry Pi 5 Model B Rev 1.0"}
-    assert describe(machine).startswith("Raspberry Pi 5 Model B Rev 1.0, ")
+    facts = {**describe_machine(), "board": "Raspberry Pi 5 Model B Rev 1.0"}
+    assert describe(facts).startswith("Raspberry Pi 5 Model B Rev 1.0, ")
 
 
 def test_frequencies_are_read_in_mhz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,14 +51,14 @@ def test_frequencies_are_read_in_mhz(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_busy_time_of_all_cores_includes_ours() -> None:
-    busy, own = environment.busy_seconds(), environment.own_seconds()
+    busy, own = machine.busy_seconds(), machine.own_seconds()
     if busy is None:  # not on Linux
         assert not Path("/proc/stat").exists()
         return
     end = time.process_time() + 0.3
     while time.process_time() < end:
         pass
-    after = environment.busy_seconds()
+    after = machine.busy_seconds()
     assert after is not None
     assert after - busy >= 0.25
-    assert environment.own_seconds() - own >= 0.25
+    assert machine.own_seconds() - own >= 0.25

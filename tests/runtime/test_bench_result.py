@@ -11,11 +11,11 @@ import pytest
 from made_up import STATE, measured, result, turns
 
 from edgernn.bench.document import FORMAT, as_json, dump, read_result
-from edgernn.bench.isolated import Memory
 from edgernn.bench.result import Answers, unique_names
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.errors import DataError, SettingError
+from edgernn.system.machine import Memory
 from edgernn.tasks import Task
 
 

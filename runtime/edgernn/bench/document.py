@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from edgernn.bench.isolated import Memory
 from edgernn.bench.result import ROLES, Answers, Measured, Result
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
@@ -18,6 +17,7 @@ from edgernn.bench.verdict import judge
 from edgernn.errors import DataError
 from edgernn.json_values import as_flag, as_mapping, as_number, as_optional, as_text, as_whole
 from edgernn.system.files import check_file, to_json
+from edgernn.system.machine import Memory
 from edgernn.tasks import REGRESSION, Task
 
 FORMAT = 2

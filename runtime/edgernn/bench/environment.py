@@ -4,12 +4,12 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edgernn.system.processor import processor_name
+from edgernn.system.machine import processor_fields, processor_name, read_text
 
 PACKAGES = (
     "edgernn",
@@ -41,11 +41,11 @@ _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
 def describe_machine() -> dict[str, Any]:
     """Return the facts about the machine that do not change during a measurement."""
-    cpuinfo = _fields(Path("/proc/cpuinfo"))
+    cpuinfo = processor_fields()
     return {
         "cpu": processor_name(),
         "flags": (cpuinfo.get("flags") or cpuinfo.get("Features") or "").split(),
-        "board": _text(Path("/proc/device-tree/model")),
+        "board": read_text(Path("/proc/device-tree/model")),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "system": platform.system(),
@@ -63,29 +63,12 @@ def look_at_machine() -> dict[str, Any]:
     """
     return {
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # Windows has none
-        "governor": _text(_CPU / "scaling_governor"),
+        "governor": read_text(_CPU / "scaling_governor"),
         "frequency_mhz": frequency_mhz(),
-        "highest_mhz": _thousandth(_text(_CPU / "cpuinfo_max_freq")),
+        "highest_mhz": _thousandth(read_text(_CPU / "cpuinfo_max_freq")),
         "temperature_c": _temperature(),
         "throttled": _throttled(),
     }
-
-
-def busy_seconds() -> float | None:
-    """Return the seconds, summed over cores, that were busy or used by the host since the machine was started.
-
-    None without /proc/stat; its columns: https://docs.kernel.org/filesystems/proc.html
-    """
-    ticks = (_text(Path("/proc/stat")) or "").partition("\n")[0].split()[1:]
-    if len(ticks) < 8:
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def own_seconds() -> float:
-    """Return the part of `busy_seconds` that this process and its ended children used."""
-    return sum(os.times()[:4])
 
 
 def throttled_reasons(bits: int) -> list[str]:
@@ -111,18 +94,18 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 def frequency_mhz() -> float | None:
     """Return the frequency of the first core in MHz; virtual machines report it in /proc/cpuinfo only."""
-    frequency = _thousandth(_text(_CPU / "scaling_cur_freq"))
+    frequency = _thousandth(read_text(_CPU / "scaling_cur_freq"))
     if frequency is not None:
         return frequency
     try:
-        return float(_fields(Path("/proc/cpuinfo"))["cpu MHz"])
+        return float(processor_fields()["cpu MHz"])
     except (KeyError, ValueError):
         return None
 
 
 def _temperature() -> float | None:
     zones = Path("/sys/class/thermal").glob("thermal_zone*/temp")
-    return max((celsius for zone in zones if (celsius := _thousandth(_text(zone))) is not None), default=None)
+    return max((celsius for zone in zones if (celsius := _thousandth(read_text(zone))) is not None), default=None)
 
 
 def _throttled() -> int | None:
@@ -136,20 +119,8 @@ def _throttled() -> int | None:
         return None
 
 
-def _fields(file: Path) -> dict[str, str]:
-    lines: Sequence[str] = (_text(file) or "").splitlines()
-    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
 def _thousandth(text: str | None) -> float | None:
     try:
         return int(text) / 1000 if text else None
     except ValueError:
-        return None
-
-
-def _text(file: Path) -> str | None:
-    try:
-        return file.read_text(encoding="utf-8").strip("\0\n ") or None
-    except (OSError, UnicodeDecodeError):
         return None

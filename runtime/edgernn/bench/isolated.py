@@ -2,31 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Round
 from edgernn.errors import ArtifactError
 from edgernn.system.child import Child, ChildError
+from edgernn.system.machine import Memory, own_memory
 from edgernn.system.quiet import standard_error_aside
-
-_STATUS = Path("/proc/self/status")
-# Linux's names for the current and the peak memory of a process.
-_STEADY, _PEAK = "VmRSS", "VmHWM"
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Physical memory of a process that only answers, Python and libraries included.
-
-    Attributes:
-        steady_bytes: after some rounds of answers.
-        peak_bytes: the maximum.
-    """
-
-    steady_bytes: int
-    peak_bytes: int
 
 
 class Isolated:
@@ -75,14 +57,6 @@ def _serve(load: Callable[[], LoadedSubject], reload: bool) -> Callable[[Method 
 
     def answer(method: Method | None) -> object:
         with standard_error_aside():  # LiteRT logs its delegate there
-            return subject.time_round(method) if method else _memory()
+            return subject.time_round(method) if method else own_memory()
 
     return answer
-
-
-def _memory() -> Memory | None:
-    if not _STATUS.exists():
-        return None
-    fields = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="ascii").splitlines())
-    steady, peak = (int(fields[name].split()[0]) * 1024 for name in (_STEADY, _PEAK))
-    return Memory(steady, peak)

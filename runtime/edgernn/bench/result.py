@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from edgernn.bench.environment import throttled_reasons
-from edgernn.bench.isolated import Memory
 from edgernn.bench.statistics import Latency, Ratio, speed_ratio, summarize
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.errors import SettingError
+from edgernn.system.machine import Memory
 from edgernn.tasks import Task
 
 ARTIFACT, ORIGINAL, PEER = ROLES = ("artifact", "original", "peer")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.bench.environment import busy_seconds, describe_machine, frequency_mhz, look_at_machine, own_seconds
+from edgernn.bench.environment import describe_machine, frequency_mhz, look_at_machine
 from edgernn.bench.isolated import Isolated, start_isolated
 from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_names
 from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Subject, clock_step_ns, measure
@@ -18,6 +18,7 @@ from edgernn.bench.subjects import ArtifactLoader, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
 from edgernn.model import Model
 from edgernn.system.files import sha256_of
+from edgernn.system.machine import busy_seconds, own_seconds
 from edgernn.tasks import Task
 
 
