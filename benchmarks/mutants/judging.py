@@ -1,8 +1,7 @@
 """Judgement of a mutant: loads it as a device does, and compares its answers with the undamaged artifact's."""
 
 import traceback
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from edgernn.errors import ArtifactError, first_line
 from edgernn.golden import golden_inputs
 from edgernn.metrics import scale_of
 from edgernn.model import Model
-from mutants.remedies import Differences, Probe
 
 REFUSED, RIGHT, WRONG, EXCEPTION, CRASH, HANG, MEMORY = OUTCOMES = (
     *("refused", "right", "wrong", "exception", "crash", "hang", "memory"),
@@ -34,14 +32,10 @@ class Judgement:
     Attributes:
         outcome: one of `OUTCOMES`.
         detail: the refusal, the exception and its place in the code, or the kind of wrong answers.
-        tolerance: the tolerance in the artifact's card.
-        differences: differences of wrong answers, for inputs that checks could use.
     """
 
     outcome: str
     detail: str = ""
-    tolerance: float = 0.0
-    differences: Differences = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,14 +70,8 @@ class Judge:
         assert card.golden is not None  # noqa: S101 - every finished artifact has them
         self._tolerance = card.golden.tolerance
         self._x = np.concatenate([x, golden_inputs(range(_GOLDEN), card.input_shape, *card.input_range)])
-        self._path, self._place = path, place
+        self._place = place
         self._right = self._answers(model)
-
-    @cached_property
-    def _probe(self) -> Probe:
-        """Used only for wrong answers, which are rare."""
-        model = edgernn.load(self._path)
-        return Probe(model, _card(model))
 
     def judge(self, data: bytes) -> Judgement:
         """Judge a file of this content. The caller handles crashes, hangs and exits of the process."""
@@ -106,13 +94,7 @@ class Judge:
         except Exception as error:  # noqa: BLE001 - any exception is a finding
             return Judgement(EXCEPTION, _where(error))
         wrong = self._compare(answers)
-        return (
-            Judgement(
-                outcome=WRONG, detail=wrong, tolerance=self._tolerance, differences=self._probe.differences(model)
-            )
-            if wrong
-            else Judgement(RIGHT)
-        )
+        return Judgement(WRONG, wrong) if wrong else Judgement(RIGHT)
 
     def _refusal(self, error: ArtifactError) -> Judgement:
         """Judge a refusal: it must be one line that contains the file's name and a reason."""

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mutants.judging import EXCEPTION, OUTCOMES, REFUSED, RIGHT, WRONG, Judgement
-from mutants.remedies import checks
 
 KEPT, RESEALED = MODES = ("digest as it was", "digest made right")
 # Allowed outcomes. With a right digest only the backend can detect a damage, so its outcomes are only counted. An
@@ -74,7 +73,6 @@ def as_json(seen: Sequence[MutantResult], settings: Mapping[str, Any]) -> dict[s
             {"mode": mode, "artifact": artifact, "kind": kind, "outcome": outcome, "count": count}
             for (mode, artifact, kind, outcome), count in sorted(counts.items())
         ],
-        "remedies": {mode: remedies([each for each in seen if each.mode == mode]) for mode in MODES},
         "notable": [asdict(each) for each in seen if each.verdict.outcome not in (REFUSED, RIGHT)],
     }
 
@@ -99,21 +97,9 @@ _SHORT = {"refused": "refuse", "exception": "except"}
 
 
 def _wrong_answers(seen: Sequence[MutantResult]) -> Iterator[str]:
-    """Yield the kinds of wrong answers, and the checks that would notice them."""
+    """Yield the kinds of wrong answers."""
     wrong = [each.verdict for each in seen if each.verdict.outcome == WRONG]
-    if not wrong:
-        return
-    where = Counter(verdict.detail.partition(":")[0] for verdict in wrong)
-    yield f"wrong answers: {len(wrong):,}, " + ", ".join(f"{count:,} in {name}" for name, count in where.most_common())
-    yield "of these, refused if the following had to be within the card's tolerance:"
-    for name, count in remedies(seen).items():
-        yield f"  {name:<50}{count:>7,}{count / len(wrong):>8.1%}"
-    yield ""
-
-
-def remedies(seen: Sequence[MutantResult]) -> dict[str, int]:
-    """Count the wrong answers that each check would refuse."""
-    counts: Counter[str] = Counter()
-    for verdict in (each.verdict for each in seen if each.verdict.outcome == WRONG):
-        counts.update({name: int(check(verdict.differences)) for name, check in checks(verdict.tolerance).items()})
-    return dict(counts)
+    if wrong:
+        where = Counter(verdict.detail.partition(":")[0] for verdict in wrong)
+        yield f"wrong answers: {len(wrong):,}, " + ", ".join(f"{n:,} in {name}" for name, n in where.most_common())
+        yield ""

@@ -123,8 +123,6 @@ def _one(only: str, sources: dict[Path, IntactArtifact], x: Float32, folder: Pat
     ((_, verdict),) = verdicts([number], partial(_judge_maker, path, sources[path], x, folder, mode), _TIMEOUT_SECONDS)
     seen = MutantResult(artifact=path.name, mode=mode, number=number, kind=mutant.kind, verdict=verdict)
     click.echo(seen)
-    for kind, differences in verdict.differences.items():
-        click.echo(f"  differences, {kind}: {' '.join(f'{each:.3g}' for each in differences)}")
     return int(seen.failure)
 
 

@@ -115,7 +115,6 @@ def test_the_judge_distinguishes_right_from_wrong(
         patch.setattr(edgernn.Model, "predict", _backwards(edgernn.Model.predict))
         backwards = judge.judge(data)
     assert (backwards.outcome, backwards.detail.partition(":")[0]) == (WRONG, "predict")
-    assert len(backwards.differences["uniform"]) == 16
     for error in (ValueError("what"), ArtifactError("two\nlines"), ArtifactError("no file named")):
         monkeypatch.setattr(edgernn, "load", _raising(error))
         assert judge.judge(data).outcome == EXCEPTION
