@@ -139,13 +139,14 @@ bench: $(PEERS)/.ready ## measure edgernn, other tools and the growth of cost, f
 	$(PEERS)/bin/python benchmarks/peers/bench_peers.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON)) $(ARGS)
 
-bench-export: $(READY) ## measure every check of the export beside other tools; DATA=DIR or RUNS=DIR, JSON=FILE
-	$(BIN)/python benchmarks/peers/bench_export.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
-		$(if $(JSON),--json $(JSON))
+BARS = $(BIN)/python benchmarks/peers/bench_bars.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+	$(if $(JSON),--json $(JSON))
+
+bench-export: $(READY) ## measure every check of the digits' model beside other tools; DATA=DIR or RUNS=DIR, JSON=FILE
+	$(BARS) --only robust --seeds 0,1,2
 
 bench-models: $(READY) ## measure the same for GRU, LSTM, stacks and long sequences; DATA=DIR, RUNS=DIR, JSON=FILE
-	$(BIN)/python benchmarks/peers/bench_models.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
-		$(if $(JSON),--json $(JSON))
+	$(BARS) --only gru64 --only lstm64 --only rnn32x2 --only sensors-gru32x2
 
 bench-runtime: $(READY) ## measure the runtime beside the bare backends, and long runs; RUN=DIR with artifacts, JSON=FILE
 	$(BIN)/python benchmarks/peers/bench_runtime.py $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))

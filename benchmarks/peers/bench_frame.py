@@ -17,35 +17,9 @@ from peers.checks import Check, as_json, show, show_environment
 Progress = Callable[[str], None]
 
 
-def bench_options(seeds: str, names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that adds the options --data, --runs, --seeds and --json.
-
-    Args:
-        seeds: default of --seeds.
-        names: names of the run folders, for the help text.
-    """
-    options = (
-        click.option("--data", metavar="sample|mnist|PATH", help="Training data, as `edgernn train --data` takes it."),
-        click.option(
-            "--runs",
-            type=click.Path(file_okay=False, path_type=Path),
-            help=f"Folder of the runs {names}; missing ones are trained. [default: a temporary folder]",
-        ),
-        click.option("--seeds", callback=_seeds, default=seeds, show_default=True, help="Seeds of the models."),
-        click.option(
-            "--json",
-            "json_file",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Also write all results to this file.",
-        ),
-    )
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+json_option = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all results to this file."
+)
 
 
 @contextmanager
@@ -83,13 +57,6 @@ def finish(
         write_json(json_file, as_json(checks, machine, latencies, reasons))
     if not all(check.passed for check in checks):
         context.exit(1)
-
-
-def _seeds(_context: click.Context, _option: click.Parameter, text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: expected integers separated by commas, such as 0,1,2") from error
 
 
 def _say(terminal: TextIO, step: str) -> None:

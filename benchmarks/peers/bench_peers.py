@@ -170,7 +170,7 @@ def main(
 
 def _compare_tools(kind: str, runs: Path, data: str, folder: Path, effort: Effort, say: Progress) -> dict[str, Any]:
     run = contest.find_run(runs, kind, data, say)
-    title = contest.TITLES[kind]
+    title = contest.MODELS[kind].title
     result = contest.compare_tools(run, folder / kind, effort, lambda step: say(f"{title}: {step}"))
     return {
         "kind": kind,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgernn.errors import ArtifactError
-from peers.bench_frame import finish, measuring, report
+from peers.bench_frame import finish, json_option, measuring, report
 from peers.checks import environment
 from peers.cold_start import cold_start_checks
 from peers.endurance import endurance_checks
@@ -17,9 +17,7 @@ ARTIFACTS = ("int8.tflite", "float32.tflite", "float32.onnx", "int8.onnx")
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all results to this file."
-)
+@json_option
 @click.option(
     "--calls", type=click.IntRange(min=1000), default=200_000, show_default=True, help="Calls of each long run."
 )

@@ -22,7 +22,7 @@ from peers.tools import PEERS
 OURS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8)
 EDGERNN = "edgernn"
 SIMPLE_RNN, GRU, LSTM = KINDS = ("simplernn", "gru", "lstm")
-TITLES = {SIMPLE_RNN: "SimpleRNN(64)", GRU: "GRU(64)", LSTM: "LSTM(64)"}
+MODELS = {SIMPLE_RNN: bench_runs.DIGITS, GRU: bench_runs.GRU64, LSTM: bench_runs.LSTM64}
 # Files within this multiple of their tool's quickest, in a few rounds, are timed thoroughly, too.
 _NEAR = 1.25
 # Run folder of `edgernn demo` and `make demo`.
@@ -50,11 +50,10 @@ def find_run(folder: Path, kind: str, data: str | None, say: Progress) -> Path:
     Raises:
         ModelError: the folder is missing, and there is no data to train with.
     """
-    if kind != SIMPLE_RNN:
-        (model,) = (model for model in bench_runs.MODELS if model.name == f"{kind}64")
-        return bench_runs.find_run(folder, model, 0, data, say)
     demo = folder / _DEMO
-    return demo if (demo / "model.keras").is_file() else exports.find_run(folder, 0, data, say)
+    if kind == SIMPLE_RNN and (demo / "model.keras").is_file():
+        return demo
+    return bench_runs.find_run(folder, MODELS[kind], 0, data, say)
 
 
 def compare_tools(run: Path, folder: Path, effort: Effort, say: Progress) -> Contest:

@@ -1,4 +1,4 @@
-"""Models, trained if missing, their artifacts, and the cost of an export."""
+"""Artifacts of a run for the benchmarks, and the cost of an export."""
 
 import json
 import os
@@ -11,18 +11,16 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from edgernn.arrays import Float32
 from edgernn.data.datasets import Samples, read_samples
 from edgernn.data.run_folder import read_settings
-from edgernn.errors import ModelError
-from edgernn_export import Settings, Target, TargetResult, export, select_targets
-from edgernn_export.targets import DEFAULT_TARGETS, TARGETS
-from peers.checks import Check
+from edgernn.errors import EdgernnError, ModelError
+from edgernn_export import Settings, Target, TargetResult, export
+from edgernn_export.targets import DEFAULT_TARGETS
+from peers.isolated_tools import predict_isolated
 
 INT8 = Target("tflite", "int8", "unrolled")
 INT8_LOOP = Target("tflite", "int8", "loop")
-INT8_IO, INT8_LOOP_IO = (
-    Target(format="tflite", quantization="int8", layout=layout, io="int8") for layout in ("unrolled", "loop")
-)
 FLOAT32 = Target("tflite", "float32", "unrolled")
 FLOAT16 = Target("tflite", "float16", "unrolled")
 DYNAMIC = Target("tflite", "dynamic", "unrolled")
@@ -31,31 +29,24 @@ INT16X8 = Target("tflite", "int16x8", "unrolled")
 ONNX_FLOAT32 = Target("onnx", "float32", "operator")
 ONNX_INT8 = Target("onnx", "int8", "operator")
 
-# Targets that an export does not make by default.
-EXTRA_TARGETS = tuple(target for target in TARGETS if target not in DEFAULT_TARGETS)
-MAX_SECONDS, MAX_GB = 60, 3
-MAX_BYTES = ((INT8, 16_200), (INT8_LOOP, 12_900), (DYNAMIC_FUSED, 10_400), (FLOAT32, 34_000), (ONNX_INT8, 9_500))
-
 
 @dataclass(frozen=True)
-class Export:
-    """One model and its artifacts.
+class Exported:
+    """One trained model and its artifacts; a failed export is a reason, not an error.
 
     Attributes:
         run: its run folder.
-        folder: folder of the artifacts, with weights refined where that helps.
-        unrefined: folder of the int8 artifact without refinement.
-        seconds: wall-clock time of the command that exports the default set.
-        peak_gb: peak memory of any process of that command, in 1e9 bytes.
+        folder: folder of the artifacts, with weights refined where that helps; those without are in `unrefined`.
         reasons: why artifacts of both folders are missing, one line each.
+        seconds: wall-clock time of the command that exports the default set; None: not measured.
+        peak_gb: peak memory of any process of that command, in 1e9 bytes; None: not measured.
     """
 
     run: Path
     folder: Path
-    unrefined: Path
-    seconds: float
-    peak_gb: float
     reasons: tuple[str, ...]
+    seconds: float | None = None
+    peak_gb: float | None = None
 
     @cached_property
     def name(self) -> str:
@@ -67,30 +58,43 @@ class Export:
         """Calibration and test samples, as the model saw them."""
         return read_samples(self.run)
 
-    def path(self, target: Target) -> Path:
+    @cached_property
+    def reference(self) -> Float32:
+        """Keras's answers to the test samples, float32 [samples, classes]."""
+        return predict_isolated(self.run / "model.keras", self.samples.x_test)
+
+    def path(self, target: Target, *, refined: bool = True) -> Path:
         """Return the path of a target's artifact; the file may be missing."""
-        return self.folder / target.file_name(self.name)
-
-    @property
-    def unrefined_int8(self) -> Path:
-        """Path of the int8 artifact without refinement; the file may be missing."""
-        return self.unrefined / INT8.file_name(self.name)
+        return (self.folder if refined else self.folder / "unrefined") / target.file_name(self.name)
 
 
-def find_run(folder: Path, seed: int, data: str | None, progress: Callable[[str], None]) -> Path:
-    """Return the run folder of a seed; train it with recipe `robust` if it is missing.
+def export_run(
+    run: Path, folder: Path, targets: Sequence[Target], progress: Callable[[str], None], *, cost: bool, unrefined: bool
+) -> Exported:
+    """Export targets.
 
-    Raises:
-        ModelError: the folder is missing, and there is no data to train with.
+    Args:
+        run: run folder.
+        folder: folder for the artifacts.
+        targets: targets to export.
+        progress: called with the next step.
+        cost: True to export the default set, all of it among `targets`, by its command, and to measure that.
+        unrefined: True to export int8 without refinement, too.
     """
-    run = folder / f"robust-{seed}"
-    if not (run / "model.keras").is_file():
-        if data is None:
-            raise ModelError(f"{run}: no such run folder; pass --data to train the model")
-        progress(f"training seed {seed}")
-        command = ["train", "--data", data, "--recipe", "robust", "--seed", str(seed), "--out", str(run), "--quiet"]
-        subprocess.run([sys.executable, "-m", "edgernn", *command], check=True)  # noqa: S603  ourselves
-    return run
+    progress(f"exporting {run.name}")
+    seconds, peak_gb, reasons, rows = None, None, list[str](), list[TargetResult]()
+    try:
+        if cost:
+            seconds, peak_gb, reasons = export_default(run, folder)
+            targets = [target for target in targets if target not in DEFAULT_TARGETS]
+        rows += export(run, folder, targets=targets)
+        if unrefined:
+            rows += export(run, folder / "unrefined", targets=[INT8], settings=Settings(refine=False))
+    except EdgernnError as error:
+        reasons.append(str(error))
+    reasons += [f"{row.path.name}: {row.reason}" for row in rows if row.reason]
+    named = tuple(f"{run.name}: {reason}" for reason in reasons)
+    return Exported(run=run, folder=folder, reasons=named, seconds=seconds, peak_gb=peak_gb)
 
 
 def export_default(run: Path, folder: Path) -> tuple[float, float, list[str]]:
@@ -150,38 +154,3 @@ def export_timed(
     started.append(time.perf_counter())
     seconds = [end - start for start, end in pairwise(started)]
     return rows, {str(row.target): duration for row, duration in zip(rows, seconds[1:], strict=True)}
-
-
-def export_all(run: Path, folder: Path, progress: Callable[[str], None]) -> Export:
-    """Export the default set by its command, then every other artifact, then int8 without refinement."""
-    artifacts, unrefined = folder / run.name, folder / f"{run.name}-unrefined"
-    progress(f"exporting {run.name}: the default set")
-    seconds, peak_gb, reasons = export_default(run, artifacts)
-    progress(f"exporting {run.name}: the others")
-    rows = export(run, artifacts, targets=[*EXTRA_TARGETS, *select_targets(io_type="int8")])
-    progress(f"exporting {run.name}: int8, unrefined")
-    rows += export(run, unrefined, targets=[INT8], settings=Settings(refine=False))
-    reasons += [f"{row.path.name}: {row.reason}" for row in rows if row.reason]
-    named = tuple(f"{run.name}: {reason}" for reason in reasons)
-    return Export(run=run, folder=artifacts, unrefined=unrefined, seconds=seconds, peak_gb=peak_gb, reasons=named)
-
-
-def size_checks(exports: Sequence[Export]) -> list[Check]:
-    """Check the sizes of the files, card included: the largest over the models."""
-    group = f"size with card, bytes, largest of {len(exports)}"
-    checks = []
-    for target, limit in MAX_BYTES:
-        paths = [each.path(target) for each in exports]
-        there = all(path.is_file() for path in paths)
-        largest = max(path.stat().st_size for path in paths) if there else None
-        checks.append(Check(group, str(target), "bytes", figure=largest, limit=limit))
-    return checks
-
-
-def cost_checks(exports: Sequence[Export]) -> list[Check]:
-    """Check the cost of an export: the worst over the models."""
-    group = f"`edgernn export RUN`, the default set, worst of {len(exports)}"
-    return [
-        Check(group, "wall clock", "s", figure=max(each.seconds for each in exports), limit=MAX_SECONDS),
-        Check(group, "peak memory", "GB", figure=max(each.peak_gb for each in exports), limit=MAX_GB),
-    ]

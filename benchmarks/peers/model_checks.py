@@ -1,83 +1,53 @@
-"""Checks of one model of `make bench-models`: sizes, fidelity, streams, operators, latency beside the peers."""
+"""Checks of one model: sizes, fidelity, streams, operators, latency beside the peers, cost of the export."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 import edgernn
-from edgernn.arrays import Float32
-from edgernn.data.datasets import Samples, read_samples
-from edgernn.data.run_folder import read_settings
-from edgernn.errors import EdgernnError
-from edgernn_export import Target, export, keras_file, keras_model
+from edgernn.arrays import Float32, Int64
+from edgernn_export import Target, select_targets
 from edgernn_export.targets import TARGETS
 from peers import exports, stock
-from peers.bare_subjects import CLASSIFIER, BareSubject, from_artifact
+from peers.bare_subjects import CLASSIFIER, from_artifact
 from peers.bench_frame import Progress
 from peers.bench_runs import BenchModel
-from peers.checks import Check
-from peers.fidelity import Fidelity, count_differing, mean_fidelity, stream
+from peers.checks import Check, without_missing
+from peers.exports import Exported, export_run
+from peers.fidelity import Fidelity, count_differing, mean_fidelity, pair_steps, stream
 from peers.isolated_tools import make_isolated
-from peers.latency import CHECKED_SAMPLES, Timing, as_rows, ratio, time_cold, time_hot
+from peers.latency import CHECKED_SAMPLES, as_rows, ratio, time_cold, time_hot
 from peers.operators import count_control_flow, count_custom
 
 T = TypeVar("T")
 
-MAX_DIFFERENCE, MAX_DROP_POINTS = 2e-5, 0.5
+MAX_DIFFERENCE, MAX_STREAM_DIFFERENCE, MIN_STREAM_AGREEMENT = 2e-5, 1e-5, 0.99
 INT8_LAYOUTS = (exports.INT8, exports.INT8_LOOP)
 FLOAT32_FILES = tuple(target for target in TARGETS if target.quantization == "float32")
 FUSED = tuple(target for target in TARGETS if target.layout == "fused")
-TIMED = (exports.FLOAT32, *INT8_LAYOUTS, exports.ONNX_FLOAT32)
-EXPORTED = tuple(
-    dict.fromkeys((*INT8_LAYOUTS, *FLOAT32_FILES, *FUSED, exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8))
-)
+ROUNDED = (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8)
+TIMED = (exports.FLOAT32, *INT8_LAYOUTS, exports.ONNX_FLOAT32, exports.ONNX_INT8)
+EXPORTED = tuple(dict.fromkeys((*INT8_LAYOUTS, *FLOAT32_FILES, *FUSED, *ROUNDED)))
+EVERY_TARGET = (*TARGETS, *select_targets(io_type="int8"))
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A run, Keras's answers, and the artifacts.
-
-    Attributes:
-        run: run folder.
-        samples: samples of the run.
-        reference: Keras's answers to the test samples, float32 [samples, classes].
-        folder: folder of the artifacts.
-        reasons: why artifacts are missing, one line each.
-    """
-
-    run: Path
-    samples: Samples
-    reference: Float32
-    folder: Path
-    reasons: tuple[str, ...]
-
-    @cached_property
-    def name(self) -> str:
-        """Name of the artifacts."""
-        return str(read_settings(self.run)["name"])
-
-    def path(self, target: Target) -> Path:
-        """Return the path of a target's artifact; the file may be missing."""
-        return self.folder / target.file_name(self.name)
-
-
-@dataclass
 class Findings:
     """Results of one model.
 
     Attributes:
         checks: all checks.
-        latencies: latencies by model and subject, as `latency.as_rows` returns them.
+        latencies: latencies by subject, as `latency.as_rows` returns them.
         reasons: why figures are missing, one line each.
     """
 
-    checks: list[Check] = field(default_factory=list)
-    latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
+    checks: list[Check]
+    latencies: dict[str, Any]
+    reasons: list[str]
 
 
 def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Progress) -> Findings:
@@ -89,120 +59,125 @@ def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Pr
         folder: folder for the artifacts.
         say: called with the next step.
     """
-    found = [export_run(run, folder / run.name, say) for run in runs]
-    say(f"{model.name}: predicting and streaming")
-    checks = [*_size_checks(model, found), *_fidelity_checks(model, found), *_stream_checks(model, found)]
-    checks += _operator_checks(model, found)
+    limits = model.limits
+    targets = EVERY_TARGET if model.every_step else EXPORTED
+    cost, unrefined = limits.export_s is not None, limits.unrefined is not None
+    found = [export_run(run, folder / run.name, targets, say, cost=cost, unrefined=unrefined) for run in runs]
     speed, latencies, missing = _latency_checks(model, found[0], say)
-    reasons = [reason for each in found for reason in each.reasons]
-    return Findings([*checks, *speed], {model.title: latencies}, [*reasons, *missing])
+    say(f"{model.name}: predicting and streaming")
+    checks = [*_size_checks(model, found, targets), *speed, *_fidelity_checks(model, found)]
+    checks += [*_stream_checks(model, found), *_operator_checks(model, found)]
+    if cost:
+        group = f"{model.title}: `edgernn export RUN`, the default set, worst of {len(found)}"
+        seconds, peaks = ([getattr(each, name) for each in found] for name in ("seconds", "peak_gb"))
+        checks += [
+            Check(group, "wall clock", "s", figure=None if None in seconds else max(seconds), limit=limits.export_s),
+            Check(group, "peak memory", "GB", figure=None if None in peaks else max(peaks), limit=limits.export_gb),
+        ]
+    return Findings(checks, latencies, [*(reason for each in found for reason in each.reasons), *missing])
 
 
-def export_run(run: Path, folder: Path, say: Progress) -> Exported:
-    """Export a run's artifacts; a failed export becomes a reason, not an error."""
-    samples = read_samples(run)
-    reference = keras_model.predict(keras_file.read(run / "model.keras"), samples.x_test)
-    say(f"exporting {run.name}")
-    try:
-        rows = export(run, folder, targets=EXPORTED)
-        reasons = [f"{row.path.name}: {row.reason}" for row in rows if row.reason]
-    except EdgernnError as error:
-        reasons = [str(error)]
-    return Exported(
-        run=run,
-        samples=samples,
-        reference=reference,
-        folder=folder,
-        reasons=tuple(f"{run.name}: {reason}" for reason in reasons),
-    )
+def _size_checks(model: BenchModel, found: Sequence[Exported], targets: Sequence[Target]) -> list[Check]:
+    group = f"{model.title}: size with card, largest of {len(found)}"
 
+    def check(target: Target) -> Check:
+        size = _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
+        return Check(group, str(target), "bytes", figure=size, limit=model.limits.bytes_of.get(target))
 
-def _size_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
-    group = f"{model.title}: size with card"
-    limits = {exports.INT8: model.limits.unrolled_bytes, exports.INT8_LOOP: model.limits.loop_bytes}
-
-    def largest(target: Target) -> int | None:
-        return _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
-
-    checks = [
-        Check(group, str(target), "bytes", figure=largest(target), limit=limit) for target, limit in limits.items()
-    ]
-    return checks + without_missing(
-        [Check(group, str(target), "bytes", figure=largest(target)) for target in EXPORTED if target not in limits]
-    )
+    required = dict.fromkeys((*INT8_LAYOUTS, *model.limits.bytes_of))
+    return [*map(check, required), *without_missing(check(each) for each in targets if each not in required)]
 
 
 def _fidelity_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
-    group = f"{model.title}: against Keras, {len(found[0].reference):,} samples"
+    limits, group = model.limits, f"{model.title}: against Keras, {len(found[0].reference):,} samples"
+
+    def measure(target: Target, *, refined: bool = True) -> Fidelity | None:
+        def mean() -> Fidelity:
+            answers = [edgernn.load(each.path(target, refined=refined)).predict(each.samples.x_test) for each in found]
+            return mean_fidelity(
+                [(a, each.reference, each.samples.require_truth()) for a, each in zip(answers, found, strict=True)]
+            )
+
+        return _if_there(found, target, mean, refined=refined)
+
+    def losses(name: str, fidelity: Fidelity | None, limit: float) -> list[Check]:
+        drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
+        return [
+            Check(group, f"{name}: accuracy lost", "points", figure=drop, limit=limits.drop),
+            Check(group, f"{name}: agreement", "share", figure=agreement, limit=limit, at_least=True),
+        ]
+
     accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.require_truth()) for each in found]))
     checks = [Check(group, "Keras: accuracy", "share", figure=accuracy)]
-    for target in INT8_LAYOUTS:
-        fidelity = _fidelity(found, target)
-        drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
-        checks.append(Check(group, f"{target}: accuracy lost", "points", figure=drop, limit=MAX_DROP_POINTS))
-        checks.append(
-            Check(
-                group,
-                f"{target}: agreement",
-                "share",
-                figure=agreement,
-                limit=model.limits.int8_agreement,
-                at_least=True,
-            )
-        )
-    for target in FLOAT32_FILES:
-        fidelity = _fidelity(found, target)
-        # The others do not exist for every cell.
-        if fidelity or target in (exports.FLOAT32, exports.ONNX_FLOAT32):
-            difference = fidelity.difference if fidelity else None
-            checks.append(
-                Check(group, f"{target}: largest difference", "probability", figure=difference, limit=MAX_DIFFERENCE)
-            )
-    for target in (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8):
-        fidelity = _fidelity(found, target)
-        checks += without_missing(
-            [Check(group, f"{target}: agreement", "share", figure=fidelity.agreement if fidelity else None)]
-        )
+    if limits.unrefined is not None:
+        unrefined = measure(exports.INT8, refined=False)
+        checks += losses(f"{exports.INT8}, not refined", unrefined, limits.unrefined)
+    for target, limit in limits.agreements.items():
+        checks += losses(str(target), measure(target), limit)
+    differences = dict.fromkeys(FLOAT32_FILES, MAX_DIFFERENCE) | dict(limits.differences)
+    # The others do not exist for every cell.
+    required = {exports.FLOAT32, exports.ONNX_FLOAT32, *limits.differences}
+    for target, limit in differences.items():
+        fidelity = measure(target)
+        figure = fidelity.difference if fidelity else None
+        check = Check(group, f"{target}: largest difference", "probability", figure=figure, limit=limit)
+        checks += [check] if target in required else without_missing([check])
+    for target in (*INT8_LAYOUTS, *ROUNDED):
+        if target not in limits.agreements and (fidelity := measure(target)):
+            checks.append(Check(group, f"{target}: agreement", "share", figure=fidelity.agreement))
     return checks
 
 
-def _fidelity(found: Sequence[Exported], target: Target) -> Fidelity | None:
-    def measure() -> Fidelity:
-        return mean_fidelity(
-            [
-                (
-                    edgernn.load(each.path(target)).predict(each.samples.x_test),
-                    each.reference,
-                    each.samples.require_truth(),
-                )
-                for each in found
-            ]
-        )
-
-    return _if_there(found, target, measure)
-
-
 def _stream_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
-    """Compare streams with `predict` after the last row, and the two separately built layouts after every row."""
-    group = f"{model.title}: int8 streaming, every sample"
-    streams = {target: _if_there(found, target, partial(_streams, found, target)) for target in INT8_LAYOUTS}
+    """Compare streams with `predict`, and the two separately built layouts after every row."""
+    group = f"{model.title}: streaming against predicting, every sample"
+    when = "after every row" if model.every_step else "after the last row"
+    streams: dict[Target, list[Float32]] = {}
     checks = []
-    for target, answers in streams.items():
-        differing = None
-        if answers:
-            predicted = (edgernn.load(each.path(target)).predict(each.samples.x_test) for each in found)
-            differing = sum(count_differing(a[-1], b) for a, b in zip(answers, predicted, strict=True))
-        checks.append(
-            Check(group, f"{target}: after the last row against predict", "answers", figure=differing, limit=0)
+    for target in EVERY_TARGET if model.every_step else INT8_LAYOUTS:
+        fidelity = None
+        if all(each.path(target).is_file() for each in found):
+            streamed = [stream(each.path(target), each.samples.x_test) for each in found]
+            fidelity = mean_fidelity(
+                [
+                    pair
+                    for each, a in zip(found, streamed, strict=True)
+                    for pair in _stream_pairs(model, each, target, a)
+                ]
+            )
+            if target in INT8_LAYOUTS:
+                streams[target] = streamed
+        checks.append(_stream_check(group, target, when, fidelity))
+    differing = None
+    if len(streams) == len(INT8_LAYOUTS):
+        unrolled, loop = (
+            [*streams[target], *(edgernn.load(each.path(target)).predict(each.samples.x_test) for each in found)]
+            for target in INT8_LAYOUTS
         )
-    unrolled, loop = streams.values()
-    differing = sum(map(count_differing, unrolled, loop)) if unrolled and loop else None
-    return [*checks, Check(group, "loop against unrolled, after every row", "answers", figure=differing, limit=0)]
+        differing = sum(map(count_differing, unrolled, loop))
+    name = "int8 loop against unrolled, after every row and predicted"
+    return [*checks, Check(group, name, "answers", figure=differing, limit=0)]
 
 
-def _streams(found: Sequence[Exported], target: Target) -> list[Float32]:
-    """Stream with the artifact of each run: float32 [steps, samples, classes]."""
-    return [stream(each.path(target), each.samples.x_test) for each in found]
+def _stream_pairs(
+    model: BenchModel, export: Exported, target: Target, streamed: Float32
+) -> Iterator[tuple[Float32, Float32, Int64]]:
+    """Yield a stream's answers, the file's, and the right classes."""
+    path, x = export.path(target), export.samples.x_test
+    last = [(streamed[-1], edgernn.load(path).predict(x))]
+    for answers, expected in pair_steps(path, x, streamed) if model.every_step else last:
+        yield answers, expected, export.samples.require_truth()
+
+
+def _stream_check(group: str, target: Target, when: str, found: Fidelity | None) -> Check:
+    # TFLite int8 has exact kernels, other integers are rounded as they run; ONNX int8 becomes float32 when loaded.
+    if target.format == "tflite" and target.quantization == "int8":
+        return Check(group, f"{target}: {when}", "answers", figure=found.differing if found else None, limit=0)
+    if target.quantization in ("dynamic", "int16x8"):
+        figure, name = found.agreement if found else None, f"{target}: agreement"
+        return Check(group, name, "share", figure=figure, limit=MIN_STREAM_AGREEMENT, at_least=True)
+    figure, name = found.difference if found else None, f"{target}: difference"
+    return Check(group, name, "probability", figure=figure, limit=MAX_STREAM_DIFFERENCE)
 
 
 def _operator_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
@@ -222,51 +197,44 @@ def _latency_checks(
     model: BenchModel, export: Exported, say: Progress
 ) -> tuple[list[Check], dict[str, Any], list[str]]:
     """Return the checks, all latencies by subject, and the reasons why peers are missing."""
-    x = np.ascontiguousarray(export.samples.x_test[:CHECKED_SAMPLES])
-    peers, agreements, reasons = _peers(export, x, partial(_prefixed, say, model.name))
-    ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
+    samples, limits = export.samples, model.limits
+    x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
+    file, reference = export.run / "model.keras", export.reference[: len(x)]
+    progress = partial(_prefixed, say, model.name)
+    peers, missing = make_isolated(stock.PEERS, file, samples.x_calibration, x, reference, progress)
     say(f"{model.name}: measuring latencies")
-    hot = time_hot({**ours, **peers}, x[:1])
-    cold = time_cold({name: ours[name] for name in map(str, INT8_LAYOUTS) if name in ours}, x[:1])
-    group = f"{model.title}: latency, ratio of medians"
+    ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
+    subjects = {**ours, **{name: peer.subject for name, peer in peers.items()}}
+    hot = time_hot(subjects, x[:1])
     unrolled, loop = map(str, INT8_LAYOUTS)
-    shipped = loop if model.limits.layout == "loop" else unrolled
+    cold = time_cold({name: ours[name] for name in (unrolled, loop) if name in ours}, x[:1])
+    group = f"{model.title}: latency, ratio of medians"
+    int8 = loop if limits.layout == "loop" else unrolled
+    float32, onnx, onnx_int8 = map(str, (exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8))
     quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="no Keras file")
+    agreement = peers[quickest].agreement if quickest in peers else None
     checks = [
-        ratio(group, hot, shipped, quickest, model.limits.int8_ratio),
-        *without_missing([Check(group, f"{quickest}: agreement", "share", figure=agreements.get(quickest))]),
-        *_onnx_checks(group, hot, model.limits.onnx_ratio),
-        *without_missing([ratio(group, hot, loop, unrolled)]),
-        *without_missing([ratio(group, cold, loop, unrolled, label="the same with cold caches")]),
+        ratio(group, hot, int8, float32, limits.float32_ratio),
+        ratio(group, hot, int8, quickest, limits.int8_ratio),
+        Check(group, f"{quickest}: agreement", "share", figure=agreement),
+        ratio(group, hot, int8, stock.STOCK_FLOAT32, limits.stock_ratio),
+        ratio(group, hot, onnx, stock.TF2ONNX, limits.onnx_ratio),
+        ratio(group, hot, onnx_int8, onnx, limits.onnx_int8_ratio),
+        ratio(group, hot, loop, unrolled),
+        ratio(group, cold, loop, unrolled, label="the same with cold caches"),
     ]
-    return checks, as_rows({**ours, **peers}, hot), [f"{export.run.name}: {reason}" for reason in reasons]
-
-
-def _onnx_checks(group: str, hot: Mapping[str, Timing], limit: float | None) -> list[Check]:
-    check = ratio(group, hot, str(exports.ONNX_FLOAT32), stock.TF2ONNX, limit)
-    return [check] if limit is not None else without_missing([check])
-
-
-def _peers(
-    export: Exported, x: Float32, progress: Progress
-) -> tuple[dict[str, BareSubject], dict[str, float], list[str]]:
-    """Return the peers that answer as Keras does, their agreement, and the reasons why others are missing."""
-    model, samples = export.run / "model.keras", export.samples
-    results, reasons = make_isolated(stock.PEERS, model, samples.x_calibration, x, export.reference[: len(x)], progress)
-    subjects = {name: each.subject for name, each in results.items()}
-    agreements = {name: each.agreement for name, each in results.items()}
-    return subjects, agreements, [f"{name}: {reason}" for name, reason in reasons.items()]
+    reasons = [f"{export.run.name}: {name}: {reason}" for name, reason in missing.items()]
+    return (
+        [each for each in checks if each.limit is not None or each.figure is not None],
+        as_rows(subjects, hot),
+        reasons,
+    )
 
 
 def _prefixed(say: Progress, name: str, step: str) -> None:
     say(f"{name}: {step}")
 
 
-def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T]) -> T | None:
+def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T], *, refined: bool = True) -> T | None:
     """Return the measurement if every run has the artifact, else None."""
-    return measure() if all(each.path(target).is_file() for each in found) else None
-
-
-def without_missing(checks: Sequence[Check]) -> list[Check]:
-    """Leave out checks without a figure, which would fail; for checks that have no limit."""
-    return [check for check in checks if check.figure is not None]
+    return measure() if all(each.path(target, refined=refined).is_file() for each in found) else None

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ class Peer:
         name: name in the tables.
         tool: tool that makes it; of several files of one tool the quickest counts.
         agreement: minimum share of samples with Keras's class; below it, the file is not timed.
-        make: function at the top of a module, so that a child process can import it.
+        make: function of the Keras model and the calibration set, float32 [samples, steps, features]; of functions at
+            the top of a module, so that a child process can import them.
+        page: address of the documentation of this way.
     """
 
     name: str
     tool: str
     agreement: float
     make: Make
+    page: str
 
     def build(self, model: Any, x_calibration: Float32) -> BareSubject:
         """Build the subject.
@@ -71,20 +75,36 @@ class Peer:
         return agreement
 
 
-def enter(peers: dict[str, Peer], name: str, agreement: float, *, tool: str = "") -> Callable[[Make], Make]:
-    """Register a function of the Keras model and the calibration set, float32 [samples, steps, features], among peers.
+def by_name(*peers: Peer) -> dict[str, Peer]:
+    """Return a table of peers by name."""
+    return {peer.name: peer for peer in peers}
+
+
+def graph_peer(
+    name: str,
+    tool: str,
+    agreement: float,
+    graph: Callable[[Any], bytes],
+    convert: Callable[[bytes, Any, Float32], BareSubject],
+    page: str,
+) -> Peer:
+    """Return a peer made of an ONNX graph.
 
     Args:
-        peers: table to add it to.
-        name, agreement: as in `Peer`.
-        tool: as in `Peer`; by default the name, for a tool with a single file.
+        name, tool, agreement, page: as in `Peer`.
+        graph: function of `graphs`.
+        convert: function of the graph, the Keras model and the calibration set.
     """
+    return Peer(name=name, tool=tool, agreement=agreement, make=partial(_make, graph, convert), page=page)
 
-    def decorate(make: Make) -> Make:
-        peers[name] = Peer(name=name, tool=tool or name, agreement=agreement, make=make)
-        return make
 
-    return decorate
+def _make(
+    graph: Callable[[Any], bytes],
+    convert: Callable[[bytes, Any, Float32], BareSubject],
+    model: Any,
+    x_calibration: Float32,
+) -> BareSubject:
+    return convert(graph(model), model, x_calibration)
 
 
 def run_tool(command: Sequence[str | Path], folder: Path | None = None) -> None:

@@ -1,37 +1,15 @@
 """The peers that limits refer to: the same Keras model by TensorFlow's own tools, used as their pages say."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.errors import ModelError
 from edgernn_benchmarks import conversions
 from edgernn_export.formats.tflite import graph
 from peers.bare_subjects import BareSubject, from_onnx, from_tflite
-from peers.registry import ROUNDED, SAME, Peer, enter
-
-PEERS: dict[str, Peer] = {}
-peer = partial(enter, PEERS)
-
-
-def make_peers(model: Any, x_calibration: Float32, x: Float32, reference: Float32) -> Mapping[str, BareSubject]:
-    """Build every peer and check that it answers as Keras does; arguments as in `Peer.build` and `Peer.check`.
-
-    Raises:
-        ModelError: a peer answers differently.
-    """
-    subjects = {}
-    for name, each in PEERS.items():
-        subjects[name] = each.build(model, x_calibration)
-        try:
-            each.check(subjects[name], x, reference)
-        except ModelError as error:
-            raise ModelError(f"{name}: {error}") from error
-    return subjects
-
+from peers.registry import ROUNDED, SAME, Peer, by_name
 
 STOCK_FLOAT32 = "stock TFLite float32"
 UNROLLED_INT8 = ("Keras unroll=True int8, TFLiteConverter", "Keras unroll=True int8, litert-quantizer")
@@ -40,26 +18,18 @@ TF2ONNX = "tf2onnx float32"
 STOCK_TFLITE, UNROLLED = "stock TFLite", "Keras unroll=True"
 
 
-@peer(STOCK_FLOAT32, SAME, tool=STOCK_TFLITE)
 def stock_tflite(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert by `TFLiteConverter.from_keras_model`, as `edgernn compare --peers` does.
-
-    https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
-    """
+    """Convert by `TFLiteConverter.from_keras_model`, as `edgernn compare --peers` does."""
     return from_tflite(conversions.stock_tflite(model))
 
 
-@peer(UNROLLED_INT8[0], ROUNDED, tool=UNROLLED)
 def keras_unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """Convert Keras's own unrolling to full integers by TFLiteConverter, float32 in and out (its default).
-
-    https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant
-    """
+    """Return the subject of `unrolled_int8`."""
     return from_tflite(unrolled_int8(model, x_calibration))
 
 
 def unrolled_int8(model: Any, x_calibration: Float32) -> bytes:
-    """Return the file of `keras_unrolled_int8`."""
+    """Convert Keras's own unrolling to full integers by TFLiteConverter, float32 in and out (its default)."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(conversions.rebuild(model, unroll=True))
@@ -70,7 +40,6 @@ def unrolled_int8(model: Any, x_calibration: Float32) -> bytes:
     return data
 
 
-@peer(UNROLLED_INT8[1], ROUNDED, tool=UNROLLED)
 def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> BareSubject:
     """Convert Keras's own unrolling to full integers by litert-quantizer, which the converter's pages name.
 
@@ -78,7 +47,6 @@ def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Bare
     and LSTM, no operator reads one output of the first step's SPLIT. LiteRT allocates no memory for it, so that the
     calibration ends in a ValueError; and the quantizer would leave it float32, which LiteRT refuses. So it is an output
     of the graph during calibration and quantization.
-    https://github.com/google-ai-edge/ai-edge-quantizer
     """
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
@@ -96,12 +64,8 @@ def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Bare
     return from_tflite(_keep_first_output(bytes(work.quantize(measured).quantized_model)))
 
 
-@peer(TF2ONNX, SAME, tool="tf2onnx")
 def tf2onnx_own(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert by `tf2onnx.convert.from_function`, as `edgernn compare --peers` does.
-
-    https://github.com/onnx/tensorflow-onnx#python-api-reference
-    """
+    """Convert by `tf2onnx.convert.from_function`, as `edgernn compare --peers` does."""
     return from_onnx(conversions.stock_onnx(model))
 
 
@@ -134,3 +98,16 @@ def _keep_first_output(data: bytes) -> bytes:
 def _tensors_read(subgraph: Any) -> set[int]:
     """Return the tensors that some operator reads."""
     return {int(index) for operator in subgraph.operators for index in operator.inputs}
+
+
+_CONVERTER = "https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf"
+_INTEGERS = "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant"
+_QUANTIZER = "https://github.com/google-ai-edge/ai-edge-quantizer"
+TF2ONNX_PAGE = "https://github.com/onnx/tensorflow-onnx#python-api-reference"
+_same, _rounded = partial(Peer, agreement=SAME), partial(Peer, agreement=ROUNDED, tool=UNROLLED)
+PEERS = by_name(
+    _same(STOCK_FLOAT32, tool=STOCK_TFLITE, make=stock_tflite, page=_CONVERTER),
+    _rounded(UNROLLED_INT8[0], make=keras_unrolled_int8, page=_INTEGERS),
+    _rounded(UNROLLED_INT8[1], make=keras_unrolled_int8_by_quantizer, page=_QUANTIZER),
+    _same(TF2ONNX, tool="tf2onnx", make=tf2onnx_own, page=TF2ONNX_PAGE),
+)

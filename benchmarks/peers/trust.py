@@ -12,7 +12,7 @@ import numpy as np
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
-from peers.bench_frame import finish, measuring, report
+from peers.bench_frame import finish, json_option, measuring, report
 from peers.checks import Check, environment
 
 SLOWED = 1.1
@@ -49,7 +49,7 @@ def _then_wait(call: Callable[[], object], extra_ns: int) -> None:
 @click.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--comparisons", type=click.IntRange(1), default=200, show_default=True, help="Comparisons of each kind.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write all results to this file.")
+@json_option
 @click.pass_context
 def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path | None) -> None:
     """Compare ARTIFACT with itself under two names, and with itself 10 % slower, as `edgernn compare` does."""

@@ -19,7 +19,7 @@ from edgernn.system.files import visible_files, write_json
 from edgernn.system.quiet import standard_error_aside
 from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
-from peers.bench_runs import MODELS, find_run
+from peers.bench_runs import GRU64, LSTM64, find_run
 from raspberry_pi import count
 from raspberry_pi.device_answers import takes
 from raspberry_pi.raspberry_pi_page import fill_in, instructions_tables
@@ -31,7 +31,6 @@ CALLS, ROUNDS = 20, 7
 # Maximum of the median round above the smallest; single rounds are larger when a library does other work.
 MAX_SPREAD = 0.01
 NAMES = ("invoke", "predict", "push")
-OTHERS = ("gru64", "lstm64")  # from the models of `make bench-models`
 PLUGIN = Path(__file__).with_name("instructions.c")
 # Numbers of getppid: arch/arm/tools/syscall.tbl and include/uapi/asm-generic/unistd.h of Linux.
 _MARK = {"arm": 64, "aarch64": 173}
@@ -202,13 +201,12 @@ def find_runs(folder: Path, progress: Callable[[str], None]) -> list[tuple[str, 
         ExportError: a model could not be exported.
     """
     runs = [("SimpleRNN(64)", folder / "demo")]
-    for model in MODELS:
-        if model.name in OTHERS:
-            run = find_run(folder, model, 0, "sample", progress)
-            artifacts = run / "artifacts"
-            if not artifacts.is_dir():
-                _export(run, artifacts, progress)
-            runs.append((model.title, artifacts))
+    for model in (GRU64, LSTM64):
+        run = find_run(folder, model, 0, "sample", progress)
+        artifacts = run / "artifacts"
+        if not artifacts.is_dir():
+            _export(run, artifacts, progress)
+        runs.append((model.title, artifacts))
     return runs
 
 

@@ -12,7 +12,7 @@ from peers.bench_peers import PARTS, Results
 from peers.contest import KINDS, choose_best, find_finalists
 from peers.growth_laws import LESS, LINEAR, MORE, OFFSET, find_crossover, find_law
 from peers.peers_page import FORMAT, describe, read_results
-from peers.registry import ROUNDED, SAME, Peer, enter
+from peers.registry import ROUNDED, SAME, Peer
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "peers"
 STEPS = (28, 64, 128, 256, 512)
@@ -196,7 +196,7 @@ def test_the_page_without_growth_and_with_one_size_only(found):
 
 def test_of_each_tool_the_quickest_file_counts():
     peers = {
-        name: Peer(name=name, tool=name[0], agreement=SAME, make=lambda _model, _x: None)
+        name: Peer(name=name, tool=name[0], agreement=SAME, make=lambda _model, _x: None, page="")
         for name in ("a1", "a2", "b1", "c1")
     }
     times = {"a1": 5.0, "a2": 4.0, "b1": 9.0}
@@ -209,15 +209,14 @@ def test_every_tool_of_the_comparison_is_entered_and_says_where_its_way_is_docum
     named = {"MNN", "emx-onnx-cgen", "OpenVINO", "tract", "ncnn", "tflite-micro", "ONNX Runtime's quantization"}
     assert set(tools.TOOLS) == named | {"stock TFLite", "Keras unroll=True", "tf2onnx"}
     for peer in tools.PEERS.values():
-        assert "https://" in (peer.make.__doc__ or ""), peer.name
+        assert peer.page.startswith("https://"), peer.name
         assert peer.agreement in (SAME, ROUNDED)
     assert set(stock.PEERS) < set(tools.PEERS)
     assert set(growth.OTHERS) < set(tools.PEERS)
 
 
 def test_a_peer_that_answers_otherwise_or_does_not_run_is_not_timed():
-    peers = {}
-    enter(peers, "one", SAME)(lambda _model, _x: None)
+    peer = Peer(name="one", tool="one", agreement=SAME, make=lambda _model, _x: None, page="")
     x, reference = np.zeros((4, 2, 3), np.float32), np.eye(4, dtype=np.float32)
 
     def load():
@@ -225,14 +224,13 @@ def test_a_peer_that_answers_otherwise_or_does_not_run_is_not_timed():
         return lambda _x: next(answers)[np.newaxis]
 
     with pytest.raises(ModelError, match=r"75\.0%"):
-        peers["one"].check(BareSubject(load, 1), x, reference)
+        peer.check(BareSubject(load, 1), x, reference)
 
     def fail():
         raise RuntimeError("no such operator")
 
     with pytest.raises(ModelError, match="does not run: no such operator"):
-        peers["one"].check(BareSubject(fail, 1), x, reference)
-    assert peers["one"].tool == "one"
+        peer.check(BareSubject(fail, 1), x, reference)
 
 
 def test_growth_measures_the_usual_model_once_a_kind():

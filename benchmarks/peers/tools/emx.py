@@ -14,11 +14,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import SAME, Peer, enter, run_tool
-
-PEERS: dict[str, Peer] = {}
-TOOL = "emx-onnx-cgen"
-peer = partial(enter, PEERS, tool=TOOL)
+from peers.registry import SAME, by_name, graph_peer, run_tool
 
 COMPILER = "gcc"
 FLAGS = ("-O3", "-march=native", "-ffast-math")
@@ -52,25 +48,7 @@ PyMODINIT_FUNC PyInit_emx_model(void) { return PyModule_Create(&definition); }
 """
 
 
-@peer("emx-onnx-cgen float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert ONNX's own operator.
-
-    https://pypi.org/project/emx-onnx-cgen/
-    """
-    return _compile(graphs.operator(model), model)
-
-
-@peer("emx-onnx-cgen float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert the unrolled graph.
-
-    https://pypi.org/project/emx-onnx-cgen/
-    """
-    return _compile(graphs.unrolled(model), model)
-
-
-def _compile(data: bytes, model: Any) -> BareSubject:
+def _compile(data: bytes, model: Any, _x_calibration: Float32) -> BareSubject:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, target = folder / "model.onnx", folder / "model.so"
@@ -102,3 +80,11 @@ def _load(data: bytes, shape: tuple[int, ...]) -> Answer:
         return y
 
     return answer
+
+
+_PAGE = "https://pypi.org/project/emx-onnx-cgen/"
+_peer = partial(graph_peer, tool="emx-onnx-cgen", page=_PAGE)
+PEERS = by_name(
+    _peer("emx-onnx-cgen float32, ONNX's operator", agreement=SAME, graph=graphs.operator, convert=_compile),
+    _peer("emx-onnx-cgen float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, convert=_compile),
+)

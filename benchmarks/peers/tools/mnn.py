@@ -13,54 +13,14 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
-
-PEERS: dict[str, Peer] = {}
-TOOL = "MNN"
-peer = partial(enter, PEERS, tool=TOOL)
+from peers.registry import ROUNDED, SAME, by_name, graph_peer, run_tool
 
 _PROGRAM = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 _ONE_THREAD = {"backend": "CPU", "numThread": 1}
 
 
-@peer("MNN float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert ONNX's own operator to its RNN operator; GRU and LSTM become a loop.
-
-    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
-    """
-    return _convert(graphs.operator(model), model)
-
-
-@peer("MNN int8 weights, ONNX's operator", ROUNDED)
-def operator_int8(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert ONNX's own operator with the converter's `--weightQuantBits 8`.
-
-    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
-    """
-    return _convert(graphs.operator(model), model, "--weightQuantBits", "8")
-
-
-@peer("MNN float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert the unrolled graph.
-
-    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
-    """
-    return _convert(graphs.unrolled(model), model)
-
-
-@peer("MNN int8 weights, Keras unroll=True", ROUNDED)
-def unrolled_int8(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert the unrolled graph with the converter's `--weightQuantBits 8`.
-
-    https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
-    """
-    return _convert(graphs.unrolled(model), model, "--weightQuantBits", "8")
-
-
-def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
-    """Convert an ONNX graph.
+def _convert(data: bytes, model: Any, _x_calibration: Float32, *, bits: int | None = None) -> BareSubject:
+    """Convert an ONNX graph; GRU and LSTM become a loop.
 
     The command `mnnconvert` calls the function of the package that is called here, but then installs a package and
     sends its maker a report. The converter runs in a separate process, because it crashes beside TensorFlow.
@@ -73,6 +33,7 @@ def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
         source, target = Path(folder) / "source.onnx", Path(folder) / "target.mnn"
         source.write_bytes(data)
         arguments = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "peers"]
+        options = ["--weightQuantBits", str(bits)] if bits else []
         run_tool([sys.executable, "-c", _PROGRAM, *arguments, *options])
         if not target.is_file():
             raise ModelError("the converter wrote neither a file nor a message")
@@ -124,3 +85,14 @@ def _load_module(path: Path, shape: tuple[int, ...], output: str) -> Answer:
         return probabilities
 
     return answer
+
+
+_PAGE = "https://mnn-docs.readthedocs.io/en/latest/tools/convert.html"
+_INT8 = partial(_convert, bits=8)
+_peer = partial(graph_peer, tool="MNN", page=_PAGE)
+PEERS = by_name(
+    _peer("MNN float32, ONNX's operator", agreement=SAME, graph=graphs.operator, convert=_convert),
+    _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, graph=graphs.operator, convert=_INT8),
+    _peer("MNN float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, convert=_convert),
+    _peer("MNN int8 weights, Keras unroll=True", agreement=ROUNDED, graph=graphs.unrolled, convert=_INT8),
+)

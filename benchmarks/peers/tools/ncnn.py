@@ -12,32 +12,10 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import ROUNDED, SAME, Peer, enter, run_tool
-
-PEERS: dict[str, Peer] = {}
-TOOL = "ncnn"
-peer = partial(enter, PEERS, tool=TOOL)
+from peers.registry import ROUNDED, SAME, by_name, graph_peer, run_tool
 
 
-@peer("ncnn float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert with float32 weights; an unrolled graph of GRU makes ncnn crash.
-
-    https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
-    """
-    return _convert(graphs.sequence(model), model, "fp16=0")
-
-
-@peer("ncnn float16, ONNX's operator", ROUNDED)
-def operator_float16(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert with float16 weights, pnnx's default; its int8 needs `ncnn2int8`, which no package has.
-
-    https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md
-    """
-    return _convert(graphs.sequence(model), model, "fp16=1")
-
-
-def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
+def _convert(data: bytes, model: Any, _x_calibration: Float32, *, option: str) -> BareSubject:
     """Call the program in pnnx's package, as its Python function does, which imports PyTorch for its arguments."""
     shape = model.inputs[0].shape[1:]
     spec = importlib.util.find_spec("pnnx")
@@ -48,7 +26,7 @@ def _convert(data: bytes, model: Any, *options: str) -> BareSubject:
         (folder / "model.onnx").write_bytes(data)
         sizes = f"inputshape=[1,{','.join(map(str, shape))}]f32"
         program = Path(spec.origin).parent / "pnnx"
-        run_tool([program, "model.onnx", sizes, *options], folder)
+        run_tool([program, "model.onnx", sizes, option], folder)
         graph, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
         if not graph.is_file():
             raise ModelError("pnnx wrote neither a file nor a message")
@@ -80,3 +58,13 @@ def _load(graph: bytes, weights: bytes) -> Answer:
         return np.array(probabilities)[np.newaxis]
 
     return answer
+
+
+_PAGE = "https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md"
+_FLOAT32, _FLOAT16 = partial(_convert, option="fp16=0"), partial(_convert, option="fp16=1")
+_peer = partial(graph_peer, tool="ncnn", page=_PAGE)
+# float16 is pnnx's default. An unrolled graph of GRU makes ncnn crash. int8 needs `ncnn2int8`, which no package has.
+PEERS = by_name(
+    _peer("ncnn float32, ONNX's operator", agreement=SAME, graph=graphs.sequence, convert=_FLOAT32),
+    _peer("ncnn float16, ONNX's operator", agreement=ROUNDED, graph=graphs.sequence, convert=_FLOAT16),
+)

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,59 +11,10 @@ import numpy as np
 from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import BareSubject, from_onnx
-from peers.registry import ROUNDED, Peer, enter
-
-PEERS: dict[str, Peer] = {}
-TOOL = "ONNX Runtime's quantization"
-peer = partial(enter, PEERS, agreement=ROUNDED, tool=TOOL)
+from peers.registry import ROUNDED, by_name, graph_peer
 
 
-@peer("ONNX Runtime dynamic, tf2onnx")
-def dynamic_loop(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Apply `quantize_dynamic` to tf2onnx's file.
-
-    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
-    """
-    return _dynamic(graphs.loop(model))
-
-
-@peer("ONNX Runtime dynamic, tf2onnx of Keras unroll=True")
-def dynamic_unrolled(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Apply `quantize_dynamic` to the unrolled graph.
-
-    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
-    """
-    return _dynamic(graphs.unrolled(model))
-
-
-@peer("ONNX Runtime dynamic, ONNX's operator")
-def dynamic_operator(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Apply `quantize_dynamic` to ONNX's own operator; it supports LSTM only.
-
-    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dynamic-quantization
-    """
-    return _dynamic(graphs.operator(model))
-
-
-@peer("ONNX Runtime static, tf2onnx")
-def static_loop(model: Any, x_calibration: Float32) -> BareSubject:
-    """Apply `quantize_static` with QDQ to tf2onnx's file.
-
-    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
-    """
-    return _static(graphs.loop(model), x_calibration)
-
-
-@peer("ONNX Runtime static, tf2onnx of Keras unroll=True")
-def static_unrolled(model: Any, x_calibration: Float32) -> BareSubject:
-    """Apply `quantize_static` with QDQ to the unrolled graph.
-
-    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#static-quantization
-    """
-    return _static(graphs.unrolled(model), x_calibration)
-
-
-def _dynamic(data: bytes) -> BareSubject:
+def _dynamic(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     def quantize(source: Path, target: Path) -> None:
@@ -73,7 +23,7 @@ def _dynamic(data: bytes) -> BareSubject:
     return _quantized(data, quantize)
 
 
-def _static(data: bytes, x_calibration: Float32) -> BareSubject:
+def _static(data: bytes, _model: Any, x_calibration: Float32) -> BareSubject:
     """Quantize with one scale a channel and signed integers, as the page advises for x86-64."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -96,8 +46,8 @@ def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubje
     """Pre-process the graph, as the page requires, and quantize it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with _folder() as folder:
-        source, prepared, target = (folder / name for name in ("source.onnx", "prepared.onnx", "target.onnx"))
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (Path(folder) / name for name in ("source.onnx", "prepared.onnx", "target.onnx"))
         source.write_bytes(data)
         # Its symbolic shape inference does not support Loop; ONNX's own is enough for graphs of fixed shapes.
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
@@ -105,7 +55,16 @@ def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubje
         return from_onnx(target.read_bytes())
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+_PAGE = "https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html"
+_DYNAMIC, _STATIC = f"{_PAGE}#dynamic-quantization", f"{_PAGE}#static-quantization"
+_GRAPHS = {"tf2onnx": graphs.loop, "tf2onnx of Keras unroll=True": graphs.unrolled, "ONNX's operator": graphs.operator}
+_peer = partial(graph_peer, tool="ONNX Runtime's quantization", agreement=ROUNDED)
+_dynamic_peer, _static_peer = (
+    partial(_peer, convert=_dynamic, page=_DYNAMIC),
+    partial(_peer, convert=_static, page=_STATIC),
+)
+# Of ONNX's own operators, it quantizes only LSTM, and only dynamically.
+PEERS = by_name(
+    *(_dynamic_peer(f"ONNX Runtime dynamic, {name}", graph=graph) for name, graph in _GRAPHS.items()),
+    *(_static_peer(f"ONNX Runtime static, {name}", graph=graph) for name, graph in list(_GRAPHS.items())[:2]),
+)

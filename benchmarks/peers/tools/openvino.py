@@ -11,56 +11,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import ROUNDED, SAME, Peer, enter
-
-PEERS: dict[str, Peer] = {}
-TOOL = "OpenVINO"
-peer = partial(enter, PEERS, tool=TOOL)
-
-
-@peer("OpenVINO float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert ONNX's own operator, which becomes OpenVINO's.
-
-    https://docs.openvino.ai/2026/openvino-workflow/model-preparation/convert-model-onnx.html
-    """
-    return _convert(graphs.operator(model))
-
-
-@peer("OpenVINO float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert the unrolled graph.
-
-    https://docs.openvino.ai/2026/openvino-workflow/model-preparation/convert-model-onnx.html
-    """
-    return _convert(graphs.unrolled(model))
-
-
-@peer("OpenVINO int8, ONNX's operator", ROUNDED)
-def operator_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """Quantize ONNX's own operator to NNCF's full integers.
-
-    https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
-    """
-    return _convert(graphs.operator(model), partial(_quantize, x_calibration=x_calibration))
-
-
-@peer("OpenVINO int8, Keras unroll=True", ROUNDED)
-def unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """Quantize the unrolled graph to NNCF's full integers.
-
-    https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
-    """
-    return _convert(graphs.unrolled(model), partial(_quantize, x_calibration=x_calibration))
-
-
-@peer("OpenVINO int8 weights, ONNX's operator", ROUNDED)
-def operator_weights(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert with NNCF's int8 weights.
-
-    https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/weight-compression.html
-    """
-    return _convert(graphs.operator(model), _compress)
+from peers.registry import ROUNDED, SAME, by_name, graph_peer
 
 
 def _quantize(model: Any, x_calibration: Float32) -> Any:
@@ -70,13 +21,15 @@ def _quantize(model: Any, x_calibration: Float32) -> Any:
     return nncf.quantize(model, samples, subset_size=len(x_calibration))
 
 
-def _compress(model: Any) -> Any:
+def _compress(model: Any, _x_calibration: Float32) -> Any:
     import nncf
 
     return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
 
 
-def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> BareSubject:
+def _convert(
+    data: bytes, _model: Any, x_calibration: Float32, *, quantize: Callable[[Any, Float32], Any] | None = None
+) -> BareSubject:
     """Convert an ONNX graph to OpenVINO's two files, and quantize it if asked."""
     import openvino
 
@@ -84,7 +37,9 @@ def _convert(data: bytes, quantize: Callable[[Any], Any] | None = None) -> BareS
         source, target = Path(folder) / "source.onnx", Path(folder) / "target.xml"
         source.write_bytes(data)
         converted = openvino.convert_model(source)
-        openvino.save_model(quantize(converted) if quantize else converted, target, compress_to_fp16=False)
+        openvino.save_model(
+            quantize(converted, x_calibration) if quantize else converted, target, compress_to_fp16=False
+        )
         graph, weights = target.read_bytes(), target.with_suffix(".bin").read_bytes()
     return BareSubject(partial(_load, graph, weights), len(graph) + len(weights))
 
@@ -112,3 +67,19 @@ def _load(graph: bytes, weights: bytes) -> Answer:
         return probabilities  # type: ignore[no-any-return]
 
     return answer
+
+
+_GUIDE = "https://docs.openvino.ai/2026/openvino-workflow"
+_CONVERSION = f"{_GUIDE}/model-preparation/convert-model-onnx.html"
+_INTEGERS = f"{_GUIDE}/model-optimization-guide/quantizing-models-post-training.html"
+_COMPRESSION = f"{_GUIDE}/model-optimization-guide/weight-compression.html"
+_INT8, _WEIGHTS = partial(_convert, quantize=_quantize), partial(_convert, quantize=_compress)
+_operator = partial(graph_peer, tool="OpenVINO", graph=graphs.operator)
+_unrolled = partial(graph_peer, tool="OpenVINO", graph=graphs.unrolled)
+PEERS = by_name(
+    _operator("OpenVINO float32, ONNX's operator", agreement=SAME, convert=_convert, page=_CONVERSION),
+    _unrolled("OpenVINO float32, Keras unroll=True", agreement=SAME, convert=_convert, page=_CONVERSION),
+    _operator("OpenVINO int8, ONNX's operator", agreement=ROUNDED, convert=_INT8, page=_INTEGERS),
+    _unrolled("OpenVINO int8, Keras unroll=True", agreement=ROUNDED, convert=_INT8, page=_INTEGERS),
+    _operator("OpenVINO int8 weights, ONNX's operator", agreement=ROUNDED, convert=_WEIGHTS, page=_COMPRESSION),
+)

@@ -8,32 +8,10 @@ from typing import Any
 from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import SAME, Peer, enter
-
-PEERS: dict[str, Peer] = {}
-TOOL = "tract"
-peer = partial(enter, PEERS, tool=TOOL)
+from peers.registry import SAME, by_name, graph_peer
 
 
-@peer("tract float32, ONNX's operator", SAME)
-def operator_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert ONNX's own operator; tract does not quantize.
-
-    https://pypi.org/project/tract/
-    """
-    return _from_onnx(graphs.operator(model))
-
-
-@peer("tract float32, Keras unroll=True", SAME)
-def unrolled_float32(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert the unrolled graph.
-
-    https://pypi.org/project/tract/
-    """
-    return _from_onnx(graphs.unrolled(model))
-
-
-def _from_onnx(data: bytes) -> BareSubject:
+def _from_onnx(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
     return BareSubject(partial(_load, data), len(data))
 
 
@@ -54,3 +32,12 @@ def _load(data: bytes) -> Answer:
         return probabilities
 
     return answer
+
+
+_PAGE = "https://pypi.org/project/tract/"
+_peer = partial(graph_peer, tool="tract", page=_PAGE)
+# tract does not quantize.
+PEERS = by_name(
+    _peer("tract float32, ONNX's operator", agreement=SAME, graph=graphs.operator, convert=_from_onnx),
+    _peer("tract float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, convert=_from_onnx),
+)
