@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.streaming import answers_by_row
 from edgernn.errors import ExportError, ModelError, NoStepError, UnsupportedError, first_line
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load_bytes
@@ -183,9 +184,5 @@ def _row_difference(source: Source, model: Model) -> float:
     loaded = source.load()
     keras = rebuilding.with_steps(loaded, None)
     rebuilding.check_rebuilt(loaded, keras, x)
-    stream, answers = model.stream(), []
-    for sample in x:
-        stream.reset()
-        answers.append([stream.push(row) for row in sample])
     expected = [np.asarray(keras(x[:, : row + 1], training=False)) for row in range(x.shape[1])]
-    return largest_difference(np.array(answers, np.float32), np.stack(expected, axis=1))
+    return largest_difference(answers_by_row(model, x), np.stack(expected, axis=1))

@@ -1,17 +1,19 @@
 """The command of the support page: exports many models as every artifact and writes the results by layer."""
 
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from common.versions import versions
 from edgernn.system.files import write_bytes
 from matrix.checking import look_isolated, problems
 from matrix.refused import REFUSED, refusal
 from matrix.support_page import describe
 
+_PACKAGES = (
+    *("edgernn", "keras", "tensorflow", "litert-quantizer", "tf2onnx", "ai-edge-litert", "onnxruntime", "numpy"),
+)
 PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 
 
@@ -36,17 +38,9 @@ def main(count: int, out: Path) -> None:
             wrong += 1
         results.append(each)
     refused = {name: refusal(name) for name in REFUSED}
-    write_bytes(out, describe(results, refused, _versions()).encode())
+    write_bytes(out, describe(results, refused, versions(*_PACKAGES)).encode())
     click.echo(f"{out} written")
     sys.exit(1 if wrong or not all(refused.values()) else 0)
-
-
-def _versions() -> dict[str, str]:
-    packages = (
-        *("edgernn", "keras", "tensorflow", "litert-quantizer", "tf2onnx", "ai-edge-litert", "onnxruntime", "numpy"),
-    )
-    python = ".".join(map(str, sys.version_info[:2]))
-    return {"python": python, "machine": platform.machine()} | {package: version(package) for package in packages}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The text of the support page: support by layer and format, from the results of the matrix."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
+from common.markdown import Reasons, table
 from edgernn_export.targets import Target
 from matrix.architectures import traits
 from matrix.checking import MatrixResult, Outcome, faults
@@ -32,31 +33,14 @@ ahead.
 """
 
 
-@dataclass(frozen=True)
-class _Column:
-    title: str
-    matches: Callable[[Target], bool]
-
-
-def _of(quantization: str) -> Callable[[Target], bool]:
-    return lambda target: (target.format, target.quantization, target.layout) == ("tflite", quantization, "unrolled")
-
-
-def _onnx(quantization: str) -> Callable[[Target], bool]:
-    return lambda target: (target.format, target.quantization) == ("onnx", quantization)
-
-
-def _layout(layout: str) -> Callable[[Target], bool]:
-    return lambda target: target.layout == layout
-
-
-COLUMNS = (
-    *(_Column(name, _of(name)) for name in ("float32", "float16", "dynamic", "int8", "int16x8")),
-    _Column("loop", _layout("loop")),
-    _Column("fused", _layout("fused")),
-    _Column("ONNX float32", _onnx("float32")),
-    _Column("ONNX int8", _onnx("int8")),
-)
+# Titles of columns, and patterns of their targets.
+COLUMNS: Mapping[str, str] = {
+    **{name: f"tflite {name} unrolled*" for name in ("float32", "float16", "dynamic", "int8", "int16x8")},
+    "loop": "* loop*",
+    "fused": "* fused*",
+    "ONNX float32": "onnx float32*",
+    "ONNX int8": "onnx int8*",
+}
 
 
 # Reasons that differ only in the name of an activation or a layer count as one.
@@ -64,25 +48,15 @@ _OF_ONE_ACTIVATION = re.compile(r"(?<=no activation )'\w+'|(?<=sigmoid gates, no
 _OF_ONE_LAYER = re.compile(r"^layer '[^']+': ")
 
 
-class _Reasons:
-    """Reasons, numbered in order; equal ones have the same number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def number(self, reason: str) -> int:
-        reason = _OF_ONE_ACTIVATION.sub("…", _OF_ONE_LAYER.sub("", reason))
-        return self._numbers.setdefault(reason, len(self._numbers) + 1)
-
-    def lines(self) -> Iterator[str]:
-        return (f"{number}. {reason}" for reason, number in self._numbers.items())
+def _general(reason: str) -> str:
+    return _OF_ONE_ACTIVATION.sub("…", _OF_ONE_LAYER.sub("", reason))
 
 
 def describe(results: Sequence[MatrixResult], refused: Mapping[str, str], versions: Mapping[str, str]) -> str:
     """Return the page as Markdown."""
     artifacts = sum(outcome.made for each in results for outcome in each.outcomes)
     rows = list(dict.fromkeys(trait for each in results for trait in traits(each.architecture)))
-    reasons = _Reasons()
+    reasons = Reasons()
     parts = [_HEAD.format(models=len(results), artifacts=artifacts, **versions)]
     for title, chosen in _sections(rows).items():
         parts += [f"## {title}\n", _support(chosen, results, reasons)]
@@ -107,23 +81,23 @@ def _sections(rows: Sequence[str]) -> Mapping[str, list[str]]:
     return {title: sorted(chosen) if title != titles[0] else chosen for title, chosen in grouped.items() if chosen}
 
 
-def _support(rows: Sequence[str], results: Sequence[MatrixResult], reasons: _Reasons) -> str:
-    table = []
+def _support(rows: Sequence[str], results: Sequence[MatrixResult], reasons: Reasons) -> str:
+    lines = []
     for row in rows:
         having = [each for each in results if row in traits(each.architecture)]
-        cells = [_cell(having, column, reasons) for column in COLUMNS]
-        table.append([row, *cells, _streams(having)])
-    return _table(["", *(column.title for column in COLUMNS), "stream"], table)
+        cells = [_cell(having, column, reasons) for column in COLUMNS.values()]
+        lines.append([row, *cells, _streams(having)])
+    return table(["", *COLUMNS, "stream"], lines)
 
 
-def _cell(results: Sequence[MatrixResult], column: _Column, reasons: _Reasons) -> str:
+def _cell(results: Sequence[MatrixResult], column: str, reasons: Reasons) -> str:
     """Count the models that have all artifacts of a column, and add the reasons of the others."""
     made, why = 0, list[int]()
     for each in results:
-        outcomes = [outcome for outcome in each.outcomes if column.matches(outcome.target)]
+        outcomes = [outcome for outcome in each.outcomes if fnmatchcase(str(outcome.target), column)]
         missing = [outcome.reason for outcome in outcomes if not outcome.made] or ([each.refused] * bool(each.refused))
         made += not missing
-        why += [reasons.number(reason) for reason in missing]
+        why += [reasons.number(_general(reason)) for reason in missing]
     if _is_wrong(results, column):
         return "**WRONG**"
     numbers = f"({', '.join(map(str, sorted(set(why))))})"
@@ -132,12 +106,12 @@ def _cell(results: Sequence[MatrixResult], column: _Column, reasons: _Reasons) -
     return f"{made} of {len(results)} {numbers}" if made else f"no {numbers}"
 
 
-def _is_wrong(results: Sequence[MatrixResult], column: _Column) -> bool:
+def _is_wrong(results: Sequence[MatrixResult], column: str) -> bool:
     return any(
         outcome.made and any(faults(each.architecture, outcome))
         for each in results
         for outcome in each.outcomes
-        if column.matches(outcome.target)
+        if fnmatchcase(str(outcome.target), column)
     )
 
 
@@ -163,9 +137,9 @@ def _differences(results: Sequence[MatrixResult]) -> str:
         _difference_row(kind, [each for each in outcomes if _tolerance_name(each.target) == kind])
         for kind in TOLERANCES
     ]
-    table = _table(["", "to Keras, largest", "median", "tolerance", "stream, largest", "tolerance"], rows)
+    numbers = table(["", "to Keras, largest", "median", "tolerance", "stream, largest", "tolerance"], rows)
     limits = [f"- {trait}: {limit:g}, {why}" for trait, (limit, why) in LIMITS_OF_INT8.items()]
-    return "\n".join([text, table, "Larger tolerances of int8:\n", *limits, ""] if limits else [text, table])
+    return "\n".join([text, numbers, "Larger tolerances of int8:\n", *limits, ""] if limits else [text, numbers])
 
 
 def _difference_row(kind: str, outcomes: Sequence[Outcome]) -> list[str]:
@@ -202,9 +176,4 @@ figures.
 
 def _refusals(refused: Mapping[str, str]) -> str:
     rows = [[name, message or "**not refused**"] for name, message in refused.items()]
-    return f"## What is refused\n\n{_table(['model with', 'message'], rows)}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"## What is refused\n\n{table(['model with', 'message'], rows)}"

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.memory import PEAK, memory_bytes, reset_peak
+from common.streaming import answers_by_row
 from edgernn.arrays import Array, Float32
 from edgernn.card import Card
 from edgernn.errors import ArtifactError, first_line
@@ -76,9 +78,10 @@ class Judge:
     def judge(self, data: bytes) -> Judgement:
         """Judge a file of this content. The caller handles crashes, hangs and exits of the process."""
         self._place.write_bytes(data)
-        before = _largest_memory(since_now=True)
+        reset_peak()
+        before = memory_bytes(PEAK)
         verdict = self._judge()
-        growth = _largest_memory() - before
+        growth = memory_bytes(PEAK) - before
         if growth > MAX_GROWTH_BYTES:
             return Judgement(MEMORY, f"{growth >> 20} MiB; {verdict.outcome}: {verdict.detail}")
         return verdict
@@ -110,17 +113,10 @@ class Judge:
         regression = model.task.kind == "regression"
         return MutantAnswers(
             whole=whole,
-            streamed=self._stream(model) if card.states else None,
+            streamed=answers_by_row(model, self._x[:_STREAMED])[:, -1] if card.states else None,
             meaning=(card.task, card.labels, card.input_meaning, card.inverted),
             decisions=whole if regression else model.task.decide(whole),
         )
-
-    def _stream(self, model: Model) -> Float32:
-        stream, answers = model.stream(), []
-        for sample in self._x[:_STREAMED]:
-            stream.reset()
-            answers.append([stream.push(row) for row in sample][-1])
-        return np.stack(answers)
 
     def _compare(self, answers: MutantAnswers) -> str:
         """Describe how the answers are wrong; empty if they are right."""
@@ -159,11 +155,3 @@ def _where(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/edgernn/" in frame.filename]
     place = f"{Path(frames[-1].filename).name}, {frames[-1].name}: {frames[-1].line}" if frames else "not in edgernn"
     return f"{type(error).__name__}: {first_line(error)[:200]} ({place})"
-
-
-def _largest_memory(since_now: bool = False) -> int:
-    """Return the peak memory of this process, in bytes; with `since_now` reset the peak to the current use (Linux)."""
-    if since_now:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))

@@ -177,18 +177,8 @@ def _second(source: IntactArtifact, rng: np.random.Generator) -> bytes:
 def _renumbered(data: bytes, place: ByteRange, rng: np.random.Generator) -> bytes:
     bits = 8 * place.size
     old = int.from_bytes(data[place.start : place.start + place.size], "little")
-    values = [
-        0,
-        1,
-        old + 1,
-        old - 1,
-        old + 4,
-        old - 4,
-        old * 2,
-        1 << (bits - 1),
-        (1 << (bits - 1)) - 1,
-        (1 << bits) - 1,
-    ]
+    top = 1 << (bits - 1)
+    values = [*(0, 1, old + 1, old - 1, old + 4, old - 4, old * 2), *(top, top - 1, 2 * top - 1)]
     value = int(rng.integers(1 << min(bits, 32))) if rng.random() < 0.2 else values[int(rng.integers(len(values)))]
     return data[: place.start] + (value % (1 << bits)).to_bytes(place.size, "little") + data[place.start + place.size :]
 

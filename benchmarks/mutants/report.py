@@ -2,8 +2,9 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any
 
 from mutants.judging import EXCEPTION, OUTCOMES, REFUSED, RIGHT, WRONG, Judgement
@@ -53,8 +54,8 @@ def tables(results: Sequence[MutantResult]) -> Iterator[str]:
         if not of_mode:
             continue
         yield from ("", f"{mode}: {len(of_mode):,} mutants", "")
-        for title, key in (("artifact", _artifact), ("kind", _kind)):
-            yield from _table(title, key, of_mode)
+        for key in ("artifact", "kind"):
+            yield from _table(key, of_mode)
             yield ""
         yield from _wrong_answers(of_mode)
     failures = [each for each in results if each.failure]
@@ -77,19 +78,11 @@ def as_json(seen: Sequence[MutantResult], settings: Mapping[str, Any]) -> dict[s
     }
 
 
-def _artifact(seen: MutantResult) -> str:
-    return seen.artifact
-
-
-def _kind(seen: MutantResult) -> str:
-    return seen.kind
-
-
-def _table(title: str, key: Callable[[MutantResult], str], seen: Sequence[MutantResult]) -> Iterator[str]:
-    groups = list(dict.fromkeys(map(key, seen)))
-    yield f"{title:<28}" + "".join(f"{_SHORT.get(outcome, outcome):>7}" for outcome in OUTCOMES)
-    for group in [*groups, "all"]:
-        counts = Counter(each.verdict.outcome for each in seen if group == "all" or key(each) == group)
+def _table(key: str, seen: Sequence[MutantResult]) -> Iterator[str]:
+    group_of = attrgetter(key)
+    yield f"{key:<28}" + "".join(f"{_SHORT.get(outcome, outcome):>7}" for outcome in OUTCOMES)
+    for group in [*dict.fromkeys(map(group_of, seen)), "all"]:
+        counts = Counter(each.verdict.outcome for each in seen if group == "all" or group_of(each) == group)
         yield f"{group[:28]:<28}" + "".join(f"{counts[outcome] or '-':>7}" for outcome in OUTCOMES)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import IO
 
+from common.memory import ADDRESS_SPACE, memory_bytes
 from edgernn.errors import first_line
 from mutants.judging import CRASH, EXCEPTION, HANG, MEMORY, Judgement
 
@@ -112,7 +113,7 @@ def _work(batch: Sequence[int], make_judge: JudgeMaker, writing: int, errors: IO
             os.dup2(errors.fileno(), chatter)
         warnings.simplefilter("ignore")
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        limit = _address_space() + _MEMORY_BYTES
+        limit = memory_bytes(ADDRESS_SPACE) + _MEMORY_BYTES
         judge = make_judge()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         os.write(writing, f"{_STARTED}\n".encode())
@@ -125,11 +126,6 @@ def _work(batch: Sequence[int], make_judge: JudgeMaker, writing: int, errors: IO
         os.write(2, f"{type(error).__name__}: {first_line(error)}".encode())
     finally:
         os._exit(code)
-
-
-def _address_space() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a file on the disk
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _last_words(errors: IO[bytes]) -> str:

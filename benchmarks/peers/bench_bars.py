@@ -4,20 +4,13 @@ from pathlib import Path
 
 import click
 
-from peers.bench_frame import finish, json_option, measuring, report
+from peers.bench_frame import finish, json_option, measuring, read_integers, report
 from peers.bench_runs import DIGITS, MODELS, find_run
 from peers.checks import environment, show_latencies
 from peers.long_sequences import long_checks
 from peers.model_checks import measure_model
 
 _NAMES = [model.name for model in MODELS]
-
-
-def _seeds(_context: click.Context, _option: click.Parameter, text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: expected integers separated by commas, such as 0,1,2") from error
 
 
 @click.command()
@@ -27,7 +20,7 @@ def _seeds(_context: click.Context, _option: click.Parameter, text: str) -> list
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the runs robust-0, gru64-0, …; missing ones are trained. [default: a temporary folder]",
 )
-@click.option("--seeds", callback=_seeds, default="0", show_default=True, help="Seeds of the models.")
+@click.option("--seeds", callback=read_integers, default="0", show_default=True, help="Seeds of the models.")
 @click.option("--only", multiple=True, type=click.Choice(_NAMES), help="Models to measure. [default: all]")
 @json_option
 @click.pass_context

@@ -22,6 +22,14 @@ json_option = click.option(
 )
 
 
+def read_integers(_context: click.Context, _option: click.Parameter, text: str) -> list[int]:
+    """Read the numbers of an option."""
+    try:
+        return [int(number) for number in text.split(",") if number]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: expected integers separated by commas, such as 28,512") from error
+
+
 @contextmanager
 def measuring() -> Iterator[tuple[Path, Progress]]:
     """Yield a temporary folder and a function that prints progress; keep the libraries' messages off the terminal.

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.system.files import write_json
 from peers import contest, growth, peers_page
-from peers.bench_frame import Progress, measuring
+from peers.bench_frame import Progress, measuring, read_integers
 from peers.checks import environment
 from peers.growth import HIDDEN, STEPS
 from peers.latency import CHECKED_SAMPLES
@@ -83,13 +83,6 @@ class Results:
         return found
 
 
-def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",") if number]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: expected integers separated by commas, such as 28,512") from error
-
-
 def _joined(numbers: tuple[int, ...]) -> str:
     return ",".join(map(str, numbers))
 
@@ -111,10 +104,18 @@ def _joined(numbers: tuple[int, ...]) -> str:
     help="Part to measure; the other part's results stay. [default: both]",
 )
 @click.option(
-    "--hidden", callback=_numbers, default=_joined(HIDDEN), show_default=True, help="Numbers of units, at 28 steps."
+    "--hidden",
+    callback=read_integers,
+    default=_joined(HIDDEN),
+    show_default=True,
+    help="Numbers of units, at 28 steps.",
 )
 @click.option(
-    "--steps", callback=_numbers, default=_joined(STEPS), show_default=True, help="Numbers of time steps, at 64 units."
+    "--steps",
+    callback=read_integers,
+    default=_joined(STEPS),
+    show_default=True,
+    help="Numbers of time steps, at 64 units.",
 )
 @click.option("--others/--no-others", default=True, help="Also measure other tools where cost grows. [default: others]")
 @click.option(
@@ -172,14 +173,7 @@ def _compare_tools(kind: str, runs: Path, data: str, folder: Path, effort: Effor
     run = contest.find_run(runs, kind, data, say)
     title = contest.MODELS[kind].title
     result = contest.compare_tools(run, folder / kind, effort, lambda step: say(f"{title}: {step}"))
-    return {
-        "kind": kind,
-        "title": title,
-        "tools": list(TOOLS),
-        "rows": list(result.rows),
-        "missing": dict(result.missing),
-        "slower": dict(result.slower),
-    }
+    return {"kind": kind, "title": title, "tools": list(TOOLS), **asdict(result)}
 
 
 def _grow(

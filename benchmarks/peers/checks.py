@@ -60,6 +60,11 @@ class Check:
         return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
 
+def ratio_check(group: str, name: str, figure: float, limit: float | None = None) -> Check:
+    """Return a check of a ratio."""
+    return Check(group, name, "ratio", figure=figure, limit=limit)
+
+
 def without_missing(checks: Iterable[Check]) -> list[Check]:
     """Leave out checks without a figure, which would fail; for checks that have no limit."""
     return [check for check in checks if check.figure is not None]
@@ -130,8 +135,5 @@ def _cells(check: Check) -> tuple[str, str, str]:
     measured = "–" if check.figure is None else write(check.figure)
     if check.limit is None:
         return measured, "", "" if check.passed else "failed"
-    return measured, f"{'≥' if check.at_least else '≤'} {write(check.limit).lstrip('+')}", _verdict(check)
-
-
-def _verdict(check: Check) -> str:
-    return "passed" if check.passed else "failed"
+    limit = f"{'≥' if check.at_least else '≤'} {write(check.limit).lstrip('+')}"
+    return measured, limit, "passed" if check.passed else "failed"

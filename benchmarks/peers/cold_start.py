@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
-from peers.checks import Check
+from peers.checks import Check, ratio_check
 
 ROUNDS = 40
 MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.25, 1.15
@@ -67,21 +67,10 @@ def cold_start_checks(path: Path) -> list[Check]:
         np.median(np.array(measured[name]), axis=0) for name in ("edgernn", "bare")
     )
     group = f"{path.name}, × the bare backend"
+    start, memory = f"import, load, check, answer ({bare_time * 1000:.0f} ms)", f"memory ({bare_memory / 1024:.0f} MiB)"
     return [
-        Check(
-            group,
-            f"import, load, check, answer ({bare_time * 1000:.0f} ms)",
-            "ratio",
-            figure=float(our_time / bare_time),
-            limit=MAX_TIME_RATIO,
-        ),
-        Check(
-            group,
-            f"memory ({bare_memory / 1024:.0f} MiB)",
-            "ratio",
-            figure=float(our_memory / bare_memory),
-            limit=MAX_MEMORY_RATIO,
-        ),
+        ratio_check(group, start, float(our_time / bare_time), MAX_TIME_RATIO),
+        ratio_check(group, memory, float(our_memory / bare_memory), MAX_MEMORY_RATIO),
     ]
 
 

@@ -1,16 +1,16 @@
 """Write docs/compatibility.md: the answers of every artifact on every runtime."""
 
-import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 import numpy as np
 
 import edgernn
+from common.streaming import answers_by_row
+from common.versions import versions
 from edgernn.data.run_folder import read_original
 from edgernn.errors import EdgernnError, ModelError
 from edgernn.system.files import write_bytes
@@ -20,6 +20,7 @@ from peers.compatibility_page import Host, describe, faults
 from peers.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
 from peers.probe import STREAMED
 
+_PACKAGES = ("edgernn", "ai-edge-litert", "onnxruntime", "numpy", "tensorflow", "litert-quantizer", "tf2onnx")
 PAGE = ROOT / "docs" / "compatibility.md"
 
 
@@ -47,7 +48,7 @@ def main(run: Path, out: Path) -> None:
             artifacts = _export(run, Path(folder))
             hosts = {artifact.name: _host(artifact, run) for artifact in artifacts}
             found = {runtime: _try(runtime, artifacts, run) for runtime in RUNTIMES}
-        write_bytes(out, describe(hosts, found, _versions()).encode())
+        write_bytes(out, describe(hosts, found, versions(*_PACKAGES)).encode())
     except EdgernnError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{out} written")
@@ -73,29 +74,19 @@ def _host(artifact: Path, run: Path) -> Host:
     model = edgernn.load(artifact)
     if model.card is None:
         raise ModelError(f"{artifact}: no card, expected one with Keras's accuracy")
-    stream, streams = model.stream(), []
-    for sample in samples.x_test[:STREAMED]:
-        stream.reset()
-        streams.append([stream.push(row) for row in sample][-1])
     # One sample a call, as on the runtimes: a batch adds in another order.
     answers = np.stack([model.predict(sample) for sample in samples.x_test])
     return Host(
         classes=samples.require_truth(),
         keras_accuracy=model.card.measured["keras"]["accuracy"],
         answers=answers,
-        streams=streams,
+        streams=answers_by_row(model, samples.x_test[:STREAMED])[:, -1],
     )
 
 
 def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, RuntimeResult]:
     _say(runtime.title)
     return try_artifacts(runtime, [path for path in artifacts if path.suffix == runtime.suffix], run / "samples.npz")
-
-
-def _versions() -> dict[str, str]:
-    packages = ("edgernn", "ai-edge-litert", "onnxruntime", "numpy", "tensorflow", "litert-quantizer", "tf2onnx")
-    python = ".".join(map(str, sys.version_info[:2]))
-    return {"python": python, "machine": platform.machine()} | {package: version(package) for package in packages}
 
 
 def _say(step: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.markdown import Reasons, table
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
 from peers.bare_subjects import CLASSIFIER
@@ -43,26 +44,13 @@ class Host:
         classes: the correct classes, int64 [samples].
         keras_accuracy: accuracy of the Keras model.
         answers: float32 [samples, classes].
-        streams: last answers to the first samples, streamed row by row.
+        streams: last answers to the first samples, streamed row by row, float32 [samples, classes].
     """
 
     classes: Int64
     keras_accuracy: float
     answers: Float32
-    streams: Sequence[Float32]
-
-
-class _Reasons:
-    """Numbered reasons; equal reasons share a number."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def number(self, reason: str) -> int:
-        return self._numbers.setdefault(reason, len(self._numbers) + 1)
-
-    def lines(self) -> list[str]:
-        return [f"{number}. {reason}" for reason, number in self._numbers.items()]
+    streams: Float32
 
 
 def describe(hosts: Mapping[str, Host], found: Found, versions: Mapping[str, str]) -> str:
@@ -99,20 +87,20 @@ def _runtimes(found: Found) -> str:
     for runtime, results in found.items():
         numpy = next((result.numpy for result in results.values() if result.numpy), "")
         rows.append([runtime.title, runtime.distribution, runtime.version, numpy, runtime.note])
-    return _table(["runtime", "package", "version", "NumPy", "why tested"], rows)
+    return table(["runtime", "package", "version", "NumPy", "why tested"], rows)
 
 
 def _answers(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:
-    reasons = _Reasons()
+    reasons = Reasons()
     rows = []
     for name in names:
         cells = [_answer(hosts[name], results[name], reasons) for results in found.values()]
         rows.append([f"`{name}`", *cells])
-    table = _table(["whole sequences", *(runtime.title for runtime in found)], rows)
-    return "\n".join([table, *reasons.lines(), ""]) if reasons.lines() else table
+    text = table(["whole sequences", *(runtime.title for runtime in found)], rows)
+    return "\n".join([text, *reasons.lines(), ""]) if reasons.lines() else text
 
 
-def _answer(host: Host, result: RuntimeResult, reasons: _Reasons) -> str:
+def _answer(host: Host, result: RuntimeResult, reasons: Reasons) -> str:
     if result.refuses:
         return f"refuses ({reasons.number(result.refuses)})"
     if not _misreads(host, result):
@@ -135,10 +123,9 @@ def _streams(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> s
     }
     rows = []
     for name in names:
-        host = np.array(hosts[name].streams)
-        cells = [_likeness(host, results[name].streams) for results in some.values()]
+        cells = [_likeness(hosts[name].streams, results[name].streams) for results in some.values()]
         rows.append([f"`{name}`", *cells])
-    return _table([f"streams, {STREAMED} samples", *(runtime.title for runtime in some)], rows)
+    return table([f"streams, {STREAMED} samples", *(runtime.title for runtime in some)], rows)
 
 
 def _arenas(found: Found) -> str:
@@ -154,7 +141,7 @@ def _arenas(found: Found) -> str:
         "The smallest arena, in steps of 16 bytes, with which it still answers, on a 64-bit machine; pointers of a\n"
         "microcontroller are half as long. Both signatures, `sequence` and `step`, use it; it excludes the file.\n"
     )
-    return f"{text}\n{_table(['artifact', 'bytes'], rows)}".rstrip() + "\n"
+    return f"{text}\n{table(['artifact', 'bytes'], rows)}".rstrip() + "\n"
 
 
 def _misreads(host: Host, result: RuntimeResult) -> bool:
@@ -172,8 +159,3 @@ def _likeness(host: Float32, answers: Float32) -> str:
 
 def _percent(share: float, digits: int) -> str:
     return f"{100 * share:.{digits}f} %"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.memory import memory_bytes
 from peers.checks import Check
-from peers.long_stream import growth, resident_bytes, stream_long
+from peers.long_stream import growth, stream_long
 
 SAMPLES = 40
 # Allowance for the allocator; a leak of one small object a call, 32 bytes, would be six times as much.
@@ -47,5 +48,5 @@ def _memory(calls: int, call: Callable[[int], object]) -> list[int]:
         call(index)
         if index % (calls // SAMPLES) == 0:
             gc.collect()
-            memory.append(resident_bytes())
+            memory.append(memory_bytes())
     return memory

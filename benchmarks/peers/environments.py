@@ -10,6 +10,7 @@ import tempfile
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,56 +58,22 @@ class Runtime:
 
 
 # After a change here, run `make compatibility`.
+_litert = partial(Runtime, distribution="ai-edge-litert", suffix=".tflite")
+_onnx = partial(Runtime, "onnxruntime", distribution="onnxruntime", suffix=".onnx")
+_tflite, _micro = (
+    partial(Runtime, name, distribution=name, suffix=".tflite") for name in ("tflite-runtime", "tflite-micro")
+)
+_OLD = ("numpy<2",)
 RUNTIMES = (
-    Runtime("litert", "2.3.0", distribution="ai-edge-litert", suffix=".tflite", note="newest release"),
-    Runtime(
-        "litert without XNNPACK",
-        "2.3.0",
-        distribution="ai-edge-litert",
-        suffix=".tflite",
-        note="kernels without XNNPACK",
-    ),
-    Runtime(
-        "litert",
-        "2.1.0",
-        distribution="ai-edge-litert",
-        suffix=".tflite",
-        note="oldest release that edgernn[litert] allows",
-    ),
-    Runtime(
-        "litert", "1.0.0", distribution="ai-edge-litert", suffix=".tflite", note="first release", needs=("numpy<2",)
-    ),
-    Runtime(
-        "tflite-runtime",
-        "2.14.0",
-        distribution="tflite-runtime",
-        suffix=".tflite",
-        note="last release; has wheels for 32-bit Arm",
-        needs=("numpy<2",),
-    ),
-    Runtime(
-        "tflite-micro",
-        "0.dev20261023182759",
-        distribution="tflite-micro",
-        suffix=".tflite",
-        note="for microcontrollers",
-    ),
-    Runtime("onnxruntime", "1.32.0", distribution="onnxruntime", suffix=".onnx", note="newest release"),
-    Runtime(
-        "onnxruntime",
-        "1.20.0",
-        distribution="onnxruntime",
-        suffix=".onnx",
-        note="oldest release that edgernn[onnx] allows",
-    ),
-    Runtime(
-        "onnxruntime",
-        "1.15.0",
-        distribution="onnxruntime",
-        suffix=".onnx",
-        note="first release for this Python",
-        needs=("numpy<2",),
-    ),
+    _litert("litert", "2.3.0", note="newest release"),
+    _litert("litert without XNNPACK", "2.3.0", note="kernels without XNNPACK"),
+    _litert("litert", "2.1.0", note="oldest release that edgernn[litert] allows"),
+    _litert("litert", "1.0.0", note="first release", needs=_OLD),
+    _tflite("2.14.0", note="last release; has wheels for 32-bit Arm", needs=_OLD),
+    _micro("0.dev20261023182759", note="for microcontrollers"),
+    _onnx("1.32.0", note="newest release"),
+    _onnx("1.20.0", note="oldest release that edgernn[onnx] allows"),
+    _onnx("1.15.0", note="first release for this Python", needs=_OLD),
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.streaming import answers_by_row
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
 from edgernn.backends import open_artifact
@@ -54,12 +55,7 @@ def count_differing(a: Float32, b: Float32) -> int:
 
 def stream(path: Path, x: Float32) -> Float32:
     """Return the answers after every row: float32 [samples, steps, features] to [steps, samples, classes]."""
-    pushed = edgernn.load(path).stream()
-    answers = []
-    for sample in x:
-        pushed.reset()
-        answers.append([pushed.push(row) for row in sample])
-    return np.array(answers).swapaxes(0, 1)
+    return answers_by_row(edgernn.load(path), x).swapaxes(0, 1)
 
 
 def pair_steps(path: Path, x: Float32, streamed: Float32) -> Iterator[tuple[Float32, Float32]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from common.markdown import table
 from peers import exports
 from peers.growth_laws import LESS, LINEAR, OFFSET, Law, find_crossover, find_law
 
@@ -54,12 +55,6 @@ def growth_section(found: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns except the first are numbers."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def _tables(heading: str, rows: Sequence[Row], along: str) -> str:
     targets = list(dict.fromkeys(row["target"] for row in rows))
     cells = {(row[along], row["target"]): row for row in rows}
@@ -72,9 +67,9 @@ def _tables(heading: str, rows: Sequence[Row], along: str) -> str:
     return "\n".join(
         [
             f"{heading}\n",
-            table([word, *targets], latency),
+            table([word, *targets], latency, numbers=True),
             "Size in bytes, export in s:\n",
-            table([word, *targets], cost),
+            table([word, *targets], cost, numbers=True),
         ]
     )
 
@@ -100,7 +95,7 @@ def _steps_text(rows: Sequence[Row], caches: Mapping[str, int]) -> str:
             lines.append([f"{target}, {word}", f"{law.exponent:.2f}", f"{law.fixed:.1f}", f"{law.slope:.3f}", law.kind])
             reasons += _reason(f"{target}, {word}", law, mine, caches)
     heads = ["file", "exponent", "fixed, µs", "a step, µs", "cost in steps"]
-    return "\n".join([_LAWS, table(heads, lines), *reasons, "", *_crossovers(rows)])
+    return "\n".join([_LAWS, table(heads, lines, numbers=True), *reasons, "", *_crossovers(rows)])
 
 
 def _reason(name: str, law: Law, rows: Sequence[Row], caches: Mapping[str, int]) -> list[str]:

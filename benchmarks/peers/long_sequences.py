@@ -15,7 +15,8 @@ from edgernn_export.formats.tflite.layouts import preferred_layout
 from peers import exports
 from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 from peers.checks import Check
-from peers.latency import time_cold, time_hot
+from peers.fidelity import count_differing
+from peers.latency import ratio, time_cold, time_hot
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
@@ -88,34 +89,21 @@ def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) 
     if len(subjects) < 2:
         return [Check(group, "int8 unrolled and loop exported", "bytes", figure=None)]
     hot, cold = time_hot(subjects, x[:1]), time_cold(subjects, x[:1])
-    quickest = min(hot.values(), key=lambda timing: timing.median_us)
-    quicker_cold = min(cold, key=lambda name: cold[name].median_us)
+    quickest, quicker_cold = (
+        min(hot, key=lambda name: hot[name].median_us),
+        min(cold, key=lambda name: cold[name].median_us),
+    )
     preferred = _LOOP if preferred_layout(STEPS, SimpleRNN.operators) == "loop" else _UNROLLED
     reference = keras_model.predict(model, x)
-    answers = {name: answer_all(subject, x) for name, subject in subjects.items()}
+    loop, unrolled = (answer_all(subjects[name], x) for name in (_LOOP, _UNROLLED))
+    first = f"preferred ({preferred}) / faster of loop and unrolled, hot"
     return [
         Check(group, _LOOP, "bytes", figure=subjects[_LOOP].size_bytes, limit=MAX_LOOP_BYTES),
         Check(group, _UNROLLED, "bytes", figure=subjects[_UNROLLED].size_bytes),
-        Check(
-            group,
-            f"preferred ({preferred}) / faster of loop and unrolled, hot",
-            "ratio",
-            figure=hot[preferred].median_us / quickest.median_us,
-            limit=MAX_RATIO,
-        ),
-        Check(group, "loop / unrolled, hot", "ratio", figure=hot[_LOOP].median_us / hot[_UNROLLED].median_us),
-        Check(
-            group,
-            f"loop / unrolled, cold: {quicker_cold} is faster",
-            "ratio",
-            figure=cold[_LOOP].median_us / cold[_UNROLLED].median_us,
-        ),
+        ratio(group, hot, preferred, quickest, MAX_RATIO, label=first),
+        ratio(group, hot, _LOOP, _UNROLLED, label="loop / unrolled, hot"),
+        ratio(group, cold, _LOOP, _UNROLLED, label=f"loop / unrolled, cold: {quicker_cold} is faster"),
         Check(group, "Keras accuracy", "share", figure=CLASSIFIER.score(reference, classes)),
-        Check(group, "int8 loop agrees with Keras", "share", figure=CLASSIFIER.agreement(answers[_LOOP], reference)),
-        Check(
-            group,
-            "loop against unrolled",
-            "answers",
-            figure=int((answers[_LOOP] != answers[_UNROLLED]).any(axis=1).sum()),
-        ),
+        Check(group, "int8 loop agrees with Keras", "share", figure=CLASSIFIER.agreement(loop, reference)),
+        Check(group, "loop against unrolled", "answers", figure=count_differing(loop, unrolled)),
     ]

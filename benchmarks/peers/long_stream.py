@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from common.memory import memory_bytes
 from edgernn.card import read_card
 
 SEED = 0
@@ -76,7 +77,7 @@ def stream_long(artifact: Path, steps: int, *, memory_samples: int = 20) -> Long
             if json.loads(line)["line"] != answers:
                 raise RuntimeError(f"expected the answer to line {answers}, read {line!r}")
             if answers % max(steps // memory_samples, 1) == 0:
-                memory.append(resident_bytes(process.pid))
+                memory.append(memory_bytes(process=process.pid))
         sender.join()
     return LongStream(steps=steps, answers=answers, memory_bytes=tuple(memory), exit_code=process.returncode)
 
@@ -91,11 +92,3 @@ def _send(target: IO[bytes], rows: list[bytes], steps: int) -> None:
     with target:
         for row in islice(cycle(rows), steps):
             target.write(row)
-
-
-def resident_bytes(process: int | str = "self") -> int:
-    """Return the resident memory of a process, by default this one; 0 after it has ended."""
-    for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0

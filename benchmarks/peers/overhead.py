@@ -1,6 +1,7 @@
 """Time of a call of the runtime, as a multiple of the bare backend's; the same file, float32 in and out."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from edgernn.backends.tflite_file import StepFile, step_file
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, Ready, measure
 from edgernn.errors import ArtifactError
-from peers.checks import Check
+from peers.bare_subjects import from_tflite
+from peers.checks import Check, ratio_check
 
 Call = Callable[[], object]
 
@@ -39,28 +41,16 @@ def overhead_checks(path: Path) -> list[Check]:
 
 def _checks(path: Path, median: Mapping[str, float]) -> list[Check]:
     group = f"{path.name}, × the bare backend"
+    bare, step, predict, push = (median[name] for name in ("bare", "step", "predict", "push"))
     checks = [
-        Check(
-            group,
-            f"predict / bare call ({median['bare']:.1f} µs)",
-            "ratio",
-            figure=median["predict"] / median["bare"],
-            limit=MAX_PREDICT_RATIO,
-        ),
-        Check(
-            group,
-            f"push / bare step ({median['step']:.1f} µs)",
-            "ratio",
-            figure=median["push"] / median["step"],
-            limit=MAX_PUSH_RATIO,
-        ),
+        ratio_check(group, f"predict / bare call ({bare:.1f} µs)", predict / bare, MAX_PREDICT_RATIO),
+        ratio_check(group, f"push / bare step ({step:.1f} µs)", push / step, MAX_PUSH_RATIO),
     ]
     if "runner" in median:
-        ratio = median["push"] / median["runner"]
-        checks.append(Check(group, f"push / signature's runner ({median['runner']:.1f} µs)", "ratio", figure=ratio))
-    limit = MAX_BATCH_RATIO[path.suffix]
-    ratio = median["batch"] / BATCH / median["predict"]
-    return [*checks, Check(group, f"one of a batch of {BATCH} / one by one", "ratio", figure=ratio, limit=limit)]
+        name = f"push / signature's runner ({median['runner']:.1f} µs)"
+        checks.append(ratio_check(group, name, push / median["runner"]))
+    limit, one = MAX_BATCH_RATIO[path.suffix], median["batch"] / BATCH
+    return [*checks, ratio_check(group, f"one of a batch of {BATCH} / one by one", one / predict, limit)]
 
 
 def _ours(model: edgernn.Model, x: Float32) -> dict[str, Call]:
@@ -76,7 +66,7 @@ def _bare_tflite(data: bytes, x: Float32) -> dict[str, Call]:
     file = step_file(data)
     if file is None:
         raise ArtifactError("no signature `step` to measure, expected an artifact that can stream")
-    return {"bare": _bare_sequence(data, x), "step": _bare_step(file, x), "runner": _runner(data, x)}
+    return {"bare": partial(from_tflite(data).load(), x[:1]), "step": _bare_step(file, x), "runner": _runner(data, x)}
 
 
 def _open(data: bytes) -> Any:
@@ -85,18 +75,6 @@ def _open(data: bytes) -> Any:
     interpreter = Interpreter(model_content=data, num_threads=1)
     interpreter.allocate_tensors()
     return interpreter
-
-
-def _bare_sequence(data: bytes, x: Float32) -> Call:
-    interpreter, sample = _open(data), x[:1]
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-
-    def call() -> object:
-        interpreter.set_tensor(source, sample)
-        interpreter.invoke()
-        return interpreter.get_tensor(target)
-
-    return call
 
 
 def _bare_step(file: StepFile, x: Float32) -> Call:

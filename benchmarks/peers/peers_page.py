@@ -8,11 +8,12 @@ from typing import Any
 import click
 import numpy as np
 
+from common.markdown import table
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Round
 from edgernn.errors import DataError, EdgernnError
 from edgernn.system.files import write_bytes
-from peers.growth_page import growth_section, table
+from peers.growth_page import growth_section
 
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
 FORMAT = 1  # of the results
@@ -141,7 +142,9 @@ def _model_section(model: Found) -> str:
         for row in rows
     ]
     heads = ["file", "hot, µs", "×", "cold, µs", "×", "size, bytes", "load, ms", "export, s", "as Keras"]
-    return "\n".join([f"## {model['title']}\n", table(heads, lines), _summary(model, rows), *_missing(model)])
+    return "\n".join(
+        [f"## {model['title']}\n", table(heads, lines, numbers=True), _summary(model, rows), *_missing(model)]
+    )
 
 
 def _times(row: Found, base: Found, figure: str) -> str:

@@ -10,7 +10,7 @@ import edgernn
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader
-from peers.checks import Check
+from peers.checks import Check, ratio_check
 
 CALLS, ROUNDS = 2000, 15
 
@@ -22,7 +22,7 @@ def thread_checks(path: Path) -> list[Check]:
     medians = {threads: summarize(rounds[PREDICT]).median_us for threads, rounds in measure(subjects, Method()).items()}
     group = f"{path.name}, threads"
     inside = [
-        Check(group, f"predict, threads={threads} / threads=1", "ratio", figure=medians[threads] / medians[1])
+        ratio_check(group, f"predict, threads={threads} / threads=1", medians[threads] / medians[1])
         for threads in (2, 4)
     ]
     return [*inside, *_outside(path, x, group)]
@@ -39,10 +39,8 @@ def _outside(path: Path, x: np.ndarray, group: str) -> list[Check]:
             seconds["each"].append(_seconds(pool, [shared, other], x) / (2 * CALLS))
     median = {name: float(np.median(values)) for name, values in seconds.items()}
     return [
-        Check(group, "throughput of two threads, one model / of one", "ratio", figure=median["one"] / median["shared"]),
-        Check(
-            group, "throughput of two threads, a model each / of one", "ratio", figure=median["one"] / median["each"]
-        ),
+        ratio_check(group, "throughput of two threads, one model / of one", median["one"] / median["shared"]),
+        ratio_check(group, "throughput of two threads, a model each / of one", median["one"] / median["each"]),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from common.markdown import table
 from edgernn.errors import DataError, EdgernnError
 from edgernn.system.files import write_bytes
 from raspberry_pi.device_answers import cases
@@ -46,7 +47,7 @@ def answers_tables(found: Mapping[str, Any]) -> str:
     missing += [", ".join(case.place) for case in cases() if case.place not in there]
     if missing:
         raise DataError(f"{missing[0]}: missing; expected the results of a complete run of `make test-pi`")
-    systems = _table(
+    systems = table(
         ["system", "Python", "installed", "processors"],
         [
             [
@@ -76,7 +77,7 @@ def _device_table(there: Mapping[tuple[str, str, str, str], Row], say: Callable[
             places = [(board, there.get((root.name, board.name, backend, artifact))) for board in root.boards]
             line.append(_same({board.name: say(row) if row else "–" for board, row in places}))
         lines.append(line)
-    return _table(["", *(f"{root.title}: {backend}" for root, backend in columns)], lines)
+    return table(["", *(f"{root.title}: {backend}" for root, backend in columns)], lines)
 
 
 def _same(texts: Mapping[str, str]) -> str:
@@ -115,7 +116,7 @@ def instructions_tables(rows: Sequence[Row]) -> str:
             [f"`{artifact}`", f"{size:,}", *(cells.get((artifact, *column), "–") for column in columns)]
             for artifact, size in artifacts.items()
         ]
-        parts.append(f"**{model}**\n\n{_table(heads, lines)}")
+        parts.append(f"**{model}**\n\n{table(heads, lines)}")
     return "\n".join([*parts, *_larger_integers(rows)])
 
 
@@ -147,11 +148,6 @@ def _larger_integers(rows: Sequence[Row]) -> list[str]:
 
 def _short(board: str) -> str:
     return board.removeprefix("Raspberry ")
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _read(results: Path) -> Mapping[str, Any]:

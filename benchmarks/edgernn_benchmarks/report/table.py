@@ -180,18 +180,9 @@ def _time_columns(result: Result) -> Iterator[Column]:
         meaning="speed relative to the baseline; below it the 95 % interval",
         cell=lambda each: _speed(result, each),
     )
-    yield Column(
-        title="p95",
-        unit="µs",
-        meaning="95 of 100 answers took less time",
-        cell=lambda each: _percentile(each, each.predict.p95_us),
-    )
-    yield Column(
-        title="p99",
-        unit="µs",
-        meaning="99 of 100 answers took less time",
-        cell=lambda each: _percentile(each, each.predict.p99_us),
-    )
+    for share in ("95", "99"):
+        meaning = f"{share} of 100 answers took less time"
+        yield Column(title=f"p{share}", unit="µs", meaning=meaning, cell=partial(_percentile, name=f"p{share}_us"))
     yield Column(
         title="answers",
         unit="per second",
@@ -202,27 +193,14 @@ def _time_columns(result: Result) -> Iterator[Column]:
 
 
 def _other_time_columns() -> Iterator[Column]:
-    yield Column(
-        title="invoke",
-        unit="median, µs",
-        meaning="the backend’s call alone",
-        cell=lambda each: _median(each, INVOKE, 1),
-    )
-    yield Column(
-        title="step", unit="median, µs", meaning="one row of a stream", cell=lambda each: _median(each, STEP, 1)
-    )
-    yield Column(
-        title="load",
-        unit="median, ms",
-        meaning="from the file to a ready model",
-        cell=lambda each: _median(each, LOAD, 1000),
-    )
-    yield Column(
-        title="first answer",
-        unit="median, ms",
-        meaning="loading and the first answer",
-        cell=lambda each: _median(each, FIRST_ANSWER, 1000),
-    )
+    for title, call, unit, meaning in (
+        ("invoke", INVOKE, "µs", "the backend’s call alone"),
+        ("step", STEP, "µs", "one row of a stream"),
+        ("load", LOAD, "ms", "from the file to a ready model"),
+        ("first answer", FIRST_ANSWER, "ms", "loading and the first answer"),
+    ):
+        cell = partial(_median, call=call, divisor=1000 if unit == "ms" else 1)
+        yield Column(title=title, unit=f"median, {unit}", meaning=meaning, cell=cell)
     yield Column(
         title="memory",
         unit="MB",
@@ -251,8 +229,8 @@ def _speed(result: Result, subject: Measured) -> TableCell:
     )
 
 
-def _percentile(subject: Measured, value: float) -> TableCell:
-    batch = subject.predict.batch
+def _percentile(subject: Measured, name: str) -> TableCell:
+    value, batch = getattr(subject.predict, name), subject.predict.batch
     return TableCell(number(value), value, f"of means of {batch}" if batch > 1 else "")
 
 

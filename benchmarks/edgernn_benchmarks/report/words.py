@@ -15,19 +15,8 @@ from edgernn.tasks import MEASURES, REGRESSION, Task, show
 NOTHING = "–"
 # Vector instructions of x86-64 and Arm, which make small models quick.
 _NOTABLE = (
-    "sse4_2",
-    "avx2",
-    "fma",
-    "avx512",
-    "avx_vnni",
-    "amx",
-    "neon",
-    "asimd",
-    "fphp",
-    "dotprod",
-    "i8mm",
-    "bf16",
-    "sve",
+    *("sse4_2", "avx2", "fma", "avx512", "avx_vnni", "amx"),
+    *("neon", "asimd", "fphp", "dotprod", "i8mm", "bf16", "sve"),
 )
 
 
@@ -63,10 +52,7 @@ def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
     """Return the recommended, the smallest, the fastest and the most accurate artifact."""
     original = result.original
     smallest, fastest, accurate, best = (
-        verdict.smallest,
-        verdict.fastest,
-        verdict.most_accurate,
-        verdict.recommended,
+        *(verdict.smallest, verdict.fastest, verdict.most_accurate, verdict.recommended),
     )
     found = []
     if best:
