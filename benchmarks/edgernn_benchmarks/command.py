@@ -13,7 +13,8 @@ from edgernn.bench.result import Result
 from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
-from edgernn.console.measuring import Number, measuring_options, round_bar
+from edgernn.console.measuring import measuring_options, round_bar
+from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_document
 from edgernn.inputs import SCALES
 from edgernn.model import MAX_THREADS
@@ -114,7 +115,7 @@ def command(
     _check_target(ctx, "--html", html_file, ".html")
     floor = read_floor(floor_file) if floor_file else None
     method = Method(rounds, seconds, cold)
-    with standard_error_aside() as terminal:  # TensorFlow and backends log to standard error
+    with standard_error_aside() as terminal:
         from edgernn_benchmarks.comparison import Progress, compare
 
         with round_bar(method, "measuring", terminal) as after_round:

@@ -1,6 +1,5 @@
 """The commands `edgernn export` and `edgernn compact`."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.run_folder import MODEL
 from edgernn.errors import ArtifactError, OutputError
@@ -39,16 +39,6 @@ class _Name(click.Choice[str]):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             self.fail(f"{value!r} is not one of {', '.join(self.choices)}.{hint}", param, ctx)
         return super().convert(value, param, ctx)
-
-
-class _Number(click.FloatRange):
-    """A range of numbers without NaN, which passes every comparison."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
 
 
 @click.command("export")
@@ -86,19 +76,19 @@ class _Number(click.FloatRange):
 @click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
 @click.option(
     "--max-drop",
-    type=_Number(min=0),
+    type=Number(min=0),
     metavar="POINTS",
     help="Largest allowed loss of accuracy, F1 or R², in hundredths.",
 )
 @click.option(
     "--min-agreement",
-    type=_Number(0, 1),
+    type=Number(0, 1),
     metavar="SHARE",
     help="Lowest allowed agreement with Keras: share of equal decisions, or R².",
 )
 @click.option(
     "--time-limit",
-    type=_Number(min=1),
+    type=Number(min=1),
     default=TIME_LIMIT_S,
     show_default=True,
     metavar="SECONDS",
@@ -149,7 +139,7 @@ def command(
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
         edgernn export digits.keras --samples pixels.npy --scale pixels
     """
-    with standard_error_aside() as terminal:  # converters and backends log there
+    with standard_error_aside() as terminal:
         rows = export(
             source,
             out,

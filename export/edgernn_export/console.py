@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgernn.backends import SUFFIXES
-from edgernn.console.terminal import PrintableText
+from edgernn.console.terminal import escaping
 from edgernn.errors import printable
 
 if TYPE_CHECKING:
@@ -20,11 +20,8 @@ def make_console() -> "Console":
     """Make a console of 80 columns, independent of the terminal's width, so that tables look the same everywhere."""
     from rich.console import Console
 
-    class PrintableConsole(PrintableText, Console):
-        pass
-
     # Brackets in file names are not markup.
-    return PrintableConsole(width=WIDTH, highlight=False, markup=False, emoji=False)
+    return escaping(Console)(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":

@@ -138,7 +138,7 @@ def test_no_command_prints_past_the_terminal_module(room: str) -> None:
         if call.split(".")[-1] in ("echo", "secho", "print", "print_json", "Console")
         or call in ("sys.stdout.write", "sys.stderr.write", "sys.__stdout__.write")
     }
-    # Consoles that escape their output; each is created by a function that mixes `PrintableText` in.
+    # Consoles that escape their output; each is of a class that `escaping` returns.
     # A command that is ended by a signal prints its name, a constant, when nothing can be imported any more.
     found -= {("interrupt.py", "print")}
     assert {call for _, call in found} <= {"console.print"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgernn.console.terminal import PrintableText
+from edgernn.console.terminal import escaping
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ def make_console(stderr: bool, quiet: bool) -> "Console":
     """Make a console on standard output or standard error, or a silent one."""
     from rich.console import Console
 
-    class PrintableConsole(PrintableText, Console):
-        pass
-
-    return PrintableConsole(stderr=stderr, quiet=quiet)
+    return escaping(Console)(stderr=stderr, quiet=quiet)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def _serve(load: Callable[[], LoadedSubject], reload: bool) -> Callable[[Method 
     subject = Local(load, reload=reload)
 
     def answer(method: Method | None) -> object:
-        with standard_error_aside():  # LiteRT logs its delegate there
+        with standard_error_aside():
             return subject.time_round(method) if method else own_memory()
 
     return answer

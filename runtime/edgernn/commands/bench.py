@@ -63,7 +63,7 @@ def bench(
         edgernn bench digits-int8.tflite --cold --isolate --json > pi.json
     """
     method = Method(rounds, seconds, cold)
-    with standard_error_aside():  # LiteRT logs its delegate there
+    with standard_error_aside():
         opened = open_artifacts(
             [ArtifactLoader(path, backend=backend, threads=threads, unverified=unverified) for path in artifacts]
         )

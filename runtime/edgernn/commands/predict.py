@@ -179,7 +179,7 @@ def _check_usage(inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
 
 
 def _load(artifact: Path, options: dict[str, Any]) -> Model:
-    with standard_error_aside():  # LiteRT logs its delegate there
+    with standard_error_aside():
         model = load(artifact, **{name: options[name] for name in ("backend", "threads", "unverified")})
     warn_unverified(model)
     return model

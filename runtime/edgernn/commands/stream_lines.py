@@ -378,7 +378,7 @@ def stream(
     """
     with StopSignals() as stop:
         data = read_artifact(artifact)
-        with standard_error_aside():  # LiteRT logs its delegate there
+        with standard_error_aside():
             model = load_bytes(artifact, data, backend=backend, threads=threads, unverified=unverified)
             sequence = OpenSequence(model.stream(), model.input_shape[-1])
         kept = StateFile(state_file, artifact.name, sha256(data).hexdigest()) if state_file else None

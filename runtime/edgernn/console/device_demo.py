@@ -36,7 +36,7 @@ def show_device_demo() -> None:
         ArtifactError: it is damaged, or the backend misreads it.
     """
     path, digits = sample(), draw_digits()
-    with standard_error_aside():  # LiteRT logs its delegate there
+    with standard_error_aside():
         model = load(path)
         answers = model.predict(digits)
         so_far = _stream(model, digits[_STREAMED])

@@ -1,6 +1,5 @@
 """Common parts of the commands that measure: options, the progress bar of rounds, the format of figures."""
 
-import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -12,18 +11,7 @@ import click
 from edgernn.bench.result import Result
 from edgernn.bench.statistics import NO_DIFFERENCE, Ratio
 from edgernn.bench.stopwatch import ROUNDS, SECONDS, Method
-
-
-class Number(click.FloatRange):
-    """Range of numbers without NaN, which `click.FloatRange` accepts."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See click."""
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"nan is not in the range {self._describe_range()}.", param, ctx)
-        return number
-
+from edgernn.console.options import Number
 
 _OPTIONS = (
     click.option(

@@ -2,15 +2,17 @@
 
 File names, labels, and texts in cards and settings may contain escape sequences, line breaks that forge a line, or
 characters that change the order of a line. `say` prints whole lines, each escaped; `say_json` prints JSON, which is
-ASCII; `PrintableText` does the same for rich. tests/runtime/test_terminal.py finds a command that prints otherwise.
+ASCII; `escaping` does the same for rich. tests/runtime/test_terminal.py finds a command that prints otherwise.
 """
 
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import click
 
 from edgernn.errors import printable
 from edgernn.system.files import to_json
+
+T = TypeVar("T")
 
 
 def say(*lines: str, err: bool = False, file: IO[Any] | None = None, bold: bool = False) -> None:
@@ -43,9 +45,11 @@ def clear_line() -> None:
     click.echo("\r\x1b[K\x1b[?25h", nl=False, err=True)
 
 
-class PrintableText:
-    """Mixin for rich's Console that escapes every text it prints to one printable line."""
+def escaping(console: type[T]) -> type[T]:
+    """Derive a class from rich's Console that escapes every text it prints to one printable line."""
 
-    def render_str(self, text: str, **options: Any) -> Any:
-        """Escape a text before rich parses it; see rich."""
-        return super().render_str(printable(text), **options)  # type: ignore[misc]
+    class PrintableConsole(console):  # type: ignore[valid-type, misc]
+        def render_str(self, text: str, **options: Any) -> Any:
+            return super().render_str(printable(text), **options)
+
+    return PrintableConsole

@@ -52,7 +52,8 @@ def secure_standard_streams() -> None:
 def standard_error_aside() -> Iterator[TextIO]:
     """Redirect file descriptor 2 in this block; its messages are shown only after an unforeseen error.
 
-    For commands, not for a library: it redirects the standard error of the whole process, other threads included.
+    Backends and converters log there, LiteRT its delegate at every load for instance. For commands, not for a library:
+    it redirects the standard error of the whole process, other threads included.
     Yield a stream to the real standard error, for progress.
     """
     _flush()
