@@ -15,7 +15,7 @@ from edgernn.data.datasets import read_samples
 from edgernn.errors import EdgernnError, ExportError
 from edgernn.model import load_bytes
 from edgernn.system.files import make_folder, write_bytes
-from edgernn_export.formats.tflite.convert import embed_card
+from edgernn_export.formats.tflite.convert import card_embedder
 from edgernn_export.golden_samples import make_golden
 from mutants.weights import weights_of
 
@@ -65,13 +65,14 @@ def _good_file(path: Path, data: bytes, x: Float32, number: int) -> bytes | None
             drawn = np.clip(np.rint(drawn), -limits.max, limits.max)
         data = each.write(data, drawn)
     unfinished = replace(card, golden=None)
-    bare = seal(embed_card(data, unfinished.encode()))
+    embed = card_embedder(data)
+    bare = seal(embed(unfinished.encode()))
     model = load_bytes(path, bare, unfinished=True)
     try:
         golden = make_golden(model, unfinished, bare, x, card.golden.tolerance)
     except ExportError:
         return None
-    return seal(embed_card(data, replace(card, golden=golden).encode()))
+    return seal(embed(replace(card, golden=golden).encode()))
 
 
 if __name__ == "__main__":

@@ -173,22 +173,11 @@ def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, str
         return proof
     streamed = min(len(x), max(1, STREAM_STEPS // x.shape[1]))
     whole = answers[:streamed]
-    pushed = _stream(model, x[:streamed], whole.shape[1:])
+    stream = model.stream()
+    pushed = np.stack([stream.answer(sample) for sample in x[:streamed]])
     return replace(
         proof,
         streamed=streamed,
         stream_agreement=task.agreement(pushed, whole),
         stream_difference=metrics.largest_difference(pushed, whole),
     )
-
-
-def _stream(model: Model, x: Float32, shape: tuple[int, ...]) -> Float32:
-    """Stream samples row by row; return the answers of all rows or of the last one, [samples, *shape]."""
-    stream = model.stream()
-    answers = []
-    for sample in x:
-        stream.reset()
-        pushed = [stream.push(row) for row in sample]
-        every_step = shape == (len(sample), *pushed[-1].shape)
-        answers.append(np.stack(pushed) if every_step else pushed[-1])
-    return np.stack(answers)

@@ -84,14 +84,24 @@ def compact(model: bytes, *, keep_names: bool = False, metadata: Mapping[str, by
         ArtifactError: `model` is not a .tflite file, is damaged, has data outside its flatbuffer (as files of more than
             2 GB have), or has fields that are newer than the installed schema and would be lost.
     """
-    parsed = _read(model)
-    if not keep_names:
-        _drop_unread(parsed)
-    _drop_defaults(parsed)
-    _set_metadata(parsed, metadata or {})
-    _share_operator_codes(parsed)
-    _share_buffers(parsed)
-    return _write(parsed)
+    return Compactor(model, keep_names=keep_names).write(metadata or {})
+
+
+class Compactor:
+    """A .tflite file, read once and written compact as often as its metadata changes; otherwise as `compact`."""
+
+    def __init__(self, model: bytes, *, keep_names: bool = False) -> None:
+        self._parsed = _read(model)
+        if not keep_names:
+            _drop_unread(self._parsed)
+        _drop_defaults(self._parsed)
+
+    def write(self, metadata: Mapping[str, bytes]) -> bytes:
+        """Write the file with these entries in `Model.metadata`, and those of earlier calls."""
+        _set_metadata(self._parsed, metadata)
+        _share_operator_codes(self._parsed)
+        _share_buffers(self._parsed)
+        return _write(self._parsed)
 
 
 def _read(model: bytes) -> Any:

@@ -12,7 +12,7 @@ from edgernn.card import has_card, read_card, seal
 from edgernn.errors import ExportError
 from edgernn_export import lowering
 from edgernn_export.converter_errors import ours_in, reason_of
-from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.compact import Compactor, compact
 from edgernn_export.formats.tflite.graph import Operator, read
 from edgernn_export.formats.tflite.insert_cells import SEQUENCE, STEP, disguise
 from edgernn_export.lowering import RecurrentPlaceholder
@@ -65,9 +65,10 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
     return Converted(disguise(data, placeholders), placeholders)
 
 
-def embed_card(data: bytes, card: bytes) -> bytes:
-    """Compact a file and put a card into its metadata; replace an existing one."""
-    return compact(data, metadata={CARD_NAME: card})
+def card_embedder(data: bytes) -> Callable[[bytes], bytes]:
+    """Return a function from an encoded card to the compact file with this card in its metadata."""
+    compactor = Compactor(data)
+    return lambda card: compactor.write({CARD_NAME: card})
 
 
 def compact_file(data: bytes, keep_names: bool) -> bytes:

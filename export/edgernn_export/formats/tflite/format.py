@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from edgernn_export.formats.base import Finished, Format, Target
@@ -83,7 +82,7 @@ class TfliteFormat(Format):
         data = quantized.build(target.layout)
         found = limits.limits_of(data)
         return Finished(
-            partial(convert.embed_card, data),
+            convert.card_embedder(data),
             input_limits=found.inputs,
             output_limits=found.outputs,
             preferred_layout=preferred_layout(source.input_shape[0], source.cell_operators),
