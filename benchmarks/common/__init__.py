@@ -1,1 +1,1 @@
-"""What several benchmarks share."""
+"""Common parts of several benchmarks."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.streaming import answers_by_row
+from common.row_streams import answers_by_row
 from edgernn.errors import ExportError, ModelError, NoStepError, UnsupportedError, first_line
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load_bytes

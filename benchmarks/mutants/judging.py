@@ -8,7 +8,7 @@ import numpy as np
 
 import edgernn
 from common.memory import PEAK, memory_bytes, reset_peak
-from common.streaming import answers_by_row
+from common.row_streams import answers_by_row
 from edgernn.arrays import Array, Float32
 from edgernn.card import Card
 from edgernn.errors import ArtifactError, first_line

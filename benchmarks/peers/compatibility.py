@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 import edgernn
-from common.streaming import answers_by_row
+from common.row_streams import answers_by_row
 from common.versions import versions
 from edgernn.data.run_folder import read_original
 from edgernn.errors import EdgernnError, ModelError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
-from common.streaming import answers_by_row
+from common.row_streams import answers_by_row
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
 from edgernn.backends import open_artifact

@@ -40,5 +40,5 @@ def test_the_card_says_it_of_pixels_only(save_model: Callable[..., Path]) -> Non
         original = Original(
             path, "small", labels=tuple("abcd"), input_meaning=meaning, samples=Samples(x, y, x_test=x, y_test=y)
         )
-        card = Source(original, Settings()).card(Target("tflite", "float32", "unrolled"))
+        card = Source(original, Settings()).card(Target("tflite", "float32", "unrolled"), calibrated=False)
         assert card.inverted == inverted

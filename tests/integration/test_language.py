@@ -62,6 +62,15 @@ def test_limits_are_min_and_max() -> None:
     assert found == []
 
 
+def test_no_class_has_the_name_of_another() -> None:
+    places = defaultdict(list)
+    for path in OURS:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
 def test_only_stages_of_sibling_folders_share_a_file_name() -> None:
     places = defaultdict(list)
     for path in OURS:
