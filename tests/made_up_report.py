@@ -15,6 +15,7 @@ from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import HISTORY, Original, write_samples, write_settings
 from edgernn.tasks import CLASSIFICATION, Task
 from edgernn_benchmarks.evidence import collect
+from edgernn_benchmarks.question import Question
 
 TASK, ROUNDS = Task(CLASSIFICATION), 10
 STATE = {
@@ -58,6 +59,7 @@ def make_result(folder: Path) -> Result:
         ),
     }
     original = write_run(folder, x, truth)
+    question = Question(x, truth, TASK, reference=reference, labels=original.labels)
     models: Mapping[str, edgernn.Model] = dict.fromkeys(answers, model)
     return Result(
         started="2026-11-27T12:00:00+00:00",
@@ -75,7 +77,7 @@ def make_result(folder: Path) -> Result:
         task=TASK,
         samples=len(x),
         limits={"max_drop_points": 0.7, "min_agreement": 0.5},
-        evidence=collect(folder, original, x, truth, TASK, reference, answers, models),
+        evidence=collect(folder, question, answers, models),
     )
 
 

@@ -10,24 +10,21 @@ from typing import Any
 import numpy as np
 
 import edgernn
-from edgernn import metrics
 from edgernn.arrays import Float32
-from edgernn.bench.result import ORIGINAL, PEER, Answers, Measured, Result
+from edgernn.bench.result import ORIGINAL, PEER, Measured, Result
 from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
 from edgernn.inputs import PIXEL, PIXELS
-from edgernn.metrics import Truth
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of
-from edgernn.tasks import Task
 from edgernn_benchmarks import conversions
 from edgernn_benchmarks.evidence import collect
 from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
+from edgernn_benchmarks.question import Question
 from edgernn_export import keras_model as keras_models
 from edgernn_export.task_inference import infer_task
 
@@ -48,24 +45,6 @@ class Progress:
     step: Callable[[str], None] = lambda _step: None
     rounds: Callable[[int], None] = lambda _done: None
     note: Callable[[str], None] = lambda _line: None
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """The samples, the original's answers to them, the truths and the task."""
-
-    x: Float32
-    answers: Float32
-    truth: Truth | None
-    task: Task
-
-    def judge(self, answers: Float32) -> Answers:
-        """Measure the correctness of answers of the same shape."""
-        return Answers(
-            measures=self.task.measure(answers, self.truth),
-            agreement=self.task.agreement(answers, self.answers),
-            largest_difference=metrics.largest_difference(answers, self.answers),
-        )
 
 
 def compare(
@@ -113,41 +92,46 @@ def compare(
         MissingExtraError: the bench extra is not installed.
     """
     require("bench", "tensorflow", "keras", "rich", "ai_edge_litert", "onnxruntime")
-    if not artifacts:
-        raise SettingError("no artifact to compare; give .tflite or .onnx files")
     progress = progress or Progress()
-    check_exists(Path(source))
     loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
-    ours = open_artifacts(loaders)
-    original = _read_original(Path(source), Path(samples) if samples else None, scale, artifacts=ours)
-    test = original.require_samples()
-    progress.note(f"fed to the model: {test.fed}")
-    _check_labels(original, test, ours)
-    names = [f"Keras {way}" for way in WAYS] + [each.facts.name for each in ours]
-    check_baseline(baseline, [*names, conversions.TFLITE, conversions.TF2ONNX] if peers else names)
-    progress.step("loading the Keras model")
-    loaded = keras_models.load_both(original.model, x=test.x_test)
-    keras_models.check_samples(loaded.model, test)
-    progress.step("answering the test samples")
-    reference = _ask(loaded, original, test)
-    answers = {each.facts.name: _answers(each.model, reference.x, reference.answers) for each in ours}
+    original, ours = _open(Path(source), Path(samples) if samples else None, scale, loaders)
+    progress.note(f"fed to the model: {original.require_samples().fed}")
+    _check_baseline(baseline, ours, peers)
+    limits = {"max_drop_points": max_drop_points, "min_agreement": min_agreement}
+    loaded, question = _ask(original, limits, progress)
+    answers = {each.facts.name: _answers(each.model, question.x, question.reference) for each in ours}
     progress.step("reading the test samples row by row")
-    evidence = _collect(Path(source), original, reference, answers, ours)
+    evidence = _collect(Path(source), question, answers, ours)
     with tempfile.TemporaryDirectory() as folder:
-        foreign = _open_peers(loaded.model, Path(folder), reference, threads, progress) if peers else []
-        judged = [each.candidate(reference.x[0], reference.judge(answers[each.facts.name])) for each in ours]
-        return run_session(
-            [*_originals(original, reference), *judged, *foreign],
+        foreign = _open_peers(loaded.model, Path(folder), question, threads, progress) if peers else []
+        judged = [each.candidate(question.x[0], question.judge(answers[each.facts.name])) for each in ours]
+        result = run_session(
+            [*_originals(original, question), *judged, *foreign],
             method or Method(),
             baseline=baseline or BASELINE,
             isolated=isolated,
             threads=threads,
-            task=reference.task,
-            samples=len(reference.x),
-            limits={"max_drop_points": max_drop_points, "min_agreement": min_agreement},
-            evidence=evidence,
             progress=progress.rounds,
         )
+    return replace(result, task=question.task, samples=len(question.x), limits=limits, evidence=evidence)
+
+
+def _open(
+    source: Path, samples: Path | None, scale: str | None, loaders: Sequence[ArtifactLoader]
+) -> tuple[Original, list[OpenArtifact]]:
+    """Read the original and load the artifacts; check that they have the same labels and inputs."""
+    if not loaders:
+        raise SettingError("no artifact to compare; give .tflite or .onnx files")
+    check_exists(source)
+    artifacts = open_artifacts(loaders)
+    original = _read_original(source, samples, scale, artifacts=artifacts)
+    _check_labels(original, artifacts)
+    return original, artifacts
+
+
+def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], peers: bool) -> None:
+    names = [f"Keras {way}" for way in WAYS] + [each.facts.name for each in artifacts]
+    check_baseline(baseline, [*names, conversions.TFLITE, conversions.TF2ONNX] if peers else names)
 
 
 def _read_original(
@@ -175,24 +159,28 @@ def _read_original(
     return original
 
 
-def _ask(loaded: keras_models.LoadedModel, original: Original, test: Samples) -> _Reference:
+def _ask(
+    original: Original, limits: Mapping[str, float], progress: Progress
+) -> tuple[keras_models.LoadedModel, Question]:
+    """Load the Keras model and let it answer the test samples."""
+    test = original.require_samples()
+    progress.step("loading the Keras model")
+    loaded = keras_models.load_both(original.model, x=test.x_test)
+    keras_models.check_samples(loaded.model, test)
+    progress.step("answering the test samples")
     answers = loaded.answer(test.x_test)
-    return _Reference(test.x_test, answers, test.y_test, infer_task(answers, test, original.labels))
+    task = infer_task(answers, test, original.labels)
+    return loaded, Question(test.x_test, test.y_test, task, reference=answers, labels=original.labels, limits=limits)
 
 
 def _collect(
-    source: Path,
-    original: Original,
-    reference: _Reference,
-    answers: Mapping[str, Float32],
-    artifacts: Sequence[OpenArtifact],
+    source: Path, question: Question, answers: Mapping[str, Float32], artifacts: Sequence[OpenArtifact]
 ) -> dict[str, Any]:
     models = {each.facts.name: each.model for each in artifacts}
-    folder = source if source.is_dir() else None
-    return collect(folder, original, reference.x, reference.truth, reference.task, reference.answers, answers, models)
+    return collect(source if source.is_dir() else None, question, answers, models)
 
 
-def _originals(original: Original, reference: _Reference) -> list[Candidate]:
+def _originals(original: Original, question: Question) -> list[Candidate]:
     sha256 = sha256_of(original.model)
     original.check_unchanged(sha256)
     facts = Measured(
@@ -204,28 +192,28 @@ def _originals(original: Original, reference: _Reference) -> list[Candidate]:
         quantization="float32",
         layout="",
         verified=True,
-        input_shape=reference.x.shape[1:],
+        input_shape=question.x.shape[1:],
         turns={},
-        answers=reference.judge(reference.answers),
+        answers=question.judge(question.reference),
     )
     return [
-        Candidate(replace(facts, name=f"Keras {way}"), KerasLoader(original.model, reference.x[0], way), reload=False)
+        Candidate(replace(facts, name=f"Keras {way}"), KerasLoader(original.model, question.x[0], way), reload=False)
         for way in WAYS
     ]
 
 
-def _open_peers(model: Any, folder: Path, reference: _Reference, threads: int, progress: Progress) -> list[Candidate]:
+def _open_peers(model: Any, folder: Path, question: Question, threads: int, progress: Progress) -> list[Candidate]:
     """Open the stock conversions that can be made and run; report why others are left out."""
     paths, reasons = conversions.convert(model, folder, progress.step)
-    x, peers = reference.x, []
+    x, peers = question.x, []
     for path in paths:
         try:
             (peer,) = open_artifacts([ArtifactLoader(path, threads=threads, unverified=True, x=x[0])], PEER)
-            answers = np.stack([_answers(peer.model, one[np.newaxis], reference.answers[:1])[0] for one in x])
+            answers = np.stack([_answers(peer.model, one[np.newaxis], question.reference[:1])[0] for one in x])
         except EdgernnError as error:
             reasons.append(str(error))
             continue
-        peers.append(peer.candidate(x[0], reference.judge(answers)))
+        peers.append(peer.candidate(x[0], question.judge(answers)))
     for reason in reasons:
         progress.note(f"left out: {reason}")
     return peers
@@ -250,7 +238,8 @@ def _answers(model: edgernn.Model, x: Float32, reference: Float32) -> Float32:
     return answers
 
 
-def _check_labels(original: Original, test: Samples, artifacts: Sequence[OpenArtifact]) -> None:
+def _check_labels(original: Original, artifacts: Sequence[OpenArtifact]) -> None:
+    test = original.require_samples()
     if test.labels and original.labels and test.labels != original.labels:
         raise DataError(
             f"the samples' labels are {', '.join(test.labels)}, expected the original's: {', '.join(original.labels)}"

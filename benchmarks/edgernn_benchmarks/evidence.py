@@ -27,10 +27,10 @@ import numpy as np
 import edgernn
 from edgernn.arrays import Bools, Float32, Int64
 from edgernn.data.datasets import read_samples
-from edgernn.data.run_folder import HISTORY, SAMPLES, Original, read_settings
+from edgernn.data.run_folder import HISTORY, SAMPLES, read_settings
 from edgernn.errors import NoStepError
-from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
+from edgernn_benchmarks.question import Question
 
 Decisions = Mapping[str, Int64]
 
@@ -46,11 +46,7 @@ MIN_SIDE, MAX_SIDE = 2, 96
 
 def collect(
     folder: Path | None,
-    original: Original,
-    x: Float32,
-    truth: Truth | None,
-    task: Task,
-    reference: Float32,
+    question: Question,
     answers: Mapping[str, Float32],
     models: Mapping[str, edgernn.Model],
 ) -> dict[str, Any]:
@@ -58,19 +54,16 @@ def collect(
 
     Args:
         folder: the run folder; None if there is none.
-        original: the Keras model on disk.
-        x: the test samples, float32 [samples, steps, features].
-        truth: the right answers; None if they are not known: then only conditions and history are collected.
-        task: the model's task.
-        reference: Keras's answers, [samples, outputs] or [samples, steps, outputs].
+        question: without truths, only conditions and history are collected.
         answers, models: the artifacts' answers, and the loaded artifacts, by name.
     """
+    x, truth, task, reference = question.x, question.truth, question.task, question.reference
     conditions = _conditions(folder, x)
     found: dict[str, Any] = {"conditions": conditions, "history": _history(folder)}
     if truth is not None and task.kind in (CLASSIFICATION, BINARY):
         decisions = {name: task.decide(answer) for name, answer in ((KERAS, reference), *answers.items())}
         right = truth.reshape(decisions[KERAS].shape)
-        found["labels"] = _labels(original.labels, task, reference.shape[-1])
+        found["labels"] = _labels(question.labels, task, reference.shape[-1])
         if right.size <= MAX_DECISIONS:
             found["truth"] = right.ravel().tolist()
             found["decisions"] = {name: each.ravel().tolist() for name, each in decisions.items()}
@@ -80,7 +73,7 @@ def collect(
         else:
             found["rows"] = _steps(right, decisions)
     elif truth is not None and task.kind == REGRESSION:
-        found["values"] = _values(original.labels, truth.reshape(reference.shape), {KERAS: reference, **answers})
+        found["values"] = _values(question.labels, truth.reshape(reference.shape), {KERAS: reference, **answers})
     return {name: value for name, value in found.items() if value}
 
 

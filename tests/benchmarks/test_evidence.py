@@ -10,6 +10,7 @@ from edgernn.bench.result import Result
 from edgernn.errors import NoStepError
 from edgernn.tasks import BINARY, CLASSIFICATION, KINDS, MULTILABEL, REGRESSION, Task
 from edgernn_benchmarks.evidence import MAX_DISAGREEMENTS, MAX_SIDE, collect
+from edgernn_benchmarks.question import Question
 from edgernn_benchmarks.report.shown import read_evidence
 
 RANDOM = np.random.default_rng(0)
@@ -39,7 +40,8 @@ def test_every_task_has_evidence_that_is_json_and_can_be_read(
     artifact[0] = np.nan
     truth = truth_of(task, keras)
     original = write_run(tmp_path / "run", x, np.zeros(40, np.int64))
-    evidence = collect(None, original, x, truth, task, keras, {"a.onnx": artifact}, {"a.onnx": NoStep()})  # type: ignore[dict-item]
+    question = Question(x, truth, task, reference=keras, labels=original.labels)
+    evidence = collect(None, question, {"a.onnx": artifact}, {"a.onnx": NoStep()})  # type: ignore[dict-item]
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert ("decisions" in evidence) == (kind in (CLASSIFICATION, BINARY))
     assert ("values" in evidence) == (kind == REGRESSION)
@@ -77,7 +79,8 @@ def test_conditions_are_those_of_the_samples_of_the_run_only(tmp_path: Path) -> 
     original = write_run(folder, x, np.zeros(40, np.int64))
 
     def conditions(samples: np.ndarray) -> object:
-        return collect(folder, original, samples, task.decide(keras), task, keras, {}, {}).get("conditions")
+        question = Question(samples, task.decide(keras), task, reference=keras, labels=original.labels)
+        return collect(folder, question, {}, {}).get("conditions")
 
     assert conditions(x) == ["clean", "noisy"]
     assert conditions(x[::-1].copy()) is None
@@ -90,7 +93,8 @@ def test_evidence_stays_small(tmp_path: Path) -> None:
     original = write_run(tmp_path / "run", x[:10], np.zeros(10, np.int64))
     model = edgernn.load(edgernn.sample())
     task = Task(CLASSIFICATION)
-    evidence = collect(None, original, x, task.decide(keras), task, keras, answers, {"digits-1.tflite": model})
+    question = Question(x, task.decide(keras), task, reference=keras, labels=original.labels)
+    evidence = collect(None, question, answers, {"digits-1.tflite": model})
     assert len(json.dumps(evidence)) < 1 << 20
     disagreements = evidence["pictures"]["disagreements"]
     assert len(disagreements) == MAX_DISAGREEMENTS
@@ -102,6 +106,7 @@ def test_long_sequences_are_shrunk_and_lie_on_their_side(tmp_path: Path) -> None
     keras = RANDOM.random((6, 2), np.float32)
     original = write_run(tmp_path / "run", x, np.zeros(6, np.int64))
     task = Task(CLASSIFICATION)
-    evidence = collect(None, original, x, task.decide(keras), task, keras, {}, {})
+    question = Question(x, task.decide(keras), task, reference=keras, labels=original.labels)
+    evidence = collect(None, question, {}, {})
     assert (evidence["pictures"]["steps"], evidence["pictures"]["features"]) == (MAX_SIDE, 3)
     assert read_evidence(evidence, "").wide

@@ -1,11 +1,10 @@
 """A session: candidates measured side by side, with the machine's state before, during and after."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from edgernn.errors import ArtifactError, SettingError, printable
 from edgernn.model import Model
 from edgernn.system.files import sha256_of
 from edgernn.system.machine import busy_seconds, own_seconds
-from edgernn.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,6 @@ def run_session(
     baseline: str | None = None,
     isolated: bool = False,
     threads: int = 1,
-    task: Task | None = None,
-    samples: int = 0,
-    limits: Mapping[str, float] | None = None,
-    evidence: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Result:
     """Measure candidates.
@@ -102,7 +96,6 @@ def run_session(
         baseline: the name of the candidate that speeds are relative to; the first by default.
         isolated: True to run each candidate in an isolated process.
         threads: of each artifact; only recorded, the candidates' loaders set it.
-        task, samples, limits, evidence: see `Result`.
         progress: called with the number of rounds done.
 
     Raises:
@@ -127,10 +120,6 @@ def run_session(
         frequencies_mhz=frequencies,
         subjects=measured,
         baseline=baseline or names[0],
-        task=task,
-        samples=samples,
-        limits=limits or {},
-        evidence=evidence or {},
     )
 
 
