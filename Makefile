@@ -20,7 +20,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample test test-models test-web test-report test-cpp test-pi \
+.PHONY: help setup demo examples $(EXAMPLES) sample test test-install test-models test-web test-report test-cpp test-pi \
 	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
@@ -62,11 +62,14 @@ sample: $(READY) ## make the artifact, the digits and the kernel probes of the w
 test: lint ## run lint, types and import rules, and the tests in two processes
 	$(BIN)/pytest -n 2 --dist worksteal
 
+test-install: $(READY) ## install the wheel on a device without TensorFlow and test it there; needs a package index
+	$(BIN)/pytest -q tests/install
+
 test-models: $(READY) ## compare every artifact of N=160 generated models with Keras
 	EDGERNN_MODELS=$(or $(N),160) $(BIN)/pytest -q tests/models
 
-docs: $(READY) ## build the pages of docs/ and of the API in build/docs/; a warning is an error
-	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
+docs: $(READY) ## build the pages of docs/ and of the API in build/docs/ and check them; a warning is an error
+	$(BIN)/pytest -q tests/site
 	@echo build/docs/index.html
 
 test-web: $(READY) $(WEB)/.ready ## compare the web page of docs/ in headless Chromium with edgernn; RUN=DIR of .onnx files

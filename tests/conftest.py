@@ -1,11 +1,15 @@
 """Shared fixtures: one short training on the bundled digits, and its artifacts.
 
-`make test` runs them in several processes (pytest-xdist), which share both; `pytest` alone does without.
+Both are made once for each content of the sources that make them, and kept in build/tests/. `make test` runs the tests
+in several processes (pytest-xdist); each copies them before it uses them.
 """
 
+import hashlib
 import os
+import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,10 @@ from edgernn.cli import main
 
 EPOCHS = 4  # enough for a model whose rounding can be judged
 MakeOnce = Callable[[str, Callable[[Path], None]], Path]
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "build" / "tests"
+# Rooms whose code and data decide the training and the artifacts.
+SOURCES = ("runtime", "train", "export")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One thread per process: more would wait for each other. TensorFlow reads the variable when it is imported.
@@ -42,21 +50,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path in needing)
 
 
+def _sources() -> Iterator[Path]:
+    """Yield the files that decide the training and the artifacts."""
+    yield from (Path(__file__), ROOT / "requirements.lock")
+    for room in SOURCES:
+        files = (path for path in (ROOT / room).rglob("*") if path.is_file())
+        yield from sorted(path for path in files if "__pycache__" not in path.parts)
+
+
+def _digest_of_sources() -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for path in _sources():
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeOnce:
-    """Let the first process that asks for a folder of this name fill it; the others wait for it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Return a function that fills a folder of a name, once for each content of the sources, and returns a copy.
+
+    Other processes of the tests wait for the one that fills it. A test may change its copy.
+    """
+    folder = KEPT / _digest_of_sources()
 
     def make(name: str, fill: Callable[[Path], None]) -> Path:
-        folder = shared / name
-        with FileLock(shared / f"{name}.lock"):
-            if not folder.exists():
-                unfinished = tmp_path_factory.mktemp(name) / name
-                unfinished.mkdir()
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with FileLock(KEPT / f"{name}.lock"):
+            if not (folder / name).exists():
+                for outdated in KEPT.iterdir():
+                    if outdated.is_dir() and outdated != folder:
+                        shutil.rmtree(outdated)
+                unfinished = folder / f"{name}-unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir(parents=True)
                 fill(unfinished)
-                unfinished.rename(folder)
-        return folder
+                unfinished.rename(folder / name)
+            return Path(shutil.copytree(folder / name, tmp_path_factory.mktemp("made") / name))
 
     return make
 

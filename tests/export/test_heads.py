@@ -3,18 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import edgernn
-from edgernn.cli import main
+import edgernn_export
 from edgernn.data.datasets import Origin, Samples
 from edgernn.tasks import MEASURES, Task
 from edgernn_export import keras_model
+from edgernn_export.pipeline import TargetResult
+from edgernn_export.settings import Settings
+from edgernn_export.targets import TARGETS
 from edgernn_export.task_inference import describe_guess, infer_task
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -185,6 +188,16 @@ HEADS: dict[str, tuple[int, str | None, bool, Task]] = {
 }
 
 
+# Both formats, and float as well as integer arithmetic.
+THREE = tuple(
+    target
+    for target in TARGETS
+    if (target.quantization, target.layout) in {("float32", "unrolled"), ("int8", "unrolled"), ("float32", "operator")}
+)
+# Heads that are compared as well: one of each kind of task.
+COMPARED = ("classes a step", "yes or no logit", "labels", "values a step")
+
+
 @dataclass(frozen=True)
 class Exported:
     """A head's name, its Keras model, its samples, and the rows of its export to three files."""
@@ -192,35 +205,33 @@ class Exported:
     name: str
     model: Path
     samples: Path
-    rows: list[dict[str, Any]]
+    rows: list[TargetResult]
 
 
-@pytest.fixture(scope="module", params=HEADS)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+@pytest.fixture(scope="module")
+def exported_head(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    """Return a function that exports the model of a head once."""
+    return cache(lambda name: export_head(name, tmp_path_factory.mktemp("head")))
+
+
+def export_head(name: str, folder: Path) -> Exported:
     import keras
     from keras import layers
 
-    outputs, activation, per_step, task = HEADS[request.param]
-    folder = tmp_path_factory.mktemp("head")
+    outputs, activation, per_step, task = HEADS[name]
     keras.utils.set_random_seed(3)
     rnn = layers.SimpleRNN(8, return_sequences=per_step, bias_initializer="normal")
-    scale = 300 if request.param == "large values" else 1
+    scale = 300 if name == "large values" else 1
     head = layers.Dense(outputs, activation, kernel_initializer=keras.initializers.RandomNormal(stddev=scale))
     model, samples = folder / "small.keras", folder / "samples.npz"
     keras.Sequential([keras.Input((STEPS, FEATURES)), rnn, head]).save(model)
     x = np.random.default_rng(0).normal(size=(COUNT, STEPS, FEATURES)).astype(np.float32)
     y = truths(keras_model.predict(keras_model.load(model), x), task)
     np.savez(samples, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    rows = []
     # Rounding changes more in a model with random weights than in a trained one.
-    for words in (
-        ("--to", "tflite", "--layout", "unrolled", "--quantize", "float32"),
-        ("--layout", "unrolled", "--quantize", "int8", "--min-agreement", "0.9", "--max-drop", "10"),
-        ("--to", "onnx", "--quantize", "float32"),
-    ):
-        called = CliRunner().invoke(main, ["export", str(model), "--samples", str(samples), "--json", *words])
-        rows += json.loads(called.stdout)
-    return Exported(request.param, model, samples, rows)
+    settings = Settings(min_agreement=0.9, max_drop=10)
+    rows = edgernn_export.export(model, targets=THREE, samples=samples, settings=settings)
+    return Exported(name, model, samples, rows)
 
 
 def truths(answers: np.ndarray, task: Task) -> np.ndarray:
@@ -233,50 +244,63 @@ def truths(answers: np.ndarray, task: Task) -> np.ndarray:
     return np.where(noise, rng.integers(0, 2, decisions.shape), decisions)
 
 
-def test_every_head_is_exported_proven_and_compared(exported: Exported, edgernn_command: Callable[..., Result]) -> None:
-    path, file, rows = exported.model, exported.samples, exported.rows
-    assert [row["status"] for row in rows] == ["passed"] * 3, [row["reason"] for row in rows]
-    _, _, per_step, task = HEADS[exported.name]
-    data = np.load(file)
+@pytest.mark.parametrize("name", HEADS)
+def test_every_head_is_exported_and_proven(name: str, exported_head: Callable[[str], Exported]) -> None:
+    exported = exported_head(name)
+    rows = exported.rows
+    assert [row.status for row in rows] == ["passed"] * 3, [row.reason for row in rows]
+    _, _, per_step, task = HEADS[name]
+    data = np.load(exported.samples)
     x, y = data["x_test"], data["y_test"]
-    expected = keras_model.predict(keras_model.load(path), x)
+    expected = keras_model.predict(keras_model.load(exported.model), x)
     scale = max(1, np.abs(expected).max())
     for row in rows:
-        model, seen = edgernn.load(row["path"]), row["proof"]
+        model, seen, quantization = edgernn.load(row.path), row.proof, row.target.quantization
+        assert seen
         assert model.card
         assert model.task == task
         answers = model.predict(x)
         assert answers.shape == expected.shape
         assert answers.dtype == np.float32
         assert model.predict(x[0]).shape == model.card.output_shape == expected.shape[1:]
-        if row["quantization"] == "float32":
+        if quantization == "float32":
             np.testing.assert_allclose(answers, expected, atol=2e-5 * scale)
-        assert seen["artifact"] == pytest.approx(task.measure(answers, y), rel=1e-5)
-        assert seen["keras"] == pytest.approx(task.measure(expected, y), rel=1e-5)
-        assert seen["difference"] == pytest.approx(np.abs(answers - expected).max() / scale, rel=1e-3, abs=1e-6)
-        assert seen["streamed"] == len(x)
+        assert seen.artifact == pytest.approx(task.measure(answers, y), rel=1e-5)
+        assert seen.keras == pytest.approx(task.measure(expected, y), rel=1e-5)
+        assert seen.difference == pytest.approx(np.abs(answers - expected).max() / scale, rel=1e-3, abs=1e-6)
+        assert seen.streamed == len(x)
         stream = model.stream()
         pushed = np.array([stream.push(row) for row in x[0]])
         assert pushed.shape == (STEPS, expected.shape[-1])
-        tolerance = 0 if row["quantization"] == "int8" else 1e-5 * scale
+        tolerance = 0 if quantization == "int8" else 1e-5 * scale
         np.testing.assert_allclose(pushed if per_step else pushed[-1], answers[0], atol=tolerance)
-    paths = [row["path"] for row in rows]
-    compared = edgernn_command("compare", path, *paths, "--samples", file, *QUICK, "--json", "-")
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_comparison_measures_what_the_proof_measured(
+    name: str, exported_head: Callable[[str], Exported], edgernn_command: Callable[..., Result]
+) -> None:
+    exported = exported_head(name)
+    task, paths = HEADS[name][3], [row.path for row in exported.rows]
+    compared = edgernn_command("compare", exported.model, *paths, "--samples", exported.samples, *QUICK, "--json", "-")
     document = json.loads(compared.stdout)
     assert document["task"] == {"kind": task.kind, "logits": task.logits}
     artifacts = [subject for subject in document["subjects"] if subject["role"] == "artifact"]
-    assert [subject["name"] for subject in artifacts] == [Path(path).name for path in paths]
-    for subject, row in zip(artifacts, rows, strict=True):
+    assert [subject["name"] for subject in artifacts] == [path.name for path in paths]
+    for subject, row in zip(artifacts, exported.rows, strict=True):
+        assert row.proof
         answers = {**subject["answers"], **subject["answers"]["measures"]}
-        assert {key: answers[key] for key in row["proof"]["artifact"]} == row["proof"]["artifact"]
+        assert {key: answers[key] for key in row.proof.artifact} == row.proof.artifact
     assert document["verdict"]["recommended"]
 
 
+@pytest.mark.parametrize("name", HEADS)
 def test_what_a_device_says_fits_the_head(
-    exported: Exported, edgernn_command: Callable[..., Result], tmp_path: Path
+    name: str, exported_head: Callable[[str], Exported], edgernn_command: Callable[..., Result], tmp_path: Path
 ) -> None:
-    outputs, _, per_step, task = HEADS[exported.name]
-    artifact = exported.rows[0]["path"]
+    exported = exported_head(name)
+    outputs, _, per_step, task = HEADS[name]
+    artifact = exported.rows[0].path
     model, x = edgernn.load(artifact), np.load(exported.samples)["x_test"][:2]
     answers = model.predict(x)
     np.save(tmp_path / "two.npy", x)
