@@ -315,7 +315,7 @@ def test_what_a_device_says_fits_the_head(
         assert "MAE" in info
         assert "agreement     R² 1.0000 on 100 samples" in info
         assert "of the largest value" in info
-        with pytest.raises(edgernn.ArtifactError, match="`predict` gives them"):
+        with pytest.raises(edgernn.ArtifactError, match="use `predict`"):
             model.classify(x)
         np.testing.assert_allclose([document["values"] for document in documents], answers)
         first = "  " + " ".join(f"{value:.6g}" for value in answers[0].reshape(-1, outputs)[0])
