@@ -16,13 +16,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn_export.cells.cell import Cell, States, activation_name
+from edgernn_export.cells.cell import States, activation_name
+from edgernn_export.cells.gated_cell import GatedCell
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
-from edgernn_export.cells.ops import BOUNDED, MeasuredRange, Ops, PostActivation, PreActivation, Role, open_gates
+from edgernn_export.cells.ops import BOUNDED, MeasuredRange, Ops, PostActivation, Role, open_gates
 
 
 @dataclass(frozen=True)
-class GRU(Cell):
+class GRU(GatedCell):
     """The weights of a Keras GRU layer; gates are in Keras's order, update and then reset.
 
     Attributes:
@@ -35,15 +36,7 @@ class GRU(Cell):
 
     operators: ClassVar[int] = 11
 
-    gates_kernel: Float32
-    candidate_kernel: Float32
-    gates_recurrent: Float32
-    candidate_recurrent: Float32
-    gates_bias: Float32
-    candidate_bias: Float32
     reset_bias: Float32 | None
-    activation: str
-    recurrent_activation: str
 
     @classmethod
     def from_keras(cls, layer: Any) -> Self:
@@ -66,11 +59,6 @@ class GRU(Cell):
         )
 
     @property
-    def units(self) -> int:
-        """See `Cell`."""
-        return len(self.candidate_bias)
-
-    @property
     def states(self) -> tuple[str, ...]:
         """See `Cell`."""
         return ("state",)
@@ -80,22 +68,13 @@ class GRU(Cell):
         """See `Cell`."""
         candidate = PostActivation(self.activation, "candidate")
         return {
-            "gates": PreActivation(self.recurrent_activation),
-            "gate": PostActivation(self.recurrent_activation, "gates"),
-            "candidate": PreActivation(self.activation),
+            **super().roles,
             "activated": candidate,
             "reset": MeasuredRange(),
             "difference": MeasuredRange(),
             "change": MeasuredRange(),
             "state": candidate if self.recurrent_activation in BOUNDED else MeasuredRange(),
         }
-
-    def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
-        """See `Cell`; of the gates [steps, 2 × units], of the candidate [steps, units]."""
-        return (
-            ops.linear(x, self.gates_kernel, self.gates_bias, "gates"),
-            ops.linear(x, self.candidate_kernel, self.candidate_bias, "candidate"),
-        )
 
     def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
         """See `Cell`."""

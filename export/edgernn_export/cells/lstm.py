@@ -17,14 +17,15 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.errors import UnsupportedError
-from edgernn_export.cells.cell import Cell, States, activation_name
+from edgernn_export.cells.cell import States, activation_name
 from edgernn_export.cells.fused_operator import FusedOperator, fused_activation
+from edgernn_export.cells.gated_cell import GatedCell
 from edgernn_export.cells.onnx_operator import OnnxOperator, activations
 from edgernn_export.cells.ops import BOUNDED, MeasuredRange, Ops, PostActivation, PreActivation, Role, open_gates
 
 
 @dataclass(frozen=True)
-class LSTM(Cell):
+class LSTM(GatedCell):
     """The weights of a Keras LSTM layer; gates are in the order input, forget, output.
 
     Attributes:
@@ -35,15 +36,6 @@ class LSTM(Cell):
     """
 
     operators: ClassVar[int] = 12
-
-    gates_kernel: Float32
-    candidate_kernel: Float32
-    gates_recurrent: Float32
-    candidate_recurrent: Float32
-    gates_bias: Float32
-    candidate_bias: Float32
-    activation: str
-    recurrent_activation: str
 
     @classmethod
     def from_keras(cls, layer: Any) -> Self:
@@ -67,11 +59,6 @@ class LSTM(Cell):
         )
 
     @property
-    def units(self) -> int:
-        """See `Cell`."""
-        return len(self.candidate_bias)
-
-    @property
     def states(self) -> tuple[str, ...]:
         """See `Cell`; h and c."""
         return ("state", "cell")
@@ -81,21 +68,12 @@ class LSTM(Cell):
         """See `Cell`."""
         squashed = PostActivation(self.activation, "cell")
         return {
-            "gates": PreActivation(self.recurrent_activation),
-            "gate": PostActivation(self.recurrent_activation, "gates"),
-            "candidate": PreActivation(self.activation),
+            **super().roles,
             "activated": PostActivation(self.activation, "candidate"),
             "cell": PreActivation(self.activation),
             "squashed": squashed,
             "state": squashed if self.recurrent_activation in BOUNDED else MeasuredRange(),
         }
-
-    def project(self, ops: Ops, x: Any) -> tuple[Any, ...]:
-        """See `Cell`; of the gates [steps, 3 × units], of the candidate [steps, units]."""
-        return (
-            ops.linear(x, self.gates_kernel, self.gates_bias, "gates"),
-            ops.linear(x, self.candidate_kernel, self.candidate_bias, "candidate"),
-        )
 
     def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
         """See `Cell`."""

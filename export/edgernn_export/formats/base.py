@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 Range = tuple[float, float]
 # The layout that artifacts are named without, as the common one.
 PLAIN_LAYOUTS = ("unrolled", "operator")
+# Of every format that computes in float32: other kernels add in another order.
+FLOAT32_TOLERANCE = Tolerance(
+    difference=2e-5,
+    agreement=0.999,
+    drop=0.1,
+    golden=1e-4,
+    stream_difference=1e-5,
+    stream_agreement=0.999,
+    weight_coarseness=1,
+)
 
 
 @dataclass(frozen=True)

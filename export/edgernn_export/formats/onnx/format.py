@@ -5,21 +5,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from edgernn_export.formats.base import Finished, Format, Target
+from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Target
 from edgernn_export.proof import Tolerance
 
 if TYPE_CHECKING:
     from edgernn_export.source import Source
-
-_FLOAT32 = Tolerance(
-    difference=2e-5,
-    agreement=0.999,
-    drop=0.1,
-    golden=1e-4,
-    stream_difference=1e-5,
-    stream_agreement=0.999,
-    weight_coarseness=1,
-)
 
 
 class OnnxFormat(Format):
@@ -29,9 +19,9 @@ class OnnxFormat(Format):
     suffix = ".onnx"
     defaults = (Target("onnx", "float32", "operator"), Target("onnx", "int8", "operator"))
     tolerances: ClassVar[Mapping[str, Tolerance]] = {
-        "float32": _FLOAT32,
+        "float32": FLOAT32_TOLERANCE,
         # Loading multiplies the int8 weights out; all arithmetic is float32.
-        "int8": replace(_FLOAT32, difference=1.0, agreement=0.985, drop=0.7),
+        "int8": replace(FLOAT32_TOLERANCE, difference=1.0, agreement=0.985, drop=0.7),
     }
 
     def convert(self, source: "Source", target: Target, stream: bool) -> Finished:

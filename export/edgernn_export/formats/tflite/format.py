@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from edgernn_export.formats.base import Finished, Format, Target
+from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Target
 from edgernn_export.proof import Tolerance
 
 if TYPE_CHECKING:
@@ -34,21 +34,13 @@ class TfliteFormat(Format):
         Target("tflite", "float32", "fused"),
     )
     # The narrowest tolerances; `Tolerance.for_model` widens them for a model that amplifies rounding.
-    # float32: other kernels add in another order. float16: rounding the weights changes a probability by up to 1e-2;
-    # models with more fail, and the row shows it. Integers: a step of the softmax's output is 1/256 in int8, and
-    # kernels of different backends differ by up to 3 steps inside; with 16 bits for an activation, no kernel of
-    # LiteRT, tflite-runtime or tflite-micro differed by more than 0.004. dynamic: kernels round activations while they
-    # run, and a stream uses other kernels than a sequence, so it may be rounded differently.
+    # float16: rounding the weights changes a probability by up to 1e-2; models with more fail, and the row shows it.
+    # Integers: a step of the softmax's output is 1/256 in int8, and kernels of different backends differ by up to 3
+    # steps inside; with 16 bits for an activation, no kernel of LiteRT, tflite-runtime or tflite-micro differed by more
+    # than 0.004. dynamic: kernels round activations while they run, and a stream uses other kernels than a sequence, so
+    # it may be rounded differently.
     tolerances: ClassVar[Mapping[str, Tolerance]] = {
-        "float32": Tolerance(
-            difference=2e-5,
-            agreement=0.999,
-            drop=0.1,
-            golden=1e-4,
-            stream_difference=1e-5,
-            stream_agreement=0.999,
-            weight_coarseness=1,
-        ),
+        "float32": FLOAT32_TOLERANCE,
         "float16": Tolerance(
             difference=1e-2,
             agreement=0.99,
