@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
+from edgernn.system.machine import process_fields
+
 # Names of Linux: physical memory now and at most, and address space.
 RESIDENT, PEAK, ADDRESS_SPACE = "VmRSS", "VmHWM", "VmSize"
 
 
 def memory_bytes(name: str = RESIDENT, process: int | str = "self") -> int:
     """Return a figure of a process, by default this one, in bytes; 0 after it has ended."""
-    for line in Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) << 10
-    return 0
+    return int(process_fields(process).get(name, "0").split()[0]) << 10
 
 
 def reset_peak() -> None:

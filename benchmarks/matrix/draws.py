@@ -156,35 +156,24 @@ def _random(seed: int) -> Architecture:
     )
 
 
+_NORMS = (layer("BatchNormalization"), layer("LayerNormalization"))
+_POOLS = (layer("AveragePooling1D", pool_size=2), layer("MaxPooling1D", pool_size=2))
+_DROPOUT = layer("Dropout", rate=0.2)
 _FRONT = (
     layer("Dense", units=4, activation="relu"),
     layer("Conv1D", filters=4, kernel_size=3, padding="same", activation="relu"),
     layer("Conv1D", filters=3, kernel_size=2, padding="causal"),
-    layer("MaxPooling1D", pool_size=2),
-    layer("AveragePooling1D", pool_size=2),
-    layer("BatchNormalization"),
-    layer("LayerNormalization"),
+    *reversed(_POOLS),
+    *_NORMS,
 )
 _BETWEEN = (
-    layer("Dense", units=4, activation="tanh"),
-    layer("Dense", units=5, time_distributed=True),
-    layer("Dropout", rate=0.2),
-    layer("BatchNormalization"),
-    layer("LayerNormalization"),
+    *(layer("Dense", units=4, activation="tanh"), layer("Dense", units=5, time_distributed=True)),
+    *(_DROPOUT, *_NORMS),
 )
-_ALONG = (
-    layer("GlobalAveragePooling1D"),
-    layer("GlobalMaxPooling1D"),
-    layer("Flatten"),
-    layer("AveragePooling1D", pool_size=2),
-    layer("MaxPooling1D", pool_size=2),
-)
+_ALONG = (layer("GlobalAveragePooling1D"), layer("GlobalMaxPooling1D"), layer("Flatten"), *_POOLS)
 _BEHIND = (
-    layer("Dense", units=6, activation="relu"),
-    layer("Dense", units=5, activation="gelu"),
-    layer("BatchNormalization"),
-    layer("LayerNormalization"),
-    layer("Dropout", rate=0.2),
+    *(layer("Dense", units=6, activation="relu"), layer("Dense", units=5, activation="gelu")),
+    *(*_NORMS, _DROPOUT),
 )
 
 

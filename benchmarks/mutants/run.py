@@ -93,13 +93,8 @@ def _everything(sources: dict[Path, IntactArtifact], x: Float32, folder: Path, c
             click.echo(f"{mode}: {path.name}", err=True)
             judge = partial(_judge_maker, path, source, x, folder, mode)
             for number, verdict in verdicts(range(count), judge, _TIMEOUT_SECONDS):
-                yield MutantResult(
-                    artifact=path.name,
-                    mode=mode,
-                    number=number,
-                    kind=kind_of(number, mode == RESEALED),
-                    verdict=verdict,
-                )
+                kind = kind_of(number, mode == RESEALED)
+                yield MutantResult(artifact=path.name, mode=mode, number=number, kind=kind, verdict=verdict)
 
 
 def _judge_maker(path: Path, source: IntactArtifact, x: Float32, folder: Path, mode: str) -> Callable[[int], Judgement]:

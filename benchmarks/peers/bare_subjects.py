@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,11 +59,28 @@ def answer_all(subject: BareSubject, x: Float32) -> Float32:
     return np.concatenate([answer(x[index : index + 1]).copy() for index in range(len(x))])
 
 
-def _load_tflite(data: bytes) -> Answer:
+def open_interpreter(data: bytes) -> Any:
+    """Open a .tflite file in LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=data, num_threads=1)
     interpreter.allocate_tensors()
+    return interpreter
+
+
+def open_session(data: bytes, **entries: str) -> Any:
+    """Open an .onnx file in ONNX Runtime, with entries of its configuration."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _load_tflite(data: bytes) -> Answer:
+    interpreter = open_interpreter(data)
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     set_tensor, invoke, get_tensor = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
     input_index, output_index = source["index"], target["index"]
@@ -77,11 +95,7 @@ def _load_tflite(data: bytes) -> Answer:
 
 
 def _load_onnx(data: bytes) -> Answer:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = open_session(data)
     (source,), (target,) = session.get_inputs(), session.get_outputs()
     run, input_name, output_names = session.run, source.name, [target.name]
     return lambda x: run(output_names, {input_name: x})[0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from peers.bench_frame import finish, json_option, measuring, read_integers, report
+from peers.bench_frame import finish, json_option, measuring, read_integers
 from peers.bench_runs import DIGITS, MODELS, find_run
 from peers.checks import environment, show_latencies
 from peers.long_sequences import long_checks
@@ -56,10 +56,9 @@ def main(
             reasons += results.reasons
             if model is DIGITS:
                 checks += long_checks(folder / "waves", say)
-    report(machine, checks, reasons)
     for title, rows in latencies.items():
         show_latencies(f"{title}: one sample, one thread, hot", rows)
-    finish(context, json_file, machine, checks, latencies, reasons)
+    finish(context, json_file, machine, checks, latencies=latencies, reasons=reasons)
 
 
 if __name__ == "__main__":

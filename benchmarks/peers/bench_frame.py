@@ -44,25 +44,25 @@ def measuring() -> Iterator[tuple[Path, Progress]]:
         raise click.ClickException(str(error)) from error
 
 
-def report(machine: Mapping[str, Any], checks: Sequence[Check], reasons: Sequence[str]) -> None:
-    """Print the machine, the checks, and the reasons for missing figures."""
-    show_environment(machine)
-    show(checks)
-    for reason in reasons:
-        click.echo(f"not measured: {reason}")
-
-
 def finish(
     context: click.Context,
     json_file: Path | None,
     machine: Mapping[str, Any],
     checks: Sequence[Check],
-    latencies: Mapping[str, Any],
-    reasons: Sequence[str],
+    *,
+    latencies: Mapping[str, Any] | None = None,
+    reasons: Sequence[str] = (),
 ) -> None:
-    """Write the results as JSON if a file is given; set exit code 1 if a check fails."""
+    """Print the machine, the checks, and the reasons for missing figures; write them as JSON if a file is given.
+
+    Sets exit code 1 if a check fails.
+    """
+    show_environment(machine)
+    show(checks)
+    for reason in reasons:
+        click.echo(f"not measured: {reason}")
     if json_file:
-        write_json(json_file, as_json(checks, machine, latencies, reasons))
+        write_json(json_file, as_json(checks, machine, latencies or {}, reasons))
     if not all(check.passed for check in checks):
         context.exit(1)
 

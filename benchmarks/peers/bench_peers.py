@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from common.results import FORMAT
 from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.system.files import write_json
@@ -56,7 +57,7 @@ class Results:
         """
         if (set(parts), set(kinds)) == (set(PARTS), set(contest.KINDS)) or not self.target.is_file():
             return
-        earlier = peers_page.read_results(self.target)
+        earlier = peers_page.read_peers(self.target)
         if earlier["environment"]["cpu"] != self.environment["cpu"] or earlier["quick"] != self.quick:
             raise DataError(
                 f"{self.target}: measured on another machine, or with another effort (--quick); choose another --json"
@@ -70,21 +71,12 @@ class Results:
     def write(self) -> dict[str, Any]:
         """Write the results and return them in the form that `peers_page` reads."""
         found = {
-            "format": peers_page.FORMAT,
-            "quick": self.quick,
+            "format": FORMAT,
             "checked_samples": CHECKED_SAMPLES,
-            "environment": self.environment,
-            "models": self.models,
-            "growth": self.growth,
-            "growth_missing": self.growth_missing,
-            "notes": self.notes,
+            **{name: value for name, value in vars(self).items() if name != "target"},
         }
         write_json(self.target, found)
         return found
-
-
-def _joined(numbers: tuple[int, ...]) -> str:
-    return ",".join(map(str, numbers))
 
 
 @click.command()
@@ -106,14 +98,14 @@ def _joined(numbers: tuple[int, ...]) -> str:
 @click.option(
     "--hidden",
     callback=read_integers,
-    default=_joined(HIDDEN),
+    default=",".join(map(str, HIDDEN)),
     show_default=True,
     help="Numbers of units, at 28 steps.",
 )
 @click.option(
     "--steps",
     callback=read_integers,
-    default=_joined(STEPS),
+    default=",".join(map(str, STEPS)),
     show_default=True,
     help="Numbers of time steps, at 64 units.",
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgernn.errors import ArtifactError
-from peers.bench_frame import finish, json_option, measuring, report
+from peers.bench_frame import finish, json_option, measuring
 from peers.checks import environment
 from peers.cold_start import cold_start_checks
 from peers.endurance import endurance_checks
@@ -44,8 +44,7 @@ def main(context: click.Context, run: Path, json_file: Path | None, calls: int) 
         for path in (paths[0], paths[2]):
             say(f"{path.name}: {calls:,} predictions and {calls:,} steps")
             checks += endurance_checks(path, calls)
-    report(machine, checks, [])
-    finish(context, json_file, machine, checks, {}, [])
+    finish(context, json_file, machine, checks)
 
 
 def _find(run: Path, ending: str) -> Path:

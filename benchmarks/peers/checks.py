@@ -15,14 +15,12 @@ WIDTH = 80
 FORMAT = 1
 
 _UNITS: Mapping[str, Callable[[float], str]] = {
-    "bytes": lambda value: f"{value:,.0f}",
+    **dict.fromkeys(("bytes", "lines", "operators"), lambda value: f"{value:,.0f}"),
     "ratio": lambda value: f"{value:.3f} ×",
     "points": lambda value: f"{value:+.3f} points",
     "share": lambda value: f"{100 * value:.2f} %",
     "probability": lambda value: f"{value:.1e}",
     "answers": lambda value: f"{value:,.0f} differ",
-    "lines": lambda value: f"{value:,.0f}",
-    "operators": lambda value: f"{value:,.0f}",
     "s": lambda value: f"{value:.1f} s",
     "GB": lambda value: f"{value:.2f} GB",
     "MB": lambda value: f"{value:.2f} MB",

@@ -73,7 +73,7 @@ def measure_size(
     folder.mkdir(parents=True)
     say(f"{size}: building")
     # In a child process, so that TensorFlow stays out of this one, which times.
-    _run_isolated(size, folder)
+    run_tool([sys.executable, "-m", "peers.growth", json.dumps(asdict(size)), str(folder)])
     say(f"{size}: exporting")
     # An untrained model may fail its proof. Refining would take by far the most time, and changes no size or latency.
     settings = Settings(refine=False, keep_failed=True)
@@ -103,11 +103,6 @@ def _make_others(
     samples = read_samples(folder)
     reference = np.load(folder / _REFERENCE)
     return make_isolated(judged, folder / "model.keras", samples.x_calibration, samples.x_test, reference, say)
-
-
-def _run_isolated(size: ModelSize, folder: Path) -> None:
-    command = [sys.executable, "-m", "peers.growth", json.dumps(asdict(size)), str(folder)]
-    run_tool(command)
 
 
 def _build(size: ModelSize, folder: Path) -> None:

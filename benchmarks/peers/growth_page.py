@@ -1,6 +1,6 @@
 """Section of docs/peers.md on the growth of cost with units and time steps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,8 @@ def _reason(name: str, law: Law, rows: Sequence[Row], caches: Mapping[str, int])
         return [f"- {name}: less than linear; {why} (exponent of the last two lengths: {law.last_exponent:.2f})."]
     if law.bends_at is None:
         return [f"- {name}: more than linear over all lengths, exponent {law.exponent:.2f}."]
-    before, behind = (next(row for row in rows if test(row)) for test in _around(law.bends_at))
+    before = next(row for row in rows if row["steps"] >= law.bends_at)
+    behind = next(row for row in rows if row["steps"] > law.bends_at)
     text = f"- {name}: more than linear beyond {law.bends_at:g} steps"
     size = behind["size_bytes"]
     if size < _MIN_GROWTH * before["size_bytes"]:
@@ -120,10 +121,6 @@ def _reason(name: str, law: Law, rows: Sequence[Row], caches: Mapping[str, int])
         cache = f"{_short(caches[outgrown[-1]])} of {outgrown[-1]}"
         return [f"{text}, more than the {cache}: what every step reads probably comes from slower memory."]
     return [f"{text}; it has operators for every step, so probably less and less of it stays in the first cache."]
-
-
-def _around(steps: float) -> tuple[Callable[[Row], bool], Callable[[Row], bool]]:
-    return lambda row: bool(row["steps"] >= steps), lambda row: bool(row["steps"] > steps)
 
 
 def _crossovers(rows: Sequence[Row]) -> list[str]:

@@ -12,7 +12,6 @@ from peers.checks import Check
 from peers.side_by_side import ANSWER, measure_files
 
 CHECKED_SAMPLES = 500
-HOT, COLD = Method(), Method(cold=True)
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,12 @@ class Timing:
     highest_us: float
 
 
-def time_hot(subjects: Mapping[str, BareSubject], x: Float32) -> dict[str, Timing]:
-    """Measure the latency of one sample, float32 [1, steps, features], in repeated, interleaved calls."""
-    return _timings(measure_files(subjects, x, HOT))
+def time_calls(subjects: Mapping[str, BareSubject], x: Float32, *, cold: bool = False) -> dict[str, Timing]:
+    """Measure the latency of one sample, float32 [1, steps, features], in repeated, interleaved calls.
 
-
-def time_cold(subjects: Mapping[str, BareSubject], x: Float32) -> dict[str, Timing]:
-    """Measure the same with cold caches: an array larger than every cache is read between calls."""
-    return _timings(measure_files(subjects, x, COLD))
-
-
-def _timings(rounds: Mapping[str, Mapping[str, Sequence[Round]]]) -> dict[str, Timing]:
+    With `cold` an array larger than every cache is read between calls.
+    """
+    rounds = measure_files(subjects, x, Method(cold=cold))
     return {name: _timing(calls[ANSWER]) for name, calls in rounds.items()}
 
 

@@ -16,7 +16,7 @@ from peers import exports
 from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 from peers.checks import Check
 from peers.fidelity import count_differing
-from peers.latency import ratio, time_cold, time_hot
+from peers.latency import ratio, time_calls
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05
@@ -88,7 +88,7 @@ def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) 
     group = f"{STEPS} steps of {FEATURES} features"
     if len(subjects) < 2:
         return [Check(group, "int8 unrolled and loop exported", "bytes", figure=None)]
-    hot, cold = time_hot(subjects, x[:1]), time_cold(subjects, x[:1])
+    hot, cold = (time_calls(subjects, x[:1], cold=cold) for cold in (False, True))
     quickest, quicker_cold = (
         min(hot, key=lambda name: hot[name].median_us),
         min(cold, key=lambda name: cold[name].median_us),

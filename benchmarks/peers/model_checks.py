@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from peers.checks import Check, without_missing
 from peers.exports import Exported, export_run
 from peers.fidelity import Fidelity, count_differing, mean_fidelity, pair_steps, stream
 from peers.isolated_tools import make_isolated
-from peers.latency import CHECKED_SAMPLES, as_rows, ratio, time_cold, time_hot
+from peers.latency import CHECKED_SAMPLES, as_rows, ratio, time_calls
 from peers.operators import count_control_flow, count_custom
 
 T = TypeVar("T")
@@ -200,14 +199,15 @@ def _latency_checks(
     samples, limits = export.samples, model.limits
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
     file, reference = export.run / "model.keras", export.reference[: len(x)]
-    progress = partial(_prefixed, say, model.name)
-    peers, missing = make_isolated(stock.PEERS, file, samples.x_calibration, x, reference, progress)
+    peers, missing = make_isolated(
+        stock.PEERS, file, samples.x_calibration, x, reference, lambda step: say(f"{model.name}: {step}")
+    )
     say(f"{model.name}: measuring latencies")
     ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
     subjects = {**ours, **{name: peer.subject for name, peer in peers.items()}}
-    hot = time_hot(subjects, x[:1])
+    hot = time_calls(subjects, x[:1])
     unrolled, loop = map(str, INT8_LAYOUTS)
-    cold = time_cold({name: ours[name] for name in (unrolled, loop) if name in ours}, x[:1])
+    cold = time_calls({name: ours[name] for name in (unrolled, loop) if name in ours}, x[:1], cold=True)
     group = f"{model.title}: latency, ratio of medians"
     int8 = loop if limits.layout == "loop" else unrolled
     float32, onnx, onnx_int8 = map(str, (exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8))
@@ -229,10 +229,6 @@ def _latency_checks(
         as_rows(subjects, hot),
         reasons,
     )
-
-
-def _prefixed(say: Progress, name: str, step: str) -> None:
-    say(f"{name}: {step}")
 
 
 def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T], *, refined: bool = True) -> T | None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from edgernn.backends.tflite_file import StepFile, step_file
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, Ready, measure
 from edgernn.errors import ArtifactError
-from peers.bare_subjects import from_tflite
+from peers.bare_subjects import from_tflite, open_interpreter, open_session
 from peers.checks import Check, ratio_check
 
 Call = Callable[[], object]
@@ -69,17 +68,9 @@ def _bare_tflite(data: bytes, x: Float32) -> dict[str, Call]:
     return {"bare": partial(from_tflite(data).load(), x[:1]), "step": _bare_step(file, x), "runner": _runner(data, x)}
 
 
-def _open(data: bytes) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=data, num_threads=1)
-    interpreter.allocate_tensors()
-    return interpreter
-
-
 def _bare_step(file: StepFile, x: Float32) -> Call:
     """Return the shortest possible step: the row and the states in, the answer and the states out."""
-    interpreter = _open(file.data)
+    interpreter = open_interpreter(file.data)
     inputs = dict(zip(file.inputs, interpreter.get_input_details(), strict=True))
     outputs = dict(zip(file.outputs, interpreter.get_output_details(), strict=True))
     names = [name for name in file.inputs if name.startswith("state_")]
@@ -113,7 +104,7 @@ def _bare_step(file: StepFile, x: Float32) -> Call:
 
 def _runner(data: bytes, x: Float32) -> Call:
     """Return the step by the documented way, the runner of the signature."""
-    runner = _open(data).get_signature_runner("step")
+    runner = open_interpreter(data).get_signature_runner("step")
     details = runner.get_input_details()
     (row_name,) = (name for name in details if not name.startswith("state_"))
     states = {name: np.zeros(each["shape"], each["dtype"]) for name, each in details.items() if name != row_name}
@@ -129,12 +120,7 @@ def _runner(data: bytes, x: Float32) -> Call:
 
 
 def _bare_onnx(data: bytes, x: Float32) -> dict[str, Call]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = open_session(data, **{"session.disable_quant_qdq": "1"})
     (source,), before = session.get_inputs(), session.get_overridable_initializers()
     target, *after = session.get_outputs()
     zeros = {state.name: np.zeros((1, state.shape[1]), np.float32) for state in before}

@@ -1,6 +1,5 @@
 """Write docs/peers.md from the results of `make bench`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import click
 import numpy as np
 
 from common.markdown import table
+from common.results import read_results
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Round
 from edgernn.errors import DataError, EdgernnError
@@ -16,7 +16,6 @@ from edgernn.system.files import write_bytes
 from peers.growth_page import growth_section
 
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
-FORMAT = 1  # of the results
 Found = Mapping[str, Any]
 
 _HEAD = """\
@@ -66,27 +65,21 @@ def main(json_file: Path) -> None:
         python benchmarks/peers/peers_page.py build/peers.json
     """
     try:
-        write_page(read_results(json_file))
+        write_page(read_peers(json_file))
     except EdgernnError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{PAGE} written")
 
 
-def read_results(file: Path) -> Found:
+def read_peers(file: Path) -> Found:
     """Read a result of `make bench`.
 
     Raises:
         DataError: the file cannot be read, or has another format.
     """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise DataError(f"{file}: expected results of format {FORMAT}; measure again: make bench")
-    missing = [name for name in ("environment", "quick", "models", "growth", "growth_missing") if name not in found]
-    if missing or "cpu" not in found["environment"]:
-        raise DataError(f"{file}: incomplete result, without {', '.join(missing) or 'cpu'}; measure again: make bench")
+    found = read_results(file, "bench", ("environment", "quick", "models", "growth", "growth_missing"))
+    if "cpu" not in found["environment"]:
+        raise DataError(f"{file}: incomplete result, without cpu; measure again: make bench")
     return found
 
 
@@ -96,7 +89,7 @@ def write_page(found: Found) -> None:
 
 
 def describe(found: Found) -> str:
-    """Return the page as Markdown, from a result of `read_results`."""
+    """Return the page as Markdown, from a result of `read_peers`."""
     parts = [_head(found), *(f"- {note}\n" for note in found.get("notes", ()))]
     parts += [_model_section(model) for model in found["models"]]
     parts += [growth_section(found)] if found["growth"] else []

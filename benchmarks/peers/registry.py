@@ -1,9 +1,10 @@
 """Peers: files of other tools, how they are registered, built, and checked before they are timed."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,6 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
 from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all
-
-Make = Callable[[Any, Float32], BareSubject]
 
 # Calibration samples for other tools' int8: TensorFlow's guide says 100 to 500.
 CALIBRATION_SAMPLES = 200
@@ -32,16 +31,18 @@ class Peer:
         name: name in the tables.
         tool: tool that makes it; of several files of one tool the quickest counts.
         agreement: minimum share of samples with Keras's class; below it, the file is not timed.
-        make: function of the Keras model and the calibration set, float32 [samples, steps, features]; of functions at
-            the top of a module, so that a child process can import them.
+        make: function of the Keras model and the calibration set, float32 [samples, steps, features]; with `graph`, of
+            the graph, the model and the set. A child process must be able to import it.
         page: address of the documentation of this way.
+        graph: function that converts the model to an ONNX graph, from which the file is made.
     """
 
     name: str
     tool: str
     agreement: float
-    make: Make
+    make: Callable[..., BareSubject]
     page: str
+    graph: Callable[[Any], bytes] | None = None
 
     def build(self, model: Any, x_calibration: Float32) -> BareSubject:
         """Build the subject.
@@ -51,7 +52,8 @@ class Peer:
             x_calibration: calibration samples, float32 [samples, steps, features]; the first 200 are used.
         """
         with quiet_converters():
-            return self.make(model, x_calibration[:CALIBRATION_SAMPLES])
+            graph = (self.graph(model),) if self.graph else ()
+            return self.make(*graph, model, x_calibration[:CALIBRATION_SAMPLES])
 
     def check(self, subject: BareSubject, x: Float32, reference: Float32) -> float:
         """Return the share of samples on which it gives Keras's class.
@@ -80,31 +82,13 @@ def by_name(*peers: Peer) -> dict[str, Peer]:
     return {peer.name: peer for peer in peers}
 
 
-def graph_peer(
-    name: str,
-    tool: str,
-    agreement: float,
-    graph: Callable[[Any], bytes],
-    convert: Callable[[bytes, Any, Float32], BareSubject],
-    page: str,
-) -> Peer:
-    """Return a peer made of an ONNX graph.
-
-    Args:
-        name, tool, agreement, page: as in `Peer`.
-        graph: function of `graphs`.
-        convert: function of the graph, the Keras model and the calibration set.
-    """
-    return Peer(name=name, tool=tool, agreement=agreement, make=partial(_make, graph, convert), page=page)
-
-
-def _make(
-    graph: Callable[[Any], bytes],
-    convert: Callable[[bytes, Any, Float32], BareSubject],
-    model: Any,
-    x_calibration: Float32,
-) -> BareSubject:
-    return convert(graph(model), model, x_calibration)
+@contextmanager
+def temporary_file(name: str, content: bytes) -> Iterator[Path]:
+    """Yield a file of this name and content, alone in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield path
 
 
 def run_tool(command: Sequence[str | Path], folder: Path | None = None) -> None:

@@ -31,17 +31,15 @@ def thread_checks(path: Path) -> list[Check]:
 def _outside(path: Path, x: np.ndarray, group: str) -> list[Check]:
     """Compare the throughput of two Python threads with that of one, with one shared model and with one model each."""
     shared, other = edgernn.load(path), edgernn.load(path)
-    seconds: dict[str, list[float]] = {"one": [], "shared": [], "each": []}
+    threads = {"one": [shared], "one model": [shared, shared], "a model each": [shared, other]}
+    seconds: dict[str, list[float]] = {name: [] for name in threads}
     with ThreadPoolExecutor(2) as pool:
         for _ in range(ROUNDS):
-            seconds["one"].append(_seconds(pool, [shared], x) / CALLS)
-            seconds["shared"].append(_seconds(pool, [shared, shared], x) / (2 * CALLS))
-            seconds["each"].append(_seconds(pool, [shared, other], x) / (2 * CALLS))
-    median = {name: float(np.median(values)) for name, values in seconds.items()}
-    return [
-        ratio_check(group, "throughput of two threads, one model / of one", median["one"] / median["shared"]),
-        ratio_check(group, "throughput of two threads, a model each / of one", median["one"] / median["each"]),
-    ]
+            for name, models in threads.items():
+                seconds[name].append(_seconds(pool, models, x) / (len(models) * CALLS))
+    one, *both = (float(np.median(values)) for values in seconds.values())
+    names = (f"throughput of two threads, {name} / of one" for name in list(threads)[1:])
+    return [ratio_check(group, name, one / two) for name, two in zip(names, both, strict=True)]
 
 
 def _seconds(pool: ThreadPoolExecutor, models: list[edgernn.Model], x: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
-from peers.bench_frame import finish, json_option, measuring, report
+from peers.bench_frame import finish, json_option, measuring
 from peers.checks import Check, environment
 
 SLOWED = 1.1
@@ -66,8 +66,7 @@ def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path |
         *_checks("with itself", "difference", same, MAX_ALARMS),
         *_checks("slowed by 10 %", "slower", slowed, MIN_FOUND, at_least=True),
     ]
-    report(machine, checks, [])
-    finish(ctx, json_file, machine, checks, figures, [])
+    finish(ctx, json_file, machine, checks, latencies=figures)
 
 
 def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:

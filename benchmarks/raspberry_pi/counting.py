@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from common.results import FORMAT
 from edgernn.errors import ArtifactError, EdgernnError, ExportError, SettingError
 from edgernn.model import load
 from edgernn.system.files import visible_files, write_json
@@ -26,7 +27,6 @@ from raspberry_pi.raspberry_pi_page import fill_in, instructions_tables
 from raspberry_pi.root_building import cache_folder, check_machine, devices, roots_locked
 from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 
-FORMAT = 1
 CALLS, ROUNDS = 20, 7
 # Maximum of the median round above the smallest; single rounds are larger when a library does other work.
 MAX_SPREAD = 0.01

@@ -1,6 +1,5 @@
 """Tables of docs/raspberry-pi.md, from the results of `make test-pi` and `make bench-pi`."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import click
 
 from common.markdown import table
+from common.results import read_results
 from edgernn.errors import DataError, EdgernnError
 from edgernn.system.files import write_bytes
 from raspberry_pi.device_answers import cases
@@ -15,7 +15,6 @@ from raspberry_pi.roots import REPOSITORY, ROOTS
 
 PAGE = REPOSITORY / "docs" / "raspberry-pi.md"
 Row = Mapping[str, Any]
-FORMAT = 1  # of the results
 MIN_REPORTED_RATIO = 1.05  # int8 to float32, from which more instructions are reported
 
 
@@ -150,16 +149,6 @@ def _short(board: str) -> str:
     return board.removeprefix("Raspberry ")
 
 
-def _read(results: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(results.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{results}: not JSON: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise DataError(f"{results}: expected results of `make test-pi`, format {FORMAT}; run it again")
-    return found
-
-
 @click.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(results: Path) -> None:
@@ -170,7 +159,8 @@ def main(results: Path) -> None:
         python benchmarks/raspberry_pi/raspberry_pi_page.py build/raspberry-pi.json
     """
     try:
-        click.echo(f"{fill_in('answers', answers_tables(_read(results)))} written")
+        found = read_results(results, "test-pi", ("answers", "systems"))
+        click.echo(f"{fill_in('answers', answers_tables(found))} written")
     except (EdgernnError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -129,39 +130,32 @@ class Root:
         return "python3-numpy" in self.packages
 
 
+_trixie = partial(Root, release="trixie", python="3.13", glibc=41)
+_bookworm = partial(Root, release="bookworm", python="3.11", glibc=36)
 ROOTS = (
-    Root(
+    _trixie(
         name="arm64-trixie",
         title="64-bit, trixie",
         architecture="arm64",
-        release="trixie",
-        python="3.13",
-        glibc=41,
         wheel_architecture="aarch64",
         extras=("litert", "onnx", "images"),
         backends=("litert", "onnxruntime"),
         boards=(PI_5, PI_4, PI_3),
     ),
-    Root(
+    _bookworm(
         name="arm64-bookworm",
         title="64-bit, bookworm",
         architecture="arm64",
-        release="bookworm",
-        python="3.11",
-        glibc=36,
         wheel_architecture="aarch64",
         extras=("litert", "onnx", "tflite", "images"),
         backends=("litert", "onnxruntime", "tflite-runtime"),
         boards=(PI_5, PI_4),
         requirements=("tflite-runtime>=2.14", "numpy<2"),
     ),
-    Root(
+    _bookworm(
         name="armhf-bookworm",
         title="32-bit, bookworm",
         architecture="armhf",
-        release="bookworm",
-        python="3.11",
-        glibc=36,
         wheel_architecture="armv7l",
         extras=("tflite",),
         backends=("tflite-runtime",),

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.results import FORMAT
 from edgernn.errors import DataError, ModelError
 from peers import exports, growth, stock, tools
 from peers.bare_subjects import BareSubject
 from peers.bench_peers import PARTS, Results
 from peers.contest import KINDS, choose_best, find_finalists
 from peers.growth_laws import LESS, LINEAR, MORE, OFFSET, find_crossover, find_law
-from peers.peers_page import FORMAT, describe, read_results
+from peers.peers_page import describe, read_peers
 from peers.registry import ROUNDED, SAME, Peer
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "peers"
@@ -166,7 +167,7 @@ def test_a_quick_look_says_so_and_another_format_is_refused(found, tmp_path):
     for text in ("{", "[]", json.dumps({**found, "format": 2})):
         (tmp_path / "found.json").write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=r"found\.json"):
-            read_results(tmp_path / "found.json")
+            read_peers(tmp_path / "found.json")
 
 
 def test_a_part_that_is_measured_alone_keeps_the_other(found, tmp_path):

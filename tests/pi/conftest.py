@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import edgernn
+from common.results import FORMAT
 from edgernn.arrays import Float32
 from edgernn.data.datasets import read_samples
 from edgernn.system.files import write_json
 from edgernn_export.targets import DEFAULT_TARGETS
-from raspberry_pi import raspberry_pi_page
 from raspberry_pi.device_answers import COUNT, DeviceAnswers, answers_of, share, takes
 from raspberry_pi.root_building import cache_folder, devices, roots_locked
 from raspberry_pi.roots import REPOSITORY, ROOTS, Device, Root
@@ -107,7 +107,7 @@ def lock() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Collect the results for the page; write them at the end, if all checks passed."""
-    found: dict[str, Any] = {"format": raspberry_pi_page.FORMAT, "answers": [], "systems": {}}
+    found: dict[str, Any] = {"format": FORMAT, "answers": [], "systems": {}}
     yield found
     if request.session.testsfailed:
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgernn.bench.environment import throttled_reasons
-from edgernn.bench.result import Result
+from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import RESAMPLES
 from edgernn.bench.stopwatch import WARMUP_SECONDS
 from edgernn.bench.verdict import Verdict
@@ -56,43 +56,34 @@ def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
     )
     found = []
     if best:
-        found.append(
-            Highlight(
-                title="Recommended",
-                name=best.name,
-                figure=f"{number(best.predict.median_us)} µs",
-                beside=f"{best.size_bytes:,} bytes",
-            )
-        )
+        found.append(Highlight(title="Recommended", name=best.name, figure=_time(best), beside=_size(best)))
     beside = f"{smallest.size_bytes / original.size_bytes:.0%} of the original’s" if original else ""
-    found.append(
-        Highlight(title="Smallest", name=smallest.name, figure=f"{smallest.size_bytes:,} bytes", beside=beside)
-    )
+    found.append(Highlight(title="Smallest", name=smallest.name, figure=_size(smallest), beside=beside))
     speed = result.speed(fastest) if fastest.name != result.baseline else None
     beside = f"{times(speed.estimate)} the speed of {result.baseline}" if speed else ""
-    found.append(
-        Highlight(title="Fastest", name=fastest.name, figure=f"{number(fastest.predict.median_us)} µs", beside=beside)
-    )
+    found.append(Highlight(title="Fastest", name=fastest.name, figure=_time(fastest), beside=beside))
     name = result.headline
     if accurate and accurate.answers and name:
         before = original.answers.measures[name] if original and original.answers else math.nan
         beside = f"{MEASURES[name]}" + (f"; of the original {measure(name, before)}" if math.isfinite(before) else "")
-        found.append(
-            Highlight(
-                title="Most accurate",
-                name=accurate.name,
-                figure=measure(name, accurate.answers.measures[name]),
-                beside=beside,
-            )
-        )
+        figure = measure(name, accurate.answers.measures[name])
+        found.append(Highlight(title="Most accurate", name=accurate.name, figure=figure, beside=beside))
     return found
+
+
+def _time(subject: Measured) -> str:
+    return f"{number(subject.predict.median_us)} µs"
+
+
+def _size(subject: Measured) -> str:
+    return f"{subject.size_bytes:,} bytes"
 
 
 def bests(result: Result, verdict: Verdict) -> list[tuple[str, str, str]]:
     """Return what each best artifact is best at, its name and its figures, for the verdict's sentence."""
     facts = [
-        ("smallest", verdict.smallest, f"{verdict.smallest.size_bytes:,} bytes"),
-        ("fastest", verdict.fastest, f"{number(verdict.fastest.predict.median_us)} µs"),
+        ("smallest", verdict.smallest, _size(verdict.smallest)),
+        ("fastest", verdict.fastest, _time(verdict.fastest)),
     ]
     accurate, name = verdict.most_accurate, result.headline
     if accurate and accurate.answers and name:

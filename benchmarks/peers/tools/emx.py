@@ -14,7 +14,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import SAME, by_name, graph_peer, run_tool
+from peers.registry import SAME, Peer, by_name, run_tool, temporary_file
 
 COMPILER = "gcc"
 FLAGS = ("-O3", "-march=native", "-ffast-math")
@@ -65,9 +65,7 @@ def _compile(data: bytes, model: Any, _x_calibration: Float32) -> BareSubject:
 
 
 def _load(data: bytes, shape: tuple[int, ...]) -> Answer:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.so"
-        path.write_bytes(data)
+    with temporary_file("model.so", data) as path:
         spec = importlib.util.spec_from_file_location(_NAME, path)
         if spec is None or spec.loader is None:
             raise ModelError(f"{path.name}: not an extension module of this Python")
@@ -83,8 +81,8 @@ def _load(data: bytes, shape: tuple[int, ...]) -> Answer:
 
 
 _PAGE = "https://pypi.org/project/emx-onnx-cgen/"
-_peer = partial(graph_peer, tool="emx-onnx-cgen", page=_PAGE)
+_peer = partial(Peer, tool="emx-onnx-cgen", page=_PAGE)
 PEERS = by_name(
-    _peer("emx-onnx-cgen float32, ONNX's operator", agreement=SAME, graph=graphs.operator, convert=_compile),
-    _peer("emx-onnx-cgen float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, convert=_compile),
+    _peer("emx-onnx-cgen float32, ONNX's operator", agreement=SAME, graph=graphs.operator, make=_compile),
+    _peer("emx-onnx-cgen float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, make=_compile),
 )

@@ -13,7 +13,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import ROUNDED, SAME, by_name, graph_peer, run_tool
+from peers.registry import ROUNDED, SAME, Peer, by_name, run_tool, temporary_file
 
 _PROGRAM = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 _ONE_THREAD = {"backend": "CPU", "numThread": 1}
@@ -45,9 +45,7 @@ def _convert(data: bytes, model: Any, _x_calibration: Float32, *, bits: int | No
 
 
 def _load(data: bytes, load_file: Callable[[Path], Answer]) -> Answer:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.mnn"
-        path.write_bytes(data)
+    with temporary_file("model.mnn", data) as path:
         return load_file(path)
 
 
@@ -89,10 +87,10 @@ def _load_module(path: Path, shape: tuple[int, ...], output: str) -> Answer:
 
 _PAGE = "https://mnn-docs.readthedocs.io/en/latest/tools/convert.html"
 _INT8 = partial(_convert, bits=8)
-_peer = partial(graph_peer, tool="MNN", page=_PAGE)
+_peer = partial(Peer, tool="MNN", page=_PAGE)
 PEERS = by_name(
-    _peer("MNN float32, ONNX's operator", agreement=SAME, graph=graphs.operator, convert=_convert),
-    _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, graph=graphs.operator, convert=_INT8),
-    _peer("MNN float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, convert=_convert),
-    _peer("MNN int8 weights, Keras unroll=True", agreement=ROUNDED, graph=graphs.unrolled, convert=_INT8),
+    _peer("MNN float32, ONNX's operator", agreement=SAME, graph=graphs.operator, make=_convert),
+    _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, graph=graphs.operator, make=_INT8),
+    _peer("MNN float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, make=_convert),
+    _peer("MNN int8 weights, Keras unroll=True", agreement=ROUNDED, graph=graphs.unrolled, make=_INT8),
 )

@@ -12,7 +12,7 @@ from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import ROUNDED, SAME, by_name, graph_peer, run_tool
+from peers.registry import ROUNDED, SAME, Peer, by_name, run_tool
 
 
 def _convert(data: bytes, model: Any, _x_calibration: Float32, *, option: str) -> BareSubject:
@@ -62,9 +62,9 @@ def _load(graph: bytes, weights: bytes) -> Answer:
 
 _PAGE = "https://github.com/Tencent/ncnn/blob/master/docs/how-to-use-and-FAQ/use-ncnn-with-pytorch-or-onnx.md"
 _FLOAT32, _FLOAT16 = partial(_convert, option="fp16=0"), partial(_convert, option="fp16=1")
-_peer = partial(graph_peer, tool="ncnn", page=_PAGE)
+_peer = partial(Peer, tool="ncnn", page=_PAGE)
 # float16 is pnnx's default. An unrolled graph of GRU makes ncnn crash. int8 needs `ncnn2int8`, which no package has.
 PEERS = by_name(
-    _peer("ncnn float32, ONNX's operator", agreement=SAME, graph=graphs.sequence, convert=_FLOAT32),
-    _peer("ncnn float16, ONNX's operator", agreement=ROUNDED, graph=graphs.sequence, convert=_FLOAT16),
+    _peer("ncnn float32, ONNX's operator", agreement=SAME, graph=graphs.sequence, make=_FLOAT32),
+    _peer("ncnn float16, ONNX's operator", agreement=ROUNDED, graph=graphs.sequence, make=_FLOAT16),
 )

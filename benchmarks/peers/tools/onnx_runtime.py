@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import BareSubject, from_onnx
-from peers.registry import ROUNDED, by_name, graph_peer
+from peers.registry import ROUNDED, Peer, by_name
 
 
 def _dynamic(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
@@ -58,10 +58,10 @@ def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubje
 _PAGE = "https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html"
 _DYNAMIC, _STATIC = f"{_PAGE}#dynamic-quantization", f"{_PAGE}#static-quantization"
 _GRAPHS = {"tf2onnx": graphs.loop, "tf2onnx of Keras unroll=True": graphs.unrolled, "ONNX's operator": graphs.operator}
-_peer = partial(graph_peer, tool="ONNX Runtime's quantization", agreement=ROUNDED)
+_peer = partial(Peer, tool="ONNX Runtime's quantization", agreement=ROUNDED)
 _dynamic_peer, _static_peer = (
-    partial(_peer, convert=_dynamic, page=_DYNAMIC),
-    partial(_peer, convert=_static, page=_STATIC),
+    partial(_peer, make=_dynamic, page=_DYNAMIC),
+    partial(_peer, make=_static, page=_STATIC),
 )
 # Of ONNX's own operators, it quantizes only LSTM, and only dynamically.
 PEERS = by_name(

@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import ROUNDED, SAME, by_name, graph_peer
+from peers.registry import ROUNDED, SAME, Peer, by_name
 
 
 def _quantize(model: Any, x_calibration: Float32) -> Any:
@@ -74,12 +74,12 @@ _CONVERSION = f"{_GUIDE}/model-preparation/convert-model-onnx.html"
 _INTEGERS = f"{_GUIDE}/model-optimization-guide/quantizing-models-post-training.html"
 _COMPRESSION = f"{_GUIDE}/model-optimization-guide/weight-compression.html"
 _INT8, _WEIGHTS = partial(_convert, quantize=_quantize), partial(_convert, quantize=_compress)
-_operator = partial(graph_peer, tool="OpenVINO", graph=graphs.operator)
-_unrolled = partial(graph_peer, tool="OpenVINO", graph=graphs.unrolled)
+_operator = partial(Peer, tool="OpenVINO", graph=graphs.operator)
+_unrolled = partial(Peer, tool="OpenVINO", graph=graphs.unrolled)
 PEERS = by_name(
-    _operator("OpenVINO float32, ONNX's operator", agreement=SAME, convert=_convert, page=_CONVERSION),
-    _unrolled("OpenVINO float32, Keras unroll=True", agreement=SAME, convert=_convert, page=_CONVERSION),
-    _operator("OpenVINO int8, ONNX's operator", agreement=ROUNDED, convert=_INT8, page=_INTEGERS),
-    _unrolled("OpenVINO int8, Keras unroll=True", agreement=ROUNDED, convert=_INT8, page=_INTEGERS),
-    _operator("OpenVINO int8 weights, ONNX's operator", agreement=ROUNDED, convert=_WEIGHTS, page=_COMPRESSION),
+    _operator("OpenVINO float32, ONNX's operator", agreement=SAME, make=_convert, page=_CONVERSION),
+    _unrolled("OpenVINO float32, Keras unroll=True", agreement=SAME, make=_convert, page=_CONVERSION),
+    _operator("OpenVINO int8, ONNX's operator", agreement=ROUNDED, make=_INT8, page=_INTEGERS),
+    _unrolled("OpenVINO int8, Keras unroll=True", agreement=ROUNDED, make=_INT8, page=_INTEGERS),
+    _operator("OpenVINO int8 weights, ONNX's operator", agreement=ROUNDED, make=_WEIGHTS, page=_COMPRESSION),
 )

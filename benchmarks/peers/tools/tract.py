@@ -1,14 +1,12 @@
 """tract: a neural network inference engine in Rust, through its Python package."""
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from edgernn.arrays import Float32
 from peers import graphs
 from peers.bare_subjects import Answer, BareSubject
-from peers.registry import SAME, by_name, graph_peer
+from peers.registry import SAME, Peer, by_name, temporary_file
 
 
 def _from_onnx(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
@@ -22,9 +20,7 @@ def _load(data: bytes) -> Answer:
     """
     import tract
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(data)
+    with temporary_file("model.onnx", data) as path:
         run = tract.onnx().load(path).into_model().into_runnable().run
 
     def answer(x: Float32) -> Float32:
@@ -35,9 +31,9 @@ def _load(data: bytes) -> Answer:
 
 
 _PAGE = "https://pypi.org/project/tract/"
-_peer = partial(graph_peer, tool="tract", page=_PAGE)
+_peer = partial(Peer, tool="tract", page=_PAGE)
 # tract does not quantize.
 PEERS = by_name(
-    _peer("tract float32, ONNX's operator", agreement=SAME, graph=graphs.operator, convert=_from_onnx),
-    _peer("tract float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, convert=_from_onnx),
+    _peer("tract float32, ONNX's operator", agreement=SAME, graph=graphs.operator, make=_from_onnx),
+    _peer("tract float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, make=_from_onnx),
 )

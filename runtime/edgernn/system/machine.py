@@ -33,9 +33,14 @@ def processor_name() -> str:
     return fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"
 
 
+def process_fields(process: int | str = "self") -> Mapping[str, str]:
+    """Return the fields of /proc/PROCESS/status, by default of this process; empty without such a file."""
+    return _fields(f"{process}/status")
+
+
 def own_memory() -> Memory | None:
     """Return the memory of this process, now and at most; None where the operating system does not report it."""
-    fields = _fields("self/status")
+    fields = process_fields()
     try:
         steady, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
     except KeyError:
