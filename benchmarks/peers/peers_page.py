@@ -79,7 +79,7 @@ def read_peers(file: Path) -> Found:
     """
     found = read_results(file, "bench", ("environment", "quick", "models", "growth", "growth_missing"))
     if "cpu" not in found["environment"]:
-        raise DataError(f"{file}: incomplete result, without cpu; measure again: make bench")
+        raise DataError(f"{file}: incomplete result, without cpu; run `make bench` again")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from common.results import FORMAT
 from edgernn.errors import DataError, SettingError
 from raspberry_pi import counting, raspberry_pi_page, root_building
 from raspberry_pi.counting import CALLS, ROUNDS, Instructions, per_call
@@ -71,7 +72,7 @@ def results() -> dict[str, Any]:
         for case in cases()
     ]
     systems = {root.name: {"python": f"{root.python}.1", "installed": "numpy 2"} for root in ROOTS}
-    return {"format": raspberry_pi_page.FORMAT, "answers": rows, "systems": systems}
+    return {"format": FORMAT, "answers": rows, "systems": systems}
 
 
 def test_the_table_shows_boards_that_differ_and_refused_artifacts() -> None:
