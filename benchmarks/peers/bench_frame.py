@@ -15,8 +15,6 @@ from edgernn.system.quiet import standard_error_aside
 from peers.checks import Check, as_json, show, show_environment
 
 Progress = Callable[[str], None]
-
-
 json_option = click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write all results to this file."
 )

@@ -126,10 +126,9 @@ def _export(
 
 def _row(name: str, result: ToolResult, figures: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table row of a file."""
-    tool = PEERS[name].tool if name in PEERS else EDGERNN
     return {
         "name": name,
-        "tool": tool,
+        "tool": PEERS[name].tool if name in PEERS else EDGERNN,
         "agreement": round(float(result.agreement), 4),
         "export_s": round(result.seconds, 2),
         **figures,

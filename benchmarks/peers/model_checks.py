@@ -27,10 +27,10 @@ T = TypeVar("T")
 MAX_DIFFERENCE, MAX_STREAM_DIFFERENCE, MIN_STREAM_AGREEMENT = 2e-5, 1e-5, 0.99
 INT8_LAYOUTS = (exports.INT8, exports.INT8_LOOP)
 FLOAT32_FILES = tuple(target for target in TARGETS if target.quantization == "float32")
-FUSED = tuple(target for target in TARGETS if target.layout == "fused")
 ROUNDED = (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8)
 TIMED = (exports.FLOAT32, *INT8_LAYOUTS, exports.ONNX_FLOAT32, exports.ONNX_INT8)
-EXPORTED = tuple(dict.fromkeys((*INT8_LAYOUTS, *FLOAT32_FILES, *FUSED, *ROUNDED)))
+_FUSED = tuple(target for target in TARGETS if target.layout == "fused")
+EXPORTED = tuple(dict.fromkeys((*INT8_LAYOUTS, *FLOAT32_FILES, *_FUSED, *ROUNDED)))
 EVERY_TARGET = (*TARGETS, *select_targets(io_type="int8"))
 
 
