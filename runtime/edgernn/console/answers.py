@@ -1,6 +1,5 @@
 """Output of `edgernn predict`: lines for people, JSON for programs. Everything is flushed as it is printed."""
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,26 +165,19 @@ def as_text(model: Model, answer: Float32, top: int) -> str:
 
 
 def as_fields(model: Model, answer: Float32, top: int) -> dict[str, Any]:
-    """Return one answer, [outputs] or [steps, outputs], as fields for programs."""
+    """Return one answer, [outputs] or [steps, outputs], as fields for `to_json`, which writes null for NaN."""
     if model.task.kind == REGRESSION:
-        return {"values": _numbers(answer.tolist())}
+        return {"values": answer.tolist()}
     if answer.ndim > 1:
         return {"steps": [as_fields(model, step, top) for step in answer]}
     guesses = model.guess(answer, top)
-    named = [{"label": guess.label, "probability": _numbers(guess.probability)} for guess in guesses]
+    named = [{"label": guess.label, "probability": guess.probability} for guess in guesses]
     return {"label": guesses[0].label, "guesses": named}
 
 
 def _join(steps: Sequence[str], separator: str) -> str:
     more = f"{separator}… and {len(steps) - SHOWN:,} more steps" if len(steps) > SHOWN else ""
     return separator.join(steps[:SHOWN]) + more
-
-
-def _numbers(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by None, in a number or nested lists of numbers."""
-    if isinstance(value, list):
-        return [_numbers(each) for each in value]
-    return value if math.isfinite(value) else None
 
 
 def _verified(model: Model) -> dict[str, Any]:
