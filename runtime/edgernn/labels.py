@@ -6,8 +6,9 @@ Data sets, run folders and cards share this rule, so a device accepts all labels
 from collections.abc import Sequence
 
 from edgernn.errors import DataError, find_unusable
+from edgernn.json_values import MAX_TEXT
 
-MAX_LABEL = 2_000  # characters, as any text in a card
+DIGITS = tuple(str(digit) for digit in range(10))  # of MNIST
 
 
 def find_fault(labels: Sequence[str]) -> str:
@@ -21,11 +22,10 @@ def find_fault(labels: Sequence[str]) -> str:
             return f"label {index} is {label!r}; expected one line of printable text"
         if unusable := find_unusable(label):
             return (
-                f"label {index} is {label[:MAX_LABEL]!r}, which contains {unusable}; expected one line of printable "
-                "text"
+                f"label {index} is {label[:MAX_TEXT]!r}, which contains {unusable}; expected one line of printable text"
             )
-        if len(label) > MAX_LABEL:
-            return f"label {index} has {len(label):,} characters; expected at most {MAX_LABEL:,}"
+        if len(label) > MAX_TEXT:
+            return f"label {index} has {len(label):,} characters; expected at most {MAX_TEXT:,}"
         if label in seen:
             return f"two labels are {label!r}; expected different ones"
         seen.add(label)

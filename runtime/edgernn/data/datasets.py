@@ -19,7 +19,7 @@ from edgernn.data.readers import read_npz
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
 from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels, to_float32
-from edgernn.labels import check_labels
+from edgernn.labels import DIGITS, check_labels
 from edgernn.metrics import Truth
 
 MAX_CALIBRATION_SAMPLES = 4000
@@ -30,7 +30,6 @@ MIN_SPLIT_SAMPLES = 100
 
 _INPUTS = ("x_calibration", "x_test")
 _WHITE = 255  # the lightest pixel
-_DIGITS = tuple(str(digit) for digit in range(10))
 
 
 @dataclass(frozen=True)
@@ -326,7 +325,7 @@ def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
     """Return labels for classes without names: their numbers."""
     if x_train.dtype == np.uint8:
         # Pixels without class names are MNIST's, or a substitute for it.
-        return _DIGITS
+        return DIGITS
     classes = np.unique(y_train)
     if not len(classes) or classes[0] != 0 or classes[-1] != len(classes) - 1:
         raise DataError(
