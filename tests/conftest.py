@@ -76,7 +76,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
 
     def make(name: str, fill: Callable[[Path], None]) -> Path:
         KEPT.mkdir(parents=True, exist_ok=True)
-        with FileLock(KEPT / f"{name}.lock"):
+        # One lock for all names: an outdated folder is removed only if no other process fills it.
+        with FileLock(KEPT / "lock"):
             if not (folder / name).exists():
                 for outdated in KEPT.iterdir():
                     if outdated.is_dir() and outdated != folder:
