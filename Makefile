@@ -93,12 +93,12 @@ test-cpp: $(READY) ## compare the C++ program of docs/ with edgernn; FLAGS="…"
 
 # Needs root's rights, because it enters other systems.
 test-pi: $(READY) ## test every artifact and command on Raspberry Pi OS under QEMU; needs root; RUN=DIR, DOCS=1
-	$(BIN)/python benchmarks/raspberry_pi/root_building.py --check
+	$(BIN)/python -m benchmarks pi-roots --check
 	@test -z "$(RUN)" || test -f "$(RUN)/samples.npz" || { echo "RUN=$(RUN): not a run folder, samples.npz is missing"; exit 1; }
 	$(if $(RUN),,test -f $(DEMO) || $(MAKE) demo)
-	$(BIN)/python benchmarks/raspberry_pi/root_building.py
+	$(BIN)/python -m benchmarks pi-roots
 	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
-	$(if $(DOCS),$(BIN)/python benchmarks/raspberry_pi/raspberry_pi_page.py build/raspberry-pi.json)
+	$(if $(DOCS),$(BIN)/python -m benchmarks pi-page build/raspberry-pi.json)
 
 test-network: $(READY) ## run every command and backend under strace: no network, no files outside the given folders
 	@command -v strace >/dev/null || { echo "no strace found: apt-get install strace"; exit 1; }
@@ -139,10 +139,10 @@ $(PEERS)/.ready: requirements.lock pyproject.toml $(PEERS_IN:.in=.txt) | $(READY
 	@touch $@
 
 bench: $(PEERS)/.ready ## measure edgernn, other tools and the growth of cost, for docs/peers.md; RUNS=DIR, JSON=FILE, ARGS="…"
-	$(PEERS)/bin/python benchmarks/peers/bench_peers.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+	$(PEERS)/bin/python -m benchmarks peers $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(JSON),--json $(JSON)) $(ARGS)
 
-BARS = $(BIN)/python benchmarks/peers/bench_bars.py $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+BARS = $(BIN)/python -m benchmarks bars $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
 	$(if $(JSON),--json $(JSON))
 
 bench-export: $(READY) ## measure every check of the digits' model beside other tools; DATA=DIR or RUNS=DIR, JSON=FILE
@@ -152,31 +152,31 @@ bench-models: $(READY) ## measure the same for GRU, LSTM, stacks and long sequen
 	$(BARS) --only gru64 --only lstm64 --only rnn32x2 --only sensors-gru32x2
 
 bench-runtime: $(READY) ## measure the runtime beside the bare backends, and long runs; RUN=DIR with artifacts, JSON=FILE
-	$(BIN)/python benchmarks/peers/bench_runtime.py $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
+	$(BIN)/python -m benchmarks runtime $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
 
 bench-trust: $(READY) ## measure how reliable comparisons are: an artifact with itself, N=200 times; ARTIFACT=FILE, JSON=FILE
-	$(BIN)/python benchmarks/peers/trust.py $(or $(ARTIFACT),runs/demo/digits-int8.tflite) --comparisons $(or $(N),200) \
+	$(BIN)/python -m benchmarks trust $(or $(ARTIFACT),runs/demo/digits-int8.tflite) --comparisons $(or $(N),200) \
 		$(if $(JSON),--json $(JSON))
 
 bench-pi: $(READY) ## count instructions per inference on a Raspberry Pi under QEMU; needs root; DOCS=1, JSON=FILE
-	$(BIN)/python benchmarks/raspberry_pi/root_building.py --check
+	$(BIN)/python -m benchmarks pi-roots --check
 	test -f $(DEMO) || $(MAKE) demo
-	$(BIN)/python benchmarks/raspberry_pi/root_building.py
-	$(BIN)/python benchmarks/raspberry_pi/counting.py runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
+	$(BIN)/python -m benchmarks pi-roots
+	$(BIN)/python -m benchmarks pi-count runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
 
 readme-picture: $(READY) ## draw the picture of README.md from a result of `edgernn compare --json`: RESULT=FILE
 	$(BIN)/python -m edgernn_benchmarks.report.picture $(or $(RESULT),$(DEMO)) docs/accuracy-latency-size.svg
 
 compatibility: $(READY) ## run every artifact of RUN=DIR on every runtime, for docs/compatibility.md
-	$(BIN)/python benchmarks/peers/compatibility.py $(or $(RUN),runs/demo)
+	$(BIN)/python -m benchmarks compatibility $(or $(RUN),runs/demo)
 
 support: $(READY) ## test what works in which format on N=160 models, for docs/support.md
-	$(BIN)/python benchmarks/matrix/support.py $(or $(N),160)
+	$(BIN)/python -m benchmarks support $(or $(N),160)
 
 mutants: $(READY) ## damage every artifact of RUN=DIR N=3000 times, and N times with a renewed digest; ARTIFACTS=DIR, JSON=FILE
-	$(BIN)/python benchmarks/mutants/run.py $(or $(RUN),runs/demo) --count $(or $(N),3000) \
+	$(BIN)/python -m benchmarks mutants $(or $(RUN),runs/demo) --count $(or $(N),3000) \
 		$(if $(ARTIFACTS),--artifacts $(ARTIFACTS)) $(if $(JSON),--json $(JSON))
-	$(BIN)/python benchmarks/mutants/run_weights.py $(or $(ARTIFACTS),$(RUN),runs/demo) --samples $(or $(RUN),runs/demo)
+	$(BIN)/python -m benchmarks weights $(or $(ARTIFACTS),$(RUN),runs/demo) --samples $(or $(RUN),runs/demo)
 
 clean: ## delete the virtual environment and everything generated
 	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

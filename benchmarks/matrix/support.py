@@ -28,7 +28,7 @@ def main(count: int, out: Path) -> None:
 
     \b
     Example:
-        python benchmarks/matrix/support.py 160
+        python -m benchmarks support 160
     """
     results, wrong = [], 0
     for number, each in enumerate(look_isolated(count), start=1):
@@ -41,7 +41,3 @@ def main(count: int, out: Path) -> None:
     write_bytes(out, describe(results, refused, versions(*_PACKAGES)).encode())
     click.echo(f"{out} written")
     sys.exit(1 if wrong or not all(refused.values()) else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ from matrix.tolerances import LIMITS_OF_INT8, TOLERANCES
 _HEAD = """\
 # What can be exported
 
-Written by `python benchmarks/matrix/support.py {models}` (`make support N={models}`); do not edit it. The first
+Written by `python -m benchmarks support {models}` (`make support N={models}`); do not edit it. The first
 {models} models of `matrix.draws`, small ones with random weights, were exported as every artifact; every twentieth
 was refined. Each of the {artifacts:,} artifacts was loaded by `edgernn.load` and compared with Keras on 20 samples, as
 whole sequences and row by row. Features that are not on this page were not tested.

@@ -29,11 +29,11 @@ _SAMPLES = 64
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", type=click.IntRange(min=1), default=500, show_default=True, help="files to make")
 def main(run: Path, folder: Path, count: int) -> None:
-    """Make COUNT files in FOLDER from the .tflite files of RUN, a run folder, for `good_try.py`.
+    """Make COUNT files in FOLDER from the .tflite files of RUN, a run folder, for `good-try`.
 
     \b
     Example:
-        python benchmarks/mutants/good_make.py runs/demo build/good --count 500
+        python -m benchmarks good-make runs/demo build/good --count 500
     """
     try:
         x = read_samples(run).x_calibration
@@ -73,7 +73,3 @@ def _good_file(path: Path, data: bytes, x: Float32, number: int) -> bytes | None
     except ExportError:
         return None
     return seal(embed(replace(card, golden=golden).encode()))
-
-
-if __name__ == "__main__":
-    main()

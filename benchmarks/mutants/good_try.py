@@ -32,13 +32,13 @@ WRONG_ACCEPTED, WRONG_REFUSED, NOT_RUN = "misread, accepted", "misread, refused"
 @click.option("--only", default="*", show_default=True, help="pattern of file names")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write every file here")
 def main(folder: Path, backend: str | None, plain: bool, only: str, json_file: Path | None) -> None:
-    """Load and stream every file of FOLDER, from `good_make.py`.
+    """Load and stream every file of FOLDER, from `good-make`.
 
     The exit code is 1 if a file that is read correctly is refused, or a misread one is accepted.
 
     \b
     Example:
-        python benchmarks/mutants/good_try.py build/good --backend tflite-micro
+        python -m benchmarks good-try build/good --backend tflite-micro
     """
     if plain:
         _without_xnnpack()
@@ -82,7 +82,3 @@ def _without_xnnpack() -> None:
 
     plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter.Interpreter = partial(interpreter.Interpreter, experimental_op_resolver_type=plain)
-
-
-if __name__ == "__main__":
-    main()

@@ -57,8 +57,8 @@ def main(
 
     \b
     Example:
-        python benchmarks/mutants/run.py runs/digits-robust --count 300
-        python benchmarks/mutants/run.py runs/digits-robust --only digits-int8.tflite:resealed:17
+        python -m benchmarks mutants runs/digits-robust --count 300
+        python -m benchmarks mutants runs/digits-robust --only digits-int8.tflite:resealed:17
     """
     try:
         x = read_samples(run).x_test[:_SAMPLES]
@@ -119,7 +119,3 @@ def _one(only: str, sources: dict[Path, IntactArtifact], x: Float32, folder: Pat
     seen = MutantResult(artifact=path.name, mode=mode, number=number, kind=mutant.kind, verdict=verdict)
     click.echo(seen)
     return int(seen.failure)
-
-
-if __name__ == "__main__":
-    main()

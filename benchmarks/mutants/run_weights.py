@@ -59,7 +59,7 @@ def main(
 
     \b
     Example:
-        python benchmarks/mutants/run_weights.py runs/demo --count 500
+        python -m benchmarks weights runs/demo --count 500
     """
     try:
         x = read_samples(samples or run).x_test
@@ -108,7 +108,3 @@ def _seen(path: Path, x: Float32, count: int, backend: str | None) -> Iterator[E
             continue
         answers = open_artifact(path, file, 1, backend).run(x)
         yield Edit(kind, name, float(np.mean(task.decide(answers) != right)))
-
-
-if __name__ == "__main__":
-    main()

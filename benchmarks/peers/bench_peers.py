@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 
+from bars.latency import CHECKED_SAMPLES
+from common.bench_frame import Progress, measuring, read_integers
+from common.checks import environment
 from common.results import FORMAT
+from common.side_by_side import BRISK, QUICK, THOROUGH, Effort
 from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.system.files import write_json
 from peers import contest, growth, peers_page
-from peers.bench_frame import Progress, measuring, read_integers
-from peers.checks import environment
 from peers.growth import HIDDEN, STEPS
-from peers.latency import CHECKED_SAMPLES
 from peers.registry import Peer
-from peers.side_by_side import BRISK, QUICK, THOROUGH, Effort
 from peers.tools import PEERS, TOOLS, emx
 
 PARTS = ("models", "growth")
@@ -140,8 +140,8 @@ def main(
 
     \b
     Example:
-        python benchmarks/peers/bench_peers.py --runs runs
-        python benchmarks/peers/bench_peers.py --only gru --part growth --steps 28,512 --quick --no-page
+        python -m benchmarks peers --runs runs
+        python -m benchmarks peers --only gru --part growth --steps 28,512 --quick --no-page
     """
     kinds, parts = only or contest.KINDS, part or PARTS
     json_file.parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,3 @@ def _versions() -> dict[str, str]:
         done = subprocess.run([emx.COMPILER, "-dumpfullversion"], capture_output=True, text=True, check=True)  # noqa: S603
         found[emx.COMPILER] = done.stdout.strip()
     return found
-
-
-if __name__ == "__main__":
-    main()

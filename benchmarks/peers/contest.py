@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from bars.latency import CHECKED_SAMPLES
+from common import bench_runs, exports
+from common.bare_subjects import CLASSIFIER, answer_all, from_artifact
+from common.bench_frame import Progress
+from common.side_by_side import Effort, time_briefly, time_files
 from edgernn.arrays import Float32
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ModelError
-from peers import bench_runs, exports
-from peers.bare_subjects import CLASSIFIER, answer_all, from_artifact
-from peers.bench_frame import Progress
-from peers.isolated_tools import ToolResult, make_isolated, predict_isolated
-from peers.latency import CHECKED_SAMPLES
+from peers.isolated_tools import ToolResult, make_isolated
 from peers.registry import Peer
-from peers.side_by_side import Effort, time_briefly, time_files
 from peers.tools import PEERS
 
 OURS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8)
@@ -68,7 +68,7 @@ def compare_tools(run: Path, folder: Path, effort: Effort, say: Progress) -> Con
     samples = read_samples(run)
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
     say("predicting with Keras")
-    reference = predict_isolated(run / "model.keras", x)
+    reference = exports.predict_isolated(run / "model.keras", x)
     ours, missing = _export(run, folder, x, reference, say)
     others, reasons = make_isolated(PEERS, run / "model.keras", samples.x_calibration, x, reference, say)
     say(f"choosing among {len(others)} files of others")

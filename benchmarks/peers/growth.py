@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from bars.long_sequences import CLASSES, FEATURES, waves
+from common import exports
+from common.bare_subjects import from_artifact
+from common.bench_frame import Progress
+from common.side_by_side import Effort, time_files
 from edgernn.data.datasets import Samples, read_samples
 from edgernn.data.run_folder import write_samples
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, keras_model
-from peers import exports, stock
-from peers.bare_subjects import from_artifact
-from peers.bench_frame import Progress
+from peers import stock
 from peers.contest import KINDS
 from peers.isolated_tools import ToolResult, make_isolated
-from peers.long_sequences import CLASSES, FEATURES, waves
 from peers.registry import SAME, Peer, run_tool
-from peers.side_by_side import Effort, time_files
 
 HIDDEN, STEPS = (16, 32, 64, 128, 256, 512), (28, 64, 128, 256, 512)
 # The number of units while steps grow, and of steps while units grow.

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from common import exports
 from common.markdown import table
-from peers import exports
 from peers.growth_laws import LESS, LINEAR, OFFSET, Law, find_crossover, find_law
 
 Row = Mapping[str, Any]

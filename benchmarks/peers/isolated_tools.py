@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.bare_subjects import BareSubject
 from edgernn.arrays import Float32
 from edgernn.errors import EdgernnError, ModelError
 from edgernn.system.child import Child, ChildError
-from peers.bare_subjects import BareSubject
 from peers.registry import CALIBRATION_SAMPLES, Peer
 
 # Seconds of processor time; the slowest, Keras's two GRU layers unrolled over 128 steps, takes 20 s.
@@ -77,20 +77,6 @@ def _ask(child: Child, request: Peer | None, subject: str) -> Any:
         return child.ask(request, TIME_LIMIT_S)
     except ChildError as error:
         raise ModelError(f"{subject} {error}") from error
-
-
-def predict_isolated(model: Path, x: Float32) -> Float32:
-    """Predict samples, float32 [samples, steps, features], with Keras in a child process."""
-    with Child(_keras, model) as child:
-        answers: Float32 = child.ask(x)
-    return answers
-
-
-def _keras(model: Path) -> Callable[[Float32], Float32]:
-    from edgernn_export import keras_file, keras_model
-
-    keras = keras_file.read(model)
-    return lambda x: keras_model.predict(keras, x)
 
 
 def _serve(

@@ -21,7 +21,7 @@ Found = Mapping[str, Any]
 _HEAD = """\
 # edgernn and other tools
 
-Measured and written by `make bench`; `python benchmarks/peers/peers_page.py JSON` writes this page again from the
+Measured and written by `make bench`; `python -m benchmarks peers-page JSON` writes this page again from the
 results. Do not edit it. {effort}
 
 Measured on {cpu}, {cores} cores, {machine}, {system}, Python {python}; {load:.1f} processes were running.
@@ -62,7 +62,7 @@ def main(json_file: Path) -> None:
 
     \b
     Example:
-        python benchmarks/peers/peers_page.py build/peers.json
+        python -m benchmarks peers-page build/peers.json
     """
     try:
         write_page(read_peers(json_file))
@@ -180,7 +180,3 @@ def _missing(model: Found) -> Iterator[str]:
     without = [tool for tool in model["tools"] if tool not in {row["tool"] for row in model["rows"]}]
     if without:
         yield f"So this table has no file of {', '.join(without)}.\n"
-
-
-if __name__ == "__main__":
-    main()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.bare_subjects import CLASSIFIER, BareSubject, answer_all
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
-from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all
 
 # Calibration samples for other tools' int8: TensorFlow's guide says 100 to 500.
 CALIBRATION_SAMPLES = 200

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from common.bare_subjects import BareSubject, from_onnx, from_tflite
 from edgernn.arrays import Float32
 from edgernn_benchmarks import conversions
 from edgernn_export.formats.tflite import graph
-from peers.bare_subjects import BareSubject, from_onnx, from_tflite
 from peers.registry import ROUNDED, SAME, Peer, by_name
 
 STOCK_FLOAT32 = "stock TFLite float32"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from common.bench_runs import GRU64, LSTM64, find_run
 from common.results import FORMAT
 from edgernn.errors import ArtifactError, EdgernnError, ExportError, SettingError
 from edgernn.model import load
@@ -20,7 +21,6 @@ from edgernn.system.files import visible_files, write_json
 from edgernn.system.quiet import standard_error_aside
 from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
-from peers.bench_runs import GRU64, LSTM64, find_run
 from raspberry_pi import count
 from raspberry_pi.device_answers import takes
 from raspberry_pi.raspberry_pi_page import fill_in, instructions_tables
@@ -236,7 +236,7 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
 
     \b
     Example:
-        python benchmarks/raspberry_pi/counting.py runs --docs
+        python -m benchmarks pi-count runs --docs
     """
     try:
         check_machine()
@@ -257,7 +257,3 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
         raise click.ClickException(str(error)) from error
     except subprocess.TimeoutExpired as error:
         raise click.ClickException(f"{cache_folder()}: a command did not end within {error.timeout:.0f} s") from error
-
-
-if __name__ == "__main__":
-    main()

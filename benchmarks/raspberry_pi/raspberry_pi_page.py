@@ -156,14 +156,10 @@ def main(results: Path) -> None:
 
     \b
     Example:
-        python benchmarks/raspberry_pi/raspberry_pi_page.py build/raspberry-pi.json
+        python -m benchmarks pi-page build/raspberry-pi.json
     """
     try:
         found = read_results(results, "test-pi", ("answers", "systems"))
         click.echo(f"{fill_in('answers', answers_tables(found))} written")
     except (EdgernnError, OSError) as error:
         raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()

@@ -221,7 +221,7 @@ def main(check: bool) -> None:
 
     \b
     Example:
-        python benchmarks/raspberry_pi/root_building.py
+        python -m benchmarks pi-roots
     """
     try:
         if check:
@@ -235,7 +235,3 @@ def main(check: bool) -> None:
             f"{' '.join(map(str, error.cmd[-3:]))}: did not end within {error.timeout:.0f} s"
         ) from error
     click.echo(f"{cache_folder()}: {', '.join(root.name for root in ROOTS)}")
-
-
-if __name__ == "__main__":
-    main()

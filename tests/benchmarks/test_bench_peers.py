@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common import exports
+from common.bare_subjects import BareSubject
 from common.results import FORMAT
 from edgernn.errors import DataError, ModelError
-from peers import exports, growth, stock, tools
-from peers.bare_subjects import BareSubject
+from peers import growth, stock, tools
 from peers.bench_peers import PARTS, Results
 from peers.contest import KINDS, choose_best, find_finalists
 from peers.growth_laws import LESS, LINEAR, MORE, OFFSET, find_crossover, find_law

@@ -3,9 +3,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
+from bars.operators import count_control_flow, count_custom
+from common import sensors
 from edgernn_export.formats.tflite.graph import Graph, Operator, write
-from peers import sensors
-from peers.operators import count_control_flow, count_custom
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from edgernn.data.datasets import read_samples
 from edgernn.data.readers import Archive
 from edgernn.errors import InputError
 from edgernn.tasks import Task
-from peers.long_stream import stream_long
+from overhead.long_stream import stream_long
 
 NAMES = ("digits-float32.tflite", "digits-int8.tflite", "digits-int8-loop.tflite", "digits-float32.onnx")
 PATIENCE_SECONDS = 60

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from common.bare_subjects import Answer, BareSubject
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
-from peers.bare_subjects import Answer, BareSubject
 from peers.registry import SAME, Peer, by_name, run_tool, temporary_file
 
 COMPILER = "gcc"

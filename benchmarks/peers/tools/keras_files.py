@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from common.bare_subjects import Answer, BareSubject, from_onnx, from_tflite
 from edgernn.arrays import Float32
 from edgernn_benchmarks import conversions
 from peers import graphs, stock
-from peers.bare_subjects import Answer, BareSubject, from_onnx, from_tflite
 from peers.registry import ROUNDED, SAME, Peer, by_name
 
 # Memory for tensors; a microcontroller has less, but nothing is gained by less here.

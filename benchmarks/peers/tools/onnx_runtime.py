@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from common.bare_subjects import BareSubject, from_onnx
 from edgernn.arrays import Float32
 from peers import graphs
-from peers.bare_subjects import BareSubject, from_onnx
 from peers.registry import ROUNDED, Peer, by_name
 
 

@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
+from common.bare_subjects import Answer, BareSubject
 from edgernn.arrays import Float32
 from peers import graphs
-from peers.bare_subjects import Answer, BareSubject
 from peers.registry import SAME, Peer, by_name, temporary_file
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import numpy as np
 
+from common.bench_frame import finish, json_option, measuring
+from common.checks import Check, environment
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
-from peers.bench_frame import finish, json_option, measuring
-from peers.checks import Check, environment
 
 SLOWED = 1.1
 # Limits for 200 comparisons: 5 % false alarms plus what chance adds, and nine in ten slower copies found.
@@ -100,7 +100,3 @@ def _checks(kind: str, verdict: str, ratios: Sequence[Ratio], limit: float, *, a
         Check(group, "median width of the intervals", "share", figure=width),
         Check(group, "median ratio", "ratio", figure=float(np.median([ratio.estimate for ratio in ratios]))),
     ]
-
-
-if __name__ == "__main__":
-    main()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from common.bare_subjects import BareSubject
 from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Round, measure
-from peers.bare_subjects import BareSubject
 
 ANSWER = "answer"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.checks import Check, ratio_check
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, measure
 from edgernn.bench.subjects import PREDICT, ArtifactLoader
-from peers.checks import Check, ratio_check
 
 CALLS, ROUNDS = 2000, 15
 

@@ -15,9 +15,9 @@ from edgernn.arrays import Float32
 from edgernn.data.datasets import Samples, read_samples
 from edgernn.data.run_folder import read_settings
 from edgernn.errors import EdgernnError, ModelError
+from edgernn.system.child import Child
 from edgernn_export import Settings, Target, TargetResult, export
 from edgernn_export.targets import DEFAULT_TARGETS
-from peers.isolated_tools import predict_isolated
 
 INT8 = Target("tflite", "int8", "unrolled")
 INT8_LOOP = Target("tflite", "int8", "loop")
@@ -66,6 +66,20 @@ class Exported:
     def path(self, target: Target, *, refined: bool = True) -> Path:
         """Return the path of a target's artifact; the file may be missing."""
         return (self.folder if refined else self.folder / "unrefined") / target.file_name(self.name)
+
+
+def predict_isolated(model: Path, x: Float32) -> Float32:
+    """Predict samples, float32 [samples, steps, features], with Keras in a child process."""
+    with Child(_keras, model) as child:
+        answers: Float32 = child.ask(x)
+    return answers
+
+
+def _keras(model: Path) -> Callable[[Float32], Float32]:
+    from edgernn_export import keras_file, keras_model
+
+    keras = keras_file.read(model)
+    return lambda x: keras_model.predict(keras, x)
 
 
 def export_run(

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from compatibility import probe
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
-from peers import probe
 
 ROOT = Path(__file__).parents[2]
 # Every runtime has a wheel for this Python; tflite-runtime has none for a later one.

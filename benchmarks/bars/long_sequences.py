@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from bars.fidelity import count_differing
+from bars.latency import ratio, time_calls
+from common import exports
+from common.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
+from common.checks import Check
 from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import write_samples
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
 from edgernn_export.formats.tflite.layouts import preferred_layout
-from peers import exports
-from peers.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
-from peers.checks import Check
-from peers.fidelity import count_differing
-from peers.latency import ratio, time_calls
 
 STEPS, FEATURES, CLASSES, UNITS = 512, 28, 10, 64
 MAX_LOOP_BYTES, MAX_RATIO = 13_500, 1.05

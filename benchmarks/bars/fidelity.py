@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from bars.prefixes import cut
+from common.bare_subjects import CLASSIFIER
 from common.row_streams import answers_by_row
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
 from edgernn.backends import open_artifact
-from peers.bare_subjects import CLASSIFIER
-from peers.prefixes import cut
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import numpy as np
 import edgernn
 from common.row_streams import answers_by_row
 from common.versions import versions
+from compatibility.compatibility_page import Host, describe, faults
+from compatibility.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
+from compatibility.probe import STREAMED
 from edgernn.data.run_folder import read_original
 from edgernn.errors import EdgernnError, ModelError
 from edgernn.system.files import write_bytes
 from edgernn_export import export, select_targets
 from edgernn_export.targets import TARGETS
-from peers.compatibility_page import Host, describe, faults
-from peers.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
-from peers.probe import STREAMED
 
 _PACKAGES = ("edgernn", "ai-edge-litert", "onnxruntime", "numpy", "tensorflow", "litert-quantizer", "tf2onnx")
 PAGE = ROOT / "docs" / "compatibility.md"
@@ -40,7 +40,7 @@ def main(run: Path, out: Path) -> None:
 
     \b
     Example:
-        python benchmarks/peers/compatibility.py runs/digits-robust
+        python -m benchmarks compatibility runs/digits-robust
     """
     try:
         check_python()
@@ -91,7 +91,3 @@ def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str,
 
 def _say(step: str) -> None:
     click.echo(f"{step} …", err=True)
-
-
-if __name__ == "__main__":
-    main()

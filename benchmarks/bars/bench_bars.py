@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from peers.bench_frame import finish, json_option, measuring, read_integers
-from peers.bench_runs import DIGITS, MODELS, find_run
-from peers.checks import environment, show_latencies
-from peers.long_sequences import long_checks
-from peers.model_checks import measure_model
+from bars.long_sequences import long_checks
+from bars.model_checks import measure_model
+from common.bench_frame import finish, json_option, measuring, read_integers
+from common.bench_runs import DIGITS, MODELS, find_run
+from common.checks import environment, show_latencies
 
 _NAMES = [model.name for model in MODELS]
 
@@ -36,8 +36,8 @@ def main(
 
     \b
     Example:
-        python benchmarks/peers/bench_bars.py --data mnist --only robust --seeds 0,1,2
-        python benchmarks/peers/bench_bars.py --runs runs --only gru64 --json checks.json
+        python -m benchmarks bars --data mnist --only robust --seeds 0,1,2
+        python -m benchmarks bars --runs runs --only gru64 --json checks.json
     """
     if data is None and runs is None:
         raise click.UsageError(
@@ -59,7 +59,3 @@ def main(
     for title, rows in latencies.items():
         show_latencies(f"{title}: one sample, one thread, hot", rows)
     finish(context, json_file, machine, checks, latencies=latencies, reasons=reasons)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,16 +3,15 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
+from common.checks import Check, as_json, show, show_environment
 from edgernn.errors import EdgernnError
 from edgernn.system.files import write_json
 from edgernn.system.quiet import standard_error_aside
-from peers.checks import Check, as_json, show, show_environment
 
 Progress = Callable[[str], None]
 json_option = click.option(
@@ -37,7 +36,7 @@ def measuring() -> Iterator[tuple[Path, Progress]]:
     """
     try:
         with standard_error_aside() as terminal, tempfile.TemporaryDirectory() as folder:
-            yield Path(folder), partial(_say, terminal)
+            yield Path(folder), lambda step: click.echo(f"{step} …", file=terminal)
     except EdgernnError as error:
         raise click.ClickException(str(error)) from error
 
@@ -63,7 +62,3 @@ def finish(
         write_json(json_file, as_json(checks, machine, latencies or {}, reasons))
     if not all(check.passed for check in checks):
         context.exit(1)
-
-
-def _say(terminal: TextIO, step: str) -> None:
-    click.echo(f"{step} …", file=terminal)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
-from peers.checks import Check, ratio_check
+from common.checks import Check, ratio_check
 
 ROUNDS = 40
 MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.25, 1.15

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
+from common.bench_frame import finish, json_option, measuring
+from common.checks import environment
 from edgernn.errors import ArtifactError
-from peers.bench_frame import finish, json_option, measuring
-from peers.checks import environment
-from peers.cold_start import cold_start_checks
-from peers.endurance import endurance_checks
-from peers.overhead import overhead_checks
-from peers.threads import thread_checks
+from overhead.calls import overhead_checks
+from overhead.cold_start import cold_start_checks
+from overhead.endurance import endurance_checks
+from overhead.threads import thread_checks
 
 ARTIFACTS = ("int8.tflite", "float32.tflite", "float32.onnx", "int8.onnx")
 
@@ -27,7 +27,7 @@ def main(context: click.Context, run: Path, json_file: Path | None, calls: int) 
 
     \b
     Example:
-        python benchmarks/peers/bench_runtime.py runs/demo
+        python -m benchmarks runtime runs/demo
     """
     machine = environment()
     with measuring() as (_folder, say):
@@ -52,7 +52,3 @@ def _find(run: Path, ending: str) -> Path:
     if not found:
         raise ArtifactError(f"{run}: no artifact …-{ending}; make it with `edgernn export`")
     return found[0]
-
-
-if __name__ == "__main__":
-    main()

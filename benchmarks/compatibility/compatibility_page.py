@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.bare_subjects import CLASSIFIER
 from common.markdown import Reasons, table
+from compatibility.environments import Runtime, RuntimeResult
+from compatibility.probe import STREAMED
 from edgernn import metrics
 from edgernn.arrays import Float32, Int64
-from peers.bare_subjects import CLASSIFIER
-from peers.environments import Runtime, RuntimeResult
-from peers.probe import STREAMED
 
 Found = Mapping[Runtime, Mapping[str, RuntimeResult]]
 
@@ -20,7 +20,7 @@ MIN_AGREEMENT = 0.95
 _HEAD = """\
 # Which artifact runs where
 
-Written by `python benchmarks/peers/compatibility.py RUN` (`make compatibility RUN=…`); do not edit it. Each runtime
+Written by `python -m benchmarks compatibility RUN` (`make compatibility RUN=…`); do not edit it. Each runtime
 opened every artifact that `edgernn export` makes of one SimpleRNN model, in a separate environment of Python {python}:
 with the runtime's own API, and with `edgernn.load` where edgernn has a backend for the runtime. Each artifact answered
 {samples:,} test samples on {machine}; the Keras model classifies {keras} of them correctly.

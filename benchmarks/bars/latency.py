@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from common.bare_subjects import BareSubject
+from common.checks import Check
+from common.side_by_side import ANSWER, measure_files
 from edgernn.arrays import Float32
 from edgernn.bench.statistics import round_medians_us, summarize
 from edgernn.bench.stopwatch import Method, Round
-from peers.bare_subjects import BareSubject
-from peers.checks import Check
-from peers.side_by_side import ANSWER, measure_files
 
 CHECKED_SAMPLES = 500
 

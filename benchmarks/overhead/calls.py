@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.bare_subjects import from_tflite, open_interpreter, open_session
+from common.checks import Check, ratio_check
 from edgernn.arrays import Float32
 from edgernn.backends.tflite_file import StepFile, step_file
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, Ready, measure
 from edgernn.errors import ArtifactError
-from peers.bare_subjects import from_tflite, open_interpreter, open_session
-from peers.checks import Check, ratio_check
 
 Call = Callable[[], object]
 

@@ -8,19 +8,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 import edgernn
+from bars.fidelity import Fidelity, count_differing, mean_fidelity, pair_steps, stream
+from bars.latency import CHECKED_SAMPLES, as_rows, ratio, time_calls
+from bars.operators import count_control_flow, count_custom
+from common import exports
+from common.bare_subjects import CLASSIFIER, from_artifact
+from common.bench_frame import Progress
+from common.bench_runs import BenchModel
+from common.checks import Check, without_missing
+from common.exports import Exported, export_run
 from edgernn.arrays import Float32, Int64
 from edgernn_export import Target, select_targets
 from edgernn_export.targets import TARGETS
-from peers import exports, stock
-from peers.bare_subjects import CLASSIFIER, from_artifact
-from peers.bench_frame import Progress
-from peers.bench_runs import BenchModel
-from peers.checks import Check, without_missing
-from peers.exports import Exported, export_run
-from peers.fidelity import Fidelity, count_differing, mean_fidelity, pair_steps, stream
+from peers import stock
 from peers.isolated_tools import make_isolated
-from peers.latency import CHECKED_SAMPLES, as_rows, ratio, time_calls
-from peers.operators import count_control_flow, count_custom
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from common import exports, sensors
 from edgernn.data.datasets import Dataset
 from edgernn.errors import ModelError
 from edgernn.system.tensorflow_setup import quiet_tensorflow
@@ -14,7 +15,6 @@ from edgernn_export import Target
 from edgernn_export.cells.gru import GRU
 from edgernn_export.formats.tflite.layouts import preferred_layout
 from edgernn_train import Recipe, find_recipe, fit, load_dataset, open_run, write_run
-from peers import exports, sensors
 
 _ROBUST = find_recipe("robust")
 

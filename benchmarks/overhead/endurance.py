@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.checks import Check
 from common.memory import memory_bytes
-from peers.checks import Check
-from peers.long_stream import growth, stream_long
+from overhead.long_stream import growth, stream_long
 
 SAMPLES = 40
 # Allowance for the allocator; a leak of one small object a call, 32 bytes, would be six times as much.

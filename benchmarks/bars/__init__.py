@@ -1,0 +1,1 @@
+"""`make bench-export` and `make bench-models`: the export's checks, model by model, beside other tools."""

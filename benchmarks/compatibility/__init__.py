@@ -1,0 +1,1 @@
+"""`make compatibility`: every artifact on every runtime, for docs/compatibility.md."""
