@@ -21,7 +21,7 @@ from mutants.mutations import KINDS, RESEALED, IntactArtifact, kind_of, make
 from mutants.structure import ByteRange, byte_ranges
 from mutants.weights import exchanged_classes, random_edit, redrawn, tensor_damages, weights_of, zeroed_classes
 
-COMMAND = Path(__file__).parents[2] / "benchmarks" / "mutants" / "run.py"
+REPOSITORY = Path(__file__).parents[2]
 EACH = 22  # mutants of each artifact and mode: at least two of each kind
 INT8 = "digits-int8.tflite"
 
@@ -32,9 +32,8 @@ def seen(run_folder: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFac
     file = tmp_path_factory.mktemp("mutants") / "seen.json"
     options = ["--artifacts", str(artifacts), "--count", str(EACH), "--json", str(file)]
     # A separate process, because threads of the test's process would not survive a fork.
-    ended = subprocess.run(
-        [sys.executable, str(COMMAND), str(run_folder), *options], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "benchmarks", "mutants", str(run_folder), *options]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     found: dict[str, Any] = json.loads(file.read_text())
     assert ended.returncode == (1 if found["failures"] else 0), ended.stderr
     assert max(map(len, ended.stdout.splitlines())) <= 80
