@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH = 80
-_GAP = 2  # columns that rich leaves around a column
 _MIN_NAME = 12
 
 
@@ -34,14 +33,17 @@ def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    figures = [[printable(cell) for cell in row[1:]] for row in rows]
+    full_names = [printable(row[0]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *figures, strict=True)]
+    # Columns move together before a name is shortened.
+    rooms = {gap: WIDTH - sum(widths) - gap * len(widths) - 2 for gap in (2, 1)}
+    gap = 2 if max(map(len, full_names), default=0) <= rooms[2] else 1
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False)
     table.add_column("artifact", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    figures = [[printable(cell) for cell in row[1:]] for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *figures, strict=True)]
-    names = fit_names([printable(row[0]) for row in rows], WIDTH - sum(widths) - _GAP * (len(widths) + 1))
-    for name, row in zip(names, figures, strict=True):
+    for name, row in zip(fit_names(full_names, rooms[gap]), figures, strict=True):
         table.add_row(name, *row)
     return table
 

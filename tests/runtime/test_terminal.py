@@ -111,6 +111,10 @@ def test_long_names_of_artifacts_stay_on_one_line(capsys: pytest.CaptureFixture[
     assert [row.split()[0] for row in rows] == ["…-dynamic-fused.tflite", "…-int8.onnx", "Keras"]
     assert all(len(row) <= 80 and row.endswith("76.7×") for row in rows)
     assert fit_names(names, 80) == names
+    full = ["digits-dynamic-fused.tflite", "digits-int8.onnx", "Keras"]
+    make_console().print(make_table(headings, [(name, *figures) for name in full]))
+    _, _, _, *rows = (line.rstrip() for line in capsys.readouterr().out.rstrip().split("\n"))
+    assert [row.split()[0] for row in rows] == full
     assert fit_names(["a" * 30 + "-int8.tflite"], 21) == ["aaaaaaaaaa…nt8.tflite"]
 
 
