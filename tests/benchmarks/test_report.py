@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import measured, result
 from made_up_report import make_turns
 
 from edgernn.bench.document import dump, read_result
@@ -237,10 +238,15 @@ def test_the_templates_are_in_the_package() -> None:
 
 
 def test_names_are_shown_without_their_common_prefix() -> None:
-    names = ["Keras", "my-net-int8.tflite", "my-net-int8-loop.tflite", "my-net-float32.onnx"]
-    assert list(short_names(names).values()) == ["Keras", "int8.tflite", "int8-loop.tflite", "float32.onnx"]
-    assert list(short_names(["a.tflite", "b-a.tflite"]).values()) == ["a.tflite", "b-a.tflite"]
-    assert list(short_names(["net-int8.tflite"]).values()) == ["net-int8.tflite"]
+    def shown(*names: str) -> list[str]:
+        roles = {"Keras": "original", "stock-tflite.tflite": "peer"}
+        subjects = [measured(name, role=roles.get(name, "artifact")) for name in names]
+        return list(short_names(result(*subjects)).values())
+
+    names = ["Keras", "my-net-int8.tflite", "my-net-int8-loop.tflite", "my-net-float32.onnx", "stock-tflite.tflite"]
+    assert shown(*names) == ["Keras", "int8.tflite", "int8-loop.tflite", "float32.onnx", "stock-tflite.tflite"]
+    assert shown("a.tflite", "b-a.tflite") == ["a.tflite", "b-a.tflite"]
+    assert shown("net-int8.tflite") == ["net-int8.tflite"]
 
 
 def test_labels_do_not_cover_each_other_where_there_is_room() -> None:

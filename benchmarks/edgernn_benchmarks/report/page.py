@@ -90,7 +90,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
     result = results[0]
     verdict = judge(result) if result.artifacts else None
     best = (verdict.recommended or verdict.fastest).name if verdict else result.subjects[0].name
-    short = short_names([subject.name for subject in result.subjects])
+    short = short_names(result)
     shown = read_evidence(result.evidence, best)
     figures = _figures(result, verdict, shown, best, short)
     places = [_place(each) for each in results]
@@ -117,9 +117,10 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Shorten names by the prefix, up to a hyphen, that all files share: digits-int8.tflite to int8.tflite."""
-    files = [name for name in names if name.endswith((".tflite", ".onnx", ".c"))]
+def short_names(result: Result) -> dict[str, str]:
+    """Shorten names by the prefix, up to a hyphen, that all artifacts share: digits-int8.tflite to int8.tflite."""
+    names = [subject.name for subject in result.subjects]
+    files = [artifact.name for artifact in result.artifacts]
     cut = _shared([name.split("-")[:-1] for name in files]) if len(files) > 1 else 0
     shorter = {name: "-".join(name.split("-")[cut:]) if name in files else name for name in names}
     return {name: _printable(each) for name, each in shorter.items()}

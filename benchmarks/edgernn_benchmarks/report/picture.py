@@ -35,7 +35,7 @@ def draw_picture(result: Result) -> str:
         DataError: there is one subject only.
     """
     verdict = judge(result)
-    short = short_names([subject.name for subject in result.subjects])
+    short = short_names(result)
     names = {each.name: f"{short[each.name]}, {each.size_bytes / 1000:.0f} kB" for each in result.subjects}
     drawn = draw_trade(result, verdict.recommended.name if verdict.recommended else None, names, width=WIDTH)
     if not drawn:
