@@ -1,9 +1,9 @@
 """The artifact: add a card to a converted file, prove it, then add golden samples and a digest."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgernn.card import Card, seal
 from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
@@ -15,8 +15,7 @@ from edgernn_export.proof import Proof, prove
 from edgernn_export.source import Source
 
 
-@dataclass(frozen=True)
-class ExportResult:
+class ExportResult(NamedTuple):
     """Result of one target.
 
     Attributes:
@@ -50,7 +49,7 @@ def make_artifact(source: Source, target: Target) -> ExportResult:
         except (ExportError, ArtifactError, ModelError) as error:
             no_stream = str(error)
     result = _make_artifact(source, target, stream=False)
-    return replace(result, proof=replace(result.proof, no_stream=no_stream))
+    return result._replace(proof=replace(result.proof, no_stream=no_stream))
 
 
 def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult:
