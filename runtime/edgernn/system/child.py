@@ -167,7 +167,7 @@ def serve() -> None:
         except EdgernnError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - reported to the parent
-            answer = ChildError(f"unforeseen: {type(error).__name__}: {first_line(error)}")
+            answer = ChildError(f"failed unexpectedly: {type(error).__name__}: {first_line(error)}")
         _write(answers, answer)
 
 
