@@ -50,13 +50,22 @@ def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table
 
 def fit_names(names: Sequence[str], width: int) -> list[str]:
     """Shorten names to this many columns: drop their common beginning first, and then cut them in the middle."""
-    files = [name.split("-") for name in names if any(suffix in name for suffix in SUFFIXES)]
-    common = 0
-    if len(files) > 1 and max(map(len, names)) > width:
-        while len({parts[common] for parts in files}) == 1 and min(map(len, files)) > common + 1:
-            common += 1
-    shorter = [
-        "-".join(["…", *name.split("-")[common:]]) if common and name.split("-") in files else name for name in names
-    ]
+    prefix = ""
+    if max(map(len, names), default=0) > width:
+        prefix = shared_prefix([name for name in names if any(suffix in name for suffix in SUFFIXES)])
+    shorter = [f"…-{name.removeprefix(prefix)}" if prefix and name.startswith(prefix) else name for name in names]
     half = (max(width, _MIN_NAME) - 1) // 2
     return [name if len(name) <= max(width, _MIN_NAME) else f"{name[:half]}…{name[-half:]}" for name in shorter]
+
+
+def shared_prefix(names: Sequence[str]) -> str:
+    """Return the beginning that all names share, up to a hyphen; empty for fewer than two names."""
+    if len(names) < 2:
+        return ""
+    words = [name.split("-")[:-1] for name in names]
+    shared = min(map(len, words))
+    for place, each in enumerate(zip(*words, strict=False)):
+        if len(set(each)) > 1:
+            shared = place
+            break
+    return "".join(f"{word}-" for word in words[0][:shared])

@@ -24,6 +24,7 @@ from edgernn_benchmarks.evidence import KERAS
 from edgernn_benchmarks.report import words
 from edgernn_benchmarks.report.shown import Shown, read_evidence
 from edgernn_benchmarks.report.table import make_table, read_changes
+from edgernn_export.console import shared_prefix
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -119,18 +120,9 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
 
 def short_names(result: Result) -> dict[str, str]:
     """Shorten names by the prefix, up to a hyphen, that all artifacts share: digits-int8.tflite to int8.tflite."""
-    names = [subject.name for subject in result.subjects]
-    files = [artifact.name for artifact in result.artifacts]
-    cut = _shared([name.split("-")[:-1] for name in files]) if len(files) > 1 else 0
-    shorter = {name: "-".join(name.split("-")[cut:]) if name in files else name for name in names}
-    return {name: _printable(each) for name, each in shorter.items()}
-
-
-def _shared(lists: Sequence[Sequence[str]]) -> int:
-    """Return the number of words that all lists begin with."""
-    return next(
-        (place for place, words in enumerate(zip(*lists, strict=False)) if len(set(words)) > 1), min(map(len, lists))
-    )
+    prefix = shared_prefix([artifact.name for artifact in result.artifacts])
+    roles = {subject.name: subject.role for subject in result.subjects}
+    return {name: _printable(name.removeprefix(prefix) if role == ARTIFACT else name) for name, role in roles.items()}
 
 
 def _printable(name: str) -> str:

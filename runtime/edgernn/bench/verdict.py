@@ -49,7 +49,8 @@ def judge(result: Result) -> Verdict:
     good = [artifact for artifact in artifacts if result.task and not broken_limits(result, artifact)]
     readable = [artifact for artifact in good if is_read_by_all(Path(artifact.name).suffix, artifact.quantization)]
     exact = [artifact for artifact in readable or good if artifact.exact_stream]
-    fast = as_fast_as_the_fastest(result, exact or readable or good)
+    left = exact or readable or good
+    fast = as_fast_as_the_fastest(result, left)
     recommended = min(fast, key=lambda artifact: (artifact.size_bytes, artifact.name), default=None)
     headline = result.headline
     conditions = [f"with the original's {MEASURES[headline]}" if headline else "in agreement with the original"]
@@ -60,7 +61,7 @@ def judge(result: Result) -> Verdict:
         fastest=_fastest(artifacts),
         most_accurate=_most_accurate(result),
         recommended=recommended,
-        why=_why(result, exact or readable or good, fast, conditions),
+        why=_why(result, left, fast, conditions),
     )
 
 

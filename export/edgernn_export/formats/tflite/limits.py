@@ -31,9 +31,6 @@ class Limits:
     outputs: Range | None = None
 
 
-NO_LIMITS = Limits()
-
-
 def limits_of(data: bytes) -> Limits:
     """Find the limits of a .tflite file's signature `sequence`."""
     model = read(data)

@@ -84,7 +84,9 @@ def _search(converted: Converted, bits: int, io_type: str, x: Float32, reference
     floats = insert_cells(
         converted.data, converted.placeholders, "unrolled", lambda graph, name: Float32Ops(graph, name)
     )
-    ranges = with_headroom(measure(floats, x[:RANGE_SAMPLES]), bits, find_bent(converted.data))
+    ranges = measure(floats, x[:RANGE_SAMPLES])
+    if bits == 16:
+        ranges = with_headroom(ranges, exempt=find_bent(converted.data))
     x, reference = x[:SEARCH_SAMPLES], reference[:SEARCH_SAMPLES]
     # Every layout returns the same bits; this one is fastest to build and to run.
     layout = preferred_layout(

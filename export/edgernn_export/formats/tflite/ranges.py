@@ -26,11 +26,11 @@ FIXED = {
     (Operator.LOGISTIC, 16): Scale((1 / 2**15,)),
     (Operator.SOFTMAX, 16): Scale((1 / 2**15,)),
 }
-# Measured ranges of activations are multiplied by this, by bits. With 16 bits, values beyond the calibration set, which
-# matter in forecasts and anomaly detection, are then not cut off. The headroom costs two of the 16 bits: a step is
+# Measured ranges of 16-bit activations are multiplied by this. Values beyond the calibration set, which matter in
+# forecasts and anomaly detection, are then not cut off. The headroom costs two of the 16 bits: a step is
 # still 64 times as fine as one of int8, and the rounding of the int8 weights dominates. int8 has no bits to spare.
 # Outputs of tanh, sigmoid and softmax need no headroom (`FIXED`), and squares and the like get none.
-HEADROOM = {8: 1.0, 16: 4.0}
+HEADROOM = 4.0
 _OPERATORS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC}
 # The outputs of these have the scale of their inputs, so they need no rescaling.
 _KEEP_SCALE = ("relu", "linear")
@@ -63,9 +63,9 @@ def measure(model: bytes, x: Float32) -> dict[str, Range]:
     return ranges
 
 
-def with_headroom(ranges: Mapping[str, Range], bits: int, exempt: Set[str] = frozenset()) -> dict[str, Range]:
-    """Widen measured ranges by the `HEADROOM` for activations of this number of bits, but not those of `exempt`."""
-    factors = {name: 1.0 if name in exempt else HEADROOM[bits] for name in ranges}
+def with_headroom(ranges: Mapping[str, Range], exempt: Set[str]) -> dict[str, Range]:
+    """Widen measured ranges by the `HEADROOM`, except those of the tensors in `exempt`."""
+    factors = {name: 1.0 if name in exempt else HEADROOM for name in ranges}
     return {name: (low * factors[name], high * factors[name]) for name, (low, high) in ranges.items()}
 
 
