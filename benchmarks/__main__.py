@@ -1,5 +1,6 @@
 """Run a benchmark from the repository's folder: `python -m benchmarks NAME`, with the options that --help lists."""
 
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -23,12 +24,18 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the command of this name."""
+    """Run the command of this name; an error that it expects ends it with a message and exit code 1."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in COMMANDS:
         sys.exit(f"usage: python -m benchmarks {'|'.join(COMMANDS)} [--help]")
     sys.path.insert(0, str(Path(__file__).parent))
-    import_module(COMMANDS[name]).main(args=sys.argv[2:], prog_name=f"python -m benchmarks {name}")
+    command = import_module(COMMANDS[name]).main
+    from edgernn.errors import EdgernnError  # late: `mutants.run` sets variables before NumPy is imported
+
+    try:
+        command(args=sys.argv[2:], prog_name=f"python -m benchmarks {name}")
+    except (EdgernnError, OSError, subprocess.TimeoutExpired) as error:
+        sys.exit(f"Error: {error}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from common.checks import Check, as_json, show, show_environment
-from edgernn.errors import EdgernnError
 from edgernn.system.files import write_json
 from edgernn.system.quiet import standard_error_aside
 
@@ -29,16 +28,9 @@ def read_integers(_context: click.Context, _option: click.Parameter, text: str) 
 
 @contextmanager
 def measuring() -> Iterator[tuple[Path, Progress]]:
-    """Yield a temporary folder and a function that prints progress; keep the libraries' messages off the terminal.
-
-    Raises:
-        click.ClickException: in place of every EdgernnError.
-    """
-    try:
-        with standard_error_aside() as terminal, tempfile.TemporaryDirectory() as folder:
-            yield Path(folder), lambda step: click.echo(f"{step} …", file=terminal)
-    except EdgernnError as error:
-        raise click.ClickException(str(error)) from error
+    """Yield a temporary folder and a function that prints progress; keep the libraries' messages off the terminal."""
+    with standard_error_aside() as terminal, tempfile.TemporaryDirectory() as folder:
+        yield Path(folder), lambda step: click.echo(f"{step} …", file=terminal)
 
 
 def finish(

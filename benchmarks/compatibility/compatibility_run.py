@@ -15,7 +15,7 @@ from compatibility.compatibility_page import Host, describe, faults
 from compatibility.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
 from compatibility.probe import STREAMED
 from edgernn.data.run_folder import read_original
-from edgernn.errors import EdgernnError, ModelError
+from edgernn.errors import ModelError
 from edgernn.system.files import write_bytes
 from edgernn_export import export, select_targets
 from edgernn_export.targets import TARGETS
@@ -42,15 +42,12 @@ def main(run: Path, out: Path) -> None:
     Example:
         python -m benchmarks compatibility runs/digits-robust
     """
-    try:
-        check_python()
-        with tempfile.TemporaryDirectory() as folder:
-            artifacts = _export(run, Path(folder))
-            hosts = {artifact.name: _host(artifact, run) for artifact in artifacts}
-            found = {runtime: _try(runtime, artifacts, run) for runtime in RUNTIMES}
-        write_bytes(out, describe(hosts, found, versions(*_PACKAGES)).encode())
-    except EdgernnError as error:
-        raise click.ClickException(str(error)) from error
+    check_python()
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = _export(run, Path(folder))
+        hosts = {artifact.name: _host(artifact, run) for artifact in artifacts}
+        found = {runtime: _try(runtime, artifacts, run) for runtime in RUNTIMES}
+    write_bytes(out, describe(hosts, found, versions(*_PACKAGES)).encode())
     click.echo(f"{out} written")
     problems = faults(hosts, found)
     for problem in problems:

@@ -12,7 +12,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.card import read_card, seal
 from edgernn.data.datasets import read_samples
-from edgernn.errors import EdgernnError, ExportError
+from edgernn.errors import ExportError
 from edgernn.model import load_bytes
 from edgernn.system.files import make_folder, write_bytes
 from edgernn_export.formats.tflite.convert import card_embedder
@@ -35,20 +35,17 @@ def main(run: Path, folder: Path, count: int) -> None:
     Example:
         python -m benchmarks good-make runs/demo build/good --count 500
     """
-    try:
-        x = read_samples(run).x_calibration
-        sources = sorted(run.glob("*.tflite"))
-        make_folder(folder)
-        for number in range(count):
-            source = sources[number % len(sources)]
-            path = folder / f"{source.stem}-{number}.tflite"
-            data = _good_file(path, source.read_bytes(), x, number)
-            if data is None:
-                continue
-            write_bytes(path, data)
-            np.savez(f"{path}.npz", x=x[:_SAMPLES], answers=load_bytes(path, data).predict(x[:_SAMPLES]))
-    except EdgernnError as error:
-        raise click.ClickException(str(error)) from error
+    x = read_samples(run).x_calibration
+    sources = sorted(run.glob("*.tflite"))
+    make_folder(folder)
+    for number in range(count):
+        source = sources[number % len(sources)]
+        path = folder / f"{source.stem}-{number}.tflite"
+        data = _good_file(path, source.read_bytes(), x, number)
+        if data is None:
+            continue
+        write_bytes(path, data)
+        np.savez(f"{path}.npz", x=x[:_SAMPLES], answers=load_bytes(path, data).predict(x[:_SAMPLES]))
 
 
 def _good_file(path: Path, data: bytes, x: Float32, number: int) -> bytes | None:

@@ -18,9 +18,9 @@ import ai_edge_litert.interpreter  # noqa: F401
 import click
 import onnxruntime  # noqa: F401
 
+from common.bench_frame import json_option
 from edgernn.arrays import Float32
 from edgernn.data.datasets import read_samples
-from edgernn.errors import EdgernnError
 from edgernn.system.files import visible_files, write_bytes, write_json
 from mutants.judging import Judge, Judgement
 from mutants.mutations import IntactArtifact, kind_of, make
@@ -46,7 +46,7 @@ _SAMPLES = 48
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="file for the mutant of --only  [default: not kept]"
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write everything here")
+@json_option
 def main(
     run: Path, count: int, artifacts: Path | None, only: str | None, out: Path | None, json_file: Path | None
 ) -> None:
@@ -60,19 +60,16 @@ def main(
         python -m benchmarks mutants runs/digits-robust --count 300
         python -m benchmarks mutants runs/digits-robust --only digits-int8.tflite:resealed:17
     """
-    try:
-        x = read_samples(run).x_test[:_SAMPLES]
-        sources = _sources(artifacts or run)
-        with tempfile.TemporaryDirectory() as folder:
-            if only:
-                sys.exit(_one(only, sources, x, Path(folder), out))
-            seen = list(_everything(sources, x, Path(folder), count))
-        for line in tables(seen):
-            click.echo(line)
-        if json_file:
-            write_json(json_file, as_json(seen, {"count": count}))
-    except EdgernnError as error:
-        raise click.ClickException(str(error)) from error
+    x = read_samples(run).x_test[:_SAMPLES]
+    sources = _sources(artifacts or run)
+    with tempfile.TemporaryDirectory() as folder:
+        if only:
+            sys.exit(_one(only, sources, x, Path(folder), out))
+        seen = list(_everything(sources, x, Path(folder), count))
+    for line in tables(seen):
+        click.echo(line)
+    if json_file:
+        write_json(json_file, as_json(seen, {"count": count}))
     sys.exit(1 if any(each.failure for each in seen) else 0)
 
 

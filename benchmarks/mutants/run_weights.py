@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 import numpy as np
 
+from common.bench_frame import json_option
 from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
 from edgernn.card import read_card
 from edgernn.data.datasets import read_samples
-from edgernn.errors import ArtifactError, EdgernnError
+from edgernn.errors import ArtifactError
 from edgernn.kernels import PROBED
 from edgernn.model import load_bytes
 from edgernn.system.files import write_json
@@ -47,7 +48,7 @@ class Edit:
 @click.option("--samples", type=click.Path(exists=True, path_type=Path), help="test samples  [default: RUN]")
 @click.option("--count", type=click.IntRange(min=0), default=2000, show_default=True, help="random edits of each file")
 @click.option("--backend", help="backend to load them with  [default: the first that is installed]")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="write every file here")
+@json_option
 def main(
     run: Path, names: tuple[str, ...], samples: Path | None, count: int, backend: str | None, json_file: Path | None
 ) -> None:
@@ -61,12 +62,9 @@ def main(
     Example:
         python -m benchmarks weights runs/demo --count 500
     """
-    try:
-        x = read_samples(samples or run).x_test
-        paths = [run / name for name in names] if names else _rounded_files(run)
-        seen = {path.name: list(_seen(path, x, count, backend)) for path in paths}
-    except EdgernnError as error:
-        raise click.ClickException(str(error)) from error
+    x = read_samples(samples or run).x_test
+    paths = [run / name for name in names] if names else _rounded_files(run)
+    seen = {path.name: list(_seen(path, x, count, backend)) for path in paths}
     failed = False
     for name, edits in seen.items():
         click.echo(f"\n{name:<44}{'files':>8}{'refused':>10}{'accepted':>10}{'> 1 %':>8}")

@@ -11,7 +11,7 @@ from common.markdown import table
 from common.results import read_results
 from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Round
-from edgernn.errors import DataError, EdgernnError
+from edgernn.errors import DataError
 from edgernn.system.files import write_bytes
 from peers.growth_page import growth_section
 
@@ -64,10 +64,7 @@ def main(json_file: Path) -> None:
     Example:
         python -m benchmarks peers-page build/peers.json
     """
-    try:
-        write_page(read_peers(json_file))
-    except EdgernnError as error:
-        raise click.ClickException(str(error)) from error
+    write_page(read_peers(json_file))
     click.echo(f"{PAGE} written")
 
 

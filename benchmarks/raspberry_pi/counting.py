@@ -6,25 +6,25 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import click
 
+from common.bench_frame import Progress, json_option, measuring
 from common.bench_runs import GRU64, LSTM64, find_run
 from common.results import FORMAT
-from edgernn.errors import ArtifactError, EdgernnError, ExportError, SettingError
+from edgernn.errors import ArtifactError, ExportError, SettingError
 from edgernn.model import load
 from edgernn.system.files import visible_files, write_json
-from edgernn.system.quiet import standard_error_aside
 from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
 from raspberry_pi import count
 from raspberry_pi.device_answers import takes
 from raspberry_pi.raspberry_pi_page import fill_in, instructions_tables
-from raspberry_pi.root_building import cache_folder, check_machine, devices, roots_locked
+from raspberry_pi.root_building import check_machine, devices, roots_locked
 from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 
 CALLS, ROUNDS = 20, 7
@@ -152,7 +152,7 @@ def per_call(marks: Sequence[int], what: str) -> list[int]:
     return found
 
 
-def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Callable[[str], None]) -> list[Instructions]:
+def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Progress) -> list[Instructions]:
     """Count for every artifact of these run folders, on every board and backend that runs it.
 
     If several roots have the same board and backend, the first is used, which is the newest.
@@ -194,7 +194,7 @@ def _artifacts(run: Path) -> list[Path]:
     return found
 
 
-def find_runs(folder: Path, progress: Callable[[str], None]) -> list[tuple[str, Path]]:
+def find_runs(folder: Path, progress: Progress) -> list[tuple[str, Path]]:
     """Find the digits' SimpleRNN of `make demo`, and a GRU and an LSTM, trained on the bundled digits if missing.
 
     Raises:
@@ -210,7 +210,7 @@ def find_runs(folder: Path, progress: Callable[[str], None]) -> list[tuple[str, 
     return runs
 
 
-def _export(run: Path, artifacts: Path, progress: Callable[[str], None]) -> None:
+def _export(run: Path, artifacts: Path, progress: Progress) -> None:
     """Export the default set; the folder gets its name when it is complete."""
     part = artifacts.with_name("artifacts.part")
     rows = export(run, part, targets=DEFAULT_TARGETS, overwrite=True, progress=progress)
@@ -224,9 +224,7 @@ def _export(run: Path, artifacts: Path, progress: Callable[[str], None]) -> None
 @click.argument(
     "folder", metavar="RUNS", type=click.Path(exists=True, file_okay=False, path_type=Path), default=REPOSITORY / "runs"
 )
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts to this file."
-)
+@json_option
 @click.option("--docs", is_flag=True, help="Put the tables into docs/raspberry-pi.md.")
 def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     """Count the instructions per inference of artifacts on a Raspberry Pi's operating systems, under QEMU.
@@ -238,22 +236,16 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     Example:
         python -m benchmarks pi-count runs --docs
     """
-    try:
-        check_machine()
-        with roots_locked(), standard_error_aside() as terminal, tempfile.TemporaryDirectory() as temporary:
-            say = partial(click.echo, file=terminal)  # LiteRT and TensorFlow write messages to standard error
-            # Checks for missing parts come first, long work last.
-            _artifacts(folder / "demo")
-            devices(Path(temporary))
-            plugin = build_plugin(Path(temporary))
-            rows = count_all(find_runs(folder, say), plugin, say)
-        text = instructions_tables([asdict(row) for row in rows])
-        click.echo(text)
-        if json_file:
-            write_json(json_file, {"format": FORMAT, "instructions": [asdict(row) for row in rows]})
-        if docs:
-            click.echo(f"{fill_in('instructions', text)} written", err=True)
-    except (EdgernnError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    except subprocess.TimeoutExpired as error:
-        raise click.ClickException(f"{cache_folder()}: a command did not end within {error.timeout:.0f} s") from error
+    check_machine()
+    with roots_locked(), measuring() as (temporary, say):
+        # Checks for missing parts come first, long work last.
+        _artifacts(folder / "demo")
+        devices(temporary)
+        plugin = build_plugin(temporary)
+        rows = count_all(find_runs(folder, say), plugin, say)
+    text = instructions_tables([asdict(row) for row in rows])
+    click.echo(text)
+    if json_file:
+        write_json(json_file, {"format": FORMAT, "instructions": [asdict(row) for row in rows]})
+    if docs:
+        click.echo(f"{fill_in('instructions', text)} written", err=True)

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 
-from edgernn.errors import EdgernnError, SettingError
+from edgernn.errors import SettingError
 from edgernn.system import caches
 from edgernn.system.files import make_folder
 from raspberry_pi.roots import ENVIRONMENT, NAMESPACES, REPOSITORY, ROOTS, SHARED, USER, USER_ID, Device, Root
@@ -223,15 +223,8 @@ def main(check: bool) -> None:
     Example:
         python -m benchmarks pi-roots
     """
-    try:
-        if check:
-            check_machine()
-            return
-        build_all(lambda line: click.echo(line, err=True))
-    except (EdgernnError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    except subprocess.TimeoutExpired as error:
-        raise click.ClickException(
-            f"{' '.join(map(str, error.cmd[-3:]))}: did not end within {error.timeout:.0f} s"
-        ) from error
+    if check:
+        check_machine()
+        return
+    build_all(lambda line: click.echo(line, err=True))
     click.echo(f"{cache_folder()}: {', '.join(root.name for root in ROOTS)}")
