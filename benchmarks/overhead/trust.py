@@ -1,8 +1,8 @@
 """Reliability of comparisons: an artifact compared with itself, and with a slowed copy of itself, many times."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import numpy as np
 from common.bench_frame import finish, json_option, measuring
 from common.checks import Check, environment
 from edgernn.bench.statistics import Ratio, speed_ratio
-from edgernn.bench.stopwatch import Local, Method, measure
-from edgernn.bench.subjects import PREDICT, ArtifactLoader, LoadedArtifact
+from edgernn.bench.stopwatch import Call, Local, Method, Ready, measure
+from edgernn.bench.subjects import PREDICT, ArtifactLoader
 
 SLOWED = 1.1
 # Limits for 200 comparisons: 5 % false alarms plus what chance adds, and nine in ten slower copies found.
@@ -22,23 +22,17 @@ PROGRESS_EVERY = 20
 NAMES = ("itself", "itself again", "slowed")
 
 
-@dataclass(frozen=True)
-class Slowed:
-    """An artifact whose calls take longer, by a share of a previously measured median."""
-
-    loaded: LoadedArtifact
-    extra_ns: int
-
-    def answer(self) -> object:
-        """Run `predict` once."""
-        return self.loaded.answer()
-
-    def calls(self) -> Mapping[str, Callable[[], object]]:
-        """Return `predict`, followed by a busy wait."""
-        return {PREDICT: partial(_then_wait, partial(self.loaded.model.predict, self.loaded.x), self.extra_ns)}
+def _load_slowed(loader: ArtifactLoader, extra_ns: int) -> Ready:
+    """Load an artifact whose `predict` is followed by a busy wait."""
+    return Ready({PREDICT: partial(_then_wait, _load(loader), extra_ns)})
 
 
-def _then_wait(call: Callable[[], object], extra_ns: int) -> None:
+def _load(loader: ArtifactLoader) -> Call:
+    loaded = loader()
+    return partial(loaded.model.predict, loaded.x)
+
+
+def _then_wait(call: Call, extra_ns: int) -> None:
     call()
     clock = time.perf_counter_ns
     end = clock() + extra_ns
@@ -71,21 +65,18 @@ def main(ctx: click.Context, artifact: Path, comparisons: int, json_file: Path |
 
 def _compare_once(artifact: Path) -> tuple[Ratio, Ratio]:
     """Time the artifact, itself again and its slowed copy side by side; return the speed ratios of the latter two."""
-    loader, method = ArtifactLoader(artifact), Method()
-    loaded = loader()
-    once = partial(loaded.model.predict, loaded.x)
+    loader = ArtifactLoader(artifact)
+    once = _load(loader)
     times = []
     for _ in range(2000):
         start = time.perf_counter_ns()
         once()
         times.append(time.perf_counter_ns() - start)
     extra = int((SLOWED - 1) * float(np.median(times[1000:])))
-    loads: tuple[Callable[[], Slowed], ...] = (
-        lambda: Slowed(loader(), 0),
-        lambda: Slowed(loader(), 0),
-        lambda: Slowed(loader(), extra),
-    )
-    rounds = measure({name: Local(load) for name, load in zip(NAMES, loads, strict=True)}, method)
+    subjects = {
+        name: Local(partial(_load_slowed, loader, wait)) for name, wait in zip(NAMES, (0, 0, extra), strict=True)
+    }
+    rounds = measure(subjects, Method())
     first, second, slow = (rounds[name][PREDICT] for name in NAMES)
     return speed_ratio(second, first), speed_ratio(slow, first)
 
