@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edgernn.arrays import Float32
 from edgernn.errors import first_line
 from edgernn.system.extras import require
 from edgernn_export import rebuilding, synthetic_inputs
@@ -43,14 +46,26 @@ def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[
     return paths, reasons
 
 
-def stock_tflite(model: Any) -> bytes:
+def stock_tflite(model: Any, *, unroll: bool = False, dynamic: bool = False, integers: Float32 | None = None) -> bytes:
     """Convert by `TFLiteConverter.from_keras_model`, for a batch of one; a free batch fails on TensorList.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
+
+    Args:
+        model: the Keras model.
+        unroll: True for Keras's own unrolling.
+        dynamic: True for int8 weights.
+        integers: calibration set for full integers, float32 [samples, steps, features]; in and out stay float32.
     """
     import tensorflow as tf
 
-    data: bytes = tf.lite.TFLiteConverter.from_keras_model(rebuild(model, unroll=False)).convert()
+    converter = tf.lite.TFLiteConverter.from_keras_model(rebuild(model, unroll))
+    if dynamic or integers is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if integers is not None:
+        converter.representative_dataset = lambda: ([x[np.newaxis]] for x in integers)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    data: bytes = converter.convert()
     return data
 
 

@@ -11,11 +11,6 @@ from edgernn_export.formats.onnx import convert as our_onnx
 _RECURRENT = ("RNN", "GRU", "LSTM")
 
 
-def loop(model: Any) -> bytes:
-    """Convert the model with tf2onnx: a Loop over the time steps."""
-    return conversions.stock_onnx(model)
-
-
 def unrolled(model: Any) -> bytes:
     """Convert the model with tf2onnx and Keras's `unroll=True`: the steps one after the other."""
     return conversions.stock_onnx(conversions.rebuild(model, unroll=True))

@@ -5,10 +5,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.bare_subjects import CLASSIFIER, BareSubject, answer_all
+from common.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_onnx, from_tflite
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
@@ -31,10 +32,10 @@ class Peer:
         name: name in the tables.
         tool: tool that makes it; of several files of one tool the quickest counts.
         agreement: minimum share of samples with Keras's class; below it, the file is not timed.
-        make: function of the Keras model and the calibration set, float32 [samples, steps, features]; with `graph`, of
-            the graph, the model and the set. A child process must be able to import it.
+        make: function of the Keras model and the calibration set, float32 [samples, steps, features]; with `convert`,
+            of its result, the model and the set. A child process must be able to import it.
         page: address of the documentation of this way.
-        graph: function that converts the model to an ONNX graph, from which the file is made.
+        convert: function that converts the model to an ONNX graph or a .tflite file, from which the file is made.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Peer:
     agreement: float
     make: Callable[..., BareSubject]
     page: str
-    graph: Callable[[Any], bytes] | None = None
+    convert: Callable[[Any], bytes] | None = None
 
     def build(self, model: Any, x_calibration: Float32) -> BareSubject:
         """Build the subject.
@@ -52,8 +53,8 @@ class Peer:
             x_calibration: calibration samples, float32 [samples, steps, features]; the first 200 are used.
         """
         with quiet_converters():
-            graph = (self.graph(model),) if self.graph else ()
-            return self.make(*graph, model, x_calibration[:CALIBRATION_SAMPLES])
+            converted = (self.convert(model),) if self.convert else ()
+            return self.make(*converted, model, x_calibration[:CALIBRATION_SAMPLES])
 
     def check(self, subject: BareSubject, x: Float32, reference: Float32) -> float:
         """Return the share of samples on which it gives Keras's class.
@@ -80,6 +81,14 @@ class Peer:
 def by_name(*peers: Peer) -> dict[str, Peer]:
     """Return a table of peers by name."""
     return {peer.name: peer for peer in peers}
+
+
+def as_converted(data: bytes, _model: Any, _x_calibration: Float32, *, subject: Callable[[bytes], BareSubject]) -> Any:
+    """Return the subject of a file that is timed as it was converted."""
+    return subject(data)
+
+
+as_tflite, as_onnx = (partial(as_converted, subject=subject) for subject in (from_tflite, from_onnx))
 
 
 @contextmanager

@@ -1,15 +1,16 @@
 """The peers that limits refer to: the same Keras model by TensorFlow's own tools, used as their pages say."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from common.bare_subjects import BareSubject, from_onnx, from_tflite
+from common.bare_subjects import BareSubject, from_tflite
 from edgernn.arrays import Float32
 from edgernn_benchmarks import conversions
 from edgernn_export.formats.tflite import graph
-from peers.registry import ROUNDED, SAME, Peer, by_name
+from peers.registry import ROUNDED, SAME, Peer, as_onnx, as_tflite, by_name
 
 STOCK_FLOAT32 = "stock TFLite float32"
 UNROLLED_INT8 = ("Keras unroll=True int8, TFLiteConverter", "Keras unroll=True int8, litert-quantizer")
@@ -18,29 +19,16 @@ TF2ONNX = "tf2onnx float32"
 STOCK_TFLITE, UNROLLED = "stock TFLite", "Keras unroll=True"
 
 
-def stock_tflite(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert by `TFLiteConverter.from_keras_model`, as `edgernn compare --peers` does."""
-    return from_tflite(conversions.stock_tflite(model))
+# Keras's own unrolling, by the same converter.
+unrolled_tflite = partial(conversions.stock_tflite, unroll=True)
 
 
-def keras_unrolled_int8(model: Any, x_calibration: Float32) -> BareSubject:
-    """Return the subject of `unrolled_int8`."""
-    return from_tflite(unrolled_int8(model, x_calibration))
-
-
-def unrolled_int8(model: Any, x_calibration: Float32) -> bytes:
+def unrolled_int8(model: Any, x_calibration: Float32, *, subject: Callable[[bytes], BareSubject]) -> BareSubject:
     """Convert Keras's own unrolling to full integers by TFLiteConverter, float32 in and out (its default)."""
-    import tensorflow as tf
-
-    converter = tf.lite.TFLiteConverter.from_keras_model(conversions.rebuild(model, unroll=True))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([x[np.newaxis]] for x in x_calibration)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    data: bytes = converter.convert()
-    return data
+    return subject(unrolled_tflite(model, integers=x_calibration))
 
 
-def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> BareSubject:
+def unrolled_int8_by_quantizer(floats: bytes, _model: Any, x_calibration: Float32) -> BareSubject:
     """Convert Keras's own unrolling to full integers by litert-quantizer, which the converter's pages name.
 
     Its recipe makes integer inputs and outputs; this is disabled, so that both int8 peers take float32. In Keras's GRU
@@ -48,13 +36,11 @@ def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Bare
     calibration ends in a ValueError; and the quantizer would leave it float32, which LiteRT refuses. So it is an output
     of the graph during calibration and quantization.
     """
-    import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
     from litert_quantizer import quantizer, recipe
     from litert_quantizer.algorithm_manager import AlgorithmName
     from litert_quantizer.qtyping import TFLOperationName
 
-    floats = tf.lite.TFLiteConverter.from_keras_model(conversions.rebuild(model, unroll=True)).convert()
     work = quantizer.Quantizer(_add_unread_outputs(floats), recipe.static_wi8_ai8())
     for side in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
         work.update_quantization_recipe(".*", side, algorithm_key=AlgorithmName.NO_QUANTIZE)
@@ -62,11 +48,6 @@ def keras_unrolled_int8_by_quantizer(model: Any, x_calibration: Float32) -> Bare
     (input_name,) = signature["inputs"]
     measured = work.calibrate({key: [{input_name: x[np.newaxis]} for x in x_calibration]})
     return from_tflite(_keep_first_output(bytes(work.quantize(measured).quantized_model)))
-
-
-def tf2onnx_own(model: Any, _x_calibration: Float32) -> BareSubject:
-    """Convert by `tf2onnx.convert.from_function`, as `edgernn compare --peers` does."""
-    return from_onnx(conversions.stock_onnx(model))
 
 
 def _add_unread_outputs(data: bytes) -> bytes:
@@ -106,8 +87,9 @@ _QUANTIZER = "https://github.com/google-ai-edge/ai-edge-quantizer"
 TF2ONNX_PAGE = "https://github.com/onnx/tensorflow-onnx#python-api-reference"
 _same, _rounded = partial(Peer, agreement=SAME), partial(Peer, agreement=ROUNDED, tool=UNROLLED)
 PEERS = by_name(
-    _same(STOCK_FLOAT32, tool=STOCK_TFLITE, make=stock_tflite, page=_CONVERTER),
-    _rounded(UNROLLED_INT8[0], make=keras_unrolled_int8, page=_INTEGERS),
-    _rounded(UNROLLED_INT8[1], make=keras_unrolled_int8_by_quantizer, page=_QUANTIZER),
-    _same(TF2ONNX, tool="tf2onnx", make=tf2onnx_own, page=TF2ONNX_PAGE),
+    # Those of `edgernn compare --peers` are the first and the last.
+    _same(STOCK_FLOAT32, tool=STOCK_TFLITE, convert=conversions.stock_tflite, make=as_tflite, page=_CONVERTER),
+    _rounded(UNROLLED_INT8[0], make=partial(unrolled_int8, subject=from_tflite), page=_INTEGERS),
+    _rounded(UNROLLED_INT8[1], convert=unrolled_tflite, make=unrolled_int8_by_quantizer, page=_QUANTIZER),
+    _same(TF2ONNX, tool="tf2onnx", convert=conversions.stock_onnx, make=as_onnx, page=TF2ONNX_PAGE),
 )

@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 import sysconfig
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,17 +48,15 @@ PyMODINIT_FUNC PyInit_emx_model(void) { return PyModule_Create(&definition); }
 
 
 def _compile(data: bytes, model: Any, _x_calibration: Float32) -> BareSubject:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source, target = folder / "model.onnx", folder / "model.so"
-        source.write_bytes(data)
-        (folder / "extension.c").write_text(_EXTENSION, encoding="utf-8")
+    with temporary_file("model.onnx", data) as source:
+        code, extension, target = (source.with_name(name) for name in ("model.c", "extension.c", "model.so"))
+        extension.write_text(_EXTENSION, encoding="utf-8")
         # No heap, and all weights in the C file, whatever their size.
         limits = ["--large-temp-threshold", "0", "--large-weight-threshold", "0"]
         program = Path(sys.executable).parent / "emx-onnx-cgen"
-        run_tool([program, "compile", source, folder / "model.c", "--model-name", "model", *limits])
+        run_tool([program, "compile", source, code, "--model-name", "model", *limits])
         include = f"-I{sysconfig.get_path('include')}"
-        run_tool([COMPILER, *FLAGS, "-shared", "-fPIC", "-s", include, folder / "extension.c", "-o", target, "-lm"])
+        run_tool([COMPILER, *FLAGS, "-shared", "-fPIC", "-s", include, extension, "-o", target, "-lm"])
         content = target.read_bytes()
     return BareSubject(partial(_load, content, (1, *model.outputs[0].shape[1:])), len(content))
 
@@ -83,6 +80,6 @@ def _load(data: bytes, shape: tuple[int, ...]) -> Answer:
 _PAGE = "https://pypi.org/project/emx-onnx-cgen/"
 _peer = partial(Peer, tool="emx-onnx-cgen", page=_PAGE)
 PEERS = by_name(
-    _peer("emx-onnx-cgen float32, ONNX's operator", agreement=SAME, graph=graphs.operator, make=_compile),
-    _peer("emx-onnx-cgen float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, make=_compile),
+    _peer("emx-onnx-cgen float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_compile),
+    _peer("emx-onnx-cgen float32, Keras unroll=True", agreement=SAME, convert=graphs.unrolled, make=_compile),
 )

@@ -1,7 +1,6 @@
 """MNN: its converter, with and without int8 weights; its Session, and its Module where a Session fails."""
 
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,9 +28,8 @@ def _convert(data: bytes, model: Any, _x_calibration: Float32, *, bits: int | No
 
     output = onnx.load_from_string(data).graph.output[0].name
     shape = (1, *model.inputs[0].shape[1:])
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "source.onnx", Path(folder) / "target.mnn"
-        source.write_bytes(data)
+    with temporary_file("source.onnx", data) as source:
+        target = source.with_name("target.mnn")
         arguments = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "peers"]
         options = ["--weightQuantBits", str(bits)] if bits else []
         run_tool([sys.executable, "-c", _PROGRAM, *arguments, *options])
@@ -59,11 +57,10 @@ def _load_session(path: Path, shape: tuple[int, ...]) -> Answer:
     tensor, floats, order = MNN.Tensor, MNN.Halide_Type_Float, MNN.Tensor_DimensionType_Caffe
     run, copy, read = interpreter.runSession, source.copyFrom, target.getNumpyData
 
-    def answer(x: Float32) -> Float32:
+    def answer(x: Float32) -> Any:
         copy(tensor(shape, floats, x, order))
         run(session)
-        probabilities: Float32 = read()
-        return probabilities
+        return read()
 
     return answer
 
@@ -77,10 +74,9 @@ def _load_module(path: Path, shape: tuple[int, ...], output: str) -> Answer:
     source = MNN.expr.placeholder(list(shape), MNN.expr.NCHW)
     forward, write = module.forward, source.write
 
-    def answer(x: Float32) -> Float32:
+    def answer(x: Float32) -> Any:
         write(x)
-        probabilities: Float32 = forward(source).read()
-        return probabilities
+        return forward(source).read()
 
     return answer
 
@@ -89,8 +85,8 @@ _PAGE = "https://mnn-docs.readthedocs.io/en/latest/tools/convert.html"
 _INT8 = partial(_convert, bits=8)
 _peer = partial(Peer, tool="MNN", page=_PAGE)
 PEERS = by_name(
-    _peer("MNN float32, ONNX's operator", agreement=SAME, graph=graphs.operator, make=_convert),
-    _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, graph=graphs.operator, make=_INT8),
-    _peer("MNN float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, make=_convert),
-    _peer("MNN int8 weights, Keras unroll=True", agreement=ROUNDED, graph=graphs.unrolled, make=_INT8),
+    _peer("MNN float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_convert),
+    _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, convert=graphs.operator, make=_INT8),
+    _peer("MNN float32, Keras unroll=True", agreement=SAME, convert=graphs.unrolled, make=_convert),
+    _peer("MNN int8 weights, Keras unroll=True", agreement=ROUNDED, convert=graphs.unrolled, make=_INT8),
 )

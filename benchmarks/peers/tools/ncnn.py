@@ -1,7 +1,6 @@
 """ncnn: its converter pnnx makes recurrent layers of ONNX's operators if they are as PyTorch writes them."""
 
 import importlib.util
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from common.bare_subjects import Answer, BareSubject
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from peers import graphs
-from peers.registry import ROUNDED, SAME, Peer, by_name, run_tool
+from peers.registry import ROUNDED, SAME, Peer, by_name, run_tool, temporary_file
 
 
 def _convert(data: bytes, model: Any, _x_calibration: Float32, *, option: str) -> BareSubject:
@@ -21,13 +20,11 @@ def _convert(data: bytes, model: Any, _x_calibration: Float32, *, option: str) -
     spec = importlib.util.find_spec("pnnx")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("No module named 'pnnx'")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "model.onnx").write_bytes(data)
+    with temporary_file("model.onnx", data) as source:
         sizes = f"inputshape=[1,{','.join(map(str, shape))}]f32"
         program = Path(spec.origin).parent / "pnnx"
-        run_tool([program, "model.onnx", sizes, option], folder)
-        graph, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
+        run_tool([program, source.name, sizes, option], source.parent)
+        graph, weights = source.with_suffix(".ncnn.param"), source.with_suffix(".ncnn.bin")
         if not graph.is_file():
             raise ModelError("pnnx wrote neither a file nor a message")
         contents = graph.read_bytes(), weights.read_bytes()
@@ -43,10 +40,7 @@ def _load(graph: bytes, weights: bytes) -> Answer:
 
     net = ncnn.Net()
     net.opt.num_threads = 1
-    with tempfile.TemporaryDirectory() as name:
-        parameters, content = Path(name) / "model.param", Path(name) / "model.bin"
-        parameters.write_bytes(graph)
-        content.write_bytes(weights)
+    with temporary_file("model.param", graph) as parameters, temporary_file("model.bin", weights) as content:
         if net.load_param(str(parameters)) or net.load_model(str(content)):
             raise ModelError("ncnn does not load the files of pnnx")
     matrix, extract_from = ncnn.Mat, net.create_extractor
@@ -65,6 +59,6 @@ _FLOAT32, _FLOAT16 = partial(_convert, option="fp16=0"), partial(_convert, optio
 _peer = partial(Peer, tool="ncnn", page=_PAGE)
 # float16 is pnnx's default. An unrolled graph of GRU makes ncnn crash. int8 needs `ncnn2int8`, which no package has.
 PEERS = by_name(
-    _peer("ncnn float32, ONNX's operator", agreement=SAME, graph=graphs.sequence, make=_FLOAT32),
-    _peer("ncnn float16, ONNX's operator", agreement=ROUNDED, graph=graphs.sequence, make=_FLOAT16),
+    _peer("ncnn float32, ONNX's operator", agreement=SAME, convert=graphs.sequence, make=_FLOAT32),
+    _peer("ncnn float16, ONNX's operator", agreement=ROUNDED, convert=graphs.sequence, make=_FLOAT16),
 )

@@ -1,6 +1,5 @@
 """ONNX Runtime's own quantization, of the graphs that tf2onnx makes and of ONNX's own operators."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,9 @@ import numpy as np
 
 from common.bare_subjects import BareSubject, from_onnx
 from edgernn.arrays import Float32
+from edgernn_benchmarks import conversions
 from peers import graphs
-from peers.registry import ROUNDED, Peer, by_name
+from peers.registry import ROUNDED, Peer, by_name, temporary_file
 
 
 def _dynamic(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
@@ -46,9 +46,8 @@ def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubje
     """Pre-process the graph, as the page requires, and quantize it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as folder:
-        source, prepared, target = (Path(folder) / name for name in ("source.onnx", "prepared.onnx", "target.onnx"))
-        source.write_bytes(data)
+    with temporary_file("source.onnx", data) as source:
+        prepared, target = source.with_name("prepared.onnx"), source.with_name("target.onnx")
         # Its symbolic shape inference does not support Loop; ONNX's own is enough for graphs of fixed shapes.
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize(prepared, target)
@@ -57,7 +56,11 @@ def _quantized(data: bytes, quantize: Callable[[Path, Path], None]) -> BareSubje
 
 _PAGE = "https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html"
 _DYNAMIC, _STATIC = f"{_PAGE}#dynamic-quantization", f"{_PAGE}#static-quantization"
-_GRAPHS = {"tf2onnx": graphs.loop, "tf2onnx of Keras unroll=True": graphs.unrolled, "ONNX's operator": graphs.operator}
+_GRAPHS = {
+    "tf2onnx": conversions.stock_onnx,
+    "tf2onnx of Keras unroll=True": graphs.unrolled,
+    "ONNX's operator": graphs.operator,
+}
 _peer = partial(Peer, tool="ONNX Runtime's quantization", agreement=ROUNDED)
 _dynamic_peer, _static_peer = (
     partial(_peer, make=_dynamic, page=_DYNAMIC),
@@ -65,6 +68,6 @@ _dynamic_peer, _static_peer = (
 )
 # Of ONNX's own operators, it quantizes only LSTM, and only dynamically.
 PEERS = by_name(
-    *(_dynamic_peer(f"ONNX Runtime dynamic, {name}", graph=graph) for name, graph in _GRAPHS.items()),
-    *(_static_peer(f"ONNX Runtime static, {name}", graph=graph) for name, graph in list(_GRAPHS.items())[:2]),
+    *(_dynamic_peer(f"ONNX Runtime dynamic, {name}", convert=graph) for name, graph in _GRAPHS.items()),
+    *(_static_peer(f"ONNX Runtime static, {name}", convert=graph) for name, graph in list(_GRAPHS.items())[:2]),
 )

@@ -1,9 +1,7 @@
 """OpenVINO: its CPU plugin with the latency hint and one thread; NNCF, its quantization."""
 
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ import numpy as np
 from common.bare_subjects import Answer, BareSubject
 from edgernn.arrays import Float32
 from peers import graphs
-from peers.registry import ROUNDED, SAME, Peer, by_name
+from peers.registry import ROUNDED, SAME, Peer, by_name, temporary_file
 
 
 def _quantize(model: Any, x_calibration: Float32) -> Any:
@@ -33,13 +31,12 @@ def _convert(
     """Convert an ONNX graph to OpenVINO's two files, and quantize it if asked."""
     import openvino
 
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "source.onnx", Path(folder) / "target.xml"
-        source.write_bytes(data)
+    with temporary_file("source.onnx", data) as source:
+        target = source.with_name("target.xml")
         converted = openvino.convert_model(source)
-        openvino.save_model(
-            quantize(converted, x_calibration) if quantize else converted, target, compress_to_fp16=False
-        )
+        if quantize:
+            converted = quantize(converted, x_calibration)
+        openvino.save_model(converted, target, compress_to_fp16=False)
         graph, weights = target.read_bytes(), target.with_suffix(".bin").read_bytes()
     return BareSubject(partial(_load, graph, weights), len(graph) + len(weights))
 
@@ -61,10 +58,10 @@ def _load(graph: bytes, weights: bytes) -> Answer:
     request.set_input_tensor(openvino.Tensor(given, shared_memory=True))
     infer, probabilities = request.infer, request.get_output_tensor().data
 
-    def answer(x: Float32) -> Float32:
+    def answer(x: Float32) -> Any:
         given[:] = x
         infer()
-        return probabilities  # type: ignore[no-any-return]
+        return probabilities
 
     return answer
 
@@ -74,8 +71,8 @@ _CONVERSION = f"{_GUIDE}/model-preparation/convert-model-onnx.html"
 _INTEGERS = f"{_GUIDE}/model-optimization-guide/quantizing-models-post-training.html"
 _COMPRESSION = f"{_GUIDE}/model-optimization-guide/weight-compression.html"
 _INT8, _WEIGHTS = partial(_convert, quantize=_quantize), partial(_convert, quantize=_compress)
-_operator = partial(Peer, tool="OpenVINO", graph=graphs.operator)
-_unrolled = partial(Peer, tool="OpenVINO", graph=graphs.unrolled)
+_operator = partial(Peer, tool="OpenVINO", convert=graphs.operator)
+_unrolled = partial(Peer, tool="OpenVINO", convert=graphs.unrolled)
 PEERS = by_name(
     _operator("OpenVINO float32, ONNX's operator", agreement=SAME, make=_convert, page=_CONVERSION),
     _unrolled("OpenVINO float32, Keras unroll=True", agreement=SAME, make=_convert, page=_CONVERSION),

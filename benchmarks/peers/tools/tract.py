@@ -22,18 +22,13 @@ def _load(data: bytes) -> Answer:
 
     with temporary_file("model.onnx", data) as path:
         run = tract.onnx().load(path).into_model().into_runnable().run
-
-    def answer(x: Float32) -> Float32:
-        probabilities: Float32 = run([x])[0].to_numpy()
-        return probabilities
-
-    return answer
+    return lambda x: run([x])[0].to_numpy()
 
 
 _PAGE = "https://pypi.org/project/tract/"
 _peer = partial(Peer, tool="tract", page=_PAGE)
 # tract does not quantize.
 PEERS = by_name(
-    _peer("tract float32, ONNX's operator", agreement=SAME, graph=graphs.operator, make=_from_onnx),
-    _peer("tract float32, Keras unroll=True", agreement=SAME, graph=graphs.unrolled, make=_from_onnx),
+    _peer("tract float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_from_onnx),
+    _peer("tract float32, Keras unroll=True", agreement=SAME, convert=graphs.unrolled, make=_from_onnx),
 )
