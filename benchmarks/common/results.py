@@ -18,10 +18,8 @@ def read_results(file: Path, target: str, names: tuple[str, ...]) -> Mapping[str
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error}") from error
-    except ValueError as error:
-        raise DataError(f"{file}: not JSON: {error}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read as JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise DataError(f"{file}: expected results of `make {target}`, format {FORMAT}; run it again")
     missing = [name for name in names if name not in found]

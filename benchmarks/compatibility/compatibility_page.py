@@ -103,15 +103,13 @@ def _answers(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> s
 def _answer(host: Host, result: RuntimeResult, reasons: Reasons) -> str:
     if result.refuses:
         return f"refuses ({reasons.number(result.refuses)})"
-    if not _misreads(host, result):
-        text = _likeness(host.answers, result.answers)
-        return f"{text}; edgernn refuses ({reasons.number(result.edgernn_refuses)})" if result.edgernn_refuses else text
-    text = f"**misreads**: accuracy {_percent(CLASSIFIER.score(result.answers, host.classes), 1)}"
-    if result.edgernn_refuses is None:
-        return text
-    if not result.edgernn_refuses:
-        return f"{text}, unnoticed by edgernn"
-    return f"{text}; edgernn refuses ({reasons.number(result.edgernn_refuses)})"
+    misreads = _misreads(host, result)
+    text = _likeness(host.answers, result.answers)
+    if misreads:
+        text = f"**misreads**: accuracy {_percent(CLASSIFIER.score(result.answers, host.classes), 1)}"
+    if result.edgernn_refuses:
+        return f"{text}; edgernn refuses ({reasons.number(result.edgernn_refuses)})"
+    return f"{text}, unnoticed by edgernn" if misreads and result.edgernn_refuses == "" else text
 
 
 def _streams(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:

@@ -9,7 +9,6 @@ import click
 import numpy as np
 
 import edgernn
-from common.row_streams import answers_by_row
 from common.versions import versions
 from compatibility.compatibility_page import Host, describe, faults
 from compatibility.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
@@ -73,11 +72,12 @@ def _host(artifact: Path, run: Path) -> Host:
         raise ModelError(f"{artifact}: no card, expected one with Keras's accuracy")
     # One sample a call, as on the runtimes: a batch adds in another order.
     answers = np.stack([model.predict(sample) for sample in samples.x_test])
+    stream = model.stream()
     return Host(
         classes=samples.require_truth(),
         keras_accuracy=model.card.measured["keras"]["accuracy"],
         answers=answers,
-        streams=answers_by_row(model, samples.x_test[:STREAMED])[:, -1],
+        streams=np.stack([stream.answer(sample) for sample in samples.x_test[:STREAMED]]),
     )
 
 

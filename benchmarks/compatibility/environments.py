@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import numpy as np
 from compatibility import probe
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
+from edgernn.system.child import describe_exit
 
 ROOT = Path(__file__).parents[2]
 # Every runtime has a wheel for this Python; tflite-runtime has none for a later one.
@@ -133,7 +133,7 @@ def _try(python: Path, library: str, artifact: Path, samples: Path) -> RuntimeRe
         except subprocess.TimeoutExpired:
             return RuntimeResult("", refuses=f"no answers within {TIME_LIMIT_S} s")
         if done.returncode < 0:
-            return RuntimeResult("", refuses=f"crashes: {signal.Signals(-done.returncode).name}")
+            return RuntimeResult("", refuses=f"crashes: {describe_exit(done.returncode)}")
         if done.returncode:
             raise ModelError(f"{library}, {artifact.name}: {done.stderr.strip().splitlines()[-1]}")
         return _read(json.loads(target.read_text()), done.stderr)

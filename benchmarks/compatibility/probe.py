@@ -4,7 +4,6 @@ Command line: LIBRARY ARTIFACT SAMPLES.npz RESULT.json. Only NumPy, the runtime 
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,31 +11,29 @@ from typing import Any
 
 import numpy as np
 
+import edgernn
+from edgernn.backends.interpreter import TensorPort
+
 STREAMED = 200  # number of samples that are also streamed row by row
 MAX_ARENA, ARENA_STEP = 1 << 20, 16
 
 Answer = Callable[[Any], Any]
 
 
-def _encode(row: Any, details: dict[str, Any]) -> Any:
-    """Convert a sample to the type of the input: float32, or its integers."""
-    if details["dtype"] is np.float32:
-        return row
-    scale, zero_point, limits = *_quantization(details), np.iinfo(details["dtype"])
-    integers = np.round(row / np.float32(scale)) + zero_point
-    return np.clip(integers, limits.min, limits.max).astype(details["dtype"])
+def _with_reals(run: Answer, source: dict[str, Any], target: dict[str, Any]) -> Answer:
+    """Return a function of float32 values from one of the file's own numbers; `source` and `target` describe these."""
+    ports = []
+    for details in (source, target):
+        parameters = details["quantization_parameters"]
+        scales = [*zip(parameters["scales"], parameters["zero_points"], strict=True), (0.0, 0)]
+        ports.append(TensorPort(0, details["shape"], details["dtype"], scales[0]))
+    first, last = ports
 
+    def answer(x: Any) -> Any:
+        found = run(x if first.is_float else first.encode(x))
+        return found if last.is_float else last.decode(found)
 
-def _decode(answer: Any, details: dict[str, Any]) -> Any:
-    if details["dtype"] is np.float32:
-        return answer
-    scale, zero_point = _quantization(details)
-    return (answer.astype(np.float32) - zero_point) * np.float32(scale)
-
-
-def _quantization(details: dict[str, Any]) -> tuple[float, int]:
-    parameters = details["quantization_parameters"]
-    return float(parameters["scales"][0]), int(parameters["zero_points"][0])
+    return answer
 
 
 def _open_tflite(module: Any, artifact: Path, delegates: bool = True) -> Answer:
@@ -46,12 +43,12 @@ def _open_tflite(module: Any, artifact: Path, delegates: bool = True) -> Answer:
     interpreter.allocate_tensors()
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def answer(x: Any) -> Any:
-        interpreter.set_tensor(source["index"], _encode(x, source))
+    def run(x: Any) -> Any:
+        interpreter.set_tensor(source["index"], x)
         interpreter.invoke()
-        return _decode(interpreter.get_tensor(target["index"]), target)
+        return interpreter.get_tensor(target["index"])
 
-    return answer
+    return _with_reals(run, source, target)
 
 
 def _open_micro(artifact: Path, arena: int = MAX_ARENA) -> Answer:
@@ -60,16 +57,15 @@ def _open_micro(artifact: Path, arena: int = MAX_ARENA) -> Answer:
     interpreter = runtime.Interpreter.from_file(str(artifact), arena_size=arena)
     source, target = interpreter.get_input_details(0), interpreter.get_output_details(0)
 
-    def answer(x: Any) -> Any:
-        interpreter.set_input(_encode(x, source), 0)
+    def run(x: Any) -> Any:
+        interpreter.set_input(x, 0)
         interpreter.invoke()
-        return _decode(interpreter.get_output(0), target)
+        return interpreter.get_output(0)
 
-    return answer
+    return _with_reals(run, source, target)
 
 
 def _open_onnx(artifact: Path) -> Answer:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # edgernn, which sets this elsewhere, is not imported yet
     import onnxruntime
 
     session = onnxruntime.InferenceSession(artifact.read_bytes(), providers=["CPUExecutionProvider"])
@@ -103,19 +99,12 @@ def _smallest_arena(artifact: Path, x: Any) -> int:
 
 
 def _by_edgernn(library: str, artifact: Path, x: Any) -> dict[str, Any]:
-    import edgernn
-
     try:
         model = edgernn.load(artifact, backend=library)
     except edgernn.ArtifactError as error:
         return {"refuses": str(error).removeprefix(f"{artifact}: "), "streams": None}
-    stream, streams = model.stream(), []
-    for sample in x:
-        stream.reset()
-        for row in sample:
-            answer = stream.push(row)
-        streams.append(answer.tolist())
-    return {"refuses": None, "streams": streams}
+    stream = model.stream()
+    return {"refuses": None, "streams": [stream.answer(sample).tolist() for sample in x]}
 
 
 def probe(library: str, artifact: Path, x: Any) -> dict[str, Any]:

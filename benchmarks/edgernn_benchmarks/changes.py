@@ -45,10 +45,7 @@ class Change:
 
 def find_changes(results: Sequence[Result]) -> list[Change]:
     """Return the changes of every subject that several results have, result by result."""
-    return list(_changes(results))
-
-
-def _changes(results: Sequence[Result]) -> Iterator[Change]:
+    changes = []
     seen: dict[str, tuple[int, Measured]] = {}
     for index, result in enumerate(results):
         for subject in result.subjects:
@@ -56,7 +53,7 @@ def _changes(results: Sequence[Result]) -> Iterator[Change]:
                 seen[subject.name] = index, subject
                 continue
             first, before = seen[subject.name]
-            yield Change(
+            change = Change(
                 name=subject.name,
                 first=first,
                 later=index,
@@ -66,6 +63,8 @@ def _changes(results: Sequence[Result]) -> Iterator[Change]:
                 doubted=bool(result.doubts_of(subject) or results[first].doubts_of(before)),
                 unlike=tuple(_unlike(results[first], before, result, subject)),
             )
+            changes.append(change)
+    return changes
 
 
 def _unlike(first: Result, before: Measured, later: Result, after: Measured) -> Iterator[str]:

@@ -18,7 +18,8 @@ history     {series: [epochs]}, as in history.json
 import base64
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -223,22 +224,9 @@ def _examples(right: Int64, conditions: Sequence[str]) -> list[int]:
 
 def _disagreements(decisions: Decisions) -> list[int]:
     """Return samples where an artifact decides differently from Keras; artifacts alternate until there are enough."""
-    waiting = [iter(np.flatnonzero(each != decisions[KERAS]).tolist()) for each in decisions.values()]
-    chosen: dict[int, None] = {}
-    for sample in _by_turns(waiting):
-        if len(chosen) == MAX_DISAGREEMENTS:
-            break
-        chosen[sample] = None
-    return sorted(chosen)
-
-
-def _by_turns(waiting: list[Iterator[int]]) -> Iterator[int]:
-    while waiting:
-        for each in list(waiting):
-            try:
-                yield next(each)
-            except StopIteration:
-                waiting.remove(each)
+    turns = zip_longest(*(np.flatnonzero(each != decisions[KERAS]).tolist() for each in decisions.values()))
+    alternating = (sample for turn in turns for sample in turn if sample is not None)
+    return sorted(islice(dict.fromkeys(alternating), MAX_DISAGREEMENTS))
 
 
 def _values(labels: Sequence[str], truth: Float32, answers: Mapping[str, Float32]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import numpy as np
 
 import edgernn
 from common.memory import PEAK, memory_bytes, reset_peak
-from common.row_streams import answers_by_row
 from edgernn.arrays import Array, Float32
 from edgernn.card import Card
 from edgernn.errors import ArtifactError, first_line
@@ -111,9 +110,10 @@ class Judge:
         card = _card(model)
         whole = model.predict(self._x)
         regression = model.task.kind == "regression"
+        stream = model.stream() if card.states else None
         return MutantAnswers(
             whole=whole,
-            streamed=answers_by_row(model, self._x[:_STREAMED])[:, -1] if card.states else None,
+            streamed=np.stack([stream.answer(x) for x in self._x[:_STREAMED]]) if stream else None,
             meaning=(card.task, card.labels, card.input_meaning, card.inverted),
             decisions=whole if regression else model.task.decide(whole),
         )

@@ -1,27 +1,25 @@
 """Growth of cost: models of many sizes and lengths, exported by edgernn and by other tools, timed hot and cold."""
 
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bars.long_sequences import CLASSES, FEATURES, waves
 from common import exports
 from common.bare_subjects import from_artifact
 from common.bench_frame import Progress
 from common.side_by_side import Effort, time_files
+from edgernn.arrays import Float32
 from edgernn.data.datasets import Samples, read_samples
 from edgernn.data.run_folder import write_samples
+from edgernn.system.child import Child
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, keras_model
 from peers import stock
 from peers.contest import KINDS
 from peers.isolated_tools import ToolResult, make_isolated
-from peers.registry import SAME, Peer, run_tool
+from peers.registry import SAME, Peer
 
 HIDDEN, STEPS = (16, 32, 64, 128, 256, 512), (28, 64, 128, 256, 512)
 # The number of units while steps grow, and of steps while units grow.
@@ -34,7 +32,6 @@ OTHERS = (
     "OpenVINO float32, ONNX's operator",
 )
 CALIBRATION_SAMPLES, TEST_SAMPLES = 100, 100
-_REFERENCE = "reference.npy"
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,8 @@ def measure_size(
     folder.mkdir(parents=True)
     say(f"{size}: building")
     # In a child process, so that TensorFlow stays out of this one, which times.
-    run_tool([sys.executable, "-m", "peers.growth", json.dumps(asdict(size)), str(folder)])
+    with Child(_builder) as child:
+        reference = child.ask((size, folder))
     say(f"{size}: exporting")
     # An untrained model may fail its proof. Refining would take by far the most time, and changes no size or latency.
     settings = Settings(refine=False, keep_failed=True)
@@ -82,7 +80,7 @@ def measure_size(
     rows, seconds = exports.export_timed(model, folder, TARGETS, samples=samples, settings=settings)
     subjects = {str(row.target): from_artifact(row.path) for row in rows if row.path.is_file()}
     missing = {str(row.target): row.reason for row in rows if not row.path.is_file()}
-    results, reasons = _make_others(others, folder, lambda step: say(f"{size}: {step}"))
+    results, reasons = _make_others(others, folder, reference, lambda step: say(f"{size}: {step}"))
     say(f"{size}: timing")
     x, _ = waves(2, 1, size.steps)
     found = time_files({**subjects, **{name: each.subject for name, each in results.items()}}, x, effort)
@@ -95,19 +93,25 @@ def measure_size(
 
 
 def _make_others(
-    others: Mapping[str, Peer], folder: Path, say: Progress
+    others: Mapping[str, Peer], folder: Path, reference: Float32, say: Progress
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
     if not others:
         return {}, {}
     # The answers of an untrained model are nearly alike, so integer rounding changes classes: accept any agreement.
     judged = {name: replace(peer, agreement=0.0) if peer.agreement < SAME else peer for name, peer in others.items()}
     samples = read_samples(folder)
-    reference = np.load(folder / _REFERENCE)
     return make_isolated(judged, folder / "model.keras", samples.x_calibration, samples.x_test, reference, say)
 
 
-def _build(size: ModelSize, folder: Path) -> None:
-    """Write an untrained model with a fixed seed, and samples; weights do not change the cost of a call."""
+def _builder() -> Callable[[tuple[ModelSize, Path]], Float32]:
+    return lambda request: _build(*request)
+
+
+def _build(size: ModelSize, folder: Path) -> Float32:
+    """Write an untrained model with a fixed seed, and samples; return its answers to the test samples.
+
+    Weights do not change the cost of a call.
+    """
     with quiet_tensorflow():
         import keras
 
@@ -118,8 +122,4 @@ def _build(size: ModelSize, folder: Path) -> None:
     model.save(folder / "model.keras")
     calibration, (x, classes) = waves(0, CALIBRATION_SAMPLES, size.steps), waves(1, TEST_SAMPLES, size.steps)
     write_samples(folder, Samples(*calibration, x, classes))
-    np.save(folder / _REFERENCE, keras_model.predict(model, x))
-
-
-if __name__ == "__main__":
-    _build(ModelSize(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+    return keras_model.predict(model, x)

@@ -7,11 +7,11 @@ import numpy as np
 
 from common import exports
 from common.markdown import table
+from peers.growth import USUAL_HIDDEN, USUAL_STEPS
 from peers.growth_laws import LESS, LINEAR, OFFSET, Law, find_crossover, find_law
 
 Row = Mapping[str, Any]
 
-USUAL_HIDDEN, USUAL_STEPS = 64, 28
 _TITLES = {"simplernn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 _UNROLLED, _LOOP = str(exports.INT8), str(exports.INT8_LOOP)
 # Every law fits two points.

@@ -18,11 +18,9 @@ def _answer(path: Path, backend: str, x: Any) -> dict[str, Any]:
         model = edgernn.load(path, backend=backend)
     except edgernn.ArtifactError as error:
         return {"refused": str(error)}
-    stream, last = model.stream(), []
-    for sample in x:
-        stream.reset()
-        last.append(stream.push_many(sample)[-1])
-    return {"answers": model.predict(x), "streams": np.array(last), "backend": model.backend}
+    stream = model.stream()
+    streams = np.stack([stream.answer(sample) for sample in x])
+    return {"answers": model.predict(x), "streams": streams, "backend": model.backend}
 
 
 def main() -> None:

@@ -190,7 +190,7 @@ def test_the_page_is_filled_in_between_its_marks_and_nowhere_else(
             json.dumps({"format": 1, "systems": {}, "answers": []}),
             "arm64-trixie: missing; expected the results of a complete run",
         ),
-        ("{", "not JSON"),
+        ("{", "cannot be read as JSON"),
         ("[1]", "expected results of `make test-pi`"),
         (json.dumps({"format": 2}), "expected results of `make test-pi`, format 1"),
     ],
