@@ -17,7 +17,7 @@ from edgernn.backends import open_artifact
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Closeness of a file's answers to reference answers, over all models.
+    """Closeness of a file's answers to reference answers, over all models; None without the file.
 
     Attributes:
         drop: points (hundredths) of accuracy below the reference, mean.
@@ -26,10 +26,13 @@ class Fidelity:
         differing: number of answers that differ in any bit.
     """
 
-    drop: float
-    agreement: float
-    difference: float
-    differing: int
+    drop: float | None = None
+    agreement: float | None = None
+    difference: float | None = None
+    differing: int | None = None
+
+
+MISSING = Fidelity()
 
 
 def mean_fidelity(pairs: Sequence[tuple[Float32, Float32, Int64]]) -> Fidelity:

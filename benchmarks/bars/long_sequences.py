@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bars.fidelity import count_differing
-from bars.latency import ratio, time_calls
+from bars.latency import find_quickest, ratio, time_calls
 from common import exports
 from common.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 from common.checks import Check
@@ -89,10 +89,7 @@ def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) 
     if len(subjects) < 2:
         return [Check(group, "int8 unrolled and loop exported", "bytes", figure=None)]
     hot, cold = (time_calls(subjects, x[:1], cold=cold) for cold in (False, True))
-    quickest, quicker_cold = (
-        min(hot, key=lambda name: hot[name].median_us),
-        min(cold, key=lambda name: cold[name].median_us),
-    )
+    quickest, quicker_cold = (find_quickest(latencies, subjects) for latencies in (hot, cold))
     preferred = _LOOP if preferred_layout(STEPS, SimpleRNN.operators) == "loop" else _UNROLLED
     reference = keras_model.predict(model, x)
     loop, unrolled = (answer_all(subjects[name], x) for name in (_LOOP, _UNROLLED))

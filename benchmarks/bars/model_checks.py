@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 import edgernn
-from bars.fidelity import Fidelity, count_differing, mean_fidelity, pair_steps, stream
-from bars.latency import CHECKED_SAMPLES, as_rows, ratio, time_calls
+from bars.fidelity import MISSING, Fidelity, count_differing, mean_fidelity, pair_steps, stream
+from bars.latency import CHECKED_SAMPLES, find_quickest, ratio, time_calls
 from bars.operators import count_control_flow, count_custom
 from common import exports
 from common.bare_subjects import CLASSIFIER, from_artifact
@@ -22,8 +22,6 @@ from edgernn_export import Target, select_targets
 from edgernn_export.targets import TARGETS
 from peers import stock
 from peers.isolated_tools import make_isolated
-
-T = TypeVar("T")
 
 MAX_DIFFERENCE, MAX_STREAM_DIFFERENCE, MIN_STREAM_AGREEMENT = 2e-5, 1e-5, 0.99
 INT8_LAYOUTS = (exports.INT8, exports.INT8_LOOP)
@@ -41,7 +39,7 @@ class Findings:
 
     Attributes:
         checks: all checks.
-        latencies: latencies by subject, as `latency.as_rows` returns them.
+        latencies: latencies by subject, as `latency.time_calls` returns them.
         reasons: why figures are missing, one line each.
     """
 
@@ -81,7 +79,8 @@ def _size_checks(model: BenchModel, found: Sequence[Exported], targets: Sequence
     group = f"{model.title}: size with card, largest of {len(found)}"
 
     def check(target: Target) -> Check:
-        size = _if_there(found, target, lambda: max(each.path(target).stat().st_size for each in found))
+        sizes = [each.path(target).stat().st_size for each in found] if _is_there(found, target) else []
+        size = max(sizes, default=None)
         return Check(group, str(target), "bytes", figure=size, limit=model.limits.bytes_of.get(target))
 
     required = dict.fromkeys((*INT8_LAYOUTS, *model.limits.bytes_of))
@@ -91,20 +90,18 @@ def _size_checks(model: BenchModel, found: Sequence[Exported], targets: Sequence
 def _fidelity_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     limits, group = model.limits, f"{model.title}: against Keras, {len(found[0].reference):,} samples"
 
-    def measure(target: Target, *, refined: bool = True) -> Fidelity | None:
-        def mean() -> Fidelity:
-            answers = [edgernn.load(each.path(target, refined=refined)).predict(each.samples.x_test) for each in found]
-            return mean_fidelity(
-                [(a, each.reference, each.samples.require_truth()) for a, each in zip(answers, found, strict=True)]
-            )
+    def measure(target: Target, *, refined: bool = True) -> Fidelity:
+        if not _is_there(found, target, refined=refined):
+            return MISSING
+        answers = [edgernn.load(each.path(target, refined=refined)).predict(each.samples.x_test) for each in found]
+        return mean_fidelity(
+            [(a, each.reference, each.samples.require_truth()) for a, each in zip(answers, found, strict=True)]
+        )
 
-        return _if_there(found, target, mean, refined=refined)
-
-    def losses(name: str, fidelity: Fidelity | None, limit: float) -> list[Check]:
-        drop, agreement = (fidelity.drop, fidelity.agreement) if fidelity else (None, None)
+    def losses(name: str, fidelity: Fidelity, limit: float) -> list[Check]:
         return [
-            Check(group, f"{name}: accuracy lost", "points", figure=drop, limit=limits.drop),
-            Check(group, f"{name}: agreement", "share", figure=agreement, limit=limit, at_least=True),
+            Check(group, f"{name}: accuracy lost", "points", figure=fidelity.drop, limit=limits.drop),
+            Check(group, f"{name}: agreement", "share", figure=fidelity.agreement, limit=limit, at_least=True),
         ]
 
     accuracy = float(np.mean([CLASSIFIER.score(each.reference, each.samples.require_truth()) for each in found]))
@@ -118,14 +115,12 @@ def _fidelity_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check
     # The others do not exist for every cell.
     required = {exports.FLOAT32, exports.ONNX_FLOAT32, *limits.differences}
     for target, limit in differences.items():
-        fidelity = measure(target)
-        figure = fidelity.difference if fidelity else None
+        figure = measure(target).difference
         check = Check(group, f"{target}: largest difference", "probability", figure=figure, limit=limit)
         checks += [check] if target in required else without_missing([check])
-    for target in (*INT8_LAYOUTS, *ROUNDED):
-        if target not in limits.agreements and (fidelity := measure(target)):
-            checks.append(Check(group, f"{target}: agreement", "share", figure=fidelity.agreement))
-    return checks
+    reported = [target for target in (*INT8_LAYOUTS, *ROUNDED) if target not in limits.agreements]
+    agreements = ((target, measure(target).agreement) for target in reported)
+    return checks + without_missing(Check(group, f"{target}: agreement", "share", figure=a) for target, a in agreements)
 
 
 def _stream_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
@@ -135,8 +130,8 @@ def _stream_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
     streams: dict[Target, list[Float32]] = {}
     checks = []
     for target in EVERY_TARGET if model.every_step else INT8_LAYOUTS:
-        fidelity = None
-        if all(each.path(target).is_file() for each in found):
+        fidelity = MISSING
+        if _is_there(found, target):
             streamed = [stream(each.path(target), each.samples.x_test) for each in found]
             fidelity = mean_fidelity(
                 [
@@ -169,15 +164,15 @@ def _stream_pairs(
         yield answers, expected, export.samples.require_truth()
 
 
-def _stream_check(group: str, target: Target, when: str, found: Fidelity | None) -> Check:
+def _stream_check(group: str, target: Target, when: str, found: Fidelity) -> Check:
     # TFLite int8 has exact kernels, other integers are rounded as they run; ONNX int8 becomes float32 when loaded.
     if target.format == "tflite" and target.quantization == "int8":
-        return Check(group, f"{target}: {when}", "answers", figure=found.differing if found else None, limit=0)
+        return Check(group, f"{target}: {when}", "answers", figure=found.differing, limit=0)
     if target.quantization in ("dynamic", "int16x8"):
-        figure, name = found.agreement if found else None, f"{target}: agreement"
-        return Check(group, name, "share", figure=figure, limit=MIN_STREAM_AGREEMENT, at_least=True)
-    figure, name = found.difference if found else None, f"{target}: difference"
-    return Check(group, name, "probability", figure=figure, limit=MAX_STREAM_DIFFERENCE)
+        name = f"{target}: agreement"
+        return Check(group, name, "share", figure=found.agreement, limit=MIN_STREAM_AGREEMENT, at_least=True)
+    name = f"{target}: difference"
+    return Check(group, name, "probability", figure=found.difference, limit=MAX_STREAM_DIFFERENCE)
 
 
 def _operator_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check]:
@@ -212,7 +207,7 @@ def _latency_checks(
     group = f"{model.title}: latency, ratio of medians"
     int8 = loop if limits.layout == "loop" else unrolled
     float32, onnx, onnx_int8 = map(str, (exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8))
-    quickest = min(set(stock.UNROLLED_INT8) & set(hot), key=lambda name: hot[name].median_us, default="no Keras file")
+    quickest = find_quickest(hot, stock.UNROLLED_INT8) or "no Keras file"
     agreement = peers[quickest].agreement if quickest in peers else None
     checks = [
         ratio(group, hot, int8, float32, limits.float32_ratio),
@@ -225,13 +220,9 @@ def _latency_checks(
         ratio(group, cold, loop, unrolled, label="the same with cold caches"),
     ]
     reasons = [f"{export.run.name}: {name}: {reason}" for name, reason in missing.items()]
-    return (
-        [each for each in checks if each.limit is not None or each.figure is not None],
-        as_rows(subjects, hot),
-        reasons,
-    )
+    return [each for each in checks if each.limit is not None or each.figure is not None], hot, reasons
 
 
-def _if_there(found: Sequence[Exported], target: Target, measure: Callable[[], T], *, refined: bool = True) -> T | None:
-    """Return the measurement if every run has the artifact, else None."""
-    return measure() if all(each.path(target, refined=refined).is_file() for each in found) else None
+def _is_there(found: Sequence[Exported], target: Target, *, refined: bool = True) -> bool:
+    """Return True if every run has the artifact."""
+    return all(each.path(target, refined=refined).is_file() for each in found)

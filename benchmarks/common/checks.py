@@ -88,7 +88,7 @@ def show(checks: Sequence[Check]) -> None:
 
 
 def show_latencies(heading: str, latencies: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the latencies of subjects by name, the quickest first; `latency.as_rows` makes the rows."""
+    """Print the latencies of subjects by name, the quickest first; `latency.time_calls` makes the rows."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=WIDTH)
     table.add_column(heading, ratio=1)
     for column in ("µs", "range", "bytes"):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from common.bare_subjects import BareSubject
-from edgernn.arrays import Float32
+from edgernn.arrays import Float32, Float64
 from edgernn.bench.statistics import round_medians_us
-from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, Round, measure
+from edgernn.bench.stopwatch import LOAD, Local, Method, Ready, measure
 
 ANSWER = "answer"
 
@@ -52,28 +52,22 @@ def time_files(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) 
     return {
         name: {
             "size_bytes": subject.size_bytes,
-            "hot_us": _rounded(hot[name][ANSWER]),
-            "cold_us": _rounded(cold[name][ANSWER]),
-            "load_ms": round(float(np.median(round_medians_us(hot[name][LOAD][1:]))) / 1000, 3),
+            "hot_us": hot[name][ANSWER].round(3).tolist(),
+            "cold_us": cold[name][ANSWER].round(3).tolist(),
+            "load_ms": round(float(np.median(hot[name][LOAD][1:])) / 1000, 3),
         }
         for name, subject in subjects.items()
     }
 
 
-def time_briefly(subjects: Mapping[str, BareSubject], x: Float32, effort: Effort) -> dict[str, float]:
-    """Return the hot median of each file in microseconds, by name; arguments as in `time_files`."""
-    rounds = measure_files(subjects, x, effort.choosing)
-    return {name: float(np.median(round_medians_us(rounds[name][ANSWER]))) for name in subjects}
+def measure_files(subjects: Mapping[str, BareSubject], x: Float32, method: Method) -> dict[str, dict[str, Float64]]:
+    """Measure the median of each round in microseconds, float64 [rounds], by file and call; each round reloads it.
 
-
-def measure_files(subjects: Mapping[str, BareSubject], x: Float32, method: Method) -> dict[str, dict[str, list[Round]]]:
-    """Measure the rounds of each file, by name and call: `ANSWER` or one that the stopwatch adds; each reloads it."""
-    return measure({name: Local(partial(_load, each, x)) for name, each in subjects.items()}, method)
+    The calls are `ANSWER`, one sample in and its answer out, and those that the stopwatch adds.
+    """
+    measured = measure({name: Local(partial(_load, each, x)) for name, each in subjects.items()}, method)
+    return {name: {call: round_medians_us(each) for call, each in calls.items()} for name, calls in measured.items()}
 
 
 def _load(subject: BareSubject, x: Float32) -> Ready:
     return Ready({ANSWER: partial(subject.load(), x)})
-
-
-def _rounded(rounds: list[Round]) -> list[float]:
-    return [round(float(value), 3) for value in round_medians_us(rounds)]

@@ -101,9 +101,10 @@ def compare(
     loaded, question = _ask(original, limits, progress)
     answers = {each.facts.name: _answers(each.model, question.x, question.reference) for each in ours}
     progress.step("reading the test samples row by row")
-    evidence = _collect(Path(source), question, answers, ours)
-    with tempfile.TemporaryDirectory() as folder:
-        foreign = _open_peers(loaded.model, Path(folder), question, threads, progress) if peers else []
+    folder = Path(source) if Path(source).is_dir() else None
+    evidence = collect(folder, question, answers, {each.facts.name: each.model for each in ours})
+    with tempfile.TemporaryDirectory() as converted:
+        foreign = _open_peers(loaded.model, Path(converted), question, threads, progress) if peers else []
         judged = [each.candidate(question.x[0], question.judge(answers[each.facts.name])) for each in ours]
         result = run_session(
             [*_originals(original, question), *judged, *foreign],
@@ -171,13 +172,6 @@ def _ask(
     answers = loaded.answer(test.x_test)
     task = infer_task(answers, test, original.labels)
     return loaded, Question(test.x_test, test.y_test, task, reference=answers, labels=original.labels, limits=limits)
-
-
-def _collect(
-    source: Path, question: Question, answers: Mapping[str, Float32], artifacts: Sequence[OpenArtifact]
-) -> dict[str, Any]:
-    models = {each.facts.name: each.model for each in artifacts}
-    return collect(source if source.is_dir() else None, question, answers, models)
 
 
 def _originals(original: Original, question: Question) -> list[Candidate]:

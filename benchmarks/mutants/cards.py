@@ -9,8 +9,8 @@ import numpy as np
 
 MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
-# Placeholder in the JSON for a value that json.dumps cannot write.
-_PLACEHOLDER = "\0nested"
+# Value that `with_fields` writes as nested lists, which json.dumps cannot write.
+NESTED = "\0nested"
 
 Fields = dict[str, Any]
 Steps = tuple[str | int, ...]
@@ -39,7 +39,7 @@ def with_fields(data: bytes, fields: Fields, nesting: int = 0) -> bytes:
     Args:
         data: the artifact.
         fields: fields of the new card.
-        nesting: depth of lists of the value `nested()`.
+        nesting: depth of lists of the value `NESTED`.
     """
     start, end = span(data)
     text = _encode(fields, nesting)
@@ -47,11 +47,6 @@ def with_fields(data: bytes, fields: Fields, nesting: int = 0) -> bytes:
         text = _encode({**fields, "measured": {}, "calibration": {}}, nesting)
     before, comma, behind = text.partition(b",")
     return data[:start] + before + comma + b" " * (end - start - len(text)) + behind + data[end:]
-
-
-def nested() -> str:
-    """Return a value that `with_fields` writes as nested lists."""
-    return _PLACEHOLDER
 
 
 def numbers(fields: Fields) -> list[Steps]:
@@ -108,7 +103,7 @@ def edited_golden(fields: Fields, rng: np.random.Generator) -> Fields:
 
 def _encode(fields: Fields, nesting: int) -> bytes:
     text = json.dumps(fields, separators=(",", ":"))
-    return text.replace(json.dumps(_PLACEHOLDER), "[" * nesting + "]" * nesting).encode("ascii")
+    return text.replace(json.dumps(NESTED), "[" * nesting + "]" * nesting).encode("ascii")
 
 
 def _leaves(value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]:

@@ -148,7 +148,7 @@ def _numbers(source: IntactArtifact, rng: np.random.Generator) -> bytes:
     values: list[Any] = [
         *(0, -1, number + 1, -number, number * 10, 0.5, 1e-320, 1e308, 2**31, 2**63, 10**30, 10**400, 65537),
         *(float("nan"), float("inf"), -float("inf"), True, None, "1", "a\nb\x1b[2J", "\ud800", [], {}, [[]], ...),
-        *[cards.nested()] * 2,
+        *[cards.NESTED] * 2,
     ]
     nesting = int(rng.choice([2, 60, 900, 20_000]))
     return cards.with_fields(source.data, cards.changed(fields, steps, values[int(rng.integers(len(values)))]), nesting)

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edgernn.flatbuffer import follow, unsigned
+
 # Enough for model, graph, node and attribute. Bytes wrongly read as a message only become one more place to damage.
 _DEPTH = 4
 _MESSAGE = 2
@@ -27,36 +29,30 @@ def flatbuffer_places(data: bytes) -> Iterator[ByteRange]:
     """Yield root offset, identifier, and vtables, fields and lengths of the model and of its vectors' tables."""
     yield ByteRange(0, 4)
     yield ByteRange(4, 4)
-    root = _unsigned(data, 0)
+    root = unsigned(data, 0)
     yield from _table(data, root)
     for field in _fields(data, root):
-        vector = field + _unsigned(data, field)
-        if vector + 4 > len(data) or not 0 < _unsigned(data, vector) <= (len(data) - vector - 4) // 4:
+        vector = follow(data, field)
+        if vector + 4 > len(data) or not 0 < unsigned(data, vector) <= (len(data) - vector - 4) // 4:
             continue
         yield ByteRange(vector, 4)
-        for element in range(_unsigned(data, vector)):
+        for element in range(unsigned(data, vector)):
             place = vector + 4 + 4 * element
             yield ByteRange(place, 4)
-            table = place + _unsigned(data, place)
+            table = follow(data, place)
             if _is_table(data, table):
                 yield from _table(data, table)
 
 
 def protobuf_places(data: bytes, start: int, end: int, depth: int) -> Iterator[ByteRange]:
     """Yield tags and lengths of a message and of the messages in it."""
-    position = start
-    while position < end:
-        tag, after = _varint(data, position)
-        yield ByteRange(position, after - position)
-        position = after
+    for tag, tag_place, length_place, behind in _message_fields(data, start, end):
+        yield tag_place
         if tag & 7 == _MESSAGE:
-            length, after = _varint(data, position)
-            yield ByteRange(position, after - position)
-            position = after + length
-            if depth and _is_message(data, after, position):
-                yield from protobuf_places(data, after, position, depth - 1)
-        else:
-            position = _behind(data, position, tag & 7)
+            yield length_place
+            inside = length_place.start + length_place.size
+            if depth and _is_message(data, inside, behind):
+                yield from protobuf_places(data, inside, behind, depth - 1)
 
 
 def _table(data: bytes, table: int) -> Iterator[ByteRange]:
@@ -88,21 +84,25 @@ def _is_table(data: bytes, table: int) -> bool:
 def _is_message(data: bytes, start: int, end: int) -> bool:
     """Return True if all bytes can be read as a message."""
     position = start
-    while position < end:
-        tag, position = _varint(data, position)
+    for tag, _, _, behind in _message_fields(data, start, end):
         if not tag >> 3 or tag & 7 not in (0, 1, _MESSAGE, 5):
             return False
-        if tag & 7 == _MESSAGE:
-            length, position = _varint(data, position)
-            position += length
-        else:
-            position = _behind(data, position, tag & 7)
+        position = behind
     return start < position == end
 
 
-def _behind(data: bytes, position: int, wire_type: int) -> int:
-    """Return the position behind a field of a number."""
-    return _varint(data, position)[1] if wire_type == 0 else position + (8 if wire_type == 1 else 4)
+def _message_fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, ByteRange, ByteRange, int]]:
+    """Yield the fields of a message: tag, places of the tag and of the number behind it, position behind the field."""
+    position = start
+    while position < end:
+        tag, after = _varint(data, position)
+        number, inside = _varint(data, after)
+        tag_place, number_place = ByteRange(position, after - position), ByteRange(after, inside - after)
+        if tag & 7 == _MESSAGE:
+            position = inside + number
+        else:
+            position = inside if tag & 7 == 0 else after + (8 if tag & 7 == 1 else 4)
+        yield tag, tag_place, number_place, position
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -114,8 +114,3 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if data[position - 1] < 128:
             break
     return value, position
-
-
-def _unsigned(data: bytes, place: int) -> int:
-    value: int = struct.unpack_from("<I", data, place)[0]
-    return value

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgernn.arrays import AnyArray, Int64
+from edgernn.arrays import AnyArray
 from edgernn.card import seal
 
 Edit = Callable[[AnyArray], AnyArray]
@@ -106,7 +106,10 @@ def exchanged_classes(data: bytes, last: list[Weights]) -> Iterator[tuple[str, b
     for pair in combinations(range(classes), 2):
         order = np.arange(classes)
         order[list(pair)] = pair[::-1]
-        yield f"classes {pair[0]} and {pair[1]} exchanged", _changed(data, last, partial(_in_order, order=order))
+        yield (
+            f"classes {pair[0]} and {pair[1]} exchanged",
+            _changed(data, last, partial(np.take, indices=order, axis=0)),
+        )
 
 
 def tensor_damages(data: bytes, weights: list[Weights]) -> Iterator[tuple[str, bytes]]:
@@ -143,10 +146,6 @@ def redrawn(values: AnyArray, share: float, rng: np.random.Generator) -> AnyArra
 def _zeroed(values: AnyArray, number: int) -> AnyArray:
     values[number] = 0
     return values
-
-
-def _in_order(values: AnyArray, order: Int64) -> AnyArray:
-    return values[order]
 
 
 def _changed(data: bytes, weights: list[Weights], edit: Edit) -> bytes:

@@ -33,7 +33,7 @@ def endurance_checks(path: Path, calls: int) -> list[Check]:
         growth_check("steps", growth(_memory(calls, lambda index: stream.push(rows[index % len(rows)])))),
     ]
     streamed = stream_long(path, calls, memory_samples=SAMPLES)
-    missing = float("nan") if streamed.exit_code else float(streamed.steps - streamed.answers)
+    missing = float("nan") if streamed.exit_code else float(calls - streamed.answers)
     return [
         *checks,
         growth_check("edgernn stream", streamed.growth_bytes),

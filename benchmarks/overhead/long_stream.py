@@ -25,13 +25,11 @@ class LongStream:
     """Result of a long run.
 
     Attributes:
-        steps: number of rows sent.
         answers: number of answers received, each to the next line.
         memory_bytes: resident memory of the process at even intervals, from the first answer to the last.
         exit_code: exit code of the process.
     """
 
-    steps: int
     answers: int
     memory_bytes: tuple[int, ...]
     exit_code: int
@@ -79,7 +77,7 @@ def stream_long(artifact: Path, steps: int, *, memory_samples: int = 20) -> Long
             if answers % max(steps // memory_samples, 1) == 0:
                 memory.append(memory_bytes(process=process.pid))
         sender.join()
-    return LongStream(steps=steps, answers=answers, memory_bytes=tuple(memory), exit_code=process.returncode)
+    return LongStream(answers=answers, memory_bytes=tuple(memory), exit_code=process.returncode)
 
 
 def _rows(artifact: Path) -> list[bytes]:

@@ -11,7 +11,7 @@ from bars.latency import CHECKED_SAMPLES
 from common import bench_runs, exports
 from common.bare_subjects import CLASSIFIER, answer_all, from_artifact
 from common.bench_frame import Progress
-from common.side_by_side import Effort, time_briefly, time_files
+from common.side_by_side import ANSWER, Effort, measure_files, time_files
 from edgernn.arrays import Float32
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ModelError
@@ -72,7 +72,8 @@ def compare_tools(run: Path, folder: Path, effort: Effort, say: Progress) -> Con
     ours, missing = _export(run, folder, x, reference, say)
     others, reasons = make_isolated(PEERS, run / "model.keras", samples.x_calibration, x, reference, say)
     say(f"choosing among {len(others)} files of others")
-    times = time_briefly({name: each.subject for name, each in others.items()}, x[:1], effort)
+    brief = measure_files({name: each.subject for name, each in others.items()}, x[:1], effort.choosing)
+    times = {name: float(np.median(calls[ANSWER])) for name, calls in brief.items()}
     results = {**ours, **{name: others[name] for name in find_finalists(PEERS, times)}}
     say(f"timing {len(results)} files, hot and cold")
     found = time_files({name: each.subject for name, each in results.items()}, x[:1], effort)

@@ -75,7 +75,7 @@ def _tables(heading: str, rows: Sequence[Row], along: str) -> str:
 
 
 def _latency(row: Row | None) -> str:
-    return f"{_median(row, 'hot_us'):.1f} / {_median(row, 'cold_us'):.1f}" if row else "–"
+    return f"{median_us(row, 'hot_us'):.1f} / {median_us(row, 'cold_us'):.1f}" if row else "–"
 
 
 def _cost(row: Row | None) -> str:
@@ -91,7 +91,7 @@ def _steps_text(rows: Sequence[Row], caches: Mapping[str, int]) -> str:
         for figure, word in (("hot_us", "hot"), ("cold_us", "cold")):
             if len(mine) < _MIN_LENGTHS:
                 continue
-            law = find_law([row["steps"] for row in mine], [_median(row, figure) for row in mine])
+            law = find_law([row["steps"] for row in mine], [median_us(row, figure) for row in mine])
             lines.append([f"{target}, {word}", f"{law.exponent:.2f}", f"{law.fixed:.1f}", f"{law.slope:.3f}", law.kind])
             reasons += _reason(f"{target}, {word}", law, mine, caches)
     heads = ["file", "exponent", "fixed, µs", "a step, µs", "cost in steps"]
@@ -132,7 +132,7 @@ def _crossovers(rows: Sequence[Row]) -> list[str]:
         return []
     parts = []
     for figure, word in (("hot_us", "hot"), ("cold_us", "cold")):
-        unrolled, loop = ([_median(cells[n, target], figure) for n in both] for target in (_UNROLLED, _LOOP))
+        unrolled, loop = ([median_us(cells[n, target], figure) for n in both] for target in (_UNROLLED, _LOOP))
         at = find_crossover(both, unrolled, loop)
         parts.append(f"{word} {_from(at, both)}")
     largest = both[-1]
@@ -156,7 +156,7 @@ def _hidden_text(rows: Sequence[Row]) -> str:
     for target in dict.fromkeys(row["target"] for row in rows):
         mine = [row for row in rows if row["target"] == target]
         if len(mine) > 1:
-            law = find_law([row["hidden"] for row in mine], [_median(row, "hot_us") for row in mine])
+            law = find_law([row["hidden"] for row in mine], [median_us(row, "hot_us") for row in mine])
             parts.append(f"{target} {law.last_exponent:.2f} ({law.exponent:.2f} over all)")
     return (
         f"The exponent of hot latency over units, from {sizes[-2]} to {sizes[-1]}: {', '.join(parts)}. The recurrent "
@@ -169,7 +169,8 @@ def _sizes(rows: Sequence[Row], along: str) -> list[int]:
     return sorted({row[along] for row in rows})
 
 
-def _median(row: Row, figure: str) -> float:
+def median_us(row: Row, figure: str = "hot_us") -> float:
+    """Return the median of the rounds."""
     return float(np.median(row[figure]))
 
 

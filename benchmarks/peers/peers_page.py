@@ -13,7 +13,7 @@ from edgernn.bench.statistics import Ratio, speed_ratio
 from edgernn.bench.stopwatch import Round
 from edgernn.errors import DataError
 from edgernn.system.files import write_bytes
-from peers.growth_page import growth_section
+from peers.growth_page import growth_section, median_us
 
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
 Found = Mapping[str, Any]
@@ -96,11 +96,6 @@ def describe(found: Found) -> str:
 def times_of(row: Found, base: Found, figure: str) -> Ratio:
     """Return how many times as long a row took as another, by rounds; the figure is hot_us or cold_us."""
     return speed_ratio(_rounds(base[figure]), _rounds(row[figure]))
-
-
-def median_us(row: Found, figure: str = "hot_us") -> float:
-    """Return the median of the rounds."""
-    return float(np.median(row[figure]))
 
 
 def _rounds(rounds_us: Sequence[float]) -> list[Round]:

@@ -32,6 +32,8 @@ _NEEDED = {
     "unshare": "util-linux",
 }
 
+_DEPENDENCIES = ("dependencies", "optional-dependencies")
+
 Progress = Callable[[str], None]
 
 
@@ -122,7 +124,9 @@ def _build(root: Root, wheel: Path, progress: Progress) -> None:
         progress(f"{root.name}: Debian {root.release} for {root.architecture}, some minutes")
         _bootstrap(root, folder)
     device = Device(root=root, folder=folder, board=root.boards[0], shared=wheels)
-    mark = folder / ENVIRONMENT.relative_to("/") / f"requirements-{_digest(root)}"
+    # Everything that decides what is installed beside edgernn; boards are emulated, not installed.
+    requirements = _digest(replace(root, boards=()), *(_project()[name] for name in _DEPENDENCIES))
+    mark = folder / ENVIRONMENT.relative_to("/") / f"requirements-{requirements}"
     if not mark.exists():
         progress(f"{root.name}: wheels for Python {root.python}, resolved here")
         _download(root, wheel, wheels)
@@ -154,8 +158,7 @@ def _bootstrap(root: Root, folder: Path) -> None:
 
 def _system_mark(root: Root) -> str:
     """Return the name of a file in a root that shows which packages it has."""
-    text = repr((root.architecture, root.release, PACKAGES, root.packages))
-    return f".edgernn-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f".edgernn-{_digest(root.architecture, root.release, PACKAGES, root.packages)}"
 
 
 def _download(root: Root, wheel: Path, folder: Path) -> None:
@@ -182,12 +185,8 @@ def _install(device: Device, wheel: Path) -> None:
     _in(device, ["pip", "install", *_INDEX, f"edgernn[{','.join(device.root.extras)}]"])
 
 
-def _digest(root: Root) -> str:
-    """Return a digest of everything that decides what is installed beside edgernn."""
-    project = _project()
-    # Without the boards: they are emulated, not installed.
-    text = repr((replace(root, boards=()), project["dependencies"], project["optional-dependencies"]))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _digest(*values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def _project() -> dict[str, Any]:

@@ -76,7 +76,8 @@ class Compared:
 
 def make_table(result: Result, recommended: str | None) -> Table:
     """Make the table of a result; columns that are empty for every subject are left out."""
-    columns = [*_file_columns(), *_answer_columns(result), *_time_columns(result)]
+    size = Column("size", "bytes", "of the file", cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes))
+    columns = [size, *_answer_columns(result), *_time_columns(result)]
     kept = [column for column in columns if any(column.cell(subject).text != NOTHING for subject in result.subjects)]
     rows = [
         TableRow(
@@ -108,15 +109,6 @@ def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compa
         )
         for change in find_changes(results)
     ]
-
-
-def _file_columns() -> Iterator[Column]:
-    yield Column(
-        title="size",
-        unit="bytes",
-        meaning="of the file",
-        cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes),
-    )
 
 
 def _answer_columns(result: Result) -> Iterator[Column]:
