@@ -5,6 +5,7 @@ Command line: LIBRARY ARTIFACT SAMPLES.npz RESULT.json. Only NumPy, the runtime 
 
 import json
 import sys
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,16 @@ def _open(library: str, artifact: Path) -> Answer:
 
 def _smallest_arena(artifact: Path, x: Any) -> int:
     """Find the fewest bytes with which tflite-micro still answers, by bisection."""
-    low, high = 0, MAX_ARENA // ARENA_STEP  # low is too little, high is enough
-    while high - low > 1:
-        middle = (low + high) // 2
+
+    def answers(arena: int) -> bool:
         try:
-            _open_micro(artifact, middle * ARENA_STEP)(x)
-            high = middle
+            _open_micro(artifact, arena)(x)
         except RuntimeError:
-            low = middle
-    return high * ARENA_STEP
+            return False
+        return True
+
+    arenas = range(ARENA_STEP, MAX_ARENA, ARENA_STEP)
+    return ARENA_STEP * (1 + bisect_left(arenas, True, key=answers))
 
 
 def _by_edgernn(library: str, artifact: Path, x: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Changes between results of several devices or days: for each subject faster, slower, or no difference."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgernn.bench.result import Measured, Result
@@ -61,21 +61,19 @@ def find_changes(results: Sequence[Result]) -> list[Change]:
                 after=subject,
                 speed=speed_ratio_between_runs(subject.turns[PREDICT], before.turns[PREDICT]),
                 doubted=bool(result.doubts_of(subject) or results[first].doubts_of(before)),
-                unlike=tuple(_unlike(results[first], before, result, subject)),
+                unlike=_unlike(results[first], before, result, subject),
             )
             changes.append(change)
     return changes
 
 
-def _unlike(first: Result, before: Measured, later: Result, after: Measured) -> Iterator[str]:
-    """Yield the conditions that differ, except device and day."""
-    if first.method.cold != later.method.cold:
-        yield "caches"
-    if first.threads != later.threads:
-        yield "threads"
-    if first.isolated != later.isolated:
-        yield "processes"
-    if before.backend.split()[0] != after.backend.split()[0]:
-        yield "backends"
-    if before.input_shape != after.input_shape:
-        yield "inputs"
+def _unlike(first: Result, before: Measured, later: Result, after: Measured) -> tuple[str, ...]:
+    """Return the conditions that differ, except device and day."""
+    conditions = {
+        "caches": (first.method.cold, later.method.cold),
+        "threads": (first.threads, later.threads),
+        "processes": (first.isolated, later.isolated),
+        "backends": (before.backend.split()[0], after.backend.split()[0]),
+        "inputs": (before.input_shape, after.input_shape),
+    }
+    return tuple(name for name, (one, other) in conditions.items() if one != other)

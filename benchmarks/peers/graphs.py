@@ -23,6 +23,7 @@ def operator(model: Any) -> bytes:
     need, of one sample: float32 [1, steps, features] and [1, classes].
     """
     import onnx
+    from onnx.tools.update_model_dims import update_inputs_outputs_dims
 
     proto = onnx.load_from_string(our_onnx.convert(rebuilding.copy(model)))
     graph = proto.graph
@@ -30,10 +31,12 @@ def operator(model: Any) -> bytes:
         if node.op_type in _RECURRENT:
             # The inputs after x, the two kernels and the bias are the first states; without them these are zeros.
             del node.input[4:]
-    _drop_unread(graph)
-    (source,), (target,) = graph.input, graph.output
-    _set_shape(source, (1, *model.inputs[0].shape[1:]))
-    _set_shape(target, (1, *model.outputs[0].shape[1:]))
+    source, target = graph.input[0].name, graph.output[0].name
+    proto = onnx.utils.Extractor(proto).extract_model([source], [target])
+    proto.graph.name = graph.name  # without the extractor's addition, which counts in a file's size
+    del proto.graph.value_info[:]
+    shapes = ({name: [1, *ports[0].shape[1:]]} for name, ports in ((source, model.inputs), (target, model.outputs)))
+    proto = update_inputs_outputs_dims(proto, *shapes)
     data: bytes = onnx.shape_inference.infer_shapes(proto).SerializeToString()
     return data
 
@@ -60,27 +63,3 @@ def sequence(model: Any) -> bytes:
     graph.node.extend(nodes)
     data: bytes = onnx.shape_inference.infer_shapes(proto).SerializeToString()
     return data
-
-
-def _drop_unread(graph: Any) -> None:
-    """Remove every output of a graph except the first, and everything that is then unread."""
-    answer = graph.output[0].name
-    needed, kept = {answer}, []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            kept.append(node)
-    for field, values in (
-        (graph.node, kept[::-1]),
-        (graph.initializer, [value for value in graph.initializer if value.name in needed]),
-        (graph.input, [value for value in graph.input if value.name in needed]),
-        (graph.output, [value for value in graph.output if value.name == answer]),
-        (graph.value_info, []),
-    ):
-        del field[:]
-        field.extend(values)
-
-
-def _set_shape(value: Any, shape: tuple[int, ...]) -> None:
-    for dimension, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
-        dimension.dim_value = size

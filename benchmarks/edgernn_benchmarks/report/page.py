@@ -20,10 +20,11 @@ from edgernn.errors import DataError, printable
 from edgernn.system.extras import require
 from edgernn.system.files import write_bytes
 from edgernn.tasks import MEASURES, REGRESSION
+from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.evidence import KERAS
 from edgernn_benchmarks.report import words
 from edgernn_benchmarks.report.shown import Shown, read_evidence
-from edgernn_benchmarks.report.table import make_table, read_changes
+from edgernn_benchmarks.report.table import make_table
 from edgernn_export.console import shared_prefix
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def _template() -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"number": words.number, "times": words.times}
+    environment.globals["interval"] = words.interval
     return environment.get_template("report.html.j2")
 
 
@@ -109,7 +112,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "tables": [
             make_table(each, chosen.name if chosen else None) for each, chosen in zip(results, recommended, strict=True)
         ],
-        "changes": read_changes(results, places),
+        "changes": find_changes(results),
         "evidence": shown,
         "figures": figures,
         "measured": MEASURES[result.headline] if result.headline else "",

@@ -1,4 +1,4 @@
-"""The tables of a report: every figure of every subject, and changes between several results."""
+"""The table of a report: every figure of every subject."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +10,7 @@ from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
 from edgernn.bench.subjects import INVOKE, STEP
 from edgernn.console.measuring import stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION
-from edgernn_benchmarks.changes import find_changes
-from edgernn_benchmarks.report.words import NOTHING, measure, number, times
+from edgernn_benchmarks.report import words
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,9 @@ class Column:
 class TableRow:
     """A subject's row; `doubts` are its own and the machine's."""
 
-    name: str
-    role: str
-    backend: str
+    subject: Measured
     recommended: bool
     doubts: Sequence[str]
-    own_doubts: Sequence[str]
     cells: Sequence[TableCell]
 
 
@@ -55,60 +51,28 @@ class Table:
     strangers: Sequence[str]
 
     @property
-    def doubted(self) -> Sequence[TableRow]:
-        """The rows with `own_doubts`."""
-        return [row for row in self.rows if row.own_doubts]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A subject in two results, and its speed in the later one relative to the first."""
-
-    name: str
-    first: str
-    later: str
-    before: str
-    after: str
-    ratio: str
-    interval: str
-    verdict: str
+    def doubted(self) -> Sequence[Measured]:
+        """The subjects with their own doubts."""
+        return [row.subject for row in self.rows if row.subject.doubts]
 
 
 def make_table(result: Result, recommended: str | None) -> Table:
     """Make the table of a result; columns that are empty for every subject are left out."""
     size = Column("size", "bytes", "of the file", cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes))
     columns = [size, *_answer_columns(result), *_time_columns(result)]
-    kept = [column for column in columns if any(column.cell(subject).text != NOTHING for subject in result.subjects)]
+    kept = [
+        column for column in columns if any(column.cell(subject).text != words.NOTHING for subject in result.subjects)
+    ]
     rows = [
         TableRow(
-            name=subject.name,
-            role=subject.role,
-            backend=subject.backend,
+            subject=subject,
             recommended=subject.name == recommended,
             doubts=result.doubts_of(subject),
-            own_doubts=subject.doubts,
             cells=[column.cell(subject) for column in kept],
         )
         for subject in result.subjects
     ]
     return Table(kept, rows, stranger_lines(result))
-
-
-def read_changes(results: Sequence[Result], places: Sequence[str]) -> list[Compared]:
-    """Return the subjects that several results have, as rows of the report."""
-    return [
-        Compared(
-            name=change.name,
-            first=places[change.first],
-            later=places[change.later],
-            before=number(change.before.predict.median_us),
-            after=number(change.after.predict.median_us),
-            ratio=times(change.speed.estimate),
-            interval=_interval(change.speed.low, change.speed.high),
-            verdict=change.verdict if change.same_file else f"{change.verdict} (different files of this name)",
-        )
-        for change in find_changes(results)
-    ]
 
 
 def _answer_columns(result: Result) -> Iterator[Column]:
@@ -139,7 +103,7 @@ def _answer_columns(result: Result) -> Iterator[Column]:
         cell=lambda each: (
             TableCell(task.show_agreement(each.answers.agreement), each.answers.agreement)
             if each.answers and math.isfinite(each.answers.agreement)
-            else TableCell(NOTHING, None)
+            else TableCell(words.NOTHING, None)
         ),
     )
     yield Column(
@@ -152,7 +116,7 @@ def _answer_columns(result: Result) -> Iterator[Column]:
 
 def _measure(subject: Measured, name: str) -> TableCell:
     value = subject.answers.measures.get(name, math.nan) if subject.answers else math.nan
-    return TableCell(measure(name, value), value if math.isfinite(value) else None)
+    return TableCell(words.measure(name, value), value if math.isfinite(value) else None)
 
 
 def _time_columns(result: Result) -> Iterator[Column]:
@@ -161,9 +125,9 @@ def _time_columns(result: Result) -> Iterator[Column]:
         unit="median, µs",
         meaning="time from a sample to its answer; below it the 95 % interval",
         cell=lambda each: TableCell(
-            number(each.predict.median_us),
+            words.number(each.predict.median_us),
             each.predict.median_us,
-            _interval(each.predict.low_us, each.predict.high_us),
+            words.interval(each.predict.low_us, each.predict.high_us),
         ),
     )
     yield Column(
@@ -199,12 +163,12 @@ def _other_time_columns() -> Iterator[Column]:
         meaning="of a process that answers, with Python and libraries; below it the peak",
         cell=lambda each: (
             TableCell(
-                number(each.memory.steady_bytes / 1e6),
+                words.number(each.memory.steady_bytes / 1e6),
                 each.memory.steady_bytes,
-                f"at most {number(each.memory.peak_bytes / 1e6)}",
+                f"at most {words.number(each.memory.peak_bytes / 1e6)}",
             )
             if each.memory
-            else TableCell(NOTHING, None)
+            else TableCell(words.NOTHING, None)
         ),
     )
 
@@ -214,16 +178,18 @@ def _speed(result: Result, subject: Measured) -> TableCell:
         return TableCell("1×", 1.0, "the baseline")
     speed = result.speed(subject)
     if speed is None:
-        return TableCell(NOTHING, None)
-    interval = _interval(speed.low, speed.high)
+        return TableCell(words.NOTHING, None)
+    interval = words.interval(speed.low, speed.high)
     return TableCell(
-        times(speed.estimate), speed.estimate, interval if speed.verdict in ("faster", "slower") else speed.verdict
+        words.times(speed.estimate),
+        speed.estimate,
+        interval if speed.verdict in ("faster", "slower") else speed.verdict,
     )
 
 
 def _percentile(subject: Measured, name: str) -> TableCell:
     value, batch = getattr(subject.predict, name), subject.predict.batch
-    return TableCell(number(value), value, f"of means of {batch}" if batch > 1 else "")
+    return TableCell(words.number(value), value, f"of means of {batch}" if batch > 1 else "")
 
 
 def _median(subject: Measured, call: str, divisor: float) -> TableCell:
@@ -232,8 +198,8 @@ def _median(subject: Measured, call: str, divisor: float) -> TableCell:
 
 
 def _plain(value: float | None) -> TableCell:
-    return TableCell(NOTHING, None) if value is None or not math.isfinite(value) else TableCell(number(value), value)
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{number(low)}–{number(high)}"
+    return (
+        TableCell(words.NOTHING, None)
+        if value is None or not math.isfinite(value)
+        else TableCell(words.number(value), value)
+    )

@@ -48,6 +48,11 @@ def times(ratio: float) -> str:
     return f"{number(ratio)}×"
 
 
+def interval(low: float, high: float) -> str:
+    """Format the limits of an interval."""
+    return f"{number(low)}–{number(high)}"
+
+
 def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
     """Return the recommended, the smallest, the fastest and the most accurate artifact."""
     original = result.original
