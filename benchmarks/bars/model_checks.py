@@ -224,5 +224,4 @@ def _latency_checks(
 
 
 def _is_there(found: Sequence[Exported], target: Target, *, refined: bool = True) -> bool:
-    """Return True if every run has the artifact."""
     return all(each.path(target, refined=refined).is_file() for each in found)

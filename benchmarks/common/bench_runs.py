@@ -93,7 +93,6 @@ class BenchModel:
 
 
 def _int8(unrolled_bytes: int | None, loop_bytes: int, agreement: float, ratio: float, **others: Any) -> ModelLimits:
-    """Return limits of both layouts of int8."""
     sizes = {exports.INT8: unrolled_bytes, exports.INT8_LOOP: loop_bytes}
     return ModelLimits(
         bytes_of={target: size for target, size in sizes.items() if size is not None},

@@ -49,11 +49,6 @@ class Exported:
     peak_gb: float | None = None
 
     @cached_property
-    def name(self) -> str:
-        """Name of the artifacts."""
-        return str(read_settings(self.run)["name"])
-
-    @cached_property
     def samples(self) -> Samples:
         """Calibration and test samples, as the model saw them."""
         return read_samples(self.run)
@@ -65,7 +60,8 @@ class Exported:
 
     def path(self, target: Target, *, refined: bool = True) -> Path:
         """Return the path of a target's artifact; the file may be missing."""
-        return (self.folder if refined else self.folder / "unrefined") / target.file_name(self.name)
+        name = target.file_name(read_settings(self.run)["name"])
+        return (self.folder if refined else self.folder / "unrefined") / name
 
 
 def predict_isolated(model: Path, x: Float32) -> Float32:

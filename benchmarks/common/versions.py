@@ -1,11 +1,10 @@
 """The versions with which a page was measured."""
 
-import platform
-import sys
-from importlib.metadata import version
+from edgernn.bench.environment import describe_machine
 
 
-def versions(*packages: str) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Return Python's version, the processor's architecture, and the packages' versions, by name."""
-    python = ".".join(map(str, sys.version_info[:2]))
-    return {"python": python, "machine": platform.machine()} | {package: version(package) for package in packages}
+    machine = describe_machine()
+    python = machine["python"].rpartition(".")[0]
+    return {**machine["versions"], "python": python, "machine": machine["machine"]}

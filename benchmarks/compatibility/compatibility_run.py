@@ -19,7 +19,6 @@ from edgernn.system.files import write_bytes
 from edgernn_export import export, select_targets
 from edgernn_export.targets import TARGETS
 
-_PACKAGES = ("edgernn", "ai-edge-litert", "onnxruntime", "numpy", "tensorflow", "litert-quantizer", "tf2onnx")
 PAGE = ROOT / "docs" / "compatibility.md"
 
 
@@ -46,7 +45,7 @@ def main(run: Path, out: Path) -> None:
         artifacts = _export(run, Path(folder))
         hosts = {artifact.name: _host(artifact, run) for artifact in artifacts}
         found = {runtime: _try(runtime, artifacts, run) for runtime in RUNTIMES}
-    write_bytes(out, describe(hosts, found, versions(*_PACKAGES)).encode())
+    write_bytes(out, describe(hosts, found, versions()).encode())
     click.echo(f"{out} written")
     problems = faults(hosts, found)
     for problem in problems:
@@ -55,7 +54,6 @@ def main(run: Path, out: Path) -> None:
 
 
 def _export(run: Path, folder: Path) -> list[Path]:
-    """Export every kind of artifact from the run."""
     targets = (*TARGETS, *select_targets(io_type="int8"))
     rows = export(run, folder, targets=targets, progress=_say)
     missing = [f"{row.path.name}: {row.reason}" for row in rows if not row.passed]

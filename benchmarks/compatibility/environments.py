@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from common.programs import last_line, run_program
 from compatibility import probe
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
@@ -99,18 +100,11 @@ class RuntimeResult:
 
 
 def make_environment(folder: Path, requirements: Sequence[str]) -> Path:
-    """Make a virtual environment with these packages; return the path of its Python.
-
-    Raises:
-        ModelError: pip failed; the message is its last line.
-    """
+    """Make a virtual environment with these packages; return the path of its Python."""
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    command: list[str | Path] = [python, "-m", "pip", "install", *options, *requirements]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise ModelError(f"pip install {' '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
+    run_program([python, "-m", "pip", "install", *options, *requirements])
     return python
 
 
@@ -135,7 +129,7 @@ def _try(python: Path, library: str, artifact: Path, samples: Path) -> RuntimeRe
         if done.returncode < 0:
             return RuntimeResult("", refuses=f"crashes: {describe_exit(done.returncode)}")
         if done.returncode:
-            raise ModelError(f"{library}, {artifact.name}: {done.stderr.strip().splitlines()[-1]}")
+            raise ModelError(f"{library}, {artifact.name}: {last_line(done)}")
         return _read(json.loads(target.read_text()), done.stderr)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -118,6 +118,7 @@ def command(
     with standard_error_aside() as terminal:
         from edgernn_benchmarks.comparison import Progress, compare
 
+        note = partial(say, file=terminal)
         with round_bar(method, "measuring", terminal) as after_round:
             result = compare(
                 source,
@@ -126,7 +127,7 @@ def command(
                 method=method,
                 isolated=settings.pop("isolate"),
                 max_drop_points=settings.pop("max_drop"),
-                progress=Progress(partial(_say, terminal), after_round, partial(say, file=terminal)),
+                progress=Progress(lambda step: note(f"{step} …"), after_round, note),
                 **settings,
             )
     _finish(ctx, {"": result}, json_file, html_file, floor)
@@ -224,7 +225,3 @@ def _check_target(ctx: click.Context, option: str, file: Path | None, suffix: st
         raise click.UsageError(f"{option}: file {file}, expected a name that ends with {suffix}{dash}")
     # Check now, not after minutes, that the folder can be written. A new folder that stays empty is removed.
     ctx.with_resource(made_folder(file.parent))
-
-
-def _say(terminal: TextIO, step: str) -> None:
-    say(f"{step} …", file=terminal)

@@ -90,7 +90,6 @@ _SHORT = {"refused": "refuse", "exception": "except"}
 
 
 def _wrong_answers(seen: Sequence[MutantResult]) -> Iterator[str]:
-    """Yield the kinds of wrong answers."""
     wrong = [each.verdict for each in seen if each.verdict.outcome == WRONG]
     if wrong:
         where = Counter(verdict.detail.partition(":")[0] for verdict in wrong)

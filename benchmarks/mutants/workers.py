@@ -97,7 +97,6 @@ def _lines(reading: int, timeout: float) -> Iterator[str]:
 
 
 def _death(status: int, words: str) -> Judgement:
-    """Return the verdict on a worker's death."""
     if os.WIFSIGNALED(status):
         outcome = MEMORY if "bad_alloc" in words else CRASH
         return Judgement(outcome, f"{signal.Signals(os.WTERMSIG(status)).name}: {words}")

@@ -1,7 +1,6 @@
 """`make bench`: edgernn beside every other tool, and how cost grows with units and time steps."""
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ import click
 from bars.latency import CHECKED_SAMPLES
 from common.bench_frame import Progress, measuring, read_integers
 from common.checks import environment
+from common.programs import run_program
 from common.results import FORMAT
 from common.side_by_side import BRISK, QUICK, THOROUGH, Effort
 from edgernn.bench.stopwatch import cache_bytes
@@ -202,6 +202,5 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     if shutil.which(emx.COMPILER):
-        done = subprocess.run([emx.COMPILER, "-dumpfullversion"], capture_output=True, text=True, check=True)  # noqa: S603
-        found[emx.COMPILER] = done.stdout.strip()
+        found[emx.COMPILER] = run_program([emx.COMPILER, "-dumpfullversion"]).strip()
     return found

@@ -126,7 +126,6 @@ def _export(
 
 
 def _row(name: str, result: ToolResult, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the table row of a file."""
     return {
         "name": name,
         "tool": PEERS[name].tool if name in PEERS else EDGERNN,

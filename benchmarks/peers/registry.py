@@ -1,8 +1,7 @@
 """Peers: files of other tools, how they are registered, built, and checked before they are timed."""
 
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_onnx, from_tflite
+from common.programs import run_program
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError, first_line
 from edgernn_benchmarks.conversions import quiet_converters
@@ -22,6 +22,7 @@ SAME, ROUNDED = 0.999, 0.9
 
 # Less than TIME_LIMIT_S of `isolated_tools`, so that no program outlives the check of its peer.
 MAX_TOOL_SECONDS = 280.0
+run_tool = partial(run_program, time_limit_s=MAX_TOOL_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -98,24 +99,3 @@ def temporary_file(name: str, content: bytes) -> Iterator[Path]:
         path = Path(folder) / name
         path.write_bytes(content)
         yield path
-
-
-def run_tool(command: Sequence[str | Path], folder: Path | None = None) -> None:
-    """Run a tool's program.
-
-    Args:
-        command: program and arguments.
-        folder: working folder.
-
-    Raises:
-        ModelError: the program takes too long, or ends with an error.
-    """
-    name = Path(command[0]).name
-    try:
-        done = subprocess.run(  # noqa: S603
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=MAX_TOOL_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{name} took longer than {MAX_TOOL_SECONDS:g} s and was stopped") from error
-    if done.returncode:
-        raise ModelError(f"{name}: {(done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]}")

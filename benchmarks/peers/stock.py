@@ -77,7 +77,6 @@ def _keep_first_output(data: bytes) -> bytes:
 
 
 def _tensors_read(subgraph: Any) -> set[int]:
-    """Return the tensors that some operator reads."""
     return {int(index) for operator in subgraph.operators for index in operator.inputs}
 
 

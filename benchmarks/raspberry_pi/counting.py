@@ -15,6 +15,7 @@ import click
 
 from common.bench_frame import Progress, json_option, measuring
 from common.bench_runs import GRU64, LSTM64, find_run
+from common.programs import last_line, run_program
 from common.results import FORMAT
 from edgernn.errors import ArtifactError, ExportError, SettingError
 from edgernn.model import load
@@ -75,7 +76,7 @@ def build_plugin(folder: Path) -> Path:
     usage = subprocess.run(["qemu-arm", "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S607
     if "-plugin" not in usage:
         raise SettingError("the installed QEMU does not support plugins; install qemu-user of Debian bookworm")
-    printed = subprocess.run(["qemu-arm", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    printed = run_program(["qemu-arm", "--version"])
     version = re.search(r"version (\d+)", printed)
     if not version:
         raise SettingError(f"qemu-arm --version printed {printed[:80]!r}, expected a version")
@@ -121,7 +122,7 @@ def count_instructions(device: Device, backend: str, artifact: Path, model: str,
         size_bytes=artifact.stat().st_size,
     )
     if done.returncode:
-        message = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+        message = last_line(done)
         if "misreads" not in message:
             raise SettingError(f"{what}: {message}")
         return result(invoke=0, predict=0, push=0, refused=message.partition(f"{artifact.name}: ")[2])

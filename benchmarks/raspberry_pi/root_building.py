@@ -4,19 +4,20 @@ import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from filelock import FileLock, Timeout
 
+from common.programs import last_line, run_program
 from edgernn.errors import SettingError
 from edgernn.system import caches
 from edgernn.system.files import make_folder
@@ -34,6 +35,7 @@ _NEEDED = {
 
 _DEPENDENCIES = ("dependencies", "optional-dependencies")
 
+_call = partial(run_program, folder=REPOSITORY)
 Progress = Callable[[str], None]
 
 
@@ -197,18 +199,7 @@ def _project() -> dict[str, Any]:
 def _in(device: Device, words: Sequence[str | Path]) -> None:
     done = device.run(words, time_limit_s=1800)
     if done.returncode:
-        raise SettingError(f"{device.root.name}: {' '.join(map(str, words))}: {_last_line(done)}")
-
-
-def _call(words: Sequence[str | Path]) -> None:
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise SettingError(f"{' '.join(map(str, words))}: {_last_line(done)}")
-
-
-def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return lines[-1] if lines else f"exit code {done.returncode}"
+        raise SettingError(f"{device.root.name}: {' '.join(map(str, words))}: {last_line(done)}")
 
 
 @click.command()

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from edgernn.arrays import Float64
 from edgernn_benchmarks.report.label_placement import LETTERS, place_labels
@@ -182,14 +182,6 @@ def draw_values(truth: Float64, original: Float64, artifact: Float64, name: str)
         return finished()
 
 
-def show_time(time_us: float) -> str:
-    """Format a time of an axis, with its unit."""
-    for unit, size in (("s", 1e6), ("ms", 1e3)):
-        if time_us >= size:
-            return f"{time_us / size:.4g} {unit}"
-    return f"{time_us:.4g} µs"
-
-
 def _panels(page: Figure, items: Iterable[tuple[bool, Sequence[float], T]]) -> list[tuple[Axes, list[T]]]:
     """Make a logarithmic axis of time, or two if a subject is far slower; return each with its items."""
     listed = list(items)
@@ -228,7 +220,8 @@ def _scale(axes: Axes, times: Sequence[float], max_ticks: int) -> None:
         ticks = [float(f"{np.sqrt(low * high):.2g}")]
     axes.xaxis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // max_ticks)]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: show_time(time)))
+    with_unit = EngFormatter("s")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda time_us, _: with_unit(time_us / 1e6)))
 
 
 def _name(page: Figure, text: str) -> None:

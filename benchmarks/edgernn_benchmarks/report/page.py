@@ -167,8 +167,9 @@ def draw_trade(result: Result, recommended: str | None, short: Mapping[str, str]
     points, measured = _points(result, recommended, short)
     if len(points) < 2:
         return ""
-    title = f"{MEASURES[result.task.headline]} →" if measured and result.task else "size, bytes →"
-    share = measured and _is_share(result)
+    task = result.task
+    title = f"{MEASURES[task.headline]} →" if measured and task else "size, bytes →"
+    share = measured and task is not None and task.kind != REGRESSION
     return figures.draw_trade(points, title, share=share, lower_is_better=not measured, **options)
 
 
@@ -195,10 +196,6 @@ def _draw_evidence(evidence: Mapping[str, Any], shown: Shown, best: str, short: 
         truth, original, artifact = (np.array(column, np.float64) for column in columns)
         drawn["values"] = figures.draw_values(truth, original, artifact, short[best])
     return drawn
-
-
-def _is_share(result: Result) -> bool:
-    return result.task is not None and result.task.kind != REGRESSION
 
 
 def _spread(subject: Measured, short: Mapping[str, str]) -> "Spread":
