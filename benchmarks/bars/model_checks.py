@@ -61,9 +61,9 @@ def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Pr
     targets = EVERY_TARGET if model.every_step else EXPORTED
     cost, unrefined = limits.export_s is not None, limits.unrefined is not None
     found = [export_run(run, folder / run.name, targets, say, cost=cost, unrefined=unrefined) for run in runs]
-    speed, latencies, missing = _latency_checks(model, found[0], say)
+    speed = _latency_checks(model, found[0], say)
     say(f"{model.name}: predicting and streaming")
-    checks = [*_size_checks(model, found, targets), *speed, *_fidelity_checks(model, found)]
+    checks = [*_size_checks(model, found, targets), *speed.checks, *_fidelity_checks(model, found)]
     checks += [*_stream_checks(model, found), *_operator_checks(model, found)]
     if cost:
         group = f"{model.title}: `edgernn export RUN`, the default set, worst of {len(found)}"
@@ -72,7 +72,7 @@ def measure_model(model: BenchModel, runs: Sequence[Path], folder: Path, say: Pr
             Check(group, "wall clock", "s", figure=None if None in seconds else max(seconds), limit=limits.export_s),
             Check(group, "peak memory", "GB", figure=None if None in peaks else max(peaks), limit=limits.export_gb),
         ]
-    return Findings(checks, latencies, [*(reason for each in found for reason in each.reasons), *missing])
+    return Findings(checks, speed.latencies, [*(reason for each in found for reason in each.reasons), *speed.reasons])
 
 
 def _size_checks(model: BenchModel, found: Sequence[Exported], targets: Sequence[Target]) -> list[Check]:
@@ -188,10 +188,7 @@ def _operator_checks(model: BenchModel, found: Sequence[Exported]) -> list[Check
     ]
 
 
-def _latency_checks(
-    model: BenchModel, export: Exported, say: Progress
-) -> tuple[list[Check], dict[str, Any], list[str]]:
-    """Return the checks, all latencies by subject, and the reasons why peers are missing."""
+def _latency_checks(model: BenchModel, export: Exported, say: Progress) -> Findings:
     samples, limits = export.samples, model.limits
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
     file, reference = export.run / "model.keras", export.reference[: len(x)]
@@ -220,7 +217,7 @@ def _latency_checks(
         ratio(group, cold, loop, unrolled, label="the same with cold caches"),
     ]
     reasons = [f"{export.run.name}: {name}: {reason}" for name, reason in missing.items()]
-    return [each for each in checks if each.limit is not None or each.figure is not None], hot, reasons
+    return Findings([each for each in checks if each.limit is not None or each.figure is not None], hot, reasons)
 
 
 def _is_there(found: Sequence[Exported], target: Target, *, refined: bool = True) -> bool:

@@ -1,6 +1,6 @@
 """Text of docs/compatibility.md, and the faults in its results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +92,14 @@ def _runtimes(found: Found) -> str:
 
 def _answers(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> str:
     reasons = Reasons()
-    rows = []
-    for name in names:
-        cells = [_answer(hosts[name], results[name], reasons) for results in found.values()]
-        rows.append([f"`{name}`", *cells])
-    text = table(["whole sequences", *(runtime.title for runtime in found)], rows)
+    text = _table("whole sequences", names, found, lambda name, result: _answer(hosts[name], result, reasons))
     return "\n".join([text, *reasons.lines(), ""]) if reasons.lines() else text
+
+
+def _table(title: str, names: Sequence[str], found: Found, say: Callable[[str, RuntimeResult], str]) -> str:
+    """Return a table with one artifact a line, and one runtime a column."""
+    rows = [[f"`{name}`", *(say(name, results[name]) for results in found.values())] for name in names]
+    return table([title, *(runtime.title for runtime in found)], rows)
 
 
 def _answer(host: Host, result: RuntimeResult, reasons: Reasons) -> str:
@@ -119,11 +121,8 @@ def _streams(names: Sequence[str], hosts: Mapping[str, Host], found: Found) -> s
         for runtime, results in found.items()
         if any(result.edgernn_refuses is not None for result in results.values())
     }
-    rows = []
-    for name in names:
-        cells = [_likeness(hosts[name].streams, results[name].streams) for results in some.values()]
-        rows.append([f"`{name}`", *cells])
-    return table([f"streams, {STREAMED} samples", *(runtime.title for runtime in some)], rows)
+    title = f"streams, {STREAMED} samples"
+    return _table(title, names, some, lambda name, result: _likeness(hosts[name].streams, result.streams))
 
 
 def _arenas(found: Found) -> str:

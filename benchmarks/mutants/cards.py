@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,7 @@ def numbers(fields: Fields) -> list[Steps]:
 def changed(fields: Fields, steps: Steps, value: Any) -> Fields:
     """Return a card with another value at a path; `...` deletes the value."""
     result = copy.deepcopy(fields)
-    inner: Any = result
-    for step in steps[:-1]:
-        inner = inner[step]
+    inner = value_at(result, steps[:-1])
     if value is ...:
         del inner[steps[-1]]
     else:
@@ -107,11 +105,8 @@ def _encode(fields: Fields, nesting: int) -> bytes:
 
 
 def _leaves(value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]:
-    inner: Sequence[tuple[str | int, Any]]
-    inner = (
-        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
-    )
     if not isinstance(value, dict | list):
         yield steps, value
-    for step, each in inner:
+        return
+    for step, each in value.items() if isinstance(value, dict) else enumerate(value):
         yield from _leaves(each, (*steps, step))

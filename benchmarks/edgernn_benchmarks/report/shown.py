@@ -52,7 +52,11 @@ class Disagreeing:
     count: int
     original: int
     artifact: int
-    neither: int
+
+    @property
+    def neither(self) -> int:
+        """Number of these decisions of which neither is right."""
+        return self.count - self.original - self.artifact
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,6 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Pictures of one condition, or without conditions."""
-
-    title: str
-    pictures: Sequence[Picture]
-
-
-@dataclass(frozen=True)
 class Streamed:
     """An artifact's answers as rows arrive: the rows after which half and 90 % of the samples stay right."""
 
@@ -88,14 +84,14 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Shown:
-    """The evidence in the form of a report; parts without evidence are empty."""
+    """The evidence in the form of a report, examples by condition; parts without evidence are empty."""
 
     classes: Classes | None = None
     matrices: Sequence[Matrix] = ()
     disagreeing: Sequence[Disagreeing] = ()
     decided: int = 0
     disagreements: Sequence[Picture] = ()
-    examples: Sequence[Gallery] = ()
+    examples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     scale: str = ""
     wide: bool = False
     streamed: Sequence[Streamed] = ()
@@ -186,12 +182,7 @@ def _disagreeing(truth: Int64, decisions: Mapping[str, Int64]) -> list[Disagreei
         if name != KERAS:
             other = each != keras
             original, artifact = (int((other & (one == truth)).sum()) for one in (keras, each))
-            count = int(other.sum())
-            found.append(
-                Disagreeing(
-                    name=name, count=count, original=original, artifact=artifact, neither=count - original - artifact
-                )
-            )
+            found.append(Disagreeing(name=name, count=int(other.sum()), original=original, artifact=artifact))
     return found
 
 
@@ -201,9 +192,9 @@ def _pictures(document: Mapping[str, Any], labels: Sequence[str]) -> dict[str, A
     examples: dict[str, list[Picture]] = {}
     for each in document["examples"]:
         picture = _picture(each, shape, wide, labels)
-        examples.setdefault(picture.condition, []).append(picture)
+        examples.setdefault(picture.condition or "samples", []).append(picture)
     return {
-        "examples": [Gallery(condition or "samples", pictures) for condition, pictures in examples.items()],
+        "examples": examples,
         "disagreements": [_picture(each, shape, wide, labels) for each in document["disagreements"]],
         "scale": str(document["scale"]),
         "wide": wide,

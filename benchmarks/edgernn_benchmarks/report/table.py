@@ -80,20 +80,15 @@ def _answer_columns(result: Result) -> Iterator[Column]:
     if task is None:
         return
     shown = ("mae", "r2") if task.kind == REGRESSION else (task.headline, "accuracy")
-    units = {"mae": "", "r2": "1 is best", "accuracy": "%", "f1": "%"}
-    meanings = {
-        "mae": "mean distance from the true values",
-        "r2": "share of the true values’ variance that is explained",
-        "accuracy": "share of decisions that are right",
-        "f1": "harmonic mean of precision and recall, over all classes",
+    facts = {
+        "mae": ("", "mean distance from the true values"),
+        "r2": ("1 is best", "share of the true values’ variance that is explained"),
+        "accuracy": ("%", "share of decisions that are right"),
+        "f1": ("%", "harmonic mean of precision and recall, over all classes"),
     }
     for name in dict.fromkeys(shown):
-        yield Column(
-            title=MEASURES[name],
-            unit=units[name],
-            meaning=meanings[name],
-            cell=partial(_measure, name=name),
-        )
+        unit, meaning = facts[name]
+        yield Column(title=MEASURES[name], unit=unit, meaning=meaning, cell=partial(_measure, name=name))
     yield Column(
         title="agreement",
         unit="with the original",

@@ -56,9 +56,8 @@ def interval(low: float, high: float) -> str:
 def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
     """Return the recommended, the smallest, the fastest and the most accurate artifact."""
     original = result.original
-    smallest, fastest, accurate, best = (
-        *(verdict.smallest, verdict.fastest, verdict.most_accurate, verdict.recommended),
-    )
+    smallest, fastest = verdict.smallest, verdict.fastest
+    accurate, best = verdict.most_accurate, verdict.recommended
     found = []
     if best:
         found.append(Highlight(title="Recommended", name=best.name, figure=_time(best), beside=_size(best)))
