@@ -1,14 +1,14 @@
 """Write docs/compatibility.md: the answers of every artifact on every runtime."""
 
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import numpy as np
 
 import edgernn
+from common.bench_frame import Progress, measuring
 from common.versions import versions
 from compatibility.compatibility_page import Host, describe, faults
 from compatibility.environments import ROOT, RUNTIMES, Runtime, RuntimeResult, check_python, try_artifacts
@@ -41,10 +41,14 @@ def main(run: Path, out: Path) -> None:
         python -m benchmarks compatibility runs/digits-robust
     """
     check_python()
-    with tempfile.TemporaryDirectory() as folder:
-        artifacts = _export(run, Path(folder))
+    found: dict[Runtime, Mapping[str, RuntimeResult]] = {}
+    with measuring() as (folder, say):
+        artifacts = _export(run, folder, say)
         hosts = {artifact.name: _host(artifact, run) for artifact in artifacts}
-        found = {runtime: _try(runtime, artifacts, run) for runtime in RUNTIMES}
+        for runtime in RUNTIMES:
+            say(runtime.title)
+            chosen = [artifact for artifact in artifacts if artifact.suffix == runtime.suffix]
+            found[runtime] = try_artifacts(runtime, chosen, run / "samples.npz")
     write_bytes(out, describe(hosts, found, versions()).encode())
     click.echo(f"{out} written")
     problems = faults(hosts, found)
@@ -53,9 +57,9 @@ def main(run: Path, out: Path) -> None:
     sys.exit(1 if problems else 0)
 
 
-def _export(run: Path, folder: Path) -> list[Path]:
+def _export(run: Path, folder: Path, say: Progress) -> list[Path]:
     targets = (*TARGETS, *select_targets(io_type="int8"))
-    rows = export(run, folder, targets=targets, progress=_say)
+    rows = export(run, folder, targets=targets, progress=say)
     missing = [f"{row.path.name}: {row.reason}" for row in rows if not row.passed]
     if missing:
         raise ModelError("; ".join(missing))
@@ -77,12 +81,3 @@ def _host(artifact: Path, run: Path) -> Host:
         answers=answers,
         streams=np.stack([stream.answer(sample) for sample in samples.x_test[:STREAMED]]),
     )
-
-
-def _try(runtime: Runtime, artifacts: Sequence[Path], run: Path) -> Mapping[str, RuntimeResult]:
-    _say(runtime.title)
-    return try_artifacts(runtime, [path for path in artifacts if path.suffix == runtime.suffix], run / "samples.npz")
-
-
-def _say(step: str) -> None:
-    click.echo(f"{step} …", err=True)

@@ -95,8 +95,6 @@ def measure_size(
 def _make_others(
     others: Mapping[str, Peer], folder: Path, reference: Float32, say: Progress
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
-    if not others:
-        return {}, {}
     # The answers of an untrained model are nearly alike, so integer rounding changes classes: accept any agreement.
     judged = {name: replace(peer, agreement=0.0) if peer.agreement < SAME else peer for name, peer in others.items()}
     samples = read_samples(folder)

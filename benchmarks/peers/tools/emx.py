@@ -77,8 +77,7 @@ def _load(data: bytes, shape: tuple[int, ...]) -> Answer:
     return answer
 
 
-_PAGE = "https://pypi.org/project/emx-onnx-cgen/"
-_peer = partial(Peer, tool="emx-onnx-cgen", page=_PAGE)
+_peer = partial(Peer, tool="emx-onnx-cgen", page="https://pypi.org/project/emx-onnx-cgen/")
 PEERS = by_name(
     _peer("emx-onnx-cgen float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_compile),
     _peer("emx-onnx-cgen float32, Keras unroll=True", agreement=SAME, convert=graphs.unrolled, make=_compile),

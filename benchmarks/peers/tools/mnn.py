@@ -81,9 +81,8 @@ def _load_module(path: Path, shape: tuple[int, ...], output: str) -> Answer:
     return answer
 
 
-_PAGE = "https://mnn-docs.readthedocs.io/en/latest/tools/convert.html"
 _INT8 = partial(_convert, bits=8)
-_peer = partial(Peer, tool="MNN", page=_PAGE)
+_peer = partial(Peer, tool="MNN", page="https://mnn-docs.readthedocs.io/en/latest/tools/convert.html")
 PEERS = by_name(
     _peer("MNN float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_convert),
     _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, convert=graphs.operator, make=_INT8),

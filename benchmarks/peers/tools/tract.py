@@ -25,8 +25,7 @@ def _load(data: bytes) -> Answer:
     return lambda x: run([x])[0].to_numpy()
 
 
-_PAGE = "https://pypi.org/project/tract/"
-_peer = partial(Peer, tool="tract", page=_PAGE)
+_peer = partial(Peer, tool="tract", page="https://pypi.org/project/tract/")
 # tract does not quantize.
 PEERS = by_name(
     _peer("tract float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_from_onnx),
