@@ -12,7 +12,6 @@ from edgernn_benchmarks.changes import Change
 from edgernn_export.console import make_console, make_table
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
 
@@ -20,12 +19,12 @@ def print_result(result: Result) -> None:
     """Print the table of a result, its captions, doubts about it, and the verdict."""
     console = make_console()
     console.print(_table(result))
-    _print(console, *_captions(result), *doubt_lines(result))
+    console.print(*_captions(result), *doubt_lines(result), sep="\n")
     if result.strangers:
-        _print(console, "", "Artifacts of another model:", *(f"    {line}" for line in stranger_lines(result)))
+        strangers = (f"    {line}" for line in stranger_lines(result))
+        console.print("", "Artifacts of another model:", *strangers, sep="\n")
     if result.artifacts:
-        console.print()
-        _print(console, *verdict_lines(result))
+        console.print("", *verdict_lines(result), sep="\n")
 
 
 def verdict_lines(result: Result) -> list[str]:
@@ -50,9 +49,9 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
     """Print each subject's change of speed, from the first result that has it to each later one."""
     console = make_console()
     for place, (result, name) in enumerate(zip(results, names, strict=True), start=1):
-        _print(console, f"[{place}] {name}: {result.started}, {describe(result.machine)}")
+        console.print(f"[{place}] {name}: {result.started}, {describe(result.machine)}")
     if not changes:
-        _print(console, "No subject is in more than one of these results; nothing can be compared.")
+        console.print("No subject is in more than one of these results; nothing can be compared.")
         return
     rows = [
         (
@@ -68,11 +67,11 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
     ]
     console.print(make_table(("in", "median", "in", "median", "speed", "95% interval"), rows))
     for change in changes:
-        _print(console, f"{change.name}: {change.verdict}, [{change.later + 1}] against [{change.first + 1}].")
+        console.print(f"{change.name}: {change.verdict}, [{change.later + 1}] against [{change.first + 1}].")
     if any(not change.same_file for change in changes):
-        _print(console, "* has different files of the same name.")
+        console.print("* has different files of the same name.")
     if any(change.doubted for change in changes):
-        _print(console, "! has unreliable times; the report of that result says why.")
+        console.print("! has unreliable times; the report of that result says why.")
 
 
 def _table(result: Result) -> "Table":
@@ -117,8 +116,3 @@ def _captions(result: Result) -> list[str]:
         method_sentence(result),
         f"{describe(result.machine)}; {', '.join(dict.fromkeys(subject.backend for subject in result.subjects))}.",
     ]
-
-
-def _print(console: "Console", *lines: str) -> None:
-    for line in lines:
-        console.print(line)
