@@ -70,7 +70,9 @@ def _composite(placeholder: RecurrentPlaceholder) -> Call:
         shape = [1, x.shape[1], placeholder.cell.units] if placeholder.return_sequences else [1, placeholder.cell.units]
 
         # Never run. It has the right shape, and depends on x so that the converter keeps x.
-        composite = tf.function(lambda x: tf.zeros(shape) + tf.reduce_sum(x), experimental_implements=implements)
+        composite = tf.function(
+            lambda x: tf.zeros(shape) + tf.reduce_sum(x), autograph=False, experimental_implements=implements
+        )
         return composite(x)
 
     def call_each(x: Any) -> Any:

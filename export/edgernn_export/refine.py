@@ -185,7 +185,7 @@ def _functions(model: Any, loss: Loss, steps: int) -> tuple[Callable[..., Any], 
         gradients = tape.gradient(value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         optimizer.apply(gradients, variables)
 
-    return tf.function(step), tf.function(measure)
+    return tf.function(step, autograph=False), tf.function(measure, autograph=False)
 
 
 def _is_kernel(variable: Any) -> bool:

@@ -133,7 +133,7 @@ def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    traced = tf.function(answer)
+    traced = tf.function(answer, autograph=False)
     concrete = traced.get_concrete_function(*spec)
     tensors = {inner.name: outer for outer, inner in concrete.graph.captures if inner.dtype != tf.resource}
     if not tensors:
@@ -152,7 +152,7 @@ def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]
         answers = tf.graph_util.import_graph_def(graph, input_map=places, return_elements=wanted, name="")
         return dict(zip(outputs, answers, strict=True))
 
-    return tf.function(on_constants)
+    return tf.function(on_constants, autograph=False)
 
 
 def _replace_placeholder(

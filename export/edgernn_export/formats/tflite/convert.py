@@ -55,7 +55,7 @@ def convert(model: Any, stream: bool | None = None) -> Converted:
     module = tf.Module()
     for key, each in traced.items():
         spec = tf.TensorSpec([1, *each.inputs[0].shape[1:]], tf.float32, name=INPUT)
-        setattr(module, key, tf.function(_on_constants(each), input_signature=[spec]))
+        setattr(module, key, tf.function(_on_constants(each), input_signature=[spec], autograph=False))
     try:
         data = _run_converter(module, list(traced))
     except Exception as error:  # the converter raises whatever its stages raise
