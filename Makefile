@@ -20,7 +20,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample test test-install test-models test-web test-report test-cpp test-pi \
+.PHONY: help setup demo examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
 	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
@@ -58,9 +58,14 @@ sample: $(READY) ## make the artifact, the digits and the kernel probes of the w
 	$(BIN)/edgernn export runs/sample --to tflite --quantize int8 --layout unrolled --out $(SAMPLES) --overwrite
 	$(BIN)/python -m edgernn.samples.drawing
 
-# worksteal: a process without work takes over half of the other's tests.
-test: lint ## run lint, types and import rules, and the tests in two processes
-	$(BIN)/pytest -n 2 --dist worksteal
+# Side by side, because lint occupies one processor.
+test: $(READY) ## run lint, types and import rules, and the tests in two processes
+	@$(MAKE) --no-print-directory -j2 lint pytest
+
+# worksteal: a process without work takes over half of the other's tests. They write bytecode even if Python is told
+# not to: otherwise pytest rewrites every assertion at each start, and each child process compiles edgernn.
+pytest: $(READY)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 2 --dist worksteal
 
 test-install: $(READY) ## install the wheel on a device without TensorFlow and test it there; needs a package index
 	$(BIN)/pytest -q tests/install
