@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from sklearn.metrics import f1_score
 
 import edgernn
 from edgernn.bench import result as results
@@ -84,6 +83,8 @@ def test_the_table_fits_80_columns_and_names_everyone(compared: Compared) -> Non
 
 
 def test_the_figures_are_those_of_the_files(compared: Compared, run_folder: Path, artifacts: Path) -> None:
+    from sklearn.metrics import f1_score
+
     result, samples = compared.result, read_samples(run_folder)
     assert result.samples == len(samples.x_test)
     assert result.task is not None

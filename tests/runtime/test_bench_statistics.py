@@ -1,12 +1,12 @@
 """Statistics of raw times, compared with NumPy and SciPy, and their laws."""
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from edgernn.bench.statistics import (
     NO_DIFFERENCE,
@@ -18,6 +18,15 @@ from edgernn.bench.statistics import (
     trimmed_mean,
 )
 from edgernn.bench.stopwatch import Round
+
+
+@pytest.fixture(scope="module")
+def stats() -> ModuleType:
+    """Return SciPy's statistics. Only the process that runs these tests imports them."""
+    from scipy import stats
+
+    return stats
+
 
 RNG = np.random.default_rng(1)
 # 30 rounds of 200 calls around 20 µs; each round has a different level, and there are some outliers.
@@ -43,7 +52,7 @@ def test_the_percentiles_are_numpys() -> None:
     assert latency.per_second == pytest.approx(1e6 / latency.median_us)
 
 
-def test_the_interval_of_the_median_is_scipys_over_rounds() -> None:
+def test_the_interval_of_the_median_is_scipys_over_rounds(stats: ModuleType) -> None:
     latency = summarize(rounds_of(CALLS))
     medians = np.array([np.median(each) for each in CALLS]) / 1000
     expected = stats.bootstrap(
@@ -61,13 +70,13 @@ def test_more_calls_in_a_round_do_not_narrow_the_interval() -> None:
     assert (many.low_us, many.high_us) == (few.low_us, few.high_us)
 
 
-def test_the_trimmed_mean_is_scipys() -> None:
+def test_the_trimmed_mean_is_scipys(stats: ModuleType) -> None:
     for size in (3, 10, 29, 30):
         values = RNG.normal(size=(7, size))
         np.testing.assert_allclose(trimmed_mean(values), stats.trim_mean(values, 0.2, axis=1))
 
 
-def test_the_interval_of_a_ratio_is_scipys_over_rounds() -> None:
+def test_the_interval_of_a_ratio_is_scipys_over_rounds(stats: ModuleType) -> None:
     other = [(each * 1.1 * np.exp(RNG.normal(0, 0.01))).astype(np.int64) for each in CALLS]
     ratio = speed_ratio(rounds_of(other), rounds_of(CALLS))
     logs = np.log([np.median(a) / np.median(b) for a, b in zip(CALLS, other, strict=True)])

@@ -1,16 +1,25 @@
 """Tasks and their measures, compared with scikit-learn and values computed by hand."""
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics as oracle
 
 from edgernn import metrics
 from edgernn.tasks import KINDS, MEASURES, Task, show
 
 SEEDS = st.integers(0, 2**32 - 1)
 NAN = float("nan")
+
+
+@pytest.fixture(scope="module")
+def oracle() -> ModuleType:
+    """Return scikit-learn's measures. Only the process that runs these tests imports them."""
+    from sklearn import metrics
+
+    return metrics
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -27,7 +36,9 @@ def logits(seed: int, *shape: int) -> np.ndarray:
 
 
 @given(SEEDS, st.booleans(), st.booleans())
-def test_classes_are_measured_as_by_scikit_learn(seed: int, per_step: bool, as_logits: bool) -> None:
+def test_classes_are_measured_as_by_scikit_learn(
+    oracle: ModuleType, seed: int, per_step: bool, as_logits: bool
+) -> None:
     x = logits(seed, *((20, 3, 4) if per_step else (30, 4)))
     truth = np.random.default_rng(seed + 1).integers(0, 3, x.shape[:-1])
     task = Task("classification", as_logits)
@@ -39,7 +50,9 @@ def test_classes_are_measured_as_by_scikit_learn(seed: int, per_step: bool, as_l
 
 
 @given(SEEDS, st.booleans(), st.booleans())
-def test_yes_and_no_are_measured_as_by_scikit_learn(seed: int, per_step: bool, with_axis: bool) -> None:
+def test_yes_and_no_are_measured_as_by_scikit_learn(
+    oracle: ModuleType, seed: int, per_step: bool, with_axis: bool
+) -> None:
     x = logits(seed, *((6, 3, 1) if per_step else (9, 1)))
     truth = np.random.default_rng(seed + 1).integers(0, 2, x.shape if with_axis else x.shape[:-1])
     for task, answers in ((Task("binary", True), x), (Task("binary"), sigmoid(x).astype(np.float32))):
@@ -51,7 +64,7 @@ def test_yes_and_no_are_measured_as_by_scikit_learn(seed: int, per_step: bool, w
 
 
 @given(SEEDS, st.booleans())
-def test_labels_are_measured_as_by_scikit_learn(seed: int, per_step: bool) -> None:
+def test_labels_are_measured_as_by_scikit_learn(oracle: ModuleType, seed: int, per_step: bool) -> None:
     x = logits(seed, *((4, 3, 5) if per_step else (8, 5)))
     truth = np.random.default_rng(seed + 1).integers(0, 2, x.shape)
     for task, answers in ((Task("multilabel", True), x), (Task("multilabel"), sigmoid(x).astype(np.float32))):
@@ -63,7 +76,7 @@ def test_labels_are_measured_as_by_scikit_learn(seed: int, per_step: bool) -> No
 
 
 @given(SEEDS, st.booleans())
-def test_values_are_measured_as_by_scikit_learn(seed: int, per_step: bool) -> None:
+def test_values_are_measured_as_by_scikit_learn(oracle: ModuleType, seed: int, per_step: bool) -> None:
     answers = logits(seed, *((5, 4, 3) if per_step else (7, 3)))
     truth = answers + logits(seed + 1, *answers.shape)
     task = Task("regression")
