@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import venv
 import zipfile
 from pathlib import Path
@@ -19,15 +18,6 @@ from edgernn.data.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
 MAX_WHEEL_BYTES = 420_000
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (path,) = folder.glob("edgernn-*.whl")
-    return path
 
 
 @pytest.fixture(scope="session")
