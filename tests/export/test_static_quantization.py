@@ -1,6 +1,8 @@
 """Integers outside recurrent layers: shared ranges, a float32 front, biases that fit; Keras is the oracle."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,13 @@ from edgernn_export import keras_model
 from edgernn_export.formats.tflite import convert as tflite
 from edgernn_export.formats.tflite.arithmetic import MAX_BIAS, min_scales, quantize_bias, quantize_rows
 from edgernn_export.formats.tflite.compact import compact
+from edgernn_export.formats.tflite.convert import Converted
 from edgernn_export.formats.tflite.graph import TensorType, read
 from edgernn_export.formats.tflite.quantize import quantize
 
 STEPS, FEATURES = 6, 3
+AROUND = ("gated", "less itself", "mean of three", "relu, twice added")
+FRONTS = ("normalization", "rescaling", "logarithm")
 # Of raw inputs, such as hectopascals, degrees and a share.
 SIZES, CENTRES = np.array([40, 3, 0.05], np.float32), np.array([1013, 21, 0.6], np.float32)
 
@@ -31,22 +36,48 @@ def raw(count: int = 60) -> np.ndarray:
     return inputs(count) * SIZES + CENTRES
 
 
-def save(path: Path, layers_of: Callable[[Any], Any], features: int = FEATURES) -> Path:
-    """Save a functional model of an input [6, features]."""
+def save(path: Path, layers_of: Callable[[Any], Any]) -> Path:
+    """Save a functional model of an input [6, 3]."""
     from keras import Input, Model, utils
 
     utils.set_random_seed(5)
-    x = Input((STEPS, features))
+    x = Input((STEPS, FEATURES))
     Model(x, layers_of(x)).save(path)
     return path
 
 
-def quantized(path: Path, name: str, x: np.ndarray, io_type: str = "float32") -> tuple[Any, np.ndarray]:
-    """Quantize the model to integers; return it as a backend, and Keras's answers to `x`."""
-    expected = keras_model.predict(keras_model.load(path), x)
-    converted = tflite.convert(keras_model.load(path))
-    data = compact(quantize(converted, name, io_type, x, expected).build("unrolled"))
-    return litert.open_artifact(data, threads=1), expected
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A converted Keras model, its calibration inputs, and Keras's answers to them."""
+
+    converted: Converted
+    x: np.ndarray
+    expected: np.ndarray
+
+    @classmethod
+    def of(cls, path: Path, x: np.ndarray) -> "Calibrated":
+        expected = keras_model.predict(keras_model.load(path), x)
+        return cls(tflite.convert(keras_model.load(path)), x, expected)
+
+    @cache  # noqa: B019 - the models live as long as the module's fixture
+    def build(self, name: str, io_type: str = "float32") -> bytes:
+        return compact(quantize(self.converted, name, io_type, self.x, self.expected).build("unrolled"))
+
+    def open(self, name: str) -> Any:
+        return litert.open_artifact(self.build(name), threads=1)
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Calibrated]:
+    """Return a function that converts the model of a kind once: `around`, `front` or "normalized"."""
+
+    @cache
+    def make(kind: str) -> Calibrated:
+        layers_of = around(kind) if kind in AROUND else front(kind) if kind in FRONTS else normalized
+        x = raw() if kind in FRONTS else inputs(60 if kind in AROUND else 200)
+        return Calibrated.of(save(tmp_path_factory.mktemp("kind") / "m.keras", layers_of), x)
+
+    return make
 
 
 def streamed(backend: Any, x: np.ndarray) -> np.ndarray:
@@ -80,8 +111,10 @@ def around(kind: str) -> Callable[[Any], Any]:
     ("kind", "name"),
     [("gated", "int8"), ("less itself", "int8"), ("mean of three", "int16x8"), ("relu, twice added", "int8")],
 )
-def test_what_goes_around_a_recurrent_layer_streams_bit_for_bit(kind: str, name: str, tmp_path: Path) -> None:
-    backend, expected = quantized(save(tmp_path / "m.keras", around(kind)), name, inputs())
+def test_what_goes_around_a_recurrent_layer_streams_bit_for_bit(
+    kind: str, name: str, calibrated: Callable[[str], Calibrated]
+) -> None:
+    backend, expected = calibrated(kind).open(name), calibrated(kind).expected
     answers = backend.run(inputs())
     np.testing.assert_allclose(answers, expected, atol=0.08 * np.abs(expected).max())
     np.testing.assert_allclose(streamed(backend, inputs()), answers, rtol=0, atol=0 if name == "int8" else 1e-3)
@@ -103,10 +136,10 @@ def front(kind: str) -> Callable[[Any], Any]:
 
 @pytest.mark.parametrize(("kind", "name"), [("normalization", "int8"), ("rescaling", "int16x8"), ("logarithm", "int8")])
 def test_raw_inputs_of_different_size_are_rounded_behind_the_models_own_scaling(
-    kind: str, name: str, tmp_path: Path
+    kind: str, name: str, calibrated: Callable[[str], Calibrated]
 ) -> None:
     x = raw()
-    backend, expected = quantized(save(tmp_path / "m.keras", front(kind)), name, x)
+    backend, expected = calibrated(kind).open(name), calibrated(kind).expected
     answers = backend.run(x)
     np.testing.assert_allclose(answers, expected, atol=0.06 * np.abs(expected).max())
     np.testing.assert_array_equal(streamed(backend, x), answers)
@@ -118,16 +151,15 @@ def normalized(x: Any) -> Any:
     return layers.Dense(2)(layers.GRU(6)(layers.LayerNormalization()(layers.Dense(6)(x))))
 
 
-def test_normalization_over_features_keeps_small_variances(tmp_path: Path) -> None:
-    x = inputs(200)
-    backend, expected = quantized(save(tmp_path / "m.keras", normalized), "int16x8", x)
-    np.testing.assert_allclose(backend.run(x), expected, atol=0.02 * np.abs(expected).max())
+def test_normalization_over_features_keeps_small_variances(calibrated: Callable[[str], Calibrated]) -> None:
+    model = calibrated("normalized")
+    answers = model.open("int16x8").run(model.x)
+    np.testing.assert_allclose(answers, model.expected, atol=0.02 * np.abs(model.expected).max())
 
 
 @pytest.mark.parametrize("name", ["int8", "int16x8"])
-def test_raw_inputs_far_out_keep_their_sign(name: str, tmp_path: Path) -> None:
-    x = raw()
-    backend, _ = quantized(save(tmp_path / "m.keras", front("normalization")), name, x)
+def test_raw_inputs_far_out_keep_their_sign(name: str, calibrated: Callable[[str], Calibrated]) -> None:
+    backend = calibrated("normalization").open(name)
     for sign in (1, -1):
         end, *far = (
             np.broadcast_to(CENTRES + SIZES * np.float32(sign * times), (1, STEPS, FEATURES))
@@ -137,12 +169,9 @@ def test_raw_inputs_far_out_keep_their_sign(name: str, tmp_path: Path) -> None:
             np.testing.assert_array_equal(backend.run(each.copy()), backend.run(end.copy()))
 
 
-def test_integers_in_leave_nothing_in_float32(tmp_path: Path) -> None:
-    path = save(tmp_path / "m.keras", front("normalization"))
-    expected = keras_model.predict(keras_model.load(path), raw())
-    converted = tflite.convert(keras_model.load(path))
+def test_integers_in_leave_nothing_in_float32(calibrated: Callable[[str], Calibrated]) -> None:
     for io_type, floats in (("int8", False), ("float32", True)):
-        model = read(quantize(converted, "int8", io_type, raw(), expected).build("unrolled"))
+        model = read(calibrated("normalization").build("int8", io_type))
         kinds = {int(tensor.type) for tensor in model.subgraphs[0].tensors}
         assert (TensorType.FLOAT32 in kinds) == floats
 
@@ -179,8 +208,7 @@ def tiny(layer: Any, units: Sequence[int]) -> None:
     layer.set_weights([kernel, *recurrent, bias])
 
 
-@pytest.mark.parametrize("name", ["int8", "int16x8"])
-def test_units_with_tiny_weights_keep_their_bias(name: str, tmp_path: Path) -> None:
+def test_units_with_tiny_weights_keep_their_bias(tmp_path: Path) -> None:
     from keras import Input, Sequential, layers, utils
 
     utils.set_random_seed(2)
@@ -200,10 +228,13 @@ def test_units_with_tiny_weights_keep_their_bias(name: str, tmp_path: Path) -> N
     tiny(model.layers[4], [1])
     model.save(tmp_path / "m.keras")
     x = inputs()[:, :, :1]
-    backend, expected = quantized(tmp_path / "m.keras", name, x)
-    answers = backend.run(x)
+    calibrated = Calibrated.of(tmp_path / "m.keras", x)
+    expected = calibrated.expected
     # The second output is almost exactly its bias.
     assert np.ptp(expected[:, 1]) < 1e-6
-    np.testing.assert_allclose(answers, expected, atol=0.05 * np.abs(expected).max())
-    if name == "int8":
-        np.testing.assert_array_equal(streamed(backend, x), answers)
+    for name in ("int8", "int16x8"):
+        backend = calibrated.open(name)
+        answers = backend.run(x)
+        np.testing.assert_allclose(answers, expected, atol=0.05 * np.abs(expected).max(), err_msg=name)
+        if name == "int8":
+            np.testing.assert_array_equal(streamed(backend, x), answers)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 
 from edgernn.data.run_folder import read_original
 from edgernn.errors import ExportError, ModelError
+from edgernn_export.artifact import make_artifact
 from edgernn_export.settings import Settings
-from edgernn_export.targets import Target
+from edgernn_export.source import Source
+from edgernn_export.targets import Target, select_targets
 from edgernn_export.worker import Worker
 
 TARGET = Target("onnx", "float32", "operator")
@@ -21,8 +24,10 @@ TARGET = Target("onnx", "float32", "operator")
 _SCRIPT = """
 import sys
 from edgernn_export import export, select_targets
-targets = select_targets(formats=["onnx"], quantizations=["float32"])
-rows = export(sys.argv[1], sys.argv[2], targets=targets)
+from edgernn_export.settings import Settings
+model, out, samples = sys.argv[1:]
+settings = Settings(refine=False, min_agreement=0, max_drop=100)
+rows = export(model, out, targets=select_targets(["onnx"]), samples=samples, settings=settings)
 print([row.status for row in rows])
 """
 
@@ -43,11 +48,19 @@ def test_a_conversion_has_a_limit_of_processor_time(run_folder: Path) -> None:
         worker.make(TARGET)  # importing TensorFlow takes longer
 
 
-def test_a_script_without_a_guard_exports(run_folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-", str(run_folder), str(tmp_path)]
+def test_a_script_without_a_guard_exports_the_bytes_of_this_process(
+    save_model: Callable[..., Path], samples_file: Path, tmp_path: Path
+) -> None:
+    from keras import layers
+
+    stack = [layers.SimpleRNN(units, return_sequences=units > 3) for units in (5, 4, 3)]
+    path, out = save_model([*stack, layers.Dense(4, activation="softmax")]), tmp_path / "out"
+    command = [sys.executable, "-", str(path), str(out), str(samples_file)]
     done = subprocess.run(command, input=_SCRIPT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["['passed']"]
-    assert (tmp_path / "digits-float32.onnx").exists()
+    assert done.stdout.splitlines() == ["['passed', 'passed']"]
+    source = Source(read_original(path, samples_file), Settings(refine=False, min_agreement=0, max_drop=100))
+    for target in select_targets(["onnx"]):
+        assert (out / target.file_name("small")).read_bytes() == make_artifact(source, target).data
 
 
 def test_our_own_errors_come_through(run_folder: Path, tmp_path: Path) -> None:
