@@ -11,8 +11,8 @@ from edgernn import metrics
 from edgernn.bench.result import ARTIFACT, ORIGINAL, Answers, Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD, Method, Round
 from edgernn.bench.subjects import INVOKE, PREDICT, STEP
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import HISTORY, Original, write_samples, write_settings
+from edgernn.data.samples import Samples
 from edgernn.tasks import CLASSIFICATION, Task
 from edgernn_benchmarks.evidence import collect
 from edgernn_benchmarks.question import Question
@@ -84,7 +84,7 @@ def make_result(folder: Path) -> Result:
 def write_run(folder: Path, x: np.ndarray, truth: np.ndarray) -> Original:
     """Write a run folder without its model."""
     labels = tuple(map(str, range(10)))
-    samples = Samples(x, truth, x, truth, labels)
+    samples = Samples.unnamed(x, truth, x, truth, labels)
     folder.mkdir()
     write_samples(folder, samples)
     conditions = {"conditions": ["clean", "noisy"]}

@@ -72,6 +72,6 @@ def pair_steps(path: Path, x: Float32, streamed: Float32) -> Iterator[tuple[Floa
     data = path.read_bytes()
     for steps, answers in enumerate(streamed, start=1):
         if path.suffix == ".onnx":
-            yield answers, open_artifact(path, data, threads=1).run(np.ascontiguousarray(x[:, :steps]))
+            yield answers, open_artifact(path, data, threads=1).run((np.ascontiguousarray(x[:, :steps]),))[0]
         elif (shortened := cut(data, steps, x.shape[1])) is not None:
-            yield answers, open_artifact(path, shortened, threads=1).run(x)
+            yield answers, open_artifact(path, shortened, threads=1).run((x,))[0]

@@ -11,8 +11,8 @@ from bars.latency import find_quickest, ratio, time_calls
 from common import exports
 from common.bare_subjects import CLASSIFIER, BareSubject, answer_all, from_artifact
 from common.checks import Check
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import write_samples
+from edgernn.data.samples import Samples
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, export, keras_model, rebuilding
 from edgernn_export.cells.simple_rnn import SimpleRNN
@@ -70,7 +70,7 @@ def long_checks(folder: Path, progress: Callable[[str], None]) -> list[Check]:
     model = train()
     model.save(folder / "waves.keras")
     x_test, y_test = waves(2, TEST_SAMPLES, STEPS)
-    write_samples(folder, Samples(*waves(1, CALIBRATION_SAMPLES, STEPS), x_test, y_test))
+    write_samples(folder, Samples.unnamed(*waves(1, CALIBRATION_SAMPLES, STEPS), x_test, y_test))
     progress(f"{STEPS} steps: exporting")
     # Refining would take longer than the 30 s up to which an export refines by default.
     rows = export(

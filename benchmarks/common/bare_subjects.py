@@ -50,7 +50,7 @@ def from_artifact(path: Path) -> BareSubject:
     data = path.read_bytes()
     if path.suffix == ".tflite":
         return from_tflite(data)
-    return BareSubject(lambda: open_artifact(path, data, threads=1).run, len(data))
+    return BareSubject(partial(_load_artifact, path, data), len(data))
 
 
 def answer_all(subject: BareSubject, x: Float32) -> Float32:
@@ -98,3 +98,8 @@ def _load_onnx(data: bytes) -> Answer:
     (source,), (target,) = session.get_inputs(), session.get_outputs()
     run, input_name, output_names = session.run, source.name, [target.name]
     return lambda x: run(output_names, {input_name: x})[0]
+
+
+def _load_artifact(path: Path, data: bytes) -> Callable[[Float32], Float32]:
+    run = open_artifact(path, data, threads=1).run
+    return lambda x: run((x,))[0]

@@ -18,7 +18,8 @@ from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
-from edgernn.inputs import PIXEL, PIXELS
+from edgernn.inputs import PIXELS
+from edgernn.specs import PIXEL
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of
 from edgernn_benchmarks import conversions

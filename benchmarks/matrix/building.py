@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import AnyArray, Float32
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import Original
+from edgernn.data.samples import Samples
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.keras_model import recurrent_layers
 from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, LayerSpec
@@ -141,4 +141,4 @@ def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
         return rng.integers(0, answer[-1], (count, *answer[:-1]))
 
     x, y = inputs(CALIBRATION_SAMPLES), truth(CALIBRATION_SAMPLES)
-    return Samples(x_calibration=x, y_calibration=y, x_test=x[:TEST_SAMPLES], y_test=y[:TEST_SAMPLES])
+    return Samples.unnamed(x_calibration=x, y_calibration=y, x_test=x[:TEST_SAMPLES], y_test=y[:TEST_SAMPLES])

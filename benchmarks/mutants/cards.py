@@ -76,26 +76,21 @@ def value_at(fields: Fields, steps: Steps) -> Any:
 def edited_golden(fields: Fields, rng: np.random.Generator) -> Fields:
     """Return a card whose golden samples are damaged."""
     golden = copy.deepcopy(fields["golden"])
-    name = str(rng.choice(["seeds", "outputs", "outputs"]))
-    text: str = golden[name]
+    place_of: Steps = (("seeds",), ("outputs", 0), ("outputs", 0))[int(rng.integers(3))]
+    text: str = value_at(golden, place_of)
     place = int(rng.integers(len(text)))
     edit = int(rng.integers(10))
-    if edit <= 2:  # most damages are of one character
-        golden[name] = text[:place] + str(rng.choice(list("A/z0+b"))) + text[place + 1 :]
-    elif edit == 3:
-        golden[name] = text[::-1]
-    elif edit == 4:
-        golden[name] = text[place:] + text[:place]
-    elif edit == 5:
-        golden[name] = text[:place]
-    elif edit == 6:
-        golden[name] = text + text[:place]
-    elif edit == 7:
-        golden["between"] = [float(rng.choice([0, -1, 0.5])), float(rng.choice([1, 10, 1e30]))]
+    if edit == 7:
+        golden["between"] = [[float(rng.choice([0, -1, 0.5])), float(rng.choice([1, 10, 1e30]))]]
     elif edit == 8:
         golden["digests"] = [str(rng.choice(["00000000", "0", "x" * 8]))]
-    else:
+    elif edit == 9:
         golden["tolerance"] *= float(rng.choice([0.01, 10, -1, 0, 1e300]))
+    else:
+        one_changed = text[:place] + str(rng.choice(list("A/z0+b"))) + text[place + 1 :]
+        damages = (text[::-1], text[place:] + text[:place], text[:place], text + text[:place])
+        # Most damages are of one character.
+        golden = changed(golden, place_of, one_changed if edit <= 2 else damages[edit - 3])
     return {**fields, "golden": golden}
 
 

@@ -114,7 +114,7 @@ class Judge:
         return MutantAnswers(
             whole=whole,
             streamed=np.stack([stream.answer(x) for x in self._x[:_STREAMED]]) if stream else None,
-            meaning=(card.task, card.labels, card.input_meaning, card.inverted),
+            meaning=(card.task, card.labels, card.input_meaning, card.inputs[0].inverted),
             decisions=whole if regression else model.task.decide(whole),
         )
 

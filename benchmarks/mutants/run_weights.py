@@ -91,7 +91,7 @@ def _seen(path: Path, x: Float32, count: int, backend: str | None) -> Iterator[E
     data = path.read_bytes()
     task = read_card(data).task
     weights, last = weights_of(data)
-    right = task.decide(open_artifact(path, data, 1, backend).run(x))
+    right = task.decide(open_artifact(path, data, 1, backend).run((x,))[0])
     edits = chain(
         (("a class's weights zeroed", *edit) for edit in zeroed_classes(data, last)),
         (("two classes exchanged", *edit) for edit in exchanged_classes(data, last)),
@@ -104,5 +104,5 @@ def _seen(path: Path, x: Float32, count: int, backend: str | None) -> Iterator[E
         except ArtifactError:
             yield Edit(kind, name, None)
             continue
-        answers = open_artifact(path, file, 1, backend).run(x)
+        (answers,) = open_artifact(path, file, 1, backend).run((x,))
         yield Edit(kind, name, float(np.mean(task.decide(answers) != right)))

@@ -11,8 +11,9 @@ from common.bare_subjects import from_artifact
 from common.bench_frame import Progress
 from common.side_by_side import Effort, time_files
 from edgernn.arrays import Float32
-from edgernn.data.datasets import Samples, read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.data.run_folder import write_samples
+from edgernn.data.samples import Samples
 from edgernn.system.child import Child
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import Settings, keras_model
@@ -119,5 +120,5 @@ def _build(size: ModelSize, folder: Path) -> Float32:
     model = keras.Sequential([keras.Input((size.steps, FEATURES)), *layers])
     model.save(folder / "model.keras")
     calibration, (x, classes) = waves(0, CALIBRATION_SAMPLES, size.steps), waves(1, TEST_SAMPLES, size.steps)
-    write_samples(folder, Samples(*calibration, x, classes))
+    write_samples(folder, Samples.unnamed(*calibration, x, classes))
     return keras_model.predict(model, x)

@@ -57,11 +57,8 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     finished = kind.convert(source, target, stream)
     tolerance = tolerance_of(target).for_model(source.rounding_error)
     embed = finished.embed_card
-    card = replace(
-        source.card(target, calibrated=kind.is_calibrated(target) or (source.refines and kind.is_refined(target))),
-        input_limits=finished.input_limits,
-        output_limits=finished.output_limits,
-    )
+    calibrated = kind.is_calibrated(target) or (source.refines and kind.is_refined(target))
+    card = source.card(target, finished, calibrated)
     model = _load(target, embed, card)
     card = replace(card, states=_states(model))
     samples, settings = source.samples, source.settings

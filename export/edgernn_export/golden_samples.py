@@ -68,11 +68,10 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
     count = min(usual, max(MIN_SAMPLES, MAX_STEPS // steps))
     kept = min(size, (MAX_EXACT_NUMBERS if exact else MAX_NUMBERS) // count)
     tried = np.arange(min(MAX_EXACT_TRIED if exact else MAX_TRIED, max(MIN_TRIED, MAX_TRIED_STEPS // steps)))
-    empty = Golden(seeds="", outputs="", between=(0, 1), tolerance=tolerance, ranges=feature_ranges(x))
+    ranges = feature_ranges(x)
+    empty = Golden("", (), (), tolerance, ranges=() if ranges == (card.input_range,) else (ranges,))
     golden = _of(tried, empty)
-    if golden.ranges == (card.input_range,):
-        golden = replace(golden, ranges=())
-    inputs = inputs_of(golden, card)
+    (inputs,) = inputs_of(golden, card)
     answers = model.predict(inputs)
     usable = tried[np.isfinite(answers).reshape(len(tried), -1).all(axis=1)]
     if len(usable) < len(tried) // 2:
@@ -143,20 +142,20 @@ def _of(seeds: Int64, golden: Golden) -> Golden:
 
 def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
     """Add the artifact's answers, and digests of them if a probe identifies the kernels."""
-    inputs = inputs_of(golden, card)
+    (inputs,) = inputs_of(golden, card)
     answers = model.predict(inputs)
     numbers = spread(answers, kept, read_digits(golden.seeds, SEED_DIGITS)).astype(np.float64)
     digits = digits_of(golden.tolerance)
     low, high = between = _rounded_out(float(numbers.min()), float(numbers.max()))
     levels = np.rint((numbers - low) / ((high - low) or 1) * (64**digits - 1)).astype(np.int64)
-    golden = replace(golden, outputs=write_digits(levels, digits), between=between)
+    golden = replace(golden, outputs=(write_digits(levels, digits),), between=(between,))
     kernels = kernels_of(card.quantization) if model.path.suffix == ".tflite" else ""
     if not kernels:
         return golden
-    digests = [digest(answers)]
+    digests = [digest((answers,))]
     if card.states:
         stream = model.stream()
-        digests.append(digest(np.stack([stream.answer(sample) for sample in inputs])))
+        digests.append(digest((np.stack([stream.answer(sample) for sample in inputs]),)))
     return replace(golden, kernels=kernels, digests=tuple(dict.fromkeys(digests)))
 
 
@@ -166,7 +165,7 @@ def _off_on_plain_kernels(data: bytes, inputs: Float32, answers: Float32) -> Flo
 
     plain = partial(Interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     try:
-        others = TfliteBackend("litert without XNNPACK", partial(open_engine, plain, 1), data).run(inputs)
+        (others,) = TfliteBackend("litert without XNNPACK", partial(open_engine, plain, 1), data).run((inputs,))
     except ArtifactError:
         return np.zeros(len(inputs))
     off = np.abs(others.astype(np.float64) - answers).reshape(len(answers), -1).max(axis=1) / scale_of(answers)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.data.datasets import Samples
+from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError
 from edgernn_export import keras_file, rebuilding, synthetic_inputs
 from edgernn_export.cells import KINDS, Cell, cell_of

@@ -13,8 +13,9 @@ from edgernn.card import Card
 from edgernn.data.run_folder import Original
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
+from edgernn.specs import INPUT, OUTPUT, InputSpec, OutputSpec
 from edgernn_export import keras_model, rebuilding
-from edgernn_export.formats.base import Target
+from edgernn_export.formats.base import Finished, Target
 from edgernn_export.refine import MIN_SAMPLES, estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
@@ -83,11 +84,12 @@ class Source:
             self._shared[key] = make()
         return cast("T", self._shared[key])
 
-    def card(self, target: Target, calibrated: bool) -> Card:
+    def card(self, target: Target, finished: Finished, calibrated: bool) -> Card:
         """Make the card of a target's artifact, before its proof.
 
         Args:
             target: the artifact.
+            finished: its file.
             calibrated: whether the calibration set was used for it.
         """
         x = self.samples.x_calibration
@@ -97,22 +99,35 @@ class Source:
         return Card(
             edgernn=__version__,
             name=self.original.name,
-            task=self.task,
-            labels=self.original.labels,
-            input_shape=self.input_shape,
-            input_meaning=self.original.input_meaning,
-            input_range=(float(x.min()), float(x.max())),
-            output_shape=self.test_answers.shape[1:],
+            inputs=(
+                InputSpec(
+                    INPUT,
+                    self.input_shape,
+                    dtype=target.io,
+                    meaning=self.original.input_meaning,
+                    range=(float(x.min()), float(x.max())),
+                    limits=finished.input_limits,
+                    inverted=self.original.input_meaning in PIXELS and is_dark_on_light(x),
+                ),
+            ),
+            outputs=(
+                OutputSpec(
+                    OUTPUT,
+                    self.test_answers.shape[1:],
+                    task=self.task,
+                    labels=self.original.labels,
+                    dtype=target.io,
+                    limits=finished.output_limits,
+                ),
+            ),
             states=(),
             quantization=target.quantization,
             layout=target.layout,
-            io=target.io,
             source_sha256=self._sha256,
             parameters=self.parameters,
             calibration=calibration,
             measured={},
             golden=None,
-            inverted=self.original.input_meaning in PIXELS and is_dark_on_light(x),
         )
 
     def _decide_refinement(self, model: Any) -> bool:

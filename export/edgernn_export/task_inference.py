@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.data.datasets import Origin, Samples, check_classes
+from edgernn.data.datasets import check_classes
+from edgernn.data.samples import Origin, Samples
 from edgernn.data.truths import is_one_hot, whole_hint
 from edgernn.errors import DataError, ModelError
 from edgernn.labels import check_labels

@@ -16,6 +16,7 @@ __all__ = [
     "AnyArray",
     "Array",
     "ArrayLike",
+    "Arrays",
     "Bools",
     "Float32",
     "Float64",
@@ -36,3 +37,5 @@ Int8: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.int8]]
 Int64: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
 Uint8: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.uint8]]
 Uint32: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.uint32]]
+# One array for each input of a model, or for each output.
+Arrays: TypeAlias = tuple[Float32, ...]

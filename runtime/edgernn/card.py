@@ -17,10 +17,8 @@ from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.json_values import (
     MAX_TEXT,
-    as_flag,
     as_list,
     as_mapping,
-    as_number,
     as_positive,
     as_reported,
     as_text,
@@ -28,26 +26,33 @@ from edgernn.json_values import (
     read_field,
     shorten,
 )
-from edgernn.labels import find_fault
+from edgernn.specs import (
+    MAX_VALUES,
+    InputSpec,
+    OutputSpec,
+    Range,
+    read_inputs,
+    read_outputs,
+    read_range,
+    shorten_spec,
+    spec_to_json,
+)
 from edgernn.system.files import to_json
-from edgernn.tasks import BINARY, Task
+from edgernn.tasks import Task
 
 T = TypeVar("T")
 
-FORMAT = 1
+# 1: one input and one output, in fields such as `input_shape`. 2: lists of named inputs and outputs.
+FORMAT = 2
 NAME = "edgernn.card"  # the card's key in the container
 MAX_BYTES = 64 << 10
 
 # A digest detects damage. These limits refuse forged cards and cards of a faulty exporter before they cost memory or
 # promise a tolerance that accepts any answer.
-MAX_VALUES = 1 << 24  # in all golden inputs together, and in one answer
 MAX_TOLERANCE = 0.1  # the largest that the exporter writes
 MAX_RANGES = 32
 SEED_DIGITS = 2
 _MAX_SAMPLES = 64
-_MAX_AXES = 3  # of an input, of an answer
-_MAX_NUMBER = 1e38  # within float32's range
-_LIMITS = ("input_limits", "output_limits")
 _STATE_KINDS = ("float32", "int8", "int16")
 
 _MAGIC = b'{"edgernn_card":'
@@ -65,12 +70,14 @@ class Golden:
     `seeds` and `outputs` are whole numbers in base64 digits, the highest digit first, to save bytes.
 
     Attributes:
-        seeds: seeds of the inputs, two digits each.
-        outputs: the numbers of each answer that `edgernn.golden.spread` selects, in `edgernn.golden.digits_of` digits.
-        between: the lowest and the highest value that `outputs` can express.
+        seeds: seeds of the samples, two digits each.
+        outputs: for each output of the card, the numbers of each answer that `edgernn.golden.spread` selects, in
+            `edgernn.golden.digits_of` digits.
+        between: for each output, the lowest and the highest value that `outputs` can express.
         tolerance: the largest `edgernn.metrics.largest_difference` allowed on another machine.
-        ranges: the lowest and the highest input of each block of neighbouring features; all blocks have one size.
-            Empty, and omitted from the JSON, if the card's `input_range` applies to all features.
+        ranges: for each input of the card, the lowest and the highest value of each block of neighbouring features; all
+            blocks of an input have one size. Empty, and omitted from the JSON, if the inputs' own ranges apply to all
+            features.
         kernels: the backend that computed the digests, and the digest of its answers to a probe (`edgernn.kernels`).
             Omitted from the JSON together with `digests`.
         digests: digests of the finely rounded answers (`edgernn.golden.digest`): the first for whole sequences, the
@@ -78,10 +85,10 @@ class Golden:
     """
 
     seeds: str
-    outputs: str
-    between: tuple[float, float]
+    outputs: tuple[str, ...]
+    between: tuple[Range, ...]
     tolerance: float
-    ranges: tuple[tuple[float, float], ...] = ()
+    ranges: tuple[tuple[Range, ...], ...] = ()
     kernels: str = ""
     digests: tuple[str, ...] = ()
 
@@ -95,70 +102,78 @@ class Golden:
 class Card:
     """Description of an artifact, stored in the artifact.
 
+    The properties from `task` on are shortcuts for a card with one input and one output; with several they are those
+    of the first.
+
     Attributes:
         edgernn: version of edgernn that exported it.
         name: the model's name.
-        task: the kind of its answers; in JSON the fields `task` with the kind, and `logits`, omitted if false.
-        labels: the names of the classes (no before yes for a binary task) or of the outputs; empty if not known.
-        input_shape: shape of one sample without the batch, (steps, features).
-        input_meaning: what an input value is, for instance "pixel / 255"; empty if it is not known. A meaning in
-            `edgernn.inputs.PIXELS` also defines how uint8 inputs are scaled.
-        input_range: the lowest and the highest input of the calibration set.
-        output_shape: shape of one answer without the batch, (outputs,) or (steps, outputs).
+        inputs, outputs: in the order of the file's.
         states: size and number type of each state that a stream keeps; empty if the artifact cannot stream.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused for TFLite, operator for ONNX.
-        io: number type of the inputs and outputs.
         source_sha256: SHA-256 of the Keras file that it was exported from.
         parameters: count of the model's weights and biases.
         calibration: the choice and the count of the calibration samples; empty without calibration.
         measured: results of the proof: samples, the measures of Keras and of the artifact, agreement, differences.
         golden: samples whose answers are checked at every load; None only during the export.
-        inverted: True if the training images have dark ink on light ground; omitted from the JSON if false.
-        input_limits: lowest and highest input that the file's integers can represent; inputs beyond them are clipped.
-            None, and omitted from the JSON, if inputs are not rounded to integers of a fixed scale.
-        output_limits: lowest and highest answer that the file's integers can represent. None, and omitted from the
-            JSON, if answers are not computed in integers, and for probabilities, which are always within the limits.
         unknown: fields that a later version of edgernn wrote into a card of this format; kept, not used.
     """
 
     edgernn: str
     name: str
-    task: Task
-    labels: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    input_meaning: str
-    input_range: tuple[float, float]
-    output_shape: tuple[int, ...]
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
     states: tuple[tuple[int, str], ...]
     quantization: str
     layout: str
-    io: str
     source_sha256: str
     parameters: int
     calibration: Mapping[str, Any]
     measured: Mapping[str, Any]
     golden: Golden | None
-    inverted: bool = False
-    input_limits: tuple[float, float] | None = None
-    output_limits: tuple[float, float] | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """The kind of the answers."""
+        return self.outputs[0].task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes or outputs; empty if not known."""
+        return self.outputs[0].labels
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample without the batch, (steps, features)."""
+        return self.inputs[0].shape
+
+    @property
+    def input_meaning(self) -> str:
+        """The meaning of an input value; empty if it is not known."""
+        return self.inputs[0].meaning
+
+    @property
+    def input_range(self) -> Range:
+        """The lowest and the highest input of the calibration set."""
+        return self.inputs[0].range
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one answer without the batch, (outputs,) or (steps, outputs)."""
+        return self.outputs[0].shape
 
     def as_json(self) -> dict[str, Any]:
         """Return the card's fields as a JSON object."""
-        fields = {**asdict(self), "task": self.task.kind, "logits": self.task.logits}
+        fields = asdict(self) | {name: [spec_to_json(spec) for spec in getattr(self, name)] for name in _PORTS}
         return fields if self.unknown else {name: each for name, each in fields.items() if name != "unknown"}
 
     def encode(self) -> bytes:
         """Write the card as ASCII JSON with a digest of zeros; embed it in the file, then `seal` the file."""
         fields = {"edgernn_card": FORMAT, **_shortened(self.as_json())}
-        if not self.task.logits:
-            del fields["logits"]
-        if not self.inverted:
-            del fields["inverted"]
-        for name in _LIMITS:
-            if fields[name] is None:
-                del fields[name]
+        for name in _PORTS:
+            fields[name] = [shorten_spec(spec) for spec in fields[name]]
         fields |= fields.pop("unknown", {})
         if self.golden is not None:
             fields["golden"] = {name: value for name, value in fields["golden"].items() if value not in ("", [])}
@@ -166,8 +181,9 @@ class Card:
         return to_json(fields, separators=(",", ":")).encode("ascii")
 
 
+_PORTS = ("inputs", "outputs")
 # The names of the fields that this version reads.
-_KNOWN = {"edgernn_card", "logits", *(each.name for each in fields_of(Card) if each.name != "unknown")}
+_KNOWN = {"edgernn_card", *(each.name for each in fields_of(Card) if each.name != "unknown")}
 
 
 def has_card(data: bytes) -> bool:
@@ -183,11 +199,8 @@ def read_card(data: bytes) -> Card:
             match the content.
     """
     fields, end = _find(data)
-    if fields.get("edgernn_card") != FORMAT:
-        raise ArtifactError(
-            f"the card has format {shorten(fields.get('edgernn_card'))}, expected {FORMAT}; export the model again, or "
-            "use the version of edgernn that exported it"
-        )
+    if (found := fields.get("edgernn_card")) != FORMAT:
+        raise ArtifactError(f"the card has format {shorten(found)}, expected {FORMAT}; {_remedy(found)}")
     digest = fields.pop("sha256", None)
     expected = _digest(data, end)
     if digest != expected:
@@ -197,6 +210,15 @@ def read_card(data: bytes) -> Card:
             "export it again"
         )
     return _decode(fields)
+
+
+def _remedy(found: object) -> str:
+    """Say what to do with a card of another format."""
+    if isinstance(found, int) and found > FORMAT:
+        return "use the version of edgernn that exported it, or a later one"
+    from edgernn import __version__
+
+    return f"export it again with edgernn {__version__}"
 
 
 def seal(data: bytes) -> bytes:
@@ -265,43 +287,36 @@ def _decode(fields: Mapping[str, Any]) -> Card:
         except ValueError as error:
             raise ArtifactError(f"the card is damaged: {error}") from error
 
-    logits, inverted = (name in fields and read(name, as_flag) for name in ("logits", "inverted"))
     card = Card(
         edgernn=read("edgernn", as_text),
         name=read("name", as_text),
-        task=read("task", lambda kind: Task(as_text(kind), logits)),
-        labels=read("labels", _labels),
-        input_shape=read("input_shape", _shape),
-        input_meaning=read("input_meaning", as_text),
-        input_range=read("input_range", _range),
-        output_shape=read("output_shape", _shape),
+        inputs=read("inputs", read_inputs),
+        outputs=read("outputs", read_outputs),
         states=read("states", lambda states: tuple(_state(state) for state in as_list(states))),
         quantization=read("quantization", as_text),
         layout=read("layout", as_text),
-        io=read("io", as_text),
         source_sha256=read("source_sha256", as_text),
         parameters=read("parameters", partial(as_whole, lowest=0)),
         calibration=read("calibration", lambda value: as_reported(as_mapping(value))),
         measured=read("measured", lambda value: as_reported(as_mapping(value))),
         golden=read("golden", lambda golden: None if golden is None else _golden(golden)),
-        inverted=inverted,
-        **{name: read(name, _range) for name in _LIMITS if name in fields},
         unknown={name: read(name, partial(_named, name)) for name in fields if name not in _KNOWN},
     )
-    _check_sizes(card)
+    if card.golden:
+        _check_golden_size(card, card.golden)
     return card
 
 
-def _check_sizes(card: Card) -> None:
-    if card.task.kind == BINARY and card.output_shape[-1] != 1:
-        raise ArtifactError(f"the card is damaged: {BINARY} with outputs {card.output_shape}, expected one output")
-    names = 2 if card.task.kind == BINARY else card.output_shape[-1]
-    if len(card.labels) not in (0, names):
-        raise ArtifactError(f"the card is damaged: {len(card.labels)} labels, expected {names} or none")
-    samples = card.golden.samples if card.golden else 0
-    if samples * math.prod(card.input_shape) > MAX_VALUES:
+def _check_golden_size(card: Card, golden: Golden) -> None:
+    if len(golden.outputs) != len(card.outputs) or len(golden.ranges) not in (0, len(card.inputs)):
         raise ArtifactError(
-            f"the card is damaged: {samples} golden samples of shape {card.input_shape}, expected at most "
+            f"the card is damaged: golden has ranges of {len(golden.ranges)} inputs and answers of "
+            f"{len(golden.outputs)} outputs, expected {len(card.inputs)} or none, and {len(card.outputs)}"
+        )
+    if golden.samples * sum(math.prod(spec.shape) for spec in card.inputs) > MAX_VALUES:
+        shapes = ", ".join(str(spec.shape) for spec in card.inputs)
+        raise ArtifactError(
+            f"the card is damaged: {golden.samples} golden samples of shape {shapes}, expected at most "
             f"{MAX_VALUES:,} values"
         )
 
@@ -312,10 +327,10 @@ def _golden(value: Any) -> Golden:
         raise ValueError(f"no {', '.join(sorted(missing))}; export the model again")
     golden = Golden(
         seeds=_base64(fields["seeds"]),
-        outputs=_base64(fields["outputs"]),
-        between=_range(fields["between"]),
+        outputs=tuple(_base64(each) for each in as_list(fields["outputs"])),
+        between=tuple(read_range(each) for each in as_list(fields["between"])),
         tolerance=as_positive(fields["tolerance"], MAX_TOLERANCE),
-        ranges=tuple(_range(each) for each in as_list(fields.get("ranges", []))),
+        ranges=tuple(_ranges(each) for each in as_list(fields.get("ranges", []))),
         kernels=as_text(fields.get("kernels", "")),
         digests=_digests(fields.get("digests", [])),
     )
@@ -323,10 +338,11 @@ def _golden(value: Any) -> Golden:
         raise ValueError(
             f"seeds of {len(golden.seeds)} digits, expected {SEED_DIGITS} for each of 1 to {_MAX_SAMPLES} samples"
         )
-    if len(golden.outputs) % golden.samples:
-        raise ValueError(f"outputs of {len(golden.outputs)} digits, expected a multiple of {golden.samples} samples")
-    if len(golden.ranges) > MAX_RANGES:
-        raise ValueError(f"{len(golden.ranges)} ranges, expected at most {MAX_RANGES}")
+    if len(golden.between) != len(golden.outputs):
+        raise ValueError(f"between: {len(golden.between)} ranges, expected {len(golden.outputs)}, one for each output")
+    for digits in golden.outputs:
+        if len(digits) % golden.samples:
+            raise ValueError(f"outputs of {len(digits)} digits, expected a multiple of {golden.samples} samples")
     return golden
 
 
@@ -343,18 +359,11 @@ def _digests(value: Any) -> tuple[str, ...]:
     return digests
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    shape = tuple(as_whole(size, 1) for size in as_list(value))
-    if not 1 <= len(shape) <= _MAX_AXES or math.prod(shape) > MAX_VALUES:
-        raise ValueError(f"shape {shorten(value)}, expected 1 to {_MAX_AXES} sizes and at most {MAX_VALUES:,} values")
-    return shape
-
-
-def _range(value: Any) -> tuple[float, float]:
-    ends = [as_number(end, -_MAX_NUMBER, _MAX_NUMBER) for end in as_list(value)]
-    if len(ends) != 2 or ends[0] > ends[1]:
-        raise ValueError(f"range {shorten(value)}, expected the lowest and the highest input")
-    return ends[0], ends[1]
+def _ranges(value: Any) -> tuple[Range, ...]:
+    ranges = as_list(value)
+    if not 1 <= len(ranges) <= MAX_RANGES:
+        raise ValueError(f"{len(ranges)} ranges of an input, expected 1 to {MAX_RANGES}")
+    return tuple(read_range(each) for each in ranges)
 
 
 def _state(value: Any) -> tuple[int, str]:
@@ -362,13 +371,6 @@ def _state(value: Any) -> tuple[int, str]:
     if len(state) != 2 or state[1] not in _STATE_KINDS:
         raise ValueError(f"state {shorten(value)}, expected its size and {', '.join(_STATE_KINDS)}")
     return as_whole(state[0], 1), state[1]
-
-
-def _labels(value: Any) -> tuple[str, ...]:
-    labels = tuple(as_text(label) for label in as_list(value))
-    if fault := find_fault(labels):
-        raise ValueError(fault)
-    return labels
 
 
 def _named(name: str, value: Any) -> Any:

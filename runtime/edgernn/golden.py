@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgernn.arrays import ArrayLike, Float32, Int64, Uint8, Uint32
+from edgernn.arrays import ArrayLike, Arrays, Float32, Int64, Uint8, Uint32
 from edgernn.card import SEED_DIGITS, Card, Golden
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
@@ -34,25 +34,26 @@ _BITS = 6  # a digit of base64
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high: ArrayLike) -> Float32:
+def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high: ArrayLike, first: int = 1) -> Float32:
     """Generate inputs between `low` and `high` from an integer hash: the same bits on every machine.
 
     A sample mixes noise with values that stay constant for a quarter of its steps, in the shares (4 - m) : m, where m
     is the seed modulo 4. Both are the upper 22 bits of the 32-bit finalizer of MurmurHash3 (Appleby, public domain):
-    value i of a sample, counted from 1 through the noise and then through the constant values, is the hash of
+    value i of a sample, counted from `first` through the noise and then through the constant values, is the hash of
     seed × 0x9E3779B9 + i.
 
     Args:
         seeds: one per sample.
         shape: shape of a sample, (steps, features).
         low, high: a number each, or one for each feature.
+        first: number of the first value; each input of a model continues to count where the one before it ended.
 
     Returns:
         float32 [samples, *shape].
     """
     numbers = np.asarray(seeds, np.uint32)[:, np.newaxis, np.newaxis]
     steps, features = shape[0], math.prod(shape[1:])
-    index = np.arange(1, (steps + _HELD) * features + 1, dtype=np.uint32).reshape(-1, features)
+    index = np.arange(first, first + _count_hashes(shape), dtype=np.uint32).reshape(-1, features)
     values = _hash(numbers * np.uint32(0x9E3779B9) + index) >> np.uint32(32 - _HASH_BITS)
     noise, held = values[:, :steps], values[:, steps:][:, np.arange(steps) * _HELD // steps]
     share = numbers & np.uint32(3)
@@ -63,12 +64,16 @@ def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high
     return inputs
 
 
-def inputs_of(golden: Golden, card: Card) -> Float32:
-    """Return the inputs of a card's golden samples, float32 [samples, *input_shape]."""
-    features = card.input_shape[-1]
-    ranges = np.array(golden.ranges or [card.input_range], np.float32)
-    low, high = ranges[np.arange(features) * len(ranges) // features].T
-    return golden_inputs(read_digits(golden.seeds, SEED_DIGITS), card.input_shape, low, high)
+def inputs_of(golden: Golden, card: Card) -> Arrays:
+    """Return the inputs of a card's golden samples: float32 [samples, *shape] for each input of the card."""
+    seeds, first, inputs = read_digits(golden.seeds, SEED_DIGITS), 1, []
+    for number, spec in enumerate(card.inputs):
+        ranges = np.array(golden.ranges[number] if golden.ranges else [spec.range], np.float32)
+        features = spec.shape[-1]
+        low, high = ranges[np.arange(features) * len(ranges) // features].T
+        inputs.append(golden_inputs(seeds, spec.shape, low, high, first))
+        first += _count_hashes(spec.shape)
+    return tuple(inputs)
 
 
 def digits_of(tolerance: float) -> int:
@@ -92,12 +97,14 @@ def write_digits(values: Int64, digits: int) -> str:
     return digit_values.tobytes().decode("ascii")
 
 
-def expected_outputs(golden: Golden) -> Float32:
-    """Read the outputs that a card promises, float32 [samples, kept]."""
+def expected_outputs(golden: Golden) -> Arrays:
+    """Read the numbers that a card promises: float32 [samples, kept] for each output of the card."""
     digits = digits_of(golden.tolerance)
-    low, high = golden.between
-    shares = read_digits(golden.outputs, digits) / ((1 << _BITS * digits) - 1)
-    return (low + shares * (high - low)).astype(np.float32).reshape(golden.samples, -1)
+    outputs = []
+    for text, (low, high) in zip(golden.outputs, golden.between, strict=True):
+        shares = read_digits(text, digits) / ((1 << _BITS * digits) - 1)
+        outputs.append((low + shares * (high - low)).astype(np.float32).reshape(golden.samples, -1))
+    return tuple(outputs)
 
 
 def spread(answers: Float32, kept: int, seeds: ArrayLike) -> Float32:
@@ -122,16 +129,21 @@ def digest_step(scale: float) -> float:
     return 2.0 ** (math.floor(math.log2(scale)) - _DIGEST_BITS)
 
 
-def digest(answers: Float32) -> str:
-    """Return the digest of finite answers: 8 digits of the SHA-256 of their whole steps, as little-endian int64."""
-    whole = np.rint(answers.astype(np.float64) / digest_step(scale_of(answers)))
-    return sha256(whole.astype("<i8").tobytes()).hexdigest()[:8]
+def digest(answers: Arrays) -> str:
+    """Return the digest of finite answers, one array for each output: 8 digits of a SHA-256.
+
+    It is computed over the answers' whole steps, as little-endian int64.
+    """
+    sha = sha256(b"")
+    for each in answers:
+        sha.update(np.rint(each.astype(np.float64) / digest_step(scale_of(each))).astype("<i8").tobytes())
+    return sha.hexdigest()[:8]
 
 
 def check_golden(
     card: Card,
     golden: Golden,
-    outputs: Float32,
+    outputs: Arrays,
     backend: str,
     *,
     streamed: bool = False,
@@ -142,7 +154,7 @@ def check_golden(
     Args:
         card: the artifact's card.
         golden: its golden samples.
-        outputs: the backend's answers to `inputs_of(golden, card)`, float32 [samples, *output_shape].
+        outputs: the backend's answers to `inputs_of(golden, card)`: float32 [samples, *shape] for each output.
         backend: its name, for messages.
         streamed: True if it answered row by row.
         same_kernels: returns True if the backend has the kernels that computed the digests. Called only after a digest
@@ -151,16 +163,16 @@ def check_golden(
     Raises:
         ArtifactError: the backend's answers differ from the exporter's.
     """
-    shape = (golden.samples, *card.output_shape)
-    if outputs.shape != shape:
+    found, shapes = ([each.shape for each in outputs], [(golden.samples, *spec.shape) for spec in card.outputs])
+    if found != shapes:
         raise ArtifactError(
-            f"{backend} answers with shape {outputs.shape}, its card expects {shape}; export the model again"
+            f"{backend} answers with shape {', '.join(map(str, found))}, its card expects "
+            f"{', '.join(map(str, shapes))}; export the model again"
         )
     promised = golden.digests[-1 if streamed else 0] if golden.digests else ""
-    if promised and np.isfinite(outputs).all() and digest(outputs) == promised:
+    if promised and all(np.isfinite(each).all() for each in outputs) and digest(outputs) == promised:
         return
-    answers = spread(outputs, _count_kept(card, golden), read_digits(golden.seeds, SEED_DIGITS))
-    difference = _difference(answers, expected_outputs(golden), golden.tolerance)
+    difference = _largest_difference(card, golden, outputs)
     # Not (… <= …) rather than (… > …): a NaN must fail too.
     if not difference <= golden.tolerance:
         raise ArtifactError(
@@ -175,16 +187,33 @@ def check_golden(
         )
 
 
-def _count_kept(card: Card, golden: Golden) -> int:
-    """Count the numbers of an answer that the card stores."""
-    digits, outputs = digits_of(golden.tolerance), math.prod(card.output_shape)
-    kept, rest = divmod(len(golden.outputs), golden.samples * digits)
+def _largest_difference(card: Card, golden: Golden, outputs: Arrays) -> float:
+    """Return the largest `_difference` of all outputs; NaN if one is NaN."""
+    seeds = read_digits(golden.seeds, SEED_DIGITS)
+    kept = [_count_kept(golden, len(text), spec.shape) for text, spec in zip(golden.outputs, card.outputs, strict=True)]
+    differences = [
+        _difference(spread(answers, count, seeds), expected, golden.tolerance)
+        for answers, count, expected in zip(outputs, kept, expected_outputs(golden), strict=True)
+    ]
+    return float(np.max(differences))
+
+
+def _count_kept(golden: Golden, found: int, shape: tuple[int, ...]) -> int:
+    """Count the numbers of an answer that the card stores: it has `found` digits for answers of this shape."""
+    digits, outputs = digits_of(golden.tolerance), math.prod(shape)
+    kept, rest = divmod(found, golden.samples * digits)
     if rest or not 1 <= kept <= outputs:
         raise ArtifactError(
-            f"the card is damaged: {len(golden.outputs)} digits of outputs, expected {digits} for each of 1 to "
+            f"the card is damaged: {found} digits of outputs, expected {digits} for each of 1 to "
             f"{outputs} numbers of {golden.samples} samples; copy the file again or export it again"
         )
     return kept
+
+
+def _count_hashes(shape: tuple[int, ...]) -> int:
+    """Count the values that a sample is mixed from: its noise and its constant values."""
+    steps, *features = shape
+    return (steps + _HELD) * math.prod(features)
 
 
 def _difference(answers: Float32, expected: Float32, tolerance: float) -> float:

@@ -1,33 +1,23 @@
 """Model inputs: contiguous finite float32, with pixels scaled as the card says."""
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from edgernn.arrays import Array, ArrayLike, Float32
 from edgernn.errors import DataError, InputError, first_line
+from edgernn.specs import CLIPPED_PIXEL, PIXEL, SCALED, UNSCALED, InputSpec
 
 _FLOAT32 = np.dtype(np.float32)
-# Limit of inputs as a multiple of the integers' limits. The sum of squares detects a single larger value among a
-# million. QUANTIZE kernels compute in 32 bits, which int16 values overflow at 65,536 times their limits.
-_CUT_OFF = 64.0
-_NEVER_EXCEEDED = 1e38  # except by an infinity or a NaN: it is a third of the largest float32
 # np.vdot without the dispatch to other array libraries (NEP 18), where NumPy has it: a third of the time.
 _vdot: Callable[[Float32, Float32], np.float32] = getattr(np.vdot, "_implementation", np.vdot)
 
-PIXEL = "pixel / 255"
-UNSCALED = "number from 0 to 255"
 # Meanings of input values that are computed from uint8 numbers, such as pixels, and the computation.
 PIXELS: Mapping[str, Callable[[Float32], Float32]] = {
     PIXEL: lambda pixels: pixels / np.float32(255),
-    "pixel, at most 1": lambda pixels: np.minimum(pixels, np.float32(1)),
+    CLIPPED_PIXEL: lambda pixels: np.minimum(pixels, np.float32(1)),
     UNSCALED: lambda pixels: pixels,
 }
-# Meanings whose values are small, so that unscaled pixels are recognized by their size.
-SCALED = frozenset(PIXELS) - {UNSCALED}
 # Scales that a user may choose for a model that edgernn did not train, and the meaning of a scaled value.
 SCALES: Mapping[str, str] = {"pixels": PIXEL}
 
@@ -64,58 +54,6 @@ def to_float32(array: Array, name: str) -> Float32:
     return values
 
 
-@dataclass(frozen=True)
-class InputSpec:
-    """Inputs that a model accepts.
-
-    Attributes:
-        meaning: what a value is, one of `PIXELS` or any other; empty if it is not known.
-        low, high: the lowest and the highest input of the calibration set.
-        limits: lowest and highest value that the integers of the graph's input can hold; None where inputs are not
-            rounded to integers of a fixed scale.
-    """
-
-    meaning: str = ""
-    low: float = -math.inf
-    high: float = math.inf
-    limits: tuple[float, float] | None = None
-
-    @cached_property
-    def usual_square(self) -> float:
-        """Mean square of inputs above which the slow check `look_closer` runs."""
-        if self.meaning in SCALED:
-            return max(abs(self.low - self._span), abs(self.high + self._span)) ** 2
-        return _NEVER_EXCEEDED if self.limits is None else self._largest**2
-
-    @property
-    def _largest(self) -> float:
-        """Magnitude that inputs are clipped to: far beyond the integers' limits, far below the overflow of kernels."""
-        low, high = self.limits or (-math.inf, math.inf)
-        return _CUT_OFF * max(abs(low), abs(high))
-
-    @property
-    def _span(self) -> float:
-        return self.high - self.low
-
-    def look_closer(self, values: Float32) -> Float32:
-        """Check values one by one, and clip those that would overflow the kernels' integers.
-
-        Raises:
-            InputError: a value is NaN, infinity, or an unscaled pixel where scaled ones are expected.
-        """
-        if not np.isfinite(values).all():
-            raise InputError("the input contains NaN or infinity, or a number too large for float32")
-        lowest, highest = float(values.min()), float(values.max())
-        # Noise exceeds the range a little; unscaled pixels exceed it by far.
-        if self.meaning in SCALED and (lowest < self.low - self._span or highest > self.high + self._span):
-            raise InputError(
-                f"the input goes from {lowest:g} to {highest:g}, expected {self.low:g} to {self.high:g} "
-                f"({self.meaning}); scale it, or give uint8 pixels, which are scaled for you"
-            )
-        # Kernels cut off values beyond their integers; beyond 32 bits they overflow, and the result is arbitrary.
-        return values if self.limits is None else np.clip(values, -self._largest, self._largest)
-
-
 def as_array(x: ArrayLike) -> Array:
     """Convert a user's input to an array of any type.
 
@@ -150,8 +88,24 @@ def as_float32(x: Array, spec: InputSpec) -> Float32:
     # A NaN or an infinity makes the sum of squares not finite, and values far out of range make it large. It takes a
     # fifth of the time of isfinite().all().
     if not float(_vdot(values, values)) <= values.size * spec.usual_square:
-        return spec.look_closer(values)
+        return _look_closer(values, spec)
     return values
+
+
+def _look_closer(values: Float32, spec: InputSpec) -> Float32:
+    """Check values one by one, and clip those that would overflow the kernels' integers."""
+    if not np.isfinite(values).all():
+        raise InputError("the input contains NaN or infinity, or a number too large for float32")
+    lowest, highest = float(values.min()), float(values.max())
+    smallest, largest = spec.plausible
+    if spec.meaning in SCALED and (lowest < smallest or highest > largest):
+        low, high = spec.range
+        raise InputError(
+            f"the input goes from {lowest:g} to {highest:g}, expected {low:g} to {high:g} "
+            f"({spec.meaning}); scale it, or give uint8 pixels, which are scaled for you"
+        )
+    # Kernels cut off values beyond their integers; beyond 32 bits they overflow, and the result is arbitrary.
+    return values if spec.limits is None else np.clip(values, -spec.largest, spec.largest)
 
 
 def _convert(x: Array, input_meaning: str) -> Float32:

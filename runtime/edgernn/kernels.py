@@ -39,7 +39,7 @@ def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) 
     path = probe_path(quantization)
     try:
         opened = open_artifact(path, path.read_bytes(), threads, backend)
-        answers = opened.run(golden_inputs(range(_PROBE_SAMPLES), PROBE_SHAPE, *PROBE_RANGE))
+        (answers,) = opened.run((golden_inputs(range(_PROBE_SAMPLES), PROBE_SHAPE, *PROBE_RANGE),))
     except ArtifactError:
         return ""
     content = platform.machine().encode() + answers.astype("<f4").tobytes()

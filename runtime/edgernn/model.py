@@ -1,7 +1,7 @@
 """Loaded artifacts: from a file to predictions."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeAlias
@@ -13,7 +13,8 @@ from edgernn.backends import SUFFIXES, Backend, Stepper, check_suffix, open_arti
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
-from edgernn.inputs import InputSpec, as_array, as_float32
+from edgernn.inputs import as_array, as_float32
+from edgernn.specs import InputSpec, OutputSpec
 from edgernn.stream import Stream
 from edgernn.system.files import check_file, visible_files
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
@@ -57,8 +58,8 @@ class Model:
         self.card = card
         self.task = card.task if card else Task(CLASSIFICATION)
         self.backend = backend.name
-        self.input_shape = card.input_shape if card else backend.input_shape
-        self._input_spec = _input_spec(card)
+        self._input_spec = card.inputs[0] if card else InputSpec(shape=backend.input_shapes[0])
+        self.input_shape = self._input_spec.shape
         self._executor = backend
         self._run = backend.run
         self._step_is_checked = False
@@ -85,7 +86,7 @@ class Model:
             one = self._is_one(array.shape)
         values = as_float32(array[np.newaxis] if one else array, self._input_spec)
         try:
-            answers = self._run(values)
+            (answers,) = self._run((values,))
         except ArtifactError as error:
             raise ArtifactError(f"{self.path}: {error}") from error
         return answers[0] if one else answers
@@ -135,7 +136,7 @@ class Model:
         Args:
             x: [steps, features].
         """
-        return self._executor.bare(as_float32(as_array(x)[np.newaxis], self._input_spec))
+        return self._executor.bare((as_float32(as_array(x)[np.newaxis], self._input_spec),))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a loaded model cannot be copied or sent to another process; load the file in each process")
@@ -168,9 +169,8 @@ class Model:
         return Stream(
             self.path,
             stepper,
-            features=self.input_shape[-1],
-            output_shape=self.card.output_shape if self.card else None,
             input_spec=self._input_spec,
+            output_shape=self.card.output_shape if self.card else None,
         )
 
     def _check_step(self, stepper: Stepper) -> None:
@@ -178,10 +178,11 @@ class Model:
         card = self.card
         if card is not None and card.golden is not None:
             stream = self._stream(stepper)
-            answers = np.stack([stream.answer(sample) for sample in inputs_of(card.golden, card)])
+            (samples,) = inputs_of(card.golden, card)
+            answers = np.stack([stream.answer(sample) for sample in samples])
             name = f"{self.backend}, row by row,"
             try:
-                check_golden(card, card.golden, answers, name, streamed=True, same_kernels=self._same_kernels)
+                check_golden(card, card.golden, (answers,), name, streamed=True, same_kernels=self._same_kernels)
             except ArtifactError as error:
                 raise ArtifactError(f"{self.path}: {error}") from error
             stepper.reset()
@@ -278,7 +279,7 @@ def load_bytes(
         raise SettingError(f"{threads} threads; expected 1 to {MAX_THREADS}")
     try:
         if unverified and not has_card(data):
-            return Model(name, None, open_artifact(name, data, threads, backend))
+            return Model(name, None, _open(name, data, threads, backend))
         return _load_verified(name, data, threads, backend, unfinished)
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from error
@@ -297,12 +298,6 @@ def read_artifact(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _input_spec(card: Card | None) -> InputSpec:
-    if card is None:
-        return InputSpec()
-    return InputSpec(card.input_meaning, *card.input_range, limits=card.input_limits)
-
-
 def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Return True if a shape is the expected one; -1 in `expected` stands for any size."""
     return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
@@ -316,14 +311,34 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
     card = read_card(data)
     if card.golden is None and not unfinished:
         raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
-    backend = open_artifact(file, data, threads, name)
-    if not shape_matches(card.input_shape, backend.input_shape):
-        raise ArtifactError(f"takes samples of shape {backend.input_shape}, its card says {card.input_shape}")
+    backend = _open(file, data, threads, name)
+    _check_shapes("samples", backend.input_shapes, card.inputs)
+    _check_shapes("answers", backend.output_shapes, card.outputs)
     same_kernels = partial(_has_kernels_of, card, backend.name, threads, name)
     if card.golden is not None:
         outputs = backend.run(inputs_of(card.golden, card))
         check_golden(card, card.golden, outputs, backend.name, same_kernels=same_kernels)
     return Model(file, card, backend, same_kernels)
+
+
+def _open(file: Path, data: bytes, threads: int, name: str | None) -> Backend:
+    """Open an artifact with one input and one output: cards and backends allow for more, models do not yet."""
+    backend = open_artifact(file, data, threads, name)
+    inputs, outputs = len(backend.input_shapes), len(backend.output_shapes)
+    if (inputs, outputs) != (1, 1):
+        raise ArtifactError(f"has inputs: {inputs}, outputs: {outputs}; expected one of each beside the states")
+    return backend
+
+
+def _check_shapes(
+    word: str, found: Sequence[tuple[int, ...]], specs: Sequence[InputSpec] | Sequence[OutputSpec]
+) -> None:
+    """Check that a file takes or gives what its card says."""
+    expected = [spec.shape for spec in specs]
+    if len(found) != len(expected) or not all(map(shape_matches, expected, found)):
+        raise ArtifactError(
+            f"its {word} have shape {', '.join(map(str, found))}, its card says {', '.join(map(str, expected))}"
+        )
 
 
 def _has_kernels_of(card: Card, backend: str, threads: int, name: str | None) -> bool:

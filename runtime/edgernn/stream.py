@@ -10,7 +10,8 @@ import numpy as np
 from edgernn.arrays import ArrayLike, Float32
 from edgernn.backends import State, Stepper
 from edgernn.errors import ArtifactError, InputError
-from edgernn.inputs import InputSpec, as_array, as_float32
+from edgernn.inputs import as_array, as_float32
+from edgernn.specs import InputSpec
 
 
 class Stream:
@@ -24,15 +25,14 @@ class Stream:
         self,
         path: Path,
         stepper: Stepper,
-        features: int,
-        output_shape: tuple[int, ...] | None,
         input_spec: InputSpec,
+        output_shape: tuple[int, ...] | None,
     ) -> None:
         self._path = path
         self._stepper = stepper
-        self._row_shape = (features,)
+        self._row_shape = input_spec.shape[-1:]
         # If the model answers every step, the step's graph has an axis of size 1 for its single step.
-        shape = stepper.answer_shape
+        (shape,) = stepper.answer_shapes
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
         self._input_spec = input_spec
 
@@ -56,7 +56,7 @@ class Stream:
             raise InputError(f"the row has shape {array.shape}, expected {self._row_shape}")
         values = as_float32(array, self._input_spec)
         try:
-            answer = self._stepper.step(values)
+            (answer,) = self._stepper.step((values,))
         except ArtifactError as error:
             raise ArtifactError(f"{self._path}: {error}") from error
         return answer[0] if self._every_step else answer
@@ -81,7 +81,7 @@ class Stream:
             )
         values = as_float32(array, self._input_spec)
         try:
-            answers = np.stack([self._stepper.step(row) for row in values])
+            answers = np.stack([self._stepper.step((row,))[0] for row in values])
         except ArtifactError as error:
             raise ArtifactError(f"{self._path}: {error}") from error
         return answers[:, 0] if self._every_step else answers

@@ -1,13 +1,17 @@
-"""Tasks: the kind of a model's answers, the decisions they stand for, and the measures for them."""
+"""Tasks: the kind of a model's answers, the decisions they stand for, and the measures for them.
+
+NumPy is imported when answers are computed with: a card, which names a task, is read without it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgernn import metrics
-from edgernn.arrays import Float32, Int64
-from edgernn.metrics import Truth
+if TYPE_CHECKING:
+    from edgernn.arrays import Float32, Int64
+    from edgernn.metrics import Truth
 
 CLASSIFICATION, BINARY, MULTILABEL, REGRESSION = KINDS = ("classification", "binary", "multilabel", "regression")
 # Lower limit of the standard deviation of a regression's output in the agreement, as a share of its largest value.
@@ -69,6 +73,8 @@ class Task:
             The class [...] for a classification, 0 or 1 for a binary task [...] and for each label [..., outputs]; -1
             where an answer is NaN.
         """
+        import numpy as np
+
         if self.kind == CLASSIFICATION:
             return np.where(np.isnan(answers).any(axis=-1), -1, answers.argmax(axis=-1))
         yes = np.where(np.isnan(answers), -1, answers > (0 if self.logits else 0.5))
@@ -78,6 +84,8 @@ class Task:
         """Convert answers [..., outputs] to probabilities, float32; not for a regression."""
         if not self.logits:
             return answers
+        import numpy as np
+
         if self.kind == CLASSIFICATION:
             powers = np.exp(answers - answers.max(axis=-1, keepdims=True))
             shares: Float32 = powers / powers.sum(axis=-1, keepdims=True)
@@ -99,6 +107,8 @@ class Task:
         """
         if truth is None:
             return {}
+        from edgernn import metrics
+
         if self.kind == REGRESSION:
             values = truth.reshape(answers.shape)
             return {"r2": metrics.r2(answers, values), "mae": metrics.mean_absolute_error(answers, values)}
@@ -122,9 +132,11 @@ class Task:
         A NaN agrees with nothing; in a regression it makes the result NaN.
         """
         if self.kind == REGRESSION:
+            from edgernn import metrics
+
             return metrics.r2(answers, reference, min_spread=MIN_SPREAD)
         decisions = self.decide(answers)
-        return float(np.mean((decisions == self.decide(reference)) & (decisions >= 0)))
+        return float(((decisions == self.decide(reference)) & (decisions >= 0)).mean())
 
     def show_agreement(self, agreement: float) -> str:
         """Write an agreement for people: 99.80%, or R² 0.9980."""

@@ -143,7 +143,7 @@ def stream(backend: Any, x: np.ndarray) -> np.ndarray:
     for sample in x:
         stepper.reset()
         for row in sample:
-            answer = stepper.step(row)
+            answer = stepper.step((row,))[0]
         answers.append(answer)
     return np.stack(answers)
 
@@ -164,10 +164,12 @@ def test_every_format_answers_as_keras_and_streams_as_it_answers(
         backend, loop = (
             litert.open_artifact(conversion.build(name, layout), threads=1) for layout in ("unrolled", "loop")
         )
-        answers = backend.run(inputs())
+        answers = backend.run((inputs(),))[0]
         np.testing.assert_allclose(answers, conversion.expected, atol=tolerance, err_msg=name)
         loop_tolerance = 0 if name.startswith("int") else 5e-2 if name == "dynamic" else 1e-6
-        np.testing.assert_allclose(loop.run(inputs()), answers, rtol=0, atol=loop_tolerance, err_msg=f"{name} loop")
+        np.testing.assert_allclose(
+            loop.run((inputs(),))[0], answers, rtol=0, atol=loop_tolerance, err_msg=f"{name} loop"
+        )
         if kind in WHOLE:
             with pytest.raises(ArtifactError, match="cannot stream"):
                 backend.start()
@@ -185,7 +187,7 @@ def test_the_loop_takes_any_number_of_steps(steps: int, save_model: Callable[...
     expected = keras_model.predict(keras_model.load(path), x)
     converted = tflite.convert(keras_model.load(path))
     data = compact(quantize(converted, "float32", "float32", x, expected).build("loop"))
-    np.testing.assert_allclose(litert.open_artifact(data, 1).run(x), expected, atol=1e-5)
+    np.testing.assert_allclose(litert.open_artifact(data, 1).run((x,))[0], expected, atol=1e-5)
 
 
 # Other kinds of fused layers are among the first models of `matrix.drawing`.
@@ -199,9 +201,9 @@ def test_fused_answers_as_keras_and_keeps_nothing_between_calls(
     fused = {Operator.UNIDIRECTIONAL_SEQUENCE_RNN, Operator.UNIDIRECTIONAL_SEQUENCE_LSTM}
     assert fused & {code.builtinCode for code in read(data).operatorCodes}
     backend = litert.open_artifact(data, threads=1)
-    answers = backend.run(inputs())
+    answers = backend.run((inputs(),))[0]
     np.testing.assert_allclose(answers, conversion.expected, atol=TOLERANCES[name][0])
-    np.testing.assert_array_equal(backend.run(inputs()[5:6]), answers[5:6])
+    np.testing.assert_array_equal(backend.run((inputs()[5:6],))[0], answers[5:6])
     if kind not in WHOLE:
         streamed = stream(backend, inputs()[:STREAMED])
         np.testing.assert_allclose(streamed, answers[:STREAMED], atol=TOLERANCES[name][1] + 1e-6)
@@ -215,7 +217,7 @@ def test_integers_in_and_out(conversion_of: Conversions) -> None:
     assert kinds <= {3, 4, 7, 9, 2}  # INT8, INT32 and the like; no float tensor: 0
     assert 0 not in kinds
     backend = litert.open_artifact(data, threads=1)
-    answers = backend.run(inputs())
+    answers = backend.run((inputs(),))[0]
     np.testing.assert_allclose(answers, conversion.expected, atol=0.1)
     np.testing.assert_array_equal(stream(backend, inputs()), answers)
 
@@ -240,7 +242,7 @@ def test_the_range_of_a_state_covers_the_last_step(kind: str, save_model: Callab
     expected = keras_model.predict(keras_model.load(path), x)
     converted = tflite.convert(keras_model.load(path))
     data = compact(quantize(converted, "int16x8", "float32", x, expected).build("unrolled"))
-    np.testing.assert_allclose(litert.open_artifact(data, 1).run(x), expected, atol=0.02 * np.abs(expected).max())
+    np.testing.assert_allclose(litert.open_artifact(data, 1).run((x,))[0], expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_what_goes_backwards_does_not_stream_even_if_it_hardly_matters(save_model: Callable[..., Path]) -> None:
@@ -301,13 +303,13 @@ def test_states_are_saved_and_restored(conversion_of: Conversions) -> None:
     x = inputs()[0]
     stepper, other = backend.start(), backend.start()
     for row in x[:3]:
-        stepper.step(row)
+        stepper.step((row,))
     kept = stepper.states
     assert [state.shape for state in kept] == [(5,), (4,), (3,)]
     assert {state.dtype for state in kept} == {np.dtype(np.int8)}
-    rest = [stepper.step(row) for row in x[3:]]
+    rest = [stepper.step((row,))[0] for row in x[3:]]
     other.states = kept
-    np.testing.assert_array_equal([other.step(row) for row in x[3:]], rest)
+    np.testing.assert_array_equal([other.step((row,))[0] for row in x[3:]], rest)
     with pytest.raises(InputError, match="expected"):
         other.states = kept[:1]
 

@@ -12,7 +12,7 @@ from click.testing import Result
 
 import edgernn
 import edgernn_export
-from edgernn.data.datasets import Origin, Samples
+from edgernn.data.samples import Origin, Samples
 from edgernn.tasks import MEASURES, Task
 from edgernn_export import keras_model
 from edgernn_export.pipeline import TargetResult
@@ -37,7 +37,7 @@ def answers_like(*shape: int, kind: str = "softmax") -> np.ndarray:
 
 def samples_with(y: np.ndarray, calibration: np.ndarray | None = None) -> Samples:
     x = np.random.default_rng(0).random((8, STEPS, FEATURES), np.float32)
-    return Samples(x, y if calibration is None else calibration, x_test=x, y_test=y)
+    return Samples.unnamed(x, y if calibration is None else calibration, x_test=x, y_test=y)
 
 
 ZEROS_AND_ONES = np.random.default_rng(1).integers(0, 2, (8, STEPS, 4))
@@ -85,21 +85,21 @@ def test_without_truths_the_answers_decide_the_task(
     answers: np.ndarray, labels: tuple[str, ...], expected: Task
 ) -> None:
     x = np.zeros((8, STEPS, FEATURES), np.float32)
-    assert infer_task(answers, Samples(x, None, x_test=x, y_test=None), labels) == expected
+    assert infer_task(answers, Samples.unnamed(x, None, x_test=x, y_test=None), labels) == expected
     assert describe_guess(expected).startswith(f"assumed {expected.kind}: ")
 
 
 def test_the_truths_of_one_part_are_enough() -> None:
     x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
     answers = answers_like(4, kind="none")
-    for samples in (Samples(x, y, x_test=x, y_test=None), Samples(x, None, x_test=x, y_test=y)):
+    for samples in (Samples.unnamed(x, y, x_test=x, y_test=None), Samples.unnamed(x, None, x_test=x, y_test=y)):
         assert infer_task(answers, samples, ()) == Task("classification", logits=True)
 
 
 def test_an_unknown_class_is_named_by_its_place_in_the_users_array() -> None:
     x, y = np.zeros((8, STEPS, FEATURES), np.float32), np.arange(8) % 4
     wrong = np.where(np.arange(8) == 5, 4, y)
-    samples = Samples(x, y, x_test=x, y_test=wrong, origins={"y_test": Origin("targets", first=1, every=2)})
+    samples = Samples.unnamed(x, y, x_test=x, y_test=wrong, origins={"y_test": Origin("targets", first=1, every=2)})
     with pytest.raises(edgernn.DataError, match=r"targets\[11\] is 4, expected a class from 0 to 3"):
         infer_task(answers_like(4), samples, ())
 

@@ -278,10 +278,10 @@ def test_the_old_hard_sigmoid_reaches_tflite_and_onnx(kind: str, tmp_path: Path)
     rnn = recurrent(kind, "r", recurrent_activation="hard_sigmoid", **({"reset_after": True} if kind == "GRU" else {}))
     path = keras2_files.write_h5(tmp_path / "old.h5", sequential(rnn), {"r": named("r", weights)})
     expected = answer(kind, X, weights, hard_sigmoid)[:, -1]
-    same(onnxruntime.open_artifact(onnx.convert(keras_model.load(path)), threads=1).run(X), expected)
+    same(onnxruntime.open_artifact(onnx.convert(keras_model.load(path)), threads=1).run((X,))[0], expected)
     converted = tflite.convert(keras_model.load(path))
     data = quantize(converted, "float32", "float32", X, expected).build("unrolled")
-    same(litert.open_artifact(data, threads=1).run(X), expected)
+    same(litert.open_artifact(data, threads=1).run((X,))[0], expected)
 
 
 def changed(**options: Any) -> dict[str, Any]:

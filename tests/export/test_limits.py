@@ -10,8 +10,8 @@ from click.testing import Result
 
 import edgernn
 from edgernn.card import read_card
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import Original
+from edgernn.data.samples import Samples
 from edgernn_export import keras_model
 from edgernn_export.artifact import make_artifact
 from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType, write
@@ -48,7 +48,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "small",
         labels=(),
         input_meaning="",
-        samples=Samples(x, answers, x_test=x, y_test=answers),
+        samples=Samples.unnamed(x, answers, x_test=x, y_test=answers),
     )
     source = Source(original, Settings(refine=False, max_drop=100, min_agreement=-9, keep_failed=True))
     for target in TARGETS:
@@ -80,7 +80,7 @@ def test_16_bits_follow_keras_beyond_the_calibration_set(linear: Path, times: fl
 def test_integers_end_where_the_card_says(linear: Path, target: Target) -> None:
     model, x = load(linear, target), inputs() * np.float32(40)
     assert model.card is not None
-    limits = model.card.output_limits
+    limits = model.card.outputs[0].limits
     assert limits is not None
     answers = model.predict(x)
     # A sample reaches each end of one output, and none exceeds it.
@@ -93,8 +93,8 @@ def test_integers_end_where_the_card_says(linear: Path, target: Target) -> None:
 def test_inputs_end_where_the_card_says(linear: Path) -> None:
     model = load(linear, INT8)
     assert model.card is not None
-    assert model.card.input_limits == pytest.approx((-1, 2), abs=0.02)
-    low, high = model.card.input_limits  # type: ignore[misc]
+    assert model.card.inputs[0].limits == pytest.approx((-1, 2), abs=0.02)
+    low, high = model.card.inputs[0].limits  # type: ignore[misc]
     x = inputs()
     np.testing.assert_array_equal(model.predict(x * 5), model.predict(np.clip(x * 5, low, high)))
 
@@ -104,8 +104,8 @@ def test_inputs_end_where_the_card_says(linear: Path) -> None:
 def test_what_overflows_the_kernels_keeps_its_sign(linear: Path, target: Target, huge: float) -> None:
     model = load(linear, target)
     assert model.card is not None
-    assert model.card.input_limits is not None
-    end = model.card.input_limits[1 if huge > 0 else 0]
+    assert model.card.inputs[0].limits is not None
+    end = model.card.inputs[0].limits[1 if huge > 0 else 0]
     one = np.full((STEPS, FEATURES), huge, np.float32)
     np.testing.assert_array_equal(model.predict(one), model.predict(np.full_like(one, end)))
     np.testing.assert_array_equal(model.stream().answer(one), model.predict(one))
@@ -116,7 +116,7 @@ def test_what_overflows_the_kernels_keeps_its_sign(linear: Path, target: Target,
 def test_nothing_is_cut_where_activations_are_float(linear: Path, target: Target, times: float) -> None:
     model, x = load(linear, target), inputs() * np.float32(times)
     assert model.card is not None
-    assert (model.card.input_limits, model.card.output_limits) == (None, None)
+    assert (model.card.inputs[0].limits, model.card.outputs[0].limits) == (None, None)
     expected = keras_answers(linear, x)
     np.testing.assert_allclose(model.predict(x), expected, atol=0.05 * np.abs(expected).max())
     if model.card.states:
@@ -129,7 +129,7 @@ def test_info_says_where_values_are_cut_off(linear: Path, edgernn_command: Calla
         path = linear / target.file_name("small")
         lines = [line for line in edgernn_command("info", path).stdout.splitlines() if "cut off at" in line]
         assert len(lines) == (2 if target in (INT8, INT16) else 0)
-        limits = read_card(path.read_bytes()).output_limits
+        limits = read_card(path.read_bytes()).outputs[0].limits
         assert not limits or f"values; cut off at {limits[0]:.4g} and {limits[1]:.4g}" in lines[1]
 
 

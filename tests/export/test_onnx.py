@@ -83,10 +83,10 @@ def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(kind: str, sav
     model = rebuilding.with_steps(keras_model.load(path), None)
     x = samples(1, STEPS + 1)  # also more steps than the model was built for
     backend = onnxruntime.open_artifact(convert(path), threads=1)
-    assert backend.input_shape == (-1, FEATURES)
+    assert backend.input_shapes == ((-1, FEATURES),)
     stream = backend.start()
     for count, row in enumerate(x[0], start=1):
-        answer, expected = stream.step(row), backend.run(x[:, :count])
+        answer, expected = stream.step((row,))[0], backend.run((x[:, :count],))[0]
         np.testing.assert_allclose(answer, expected[0], atol=TOLERANCE)
         if count in (1, 2, STEPS, STEPS + 1):  # Keras takes much longer
             keras = np.asarray(model(x[:, :count], training=False))
@@ -99,7 +99,7 @@ def test_what_tf2onnx_leaves_of_a_dense_layers_activation(activation: str, save_
 
     path, x = save_model([layers.SimpleRNN(5), layers.Dense(4, activation=activation), layers.Dense(3)]), samples(9)
     backend = onnxruntime.open_artifact(convert(path), threads=1)
-    np.testing.assert_allclose(backend.run(x), keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
+    np.testing.assert_allclose(backend.run((x,))[0], keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
 
 
 def test_any_batch(save_model: Callable[..., Path]) -> None:
@@ -107,7 +107,7 @@ def test_any_batch(save_model: Callable[..., Path]) -> None:
     expected = keras_model.predict(keras_model.load(path), x)
     backend = onnxruntime.open_artifact(convert(path), threads=1)
     for batch in (1, 7, 300):
-        np.testing.assert_allclose(backend.run(x[:batch]), expected[:batch], atol=TOLERANCE)
+        np.testing.assert_allclose(backend.run((x[:batch],))[0], expected[:batch], atol=TOLERANCE)
 
 
 def test_every_state_goes_in_and_out_in_the_order_of_the_layers(save_model: Callable[..., Path]) -> None:
@@ -151,10 +151,10 @@ def test_a_static_file_has_fixed_sizes_and_one_input(kind: str, save_model: Call
     session = opened(data)
     answers = [session.run(None, {session.get_inputs()[0].name: sample[np.newaxis]})[0][0] for sample in x]
     np.testing.assert_allclose(answers, expected, atol=TOLERANCE)
-    np.testing.assert_allclose(onnxruntime.open_artifact(data, threads=1).run(x), expected, atol=TOLERANCE)
+    np.testing.assert_allclose(onnxruntime.open_artifact(data, threads=1).run((x,))[0], expected, atol=TOLERANCE)
     integers = quantize_weights(data)
     assert shapes(onnx.load_from_string(integers).graph.input) == {"input": [1, STEPS, FEATURES]}
-    assert np.abs(onnxruntime.open_artifact(integers, threads=1).run(x) - expected).max() < 0.1
+    assert np.abs(onnxruntime.open_artifact(integers, threads=1).run((x,))[0] - expected).max() < 0.1
 
 
 @pytest.mark.parametrize("kind", WHOLE_ONLY)
@@ -165,7 +165,7 @@ def test_what_cannot_stream_has_no_states_and_fixed_steps(kind: str, save_model:
     assert shapes(graph.input) == {"input": ["batch", STEPS, FEATURES]}
     assert shapes(graph.output) == {"output": ["batch", 4]}
     backend = onnxruntime.open_artifact(data, threads=1)
-    np.testing.assert_allclose(backend.run(x), keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
+    np.testing.assert_allclose(backend.run((x,))[0], keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
     with pytest.raises(ArtifactError, match="cannot stream"):
         backend.start()
 
@@ -181,7 +181,7 @@ def test_a_layer_that_is_used_twice(tmp_path: Path) -> None:
     model = keras_model.load(path)
     assert not streams(model)  # its state would be needed twice
     backend = onnxruntime.open_artifact(convert(path), threads=1)
-    np.testing.assert_allclose(backend.run(samples(7)), keras_model.predict(model, samples(7)), atol=TOLERANCE)
+    np.testing.assert_allclose(backend.run((samples(7),))[0], keras_model.predict(model, samples(7)), atol=TOLERANCE)
 
 
 def test_the_last_row_of_a_sequence_and_branches_stream(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_last_row_of_a_sequence_and_branches_stream(tmp_path: Path) -> None:
     keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Concatenate()([last, other]))).save(path)
     x = samples(1)
     stream = onnxruntime.open_artifact(convert(path), threads=1).start()
-    answers = [stream.step(row) for row in x[0]]
+    answers = [stream.step((row,))[0] for row in x[0]]
     expected = keras_model.predict(keras_model.load(path), x)[0]
     np.testing.assert_allclose(answers[-1], expected, atol=TOLERANCE)
 
@@ -255,8 +255,8 @@ def test_int8_answers_as_the_rounded_weights_do(units: int, save_model: Callable
         if constant.data_type == onnx.TensorProto.FLOAT and min(weights.shape[-2:], default=1) > 1:
             integers, scales = round_channels(weights, axis=1)
             constant.CopyFrom(numpy_helper.from_array(integers * scales, constant.name))
-    expected = onnxruntime.open_artifact(proto.SerializeToString(), threads=1).run(samples(7))
-    answers = onnxruntime.open_artifact(quantize_weights(data), threads=1).run(samples(7))
+    expected = onnxruntime.open_artifact(proto.SerializeToString(), threads=1).run((samples(7),))[0]
+    answers = onnxruntime.open_artifact(quantize_weights(data), threads=1).run((samples(7),))[0]
     np.testing.assert_array_equal(answers, expected)
 
 

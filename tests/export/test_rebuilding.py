@@ -97,11 +97,11 @@ def test_normalization_is_exported(kind: str, save_model: Callable[..., Path]) -
         onnxruntime.open_artifact(onnx.convert(keras_model.load(path)), 1),
     ]
     for backend in opened:
-        np.testing.assert_allclose(backend.run(x), expected, atol=1e-5)
+        np.testing.assert_allclose(backend.run((x,))[0], expected, atol=1e-5)
         if kind != "adapted by step and feature":  # it supports no other number of steps
             stream = backend.start()
             for row in x[0]:
-                answer = stream.step(row)
+                answer = stream.step((row,))[0]
             np.testing.assert_allclose(answer, expected[0], atol=1e-5)
 
 
@@ -163,7 +163,7 @@ def test_one_named_output_is_that_output(shape: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(answers, np.asarray(again), atol=1e-6)
     assert answers.shape == expected.shape
     backend = onnxruntime.open_artifact(onnx.convert(model, stream=True), 1)
-    np.testing.assert_allclose(backend.run(x), answers, atol=1e-5)
+    np.testing.assert_allclose(backend.run((x,))[0], answers, atol=1e-5)
 
 
 @pytest.mark.parametrize("window", [2, 3])
@@ -179,9 +179,9 @@ def test_windows_folded_into_the_batch_are_exported(window: int, tmp_path: Path)
     expected = keras.saving.load_model(path).predict(x, verbose=0)
     for layout in ("unrolled", "loop"):
         data = quantize(tflite.convert(keras_model.load(path), False), "float32", "float32", x, expected).build(layout)
-        np.testing.assert_allclose(litert.open_artifact(compact(data), 1).run(x), expected, atol=1e-5)
+        np.testing.assert_allclose(litert.open_artifact(compact(data), 1).run((x,))[0], expected, atol=1e-5)
     backend = onnxruntime.open_artifact(onnx.convert(keras_model.load(path), False), 1)
-    np.testing.assert_allclose(backend.run(x), expected, atol=1e-5)
+    np.testing.assert_allclose(backend.run((x,))[0], expected, atol=1e-5)
 
 
 def test_too_many_windows_are_refused_with_the_layer_and_the_way_out(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import Original
+from edgernn.data.samples import Samples
 from edgernn.errors import ExportError
 from edgernn.metrics import largest_difference
 from edgernn_export.artifact import make_artifact
@@ -75,7 +75,7 @@ def source_of(folder: Path, model: Any, steps: int) -> Source:
     y = predict(model, x).argmax(axis=1)
     y[:2] = 0, 1
     original = Original(
-        folder / "small.keras", "small", labels=(), input_meaning="", samples=Samples(x, y, x_test=x, y_test=y)
+        folder / "small.keras", "small", labels=(), input_meaning="", samples=Samples.unnamed(x, y, x_test=x, y_test=y)
     )
     return Source(original, Settings(refine=False, max_drop=100))
 

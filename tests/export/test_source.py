@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import Original
+from edgernn.data.samples import Samples
+from edgernn_export.formats.base import Finished
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source, is_dark_on_light
 from edgernn_export.targets import Target
@@ -38,7 +39,13 @@ def test_the_card_says_it_of_pixels_only(save_model: Callable[..., Path]) -> Non
     for meaning, ground, inverted in (("pixel / 255", 1, True), ("pixel / 255", 0, False), ("m/s²", 1, False)):
         x = pictures(ground, 1 - ground, 6, 3)
         original = Original(
-            path, "small", labels=tuple("abcd"), input_meaning=meaning, samples=Samples(x, y, x_test=x, y_test=y)
+            path,
+            "small",
+            labels=tuple("abcd"),
+            input_meaning=meaning,
+            samples=Samples.unnamed(x, y, x_test=x, y_test=y),
         )
-        card = Source(original, Settings()).card(Target("tflite", "float32", "unrolled"), calibrated=False)
-        assert card.inverted == inverted
+        card = Source(original, Settings()).card(
+            Target("tflite", "float32", "unrolled"), Finished(bytes), calibrated=False
+        )
+        assert card.inputs[0].inverted == inverted

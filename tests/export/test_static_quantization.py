@@ -84,7 +84,7 @@ def streamed(backend: Any, x: np.ndarray) -> np.ndarray:
     stepper, answers = backend.start(), []
     for sample in x:
         stepper.reset()
-        answers.append([stepper.step(row) for row in sample][-1])
+        answers.append([stepper.step((row,))[0] for row in sample][-1])
     return np.stack(answers)
 
 
@@ -115,7 +115,7 @@ def test_what_goes_around_a_recurrent_layer_streams_bit_for_bit(
     kind: str, name: str, calibrated: Callable[[str], Calibrated]
 ) -> None:
     backend, expected = calibrated(kind).open(name), calibrated(kind).expected
-    answers = backend.run(inputs())
+    answers = backend.run((inputs(),))[0]
     np.testing.assert_allclose(answers, expected, atol=0.08 * np.abs(expected).max())
     np.testing.assert_allclose(streamed(backend, inputs()), answers, rtol=0, atol=0 if name == "int8" else 1e-3)
 
@@ -140,7 +140,7 @@ def test_raw_inputs_of_different_size_are_rounded_behind_the_models_own_scaling(
 ) -> None:
     x = raw()
     backend, expected = calibrated(kind).open(name), calibrated(kind).expected
-    answers = backend.run(x)
+    answers = backend.run((x,))[0]
     np.testing.assert_allclose(answers, expected, atol=0.06 * np.abs(expected).max())
     np.testing.assert_array_equal(streamed(backend, x), answers)
 
@@ -153,7 +153,7 @@ def normalized(x: Any) -> Any:
 
 def test_normalization_over_features_keeps_small_variances(calibrated: Callable[[str], Calibrated]) -> None:
     model = calibrated("normalized")
-    answers = model.open("int16x8").run(model.x)
+    answers = model.open("int16x8").run((model.x,))[0]
     np.testing.assert_allclose(answers, model.expected, atol=0.02 * np.abs(model.expected).max())
 
 
@@ -166,7 +166,7 @@ def test_raw_inputs_far_out_keep_their_sign(name: str, calibrated: Callable[[str
             for times in (99, 1e5, 1e15)
         )
         for each in far:
-            np.testing.assert_array_equal(backend.run(each.copy()), backend.run(end.copy()))
+            np.testing.assert_array_equal(backend.run((each.copy(),))[0], backend.run((end.copy(),))[0])
 
 
 def test_integers_in_leave_nothing_in_float32(calibrated: Callable[[str], Calibrated]) -> None:
@@ -234,7 +234,7 @@ def test_units_with_tiny_weights_keep_their_bias(tmp_path: Path) -> None:
     assert np.ptp(expected[:, 1]) < 1e-6
     for name in ("int8", "int16x8"):
         backend = calibrated.open(name)
-        answers = backend.run(x)
+        answers = backend.run((x,))[0]
         np.testing.assert_allclose(answers, expected, atol=0.05 * np.abs(expected).max(), err_msg=name)
         if name == "int8":
             np.testing.assert_array_equal(streamed(backend, x), answers)

@@ -85,7 +85,7 @@ def without_tflite_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tflite_runtime_serves_where_there_is_no_litert() -> None:
     backend = open_artifact(FILE, Interpreter.content, 1)
     assert backend.name == "tflite-runtime 2.14.0"
-    np.testing.assert_array_equal(backend.run(np.zeros((3, 1, 2), np.float32)), np.ones((3, 1, 2)))
+    np.testing.assert_array_equal(backend.run((np.zeros((3, 1, 2), np.float32),))[0], np.ones((3, 1, 2)))
 
 
 @pytest.mark.usefixtures("with_tflite_runtime")
@@ -133,7 +133,41 @@ def test_a_file_that_the_interpreter_refuses_is_named_with_it() -> None:
 def test_a_file_that_opens_and_cannot_run_is_named_with_it() -> None:
     backend = opened(Failing, Interpreter.content)
     with pytest.raises(ArtifactError, match=r"some 1\.0 cannot run the file: Input tensor 9 lacks data"):
-        backend.run(np.zeros((1, 1, 2), np.float32))
+        backend.run((np.zeros((1, 1, 2), np.float32),))
+
+
+class TwoOfEach(Interpreter):
+    """Interpreter of two integer inputs, which gives their sum and their difference."""
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        return [
+            {"index": index, "dtype": np.int8, "shape": np.array([1, 1, 2]), "quantization": (scale, 0)}
+            for index, scale in ((3, 0.5), (5, 0.25))
+        ]
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        return [
+            {"index": index, "dtype": np.float32, "shape": np.array([1, 1, 2]), "quantization": (0.0, 0)}
+            for index in (7, 8)
+        ]
+
+    def set_tensor(self, index: int, value: np.ndarray) -> None:
+        vars(self).setdefault("values", {})[index] = value.astype(np.float32)
+
+    def invoke(self) -> None:
+        pass
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        left, right = self.values[3] * 0.5, self.values[5] * 0.25  # type: ignore[attr-defined]
+        return {7: left + right, 8: left - right}[index]
+
+
+def test_several_inputs_and_outputs_run_in_the_files_order() -> None:
+    backend = opened(TwoOfEach, Interpreter.content)
+    assert backend.input_shapes == backend.output_shapes == ((1, 2), (1, 2))
+    a, b = (np.arange(6, dtype=np.float32).reshape(3, 1, 2) * scale for scale in (1, 2))
+    for found, expected in zip(backend.run((a, b)), (a + b, a - b), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_damaged_file_does_not_stream() -> None:

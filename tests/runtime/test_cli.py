@@ -82,7 +82,7 @@ def test_info_shows_the_card(edgernn_command: Callable[..., Result], artifacts: 
         assert word in text
     documents = json.loads(edgernn_command("info", *names, "--json").stdout)
     assert [Path(document["path"]) for document in documents] == names
-    assert all(document["input_shape"] == [28, 28] for document in documents)
+    assert all(document["inputs"][0]["shape"] == [28, 28] for document in documents)
 
 
 def test_info_refuses_what_has_no_card(refused: Callable[..., str], tmp_path: Path) -> None:

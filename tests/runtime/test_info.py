@@ -103,6 +103,6 @@ def test_info_ends_in_lines_or_in_one_error(tmp_path: Path, name: str, value: di
 
 
 def test_another_format_is_refused_with_the_way_out(tmp_path: Path, refused: Callable[..., str]) -> None:
-    path = tmp_path / "next.tflite"
-    path.write_bytes(seal(Card.encode(CARD).replace(b'{"edgernn_card":1,', b'{"edgernn_card":2,')))
-    assert "format 2, expected 1; export the model again, or use the version of edgernn" in refused("info", path)
+    path = tmp_path / "old.tflite"
+    path.write_bytes(seal(Card.encode(CARD).replace(b'{"edgernn_card":2,', b'{"edgernn_card":1,')))
+    assert "format 1, expected 2; export it again with edgernn" in refused("info", path)

@@ -249,8 +249,8 @@ def test_models_and_streams_do_not_go_to_other_processes(model: edgernn.Model) -
 def test_what_is_beyond_the_integers_is_cut_off(sensors: edgernn.Model, far: float) -> None:
     """Kernels clip values beyond 8 or 16 bits, but overflow beyond 32 bits."""
     assert sensors.card is not None
-    assert sensors.card.input_limits
-    reach = max(map(abs, sensors.card.input_limits))
+    assert sensors.card.inputs[0].limits
+    reach = max(map(abs, sensors.card.inputs[0].limits))
     x, near = (np.full(sensors.input_shape, min(times * reach, 3e38), np.float32) for times in (far, 1.9))
     for sign in (1, -1):
         np.testing.assert_array_equal(sensors.predict(sign * x), sensors.predict(sign * near))

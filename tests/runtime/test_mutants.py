@@ -171,7 +171,7 @@ def test_edited_weights_are_refused_behind_a_right_digest(
     weights, last = weights_of(data)
     assert [each.shape for each in last] == [(10, 64), (10,)]
     x = read_samples(run_folder).x_test[:200]
-    right = open_artifact(Path(name), data, 1).run(x).argmax(axis=1)
+    right = open_artifact(Path(name), data, 1).run((x,))[0].argmax(axis=1)
     accepted = []
     edits = [*zeroed_classes(data, last), *exchanged_classes(data, last), *tensor_damages(data, weights)]
     assert len(edits) == 20 + 45 + 4 * len(weights)
@@ -183,7 +183,7 @@ def test_edited_weights_are_refused_behind_a_right_digest(
         except ArtifactError as error:
             assert "SHA-256" not in str(error)
             continue
-        answers = open_artifact(Path(name), file, 1).run(x).argmax(axis=1)
+        answers = open_artifact(Path(name), file, 1).run((x,))[0].argmax(axis=1)
         accepted += [edit] if np.mean(answers != right) > 0.01 else []
     assert accepted == []
 

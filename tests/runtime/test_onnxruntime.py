@@ -1,12 +1,14 @@
 """The ONNX Runtime backend, on small graphs written by hand."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgernn import load
 from edgernn.backends import onnxruntime
 from edgernn.errors import ArtifactError, InputError
 
@@ -73,10 +75,10 @@ def samples(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("steps", [1, 6])
 def test_any_batch_and_any_number_of_steps(streaming: onnxruntime._OnnxRuntime, batch: int, steps: int) -> None:
     x = samples(batch, steps)
-    assert streaming.input_shape == (-1, FEATURES)
+    assert streaming.input_shapes == ((-1, FEATURES),)
     expected = [states_of(sample)[-1] for sample in x]
     for _ in range(2):  # one call does not change the next
-        np.testing.assert_allclose(streaming.run(x), expected, atol=1e-5)
+        np.testing.assert_allclose(streaming.run((x,))[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
@@ -98,31 +100,33 @@ def test_the_first_input_alone_is_enough_for_onnx_runtime(batch: int) -> None:
 
 def test_a_stream_goes_row_by_row(streaming: onnxruntime._OnnxRuntime) -> None:
     x, stream = samples(20), streaming.start()
-    answers = [stream.step(row) for row in x]
+    answers = [stream.step((row,))[0] for row in x]
     np.testing.assert_allclose(answers, states_of(x), atol=1e-5)  # every answer is a separate array
-    np.testing.assert_allclose(streaming.run(x[np.newaxis])[0], answers[-1], atol=1e-5)
+    np.testing.assert_allclose(streaming.run((x[np.newaxis],))[0][0], answers[-1], atol=1e-5)
     stream.reset()
-    np.testing.assert_array_equal(stream.step(x[0]), answers[0])
+    np.testing.assert_array_equal(stream.step((x[0],))[0], answers[0])
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 5])
 def test_states_are_saved_and_restored(streaming: onnxruntime._OnnxRuntime, before: int) -> None:
     x, stream, other = samples(9), streaming.start(), streaming.start()
     for row in x[:before]:
-        stream.step(row)
+        stream.step((row,))
     saved = stream.states
     assert [state.shape for state in saved] == [(UNITS,)]
-    answers = [stream.step(row) for row in x[before:]]
-    other.step(x[-1])  # an odd number of steps, so that it goes on from the other of its two arrays
+    answers = [stream.step((row,))[0] for row in x[before:]]
+    other.step((x[-1],))  # an odd number of steps, so that it goes on from the other of its two arrays
     for target in (stream, other):
         target.states = saved
-        np.testing.assert_array_equal([target.step(row) for row in x[before:]], answers)
+        np.testing.assert_array_equal([target.step((row,))[0] for row in x[before:]], answers)
 
 
 def test_streams_are_independent(streaming: onnxruntime._OnnxRuntime) -> None:
     x, y = samples(5), -samples(5)
     one, two = streaming.start(), streaming.start()
-    answers = [(one.step(a), streaming.run(y[np.newaxis]), two.step(b)) for a, b in zip(x, y, strict=True)]
+    answers = [
+        (one.step((a,))[0], streaming.run((y[np.newaxis],))[0], two.step((b,))[0]) for a, b in zip(x, y, strict=True)
+    ]
     np.testing.assert_allclose([answer[0] for answer in answers], states_of(x), atol=1e-5)
     np.testing.assert_allclose([answer[2] for answer in answers], states_of(y), atol=1e-5)
 
@@ -130,7 +134,7 @@ def test_streams_are_independent(streaming: onnxruntime._OnnxRuntime) -> None:
 def test_a_stream_outlives_its_artifact() -> None:
     stream = onnxruntime._OnnxRuntime(graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first"), threads=1).start()
     x = samples(30)
-    np.testing.assert_allclose([stream.step(row) for row in x], states_of(x), atol=1e-5)
+    np.testing.assert_allclose([stream.step((row,))[0] for row in x], states_of(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("shapes", [[], [(UNITS + 1,)], [(1, UNITS)], [(UNITS,)] * 2])
@@ -141,9 +145,9 @@ def test_states_of_other_shapes_are_refused(streaming: onnxruntime._OnnxRuntime,
 
 def test_a_file_without_states_does_not_stream() -> None:
     backend = onnxruntime.open_artifact(graph([value("input", "batch", 6, FEATURES)], [ANSWER]), threads=1)
-    assert backend.input_shape == (6, FEATURES)
+    assert backend.input_shapes == ((6, FEATURES),)
     x = samples(7, 6)
-    np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
+    np.testing.assert_allclose(backend.run((x,))[0], [states_of(sample)[-1] for sample in x], atol=1e-5)
     with pytest.raises(ArtifactError, match="cannot stream"):
         backend.start()
 
@@ -151,9 +155,9 @@ def test_a_file_without_states_does_not_stream() -> None:
 @pytest.mark.parametrize("batch", [1, 2, 7])
 def test_a_static_file_takes_any_batch_here(batch: int) -> None:
     backend = onnxruntime.open_artifact(graph([value("input", 1, 6, FEATURES)], [value("output", 1, UNITS)]), threads=1)
-    assert backend.input_shape == (6, FEATURES)
+    assert backend.input_shapes == ((6, FEATURES),)
     x = samples(batch, 6)
-    np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
+    np.testing.assert_allclose(backend.run((x,))[0], [states_of(sample)[-1] for sample in x], atol=1e-5)
     with pytest.raises(ArtifactError, match="cannot stream"):
         backend.start()
 
@@ -182,18 +186,18 @@ def test_a_larger_fixed_batch_is_refused() -> None:
 def test_states_that_must_be_given_are(batch: int) -> None:
     data = graph([SEQUENCE, STATE], [ANSWER, LAST_STATE], "first", optional=False)
     backend, x = onnxruntime.open_artifact(data, threads=1), samples(batch, 6)
-    np.testing.assert_allclose(backend.run(x), [states_of(sample)[-1] for sample in x], atol=1e-5)
+    np.testing.assert_allclose(backend.run((x,))[0], [states_of(sample)[-1] for sample in x], atol=1e-5)
     stream = backend.start()
-    np.testing.assert_allclose([stream.step(row) for row in x[0]], states_of(x[0]), atol=1e-5)
+    np.testing.assert_allclose([stream.step((row,))[0] for row in x[0]], states_of(x[0]), atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "reason"),
     [
-        ([SEQUENCE, value("other", "batch", UNITS)], [ANSWER], "2 inputs and 1 outputs"),
-        ([SEQUENCE, value("state_0", "batch", UNITS)], [ANSWER], "2 inputs and 1 outputs"),
-        ([SEQUENCE], [ANSWER, value("last", 1, "batch", UNITS)], "1 inputs and 2 outputs"),
-        ([value("input", "batch", "steps", "features")], [ANSWER], "free shape"),
+        ([SEQUENCE, value("other", "batch", UNITS)], [ANSWER], r"input 'other' has shape \['batch', 4\], expected"),
+        ([SEQUENCE, value("state_0", "batch", UNITS)], [ANSWER], r"takes the states \['state_0'\] and returns \[\]"),
+        ([SEQUENCE], [ANSWER, value("last", 1, "batch", "units")], "answers with free shape"),
+        ([value("input", "batch", "steps", "features")], [ANSWER], "input 'input' has shape"),
     ],
 )
 def test_other_graphs_are_refused(
@@ -201,6 +205,23 @@ def test_other_graphs_are_refused(
 ) -> None:
     with pytest.raises(ArtifactError, match=reason):
         onnxruntime.open_artifact(graph(inputs, outputs), threads=1)
+
+
+def test_several_inputs_and_outputs_run_in_the_files_order_and_a_model_has_one_of_each(tmp_path: Path) -> None:
+    names, sums = ("left", "right"), ("sum", "difference")
+    nodes = [helper.make_node(operator, names, [name]) for operator, name in zip(("Add", "Sub"), sums, strict=True)]
+    inputs, outputs = ([value(name, "batch", "steps", FEATURES) for name in each] for each in (names, sums))
+    proto = helper.make_model(
+        helper.make_graph(nodes, "two", inputs, outputs), opset_imports=[helper.make_opsetid("", 13)], ir_version=7
+    )
+    data = proto.SerializeToString()
+    backend, a, b = onnxruntime.open_artifact(data, threads=1), samples(2, 5), samples(2, 5) * np.float32(3)
+    assert backend.input_shapes == backend.output_shapes == ((-1, FEATURES), (-1, FEATURES))
+    for found, expected in zip(backend.run((a, b)), (a + b, a - b), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    (tmp_path / "two.onnx").write_bytes(data)
+    with pytest.raises(ArtifactError, match="has inputs: 2, outputs: 2; expected one of each beside the states"):
+        load(tmp_path / "two.onnx", unverified=True)
 
 
 def test_damaged_files_are_refused() -> None:

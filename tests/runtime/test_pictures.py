@@ -120,10 +120,15 @@ def test_every_kind_of_picture_becomes_light_ink_on_dark_in_the_middle(tmp_path:
     assert pixels[:, :10].max() == pixels[:, 18:].max() == 0
 
 
+def with_meaning(card: Card, meaning: str) -> Card:
+    return replace(card, inputs=(replace(card.inputs[0], meaning=meaning),))
+
+
 def test_ink_is_dark_where_the_training_images_have_it_dark(tmp_path: Path, card: Card) -> None:
     stroke().save(tmp_path / "one.png")
     pixels = read_picture(tmp_path / "one.png", card)
-    np.testing.assert_array_equal(read_picture(tmp_path / "one.png", replace(card, inverted=True)), 255 - pixels)
+    dark = replace(card, inputs=(replace(card.inputs[0], inverted=True),))
+    np.testing.assert_array_equal(read_picture(tmp_path / "one.png", dark), 255 - pixels)
 
 
 def test_a_picture_lying_on_its_side_is_set_upright_as_the_camera_says(tmp_path: Path, card: Card) -> None:
@@ -191,9 +196,9 @@ def test_a_blank_sheet_says_that_nothing_is_drawn_on_it(tmp_path: Path, card: Ca
 def test_a_model_of_other_things_takes_no_pictures(tmp_path: Path, card: Card) -> None:
     stroke().save(tmp_path / "one.png")
     for other, message in (
-        (replace(card, input_meaning="m/s²"), r"the meaning of this model's inputs is 'm/s²'; use arrays$"),
+        (with_meaning(card, "m/s²"), r"the meaning of this model's inputs is 'm/s²'; use arrays$"),
         (
-            replace(card, input_meaning=""),
+            with_meaning(card, ""),
             "the meaning of this model's inputs is not known; use arrays, or export it again",
         ),
         (None, "the model has no card that says how it scales pixels; use arrays"),

@@ -8,7 +8,6 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from edgernn.data.datasets import read_samples
 from edgernn.errors import DataError
 from edgernn.tasks import Task
 
-from .test_card import CARD
+from .test_card import card_with
 
 INT8 = "digits-int8.tflite"
 
@@ -430,7 +429,7 @@ def test_there_is_no_accuracy_when_an_input_is_missing(
 
 
 def card_of(kind: str, outputs: int, labels: tuple[str, ...] = ()) -> Any:
-    return replace(CARD, task=Task(kind), labels=labels, output_shape=(outputs,))
+    return card_with(target={"task": Task(kind), "labels": labels, "shape": (outputs,)})
 
 
 def test_labels_are_names_before_they_are_numbers(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgernn.data.datasets import Samples, read_dataset, read_samples
+from edgernn.data.datasets import read_dataset, read_samples
 from edgernn.data.run_folder import read_original, write_samples
+from edgernn.data.samples import Samples
 from edgernn.errors import DataError
 
 STEPS, FEATURES = 5, 2
@@ -240,10 +241,26 @@ def test_what_is_no_pixel_is_not_divided(tmp_path: Path, x: np.ndarray, message:
 
 
 def test_samples_without_truths_are_written_and_read_again(tmp_path: Path) -> None:
-    write_samples(tmp_path, Samples(X, None, X[:9], None))
+    write_samples(tmp_path, Samples.unnamed(X, None, X[:9], None))
     samples = read_samples(tmp_path)
     np.testing.assert_array_equal(samples.x_calibration, X)
     assert samples.truths == []
+
+
+def test_samples_of_several_inputs_and_outputs_have_names() -> None:
+    first, second = {"image": X, "speed": X[..., :1]}, {"speed": X[:9, :, :1], "image": X[:9]}
+    samples = Samples(first, {"kind": Y}, second, {"kind": Y[:9], "risk": Y[:9] / 2})
+    assert samples.origin("x_test.image").name == "x_test.image"
+    with pytest.raises(DataError, match="2 arrays, image, speed; expected one"):
+        _ = samples.x_calibration
+    with pytest.raises(DataError, match="inputs image, speed to calibrate, image to test with"):
+        Samples(first, {}, {"image": X[:9]}, {})
+    with pytest.raises(DataError, match=r"x_calibration\.speed has shape .*: 240 samples in x_calibration\.image"):
+        Samples(first | {"speed": X[:9]}, {}, second, {})
+    with pytest.raises(DataError, match=r"y_test\.kind has shape \(240,\), expected \(9, ...\)"):
+        Samples(first, {}, second, {"kind": Y})
+    with pytest.raises(DataError, match=r"y_calibration\.kind has int64 .*, y_test\.kind float64"):
+        Samples(first, {"kind": Y}, second, {"kind": Y[:9] / 2})
 
 
 def test_a_run_folder_says_its_scale_itself(run_folder: Path) -> None:

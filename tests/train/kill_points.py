@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import read_original, write_samples, write_settings
+from edgernn.data.samples import Samples
 from edgernn.errors import EdgernnError
 from edgernn_train.run_writer import open_run
 
@@ -29,7 +29,7 @@ def fill(staging: Path, number: int) -> None:
     x = np.full((2, 3, 4), number, np.float32)
     (staging / "model.keras").write_bytes(f"model {number}".encode() * 1000)
     (staging / "history.json").write_text(json.dumps({"loss": [number]}))
-    write_samples(staging, Samples(x, np.zeros(2, np.int64), x, np.zeros(2, np.int64)))
+    write_samples(staging, Samples.unnamed(x, np.zeros(2, np.int64), x, np.zeros(2, np.int64)))
     write_settings(staging, {"name": f"run{number}", "labels": [], "input": "", "data": "sample", "seed": number})
 
 

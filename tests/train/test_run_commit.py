@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgernn.data.datasets import Samples
 from edgernn.data.run_folder import read_original, write_samples, write_settings
+from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, OutputError
 from edgernn.system.locks import alone_in
 from edgernn_train import open_run
@@ -26,7 +26,7 @@ def fill(staging: Path, number: int) -> None:
     x = np.full((2, 3, 4), number, np.float32)
     (staging / "model.keras").write_bytes(f"model {number}".encode())
     (staging / "history.json").write_text(json.dumps({"loss": [number]}))
-    write_samples(staging, Samples(x, np.zeros(2, np.int64), x, np.zeros(2, np.int64)))
+    write_samples(staging, Samples.unnamed(x, np.zeros(2, np.int64), x, np.zeros(2, np.int64)))
     training = {"data": "my data.npz", "recipe": "seed", "epochs": 2, "seed": number, "scaled": False}
     write_settings(staging, {"name": f"run{number}", "labels": [], "input": "", **training})
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
-from edgernn.data.datasets import Dataset, Samples
+from edgernn.data.datasets import Dataset
+from edgernn.data.samples import Samples
 from edgernn.errors import DataError
 from edgernn.inputs import scale_pixels
 from edgernn_train.noise import add_noise
@@ -75,7 +76,7 @@ def draw_samples(inputs: Inputs, max_calibration: int, max_test: int, seed: int)
     rng = np.random.default_rng([seed, 2])
     calibration = _choose(len(inputs.y_train), max_calibration, rng)
     test = _choose(len(inputs.y_test), max_test, rng)
-    return Samples(
+    return Samples.unnamed(
         x_calibration=_by_turns(inputs.train, calibration),
         y_calibration=inputs.y_train[calibration],
         x_test=_by_turns(inputs.test, test),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, Samples
+from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset
+from edgernn.data.samples import Samples
 from edgernn.errors import SettingError
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_train.architecture import build_model

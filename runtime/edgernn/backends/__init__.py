@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from edgernn.arrays import AnyArray, Float32
+from edgernn.arrays import AnyArray, Arrays
 from edgernn.errors import ArtifactError, InputError, SettingError
 
 # A state between two steps, in the artifact's number format: float32, int8 or int16 [size].
@@ -25,15 +25,23 @@ class Stepper(Protocol):
     Several may be used side by side, and each from several threads.
 
     Attributes:
-        answer_shape: shape of one answer, such as (outputs,), or (1, outputs) for a model that answers every step.
+        answer_shapes: for each output, the shape of one answer, such as (outputs,), or (1, outputs) for a model that
+            answers every step.
         states: copies of the states after the last step; set them to continue from other states.
     """
 
-    answer_shape: tuple[int, ...]
+    answer_shapes: tuple[tuple[int, ...], ...]
     states: Sequence[State]
 
-    def step(self, row: Float32) -> Float32:
-        """Answer one time step: float32 [features] to the answer so far, float32 [*answer_shape], a new array."""
+    def step(self, rows: Arrays) -> Arrays:
+        """Answer one time step.
+
+        Args:
+            rows: float32 [features] for each input.
+
+        Returns:
+            The answers so far, new arrays: float32 [*answer_shape] for each output.
+        """
 
     def reset(self) -> None:
         """Set the states to zero."""
@@ -42,22 +50,30 @@ class Stepper(Protocol):
 class Backend(Protocol):
     """Loaded artifact, ready to run; several threads may use it.
 
+    Inputs and outputs are in the order of the file's; the states of a step are not among them.
+
     Attributes:
         name: the library and its version, for instance "litert 2.3.0".
-        input_shape: shape of one sample without the batch; -1 for an axis of any size.
+        input_shapes: for each input, the shape of one sample without the batch; -1 for an axis of any size.
+        output_shapes: the same for the answers.
     """
 
     name: str
-    input_shape: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[int, ...], ...]
 
-    def run(self, x: Float32) -> Float32:
-        """Answer a batch: float32 [samples, *input_shape] to float32 [samples, *output_shape].
+    def run(self, inputs: Arrays) -> Arrays:
+        """Answer a batch.
 
-        `x` is contiguous; the answer is a new array that no later call changes.
+        Args:
+            inputs: float32 [samples, *shape] for each input, contiguous.
+
+        Returns:
+            float32 [samples, *shape] for each output, new arrays that no later call changes.
         """
 
-    def bare(self, x: Float32) -> Callable[[], object]:
-        """Put one sample, float32 [1, *input_shape], in place; return the library's own call that answers it."""
+    def bare(self, inputs: Arrays) -> Callable[[], object]:
+        """Put one sample, float32 [1, *shape] for each input, in place; return the library's call that answers it."""
 
     def start(self) -> Stepper:
         """Begin a new stream.
@@ -177,6 +193,11 @@ def check_suffix(path: Path) -> None:
         raise ArtifactError(
             f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {' or '.join(SUFFIXES)}"
         )
+
+
+def is_state(name: str) -> bool:
+    """Return True if an input of a file with this name is a state, not an input of the model."""
+    return name.startswith("state_") and name.removeprefix("state_").isdecimal()
 
 
 def check_states(states: Sequence[State], expected: Sequence[State]) -> None:

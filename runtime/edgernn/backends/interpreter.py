@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgernn.arrays import Float32
-from edgernn.backends import State, Stepper, check_states
+from edgernn.arrays import Arrays, Float32
+from edgernn.backends import State, Stepper, check_states, is_state
 from edgernn.backends.exclusive_access import ExclusiveAccess
 from edgernn.backends.tflite_file import STEP, StepFile, step_file
 from edgernn.errors import ArtifactError, NoStepError, first_line
@@ -94,7 +94,7 @@ class TfliteBackend:
         data: the file's content.
 
     Raises:
-        ArtifactError: the interpreter refuses the file, or the file does not have exactly one input and one output.
+        ArtifactError: the interpreter refuses the file.
     """
 
     def __init__(self, name: str, engine: Callable[[bytes], Engine], data: bytes) -> None:
@@ -103,28 +103,31 @@ class TfliteBackend:
         self._access = ExclusiveAccess()
         self._steps: _Steps | None = None
         opened = self._engine = self._open(data)
-        if len(opened.inputs) != 1 or len(opened.outputs) != 1:
-            raise ArtifactError(f"inputs: {len(opened.inputs)}, outputs: {len(opened.outputs)}; expected one of each")
-        (self._input,), (self._output,) = opened.inputs, opened.outputs
-        self.input_shape = self._input.shape[1:]
-        # Looked up once, because a call is short.
-        self._put, self._invoke, self._get = opened.set, opened.invoke, opened.get
+        self._inputs, self._outputs = opened.inputs, opened.outputs
+        self.input_shapes = tuple(port.shape[1:] for port in opened.inputs)
+        self.output_shapes = tuple(port.shape[1:] for port in opened.outputs)
+        self._takes_reals, self._gives_reals = (
+            all(port.is_float for port in ports) for ports in (opened.inputs, opened.outputs)
+        )
+        self._call = _caller(opened, opened.inputs, opened.outputs)
 
-    def run(self, x: Float32) -> Float32:
+    def run(self, inputs: Arrays) -> Arrays:
         """Answer a batch; see `Backend`."""
-        source, target = self._input, self._output
-        values = x if source.is_float else source.encode(x)
-        if len(x) == 1:
-            answer = self._run_one(values)
+        values = inputs if self._takes_reals else _encode(self._inputs, inputs)
+        samples = len(inputs[0])
+        if samples == 1:
+            answers = self._run_one(values)
         else:
             # The graph is built for one sample; an interpreter cannot change its batch size.
-            answer = np.empty((len(x), *target.shape[1:]), target.dtype)
-            for index in range(len(x)):
-                answer[index] = self._run_one(values[index : index + 1])
-        return answer if target.is_float else target.decode(answer)
+            answers = tuple(np.empty((samples, *port.shape[1:]), port.dtype) for port in self._outputs)
+            for index in range(samples):
+                one = self._run_one(tuple(each[index : index + 1] for each in values))
+                for target, answer in zip(answers, one, strict=True):
+                    target[index] = answer[0]
+        return answers if self._gives_reals else _decode(self._outputs, answers)
 
-    def _run_one(self, values: State) -> Any:
-        """Answer one sample, both in the graph's numbers."""
+    def _run_one(self, values: Sequence[State]) -> tuple[Any, ...]:
+        """Answer one sample, all in the graph's numbers."""
         access = self._access
         try:
             with access.lock:
@@ -132,18 +135,17 @@ class TfliteBackend:
                     raise access.refusal()
                 try:
                     access.busy = True
-                    self._put(self._input.handle, values)
-                    self._invoke()
-                    return self._get(self._output.handle)
+                    return self._call(values)
                 finally:
                     access.busy = False
         except REFUSALS as error:  # some kernels check the graph only now
             raise ArtifactError(f"{self.name} cannot run the file: {first_line(error)}") from error
 
-    def bare(self, x: Float32) -> Callable[[], object]:
+    def bare(self, inputs: Arrays) -> Callable[[], object]:
         """Return the interpreter's own call with a sample in place; see `Backend`."""
-        self._put(self._input.handle, x if self._input.is_float else self._input.encode(x))
-        return self._invoke
+        for port, values in zip(self._inputs, _encode(self._inputs, inputs), strict=True):
+            self._engine.set(port.handle, values)
+        return self._engine.invoke
 
     def start(self) -> Stepper:
         """Begin a stream; see `Backend`. All streams share one engine, and each keeps its own states."""
@@ -156,7 +158,14 @@ class TfliteBackend:
         file = step_file(self._data)
         if file is None:
             raise NoStepError(f"has no signature `{STEP}`, so it cannot stream; it only answers whole sequences")
-        return _Steps(self.name, self._open(file.data), file)
+        steps = _Steps(self.name, self._open(file.data), file)
+        found, expected = (len(steps.inputs), len(steps.outputs)), (len(self._inputs), len(self._outputs))
+        if found != expected:
+            raise ArtifactError(
+                f"its step has {found[0]} inputs and {found[1]} outputs beside its states, expected {expected[0]} and "
+                f"{expected[1]}, as a whole sequence has"
+            )
+        return steps
 
     def _open(self, data: bytes) -> Engine:
         try:
@@ -165,9 +174,55 @@ class TfliteBackend:
             raise ArtifactError(f"{self.name} refuses the file: {first_line(error)}") from error
 
 
+def _encode(ports: Sequence[TensorPort], values: Sequence[Float32]) -> tuple[Any, ...]:
+    """Convert real values to the numbers of a graph's inputs."""
+    return tuple(each if port.is_float else port.encode(each) for port, each in zip(ports, values, strict=True))
+
+
+def _decode(ports: Sequence[TensorPort], values: Sequence[Any]) -> Arrays:
+    """Convert the numbers of a graph's outputs to real values."""
+    return tuple(each if port.is_float else port.decode(each) for port, each in zip(ports, values, strict=True))
+
+
+def _caller(
+    engine: Engine, inputs: Sequence[TensorPort], outputs: Sequence[TensorPort]
+) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Return a function from the arrays of a graph's inputs to those of its outputs, in the given orders."""
+    put, invoke, get = engine.set, engine.invoke, engine.get
+    sources, targets = ([port.handle for port in ports] for ports in (inputs, outputs))
+
+    def call(values: Sequence[Any]) -> tuple[Any, ...]:
+        for source, value in zip(sources, values, strict=True):
+            put(source, value)
+        invoke()
+        return tuple([get(target) for target in targets])
+
+    if not len(sources) == len(targets) <= 2:
+        return call
+
+    # The common cases, a whole sequence and a step with one state, without loops: they would take as long as a call of
+    # the interpreter.
+    source, first = sources[0], targets[0]
+
+    def call_one(values: Sequence[Any]) -> tuple[Any, ...]:
+        put(source, values[0])
+        invoke()
+        return (get(first),)
+
+    if len(sources) == 1:
+        return call_one
+    other, second = sources[1], targets[1]
+
+    def call_two(values: Sequence[Any]) -> tuple[Any, ...]:
+        put(source, values[0])
+        put(other, values[1])
+        invoke()
+        return get(first), get(second)
+
+    return call_two
+
+
 _ONE_STEP = (np.newaxis, np.newaxis)  # [features] to [batch, steps, features]; reshape takes twice as long
-# From a row and states to the answer and the next states.
-_Run = Callable[[State, Sequence[State]], tuple[Any, Sequence[State]]]
 
 
 class _Steps:
@@ -175,66 +230,51 @@ class _Steps:
 
     def __init__(self, name: str, engine: Engine, file: StepFile) -> None:
         self.name, self.engine, self.access = name, engine, ExclusiveAccess()
-        self.input, before = _sorted(file.inputs, engine.inputs)
-        self.output, after = _sorted(file.outputs, engine.outputs)
+        self.inputs, before = _sorted(file.inputs, engine.inputs)
+        self.outputs, after = _sorted(file.outputs, engine.outputs)
         if list(before) != list(after):
             raise ArtifactError(
                 f"its step takes the states {list(before)} and returns {list(after)}; expected the same"
             )
-        if len(self.input.shape) != 3 or self.input.shape[1] != 1:
-            raise ArtifactError(f"its step takes rows of shape {self.input.shape}, expected (1, 1, features)")
-        self.zeros = [np.full(port.shape, port.zero_point, port.dtype) for port in before.values()]
-        handles = [[port.handle for port in ports.values()] for ports in (before, after)]
-        self.run = _run(engine, self.input.handle, self.output.handle, *handles)
-
-
-def _run(engine: Engine, source: int, target: int, before: Sequence[int], after: Sequence[int]) -> _Run:
-    put, invoke, get = engine.set, engine.invoke, engine.get
-
-    def any_states(row: State, states: Sequence[State]) -> tuple[Any, Sequence[State]]:
-        put(source, row)
-        for handle, state in zip(before, states, strict=True):
-            put(handle, state)
-        invoke()
-        return get(target), [get(handle) for handle in after]
-
-    if len(before) != 1:
-        return any_states
-    (first,), (last,) = before, after
-
-    # The common case, without loops, which would cost as much as a call of the interpreter.
-    def one_state(row: State, states: Sequence[State]) -> tuple[Any, Sequence[State]]:
-        put(source, row)
-        put(first, states[0])
-        invoke()
-        return get(target), [get(last)]
-
-    return one_state
+        for port in self.inputs:
+            if len(port.shape) != 3 or port.shape[1] != 1:
+                raise ArtifactError(f"its step takes rows of shape {port.shape}, expected (1, 1, features)")
+        self.takes_reals, self.gives_reals = (
+            all(port.is_float for port in ports) for ports in (self.inputs, self.outputs)
+        )
+        self.zeros: tuple[State, ...] = tuple(
+            np.full(port.shape, port.zero_point, port.dtype) for port in before.values()
+        )
+        self.call = _caller(engine, [*self.inputs, *before.values()], [*self.outputs, *after.values()])
 
 
 class _TfliteStepper:
     def __init__(self, steps: _Steps) -> None:
         self._steps = steps
-        self.answer_shape = steps.output.shape[1:]
-        self._states: Sequence[State] = steps.zeros
+        self._answers = len(steps.outputs)
+        self.answer_shapes = tuple(port.shape[1:] for port in steps.outputs)
+        self._states = steps.zeros
 
-    def step(self, row: Float32) -> Float32:
-        steps = self._steps
-        source, target, access = steps.input, steps.output, steps.access
-        values = row[_ONE_STEP] if source.is_float else source.encode(row[_ONE_STEP])
+    def step(self, rows: Arrays) -> Arrays:
+        steps, answers = self._steps, self._answers
+        values = tuple([row[_ONE_STEP] for row in rows])
+        if not steps.takes_reals:
+            values = _encode(steps.inputs, values)
+        access = steps.access
         try:
             with access.lock:
                 if access.busy:
                     raise access.refusal()
                 try:
                     access.busy = True
-                    answer, self._states = steps.run(values, self._states)
+                    found = steps.call(values + self._states)
+                    self._states = found[answers:]
                 finally:
                     access.busy = False
         except REFUSALS as error:
             raise ArtifactError(f"{steps.name} cannot run the file's step: {first_line(error)}") from error
-        first: Float32 = answer[0]
-        return first if target.is_float else target.decode(first)
+        first = tuple([each[0] for each in found[:answers]])
+        return first if steps.gives_reals else _decode(steps.outputs, first)
 
     def reset(self) -> None:
         with self._steps.access.lock:
@@ -248,14 +288,12 @@ class _TfliteStepper:
     def states(self, states: Sequence[State]) -> None:
         check_states(states, self.states)
         with self._steps.access.lock:
-            self._states = [state[np.newaxis].copy() for state in states]
+            self._states = tuple(state[np.newaxis].copy() for state in states)
 
 
-def _sorted(names: Sequence[str], ports: Sequence[TensorPort]) -> tuple[TensorPort, Mapping[str, TensorPort]]:
-    """Return the port of the row or the answer, and the ports of the states by name, in the order of their numbers."""
+def _sorted(names: Sequence[str], ports: Sequence[TensorPort]) -> tuple[Sequence[TensorPort], Mapping[str, TensorPort]]:
+    """Return the ports of the rows or the answers, and those of the states by name, in the order of their numbers."""
     named = dict(zip(names, ports, strict=True))
-    states = sorted(name for name in named if name.startswith("state_") and name[6:].isdecimal())
-    rest = named.keys() - set(states)
-    if len(rest) != 1:
-        raise ArtifactError(f"its step has the inputs or outputs {sorted(rest)} beside its states; expected one")
-    return named[rest.pop()], {name: named[name] for name in sorted(states, key=lambda name: int(name[6:]))}
+    states = sorted((name for name in named if is_state(name)), key=lambda name: int(name.removeprefix("state_")))
+    rest = [port for name, port in named.items() if not is_state(name)]
+    return rest, {name: named[name] for name in states}

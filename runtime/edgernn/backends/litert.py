@@ -13,7 +13,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of a .tflite file.
 
     Raises:
-        ArtifactError: LiteRT refuses it, or it does not have exactly one input and one output.
+        ArtifactError: LiteRT refuses it.
         MissingExtraError: LiteRT is not installed.
     """
     try:

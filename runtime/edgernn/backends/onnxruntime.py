@@ -5,14 +5,14 @@ size], and takes any number of steps. States are zero at the beginning of a sequ
 default value. It may answer every step. A static file has fixed sizes, a batch of one and no states.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from edgernn.arrays import Float32
-from edgernn.backends import Backend, State, Stepper, check_states
+from edgernn.arrays import Arrays, Float32
+from edgernn.backends import Backend, State, Stepper, check_states, is_state
 from edgernn.backends.exclusive_access import ExclusiveAccess
 from edgernn.errors import ArtifactError, MissingExtraError, NoStepError, first_line
 
@@ -32,54 +32,59 @@ class _OnnxRuntime:
         self._data, self._threads = data, threads
         try:
             self._session = _open(data, threads, {})
-            source, *required = self._session.get_inputs()
-            target, *last = self._session.get_outputs()
-            states = [*required, *self._session.get_overridable_initializers()]
-            _check(source, target, states, last)
+            ports = _Ports.of(self._session)
+            _check(ports)
         except ArtifactError:
             raise
         except Exception as error:  # its exceptions have no common base class
             raise ArtifactError(f"{self.name} refuses the file: {first_line(error)}") from error
         # -1 stands for any number of steps.
-        self.input_shape = tuple(size if isinstance(size, int) else -1 for size in source.shape[1:])
-        self._input: str = source.name
-        self._output: str = target.name
-        self._static = isinstance(source.shape[0], int)
-        # For one step, a free number of answers is one.
-        self._answer_shape = tuple(size if isinstance(size, int) else 1 for size in target.shape[1:])
-        self._state_sizes: dict[str, int] = {state.name: state.shape[1] for state in states}
-        self._required: dict[str, int] = {state.name: state.shape[1] for state in required}
+        self.input_shapes, self.output_shapes = (
+            tuple(tuple(size if isinstance(size, int) else -1 for size in port.shape[1:]) for port in each)
+            for each in (ports.inputs, ports.outputs)
+        )
+        self._inputs: list[str] = [port.name for port in ports.inputs]
+        self._outputs: list[str] = [port.name for port in ports.outputs]
+        self._static = isinstance(ports.inputs[0].shape[0], int)
+        self._state_sizes: dict[str, int] = {state.name: state.shape[1] for state in ports.states}
+        self._required: dict[str, int] = {state.name: state.shape[1] for state in ports.required_states}
         # The names of the free sizes; each is 1 in a step.
-        self._free: list[str] = [size for size in source.shape if isinstance(size, str)]
+        self._free: list[str] = [size for port in ports.inputs for size in port.shape if isinstance(size, str)]
 
-    def run(self, x: Float32) -> Float32:
-        run, outputs = self._session.run, [self._output]
+    def run(self, inputs: Arrays) -> Arrays:
+        run, outputs = self._session.run, self._outputs
+        samples = len(inputs[0])
         try:
-            if self._static and len(x) != 1:
-                return np.concatenate([run(outputs, self._inputs(x[i : i + 1]))[0] for i in range(len(x))])
-            answer: Float32 = run(outputs, self._inputs(x))[0]
+            if self._static and samples != 1:
+                each = [run(outputs, self._named(tuple(x[i : i + 1] for x in inputs))) for i in range(samples)]
+                return tuple(np.concatenate(answers) for answers in zip(*each, strict=True))
+            answers: list[Float32] = run(outputs, self._named(inputs))
         except Exception as error:  # as above
             raise ArtifactError(f"{self.name} cannot run the file: {first_line(error)}") from error
-        return answer
+        return tuple(answers)
 
-    def bare(self, x: Float32) -> Callable[[], object]:
-        run, outputs, inputs = self._session.run, [self._output], self._inputs(x)
-        return lambda: run(outputs, inputs)
+    def bare(self, inputs: Arrays) -> Callable[[], object]:
+        run, outputs, named = self._session.run, self._outputs, self._named(inputs)
+        return lambda: run(outputs, named)
 
     def start(self) -> Stepper:
         if not self._state_sizes:
             raise NoStepError(
                 "has no states as inputs and outputs, so it cannot stream; it only answers whole sequences"
             )
-        names = (self._input, self._output)
+        # For one step, a free number of answers is one.
+        answers = tuple(tuple(max(1, size) for size in shape) for shape in self.output_shapes)
+        rows = {name: shape[-1] for name, shape in zip(self._inputs, self.input_shapes, strict=True)}
         try:
-            return _OnnxStepper(self._one_step, names, self.input_shape[-1], self._answer_shape, self._state_sizes)
+            return _OnnxStepper(self._one_step, rows, dict(zip(self._outputs, answers, strict=True)), self._state_sizes)
         except Exception as error:  # as above
             raise ArtifactError(f"{self.name} cannot run the file's step: {first_line(error)}") from error
 
-    def _inputs(self, x: Float32) -> dict[str, Float32]:
-        zeros = {name: np.zeros((len(x), size), np.float32) for name, size in self._required.items()}
-        return {self._input: x, **zeros}
+    def _named(self, inputs: Arrays) -> dict[str, Float32]:
+        named = dict(zip(self._inputs, inputs, strict=True))
+        for name, size in self._required.items():
+            named[name] = np.zeros((len(inputs[0]), size), np.float32)
+        return named
 
     @cached_property
     def _one_step(self) -> Any:
@@ -95,38 +100,50 @@ class _OnnxStepper:
 
     A step writes its states into the arrays that the next step reads. So there are two arrays for each state and two
     bindings, used alternately.
+
+    Args:
+        session: of one row.
+        rows: the count of features of each input, by its name.
+        answers: the shape of one answer of each output, by its name.
+        sizes: of the states, by their names.
     """
 
     def __init__(
-        self, session: Any, names: tuple[str, str], features: int, answer: tuple[int, ...], sizes: dict[str, int]
+        self, session: Any, rows: dict[str, int], answers: dict[str, tuple[int, ...]], sizes: dict[str, int]
     ) -> None:
         self._session = session
-        self.answer_shape = answer
-        self._row = np.zeros((1, 1, features), np.float32)
-        self._answer = np.zeros((1, *answer), np.float32)
+        self.answer_shapes = tuple(answers.values())
+        self._rows = [np.zeros((1, 1, features), np.float32) for features in rows.values()]
+        self._answers = [np.zeros((1, *shape), np.float32) for shape in answers.values()]
         self._states = [[np.zeros((1, size), np.float32) for size in sizes.values()] for _side in range(2)]
+        ends = [f"{name}_out" for name in sizes]
         self._bindings = [
-            self._bind(names, list(sizes), self._states[side], self._states[1 - side]) for side in range(2)
+            self._bind(
+                zip((*rows, *sizes), (*self._rows, *self._states[side]), strict=True),
+                zip((*answers, *ends), (*self._answers, *self._states[1 - side]), strict=True),
+            )
+            for side in range(2)
         ]
         self._side = 0
         self._access = ExclusiveAccess()
 
-    def step(self, row: Float32) -> Float32:
+    def step(self, rows: Arrays) -> Arrays:
         access = self._access
         with access.lock:
             if access.busy:
                 raise access.refusal()
             try:
                 access.busy = True
-                self._row[0, 0] = row
+                for bound, row in zip(self._rows, rows, strict=True):
+                    bound[0, 0] = row
                 self._session.run_with_iobinding(self._bindings[self._side])
                 self._side = 1 - self._side
-                answer: Float32 = self._answer[0].copy()
+                answers = tuple([answer[0].copy() for answer in self._answers])
             except Exception as error:  # as above
                 raise ArtifactError(f"ONNX Runtime cannot run the file's step: {first_line(error)}") from error
             finally:
                 access.busy = False
-        return answer
+        return answers
 
     def reset(self) -> None:
         with self._access.lock:
@@ -145,17 +162,47 @@ class _OnnxStepper:
             for state, values in zip(self._states[self._side], states, strict=True):
                 state[0] = values
 
-    def _bind(self, names: tuple[str, str], states: list[str], first: list[Float32], last: list[Float32]) -> Any:
+    def _bind(self, inputs: Iterable[tuple[str, Float32]], outputs: Iterable[tuple[str, Float32]]) -> Any:
         from onnxruntime import OrtValue
 
         binding = self._session.io_binding()
         # On the CPU an OrtValue shares the array's memory.
-        binding.bind_ortvalue_input(names[0], OrtValue.ortvalue_from_numpy(self._row))
-        binding.bind_ortvalue_output(names[1], OrtValue.ortvalue_from_numpy(self._answer))
-        for name, before, after in zip(states, first, last, strict=True):
-            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(before))
-            binding.bind_ortvalue_output(f"{name}_out", OrtValue.ortvalue_from_numpy(after))
+        for name, array in inputs:
+            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
+        for name, array in outputs:
+            binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(array))
         return binding
+
+
+class _Ports(NamedTuple):
+    """Inputs and outputs of a session, apart from its states.
+
+    Attributes:
+        inputs, outputs: those of the model, in the file's order.
+        states: states that it takes; those with a default value come last.
+        last_states: states that it returns.
+        required_states: states without a default value.
+    """
+
+    inputs: list[Any]
+    outputs: list[Any]
+    states: list[Any]
+    last_states: list[Any]
+    required_states: list[Any]
+
+    @classmethod
+    def of(cls, session: Any) -> Self:
+        """Sort a session's inputs and outputs by their names."""
+        taken, given = session.get_inputs(), session.get_outputs()
+        required = [port for port in taken if is_state(port.name)]
+        last = [port for port in given if is_state(port.name.removesuffix("_out"))]
+        return cls(
+            inputs=[port for port in taken if port not in required],
+            outputs=[port for port in given if port not in last],
+            states=[*required, *session.get_overridable_initializers()],
+            last_states=last,
+            required_states=required,
+        )
 
 
 def _open(data: bytes, threads: int, sizes: Mapping[str, int]) -> Any:
@@ -173,40 +220,51 @@ def _open(data: bytes, threads: int, sizes: Mapping[str, int]) -> Any:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
-def _check(source: Any, target: Any, states: Sequence[Any], last: Sequence[Any]) -> None:
-    """Check that inputs and outputs are a sequence, an answer, and pairs of states."""
+def _check(ports: _Ports) -> None:
+    """Check that the inputs are sequences, and that the states come in pairs."""
+    states = ports.states
     names = [f"state_{index}" for index in range(len(states))]
-    outputs = [f"{name}_out" for name in names]
-    if [state.name for state in states] != names or [state.name for state in last] != outputs:
+    if [state.name for state in states] != names or [state.name for state in ports.last_states] != [
+        f"{name}_out" for name in names
+    ]:
         raise ArtifactError(
-            f"{1 + len(states)} inputs and {1 + len(last)} outputs, expected one of each and otherwise only states"
+            f"takes the states {[state.name for state in states]} and returns "
+            f"{[state.name for state in ports.last_states]}, expected state_0, … and state_0_out, …"
         )
-    if any(value.type != "tensor(float)" for value in (source, target, *states, *last)):
+    if not ports.inputs or not ports.outputs:
+        raise ArtifactError(f"has {len(ports.inputs)} inputs and {len(ports.outputs)} outputs beside its states")
+    if any(port.type != "tensor(float)" for port in (*ports.inputs, *ports.outputs, *states, *ports.last_states)):
         raise ArtifactError("has integer inputs or outputs, expected only float32")
-    if not target.shape or any(len(state.shape) != 2 for state in states):
-        shapes = [value.shape for value in (target, *states)]
-        raise ArtifactError(f"has an answer and states of shapes {shapes}, expected (batch, …) and (batch, size)")
-    if len(source.shape) != 3 or not isinstance(source.shape[2], int):
-        raise ArtifactError(f"takes inputs of free shape {source.shape}, expected (batch, steps, features)")
-    # A free axis between batch and outputs is the steps, for a model that answers every step.
-    if not isinstance(target.shape[-1], int) or not all(isinstance(size, int) for size in target.shape[2:]):
-        raise ArtifactError(f"answers with free shape {target.shape}, expected only a free batch, or steps")
-    if not all(isinstance(size, int) for state in states for size in state.shape[1:]):
-        raise ArtifactError(f"keeps states of free shapes {[state.shape for state in states]}, expected fixed sizes")
-    if isinstance(source.shape[0], int) and (source.shape[0] != 1 or states):
-        kept = f" and keeps {len(states)} states" if states else ""
+    for state in states:
+        if len(state.shape) != 2 or not isinstance(state.shape[1], int):
+            raise ArtifactError(f"keeps a state of shape {state.shape}, expected (batch, size) with a fixed size")
+    for source in ports.inputs:
+        _check_input(source, len(states))
+    for target in ports.outputs:
+        # A free axis between batch and outputs is the steps, for a model that answers every step.
+        shape = target.shape or [None]
+        if not isinstance(shape[-1], int) or not all(isinstance(size, int) for size in shape[2:]):
+            raise ArtifactError(f"answers with free shape {target.shape}, expected only a free batch, or steps")
+
+
+def _check_input(source: Any, states: int) -> None:
+    shape = source.shape
+    if len(shape) != 3 or not isinstance(shape[2], int):
+        raise ArtifactError(f"input {source.name!r} has shape {shape}, expected (batch, steps, features)")
+    if isinstance(shape[0], int) and (shape[0] != 1 or states):
+        kept = f" and keeps {states} states" if states else ""
         raise ArtifactError(
-            f"takes batches of {source.shape[0]}{kept}, expected a free batch, or a batch of one and no states"
+            f"takes batches of {shape[0]}{kept}, expected a free batch, or a batch of one and no states"
         )
-    if states and isinstance(source.shape[1], int):
-        raise ArtifactError(f"keeps states and takes {source.shape[1]} steps, expected a free number of them")
+    if states and isinstance(shape[1], int):
+        raise ArtifactError(f"keeps states and takes {shape[1]} steps, expected a free number of them")
 
 
 def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of an .onnx file.
 
     Raises:
-        ArtifactError: ONNX Runtime refuses it, or it does not have one float32 input and output beside its states.
+        ArtifactError: ONNX Runtime refuses it, or its inputs are not sequences of float32 numbers and states.
         MissingExtraError: ONNX Runtime is not installed.
     """
     return _OnnxRuntime(data, threads)

@@ -18,7 +18,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of a .tflite file.
 
     Raises:
-        ArtifactError: tflite-micro refuses it, or it does not have exactly one input and one output.
+        ArtifactError: tflite-micro refuses it.
         SettingError: more than one thread is asked for.
         MissingExtraError: tflite-micro is not installed.
     """

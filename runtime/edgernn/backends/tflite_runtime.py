@@ -18,7 +18,7 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     """Open the content of a .tflite file.
 
     Raises:
-        ArtifactError: tflite-runtime refuses it, or it does not have exactly one input and one output.
+        ArtifactError: tflite-runtime refuses it.
         MissingExtraError: tflite-runtime is not installed, or NumPy is too new for it.
     """
     try:

@@ -16,6 +16,7 @@ from edgernn.data.run_commit import SETTINGS
 from edgernn.data.run_folder import read_settings
 from edgernn.errors import DataError
 from edgernn.foreign import Facts, TensorFacts
+from edgernn.specs import InputSpec, OutputSpec
 from edgernn.tasks import MEASURES, Task, show
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -120,11 +121,15 @@ def describe_folder(path: Path) -> SourceDescription:
 
 
 def _ports(word: str, ports: Sequence[TensorFacts]) -> dict[str, str]:
-    words = [word if len(ports) == 1 else f"{word} {number}" for number in range(len(ports))]
-    lines = {name: _port(port) for name, port in zip(words, ports[:_SHOWN_PORTS], strict=False)}
-    return lines | (
-        {"": f"… and {len(ports) - _SHOWN_PORTS} more; --json shows them"} if len(ports) > len(lines) else {}
+    lines = _numbered(word, [_port(port) for port in ports])
+    return dict(list(lines.items())[:_SHOWN_PORTS]) | (
+        {"": f"… and {len(ports) - _SHOWN_PORTS} more; --json shows them"} if len(ports) > _SHOWN_PORTS else {}
     )
+
+
+def _numbered(word: str, values: Sequence[str]) -> dict[str, str]:
+    """Put a word in front of each value, with a number if there are several."""
+    return {word if len(values) == 1 else f"{word} {number}": value for number, value in enumerate(values)}
 
 
 def _port(port: TensorFacts) -> str:
@@ -135,9 +140,6 @@ def _port(port: TensorFacts) -> str:
 
 def describe_card(card: Card) -> dict[str, str]:
     """Describe a card: values by the words in front of each line."""
-    low, high = card.input_range
-    meaning = f", {card.input_meaning}" if card.input_meaning else ""
-    ink = ", dark ink on light ground" if card.inverted else ""
     failed = {"FAILED": str(card.measured["failed"])} if "failed" in card.measured else {}
     unknown = (
         {"unknown": f"{', '.join(card.unknown)}: written by a later version of edgernn; --json shows them"}
@@ -148,8 +150,8 @@ def describe_card(card: Card) -> dict[str, str]:
         **failed,
         "name": card.name,
         "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
-        "input": f"{card.io} {list(card.input_shape)}{meaning}, {low:g} to {high:g}{ink}{_cut_off(card.input_limits)}",
-        "output": f"{card.io} {list(card.output_shape)}, {card.task.numbers}{_cut_off(card.output_limits)}",
+        **_numbered("input", [_input(spec) for spec in card.inputs]),
+        **_numbered("output", [_output(spec) for spec in card.outputs]),
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",
         "calibration": _calibration(card.calibration),
@@ -161,6 +163,17 @@ def describe_card(card: Card) -> dict[str, str]:
         "exported by": f"edgernn {card.edgernn}",
         **unknown,
     }
+
+
+def _input(spec: InputSpec) -> str:
+    low, high = spec.range
+    meaning = f", {spec.meaning}" if spec.meaning else ""
+    ink = ", dark ink on light ground" if spec.inverted else ""
+    return f"{spec.dtype} {list(spec.shape)}{meaning}, {low:g} to {high:g}{ink}{_cut_off(spec.limits)}"
+
+
+def _output(spec: OutputSpec) -> str:
+    return f"{spec.dtype} {list(spec.shape)}, {spec.task.numbers}{_cut_off(spec.limits)}"
 
 
 def _cut_off(limits: tuple[float, float] | None) -> str:

@@ -16,8 +16,8 @@ from edgernn.data.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.data.readers import is_readable, parse_sample, read_array
 from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
 from edgernn.errors import DataError, InputError
-from edgernn.inputs import SCALED
 from edgernn.model import Model, shape_matches
+from edgernn.specs import SCALED
 
 # Limits for one call of a backend: large enough to make the cost of calls small, small enough to bound memory.
 MAX_CHUNK_SAMPLES, MAX_CHUNK_BYTES = 256, 4 << 20

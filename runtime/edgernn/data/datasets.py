@@ -5,22 +5,24 @@ samples.npz of a run folder.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgernn.arrays import Array, Float32, Int64
+from edgernn.arrays import Array, Int64
 from edgernn.data.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
 from edgernn.data.readers import read_npz
+from edgernn.data.samples import Origin, Samples, check_length, check_sequences, check_shape
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
-from edgernn.inputs import PIXEL, PIXELS, SCALES, UNSCALED, scale_pixels, to_float32
+from edgernn.inputs import PIXELS, SCALES, scale_pixels, to_float32
 from edgernn.labels import DIGITS, check_labels
 from edgernn.metrics import Truth
+from edgernn.specs import PIXEL, UNSCALED
 
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
@@ -58,89 +60,6 @@ class Dataset:
         if self.x_train.shape[1:] != self.x_test.shape[1:]:
             raise DataError(f"x_train has samples of shape {self.x_train.shape[1:]}, x_test of {self.x_test.shape[1:]}")
         check_labels(self.labels)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Origin of an array of samples in the user's file.
-
-    Attributes:
-        name: name of the user's array, for messages.
-        first, every: the samples are number `first`, `first + every`, and so on, of the user's array.
-    """
-
-    name: str
-    first: int = 0
-    every: int = 1
-
-    def place(self, index: Sequence[int]) -> str:
-        """Return the place of an element [sample, ...] in the user's array, for instance x_train[12, 0]."""
-        sample, *rest = index
-        return f"{self.name}[{', '.join(map(str, (self.sample(sample), *rest)))}]"
-
-    def sample(self, index: int) -> int:
-        """Return the number of a sample in the user's array."""
-        return self.first + self.every * int(index)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Inputs of a model with their truths: at most 4,000 samples to calibrate and 2,000 to test with.
-
-    Attributes:
-        x_calibration, x_test: float32 [samples, steps, features].
-        y_calibration, y_test: the right answers to each sample or each of its steps: int64 for classes and labels,
-            float32 for values; [samples, ...], see `edgernn.tasks.Task.measure`. None when they are not known.
-        labels: the names of the classes; empty if the samples do not contain them.
-        input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when it is not known.
-        origins: origin of each array, by the names of these attributes.
-        fed: a sentence that says what was read, how it was scaled and split; empty if not read from a file.
-    """
-
-    x_calibration: Float32
-    y_calibration: Truth | None
-    x_test: Float32
-    y_test: Truth | None
-    labels: tuple[str, ...] = ()
-    input_meaning: str = ""
-    origins: Mapping[str, Origin] = field(default_factory=dict)
-    fed: str = ""
-
-    def __post_init__(self) -> None:
-        for part in ("calibration", "test"):
-            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
-            x_origin, y_origin = self.origin(f"x_{part}"), self.origin(f"y_{part}")
-            check_sequences(x, x_origin)
-            if y is None:
-                continue
-            _check_length(x, x_origin.name, y, y_origin.name)
-            if y.dtype.kind == "f" and not np.isfinite(y).all():
-                raise DataError(f"{y_origin.name} contains NaN or infinity, first in sample {_first_bad(y, y_origin)}")
-        kinds = [(origin.name, f"{y.dtype} and shape {y.shape[1:]}") for origin, y in self.truths]
-        if len({kind for _, kind in kinds}) > 1:
-            (calibration, found), (test, other) = kinds
-            raise DataError(f"{calibration} has {found} for each sample, {test} {other}; expected the same in both")
-        check_labels(self.labels)
-
-    def origin(self, attribute: str) -> Origin:
-        """Return the origin of `x_calibration`, `y_calibration`, `x_test` or `y_test`."""
-        return self.origins.get(attribute) or Origin(attribute)
-
-    @property
-    def truths(self) -> list[tuple[Origin, Truth]]:
-        """The truths that are known, with their origins; the calibration set's first."""
-        truths = (("y_calibration", self.y_calibration), ("y_test", self.y_test))
-        return [(self.origin(name), y) for name, y in truths if y is not None]
-
-    def require_truth(self) -> Truth:
-        """Return the truth of the test samples.
-
-        Raises:
-            DataError: it is not known.
-        """
-        if self.y_test is None:
-            raise DataError(f"{self.origin('y_test').name} is missing; add the right answers to the samples")
-        return self.y_test
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -190,17 +109,6 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
         return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale)
 
 
-def check_sequences(x: Array, origin: Origin) -> None:
-    """Check that `x` is [samples, steps, features], not empty and finite.
-
-    Raises:
-        DataError: it is not.
-    """
-    _check_shape(x, origin.name)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise DataError(f"{origin.name} contains NaN or infinity, first in sample {_first_bad(x, origin)}")
-
-
 def check_classes(y: Int64, classes: int, origin: Origin) -> None:
     """Check that `y`, of any shape, contains only classes from 0 to `classes` - 1.
 
@@ -230,9 +138,9 @@ def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: s
     truths, labels = read_truths(arrays, named)
     for part in parts:
         # The whole array, so that messages show its shape and not that of the chosen samples.
-        _check_shape(arrays[part.x], part.x)
+        check_shape(arrays[part.x], part.x)
         if part.y:
-            _check_length(arrays[part.x], part.x, truths[part.y], part.y)
+            check_length(arrays[part.x], part.x, truths[part.y], part.y)
     chosen: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     for kind, part, rows in zip(("calibration", "test"), parts, _split(arrays, parts), strict=True):
@@ -242,7 +150,7 @@ def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: s
         chosen[f"x_{kind}"] = x
         chosen[f"y_{kind}"] = truths[part.y][rows] if part.y else None
     meaning = _scale(chosen, origins, input_meaning=input_meaning, scale=scale)
-    return Samples(
+    return Samples.unnamed(
         **chosen,
         labels=labels,
         input_meaning=meaning,
@@ -334,20 +242,6 @@ def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
             "classes under `labels` in the .npz"
         )
     return tuple(str(index) for index in range(len(classes)))
-
-
-def _check_shape(x: Array, name: str) -> None:
-    if x.ndim != 3 or 0 in x.shape:
-        raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
-
-
-def _check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:
-    if y.shape[:1] != (len(x),):
-        raise DataError(f"{y_name} has shape {y.shape}, expected ({len(x)}, ...): {len(x)} samples in {x_name}")
-
-
-def _first_bad(x: Array, origin: Origin) -> int:
-    return origin.sample(np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))[0])
 
 
 def _read_dataset_arrays(path: Path) -> Mapping[str, Array]:

@@ -94,7 +94,7 @@ def prepare(grey: Float32, card: Card) -> Uint8:
     """
     steps, features = card.input_shape
     pixels = np.round(fit_into(find_ink(grey), (steps, features)) * 255).astype(np.uint8)
-    return 255 - pixels if card.inverted else pixels
+    return 255 - pixels if card.inputs[0].inverted else pixels
 
 
 def find_ink(grey: Float32) -> Float32:

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.data.datasets import Samples, read_samples
+from edgernn.data.datasets import read_samples
 from edgernn.data.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
+from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
 from edgernn.inputs import SCALES
 from edgernn.json_values import as_list, as_mapping, as_text, read_field, shorten

@@ -102,7 +102,7 @@ def _search(converted: Converted, bits: int, io_type: str, x: Float32, reference
         return _integers(converted, bits, ranges, cuts, around)
 
     def distance(candidate: Quantized) -> float:
-        answers = open_artifact(candidate.build(layout), threads=1).run(x)
+        (answers,) = open_artifact(candidate.build(layout), threads=1).run((x,))
         return float(np.abs(answers - reference).mean())
 
     best = make({})

@@ -1,0 +1,209 @@
+"""Samples: the inputs of a model and their truths, by name, and the checks that every array of samples passes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from edgernn.arrays import Array, Float32
+from edgernn.errors import DataError
+from edgernn.labels import check_labels
+from edgernn.metrics import Truth
+
+UNNAMED = ""  # name of the only input or output of samples whose arrays have no names of their own
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Origin of an array of samples in the user's file.
+
+    Attributes:
+        name: name of the user's array, for messages.
+        first, every: the samples are number `first`, `first + every`, and so on, of the user's array.
+    """
+
+    name: str
+    first: int = 0
+    every: int = 1
+
+    def place(self, index: Sequence[int]) -> str:
+        """Return the place of an element [sample, ...] in the user's array, for instance x_train[12, 0]."""
+        sample, *rest = index
+        return f"{self.name}[{', '.join(map(str, (self.sample(sample), *rest)))}]"
+
+    def sample(self, index: int) -> int:
+        """Return the number of a sample in the user's array."""
+        return self.first + self.every * int(index)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs of a model with their truths: at most 4,000 samples to calibrate and 2,000 to test with.
+
+    Arrays have the names of the model's inputs and outputs. A single array needs no name: it has the name `UNNAMED`,
+    and the properties `x_calibration`, `y_calibration`, `x_test` and `y_test` return it.
+
+    Attributes:
+        calibration, test: float32 [samples, steps, features] for each input.
+        calibration_truths, test_truths: the right answers to each sample or each of its steps, for each output where
+            they are known: int64 for classes and labels, float32 for values; [samples, ...], see
+            `edgernn.tasks.Task.measure`.
+        labels: the names of the classes; empty if the samples do not contain them.
+        input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when it is not known.
+        origins: origin of each array by its `array_name`, such as "x_test" for the unnamed input.
+        fed: a sentence that says what was read, how it was scaled and split; empty if not read from a file.
+    """
+
+    calibration: Mapping[str, Float32]
+    calibration_truths: Mapping[str, Truth]
+    test: Mapping[str, Float32]
+    test_truths: Mapping[str, Truth]
+    labels: tuple[str, ...] = ()
+    input_meaning: str = ""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    fed: str = ""
+
+    @classmethod
+    def unnamed(
+        cls, x_calibration: Float32, y_calibration: Truth | None, x_test: Float32, y_test: Truth | None, **more: Any
+    ) -> Self:
+        """Return samples of a model with one input and one output; a truth that is not known is None."""
+        truths = ({} if y is None else {UNNAMED: y} for y in (y_calibration, y_test))
+        return cls({UNNAMED: x_calibration}, next(truths), {UNNAMED: x_test}, next(truths), **more)
+
+    def __post_init__(self) -> None:
+        for part, inputs, truths in self._parts():
+            origins = {name: self.origin(array_name("x", part, name)) for name in inputs}
+            for name, x in inputs.items():
+                check_sequences(x, origins[name])
+            (first, x), *others = inputs.items()
+            for name, y in others:
+                check_length(x, origins[first].name, y, origins[name].name)
+            for name, y in truths.items():
+                self._check_truth(y, self.origin(array_name("y", part, name)), x, origins[first])
+        if self.calibration.keys() != self.test.keys():
+            raise DataError(f"inputs {_names(self.calibration)} to calibrate, {_names(self.test)} to test with")
+        self._check_same_kinds()
+        check_labels(self.labels)
+
+    def _parts(self) -> Iterator[tuple[str, Mapping[str, Float32], Mapping[str, Truth]]]:
+        yield "calibration", self.calibration, self.calibration_truths
+        yield "test", self.test, self.test_truths
+
+    def _check_truth(self, y: Truth, y_origin: Origin, x: Float32, x_origin: Origin) -> None:
+        check_length(x, x_origin.name, y, y_origin.name)
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise DataError(f"{y_origin.name} contains NaN or infinity, first in sample {_first_bad(y, y_origin)}")
+
+    def _check_same_kinds(self) -> None:
+        """Check that the truths of an output have one type and one shape in both parts."""
+        for name in self.calibration_truths.keys() & self.test_truths.keys():
+            (calibration, found), (test, other) = (
+                (self.origin(array_name("y", part, name)).name, f"{y.dtype} and shape {y.shape[1:]}")
+                for part, y in (("calibration", self.calibration_truths[name]), ("test", self.test_truths[name]))
+            )
+            if found != other:
+                raise DataError(f"{calibration} has {found} for each sample, {test} {other}; expected the same in both")
+
+    def origin(self, array: str) -> Origin:
+        """Return the origin of an array by its `array_name`."""
+        return self.origins.get(array) or Origin(array)
+
+    @property
+    def x_calibration(self) -> Float32:
+        """Inputs to calibrate with, float32 [samples, steps, features]."""
+        return _only(self.calibration)
+
+    @property
+    def x_test(self) -> Float32:
+        """Inputs to test with, float32 [samples, steps, features]."""
+        return _only(self.test)
+
+    @property
+    def y_calibration(self) -> Truth | None:
+        """Truths of the calibration samples; None if they are not known."""
+        return _only(self.calibration_truths) if self.calibration_truths else None
+
+    @property
+    def y_test(self) -> Truth | None:
+        """Truths of the test samples; None if they are not known."""
+        return _only(self.test_truths) if self.test_truths else None
+
+    @property
+    def truths(self) -> list[tuple[Origin, Truth]]:
+        """The truths that are known, with their origins; the calibration set's first."""
+        truths = (("y_calibration", self.y_calibration), ("y_test", self.y_test))
+        return [(self.origin(name), y) for name, y in truths if y is not None]
+
+    def require_truth(self) -> Truth:
+        """Return the truth of the test samples.
+
+        Raises:
+            DataError: it is not known.
+        """
+        if self.y_test is None:
+            raise DataError(f"{self.origin('y_test').name} is missing; add the right answers to the samples")
+        return self.y_test
+
+
+def array_name(kind: str, part: str, name: str = UNNAMED) -> str:
+    """Return the name of an array: x_test for the unnamed input of the test samples, x_test.speed for `speed`.
+
+    Args:
+        kind: x for an input, y for a truth.
+        part: calibration or test.
+        name: of the input or output.
+    """
+    return f"{kind}_{part}" + (f".{name}" if name else "")
+
+
+def _only(arrays: Mapping[str, T]) -> T:
+    """Return the only array.
+
+    Raises:
+        DataError: there are several.
+    """
+    if len(arrays) != 1:
+        raise DataError(f"{len(arrays)} arrays, {_names(arrays)}; expected one: models have one input and one output")
+    return next(iter(arrays.values()))
+
+
+def _names(arrays: Mapping[str, Any]) -> str:
+    return ", ".join(name or "without a name" for name in arrays)
+
+
+def check_sequences(x: Array, origin: Origin) -> None:
+    """Check that `x` is [samples, steps, features], not empty and finite.
+
+    Raises:
+        DataError: it is not.
+    """
+    check_shape(x, origin.name)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise DataError(f"{origin.name} contains NaN or infinity, first in sample {_first_bad(x, origin)}")
+
+
+def check_shape(x: Array, name: str) -> None:
+    """Check that `x` is [samples, steps, features] and not empty.
+
+    Raises:
+        DataError: it is not.
+    """
+    if x.ndim != 3 or 0 in x.shape:
+        raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
+
+
+def check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:
+    """Check that there is one truth, or one sample of another input, for each sample.
+
+    Raises:
+        DataError: there is not.
+    """
+    if y.shape[:1] != (len(x),):
+        raise DataError(f"{y_name} has shape {y.shape}, expected ({len(x)}, ...): {len(x)} samples in {x_name}")
+
+
+def _first_bad(x: Array, origin: Origin) -> int:
+    return origin.sample(np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))[0])
