@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 import edgernn
 from edgernn.arrays import Float32
+from edgernn.artifacts import remove_artifacts_of
 from edgernn.cli import main as edgernn_command
 from edgernn.errors import EdgernnError
-from edgernn.model import remove_artifacts_of
 from edgernn.system.files import replacing, sha256_of, write_bytes
 from edgernn.system.quiet import standard_error_aside
 from edgernn.system.tensorflow_setup import quiet_tensorflow

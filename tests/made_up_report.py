@@ -11,7 +11,9 @@ from edgernn import metrics
 from edgernn.bench.result import ARTIFACT, ORIGINAL, Answers, Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD, Method, Round
 from edgernn.bench.subjects import INVOKE, PREDICT, STEP
-from edgernn.data.run_folder import HISTORY, Original, write_samples, write_settings
+from edgernn.data.run_commit import HISTORY
+from edgernn.data.run_folder import Original, write_samples
+from edgernn.data.run_settings import write_settings
 from edgernn.data.samples import Samples
 from edgernn.tasks import CLASSIFICATION, Task
 from edgernn_benchmarks.evidence import collect

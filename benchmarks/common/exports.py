@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgernn.arrays import Float32
 from edgernn.data.datasets import read_samples
-from edgernn.data.run_folder import read_settings
+from edgernn.data.run_settings import read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import EdgernnError, ModelError
 from edgernn.system.child import Child

@@ -28,7 +28,8 @@ import numpy as np
 import edgernn
 from edgernn.arrays import Bools, Float32, Int64
 from edgernn.data.datasets import read_samples
-from edgernn.data.run_folder import HISTORY, SAMPLES, read_settings
+from edgernn.data.run_commit import HISTORY, SAMPLES
+from edgernn.data.run_settings import read_settings
 from edgernn.errors import NoStepError
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 from edgernn_benchmarks.question import Question

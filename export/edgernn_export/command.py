@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.artifacts import outdated_note, read_artifact
 from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_json
-from edgernn.data.run_folder import MODEL
+from edgernn.data.run_commit import MODEL
 from edgernn.errors import ArtifactError, OutputError
 from edgernn.inputs import SCALES
-from edgernn.model import outdated_note, read_artifact
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of, write_bytes
 from edgernn.system.quiet import standard_error_aside

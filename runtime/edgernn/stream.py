@@ -8,7 +8,7 @@ from typing import NoReturn, Self
 import numpy as np
 
 from edgernn.arrays import ArrayLike, Float32
-from edgernn.backends import State, Stepper
+from edgernn.backends.protocol import State, Stepper
 from edgernn.errors import ArtifactError, InputError
 from edgernn.inputs import as_array, as_float32
 from edgernn.specs import InputSpec

@@ -113,7 +113,7 @@ def test_the_card_is_read_without_edgernn(beside: Path, monkeypatch: pytest.Monk
         names = execute(block.replace("digits-int8.tflite", path.name), ALONE, {})
         card = edgernn.load(path).card
         assert card is not None
-        assert names["card"]["labels"] == list(card.labels)
+        assert names["target"]["labels"] == list(card.labels)
         assert names["card"]["quantization"] == card.quantization
     damaged = bytearray((beside / "digits-int8.tflite").read_bytes())
     damaged[len(damaged) // 2] ^= 1

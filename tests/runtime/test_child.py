@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.data.run_folder import read_settings
+from edgernn.data.run_settings import read_settings
 from edgernn.errors import DataError, MissingExtraError
 from edgernn.system.child import Child, ChildError
 from edgernn.system.extras import require
@@ -114,7 +114,8 @@ def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
     script = tmp_path / "elsewhere" / "script.py"
     script.parent.mkdir()
     script.write_text(
-        "import functools\nfrom edgernn.system.child import Child\nfrom edgernn.data.run_folder import read_settings\n"
+        "import functools\nfrom edgernn.system.child import Child\n"
+        "from edgernn.data.run_settings import read_settings\n"
         "with Child(functools.partial, read_settings) as child:\n    child.ask('x')\n"
     )
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)

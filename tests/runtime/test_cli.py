@@ -15,6 +15,7 @@ from PIL import Image
 import edgernn
 from edgernn.cli import main
 from edgernn.data.datasets import read_samples
+from edgernn.kernels import probe_path
 
 COMMANDS = main.list_commands(click.Context(main))
 
@@ -73,6 +74,16 @@ def picture(run_folder: Path, tmp_path: Path) -> Path:
     pixels = np.round(read_samples(run_folder).x_test[0] * 255).astype(np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def test_info_needs_no_numpy(artifacts: Path, run_folder: Path) -> None:
+    program = "import sys; sys.modules['numpy'] = None; from edgernn.cli import main; main()"
+    files = [artifacts / "digits-int8.tflite", probe_path("int8"), run_folder]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "info", *map(str, files)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [word in done.stdout for word in ("int8, unrolled", "card          none", "edgernn export")] == [True] * 3
 
 
 def test_info_shows_the_card(edgernn_command: Callable[..., Result], artifacts: Path) -> None:

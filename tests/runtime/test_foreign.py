@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgernn import sample
-from edgernn.data.run_folder import write_settings
+from edgernn.data.run_settings import write_settings
 from edgernn.errors import ArtifactError
 from edgernn.foreign import read_onnx, read_tflite
 from edgernn.foreign.tflite_names import OPERATORS, TYPES

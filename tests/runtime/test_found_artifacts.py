@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from made_up import measured, result
 
 import edgernn
+from edgernn.artifacts import find_artifacts, outdated_note
 from edgernn.bench import document
 from edgernn.bench.document import dump, read_result
 from edgernn.card import read_card, seal
 from edgernn.commands import demo as demo_module
 from edgernn.console.measuring import stranger_lines
-from edgernn.model import find_artifacts, outdated_note
 from edgernn.system.files import sha256_of
 
 SAMPLE = edgernn.sample().read_bytes()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import edgernn
 from edgernn.data.datasets import read_dataset, read_samples
-from edgernn.data.run_folder import read_original, read_settings, write_settings
+from edgernn.data.run_folder import read_original
+from edgernn.data.run_settings import read_settings, write_settings
 from edgernn.errors import DataError, EdgernnError, ModelError
 from edgernn.labels import find_fault
 from edgernn.system.files import MAX_NAME_BYTES, check_file, find_name_fault

@@ -41,7 +41,7 @@ def test_the_sample_is_a_small_proven_artifact() -> None:
     assert path.stat().st_size < MAX_SAMPLE_BYTES
     card = edgernn.load(path).card
     assert card is not None
-    assert (card.quantization, card.layout, card.io) == ("int8", "unrolled", "float32")
+    assert (card.quantization, card.layout, card.inputs[0].dtype) == ("int8", "unrolled", "float32")
     assert card.golden is not None
     assert card.measured["samples"] == 1000
     assert card.measured["artifact"]["accuracy"] > 0.9

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.data.run_folder import read_original, write_samples, write_settings
+from edgernn.data.run_folder import read_original, write_samples
+from edgernn.data.run_settings import write_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import EdgernnError
 from edgernn_train.run_writer import open_run

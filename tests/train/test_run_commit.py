@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgernn.data.run_folder import read_original, write_samples, write_settings
+from edgernn.data.run_folder import read_original, write_samples
+from edgernn.data.run_settings import write_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, OutputError
 from edgernn.system.locks import alone_in

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.artifacts import outdated_note
 from edgernn.console.terminal import say_json
 from edgernn.data.datasets import Dataset
-from edgernn.data.run_folder import MODEL
-from edgernn.model import outdated_note
+from edgernn.data.run_commit import MODEL
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of
 from edgernn_train.data import load_dataset

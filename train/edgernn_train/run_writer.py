@@ -9,16 +9,9 @@ from typing import Any
 
 from edgernn import __version__
 from edgernn.data.datasets import Dataset
-from edgernn.data.run_commit import STAGING_PREFIX, finish, remove_stagings, staging
-from edgernn.data.run_folder import (
-    HISTORY,
-    MODEL,
-    SETTINGS,
-    expected_digests,
-    read_settings,
-    write_samples,
-    write_settings,
-)
+from edgernn.data.run_commit import HISTORY, MODEL, SETTINGS, STAGING_PREFIX, finish, remove_stagings, staging
+from edgernn.data.run_folder import write_samples
+from edgernn.data.run_settings import expected_digests, read_settings, write_settings
 from edgernn.errors import DataError, OutputError
 from edgernn.labels import DIGITS
 from edgernn.system.files import TEMPORARY_PREFIX, made_folder, remove_abandoned, write_json

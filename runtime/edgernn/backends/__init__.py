@@ -1,86 +1,20 @@
 """Backends: libraries that execute artifacts, one module each. A new backend is a new file and a line in `BACKENDS`.
 
-A backend's library is imported when an artifact needs it: a device has only the one that it uses.
+A backend's library is imported when an artifact needs it: a device has only the one that it uses. The table needs no
+NumPy.
 """
 
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+from edgernn.errors import ArtifactError, SettingError
 
-from edgernn.arrays import AnyArray, Arrays
-from edgernn.errors import ArtifactError, InputError, SettingError
-
-# A state between two steps, in the artifact's number format: float32, int8 or int16 [size].
-State = AnyArray
-
-
-class Stepper(Protocol):
-    """One stream through a loaded artifact; its states are zero at the beginning.
-
-    Several may be used side by side, and each from several threads.
-
-    Attributes:
-        answer_shapes: for each output, the shape of one answer, such as (outputs,), or (1, outputs) for a model that
-            answers every step.
-        states: copies of the states after the last step; set them to continue from other states.
-    """
-
-    answer_shapes: tuple[tuple[int, ...], ...]
-    states: Sequence[State]
-
-    def step(self, rows: Arrays) -> Arrays:
-        """Answer one time step.
-
-        Args:
-            rows: float32 [features] for each input.
-
-        Returns:
-            The answers so far, new arrays: float32 [*answer_shape] for each output.
-        """
-
-    def reset(self) -> None:
-        """Set the states to zero."""
-
-
-class Backend(Protocol):
-    """Loaded artifact, ready to run; several threads may use it.
-
-    Inputs and outputs are in the order of the file's; the states of a step are not among them.
-
-    Attributes:
-        name: the library and its version, for instance "litert 2.3.0".
-        input_shapes: for each input, the shape of one sample without the batch; -1 for an axis of any size.
-        output_shapes: the same for the answers.
-    """
-
-    name: str
-    input_shapes: tuple[tuple[int, ...], ...]
-    output_shapes: tuple[tuple[int, ...], ...]
-
-    def run(self, inputs: Arrays) -> Arrays:
-        """Answer a batch.
-
-        Args:
-            inputs: float32 [samples, *shape] for each input, contiguous.
-
-        Returns:
-            float32 [samples, *shape] for each output, new arrays that no later call changes.
-        """
-
-    def bare(self, inputs: Arrays) -> Callable[[], object]:
-        """Put one sample, float32 [1, *shape] for each input, in place; return the library's call that answers it."""
-
-    def start(self) -> Stepper:
-        """Begin a new stream.
-
-        Raises:
-            NoStepError: the artifact has no step.
-        """
+if TYPE_CHECKING:
+    from edgernn.backends.protocol import Backend
 
 
 class BackendInfo(NamedTuple):
@@ -168,7 +102,7 @@ def is_read_by_all(suffix: str, quantization: str) -> bool:
     return not any(quantization in info.misreads for info in BACKENDS if info.suffix == suffix)
 
 
-def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> Backend:
+def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> "Backend":
     """Open an artifact's content with the backend asked for, or the first installed one that reads its suffix.
 
     Raises:
@@ -193,27 +127,6 @@ def check_suffix(path: Path) -> None:
         raise ArtifactError(
             f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {' or '.join(SUFFIXES)}"
         )
-
-
-def is_state(name: str) -> bool:
-    """Return True if an input of a file with this name is a state, not an input of the model."""
-    return name.startswith("state_") and name.removeprefix("state_").isdecimal()
-
-
-def check_states(states: Sequence[State], expected: Sequence[State]) -> None:
-    """Check that states to continue from fit the artifact.
-
-    Raises:
-        InputError: their number, shapes or types differ, or a number is NaN or infinite.
-    """
-
-    def describe(group: Sequence[State]) -> list[str]:
-        return [f"{np.asarray(state).dtype} {np.shape(state)}" for state in group]
-
-    if describe(states) != describe(expected):
-        raise InputError(f"states of {describe(states)} given, expected {describe(expected)}")
-    if not all(np.isfinite(state).all() for state in states):
-        raise InputError("the states contain NaN or infinity")
 
 
 def _named(name: str, path: Path) -> BackendInfo:

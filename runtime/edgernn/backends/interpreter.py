@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgernn.arrays import Arrays, Float32
-from edgernn.backends import State, Stepper, check_states, is_state
 from edgernn.backends.exclusive_access import ExclusiveAccess
+from edgernn.backends.protocol import State, Stepper, check_states, is_state
 from edgernn.backends.tflite_file import STEP, StepFile, step_file
 from edgernn.errors import ArtifactError, NoStepError, first_line
 

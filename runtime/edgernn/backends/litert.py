@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edgernn.backends import Backend
 from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
+from edgernn.backends.protocol import Backend
 from edgernn.errors import MissingExtraError
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from edgernn.arrays import Arrays, Float32
-from edgernn.backends import Backend, State, Stepper, check_states, is_state
 from edgernn.backends.exclusive_access import ExclusiveAccess
+from edgernn.backends.protocol import Backend, State, Stepper, check_states, is_state
 from edgernn.errors import ArtifactError, MissingExtraError, NoStepError, first_line
 
 # By default ONNX Runtime keeps DequantizeLinear for integer kernels. An RNN has none, so int8 weights would be

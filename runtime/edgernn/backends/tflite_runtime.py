@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from edgernn.backends import Backend
 from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
+from edgernn.backends.protocol import Backend
 from edgernn.errors import MissingExtraError
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from edgernn.artifacts import find_artifacts, remove_artifacts_of
 from edgernn.bench.document import read_result
 from edgernn.bench.verdict import judge
 from edgernn.console.device_demo import show_device_demo
 from edgernn.console.terminal import say
-from edgernn.data.run_folder import MODEL
+from edgernn.data.run_commit import MODEL
 from edgernn.errors import ArtifactError, MissingExtraError
-from edgernn.model import find_artifacts, remove_artifacts_of
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from edgernn.artifacts import read_artifact
 from edgernn.backends import BACKENDS, check_suffix
 from edgernn.card import has_card, read_card
 from edgernn.console.described import (
@@ -15,10 +16,9 @@ from edgernn.console.described import (
     describe_keras,
 )
 from edgernn.console.terminal import say, say_json
-from edgernn.data.run_folder import MAX_MODEL_BYTES
+from edgernn.data.run_commit import MAX_MODEL_BYTES
 from edgernn.errors import ArtifactError, ModelError
 from edgernn.foreign import read_onnx, read_tflite
-from edgernn.model import read_artifact
 from edgernn.system.files import check_file
 
 

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from edgernn.arrays import Array, Float32
+from edgernn.artifacts import read_artifact
 from edgernn.card import Card
 from edgernn.console.answers import as_fields, as_text
 from edgernn.console.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
@@ -20,7 +21,7 @@ from edgernn.console.terminal import say
 from edgernn.data.readers import Archive
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
-from edgernn.model import Model, load_bytes, read_artifact
+from edgernn.model import Model, load_bytes
 from edgernn.stream import Stream
 from edgernn.system.files import make_folder, replacing, to_json
 from edgernn.system.interrupt import exit_code

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from edgernn.card import Card
 from edgernn.data.run_commit import SETTINGS
-from edgernn.data.run_folder import read_settings
+from edgernn.data.run_settings import read_settings
 from edgernn.errors import DataError
 from edgernn.foreign import Facts, TensorFacts
 from edgernn.specs import InputSpec, OutputSpec

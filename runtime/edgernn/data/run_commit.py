@@ -18,6 +18,7 @@ from edgernn.system.locks import alone_in
 
 MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
 FILES = (MODEL, HISTORY, SAMPLES)
+MAX_MODEL_BYTES = 2 << 30
 STAGING_PREFIX = ".run-"
 _POLL_S = 0.02
 

@@ -7,7 +7,6 @@ history.json    loss and accuracy of every epoch
 samples.npz     calibration and test samples, scaled as the model expects, with their truths
 """
 
-import json
 import os
 import shlex
 import time
@@ -19,31 +18,13 @@ from typing import Any
 import numpy as np
 
 from edgernn.data.datasets import read_samples
-from edgernn.data.run_commit import FILES, HISTORY, MODEL, SAMPLES, SETTINGS, digests_of, recover, wrong_files
+from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, recover, wrong_files
+from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
 from edgernn.inputs import SCALES
-from edgernn.json_values import as_list, as_mapping, as_text, read_field, shorten
-from edgernn.labels import check_labels
-from edgernn.system.files import check_file, find_name_fault, replacing, write_json
+from edgernn.system.files import check_file, find_name_fault, replacing
 
-__all__ = [
-    "HISTORY",
-    "MODEL",
-    "SAMPLES",
-    "SETTINGS",
-    "Original",
-    "check_exists",
-    "expected_digests",
-    "read_original",
-    "read_run",
-    "read_settings",
-    "write_samples",
-    "write_settings",
-]
-FORMAT = 1
-MAX_MODEL_BYTES = 2 << 30
-MAX_SETTINGS_BYTES = 1 << 20
 # Limit of a reader's wait for a training that moves its files, which takes milliseconds.
 MAX_WAIT_S = 5.0
 # Even if the settings are the same again, the samples may have been replaced during the read, for instance twice.
@@ -209,12 +190,6 @@ def read_run(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def expected_digests(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digests in the settings, by file name; empty for settings that a person wrote."""
-    digests = settings.get("sha256", {})
-    return {name: digests[name] for name in FILES if name in digests}
-
-
 def _training(folder: Path, settings: Mapping[str, Any]) -> str:
     """Return the command that trains a run again."""
     words = ["edgernn", "train"]
@@ -234,54 +209,6 @@ def check_exists(path: Path) -> None:
     """
     if not path.exists():
         raise ModelError(f"{path}: no such file or folder; expected a .keras or .h5 file, or a run folder")
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Read a run folder's settings.json.
-
-    Raises:
-        DataError: it is missing, damaged, or of a format that this version does not support.
-    """
-    file = folder / SETTINGS
-    check_file(file, DataError, MAX_SETTINGS_BYTES)
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        raise DataError(f"{file}: expected settings of format {FORMAT}, as `edgernn train` writes them")
-    try:
-        _check_settings(settings)
-    except (DataError, ValueError) as error:
-        raise DataError(f"{file}: {error}") from error
-    return settings
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    read_field(settings, "name", _as_name)
-    read_field(settings, "input", as_text)
-    read_field({"sha256": {}, **settings}, "sha256", as_mapping)
-    labels = read_field(settings, "labels", as_list)
-    if other := [label for label in labels if not isinstance(label, str | int | float)]:
-        raise DataError(f"labels: found {shorten(other[0])}, expected texts or numbers")
-    check_labels([str(label) for label in labels])
-
-
-def _as_name(value: Any) -> str:
-    name = as_text(value)
-    if fault := find_name_fault(name):
-        raise ValueError(f"found {shorten(name)}, which {fault}; change the name there")
-    return name
-
-
-def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write settings.json with the digests of the other files in the folder.
-
-    Args:
-        folder: the run folder; its other files must be written already.
-        settings: must contain `name`, `labels` and `input`.
-    """
-    write_json(folder / SETTINGS, {"format": FORMAT, **settings, "sha256": digests_of(folder)})
 
 
 def write_samples(folder: Path, samples: Samples) -> None:

@@ -11,7 +11,7 @@ from edgernn.errors import DataError
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
 
-UNNAMED = ""  # name of the only input or output of samples whose arrays have no names of their own
+UNNAMED = ""  # name of the only input or output, if the user gave it none
 T = TypeVar("T")
 
 
