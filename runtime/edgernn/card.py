@@ -19,6 +19,7 @@ from edgernn.json_values import (
     MAX_TEXT,
     as_list,
     as_mapping,
+    as_optional,
     as_positive,
     as_reported,
     as_text,
@@ -55,11 +56,13 @@ SEED_DIGITS = 2
 _MAX_SAMPLES = 64
 _STATE_KINDS = ("float32", "int8", "int16")
 
+_PORTS = ("inputs", "outputs")
 _MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
 # Not regular expressions: compiling them would take longer at every start.
 _HEX = frozenset("0123456789abcdef")
-_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BASE64_DIGITS = frozenset(BASE64)
 _SHORT_DIGEST_LENGTH = 8
 
 
@@ -108,7 +111,7 @@ class Card:
     Attributes:
         edgernn: version of edgernn that exported it.
         name: the model's name.
-        inputs, outputs: in the order of the file's.
+        inputs, outputs: their specs, in the order of the file.
         states: size and number type of each state that a stream keeps; empty if the artifact cannot stream.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused for TFLite, operator for ONNX.
@@ -181,7 +184,6 @@ class Card:
         return to_json(fields, separators=(",", ":")).encode("ascii")
 
 
-_PORTS = ("inputs", "outputs")
 # The names of the fields that this version reads.
 _KNOWN = {"edgernn_card", *(each.name for each in fields_of(Card) if each.name != "unknown")}
 
@@ -221,6 +223,11 @@ def _remedy(found: object) -> str:
     return f"export it again with edgernn {__version__}"
 
 
+def damaged(reason: object) -> ArtifactError:
+    """Return the error for a card whose content is wrong."""
+    return ArtifactError(f"the card is damaged: {reason}; copy the file again or export it again")
+
+
 def seal(data: bytes) -> bytes:
     """Fill in the digest of a file whose card is still unsealed.
 
@@ -254,7 +261,7 @@ def _find(data: bytes) -> tuple[dict[str, Any], int]:
     try:
         fields, length = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"the card is damaged: {error}") from error
+        raise damaged(error) from error
     return fields, start + length
 
 
@@ -270,7 +277,7 @@ def _digest_start(end: int) -> int:
 def _digest(data: bytes, end: int) -> str:
     start = _digest_start(end)
     if data[start - len('"sha256":"') : start] != b'"sha256":"':
-        raise ArtifactError("the card is damaged: it does not end with its digest")
+        raise damaged("it does not end with its digest")
     view = memoryview(data)
     sha = sha256(view[:start])
     sha.update(_NO_DIGEST.encode())
@@ -285,7 +292,7 @@ def _decode(fields: Mapping[str, Any]) -> Card:
         try:
             return read_field(fields, name, reader)
         except ValueError as error:
-            raise ArtifactError(f"the card is damaged: {error}") from error
+            raise damaged(error) from error
 
     card = Card(
         edgernn=read("edgernn", as_text),
@@ -299,8 +306,8 @@ def _decode(fields: Mapping[str, Any]) -> Card:
         parameters=read("parameters", partial(as_whole, lowest=0)),
         calibration=read("calibration", lambda value: as_reported(as_mapping(value))),
         measured=read("measured", lambda value: as_reported(as_mapping(value))),
-        golden=read("golden", lambda golden: None if golden is None else _golden(golden)),
-        unknown={name: read(name, partial(_named, name)) for name in fields if name not in _KNOWN},
+        golden=read("golden", partial(as_optional, reader=_golden)),
+        unknown={name: read(name, partial(_unknown, name)) for name in fields if name not in _KNOWN},
     )
     if card.golden:
         _check_golden_size(card, card.golden)
@@ -309,22 +316,19 @@ def _decode(fields: Mapping[str, Any]) -> Card:
 
 def _check_golden_size(card: Card, golden: Golden) -> None:
     if len(golden.outputs) != len(card.outputs) or len(golden.ranges) not in (0, len(card.inputs)):
-        raise ArtifactError(
-            f"the card is damaged: golden has ranges of {len(golden.ranges)} inputs and answers of "
-            f"{len(golden.outputs)} outputs, expected {len(card.inputs)} or none, and {len(card.outputs)}"
+        raise damaged(
+            f"golden: ranges of {len(golden.ranges)} inputs and {len(golden.outputs)} outputs, expected ranges of "
+            f"{len(card.inputs)} inputs or none, and {len(card.outputs)} outputs"
         )
     if golden.samples * sum(math.prod(spec.shape) for spec in card.inputs) > MAX_VALUES:
         shapes = ", ".join(str(spec.shape) for spec in card.inputs)
-        raise ArtifactError(
-            f"the card is damaged: {golden.samples} golden samples of shape {shapes}, expected at most "
-            f"{MAX_VALUES:,} values"
-        )
+        raise damaged(f"{golden.samples} golden samples of shape {shapes}, expected at most {MAX_VALUES:,} values")
 
 
 def _golden(value: Any) -> Golden:
     fields = as_mapping(value)
     if missing := {"seeds", "outputs", "between", "tolerance"} - fields.keys():
-        raise ValueError(f"no {', '.join(sorted(missing))}; export the model again")
+        raise ValueError(f"no {', '.join(sorted(missing))}")
     golden = Golden(
         seeds=_base64(fields["seeds"]),
         outputs=tuple(_base64(each) for each in as_list(fields["outputs"])),
@@ -347,7 +351,7 @@ def _golden(value: Any) -> Golden:
 
 
 def _base64(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _BASE64.issuperset(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _BASE64_DIGITS.issuperset(value):
         raise ValueError(f"found {shorten(value)}, expected base64 digits")
     return value
 
@@ -373,5 +377,6 @@ def _state(value: Any) -> tuple[int, str]:
     return as_whole(state[0], 1), state[1]
 
 
-def _named(name: str, value: Any) -> Any:
+def _unknown(name: str, value: Any) -> Any:
+    """Check an unknown field, its name as well."""
     return as_reported({name: value})[name]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgernn.arrays import ArrayLike, Arrays, Float32, Int64, Uint8, Uint32
-from edgernn.card import SEED_DIGITS, Card, Golden
+from edgernn.card import BASE64, SEED_DIGITS, Card, Golden, damaged
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.metrics import scale_of
@@ -31,7 +31,7 @@ _DIGEST_BITS = 13
 # Base64 digits of an output if every sample must agree; otherwise an output has one digit.
 _EXACT_DIGITS = 3
 _BITS = 6  # a digit of base64
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_ALPHABET = BASE64.encode()
 
 
 def golden_inputs(seeds: ArrayLike, shape: tuple[int, ...], low: ArrayLike, high: ArrayLike, first: int = 1) -> Float32:
@@ -71,7 +71,7 @@ def inputs_of(golden: Golden, card: Card) -> Arrays:
         ranges = np.array(golden.ranges[number] if golden.ranges else [spec.range], np.float32)
         features = spec.shape[-1]
         low, high = ranges[np.arange(features) * len(ranges) // features].T
-        inputs.append(golden_inputs(seeds, spec.shape, low, high, first))
+        inputs.append(golden_inputs(seeds, spec.shape, low=low, high=high, first=first))
         first += _count_hashes(spec.shape)
     return tuple(inputs)
 
@@ -182,7 +182,7 @@ def check_golden(
         )
     if promised and same_kernels():
         raise ArtifactError(
-            f"damaged: {backend} answers the golden samples differently than the same kernels at the export; copy the "
+            f"damaged: {backend} answers the golden samples differently from the same kernels at the export; copy the "
             "file again or export it again"
         )
 
@@ -203,9 +203,9 @@ def _count_kept(golden: Golden, found: int, shape: tuple[int, ...]) -> int:
     digits, outputs = digits_of(golden.tolerance), math.prod(shape)
     kept, rest = divmod(found, golden.samples * digits)
     if rest or not 1 <= kept <= outputs:
-        raise ArtifactError(
-            f"the card is damaged: {found} digits of outputs, expected {digits} for each of 1 to "
-            f"{outputs} numbers of {golden.samples} samples; copy the file again or export it again"
+        raise damaged(
+            f"{found} digits of outputs, expected {digits} for each of 1 to {outputs} numbers of "
+            f"{golden.samples} samples"
         )
     return kept
 

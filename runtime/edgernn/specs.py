@@ -1,15 +1,26 @@
 """Inputs and outputs of a model, as its card describes them; this module needs no NumPy.
 
-A card can describe any number of them. This version exports and runs models with one of each.
+A card can describe up to 16 of each. This version exports and runs models with one of each.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import fields as fields_of
+from functools import cached_property, partial
 from typing import Any
 
-from edgernn.json_values import as_flag, as_list, as_mapping, as_number, as_text, as_whole, read_field, shorten
+from edgernn.json_values import (
+    as_flag,
+    as_list,
+    as_mapping,
+    as_number,
+    as_optional,
+    as_text,
+    as_whole,
+    read_field,
+    shorten,
+)
 from edgernn.labels import find_fault
 from edgernn.tasks import BINARY, Task
 
@@ -25,7 +36,7 @@ UNSCALED = "number from 0 to 255"
 SCALED = frozenset((PIXEL, CLIPPED_PIXEL))
 
 Range = tuple[float, float]
-# Any number, except an infinity or a NaN: the first is a third of the largest float32.
+# Magnitude of a number in a card, a third of the largest float32; infinity and NaN are refused.
 _MAX_NUMBER = 1e38
 # Limit of inputs as a multiple of the integers' limits. The sum of squares detects a single larger value among a
 # million. QUANTIZE kernels compute in 32 bits, which int16 values overflow at 65,536 times their limits.
@@ -110,10 +121,8 @@ class OutputSpec:
 
 def spec_to_json(spec: InputSpec | OutputSpec) -> dict[str, Any]:
     """Return a spec's fields as a JSON object, all of them."""
-    fields: dict[str, Any] = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in vars(spec).items()
-    }
-    fields.pop("usual_square", None)  # where the cached property keeps its value
+    values = {field.name: getattr(spec, field.name) for field in fields_of(spec)}
+    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     if isinstance(spec, OutputSpec):
         fields |= {"task": spec.task.kind, "logits": spec.task.logits}
     return fields
@@ -137,7 +146,7 @@ def read_inputs(value: Any) -> tuple[InputSpec, ...]:
             dtype=read_field(fields, "dtype", _dtype),
             meaning=read_field(fields, "meaning", as_text),
             range=read_field(fields, "range", read_range),
-            limits=read_field(fields, "limits", _limits),
+            limits=read_field(fields, "limits", partial(as_optional, reader=read_range)),
             inverted=read_field(fields, "inverted", as_flag),
         )
         for fields in _ports(value)
@@ -154,7 +163,7 @@ def read_outputs(value: Any) -> tuple[OutputSpec, ...]:
 
 
 def read_range(value: Any) -> Range:
-    """Read the lowest and the highest value of something."""
+    """Read a list of the lowest and the highest value."""
     ends = [as_number(end, -_MAX_NUMBER, _MAX_NUMBER) for end in as_list(value)]
     if len(ends) != 2 or ends[0] > ends[1]:
         raise ValueError(f"range {shorten(value)}, expected the lowest and the highest value")
@@ -165,10 +174,10 @@ def _ports(value: Any) -> Sequence[Mapping[str, Any]]:
     """Return the fields of each input or output, complete with those that were omitted."""
     ports = [{**_OMITTED, **as_mapping(port)} for port in as_list(value)]
     if not 1 <= len(ports) <= MAX_PORTS:
-        raise ValueError(f"{len(ports)} of them, expected 1 to {MAX_PORTS}")
+        raise ValueError(f"found {len(ports)}, expected 1 to {MAX_PORTS}")
     names = [shorten(port.get("name")) for port in ports]
     if len(set(names)) != len(names):
-        raise ValueError(f"names {', '.join(names)}, expected different ones")
+        raise ValueError(f"found the names {', '.join(names)}, expected different ones")
     return ports
 
 
@@ -180,7 +189,7 @@ def _output(fields: Mapping[str, Any]) -> OutputSpec:
         task=read_field(fields, "task", lambda kind: Task(as_text(kind), logits)),
         labels=read_field(fields, "labels", _labels),
         dtype=read_field(fields, "dtype", _dtype),
-        limits=read_field(fields, "limits", _limits),
+        limits=read_field(fields, "limits", partial(as_optional, reader=read_range)),
     )
     binary = spec.task.kind == BINARY
     if binary and spec.shape[-1] != 1:
@@ -202,10 +211,6 @@ def _dtype(value: Any) -> str:
     if value not in _DTYPES:
         raise ValueError(f"found {shorten(value)}, expected {' or '.join(_DTYPES)}")
     return str(value)
-
-
-def _limits(value: Any) -> Range | None:
-    return None if value is None else read_range(value)
 
 
 def _labels(value: Any) -> tuple[str, ...]:

@@ -168,19 +168,19 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         (source(name=7), "inputs: name: found 7, expected a text"),
         (source(limits=7), "inputs: limits: found 7, expected a list"),
         (source(inverted="no"), "inputs: inverted: found 'no', expected true or false"),
-        ({"inputs": []}, "inputs: 0 of them, expected 1 to 16"),
-        ({"inputs": FIELDS["inputs"] * 17}, "inputs: 17 of them, expected 1 to 16"),
-        ({"outputs": FIELDS["outputs"] * 2}, "outputs: names 'output', 'output', expected different ones"),
+        ({"inputs": []}, "inputs: found 0, expected 1 to 16"),
+        ({"inputs": FIELDS["inputs"] * 17}, "inputs: found 17, expected 1 to 16"),
+        ({"outputs": FIELDS["outputs"] * 2}, "outputs: found the names 'output', 'output', expected different ones"),
         (
             {
                 "inputs": [*FIELDS["inputs"], FIELDS["inputs"][0] | {"name": "b"}],
                 "golden": GOLDEN | {"ranges": [[[0, 1]]]},
             },
-            "golden has ranges of 1 inputs and answers of 1 outputs, expected 2 or none, and 1",
+            "golden: ranges of 1 inputs and 1 outputs, expected ranges of 2 inputs or none, and 1 outputs",
         ),
         (
             {"outputs": [*FIELDS["outputs"], FIELDS["outputs"][0] | {"name": "b"}]},
-            "golden has ranges of 0 inputs and answers of 1 outputs, expected 1 or none, and 2",
+            "golden: ranges of 0 inputs and 1 outputs, expected ranges of 1 inputs or none, and 2 outputs",
         ),
         (target(labels=["one"]), "outputs: 1 labels, expected 3 or none"),
         (target(task="binary", labels=[]), r"outputs: binary with answers of shape \(3,\), expected one output"),
@@ -191,7 +191,7 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         ({"states": [[64, "pickle"]]}, "states: .*expected its size and float32, int8, int16"),
         (
             {"golden": {"seeds": "AA", "outputs": ["AZ/"], "between": [[0, 1]]}},
-            "golden: no tolerance; export the model again",
+            "golden: no tolerance; copy the file again or export it again",
         ),
         ({"golden": GOLDEN | {"seeds": "A"}}, "golden: seeds of 1 digits, expected 2 for each of 1 to 64 samples"),
         ({"golden": GOLDEN | {"seeds": "AA" * 65}}, "golden: seeds of 130 digits, expected 2"),
@@ -431,7 +431,7 @@ def test_the_same_kernels_must_give_the_digest_and_others_need_not(streamed: boo
     assert not asked
     check_golden(PAIR, golden, (right[not streamed],), "here", streamed=streamed)
     with pytest.raises(
-        ArtifactError, match="damaged: here answers the golden samples differently than the same kernels"
+        ArtifactError, match="damaged: here answers the golden samples differently from the same kernels"
     ):
         check_golden(PAIR, golden, (right[not streamed],), "here", streamed=streamed, same_kernels=same_kernels)
     assert asked
