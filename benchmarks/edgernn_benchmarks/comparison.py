@@ -11,13 +11,14 @@ import numpy as np
 
 import edgernn
 from edgernn.arrays import Float32
+from edgernn.backends import SUFFIXES
 from edgernn.bench.result import ORIGINAL, PEER, Measured, Result
 from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.data.run_folder import Original, check_exists, read_original
-from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, SettingError
+from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
 from edgernn.inputs import PIXELS
 from edgernn.specs import PIXEL
 from edgernn.system.extras import require
@@ -26,6 +27,7 @@ from edgernn_benchmarks import conversions
 from edgernn_benchmarks.evidence import collect
 from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
 from edgernn_benchmarks.question import Question
+from edgernn_export import keras_file
 from edgernn_export import keras_model as keras_models
 from edgernn_export.task_inference import infer_task
 
@@ -86,7 +88,7 @@ def compare(
         progress: receives messages about progress.
 
     Raises:
-        ModelError: the Keras model cannot be read.
+        ModelError: the Keras model cannot be read, or an artifact is given in its place.
         DataError: there are no samples, or they do not fit the model or an artifact.
         ArtifactError: an artifact cannot be loaded, or its answers have another shape than the model's, or NaN.
         SettingError: there is no artifact, one is given twice, or no subject has the baseline's name.
@@ -124,11 +126,24 @@ def _open(
     """Read the original and load the artifacts; check that they have the same labels and inputs."""
     if not loaders:
         raise SettingError("no artifact to compare; give .tflite or .onnx files")
-    check_exists(source)
+    _check_source(source, loaders)
     artifacts = open_artifacts(loaders)
     original = _read_original(source, samples, scale, artifacts=artifacts)
     _check_labels(original, artifacts)
     return original, artifacts
+
+
+def _check_source(source: Path, loaders: Sequence[ArtifactLoader]) -> None:
+    """Check that the first argument may be a Keras model, before artifacts are loaded and samples are read."""
+    check_exists(source)
+    if source.suffix in SUFFIXES:
+        names = " ".join(str(path) for path in (source, *(each.path for each in loaders)))
+        raise ModelError(
+            f"{source}: an artifact; the first argument is the Keras model that it was exported from, a .keras or .h5 "
+            f"file or a run folder. To compare artifacts without Keras: edgernn bench {names}"
+        )
+    if not source.is_dir():
+        keras_file.check(source)
 
 
 def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], peers: bool) -> None:

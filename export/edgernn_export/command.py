@@ -194,6 +194,8 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
     from edgernn_export.formats.tflite.convert import compact_file
 
     target = out or file.with_name(f"{file.stem}-compact.tflite")
+    if target.suffix != ".tflite":
+        raise click.UsageError(f"--out: file {target}, expected a name that ends with .tflite")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists already; --overwrite replaces it, --out names another")
     before = read_artifact(file)
@@ -202,7 +204,9 @@ def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: b
     except ArtifactError as error:
         raise ArtifactError(f"{file}: {error}") from error
     write_bytes(target, after)
-    say(f"{target}  {len(after):,} bytes, {len(after) / len(before):.0%} of {len(before):,}")
+    smaller = len(after) < len(before)
+    gain = f", {len(after) / len(before):.0%} of {len(before):,}" if smaller else f"; {file} was as small already"
+    say(f"{target}  {len(after):,} bytes{gain}")
 
 
 def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:

@@ -1,5 +1,6 @@
 """Model inputs: contiguous finite float32, with pixels scaled as the card says."""
 
+import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,6 +18,11 @@ PIXELS: Mapping[str, Callable[[Float32], Float32]] = {
     PIXEL: lambda pixels: pixels / np.float32(255),
     CLIPPED_PIXEL: lambda pixels: np.minimum(pixels, np.float32(1)),
     UNSCALED: lambda pixels: pixels,
+}
+# What to do with values that are not scaled as the model expects. Text has no types, so uint8 needs a binary file.
+SCALING_ADVICE: Mapping[str, str] = {
+    PIXEL: "divide by 255, or pass an array or .npy file of type uint8",
+    CLIPPED_PIXEL: "replace numbers above 1 by 1, or pass an array or .npy file of type uint8",
 }
 # Scales that a user may choose for a model that edgernn did not train, and the meaning of a scaled value.
 SCALES: Mapping[str, str] = {"pixels": PIXEL}
@@ -67,9 +73,13 @@ def as_array(x: ArrayLike) -> Array:
             "masked arrays are not supported; pass x.filled(0) or other values in place of the masked ones"
         )
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"the input is no array of numbers: {first_line(error)}") from error
+    if not array.ndim and array.dtype.kind not in "fiu":
+        hint = "; read the file first, for instance with numpy.load" if isinstance(x, str | os.PathLike) else ""
+        raise InputError(f"the input is a {type(x).__name__}, expected an array of numbers{hint}")
+    return array
 
 
 def as_float32(x: Array, spec: InputSpec) -> Float32:
@@ -102,7 +112,7 @@ def _look_closer(values: Float32, spec: InputSpec) -> Float32:
         low, high = spec.range
         raise InputError(
             f"the input goes from {lowest:g} to {highest:g}, expected {low:g} to {high:g} "
-            f"({spec.meaning}); scale it, or give uint8 pixels, which are scaled for you"
+            f"({spec.meaning}); {SCALING_ADVICE[spec.meaning]}"
         )
     # Kernels cut off values beyond their integers; beyond 32 bits they overflow, and the result is arbitrary.
     return values if spec.limits is None else np.clip(values, -spec.largest, spec.largest)

@@ -252,8 +252,11 @@ def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
 
 def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfinished: bool) -> Model:
     if not has_card(data):
+        from edgernn.foreign import check_content  # late: an artifact does not need it
+
+        check_content(file.suffix, data)
         raise ArtifactError(
-            "no card in it, so it cannot be verified; if you trust it: load(path, unverified=True), or --unverified"
+            "no card in it, so its answers cannot be verified; if you trust the file, pass --unverified"
         )
     card = read_card(data)
     if card.golden is None and not unfinished:

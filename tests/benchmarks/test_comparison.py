@@ -198,6 +198,7 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     assert "no such file" in refused("compare", run_folder, tmp_path / "missing.tflite")
     assert "no model.keras" in refused("compare", tmp_path, good)
     assert "no samples to prove and compare with" in refused("compare", run_folder / "model.keras", good)
+    assert f"edgernn bench {good} {good}" in refused("compare", good, good)
     before = good.read_bytes()
     assert "expected a name that ends with .json, or - for" in refused(
         "compare", run_folder, good, "--json", good, exit_code=2

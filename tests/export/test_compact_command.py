@@ -31,6 +31,8 @@ def test_a_foreign_file_gets_smaller_and_answers_the_same(
     before, after = (edgernn.load(path, unverified=True).predict(x) for path in (foreign, compacted))
     np.testing.assert_array_equal(before, after)
     assert "exists already" in refused("compact", foreign)
+    wrong = refused("compact", foreign, "--out", tmp_path / "smaller.onnx", exit_code=2)
+    assert "smaller.onnx, expected a name that ends with .tflite" in wrong
     named = tmp_path / "named.tflite"
     assert edgernn_command("compact", foreign, "--keep-names", "--out", named).exit_code == 0
     assert named.stat().st_size > compacted.stat().st_size
@@ -39,7 +41,8 @@ def test_a_foreign_file_gets_smaller_and_answers_the_same(
 def test_an_artifact_stays_one(edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path) -> None:
     artifact = artifacts / "digits-int8.tflite"
     again = tmp_path / "again.tflite"
-    assert edgernn_command("compact", artifact, "--out", again).exit_code == 0
+    result = edgernn_command("compact", artifact, "--out", again)
+    assert result.stdout.endswith(f" bytes; {artifact} was as small already\n")
     assert again.read_bytes() == artifact.read_bytes()
 
 

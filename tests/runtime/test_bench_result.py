@@ -71,7 +71,7 @@ ROUND = ["subjects", 0, "turns", "predict", 0]
     [
         (["format"], 1, f"expected a result of format {FORMAT}, found 1; measure again"),
         (["format"], ..., "found None"),
-        (["subjects"], ..., "'subjects' is missing"),
+        (["subjects"], ..., "not a result; expected what `edgernn bench --json`"),
         (["subjects"], [], "subjects are none; expected different names, one of them the baseline's"),
         (["subjects", 0, "role"], "spy", "role 'spy'"),
         (["subjects", 0, "turns", "predict"], ..., "expected 12 of 'predict', one per round"),

@@ -106,3 +106,33 @@ def test_another_format_is_refused_with_the_way_out(tmp_path: Path, refused: Cal
     path = tmp_path / "old.tflite"
     path.write_bytes(seal(Card.encode(CARD).replace(b'{"edgernn_card":2,', b'{"edgernn_card":1,')))
     assert "format 1, expected 2; export it again with edgernn" in refused("info", path)
+
+
+@pytest.mark.parametrize("command", ["info", "predict", "bench", "stream"])
+def test_a_file_of_another_kind_is_named_before_its_card_is_missed(
+    command: str, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    path = tmp_path / "text.tflite"
+    path.write_text('{"format": 1}')
+    inputs = [path] if command == "predict" else []
+    assert refused(command, path, *inputs).endswith(
+        "text.tflite: not a .tflite file: found b'rmat' at byte 4, expected b'TFL3'"
+    )
+
+
+def test_a_file_without_a_card_needs_the_option_unverified(tmp_path: Path, refused: Callable[..., str]) -> None:
+    path = tmp_path / "theirs.tflite"
+    path.write_bytes(sample().read_bytes().replace(b'{"edgernn_card":', b'{"edgernn_curd":'))
+    message = refused("bench", path)
+    assert message.endswith(
+        "no card in it, so its answers cannot be verified; if you trust the file, pass --unverified"
+    )
+
+
+def test_a_path_that_is_no_artifact_has_a_way_out(tmp_path: Path, refused: Callable[..., str]) -> None:
+    (tmp_path / "model.keras").write_text("x")
+    (tmp_path / "notes.txt").write_text("x")
+    assert "expected .tflite or .onnx; name a file in it" in refused("bench", tmp_path)
+    message = refused("predict", tmp_path / "model.keras", tmp_path / "notes.txt")
+    assert message.endswith("'.keras'; expected .tflite or .onnx; `edgernn export` makes one from a Keras model")
+    assert refused("info", tmp_path / "notes.txt").count("notes.txt") == 1

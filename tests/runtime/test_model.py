@@ -71,6 +71,8 @@ def test_classify_names_the_labels(model: edgernn.Model, x: np.ndarray) -> None:
         (np.full((28, 28), np.nan), "NaN or infinity"),
         (np.full((28, 28), -np.inf), "NaN or infinity"),
         (np.full((28, 28), "a"), "expected numbers"),
+        ("digits.npy", "the input is a str, expected an array of numbers; read the file first"),
+        (None, "the input is a NoneType, expected an array of numbers"),
     ],
 )
 def test_bad_input_says_what_is_wrong(model: edgernn.Model, bad: np.ndarray, message: str) -> None:
@@ -80,9 +82,11 @@ def test_bad_input_says_what_is_wrong(model: edgernn.Model, bad: np.ndarray, mes
 
 @pytest.mark.parametrize("x", [np.full((28, 28), 255.0), np.eye(28) * 1e30, np.full((2, 28, 28), -70)])
 def test_unscaled_pixels_are_refused(model: edgernn.Model, x: np.ndarray) -> None:
-    with pytest.raises(edgernn.InputError, match=r"expected 0 to 1 \(pixel / 255\); scale it, or give uint8 pixels"):
+    with pytest.raises(
+        edgernn.InputError, match=r"expected 0 to 1 \(pixel / 255\); divide by 255, or pass an array or"
+    ):
         model.predict(x)
-    with pytest.raises(edgernn.InputError, match="scale it"):
+    with pytest.raises(edgernn.InputError, match="divide by 255"):
         model.stream().push(x.reshape(-1, 28)[0])
 
 

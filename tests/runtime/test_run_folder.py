@@ -69,6 +69,14 @@ def test_a_model_whose_artifacts_would_have_such_a_name_is_refused(stem: str, tm
         read_original(path)
 
 
+def test_a_model_without_settings_is_not_a_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    with pytest.raises(
+        DataError, match=r"no settings\.json in this folder; pass the file .*model\.keras --samples PATH"
+    ):
+        read_original(tmp_path)
+
+
 def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     for content in (

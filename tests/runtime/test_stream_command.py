@@ -338,6 +338,10 @@ def test_a_state_that_is_not_this_artifacts_is_refused(
         header = {"descr": "<f4", "fortran_order": False, "shape": (10**17,)}
         np.lib.format.write_array_header_1_0(file, header)
     assert "bytes unpacked; expected at most 4,194,304" in refused("stream", path, "--state", tmp_path / "bomb.npz")
+    with (tmp_path / "large.npz").open("wb") as file:
+        file.truncate(5_000_000)
+    large = refused("stream", path, "--state", tmp_path / "large.npz")
+    assert "5,000,000 bytes, too large for a state that `edgernn stream` saves; name another file" in large
     (tmp_path / "cut.npz").write_bytes(state.read_bytes()[:-30])
     assert "cannot be read as .npz" in refused("stream", path, "--state", tmp_path / "cut.npz")
     assert "cannot write" in refused("stream", path, "--state", path / "state.npz")

@@ -137,7 +137,9 @@ def test_a_damaged_idx_folder_is_one_line(tiny_idx, out, damage, message):
 
 
 def test_a_missing_path_is_one_line(tmp_path, out):
-    assert_refused(edgernn("train", "--data", tmp_path / "none", "--out", out), "no such file", out)
+    assert_refused(edgernn("train", "--data", tmp_path / "none", "--out", out), "expected sample, mnist or a path", out)
+    np.save(tmp_path / "x.npy", np.zeros((2, 28, 28)))
+    assert_refused(edgernn("train", "--data", tmp_path / "x.npy", "--out", out), "expected an .npz with x_train", out)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,10 @@ def load_dataset(source: str | Path, seed: int = 0) -> Dataset:
         return _load_sample(seed)
     if source == MNIST:
         return _load_mnist()
-    return read_dataset(Path(source))
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; expected {SAMPLE}, {MNIST} or a path")
+    return read_dataset(path)
 
 
 def _load_sample(seed: int) -> Dataset:

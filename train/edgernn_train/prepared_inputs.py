@@ -94,8 +94,8 @@ def _scaled(x: Array, name: str, scale: bool) -> Float32:
     low, high = float(x.min()), float(x.max())
     if low < 0.0 or high > 1.0:
         raise DataError(
-            f"{name} goes from {low:g} to {high:g}, expected values in [0, 1], to which recipes add noise; "
-            "scale them, or give uint8 pixels, which are scaled automatically"
+            f"{name} goes from {low:g} to {high:g}, expected values in [0, 1], to which recipes add noise; map the "
+            "values of x_train and x_test to [0, 1] in the same way, or save pixels as uint8, which are divided by 255"
         )
     return x.astype(np.float32)
 

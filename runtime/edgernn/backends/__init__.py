@@ -95,6 +95,8 @@ BACKENDS = (
 )
 NAMES = tuple(info.name for info in BACKENDS)
 SUFFIXES = tuple(dict.fromkeys(info.suffix for info in BACKENDS))
+# Of the models that artifacts are exported from.
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def is_read_by_all(suffix: str, quantization: str) -> bool:
@@ -123,10 +125,14 @@ def check_suffix(path: Path) -> None:
     Raises:
         ArtifactError: none does.
     """
-    if path.suffix not in SUFFIXES:
-        raise ArtifactError(
-            f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {' or '.join(SUFFIXES)}"
-        )
+    if path.suffix in SUFFIXES:
+        return
+    expected = " or ".join(SUFFIXES)
+    if path.is_dir():
+        raise ArtifactError(f"{path}: is a folder, expected {expected}; name a file in it")
+    found = repr(path.suffix) if path.suffix else "without a suffix"
+    way_out = "; `edgernn export` makes one from a Keras model" if path.suffix in KERAS_SUFFIXES else ""
+    raise ArtifactError(f"{path}: unsupported file type {found}; expected {expected}{way_out}")
 
 
 def _named(name: str, path: Path) -> BackendInfo:

@@ -113,7 +113,9 @@ def read_result(path: Path) -> Result:
         document = json.loads(path.read_bytes(), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}") from error
-    found = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "subjects" not in document:
+        raise DataError(f"{path}: not a result; expected what `edgernn bench --json` or `edgernn compare --json` write")
+    found = document.get("format")
     if found != FORMAT or isinstance(found, bool):
         raise DataError(
             f"{path}: expected a result of format {FORMAT}, found {found!r}; measure again with `edgernn bench --json` "

@@ -5,10 +5,9 @@ from pathlib import Path
 import click
 
 from edgernn.artifacts import read_artifact
-from edgernn.backends import BACKENDS, check_suffix
+from edgernn.backends import BACKENDS, KERAS_SUFFIXES, check_suffix
 from edgernn.card import has_card, read_card
 from edgernn.console.described import (
-    KERAS_SUFFIXES,
     CardDescription,
     Described,
     FileDescription,
@@ -18,7 +17,7 @@ from edgernn.console.described import (
 from edgernn.console.terminal import say, say_json
 from edgernn.data.run_commit import MAX_MODEL_BYTES
 from edgernn.errors import ArtifactError, ModelError
-from edgernn.foreign import read_onnx, read_tflite
+from edgernn.foreign import check_content
 from edgernn.system.files import check_file
 
 
@@ -82,10 +81,11 @@ def _look(path: Path) -> Described:
         check_file(path, ModelError, MAX_MODEL_BYTES)
         return describe_keras(path)
     data = read_artifact(path)
+    if not has_card(data):
+        check_suffix(path)
     try:
         if has_card(data):
             return CardDescription(read_card(data))
-        check_suffix(path)
-        return FileDescription((read_onnx if path.suffix == ".onnx" else read_tflite)(data))
+        return FileDescription(check_content(path.suffix, data))
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error

@@ -102,10 +102,16 @@ class StateFile:
         """
         if not self.path.exists():
             return False
+        if (size := self.path.stat().st_size) > MAX_STATE_BYTES:
+            raise DataError(
+                f"{self.path}: {size:,} bytes, too large for a state that `edgernn stream` saves; name another file"
+            )
         arrays = Archive(self.path, MAX_STATE_BYTES)
         form, rows = (_whole_number(arrays.get(name)) for name in ("format", "rows"))
         if form != STATE_FORMAT or rows is None or not 0 <= rows <= MAX_ROWS:
-            raise DataError(f"{self.path}: not a state of format {STATE_FORMAT}, as `edgernn stream` saves it")
+            raise DataError(
+                f"{self.path}: not a state of format {STATE_FORMAT}, as `edgernn stream` saves it; name another file"
+            )
         artifact, sha256 = (str(arrays.get(name, _NOTHING)) for name in ("artifact", "sha256"))
         if sha256 != self.sha256:
             raise ArtifactError(
@@ -360,7 +366,8 @@ def stream(
     Reads one time step per line and prints one answer per line. A line has the numbers of one time step, as a JSON
     array or separated by commas, semicolons, tabs or spaces. With semicolons or tabs, numbers may have decimal commas.
     Before the first row there may be remarks that begin with #, and a line that names the columns. Each answer, to all
-    rows of the sequence so far, is printed before the next line is read. An empty line begins a new sequence.
+    rows of the sequence so far, is printed before the next line is read: the number of the input line, the most
+    probable class and its probability; for a regression, the values. An empty line begins a new sequence.
 
     A line that cannot be used is reported with its number on standard error and skipped. The command ends at the end
     of input, on Ctrl-C and on SIGTERM: lines that were read are answered, and the state is saved.

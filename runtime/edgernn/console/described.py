@@ -19,7 +19,6 @@ from edgernn.foreign import Facts, TensorFacts
 from edgernn.specs import InputSpec, OutputSpec
 from edgernn.tasks import MEASURES, Task, show
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _NOT_KNOWN = "not known"
 _SHOWN_PORTS = 8
 _SHOWN_OPERATORS = 12

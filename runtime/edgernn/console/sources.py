@@ -16,6 +16,7 @@ from edgernn.data.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.data.readers import is_readable, parse_sample, read_array
 from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
 from edgernn.errors import DataError, InputError
+from edgernn.inputs import SCALING_ADVICE
 from edgernn.model import Model, shape_matches
 from edgernn.specs import SCALED
 
@@ -163,5 +164,5 @@ def _check_values(chunk: Array, start: int, model: Model) -> None:
         least, most = float(values[first].min()), float(values[first].max())
         raise InputError(
             f"sample {start + first} has values from {least:g} to {most:g}, expected {low:g} to {high:g} "
-            f"({model.card.input_meaning}); scale them, or give uint8 pixels, which are scaled automatically"
+            f"({model.card.input_meaning}); {SCALING_ADVICE[model.card.input_meaning]}"
         )

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgernn.arrays import Array, Int64
 from edgernn.data.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
-from edgernn.data.readers import read_npz
+from edgernn.data.readers import is_readable, read_npz
 from edgernn.data.samples import Origin, Samples, check_length, check_sequences, check_shape
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
@@ -245,6 +245,11 @@ def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
 
 
 def _read_dataset_arrays(path: Path) -> Mapping[str, Array]:
+    if path.is_file() and path.suffix.lower() != ".npz" and is_readable(path):
+        raise DataError(
+            f"{path}: unsupported file type {path.suffix!r}; expected an .npz with {', '.join(IDX_NAMES)}, or a folder "
+            "of IDX files"
+        )
     if not path.is_dir():
         return read_npz(path)
     arrays = read_idx_folder(path)

@@ -170,6 +170,11 @@ def read_run(folder: Path) -> dict[str, Any]:
     """
     if not (folder / SETTINGS).is_file() and not (folder / MODEL).is_file():
         raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder that `edgernn train` wrote")
+    if not (folder / SETTINGS).is_file():
+        raise DataError(
+            f"{folder}: no {SETTINGS} in this folder; pass the file with its samples: {folder / MODEL} --samples PATH, "
+            "or train again"
+        )
     deadline = time.monotonic() + MAX_WAIT_S
     finished = False
     while True:
