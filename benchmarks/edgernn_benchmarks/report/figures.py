@@ -93,7 +93,7 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, lower_is_bett
         first.set_ylabel(measure)
         first.yaxis.set_major_locator(MaxNLocator(6))
         first.yaxis.set_major_formatter(PercentFormatter(1) if share else FuncFormatter(lambda y, _: f"{y:,.10g}"))
-        _name(page, "time of one answer (median) →")
+        _name(page, "latency (median) →")
         for axes, inside in panels:
             _label(axes, inside, largest)
         return finished()
@@ -112,7 +112,7 @@ def draw_latencies(spreads: Sequence[Spread]) -> str:
         first = panels[0][0]
         first.set_yticks(range(len(spreads)), [spread.name for spread in spreads], color=INK)
         first.set_ylim(-0.7, len(spreads) - 0.3)
-        _name(page, "time of one answer →")
+        _name(page, "latency →")
         return finished()
 
 

@@ -20,8 +20,8 @@ from edgernn_benchmarks.report.page import draw_trade, short_names
 # In points.
 WIDTH, MARGIN, LINE = 830, 18, 20
 KEY = (
-    "Area: file size. Blue: no other artifact is as good in all three and better in one. Ringed: recommended.",
-    "Squares: the original and other tools. One inference from Python; the axes of time are logarithmic.",
+    "Dot area: file size. Blue: no other artifact is at least as good in accuracy, latency and size and better in one.",
+    "Green ring: recommended. Squares: Keras and the stock converters. Latency: one prediction from Python, logarithmic.",
 )
 
 

@@ -37,9 +37,9 @@ def judge(result: Result) -> Verdict:
     """Judge the artifacts of a result; the recommendation is the same from run to run.
 
     It is decided in this order: (1) the artifact keeps the accuracy of the original, within the result's limits; (2) no
-    backend misreads it; (3) its stream has the bits of its predictions; (4) it is the fastest, where a difference
-    within the interval or below `TIE` counts as none; (5) it is the smallest; (6) its name comes first. If no artifact
-    meets (2) or (3), that condition is skipped.
+    backend that is chosen by default misreads it; (3) its stream has the bits of its predictions; (4) it is the
+    fastest, where a difference within the interval or below `TIE` counts as none; (5) it is the smallest; (6) its name
+    comes first. If no artifact meets (2) or (3), that condition is skipped.
 
     Args:
         result: with at least one artifact.
@@ -51,17 +51,12 @@ def judge(result: Result) -> Verdict:
     exact = [artifact for artifact in readable or good if artifact.exact_stream]
     left = exact or readable or good
     fast = as_fast_as_the_fastest(result, left)
-    recommended = min(fast, key=lambda artifact: (artifact.size_bytes, artifact.name), default=None)
-    headline = result.headline
-    conditions = [f"with the original's {MEASURES[headline]}" if headline else "in agreement with the original"]
-    conditions += ["read by every backend"] if readable else []
-    conditions += ["streaming bit for bit as it predicts"] if exact else []
     return Verdict(
         smallest=_smallest(artifacts),
         fastest=_fastest(artifacts),
         most_accurate=_most_accurate(result),
-        recommended=recommended,
-        why=_why(result, left, fast, conditions),
+        recommended=_first_of(fast),
+        why=_why(result, left, fast, readable=bool(readable), exact=bool(exact)),
     )
 
 
@@ -111,14 +106,45 @@ def _most_accurate(result: Result) -> Measured | None:
     return _smallest([each for score, each in answered if score == best]) if best is not None else None
 
 
-def _why(result: Result, left: Sequence[Measured], fast: Sequence[Measured], conditions: Sequence[str]) -> str:
+def _why(result: Result, left: Sequence[Measured], fast: Sequence[Measured], *, readable: bool, exact: bool) -> str:
+    """Describe what decided the recommendation.
+
+    Args:
+        result: the result.
+        left: artifacts that meet conditions (1) to (3) of `judge`.
+        fast: the fastest of them, and those that tie with it.
+        readable: whether condition (2) was applied.
+        exact: whether condition (3) was applied.
+    """
     if result.task is None:
         return "accuracy was not measured here"
     if not left:
         return "no artifact keeps the accuracy of the original: " + "; ".join(
             f"{artifact.name} ({', '.join(broken_limits(result, artifact))})" for artifact in result.artifacts
         )
-    place = (
-        f"the fastest of {len(left)} artifacts" if len(fast) == 1 else f"the smallest of {len(fast)} equally fast ones"
-    )
-    return f"{'the only artifact' if len(left) == 1 else place} {', '.join(conditions)}"
+    s = "s" if len(left) == 1 else ""
+    limits, headline = result.limits, result.headline
+    conditions = [f"lose{s} at most {limits['max_drop_points']:g} points of {MEASURES[headline]}"] if headline else []
+    conditions.append(f"agree{s} with Keras to at least {result.task.show_agreement(limits['min_agreement'])}")
+    conditions += [f"run{s} correctly on every default backend"] if readable else []
+    conditions += [f"stream{s} with the same bits as predict"] if exact else []
+    that = f"that {' and '.join(filter(None, [', '.join(conditions[:-1]), conditions[-1]]))}"
+    if len(left) == 1:
+        return f"the only artifact {that}"
+    others = [artifact.name for artifact in left if artifact is not _first_of(fast)]
+    return f"{_place(left, fast)} {that} (the other{'s' if len(others) > 1 else ''}: {', '.join(others)})"
+
+
+def _place(left: Sequence[Measured], fast: Sequence[Measured]) -> str:
+    """Describe by which of time, size and name the first artifact was chosen."""
+    if len(fast) == 1:
+        return f"the fastest of {len(left)} artifacts"
+    least = min(artifact.size_bytes for artifact in fast)
+    by_size = sum(artifact.size_bytes == least for artifact in fast) == 1
+    among = "" if len(fast) == len(left) else f", among {len(left)}"
+    return f"{'the smallest' if by_size else 'by size and name the first'} of {len(fast)} equally fast artifacts{among}"
+
+
+def _first_of(fast: Sequence[Measured]) -> Measured | None:
+    """Return the smallest artifact; of several, the one whose name comes first."""
+    return min(fast, key=lambda artifact: (artifact.size_bytes, artifact.name), default=None)
