@@ -86,7 +86,7 @@ def make_result(folder: Path) -> Result:
 def write_run(folder: Path, x: np.ndarray, truth: np.ndarray) -> Original:
     """Write a run folder without its model."""
     labels = tuple(map(str, range(10)))
-    samples = Samples.unnamed(x, truth, x, truth, labels)
+    samples = Samples.unnamed(x, truth, x, truth, labels=labels)
     folder.mkdir()
     write_samples(folder, samples)
     conditions = {"conditions": ["clean", "noisy"]}

@@ -110,9 +110,9 @@ def _captions(result: Result) -> list[str]:
         answered += f"{MEASURES[result.task.headline]}: not known, because the samples have no y; "
     return [
         (
-            f"{answered}median: latency of one prediction, a float32 sample in and its answer out. speed: times as quick "
-            f"as {result.baseline}, the mean of the ratios of all rounds, not the quotient of the medians; = where no "
-            "difference is seen."
+            f"{answered}median: latency of one prediction, a float32 sample in and its answer out. speed: times as "
+            f"quick as {result.baseline}, the mean of the ratios of all rounds, not the quotient of the medians; = "
+            "where no difference is seen."
         ),
         method_sentence(result),
         f"{describe(result.machine)}; {', '.join(dict.fromkeys(subject.backend for subject in result.subjects))}.",

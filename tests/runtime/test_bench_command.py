@@ -60,7 +60,7 @@ def test_every_artifact_has_a_row_of_80_columns(
     text = " ".join(result.stdout.split())
     assert "1 thread" in text
     assert "0 s per call in 2 rounds, expected at least 1 s in 10 rounds" in text
-    assert f"measuring {len(names)} artifacts" in capfd.readouterr().err
+    assert f"measuring {len(names)} artifacts: 1 of 2 rounds\n" in capfd.readouterr().err
 
 
 def test_json_is_a_result_with_raw_times(

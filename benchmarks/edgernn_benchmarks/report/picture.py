@@ -21,7 +21,7 @@ from edgernn_benchmarks.report.page import draw_trade, short_names
 WIDTH, MARGIN, LINE = 830, 18, 20
 KEY = (
     "Dot area: file size. Blue: no other artifact is at least as good in accuracy, latency and size and better in one.",
-    "Green ring: recommended. Squares: Keras and the stock converters. Latency: one prediction from Python, logarithmic.",
+    "Green ring: recommended. Squares: Keras and stock converters. Latency: one prediction from Python, logarithmic.",
 )
 
 

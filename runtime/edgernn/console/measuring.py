@@ -12,6 +12,7 @@ from edgernn.bench.result import Result
 from edgernn.bench.statistics import NO_DIFFERENCE, Ratio
 from edgernn.bench.stopwatch import ROUNDS, SECONDS, Method
 from edgernn.console.options import Number
+from edgernn.console.terminal import say
 
 _OPTIONS = (
     click.option(
@@ -26,11 +27,16 @@ _OPTIONS = (
         type=Number(0, 60),
         default=SECONDS,
         show_default=True,
-        help="Seconds that each call is timed, over all rounds.",
+        help="Total measuring time per row of the table and kind of call (load, predict, step …), over all rounds.",
     ),
     click.option("--cold", is_flag=True, help="Time each call with cold caches, as after other work of the device."),
     click.option("--isolate", is_flag=True, help="Run each artifact in an isolated process; also measures its memory."),
-    click.option("--baseline", metavar="NAME", help="Row of the table that speeds are relative to."),
+    click.option(
+        "--baseline",
+        metavar="NAME",
+        help="Row of the table that speeds are relative to. "
+        "[default: Keras tf.function; without Keras, the first artifact]",
+    ),
 )
 
 
@@ -45,9 +51,14 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def round_bar(method: Method, label: str, file: TextIO | None = None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar of rounds, on standard error by default; yield the function to call after each round.
 
-    The bar appears after the first round, below all earlier output.
+    The bar appears after the first round, below all earlier output. Output that is not a terminal, such as a log, gets
+    a line after the first round and after each fifth of the rounds.
     """
-    bar = click.progressbar(length=method.rounds, label=label, file=file or sys.stderr)
+    output = file or sys.stderr
+    if not output.isatty():
+        yield _round_lines(method.rounds, label, output)
+        return
+    bar = click.progressbar(length=method.rounds, label=label, file=output)
     begun = False
 
     def after_round(_done: int) -> None:
@@ -62,6 +73,17 @@ def round_bar(method: Method, label: str, file: TextIO | None = None) -> Iterato
     finally:
         if begun:
             bar.render_finish()
+
+
+def _round_lines(rounds: int, label: str, output: TextIO) -> Callable[[int], None]:
+    """Return a function that writes a line about some of the rounds that are done."""
+    fifth = max(1, rounds // 5)
+
+    def after_round(done: int) -> None:
+        if done == 1 or done % fifth == 0 or done == rounds:
+            say(f"{label}: {done} of {rounds} rounds", file=output)
+
+    return after_round
 
 
 def show_speed(speed: Ratio | None) -> str:
