@@ -28,6 +28,7 @@ REFUSALS = (
     SystemError,
     struct.error,
 )
+_ONE_STEP = (np.newaxis, np.newaxis)  # [features] to [batch, steps, features]; reshape takes twice as long
 
 
 class TensorPort:
@@ -36,7 +37,7 @@ class TensorPort:
     Args:
         handle: argument of the engine's `set` and `get`.
         shape, dtype: shape and type of its array.
-        quantization: scale and zero point; 0 and 0 if the numbers are real.
+        quantization: scale and zero point; 0 and 0 for float32.
     """
 
     def __init__(self, handle: int, shape: Sequence[int], dtype: Any, quantization: tuple[float, int]) -> None:
@@ -99,21 +100,21 @@ class TfliteBackend:
 
     def __init__(self, name: str, engine: Callable[[bytes], Engine], data: bytes) -> None:
         self.name = name
-        self._new, self._data = engine, data
+        self._new_engine, self._data = engine, data
         self._access = ExclusiveAccess()
         self._steps: _Steps | None = None
         opened = self._engine = self._open(data)
         self._inputs, self._outputs = opened.inputs, opened.outputs
         self.input_shapes = tuple(port.shape[1:] for port in opened.inputs)
         self.output_shapes = tuple(port.shape[1:] for port in opened.outputs)
-        self._takes_reals, self._gives_reals = (
+        self._float_inputs, self._float_outputs = (
             all(port.is_float for port in ports) for ports in (opened.inputs, opened.outputs)
         )
         self._call = _caller(opened, opened.inputs, opened.outputs)
 
     def run(self, inputs: Arrays) -> Arrays:
         """Answer a batch; see `Backend`."""
-        values = inputs if self._takes_reals else _encode(self._inputs, inputs)
+        values = inputs if self._float_inputs else _encode(self._inputs, inputs)
         samples = len(inputs[0])
         if samples == 1:
             answers = self._run_one(values)
@@ -124,7 +125,7 @@ class TfliteBackend:
                 one = self._run_one(tuple(each[index : index + 1] for each in values))
                 for target, answer in zip(answers, one, strict=True):
                     target[index] = answer[0]
-        return answers if self._gives_reals else _decode(self._outputs, answers)
+        return answers if self._float_outputs else _decode(self._outputs, answers)
 
     def _run_one(self, values: Sequence[State]) -> tuple[Any, ...]:
         """Answer one sample, all in the graph's numbers."""
@@ -142,7 +143,7 @@ class TfliteBackend:
             raise ArtifactError(f"{self.name} cannot run the file: {first_line(error)}") from error
 
     def bare(self, inputs: Arrays) -> Callable[[], object]:
-        """Return the interpreter's own call with a sample in place; see `Backend`."""
+        """Set the inputs to a sample; return the interpreter's own call; see `Backend`."""
         for port, values in zip(self._inputs, _encode(self._inputs, inputs), strict=True):
             self._engine.set(port.handle, values)
         return self._engine.invoke
@@ -169,7 +170,7 @@ class TfliteBackend:
 
     def _open(self, data: bytes) -> Engine:
         try:
-            return self._new(data)
+            return self._new_engine(data)
         except REFUSALS as error:
             raise ArtifactError(f"{self.name} refuses the file: {first_line(error)}") from error
 
@@ -197,11 +198,11 @@ def _caller(
         invoke()
         return tuple([get(target) for target in targets])
 
-    if not len(sources) == len(targets) <= 2:
+    if len(sources) != len(targets) or len(sources) > 2:
         return call
 
-    # The common cases, a whole sequence and a step with one state, without loops: they would take as long as a call of
-    # the interpreter.
+    # The common cases, a whole sequence and a step with one state, are without loops, which would take as long as a
+    # call of the interpreter.
     source, first = sources[0], targets[0]
 
     def call_one(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -222,16 +223,13 @@ def _caller(
     return call_two
 
 
-_ONE_STEP = (np.newaxis, np.newaxis)  # [features] to [batch, steps, features]; reshape takes twice as long
-
-
 class _Steps:
     """Engine of the step, which all streams of an artifact share."""
 
     def __init__(self, name: str, engine: Engine, file: StepFile) -> None:
         self.name, self.engine, self.access = name, engine, ExclusiveAccess()
-        self.inputs, before = _sorted(file.inputs, engine.inputs)
-        self.outputs, after = _sorted(file.outputs, engine.outputs)
+        self.inputs, before = _split_states(file.inputs, engine.inputs)
+        self.outputs, after = _split_states(file.outputs, engine.outputs)
         if list(before) != list(after):
             raise ArtifactError(
                 f"its step takes the states {list(before)} and returns {list(after)}; expected the same"
@@ -239,7 +237,7 @@ class _Steps:
         for port in self.inputs:
             if len(port.shape) != 3 or port.shape[1] != 1:
                 raise ArtifactError(f"its step takes rows of shape {port.shape}, expected (1, 1, features)")
-        self.takes_reals, self.gives_reals = (
+        self.float_inputs, self.float_outputs = (
             all(port.is_float for port in ports) for ports in (self.inputs, self.outputs)
         )
         self.zeros: tuple[State, ...] = tuple(
@@ -249,6 +247,12 @@ class _Steps:
 
 
 class _TfliteStepper:
+    """One stream; it keeps its states, because the engine is shared.
+
+    Args:
+        steps: the artifact's step.
+    """
+
     def __init__(self, steps: _Steps) -> None:
         self._steps = steps
         self._answers = len(steps.outputs)
@@ -258,7 +262,7 @@ class _TfliteStepper:
     def step(self, rows: Arrays) -> Arrays:
         steps, answers = self._steps, self._answers
         values = tuple([row[_ONE_STEP] for row in rows])
-        if not steps.takes_reals:
+        if not steps.float_inputs:
             values = _encode(steps.inputs, values)
         access = steps.access
         try:
@@ -274,7 +278,7 @@ class _TfliteStepper:
         except REFUSALS as error:
             raise ArtifactError(f"{steps.name} cannot run the file's step: {first_line(error)}") from error
         first = tuple([each[0] for each in found[:answers]])
-        return first if steps.gives_reals else _decode(steps.outputs, first)
+        return first if steps.float_outputs else _decode(steps.outputs, first)
 
     def reset(self) -> None:
         with self._steps.access.lock:
@@ -291,8 +295,10 @@ class _TfliteStepper:
             self._states = tuple(state[np.newaxis].copy() for state in states)
 
 
-def _sorted(names: Sequence[str], ports: Sequence[TensorPort]) -> tuple[Sequence[TensorPort], Mapping[str, TensorPort]]:
-    """Return the ports of the rows or the answers, and those of the states by name, in the order of their numbers."""
+def _split_states(
+    names: Sequence[str], ports: Sequence[TensorPort]
+) -> tuple[Sequence[TensorPort], Mapping[str, TensorPort]]:
+    """Return the ports of the rows or answers, and the ports of the states by name, in the order of their numbers."""
     named = dict(zip(names, ports, strict=True))
     states = sorted((name for name in named if is_state(name)), key=lambda name: int(name.removeprefix("state_")))
     rest = [port for name, port in named.items() if not is_state(name)]

@@ -23,6 +23,8 @@ _DEQUANTIZE_AT_LOAD = ("session.disable_quant_qdq", "1")
 
 
 class _OnnxRuntime:
+    """Artifact in a session of ONNX Runtime; see `Backend`."""
+
     def __init__(self, data: bytes, threads: int) -> None:
         try:
             import onnxruntime
@@ -103,9 +105,9 @@ class _OnnxStepper:
 
     Args:
         session: of one row.
-        rows: the count of features of each input, by its name.
-        answers: the shape of one answer of each output, by its name.
-        sizes: of the states, by their names.
+        rows: count of features of each input, by name.
+        answers: shape of one answer of each output, by name.
+        sizes: size of each state, by name.
     """
 
     def __init__(
@@ -116,11 +118,11 @@ class _OnnxStepper:
         self._rows = [np.zeros((1, 1, features), np.float32) for features in rows.values()]
         self._answers = [np.zeros((1, *shape), np.float32) for shape in answers.values()]
         self._states = [[np.zeros((1, size), np.float32) for size in sizes.values()] for _side in range(2)]
-        ends = [f"{name}_out" for name in sizes]
+        state_outputs = [f"{name}_out" for name in sizes]
         self._bindings = [
             self._bind(
                 zip((*rows, *sizes), (*self._rows, *self._states[side]), strict=True),
-                zip((*answers, *ends), (*self._answers, *self._states[1 - side]), strict=True),
+                zip((*answers, *state_outputs), (*self._answers, *self._states[1 - side]), strict=True),
             )
             for side in range(2)
         ]
@@ -175,13 +177,13 @@ class _OnnxStepper:
 
 
 class _Ports(NamedTuple):
-    """Inputs and outputs of a session, apart from its states.
+    """Inputs, outputs and states of a session.
 
     Attributes:
-        inputs, outputs: those of the model, in the file's order.
-        states: states that it takes; those with a default value come last.
-        last_states: states that it returns.
-        required_states: states without a default value.
+        inputs, outputs: without states, in the file's order.
+        states: input states; those with a default value come last.
+        last_states: output states.
+        required_states: input states without a default value.
     """
 
     inputs: list[Any]
@@ -192,13 +194,13 @@ class _Ports(NamedTuple):
 
     @classmethod
     def of(cls, session: Any) -> Self:
-        """Sort a session's inputs and outputs by their names."""
-        taken, given = session.get_inputs(), session.get_outputs()
-        required = [port for port in taken if is_state(port.name)]
-        last = [port for port in given if is_state(port.name.removesuffix("_out"))]
+        """Tell states from other inputs and outputs by their names."""
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        required = [port for port in inputs if is_state(port.name)]
+        last = [port for port in outputs if is_state(port.name.removesuffix("_out"))]
         return cls(
-            inputs=[port for port in taken if port not in required],
-            outputs=[port for port in given if port not in last],
+            inputs=[port for port in inputs if port not in required],
+            outputs=[port for port in outputs if port not in last],
             states=[*required, *session.get_overridable_initializers()],
             last_states=last,
             required_states=required,
@@ -221,7 +223,7 @@ def _open(data: bytes, threads: int, sizes: Mapping[str, int]) -> Any:
 
 
 def _check(ports: _Ports) -> None:
-    """Check that the inputs are sequences, and that the states come in pairs."""
+    """Check that the inputs are sequences, and that each input state has an output state."""
     states = ports.states
     names = [f"state_{index}" for index in range(len(states))]
     if [state.name for state in states] != names or [state.name for state in ports.last_states] != [
@@ -232,19 +234,27 @@ def _check(ports: _Ports) -> None:
             f"{[state.name for state in ports.last_states]}, expected state_0, … and state_0_out, …"
         )
     if not ports.inputs or not ports.outputs:
-        raise ArtifactError(f"has {len(ports.inputs)} inputs and {len(ports.outputs)} outputs beside its states")
-    if any(port.type != "tensor(float)" for port in (*ports.inputs, *ports.outputs, *states, *ports.last_states)):
-        raise ArtifactError("has integer inputs or outputs, expected only float32")
+        raise ArtifactError(
+            f"has {len(ports.inputs)} inputs and {len(ports.outputs)} outputs beside its states, expected at least one "
+            "of each"
+        )
+    for port in (*ports.inputs, *ports.outputs, *states, *ports.last_states):
+        if port.type != "tensor(float)":
+            raise ArtifactError(f"{port.name!r} has type {port.type}, expected tensor(float)")
     for state in states:
         if len(state.shape) != 2 or not isinstance(state.shape[1], int):
-            raise ArtifactError(f"keeps a state of shape {state.shape}, expected (batch, size) with a fixed size")
+            raise ArtifactError(
+                f"state {state.name!r} has shape {state.shape}, expected (batch, size) with a fixed size"
+            )
     for source in ports.inputs:
         _check_input(source, len(states))
     for target in ports.outputs:
         # A free axis between batch and outputs is the steps, for a model that answers every step.
         shape = target.shape or [None]
         if not isinstance(shape[-1], int) or not all(isinstance(size, int) for size in shape[2:]):
-            raise ArtifactError(f"answers with free shape {target.shape}, expected only a free batch, or steps")
+            raise ArtifactError(
+                f"output {target.name!r} has shape {target.shape}, expected fixed sizes except the batch and the steps"
+            )
 
 
 def _check_input(source: Any, states: int) -> None:

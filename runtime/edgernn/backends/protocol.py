@@ -1,4 +1,4 @@
-"""The protocol of backends: what each of them gives to a model, and their common rules for states."""
+"""The protocol of backends: the methods that `edgernn.model` and `edgernn.stream` call, and the rules for states."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -43,7 +43,7 @@ class Stepper(Protocol):
 class Backend(Protocol):
     """Loaded artifact, ready to run; several threads may use it.
 
-    Inputs and outputs are in the order of the file's; the states of a step are not among them.
+    Inputs and outputs are in the order of the file, without the states of a step.
 
     Attributes:
         name: the library and its version, for instance "litert 2.3.0".
@@ -66,7 +66,7 @@ class Backend(Protocol):
         """
 
     def bare(self, inputs: Arrays) -> Callable[[], object]:
-        """Put one sample, float32 [1, *shape] for each input, in place; return the library's call that answers it."""
+        """Set the inputs to one sample, float32 [1, *shape] each; return the library's own call that answers it."""
 
     def start(self) -> Stepper:
         """Begin a new stream.
