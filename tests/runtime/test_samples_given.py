@@ -253,7 +253,7 @@ def test_samples_of_several_inputs_and_outputs_have_names() -> None:
     assert samples.origin("x_test.image").name == "x_test.image"
     with pytest.raises(DataError, match="2 arrays, image, speed; expected one"):
         _ = samples.x_calibration
-    with pytest.raises(DataError, match="inputs image, speed to calibrate, image to test with"):
+    with pytest.raises(DataError, match="have the inputs image, speed, the test samples image; expected the same"):
         Samples(first, {}, {"image": X[:9]}, {})
     with pytest.raises(DataError, match=r"x_calibration\.speed has shape .*: 240 samples in x_calibration\.image"):
         Samples(first | {"speed": X[:9]}, {}, second, {})

@@ -1,4 +1,4 @@
-"""Data sets and samples, to train, calibrate and test a model.
+"""Read data sets and samples from files, to train, calibrate and test a model.
 
 A `Dataset` is raw: pixels as stored in the files. `Samples` are the model's inputs: float32, scaled, as in the
 samples.npz of a run folder.

@@ -70,10 +70,20 @@ class Samples:
         cls, x_calibration: Float32, y_calibration: Truth | None, x_test: Float32, y_test: Truth | None, **more: Any
     ) -> Self:
         """Return samples of a model with one input and one output; a truth that is not known is None."""
-        truths = ({} if y is None else {UNNAMED: y} for y in (y_calibration, y_test))
-        return cls({UNNAMED: x_calibration}, next(truths), {UNNAMED: x_test}, next(truths), **more)
+        return cls(
+            calibration={UNNAMED: x_calibration},
+            calibration_truths={} if y_calibration is None else {UNNAMED: y_calibration},
+            test={UNNAMED: x_test},
+            test_truths={} if y_test is None else {UNNAMED: y_test},
+            **more,
+        )
 
     def __post_init__(self) -> None:
+        if self.calibration.keys() != self.test.keys() or not self.calibration:
+            raise DataError(
+                f"the calibration samples have the inputs {_names(self.calibration)}, the test samples "
+                f"{_names(self.test)}; expected the same, at least one"
+            )
         for part, inputs, truths in self._parts():
             origins = {name: self.origin(array_name("x", part, name)) for name in inputs}
             for name, x in inputs.items():
@@ -82,9 +92,9 @@ class Samples:
             for name, y in others:
                 check_length(x, origins[first].name, y, origins[name].name)
             for name, y in truths.items():
-                self._check_truth(y, self.origin(array_name("y", part, name)), x, origins[first])
-        if self.calibration.keys() != self.test.keys():
-            raise DataError(f"inputs {_names(self.calibration)} to calibrate, {_names(self.test)} to test with")
+                origin = self.origin(array_name("y", part, name))
+                check_length(x, origins[first].name, y, origin.name)
+                _check_finite(y, origin)
         self._check_same_kinds()
         check_labels(self.labels)
 
@@ -92,20 +102,15 @@ class Samples:
         yield "calibration", self.calibration, self.calibration_truths
         yield "test", self.test, self.test_truths
 
-    def _check_truth(self, y: Truth, y_origin: Origin, x: Float32, x_origin: Origin) -> None:
-        check_length(x, x_origin.name, y, y_origin.name)
-        if y.dtype.kind == "f" and not np.isfinite(y).all():
-            raise DataError(f"{y_origin.name} contains NaN or infinity, first in sample {_first_bad(y, y_origin)}")
-
     def _check_same_kinds(self) -> None:
         """Check that the truths of an output have one type and one shape in both parts."""
         for name in self.calibration_truths.keys() & self.test_truths.keys():
-            (calibration, found), (test, other) = (
-                (self.origin(array_name("y", part, name)).name, f"{y.dtype} and shape {y.shape[1:]}")
-                for part, y in (("calibration", self.calibration_truths[name]), ("test", self.test_truths[name]))
+            found, other = (
+                f"{y.dtype} and shape {y.shape[1:]}" for y in (self.calibration_truths[name], self.test_truths[name])
             )
             if found != other:
-                raise DataError(f"{calibration} has {found} for each sample, {test} {other}; expected the same in both")
+                first, second = (self.origin(array_name("y", part, name)).name for part in ("calibration", "test"))
+                raise DataError(f"{first} has {found} for each sample, {second} {other}; expected the same in both")
 
     def origin(self, array: str) -> Origin:
         """Return the origin of an array by its `array_name`."""
@@ -171,7 +176,7 @@ def _only(arrays: Mapping[str, T]) -> T:
 
 
 def _names(arrays: Mapping[str, Any]) -> str:
-    return ", ".join(name or "without a name" for name in arrays)
+    return ", ".join(name or "without a name" for name in arrays) or "none"
 
 
 def check_sequences(x: Array, origin: Origin) -> None:
@@ -181,8 +186,7 @@ def check_sequences(x: Array, origin: Origin) -> None:
         DataError: it is not.
     """
     check_shape(x, origin.name)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise DataError(f"{origin.name} contains NaN or infinity, first in sample {_first_bad(x, origin)}")
+    _check_finite(x, origin)
 
 
 def check_shape(x: Array, name: str) -> None:
@@ -196,14 +200,16 @@ def check_shape(x: Array, name: str) -> None:
 
 
 def check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:
-    """Check that there is one truth, or one sample of another input, for each sample.
+    """Check that `y`, truths or another input, has as many samples as `x`.
 
     Raises:
-        DataError: there is not.
+        DataError: it has not.
     """
     if y.shape[:1] != (len(x),):
         raise DataError(f"{y_name} has shape {y.shape}, expected ({len(x)}, ...): {len(x)} samples in {x_name}")
 
 
-def _first_bad(x: Array, origin: Origin) -> int:
-    return origin.sample(np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))[0])
+def _check_finite(x: Array, origin: Origin) -> None:
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
+        raise DataError(f"{origin.name} contains NaN or infinity, first in sample {origin.sample(bad[0])}")
