@@ -22,6 +22,7 @@ from edgernn.golden import (
     digest_step,
     digits_of,
     inputs_of,
+    max_number,
     read_digits,
     spread,
     write_digits,
@@ -69,8 +70,13 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
     kept = min(size, (MAX_EXACT_NUMBERS if exact else MAX_NUMBERS) // count)
     tried = np.arange(min(MAX_EXACT_TRIED if exact else MAX_TRIED, max(MIN_TRIED, MAX_TRIED_STEPS // steps)))
     ranges = feature_ranges(x)
-    empty = Golden("", (), (), tolerance, ranges=() if ranges == (card.input_range,) else (ranges,))
-    golden = _of(tried, empty)
+    golden = Golden(
+        seeds=write_digits(tried, SEED_DIGITS),
+        outputs=(),
+        between=(),
+        tolerance=tolerance,
+        ranges=() if ranges == (card.input_range,) else (ranges,),
+    )
     (inputs,) = inputs_of(golden, card)
     answers = model.predict(inputs)
     usable = tried[np.isfinite(answers).reshape(len(tried), -1).all(axis=1)]
@@ -88,7 +94,7 @@ def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: fl
         steady = max(4 * count, int((off <= _STEADY * tolerance).sum()))
         usable = usable[np.argsort(off, kind="stable")[:steady]]
     chosen = usable[choose(answers[usable], count, by_class=card.task.kind == CLASSIFICATION)]
-    return _answered(model, card, _of(chosen, golden), kept)
+    return _answered(model, card, replace(golden, seeds=write_digits(chosen, SEED_DIGITS)), kept)
 
 
 def feature_ranges(x: Float32) -> tuple[tuple[float, float], ...]:
@@ -136,10 +142,6 @@ def choose(answers: Float32, count: int, *, by_class: bool) -> Int64:
     return np.sort(chosen)
 
 
-def _of(seeds: Int64, golden: Golden) -> Golden:
-    return replace(golden, seeds=write_digits(seeds, SEED_DIGITS))
-
-
 def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
     """Add the artifact's answers, and digests of them if a probe identifies the kernels."""
     (inputs,) = inputs_of(golden, card)
@@ -147,7 +149,7 @@ def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
     numbers = spread(answers, kept, read_digits(golden.seeds, SEED_DIGITS)).astype(np.float64)
     digits = digits_of(golden.tolerance)
     low, high = between = _rounded_out(float(numbers.min()), float(numbers.max()))
-    levels = np.rint((numbers - low) / ((high - low) or 1) * (64**digits - 1)).astype(np.int64)
+    levels = np.rint((numbers - low) / ((high - low) or 1) * max_number(digits)).astype(np.int64)
     golden = replace(golden, outputs=(write_digits(levels, digits),), between=(between,))
     kernels = kernels_of(card.quantization) if model.path.suffix == ".tflite" else ""
     if not kernels:

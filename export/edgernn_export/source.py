@@ -89,8 +89,8 @@ class Source:
 
         Args:
             target: the artifact.
-            finished: its file.
-            calibrated: whether the calibration set was used for it.
+            finished: its converted file.
+            calibrated: True if the calibration set was used for it.
         """
         x = self.samples.x_calibration
         calibration: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from edgernn.errors import ArtifactError
 from edgernn.system.files import check_file, visible_files
 
 MAX_BYTES = 1 << 30
-# A larger file in a folder is not searched for a card.
+# A larger file in a folder is not searched for a card, which takes memory and time.
 MAX_FOUND_BYTES = 16 << 20
 
 
@@ -27,7 +27,10 @@ def read_artifact(path: Path) -> bytes:
 
 
 def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
-    """Find the undamaged artifacts in a folder, with their cards, sorted by name; skip hidden and very large files."""
+    """Find the undamaged artifacts in a folder, with their cards, sorted by name.
+
+    Hidden files and files above 16 MiB are skipped.
+    """
     try:
         paths = visible_files(folder, SUFFIXES)
     except OSError:  # a folder that only its owner may list
@@ -36,7 +39,7 @@ def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
         try:
             check_file(path, ArtifactError, MAX_FOUND_BYTES)
             card = read_card(read_artifact(path))
-        except ArtifactError:  # not of interest here
+        except ArtifactError:  # damaged, or a file of another tool
             continue
         yield path, card
 

@@ -81,6 +81,11 @@ def digits_of(tolerance: float) -> int:
     return 1 if tolerance >= ROUNDING_TOLERANCE else _EXACT_DIGITS
 
 
+def max_number(digits: int) -> int:
+    """Return the largest whole number that fits into `digits` base64 digits."""
+    return (1 << _BITS * digits) - 1
+
+
 def read_digits(text: str, digits: int) -> Int64:
     """Read whole numbers from base64 text, `digits` digits each, the highest digit first."""
     values = np.full(256, -1)
@@ -102,7 +107,7 @@ def expected_outputs(golden: Golden) -> Arrays:
     digits = digits_of(golden.tolerance)
     outputs = []
     for text, (low, high) in zip(golden.outputs, golden.between, strict=True):
-        shares = read_digits(text, digits) / ((1 << _BITS * digits) - 1)
+        shares = read_digits(text, digits) / max_number(digits)
         outputs.append((low + shares * (high - low)).astype(np.float32).reshape(golden.samples, -1))
     return tuple(outputs)
 

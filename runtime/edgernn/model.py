@@ -129,7 +129,7 @@ class Model:
         return self._stream(stepper)
 
     def bare_call(self, x: ArrayLike) -> Callable[[], object]:
-        """Return the backend's own call with one sample in place, to measure what this package adds to it.
+        """Return the backend's own call for one sample, to measure the time that this package adds.
 
         Args:
             x: [steps, features].
@@ -240,7 +240,7 @@ def load_bytes(
     try:
         if unverified and not has_card(data):
             return Model(name, None, _open(name, data, threads, backend))
-        return _load_verified(name, data, threads, backend, unfinished)
+        return _load_verified(name, data, backend_name=backend, threads=threads, unfinished=unfinished)
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from error
 
@@ -250,7 +250,7 @@ def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
 
 
-def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfinished: bool) -> Model:
+def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads: int, unfinished: bool) -> Model:
     if not has_card(data):
         from edgernn.foreign import check_content  # late: an artifact does not need it
 
@@ -261,40 +261,41 @@ def _load_verified(file: Path, data: bytes, threads: int, name: str | None, unfi
     card = read_card(data)
     if card.golden is None and not unfinished:
         raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
-    backend = _open(file, data, threads, name)
+    backend = _open(file, data, threads, backend_name)
     _check_shapes("samples", backend.input_shapes, card.inputs)
     _check_shapes("answers", backend.output_shapes, card.outputs)
-    same_kernels = partial(_has_kernels_of, card, backend.name, threads, name)
+    same_kernels = partial(_has_kernels_of, card, backend.name, threads, backend_name)
     if card.golden is not None:
         outputs = backend.run(inputs_of(card.golden, card))
         check_golden(card, card.golden, outputs, backend.name, same_kernels=same_kernels)
     return Model(file, card, backend, same_kernels)
 
 
-def _open(file: Path, data: bytes, threads: int, name: str | None) -> Backend:
-    """Open an artifact with one input and one output: cards and backends allow for more, models do not yet."""
-    backend = open_artifact(file, data, threads, name)
+def _open(file: Path, data: bytes, threads: int, backend_name: str | None) -> Backend:
+    """Open an artifact with one input and one output; cards and backends allow several, `Model` does not."""
+    backend = open_artifact(file, data, threads, backend_name)
     inputs, outputs = len(backend.input_shapes), len(backend.output_shapes)
     if (inputs, outputs) != (1, 1):
-        raise ArtifactError(f"has inputs: {inputs}, outputs: {outputs}; expected one of each beside the states")
+        raise ArtifactError(f"found inputs: {inputs}, outputs: {outputs}, beside the states; expected one of each")
     return backend
 
 
 def _check_shapes(
     word: str, found: Sequence[tuple[int, ...]], specs: Sequence[InputSpec] | Sequence[OutputSpec]
 ) -> None:
-    """Check that a file takes or gives what its card says."""
+    """Check that a file's inputs or outputs have the shapes in its card."""
     expected = [spec.shape for spec in specs]
     if len(found) != len(expected) or not all(map(shape_matches, expected, found)):
         raise ArtifactError(
-            f"its {word} have shape {', '.join(map(str, found))}, its card says {', '.join(map(str, expected))}"
+            f"its {word} have shape {', '.join(map(str, found))}, its card says {', '.join(map(str, expected))}; "
+            "export it again"
         )
 
 
-def _has_kernels_of(card: Card, backend: str, threads: int, name: str | None) -> bool:
+def _has_kernels_of(card: Card, backend: str, threads: int, backend_name: str | None) -> bool:
     """Return True if the backend computes with the kernels of the card's exporter."""
     from edgernn.kernels import kernels_of  # late: rarely needed
 
     expected = card.golden.kernels if card.golden else ""
     # Library and version are compared first: a probe takes some milliseconds.
-    return expected.rpartition(" ")[0] == backend and expected == kernels_of(card.quantization, threads, name)
+    return expected.rpartition(" ")[0] == backend and expected == kernels_of(card.quantization, threads, backend_name)

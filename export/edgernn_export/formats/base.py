@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from edgernn.specs import Range
 from edgernn_export.proof import Tolerance
 
 if TYPE_CHECKING:
     from edgernn_export.pipeline import TargetResult
     from edgernn_export.source import Source
 
-Range = tuple[float, float]
 # The layout that artifacts are named without, as the common one.
 PLAIN_LAYOUTS = ("unrolled", "operator")
 # Of every format that computes in float32: other kernels add in another order.

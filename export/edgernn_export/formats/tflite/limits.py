@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edgernn.specs import Range
 from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType, read
-from edgernn_export.formats.tflite.ranges import FIXED, Range, span
+from edgernn_export.formats.tflite.ranges import FIXED, span
 
 _BITS = {TensorType.INT8: 8, TensorType.INT16: 16}
 # Operators that keep values; they may stand between an answer and the operator that computed it.

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.backends.litert import open_artifact
+from edgernn.specs import Range
 from edgernn_export.cells.ops import PreActivation
 from edgernn_export.formats.tflite.arithmetic import DynamicOps, Float16Ops, Float32Ops, IntegerOps
 from edgernn_export.formats.tflite.convert import Converted
@@ -15,7 +16,7 @@ from edgernn_export.formats.tflite.graph import Graph, Scale, read
 from edgernn_export.formats.tflite.insert_cells import MakeCellOps, insert_cells
 from edgernn_export.formats.tflite.layouts import preferred_layout
 from edgernn_export.formats.tflite.litert_quantizer import dynamic, float16, run_quantizer
-from edgernn_export.formats.tflite.ranges import Range, measure, role_scales, span, with_headroom
+from edgernn_export.formats.tflite.ranges import measure, role_scales, span, with_headroom
 from edgernn_export.formats.tflite.static_quantization import find_bent, quantize_around
 from edgernn_export.lowering import RecurrentPlaceholder
 

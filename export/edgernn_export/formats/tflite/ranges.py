@@ -11,10 +11,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgernn.arrays import Float32
+from edgernn.specs import Range
 from edgernn_export.cells.ops import PostActivation, Role
 from edgernn_export.formats.tflite.graph import Operator, Scale, TensorType, read
-
-Range = tuple[float, float]
 
 # Scale and zero point that kernels require of their outputs, by operator and bits (LiteRT's quantization
 # specification).

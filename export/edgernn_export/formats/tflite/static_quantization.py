@@ -7,11 +7,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.arrays import Float32
 from edgernn.errors import ExportError
+from edgernn.specs import Range
 from edgernn_export.formats.tflite.arithmetic import min_scales, quantize_bias
 from edgernn_export.formats.tflite.convert import Converted
 from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, read, write
 from edgernn_export.formats.tflite.litert_quantizer import run_quantizer, static8, static16
-from edgernn_export.formats.tflite.ranges import FIXED, Range, span
+from edgernn_export.formats.tflite.ranges import FIXED, span
 from edgernn_export.formats.tflite.tensor_matching import JOINING, MOVING, computed_from, is_constant, match_ranges
 
 # Arithmetic without weights: elementwise, means and sums. In front of the first product it stays float32: integers have
