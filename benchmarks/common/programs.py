@@ -1,4 +1,4 @@
-"""Other programs, run to their end."""
+"""Run other programs to their end."""
 
 import subprocess
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from edgernn.errors import ModelError
 
 
 def run_program(command: Sequence[str | Path], folder: Path | None = None, time_limit_s: float | None = None) -> str:
-    """Run a program in a folder; return its output.
+    """Run a program in a folder; return its standard output.
 
     Raises:
-        ModelError: the program takes too long, or ends with an error.
+        ModelError: the program exceeds the time limit, or ends with an error; the message has its last line.
     """
     name = Path(command[0]).name
     try:

@@ -21,8 +21,11 @@ MAX_ARENA, ARENA_STEP = 1 << 20, 16
 Answer = Callable[[Any], Any]
 
 
-def _with_reals(run: Answer, source: dict[str, Any], target: dict[str, Any]) -> Answer:
-    """Return a function of float32 values from one of the file's own numbers; `source` and `target` describe these."""
+def _with_float32(run: Answer, source: dict[str, Any], target: dict[str, Any]) -> Answer:
+    """Return a function that takes and returns float32 values, from one that takes and returns the file's numbers.
+
+    `source` and `target` are the interpreter's details of the input and the output.
+    """
     ports = []
     for details in (source, target):
         parameters = details["quantization_parameters"]
@@ -49,7 +52,7 @@ def _open_tflite(module: Any, artifact: Path, delegates: bool = True) -> Answer:
         interpreter.invoke()
         return interpreter.get_tensor(target["index"])
 
-    return _with_reals(run, source, target)
+    return _with_float32(run, source, target)
 
 
 def _open_micro(artifact: Path, arena: int = MAX_ARENA) -> Answer:
@@ -63,7 +66,7 @@ def _open_micro(artifact: Path, arena: int = MAX_ARENA) -> Answer:
         interpreter.invoke()
         return interpreter.get_output(0)
 
-    return _with_reals(run, source, target)
+    return _with_float32(run, source, target)
 
 
 def _open_onnx(artifact: Path) -> Answer:

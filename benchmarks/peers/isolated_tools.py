@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bare_subjects import BareSubject
+from common.bench_frame import Progress
 from edgernn.arrays import Float32
 from edgernn.errors import EdgernnError, ModelError
 from edgernn.system.child import Child, ChildError
@@ -37,7 +38,7 @@ def make_isolated(
     x_calibration: Float32,
     x: Float32,
     reference: Float32,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
     """Build peers of a Keras model and check each in a child process, before it is loaded in this one.
 

@@ -84,7 +84,9 @@ def by_name(*peers: Peer) -> dict[str, Peer]:
     return {peer.name: peer for peer in peers}
 
 
-def as_converted(data: bytes, _model: Any, _x_calibration: Float32, *, subject: Callable[[bytes], BareSubject]) -> Any:
+def as_converted(
+    data: bytes, _model: Any, _x_calibration: Float32, *, subject: Callable[[bytes], BareSubject]
+) -> BareSubject:
     """Return the subject of a file that is timed as it was converted."""
     return subject(data)
 

@@ -24,7 +24,13 @@ unrolled_tflite = partial(conversions.stock_tflite, unroll=True)
 
 
 def unrolled_int8(model: Any, x_calibration: Float32, *, subject: Callable[[bytes], BareSubject]) -> BareSubject:
-    """Convert Keras's own unrolling to full integers by TFLiteConverter, float32 in and out (its default)."""
+    """Convert Keras's own unrolling to full integers by TFLiteConverter, float32 in and out (its default).
+
+    Args:
+        model: the Keras model.
+        x_calibration: calibration set, float32 [samples, steps, features].
+        subject: function that makes the subject from the .tflite file.
+    """
     return subject(unrolled_tflite(model, integers=x_calibration))
 
 

@@ -6,7 +6,7 @@ import platform
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +17,7 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 
+from common.bench_frame import Progress
 from common.programs import last_line, run_program
 from edgernn.errors import SettingError
 from edgernn.system import caches
@@ -36,7 +37,6 @@ _NEEDED = {
 _DEPENDENCIES = ("dependencies", "optional-dependencies")
 
 _call = partial(run_program, folder=REPOSITORY)
-Progress = Callable[[str], None]
 
 
 def cache_folder() -> Path:
@@ -81,6 +81,7 @@ def build_all(progress: Progress) -> None:
 
     Raises:
         SettingError: this machine cannot build them; the message names what is missing.
+        ModelError: a program that builds them fails.
     """
     check_machine()
     with roots_locked(), ThreadPoolExecutor(max_workers=2) as pool:

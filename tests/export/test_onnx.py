@@ -284,7 +284,7 @@ def test_int8_needs_kernels() -> None:
 
 
 def test_earlier_conversions_do_not_change_the_bytes(save_model: Callable[..., Path]) -> None:
-    """tf2onnx counts on. Another process makes the same bytes as well, says test_worker.py."""
+    """tf2onnx continues its numbering of nodes. test_worker.py compares with the bytes of another process."""
     path = save_model(layers_of("stacked"))
     data = convert(path)
     assert convert(path) == data

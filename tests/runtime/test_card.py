@@ -51,7 +51,7 @@ CARD = Card(
 
 
 def card_with(source: dict[str, Any] | None = None, target: dict[str, Any] | None = None, **changes: Any) -> Card:
-    """The card with other values of its input, its output or itself."""
+    """Return the card with other values of its input, its output or itself."""
     inputs = (replace(CARD.inputs[0], **(source or {})),)
     return replace(CARD, inputs=inputs, outputs=(replace(CARD.outputs[0], **(target or {})),), **changes)
 
