@@ -79,11 +79,11 @@ def escape_stars(_app: Any, _what: str, _name: str, _object: Any, _options: Any,
 
 
 def show_examples(_app: Any, _context: Any, lines: list[str]) -> None:
-    """Show the commands under `Example:` in a command's help as code, not as a line block."""
+    """Show the lines under a heading such as `Example:` in a command's help as code, not as a line block."""
     shown = []
     for line in lines:
-        if line == "| Example:":
-            shown += ["Example:", "", ".. code-block:: shell", ""]
+        if line.startswith("| ") and line.endswith(":"):
+            shown += [line.removeprefix("| "), "", f".. code-block:: {'shell' if 'Example' in line else 'text'}", ""]
         else:
             shown.append(line.removeprefix("| "))
     lines[:] = shown

@@ -35,7 +35,8 @@ _FLOOR = click.option(
     "floor_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Fail if an artifact is worse than this TOML file says: docs/benchmarks.md.",
+    help='TOML file with limits; fail if an artifact breaks one. Under a line such as ["*-int8.tflite"]: accuracy = '
+    "0.92 (also f1, r2, agreement: at least), size_bytes = 15_000 (also mae, largest_difference: at most).",
 )
 
 
@@ -60,7 +61,7 @@ _FLOOR = click.option(
     default=MAX_DROP_POINTS,
     show_default=True,
     metavar="POINTS",
-    help="Largest loss of a recommended artifact, in hundredths of accuracy, F1 or R².",
+    help="Largest loss of a recommended artifact: of accuracy or F1 in percentage points, of R² in hundredths.",
 )
 @click.option(
     "--min-agreement",
@@ -101,7 +102,7 @@ def command(
 ) -> None:
     """Compare artifacts with the Keras model they come from, in one table.
 
-    Measures size, correctness, agreement with Keras, and the latency of one inference on this machine, from a float32
+    Measures size, correctness, agreement with Keras, and the latency of one prediction on this machine, from a float32
     sample to its answer. Artifacts and Keras are timed in turn, in several rounds. Recommends the artifact to ship.
     Unreliable times, measured while the machine was not quiet, are marked.
 

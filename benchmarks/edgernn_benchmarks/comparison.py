@@ -68,7 +68,7 @@ def compare(
 ) -> Result:
     """Measure artifacts and the Keras model they come from; `judge` recommends one of them.
 
-    Times are of one inference, from a float32 sample to its answer, and of the backend's call alone; see
+    Times are of one prediction, from a float32 sample to its answer, and of the backend's call alone; see
     `edgernn.bench`.
 
     Args:

@@ -72,19 +72,20 @@ class _Name(click.Choice[str]):
     type=_Name(tuple(SCALES)),
     help="pixels divides the samples of a .keras or .h5 file by 255. [default: no scaling]",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Number of time steps, if the model takes any.")
-@click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: if it takes under 30 s]")
+@click.option("--steps", type=click.IntRange(min=1), help="Number of time steps, for a model that accepts any number.")
+@click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: unless it would take over 30 s]")
 @click.option(
     "--max-drop",
     type=Number(min=0),
     metavar="POINTS",
-    help="Largest allowed loss of accuracy, F1 or R², in hundredths.",
+    help="Largest allowed loss of accuracy or F1 in percentage points, or of R² in hundredths. "
+    "[default: by quantization]",
 )
 @click.option(
     "--min-agreement",
     type=Number(0, 1),
     metavar="SHARE",
-    help="Lowest allowed agreement with Keras: share of equal decisions, or R².",
+    help="Lowest allowed agreement with Keras: share of equal decisions, or R². [default: by quantization]",
 )
 @click.option(
     "--time-limit",
@@ -127,11 +128,26 @@ def command(
     """Export a Keras model to TFLite and ONNX files, each proven against it.
 
     Reads .keras and .h5 files of Keras 3 and Keras 2, and runs no code in them. Without --to, --quantize and --layout,
-    makes all artifacts that are recommended for a kind of device. An artifact that fails its proof is not written, and
-    the exit code is 1.
+    makes the default artifacts, each the best for some device. An artifact that fails its proof is not written, and the
+    exit code is 1.
 
     The samples for a .keras or .h5 file are used as stored, uint8 as numbers from 0 to 255, unless --scale is given.
     Samples without y are enough to measure agreement with Keras.
+
+    \b
+    Quantizations:
+        float32   weights and arithmetic in float32
+        float16   weights in float16, half the bytes; arithmetic in float32
+        dynamic   weights in int8; inputs are rounded while the model runs
+        int8      .tflite: integers only, ranges measured on the samples;
+                  .onnx: weights in int8, arithmetic in float32
+        int16x8   weights in int8, activations in int16: finer, but slower
+
+    \b
+    Layouts of the time steps in a .tflite file:
+        unrolled  one after the other: fastest, large for long sequences
+        loop      in a loop: small
+        fused     in one operator for each layer: small; float32 and dynamic
 
     \b
     Example:
@@ -249,8 +265,8 @@ def _print(rows: Sequence[TargetResult]) -> None:
     if proven:
         keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
         console.print(
-            f"{proven.samples:,} test samples; {keras}. Agreement and max diff are against Keras, streaming is against "
-            "predicting.",
+            f"{proven.samples:,} test samples; {keras}. agreement: with Keras. max diff: largest difference from Keras "
+            f"{_unit(proven)}. streaming: the same between a stream and predict.",
         )
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
@@ -262,6 +278,12 @@ def _print(rows: Sequence[TargetResult]) -> None:
 
 def _unknown(proof: Proof) -> str:
     return f"{MEASURES[proof.task.headline]}: not known, because the samples have no y; {describe_guess(proof.task)}"
+
+
+def _unit(proof: Proof) -> str:
+    """Describe the unit of `metrics.largest_difference` for the task's answers."""
+    numbers = proof.task.numbers
+    return "in any probability" if numbers == "probabilities" else f"as a share of the largest {numbers[:-1]}"
 
 
 def _without_stream(rows: Sequence[TargetResult]) -> list[str]:

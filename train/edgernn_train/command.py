@@ -30,9 +30,17 @@ if TYPE_CHECKING:
     metavar="sample|mnist|PATH",
     help="The data set.",
 )
-@click.option("--recipe", type=click.Choice(list(RECIPES)), default="robust", show_default=True, help="How to train.")
+@click.option(
+    "--recipe", type=click.Choice(list(RECIPES)), default="robust", show_default=True, help="How to train, see above."
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs. [default: the recipe's]")
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Random seed.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MAX_SEED),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers, with either recipe.",
+)
 @click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 as they are (recipe seed only).")
 @click.option(
     "--out",
@@ -54,11 +62,14 @@ def train(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train the model and write a run folder for export and compare.
+    """Train a small classifier and write a run folder for export.
 
-    Recipe `robust` learns clean and noisy images together; `seed` is the original five epochs on noisy
-    ones. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train, y_train,
-    x_test and y_test.
+    The model is always SimpleRNN(64) and Dense(softmax). It reads sequences of values from 0 to 1; uint8 pixels are
+    divided by 255. A model of another kind begins with `edgernn export model.keras`, without this command.
+
+    Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
+    epochs on noisy images. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train,
+    y_train, x_test and y_test.
 
     \b
     Example:

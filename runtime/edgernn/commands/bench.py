@@ -52,9 +52,10 @@ def bench(
 ) -> None:
     """Measure the latency of artifacts on this device.
 
-    Keras is not needed. Times loading, the bare call of the backend, predict, and one step of a stream. Artifacts take
-    turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Unreliable times are marked
-    with !. The input is generated, within the input range of the card. `edgernn report` reads the output of --json.
+    Keras is not needed. Times loading, the backend's own call without edgernn, predict, and one step of a stream.
+    Artifacts take turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Unreliable
+    times are marked with !. The input is generated, within the input range of the card. `edgernn report` reads the
+    output of --json.
 
     \b
     Example:

@@ -372,7 +372,8 @@ def stream(
     A line that cannot be used is reported with its number on standard error and skipped. The command ends at the end
     of input, on Ctrl-C and on SIGTERM: lines that were read are answered, and the state is saved.
 
-    With --state the state is also saved whenever no line is waiting, and at least every 1,000 lines or every second.
+    With --state the state is also saved when all lines are answered and no further one has arrived, and while lines
+    keep arriving at least every 1,000 lines or every second.
     After a power cut the next process goes on from the saved state and prints its row. If the disk is full, answers
     go on without it.
 

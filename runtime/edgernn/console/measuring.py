@@ -27,7 +27,7 @@ _OPTIONS = (
         type=Number(0, 60),
         default=SECONDS,
         show_default=True,
-        help="Total measuring time per row of the table and kind of call (load, predict, step …), over all rounds.",
+        help="Total measuring time per row of the table and kind of call (invoke, predict, step), over all rounds.",
     ),
     click.option("--cold", is_flag=True, help="Time each call with cold caches, as after other work of the device."),
     click.option("--isolate", is_flag=True, help="Run each artifact in an isolated process; also measures its memory."),

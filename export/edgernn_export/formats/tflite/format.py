@@ -115,15 +115,18 @@ def _quantize(source: "Source", target: Target, refined: bool, stream: bool) -> 
 
 
 def _layout_advice(passed: "Mapping[Target, TargetResult]") -> str:
-    """Recommend an int8 file to ship, if there is a choice of layouts."""
+    """Describe the choice between the layouts of int8; empty if there is one layout."""
     layouts = {target.layout: result for target, result in passed.items() if target.quantization == "int8"}
     if not {"unrolled", "loop"} <= layouts.keys():
         return ""
     unrolled, loop = layouts["unrolled"], layouts["loop"]
     if loop.preferred_layout == "unrolled":
-        return f"Preferred: {unrolled.path.name}. With cold caches {loop.path.name} is faster, and it is smaller."
+        return (
+            f"Choose {unrolled.path.name}, the fastest. Choose {loop.path.name} if the file must be smaller, or if the "
+            "device does other work between predictions: with cold caches it is faster."
+        )
     return (
-        f"Preferred: {loop.path.name}: over {loop.steps} steps it is as fast as unrolled, much smaller, and "
+        f"Choose {loop.path.name}: over {loop.steps} steps it is as fast as {unrolled.path.name}, much smaller, and "
         "faster with cold caches."
     )
 
@@ -134,6 +137,6 @@ def _old_runtime_advice(passed: "Mapping[Target, TargetResult]") -> str:
     if not {float32, int8} <= passed.keys():
         return ""
     return (
-        f"With tflite-runtime int8 takes about 3 times the instructions of {passed[float32].path.name} on 64-bit Arm, "
-        "about as many on 32-bit."
+        f"Choose {passed[float32].path.name} for tflite-runtime on 64-bit Arm, where int8 takes about 3 times its "
+        "instructions; on 32-bit Arm about as many."
     )
