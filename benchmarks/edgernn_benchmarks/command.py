@@ -35,8 +35,8 @@ _FLOOR = click.option(
     "floor_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help='TOML file with limits; fail if an artifact breaks one. Under a line such as ["*-int8.tflite"]: accuracy = '
-    "0.92 (also f1, r2, agreement: at least), size_bytes = 15_000 (also mae, largest_difference: at most).",
+    help='TOML file with limits; fail if an artifact breaks one. Example: under the line ["model-int8.tflite"], '
+    "accuracy = 0.92 (also f1, r2, agreement: at least), size_bytes = 15_000 (also mae, largest_difference: at most).",
 )
 
 

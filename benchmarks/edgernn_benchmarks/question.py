@@ -20,7 +20,9 @@ class Question:
         task: the model's task.
         reference: Keras's answers, float32 [samples, outputs] or [samples, steps, outputs].
         labels: names of the classes or outputs; empty if not known.
-        limits: for an artifact to be recommended: `max_drop_points` and `min_agreement`.
+        limits: for an artifact to be recommended: `max_drop_points`, in percentage points of accuracy or F1 or in
+            hundredths of R², and `min_agreement`, a share of decisions or an R². Empty if no recommendation is asked
+            for; `judge` does not use them.
     """
 
     x: Float32
@@ -31,7 +33,15 @@ class Question:
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def judge(self, answers: Float32) -> Answers:
-        """Measure the correctness of answers of the same shape as the original's."""
+        """Measure the correctness of answers.
+
+        Args:
+            answers: to `x`, float32 of the same shape as `reference`.
+
+        Returns:
+            The measures, which are empty if the truth is not known, the agreement with the original, and the largest
+            difference from it. An answer with NaN is a wrong decision, and makes the largest difference NaN.
+        """
         return Answers(
             measures=self.task.measure(answers, self.truth),
             agreement=self.task.agreement(answers, self.reference),

@@ -283,7 +283,11 @@ def _unknown(proof: Proof) -> str:
 def _unit(proof: Proof) -> str:
     """Describe the unit of `metrics.largest_difference` for the task's answers."""
     numbers = proof.task.numbers
-    return "in any probability" if numbers == "probabilities" else f"as a share of the largest {numbers[:-1]}"
+    return (
+        "in any probability"
+        if numbers == "probabilities"
+        else f"as a share of the largest {numbers[:-1]}, or of 1 if that is larger"
+    )
 
 
 def _without_stream(rows: Sequence[TargetResult]) -> list[str]:

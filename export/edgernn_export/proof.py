@@ -20,16 +20,19 @@ STREAM_STEPS = 60_000
 class Tolerance:
     """Limits that an artifact must keep on the test samples.
 
+    A difference is that of two answers in any number, as `metrics.largest_difference`: absolute for probabilities, and
+    for logits and values divided by the largest absolute value of the reference's answers if that exceeds 1.
+
     Attributes:
-        difference: largest difference from the Keras model in any number, as `metrics.largest_difference`: for
-            logits and values relative to the largest one.
+        difference: largest difference from the Keras model.
         agreement: lowest agreement with the Keras model, as `Task.agreement`: a share of decisions, or an R².
         drop: largest loss of the task's headline measure (accuracy, F1 or R²), in points (hundredths).
-        golden: largest difference between another machine and this one, as `difference`.
-        stream_difference: largest difference between a stream and the whole sequence, as `difference`.
+        golden: largest difference between the answers to the golden samples in the card and those of another machine
+            or backend.
+        stream_difference: largest difference between a stream and the whole sequence.
         stream_agreement: lowest agreement of a stream with the whole sequence.
-        weight_coarseness: for an artifact that computes in float32, how many times as coarse as in float32 its weights
-            are rounded; 0 for integers, whose limits do not depend on the rounding of float32.
+        weight_coarseness: rounding step of the weights, divided by that of float32: 1 for float32 weights, 2,048
+            for float16 in TFLite; 0 for integer files, whose limits do not depend on the rounding of float32.
     """
 
     difference: float
@@ -149,9 +152,10 @@ class Proof:
 
 
 def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, streams: bool) -> Proof:
-    """Run an artifact beside the Keras model, and its stream beside its own answers.
+    """Compare an artifact's answers with the Keras model's, and its stream with its own answers.
 
-    If the model answers every step, all answers are compared.
+    If the model answers every step, all answers are compared. No limit is checked here, see `Proof.check`. The stream
+    runs on the first samples, up to 60,000 time steps in all, but at least one sample.
 
     Args:
         model: the artifact, loaded by the runtime.

@@ -67,8 +67,8 @@ class Model:
         """Answer one sample or many.
 
         Args:
-            x: [steps, features] or [samples, steps, features]; numbers as the card's `input_meaning` says,
-                or uint8 pixels, which are scaled as it says.
+            x: [steps, features] or [samples, steps, features]; numbers as the card's `input_meaning` says, or uint8
+                pixels, which are scaled as it says. At least one sample.
 
         Returns:
             float32 [*output_shape] or [samples, *output_shape], a new array; output_shape is (outputs,), or
@@ -202,8 +202,8 @@ def load(
     """Load an artifact, and check its content and its answers against its card.
 
     Args:
-        path: a .tflite or an .onnx file.
-        backend: litert, tflite-runtime, tflite-micro or onnxruntime. By default the first of them that is installed
+        path: a .tflite or an .onnx file of at most 1 GiB.
+        backend: litert, tflite-runtime, tflite-micro or onnxruntime. None chooses the first of them that is installed
             and reads the file; tflite-micro is used only when named here.
         threads: number of threads that the backend may use; models of this size are slower with more than one.
         unverified: also load a file without a card, which edgernn did not export; it is not checked.

@@ -87,10 +87,20 @@ class Stream:
         return answers[:, 0] if self._every_step else answers
 
     def answer(self, sample: ArrayLike) -> Float32:
-        """Answer a whole sample, [steps, features], from the beginning and row by row.
+        """Answer a whole sample from the beginning and row by row.
+
+        The sequence that was running is discarded; the rows of the sample are then the running sequence.
+
+        Args:
+            sample: [steps, features], of any number of steps, as for `push`.
 
         Returns:
-            The answer of `predict`: the last one, or all of them for a model that answers every step.
+            The last answer of `push`, or all of them for a model that answers every step; the answer of `predict`
+            within the artifact's stream tolerance, with the same bits for most int8 files.
+
+        Raises:
+            InputError: as for `push_many`; the running sequence is discarded nevertheless.
+            ArtifactError: as for `push`.
         """
         self.reset()
         answers = self.push_many(sample)
@@ -102,7 +112,15 @@ class Stream:
 
     @property
     def state(self) -> Sequence[State]:
-        """The model's states after the rows so far, one array per state; set them to continue from there."""
+        """The model's states after the rows so far, to save them or to continue from them.
+
+        Reading returns new arrays, one per state, in the file's own number format: float32, int8 or int16 [size].
+        Setting copies the arrays; the next `push` continues from them.
+
+        Raises:
+            InputError: the number, shapes or types of the states that are set are not those of this artifact, or one
+                contains NaN or infinity; the stream's states are unchanged.
+        """
         return self._stepper.states
 
     @state.setter

@@ -34,10 +34,13 @@ FLOAT32_TOLERANCE = Tolerance(
 class Target:
     """One kind of artifact.
 
+    The values are not checked here. `select_targets` returns only combinations that a format can make.
+
     Attributes:
         format: name of its format.
         quantization: float32, float16, dynamic, int8 or int16x8.
-        layout: unrolled, loop or fused; operator if the format has an operator for the cell.
+        layout: arrangement of the time steps in a .tflite file: unrolled (one after the other), loop, or fused (one
+            TFLite sequence operator per layer); operator for .onnx files (one ONNX operator per layer).
         io: type of inputs and outputs: float32, or int8 with quantization int8.
         static: whether an .onnx file has fixed dimensions, a batch of one and no states; False for other files.
     """
@@ -101,7 +104,11 @@ class Format(ABC):
         Args:
             source: the model. `source.shared` keeps intermediate results for other targets.
             target: one of this format's.
-            stream: whether the file can answer row by row; the model must be able to.
+            stream: request that the file can also answer row by row; only for a model that can stream.
+
+        Returns:
+            The file without its card, and the limits of its inputs and outputs in the model's own values, such as
+            0.0 to 1.0, not in integers.
 
         Raises:
             ExportError: a converter fails.
