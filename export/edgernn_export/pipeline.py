@@ -74,7 +74,7 @@ def export(
     Args:
         source: a run folder, or a .keras or .h5 file.
         out: the folder for the artifacts; the run folder, or the file's own, by default.
-        targets: from `select_targets`; the recommended ones if None.
+        targets: from `select_targets`; the default ones if None.
         samples: real inputs, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is unknown.
         scale: "pixels" divides the samples of a bare file by 255; by default they are not scaled.

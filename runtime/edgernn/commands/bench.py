@@ -96,7 +96,10 @@ def bench_lines(result: Result) -> list[str]:
     rows = [_row(result, subject, with_memory, with_speed) for subject in result.subjects]
     text = [_CAPTION]
     if with_speed:
-        text.append(f"speed: of predict, relative to {result.baseline}; = means no difference seen.")
+        text.append(
+            f"speed: of predict, relative to {result.baseline}, the mean of the ratios of all rounds, not the quotient "
+            "of the medians; = where no difference is seen."
+        )
     backends = ", ".join(sorted({subject.backend for subject in result.subjects}))
     text += [method_sentence(result), f"{describe(result.machine)}, {backends}"]
     wrapped = [line for each in text for line in click.wrap_text(each, WIDTH).splitlines()]
