@@ -40,10 +40,16 @@ def find_quickest(latencies: Latencies, names: Iterable[str]) -> str:
     return min(latencies.keys() & set(names), key=lambda name: latencies[name]["median_us"], default="")
 
 
-def ratio(group: str, latencies: Latencies, name: str, base: str, limit: float | None = None, label: str = "") -> Check:
+def ratio(
+    group: str, latencies: Latencies, name: str, base: str, *, limit: float | None = None, label: str = ""
+) -> Check:
     """Return the latency of a subject as a multiple of another's; without a figure if either was not timed.
 
     Args:
+        group: heading of the check's table.
+        latencies: latencies by name, as `time_calls` returns them.
+        name, base: the subject and the other one.
+        limit: largest allowed multiple; None to report the figure only.
         label: name of the check; by default the names of both.
     """
     both = name in latencies and base in latencies

@@ -97,7 +97,7 @@ def _checks(subjects: dict[str, BareSubject], model: Any, x: Any, classes: Any) 
     return [
         Check(group, _LOOP, "bytes", figure=subjects[_LOOP].size_bytes, limit=MAX_LOOP_BYTES),
         Check(group, _UNROLLED, "bytes", figure=subjects[_UNROLLED].size_bytes),
-        ratio(group, hot, preferred, quickest, MAX_RATIO, label=first),
+        ratio(group, hot, preferred, quickest, limit=MAX_RATIO, label=first),
         ratio(group, hot, _LOOP, _UNROLLED, label="loop / unrolled, hot"),
         ratio(group, cold, _LOOP, _UNROLLED, label=f"loop / unrolled, cold: {quicker_cold} is faster"),
         Check(group, "Keras accuracy", "share", figure=CLASSIFIER.score(reference, classes)),

@@ -193,7 +193,12 @@ def _latency_checks(model: BenchModel, export: Exported, say: Progress) -> Findi
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
     file, reference = export.run / "model.keras", export.reference[: len(x)]
     peers, missing = make_isolated(
-        stock.PEERS, file, samples.x_calibration, x, reference, lambda step: say(f"{model.name}: {step}")
+        stock.PEERS,
+        file,
+        x_calibration=samples.x_calibration,
+        x=x,
+        reference=reference,
+        progress=lambda step: say(f"{model.name}: {step}"),
     )
     say(f"{model.name}: measuring latencies")
     ours = {str(target): from_artifact(export.path(target)) for target in TIMED if export.path(target).is_file()}
@@ -207,12 +212,12 @@ def _latency_checks(model: BenchModel, export: Exported, say: Progress) -> Findi
     quickest = find_quickest(hot, stock.UNROLLED_INT8) or "no Keras file"
     agreement = peers[quickest].agreement if quickest in peers else None
     checks = [
-        ratio(group, hot, int8, float32, limits.float32_ratio),
-        ratio(group, hot, int8, quickest, limits.int8_ratio),
+        ratio(group, hot, int8, float32, limit=limits.float32_ratio),
+        ratio(group, hot, int8, quickest, limit=limits.int8_ratio),
         Check(group, f"{quickest}: agreement", "share", figure=agreement),
-        ratio(group, hot, int8, stock.STOCK_FLOAT32, limits.stock_ratio),
-        ratio(group, hot, onnx, stock.TF2ONNX, limits.onnx_ratio),
-        ratio(group, hot, onnx_int8, onnx, limits.onnx_int8_ratio),
+        ratio(group, hot, int8, stock.STOCK_FLOAT32, limit=limits.stock_ratio),
+        ratio(group, hot, onnx, stock.TF2ONNX, limit=limits.onnx_ratio),
+        ratio(group, hot, onnx_int8, onnx, limit=limits.onnx_int8_ratio),
         ratio(group, hot, loop, unrolled),
         ratio(group, cold, loop, unrolled, label="the same with cold caches"),
     ]

@@ -66,7 +66,7 @@ def _good_file(path: Path, data: bytes, x: Float32, number: int) -> bytes | None
     bare = seal(embed(unfinished.encode()))
     model = load_bytes(path, bare, unfinished=True)
     try:
-        golden = make_golden(model, unfinished, bare, x, card.golden.tolerance)
+        golden = make_golden(model, unfinished, bare, x=x, tolerance=card.golden.tolerance)
     except ExportError:
         return None
     return seal(embed(replace(card, golden=golden).encode()))

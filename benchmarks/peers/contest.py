@@ -70,7 +70,9 @@ def compare_tools(run: Path, folder: Path, effort: Effort, say: Progress) -> Con
     say("predicting with Keras")
     reference = exports.predict_isolated(run / "model.keras", x)
     ours, missing = _export(run, folder, x, reference, say)
-    others, reasons = make_isolated(PEERS, run / "model.keras", samples.x_calibration, x, reference, say)
+    others, reasons = make_isolated(
+        PEERS, run / "model.keras", x_calibration=samples.x_calibration, x=x, reference=reference, progress=say
+    )
     say(f"choosing among {len(others)} files of others")
     brief = measure_files({name: each.subject for name, each in others.items()}, x[:1], effort.choosing)
     times = {name: float(np.median(calls[ANSWER])) for name, calls in brief.items()}

@@ -99,7 +99,14 @@ def _make_others(
     # The answers of an untrained model are nearly alike, so integer rounding changes classes: accept any agreement.
     judged = {name: replace(peer, agreement=0.0) if peer.agreement < SAME else peer for name, peer in others.items()}
     samples = read_samples(folder)
-    return make_isolated(judged, folder / "model.keras", samples.x_calibration, samples.x_test, reference, say)
+    return make_isolated(
+        judged,
+        folder / "model.keras",
+        x_calibration=samples.x_calibration,
+        x=samples.x_test,
+        reference=reference,
+        progress=say,
+    )
 
 
 def _builder() -> Callable[[tuple[ModelSize, Path]], Float32]:

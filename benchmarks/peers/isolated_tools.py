@@ -35,6 +35,7 @@ class ToolResult:
 def make_isolated(
     peers: Mapping[str, Peer],
     model: Path,
+    *,
     x_calibration: Float32,
     x: Float32,
     reference: Float32,

@@ -72,7 +72,9 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     complete = replace(
         card,
         measured=_measured(proof) | ({"failed": reason} if reason else {}),
-        golden=make_golden(model, card, seal(embed(card.encode())), samples.x_calibration, tolerance.golden),
+        golden=make_golden(
+            model, card, seal(embed(card.encode())), x=samples.x_calibration, tolerance=tolerance.golden
+        ),
     )
     # Load the same bytes that are written later, as a device does, with the check of the golden samples.
     data = seal(embed(complete.encode()))

@@ -51,7 +51,7 @@ _STEADY = 0.25
 _MARGIN = 0.02
 
 
-def make_golden(model: Model, card: Card, data: bytes, x: Float32, tolerance: float) -> Golden:
+def make_golden(model: Model, card: Card, data: bytes, *, x: Float32, tolerance: float) -> Golden:
     """Choose golden samples for an artifact and store its answers to them.
 
     Args:

@@ -106,11 +106,6 @@ def printable(text: str) -> str:
     return "".join(each if _is_shown(each) else each.encode("unicode_escape").decode() for each in text)
 
 
-def is_printable(text: str) -> bool:
-    """Return True if `printable` does not change the text."""
-    return printable(text) == text
-
-
 def find_unusable(text: str) -> str:
     """Find the first character that labels and names must not contain; return it escaped, or an empty text.
 
