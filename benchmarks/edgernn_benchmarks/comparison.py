@@ -98,7 +98,7 @@ def compare(
     progress = progress or Progress()
     loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
     original, ours = _open(Path(source), Path(samples) if samples else None, scale, loaders)
-    progress.note(f"fed to the model: {original.require_samples().fed}")
+    progress.note(f"test samples: {original.require_samples().fed_test}")
     _check_baseline(baseline, ours, peers)
     limits = {"max_drop_points": max_drop_points, "min_agreement": min_agreement}
     loaded, question = _ask(original, limits, progress)

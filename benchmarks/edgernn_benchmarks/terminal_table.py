@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.verdict import judge
+from edgernn.console.grading import count_test_samples
 from edgernn.console.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
 from edgernn_benchmarks.changes import Change
@@ -105,7 +106,7 @@ def _shown(task: Task | None) -> tuple[str, ...]:
 
 
 def _captions(result: Result) -> list[str]:
-    answered = f"{result.samples:,} test samples; " if result.task else ""
+    answered = f"{count_test_samples(result.samples)}; " if result.task else ""
     if result.task and not result.headline:
         answered += f"{MEASURES[result.task.headline]}: not known, because the samples have no y; "
     return [

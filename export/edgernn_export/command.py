@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.artifacts import outdated_note, read_artifact
+from edgernn.console.grading import count_test_samples
 from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.run_commit import MODEL
@@ -20,7 +21,7 @@ from edgernn.system.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
 from edgernn_export.formats import FORMATS
-from edgernn_export.pipeline import NOT_POSSIBLE, TargetResult, export
+from edgernn_export.pipeline import FAILED, NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
 from edgernn_export.settings import TIME_LIMIT_S, Settings
 from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, select_targets
@@ -176,7 +177,7 @@ def command(
     if as_json:
         say_json([_as_json(row) for row in rows], indent=2)
     else:
-        _print(rows)
+        _print(rows, keep_failed)
     outdated = _note_of_outdated(source, rows)
     if outdated:
         say(outdated, err=True)
@@ -252,7 +253,7 @@ def _proof_as_json(proof: Proof) -> dict[str, Any]:
     return {**asdict(proof), **measures}
 
 
-def _print(rows: Sequence[TargetResult]) -> None:
+def _print(rows: Sequence[TargetResult], keep_failed: bool) -> None:
     console = make_console()
     if any(row.proof for row in rows):
         console.print(_table(rows))
@@ -265,15 +266,26 @@ def _print(rows: Sequence[TargetResult]) -> None:
     if proven:
         keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
         console.print(
-            f"{proven.samples:,} test samples; {keras}. agreement: with Keras. max diff: largest difference from Keras "
-            f"{_unit(proven)}. streaming: the same between a stream and predict.",
+            f"{count_test_samples(proven.samples)}; {keras}. agreement: with Keras. max diff: largest difference from "
+            f"Keras {_unit(proven)}. streaming: the same between a stream and predict.",
         )
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
-    console.print(f"In {rows[0].path.parent}", soft_wrap=True)
+    written = any(row.passed or (row.status == FAILED and keep_failed) for row in rows)
+    console.print(f"In {rows[0].path.parent}" if written else _nothing_written(rows), soft_wrap=True)
     for kind in FORMATS.values():
         for advice in kind.advice(rows):
             console.print(advice)
+
+
+def _nothing_written(rows: Sequence[TargetResult]) -> str:
+    """Say that no file was written, and what to do."""
+    if not any(row.status == FAILED for row in rows):
+        return "Nothing was written."
+    return (
+        "Nothing was written. --max-drop and --min-agreement set the limits of the proof; --keep-failed writes "
+        "artifacts that fail it."
+    )
 
 
 def _unknown(proof: Proof) -> str:

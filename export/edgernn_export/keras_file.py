@@ -81,6 +81,7 @@ def _read_hdf5(path: Path) -> Any:
             model = _build(config)
             keras2_weights.read_h5(file, config, model)
             return model
+        _check_no_code(_parse(text))
     return _load(path, (".h5", ".hdf5"))
 
 
@@ -96,12 +97,14 @@ def _read_archive(path: Path) -> Any:
             f"no {_WEIGHTS} in the archive, expected the weights beside the configuration; the file is damaged"
         )
     if weights is None:
+        _check_no_code(config)
         return _load(path, (".keras",))
     with hdf5.opened(weights) as file:
         if is_keras2:
             model = _build(config)
             keras2_weights.read_keras(file, config, model)
             return model
+    _check_no_code(config)
     return _load(path, (".keras",))
 
 
@@ -137,6 +140,18 @@ def _is_keras2(version: Any) -> bool:
     if int(major) < 2:
         raise ModelError(f"written by Keras {version}, expected Keras 2 or 3; load it with Keras 2.2 and save it again")
     return int(major) == 2
+
+
+def _check_no_code(config: Any, layer: str = "the model") -> None:
+    """Refuse Python code in the configuration of a Keras 3 file; Keras's own message advises to run it."""
+    inner = config.get("config") if isinstance(config, dict) else None
+    if isinstance(inner, dict) and "name" in inner:
+        layer = f"layer {inner['name']!r} ({config.get('class_name')})"
+    for each in config if isinstance(config, list) else config.values():
+        if isinstance(each, dict | list):
+            _check_no_code(each, layer)
+    if isinstance(config, dict) and config.get("class_name") == "__lambda__":
+        raise ModelError(f"{layer} contains Python code, which edgernn does not run; replace it by a Keras layer")
 
 
 def _check_backend(backend: str | None, config: Any) -> None:

@@ -114,7 +114,7 @@ def check_samples(model: Any, samples: Samples) -> None:
     for name in ("x_calibration", "x_test"):
         shape = getattr(samples, name).shape[1:]
         if shape != expected:
-            where = samples.origin(name).name
+            where = samples.origin(name).name + (f" of {samples.path}" if samples.path else "")
             raise DataError(f"{where}: samples of shape {shape} do not fit the model, which takes {expected}")
 
 

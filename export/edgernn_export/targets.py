@@ -43,8 +43,26 @@ def select_targets(
     for attribute, asked in choices:
         for value in asked:
             if not any(getattr(target, attribute) == value for target in chosen):
-                possible = ", ".join(str(target) for target in known)
                 raise SettingError(
-                    f"nothing to export for {attribute} {value!r} with the other options; possible: {possible}"
+                    f"nothing to export for {attribute} {value!r} with the other options; "
+                    + _describe_possible(known, attribute, value, choices)
                 )
     return chosen
+
+
+def _describe_possible(
+    known: Sequence[Target], attribute: str, value: str, choices: Sequence[tuple[str, Sequence[str]]]
+) -> str:
+    """Describe which targets have the value, and which have the other choices."""
+    others = [(name, asked) for name, asked in choices if asked and name != attribute]
+    with_value = [target for target in known if getattr(target, attribute) == value]
+    with_others = [target for target in known if all(getattr(target, name) in asked for name, asked in others)]
+    parts = [f"{value} is possible as {_list(with_value)}"] if with_value else []
+    if others and with_others:
+        asked_for = " ".join(word for _, asked in others for word in asked)
+        parts.append(f"{asked_for} is possible as {_list(with_others)}")
+    return "; ".join(parts) or f"possible: {_list(known)}"
+
+
+def _list(targets: Sequence[Target]) -> str:
+    return ", ".join(map(str, targets))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.data.datasets import check_classes
+from edgernn.data.datasets import check_classes, naming
 from edgernn.data.samples import Origin, Samples
 from edgernn.data.truths import is_one_hot, whole_hint
 from edgernn.errors import DataError, ModelError
@@ -35,7 +35,8 @@ def infer_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Tas
     """
     if not np.isfinite(answers).all():
         raise ModelError("answers the samples with NaN or infinity; train the model again")
-    kind = _find_kind(answers, samples.truths) if samples.truths else _guess_kind(answers, labels)
+    with naming(samples.path):
+        kind = _find_kind(answers, samples.truths) if samples.truths else _guess_kind(answers, labels)
     _check_names(labels, 2 if kind == BINARY else answers.shape[-1], kind)
     if kind == CLASSIFICATION:
         return Task(kind, logits=not _within_zero_and_one(answers))
@@ -55,15 +56,17 @@ def describe_guess(task: Task) -> str:
 
 def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
     one, (origin, truth) = answers.shape[-1] == 1, truths[-1]
+    *places, outputs = ("samples", *map(str, answers.shape[1:]))
+    answer_shape = f"({', '.join((*places, outputs))})"
     shape, whole = truth.shape[1:], truth.dtype.kind == "i"
     a_class_each = shape == answers.shape[1:-1] or (not one and shape == (*answers.shape[1:-1], 1))
     if a_class_each and not (whole or one):
         hint = whole_hint(truth, origin.name) or "; expected class numbers or names"
-        raise DataError(f"{origin.name} contains floating-point numbers for answers of shape {answers.shape}{hint}")
+        raise DataError(f"{origin.name} contains floating-point numbers for answers of shape {answer_shape}{hint}")
     if not (shape == answers.shape[1:] or a_class_each):
         raise DataError(
-            f"{origin.name} has shape {truth.shape}, but the model answers with shape {answers.shape}; expected a "
-            f"class for each answer, whole numbers of shape {answers.shape[:-1]}, or labels or values of the answers' "
+            f"{origin.name} has shape {truth.shape}, but the model answers with shape {answer_shape}; expected a "
+            f"class for each answer, whole numbers of shape ({', '.join(places)}), or labels or values of the answers' "
             "shape"
         )
     if a_class_each and not one:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from edgernn.data.run_folder import Original
 from edgernn.errors import ExportError
-from edgernn.system.child import Child, ChildError
+from edgernn.system.child import Child, ChildError, ChildTimeError
 from edgernn_export.formats.base import Target
 from edgernn_export.settings import Settings
 
@@ -49,7 +49,8 @@ class Worker:
         except ChildError as error:
             if not child.alive:
                 self._child = None
-            raise ExportError(f"the converter {error}") from error
+            way_out = "; --time-limit sets the limit" if isinstance(error, ChildTimeError) else ""
+            raise ExportError(f"the converter {error}{way_out}") from error
         return result
 
     def __enter__(self) -> Self:

@@ -105,8 +105,7 @@ class Model:
             ArtifactError: the model is a regression; its answers are values, not classes.
             SettingError: `top` is less than 1.
         """
-        if self.task.kind == REGRESSION:
-            raise ArtifactError(f"{self.path}: its answers are values, not classes; use `predict`")
+        self._check_classes()
         return self._guess_each(self.predict(x), top)
 
     def stream(self) -> Stream:
@@ -133,14 +132,33 @@ class Model:
 
         Args:
             x: [steps, features].
+
+        Raises:
+            InputError: as for `predict`, or `x` is not one sample.
         """
-        return self._executor.bare((as_float32(as_array(x)[np.newaxis], self._input_spec),))
+        array = as_array(x)
+        if not self._is_one(array.shape):
+            raise InputError(f"the input has shape {array.shape}, expected one sample of shape {self.input_shape}")
+        return self._executor.bare((as_float32(array[np.newaxis], self._input_spec),))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a loaded model cannot be copied or sent to another process; load the file in each process")
 
     def guess(self, answer: Float32, top: int | None = None) -> list[Guess]:
-        """Name the classes or labels of one answer, float32 [outputs], most probable first; see `classify`."""
+        """Name the classes or labels of one answer, float32 [outputs], most probable first; see `classify`.
+
+        Raises:
+            InputError: `answer` is not one answer of this model.
+            ArtifactError, SettingError: as for `classify`.
+        """
+        self._check_classes()
+        answer = as_array(answer)  # type: ignore[assignment]
+        outputs = self.card.output_shape[-1] if self.card else len(answer) if answer.ndim else 1
+        if answer.shape != (outputs,) or answer.dtype.kind != "f":
+            raise InputError(
+                f"the answer has shape {answer.shape} and type {answer.dtype}, expected ({outputs},) and float32, one "
+                "answer of `predict`"
+            )
         if top is not None and not (isinstance(top, int) and top >= 1):
             raise SettingError(f"top={top}; expected at least 1")
         probabilities = self.task.probabilities(answer)
@@ -149,6 +167,10 @@ class Model:
         order = np.argsort(-probabilities, kind="stable")[:top]
         labels = self.card.labels if self.card else ()
         return [Guess(labels[i] if labels else str(i), float(probabilities[i])) for i in order]
+
+    def _check_classes(self) -> None:
+        if self.task.kind == REGRESSION:
+            raise ArtifactError(f"{self.path}: its answers are values, not classes; use `predict`")
 
     def _is_one(self, shape: tuple[int, ...]) -> bool:
         """Return True if an array of this shape is one sample, False if it is many."""

@@ -8,6 +8,7 @@ from made_up import measured, result
 
 from edgernn.bench.result import Answers
 from edgernn.bench.stopwatch import Round
+from edgernn.console.grading import count_test_samples
 from edgernn.system.machine import Memory
 from edgernn.tasks import Task
 from edgernn_benchmarks.changes import find_changes
@@ -53,3 +54,9 @@ def test_changes_are_shown_with_their_results(capsys: pytest.CaptureFixture[str]
     assert "[a].tflite: slower, [2] against [1]." in text
     print_changes([before, result(measured("b.tflite"))], ["monday.json", "tuesday.json"], [])
     assert "nothing can be compared" in " ".join(lines_of(capsys))
+
+
+def test_few_test_samples_have_a_remark() -> None:
+    assert count_test_samples(1000) == "1,000 test samples"
+    assert count_test_samples(3).startswith("Only 3 test samples, which prove little: give at least 100")
+    assert count_test_samples(1).startswith("Only 1 test sample, which proves little")

@@ -110,8 +110,11 @@ def test_an_artifact_that_fails_the_proof_is_written_only_on_request(
     assert result.exit_code == 1
     assert "digits-dynamic-fused.tflite: failed: agreement with Keras is" in result.stdout
     assert list(tmp_path.iterdir()) == []
+    assert "Nothing was written. --max-drop and --min-agreement set the limits" in result.stdout
+    assert f"In {tmp_path}" not in result.stdout
     result = edgernn_command(*words, "--keep-failed")
     assert result.exit_code == 1
+    assert f"In {tmp_path}" in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["digits-dynamic-fused.tflite"]
     shown = edgernn_command("info", tmp_path / "digits-dynamic-fused.tflite").stdout
     assert "FAILED        agreement with Keras is" in shown
@@ -279,7 +282,10 @@ def test_unknown_choices_name_the_nearest_one(run_folder: Path, refused: Callabl
     assert "'int9' is not one of float32, float16, dynamic, int8, int16x8. Did you mean 'int8'?" in message
     assert "Did you mean 'unrolled'?" in refused("export", run_folder, "--layout", "unroled", exit_code=2)
     message = refused("export", run_folder, "--to", "onnx", "--quantize", "float16")
-    assert "nothing to export for format 'onnx' with the other options; possible: tflite float32 unrolled" in message
+    assert message.endswith(
+        "nothing to export for format 'onnx' with the other options; onnx is possible as onnx float32 operator, onnx "
+        "int8 operator; float16 is possible as tflite float16 unrolled"
+    )
 
 
 def test_targets_are_the_default_ones_unless_chosen() -> None:

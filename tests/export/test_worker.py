@@ -43,7 +43,9 @@ def test_a_crash_ends_one_row_and_the_next_has_a_new_process(run_folder: Path) -
 
 
 def test_a_conversion_has_a_limit_of_processor_time(run_folder: Path) -> None:
-    expected = pytest.raises(ExportError, match=r"the converter took longer than 1 s of processor time and was stopped")
+    expected = pytest.raises(
+        ExportError, match=r"the converter took longer than 1 s of processor time and was stopped; --time-limit"
+    )
     with Worker(read_original(run_folder), Settings(refine=False, time_limit_s=1)) as worker, expected:
         worker.make(TARGET)  # importing TensorFlow takes longer
 

@@ -80,6 +80,15 @@ def test_bad_input_says_what_is_wrong(model: edgernn.Model, bad: np.ndarray, mes
         model.predict(bad)
 
 
+def test_guess_and_bare_call_take_one_of_the_models_own(model: edgernn.Model) -> None:
+    for answer in ([0.5, 0.5], np.zeros((2, 10), np.float32), np.zeros(10, int), "7"):
+        with pytest.raises(edgernn.InputError, match=r"answer has shape|the input is a str"):
+            model.guess(answer)  # type: ignore[arg-type]
+    for x in (np.zeros((2, 28, 28)), np.zeros(28), "a.npy"):
+        with pytest.raises(edgernn.InputError, match="the input"):
+            model.bare_call(x)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("x", [np.full((28, 28), 255.0), np.eye(28) * 1e30, np.full((2, 28, 28), -70)])
 def test_unscaled_pixels_are_refused(model: edgernn.Model, x: np.ndarray) -> None:
     with pytest.raises(

@@ -393,11 +393,11 @@ def test_expected_labels_give_accuracy_and_a_confusion_matrix(
     [
         ("1\n2\n", "2 labels, expected 3, one for each sample"),
         ("1\n2\n3\n4\n", "4 labels, expected 3, one for each sample"),
-        ("1\n2\nx\n", "unknown label 'x', expected 0, 1, 2"),
-        ("1\n2\n10\n", "unknown label '10'"),
-        ("1\n-2\n1\n", "unknown label '-2'"),
+        ("1\n2\nx\n", "line 3: unknown label 'x', expected 0, 1, 2"),
+        ("1\n2\n10\n", "line 3: unknown label '10'"),
+        ("1\n\n-2\n1\n", "line 3: unknown label '-2'"),
         ("\n", "is empty, expected labels"),
-        ("1\n\xff\n2", "unknown label 'ÿ'"),
+        ("1\n\xff\n2", "line 2: unknown label 'ÿ'"),
     ],
 )
 def test_labels_that_do_not_fit_are_one_error(

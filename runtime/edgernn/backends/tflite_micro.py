@@ -8,7 +8,7 @@ from typing import Any
 from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
 from edgernn.backends.protocol import Backend
 from edgernn.backends.tflite_file import count_ports
-from edgernn.errors import MissingExtraError, SettingError
+from edgernn.errors import MissingExtraError, SettingError, first_line
 
 # Memory for tensors; a microcontroller has less, but here there is no need to compute the minimum.
 ARENA_BYTES = 8 << 20
@@ -34,7 +34,12 @@ def open_artifact(data: bytes, threads: int) -> Backend:
 def _open_engine(data: bytes) -> Engine:
     from tflite_micro import runtime
 
-    opened = runtime.Interpreter.from_bytes(data, arena_size=ARENA_BYTES)
+    try:
+        opened = runtime.Interpreter.from_bytes(data, arena_size=ARENA_BYTES)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{first_line(error)}; it runs float32, int8 and int16x8, not float16 and dynamic"
+        ) from error
     inputs, outputs = count_ports(data)
     return Engine(
         inputs=tuple(_port(index, opened.get_input_details(index)) for index in range(inputs)),

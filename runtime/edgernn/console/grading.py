@@ -49,6 +49,19 @@ class Grade:
         return grade
 
 
+# Of fewer samples, one decision is more than a percent, and a fault of an artifact is easily missed.
+MIN_TEST_SAMPLES = 100
+
+
+def count_test_samples(count: int) -> str:
+    """Write a number of test samples as the beginning of a sentence; too few have a remark."""
+    counted = f"{count:,} test {'sample' if count == 1 else 'samples'}"
+    if count >= MIN_TEST_SAMPLES:
+        return counted
+    proves = "proves" if count == 1 else "prove"
+    return f"Only {counted}, which {proves} little: give at least {MIN_TEST_SAMPLES}, others than for calibration"
+
+
 def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
     """Read the right answers to samples: .npy, .npz (its y_test, y, or only array), IDX, or text.
 
@@ -119,7 +132,7 @@ def grade(path: Path, task: Task, card: Card | None, answers: Float32, truth: Tr
 
 def describe(grade: Grade) -> list[str]:
     """Describe a grade in lines of at most 80 columns."""
-    head = f"{show_measures(grade.measures)} on {grade.samples:,} samples"
+    head = f"{show_measures(grade.measures)} on {grade.samples:,} {'sample' if grade.samples == 1 else 'samples'}"
     return [head] if grade.confusion is None else [head, "", *_matrix(grade.labels, grade.confusion)]
 
 
@@ -166,18 +179,32 @@ def _read(path: Path, task: Task, card: Card | None) -> Array:
         return np.atleast_1d(read_one_of_npz(path, ("y_test", "y")))
     if name.endswith(IDX_SUFFIXES):
         return read_idx(path)
-    rows = _read_text(path)
+    lines = _read_text(path)
     if task.kind in (REGRESSION, MULTILABEL):
-        return _as_numbers(path, rows, task)
-    if path.suffix.lower() == ".csv" and not _is_known(rows[0], _names(task, card)):
-        rows = rows[1:]
-    if len({len(row) for row in rows}) != 1:
+        return _as_numbers(path, lines, task)
+    first, names = min(lines), _names(task, card)
+    if path.suffix.lower() == ".csv" and not _is_known(lines[first], names):
+        del lines[first]
+    if len({len(row) for row in lines.values()}) != 1:
         raise DataError(f"{path}: lines differ in their number of labels, expected equally many for each sample")
-    return np.array(rows)[:, 0] if len(rows[0]) == 1 else np.array(rows)
+    return _as_numbered_classes(path, lines, names)
 
 
-def _read_text(path: Path) -> list[list[str]]:
-    """Read the lines of a text as lists of fields: several in CSV, otherwise one."""
+def _as_numbered_classes(path: Path, lines: Mapping[int, list[str]], names: Sequence[str]) -> Array:
+    labels = np.array(list(lines.values()))
+    try:
+        return class_numbers(labels[:, 0] if labels.shape[1] == 1 else labels, names)
+    except DataError:
+        for number, row in lines.items():  # find the line
+            try:
+                class_numbers(np.array(row), names)
+            except DataError as error:
+                raise DataError(f"{path}: line {number}: {error}") from error
+        raise
+
+
+def _read_text(path: Path) -> dict[int, list[str]]:
+    """Read the lines of a text that are not blank, by number, as lists of fields: several in CSV, otherwise one."""
     check_file(path, DataError, MAX_TEXT_BYTES)
     try:
         text = path.read_bytes().removeprefix(BOM).decode()
@@ -187,25 +214,27 @@ def _read_text(path: Path) -> list[list[str]]:
         raise DataError(
             f"{path}: byte {error.start} is {error.object[error.start]:#04x}, expected UTF-8 text"
         ) from error
-    lines = [line.strip() for line in text.splitlines()]
     commas = path.suffix.lower() == ".csv"
-    rows = [[field.strip().strip('"') for field in line.split(",")] if commas else [line] for line in lines if line]
-    if not rows:
+    lines = {
+        number: [field.strip().strip('"') for field in line.split(",")] if commas else [line.strip()]
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip()
+    }
+    if not lines:
         raise DataError(f"{path}: is empty, expected labels")
-    return rows
+    return lines
 
 
-def _as_numbers(path: Path, rows: list[list[str]], task: Task) -> Array:
+def _as_numbers(path: Path, lines: Mapping[int, list[str]], task: Task) -> Array:
     kind = int if task.kind == MULTILABEL else float
     values = []
-    for number, row in enumerate(rows):
+    for place, (number, row) in enumerate(lines.items()):
         try:
             values.append([kind(field) for field in row])
         except ValueError as error:
-            if number or path.suffix.lower() != ".csv":  # the first line of CSV may name the columns
-                raise DataError(
-                    f"{path}: found {', '.join(row)!r}, expected {'0 or 1' if kind is int else 'numbers'}"
-                ) from error
+            if place or path.suffix.lower() != ".csv":  # the first line of CSV may name the columns
+                expected = "0 or 1" if kind is int else "numbers"
+                raise DataError(f"{path}: line {number}: found {', '.join(row)!r}, expected {expected}") from error
     try:
         return np.array(values)
     except ValueError as error:

@@ -5,7 +5,7 @@ samples.npz of a run folder.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +75,7 @@ def read_dataset(path: Path) -> Dataset:
     missing = [name for name in IDX_NAMES if name not in arrays]
     if missing:
         raise DataError(f"{path}: contains {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
-    with _naming(path):
+    with naming(path):
         truths, labels = read_truths(arrays, ("y_train", "y_test"))
         return Dataset(
             x_train=_as_pixels_or_float(arrays["x_train"], "x_train"),
@@ -105,7 +105,7 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
     inside = path / "samples.npz"
     file = inside if inside.is_file() else path
     arrays = read_arrays(file)
-    with _naming(file):
+    with naming(file):
         return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale)
 
 
@@ -122,12 +122,12 @@ def check_classes(y: Int64, classes: int, origin: Origin) -> None:
 
 
 @contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Put the file's name in front of messages, except messages of its reader, which have it already."""
+def naming(file: Path | str) -> Iterator[None]:
+    """Put a file's name in front of messages, except messages that begin with it; "" stands for no file."""
     try:
         yield
     except DataError as error:
-        if str(error).startswith(str(DataError(f"{file}: "))):
+        if file == "" or str(error).startswith(str(DataError(f"{file}: "))):
             raise
         raise DataError(f"{file}: {error}") from error
 
@@ -155,7 +155,9 @@ def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: s
         labels=labels,
         input_meaning=meaning,
         origins=origins,
+        path=str(file),
         fed=_describe_fed(file, origins, chosen, meaning),
+        fed_test=_describe_test(file, origins, chosen, meaning),
     )
 
 
@@ -201,15 +203,27 @@ def _check_scalable(x: Array, origin: Origin) -> None:
 def _describe_fed(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str, Any], meaning: str) -> str:
     first, second = (origins[name] for name in _INPUTS)
     x, test = (chosen[name] for name in _INPUTS)
-    names = dict.fromkeys((first.name, second.name))
-    where = " and ".join(names) + ("" if file.name in names else f" of {file.name}")
-    how = {"": "as stored", UNSCALED: "as stored", PIXEL: "divided by 255"}.get(meaning, meaning)
-    fed = f"{where}, {how}, from {float(x.min()):g} to {float(x.max()):g}"
+    names = list(dict.fromkeys((first.name, second.name)))
+    fed = _describe_arrays(file, names, x, meaning)
     if len(names) > 1:
         return fed
     if first == second:
-        return f"{fed}; the same {len(x):,} samples calibrate and test"
+        same = "sample calibrates and tests" if len(x) == 1 else f"{len(x):,} samples calibrate and test"
+        return f"{fed}; the same {same}"
     return f"{fed}; {len(x):,} samples calibrate, {len(test):,} others between them test"
+
+
+def _describe_test(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str, Any], meaning: str) -> str:
+    name, origin = _INPUTS[1], origins[_INPUTS[1]]
+    skipped = f", every {origin.every}th sample" if origin.every > 2 else ", every other sample"
+    fed = _describe_arrays(file, [origin.name], chosen[name], meaning)
+    return fed + (skipped if origin.every > 1 else "")
+
+
+def _describe_arrays(file: Path, names: Sequence[str], x: Array, meaning: str) -> str:
+    where = " and ".join(names) + ("" if file.name in names else f" of {file.name}")
+    how = {"": "as stored", UNSCALED: "as stored", PIXEL: "divided by 255"}.get(meaning, meaning)
+    return f"{where}, {how}, from {float(x.min()):g} to {float(x.max()):g}"
 
 
 def _as_pixels_or_float(x: Array, name: str) -> Array:

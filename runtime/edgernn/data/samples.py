@@ -53,7 +53,9 @@ class Samples:
         labels: the names of the classes; empty if the samples do not contain them.
         input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when it is not known.
         origins: origin of each array by its `array_name`, such as "x_test" for the unnamed input.
+        path: the file that was read; empty if not read from a file.
         fed: a sentence that says what was read, how it was scaled and split; empty if not read from a file.
+        fed_test: the same for the test samples alone.
     """
 
     calibration: Mapping[str, Float32]
@@ -63,7 +65,9 @@ class Samples:
     labels: tuple[str, ...] = ()
     input_meaning: str = ""
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    path: str = ""
     fed: str = ""
+    fed_test: str = ""
 
     @classmethod
     def unnamed(

@@ -39,6 +39,10 @@ class ChildError(EdgernnError):
     """The child crashed, exceeded its time limit, or raised an error that is not edgernn's own."""
 
 
+class ChildTimeError(ChildError):
+    """The child exceeded its time limit."""
+
+
 class Child:
     """Child process that answers requests one after the other; use it in a `with` block.
 
@@ -93,12 +97,12 @@ class Child:
             message = self._answers.get(timeout=limit_s)
         except queue.Empty:
             self.close()
-            raise ChildError(f"took longer than {limit_s:g} s and was stopped") from None
+            raise ChildTimeError(f"took longer than {limit_s:g} s and was stopped") from None
         if message is None:
             self._answers.put(None)  # for the next request
-            ending = self._ending(cpu_limit_s)
+            error = self._ending(cpu_limit_s)
             self.close()
-            raise ChildError(ending)
+            raise error
         answer = pickle.loads(message)  # noqa: S301  from our own child
         if isinstance(answer, EdgernnError):
             raise answer
@@ -130,14 +134,14 @@ class Child:
         with contextlib.suppress(OSError, ValueError):
             _write(self._process.stdin, message)
 
-    def _ending(self, cpu_limit_s: float | None) -> str:
+    def _ending(self, cpu_limit_s: float | None) -> ChildError:
         try:
             code = self._process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
-            return "closed its end of the pipe and was stopped"
+            return ChildError("closed its end of the pipe and was stopped")
         if cpu_limit_s is not None and code == -getattr(signal, "SIGXCPU", 0):
-            return f"took longer than {cpu_limit_s:g} s of processor time and was stopped"
-        return f"crashed ({describe_exit(code)})"
+            return ChildTimeError(f"took longer than {cpu_limit_s:g} s of processor time and was stopped")
+        return ChildError(f"crashed ({describe_exit(code)})")
 
 
 def describe_exit(code: int) -> str:
