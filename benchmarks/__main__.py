@@ -24,7 +24,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the command of this name; an error that it expects ends it with a message and exit code 1."""
+    """Run the named command. An expected error ends the program with a message and exit code 1."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in COMMANDS:
         sys.exit(f"usage: python -m benchmarks {'|'.join(COMMANDS)} [--help]")

@@ -110,6 +110,7 @@ def _make_others(
 
 
 def _builder() -> Callable[[tuple[ModelSize, Path]], Float32]:
+    """Return the function that answers the requests to the child process."""
     return lambda request: _build(*request)
 
 

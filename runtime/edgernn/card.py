@@ -105,8 +105,7 @@ class Golden:
 class Card:
     """Description of an artifact, stored in the artifact.
 
-    The properties from `task` on are shortcuts for a card with one input and one output; with several they are those
-    of the first.
+    The properties from `task` on are those of the first input and output; cards of this version have one of each.
 
     Attributes:
         edgernn: version of edgernn that exported it.

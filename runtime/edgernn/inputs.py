@@ -87,7 +87,7 @@ def as_float32(x: Array, spec: InputSpec) -> Float32:
 
     Args:
         x: numbers as `spec` describes them, or uint8 pixels, which are scaled accordingly.
-        spec: inputs that the model accepts.
+        spec: the input that they are for.
 
     Raises:
         InputError: `x` contains no numbers, NaN, infinity, or unscaled pixels.

@@ -1,6 +1,6 @@
 """Tasks: the kind of a model's answers, the decisions they stand for, and the measures for them.
 
-NumPy is imported when answers are computed with: a card, which names a task, is read without it.
+NumPy is imported only to compute with answers, so a card, which names a task, is read without it.
 """
 
 from __future__ import annotations
