@@ -278,7 +278,8 @@ def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads
 
         check_content(file.suffix, data)
         raise ArtifactError(
-            "no card in it, so its answers cannot be verified; if you trust the file, pass --unverified"
+            "no card in it, so its answers cannot be verified; if you trust the file, pass --unverified "
+            "(in Python: unverified=True)"
         )
     card = read_card(data)
     if card.golden is None and not unfinished:

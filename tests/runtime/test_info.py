@@ -125,7 +125,8 @@ def test_a_file_without_a_card_needs_the_option_unverified(tmp_path: Path, refus
     path.write_bytes(sample().read_bytes().replace(b'{"edgernn_card":', b'{"edgernn_curd":'))
     message = refused("bench", path)
     assert message.endswith(
-        "no card in it, so its answers cannot be verified; if you trust the file, pass --unverified"
+        "no card in it, so its answers cannot be verified; if you trust the file, pass --unverified (in Python: "
+        "unverified=True)"
     )
 
 
