@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_STRANGER = "✗"
+
+
 def print_result(result: Result) -> None:
-    """Print the table of a result, its captions, doubts about it, and the verdict."""
+    """Print artifacts of another model, the table of a result, its captions, doubts about it, and the verdict."""
     console = make_console()
-    console.print(_table(result))
-    console.print(*_captions(result), *doubt_lines(result), sep="\n")
     if result.strangers:
         strangers = (f"    {line}" for line in stranger_lines(result))
-        console.print("", "Artifacts of another model:", *strangers, sep="\n")
+        console.print(f"{_STRANGER} Artifacts of another model, which are not judged:", *strangers, sep="\n")
+    console.print(_table(result))
+    console.print(*_captions(result), *doubt_lines(result), sep="\n")
     if result.artifacts:
         console.print("", *verdict_lines(result), sep="\n")
 
@@ -87,7 +90,8 @@ def _table(result: Result) -> "Table":
 
 def _row(result: Result, subject: Measured, shown: Sequence[str], with_memory: bool) -> list[str]:
     task, answers = result.task, subject.answers
-    cells = [subject.name, f"{subject.size_bytes:,}"]
+    stranger = any(subject is each for each in result.strangers)
+    cells = [f"{subject.name} {_STRANGER}" if stranger else subject.name, f"{subject.size_bytes:,}"]
     if task:
         cells += [show(name, answers.measures.get(name) if answers else None) for name in shown]
         cells.append(task.show_agreement(answers.agreement) if answers else "–")

@@ -16,6 +16,7 @@ from edgernn.tasks import Task
 from edgernn_benchmarks import judge
 from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.floor import check_floor, read_floor
+from edgernn_benchmarks.terminal_table import print_result
 
 KERAS = measured("Keras tf.function", 1000, role="original", answers=Answers({"accuracy": 0.5, "f1": 0.9}, 1.0, 0.0))
 
@@ -230,3 +231,20 @@ def test_changes_say_what_got_faster_what_slower_and_what_is_noise() -> None:
     third = find_changes([before, after, after])
     assert [(each.first, each.later) for each in third if each.name in ("same", "new")] == [(0, 1), (0, 2), (1, 2)]
     assert np.isfinite([each.speed.low for each in third]).all()
+
+
+def test_artifacts_of_another_model_are_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    keras = replace(KERAS, sha256="a" * 64)
+    ours = replace(artifact("ours.tflite", 9, size=200), source_sha256="a" * 64)
+    other = replace(artifact("other.tflite", 1, f1=0.99, size=100), source_sha256="b" * 64)
+    seen = result(keras, ours, other, task=Task("multilabel"))
+    verdict = judge(seen)
+    judged = (verdict.smallest, verdict.fastest, verdict.most_accurate, verdict.recommended)
+    assert [each and each.name for each in judged] == ["ours.tflite"] * 4
+    print_result(seen)
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first == "✗ Artifacts of another model, which are not judged:"
+    assert second.startswith("    other.tflite: exported from another model")
+    assert [line.split()[1] for line in rest if line.strip().startswith("other.tflite ")] == ["✗"]
+    alone = judge(result(keras, other, task=Task("multilabel")))
+    assert (alone.recommended, alone.why) == (None, "every artifact was exported from another model")

@@ -358,11 +358,11 @@ def test_tables_name_the_measures(
     compared = edgernn_command("compare", *words, tmp_path / "level-float32.onnx", *QUICK).stdout
     for text, words in (
         (exported, ("R²", "1.0000", "R² 1.0000", "Keras has R² 1.0000, MAE 0")),
-        (compared, ("R²", "MAE", "with the original's R²")),
+        (compared, ("R²", "MAE", "loses at most 0.7 points of R²")),
     ):
         assert max(map(len, text.splitlines())) <= 80
         for word in words:
-            assert word in text
+            assert word in " ".join(text.split())
 
 
 def test_an_artifact_of_another_model_is_refused(

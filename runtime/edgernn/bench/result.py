@@ -168,6 +168,12 @@ class Result:
         return tuple(each for each in self.artifacts if each.source_sha256 not in ("", original.sha256))
 
     @property
+    def own_artifacts(self) -> tuple[Measured, ...]:
+        """Artifacts without the strangers."""
+        strangers = {each.name for each in self.strangers}
+        return tuple(each for each in self.artifacts if each.name not in strangers)
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """Reasons to doubt all times of this result; empty if there are none."""
         method, doubts = self.method, []

@@ -20,7 +20,7 @@ class Verdict:
     """The best artifacts by size, speed and accuracy.
 
     Attributes:
-        smallest, fastest: of all artifacts.
+        smallest, fastest: of the artifacts that were exported from the original; if there are none, of all.
         most_accurate: by the task's headline measure; None if the truth of the samples is not known.
         recommended: see `judge`; None if no artifact keeps the accuracy of the original.
         why: the reason for the recommendation or for its absence, a sentence.
@@ -41,10 +41,12 @@ def judge(result: Result) -> Verdict:
     fastest, where a difference within the interval or below `TIE` counts as none; (5) it is the smallest; (6) its name
     comes first. If no artifact meets (2) or (3), that condition is skipped.
 
+    Artifacts that were exported from another model are not judged.
+
     Args:
         result: with at least one artifact.
     """
-    artifacts = result.artifacts
+    artifacts = result.own_artifacts
     # Without a task, accuracy was not measured.
     good = [artifact for artifact in artifacts if result.task and not broken_limits(result, artifact)]
     readable = [artifact for artifact in good if is_read_by_all(Path(artifact.name).suffix, artifact.quantization)]
@@ -52,8 +54,8 @@ def judge(result: Result) -> Verdict:
     left = exact or readable or good
     fast = as_fast_as_the_fastest(result, left)
     return Verdict(
-        smallest=_smallest(artifacts),
-        fastest=_fastest(artifacts),
+        smallest=_smallest(artifacts or result.artifacts),
+        fastest=_fastest(artifacts or result.artifacts),
         most_accurate=_most_accurate(result),
         recommended=_first_of(fast),
         why=_why(result, left, fast, readable=bool(readable), exact=bool(exact)),
@@ -101,7 +103,7 @@ def _smallest(artifacts: Sequence[Measured]) -> Measured:
 
 def _most_accurate(result: Result) -> Measured | None:
     name = result.headline
-    answered = [(each.answers.measures[name], each) for each in result.artifacts if each.answers and name]
+    answered = [(each.answers.measures[name], each) for each in result.own_artifacts if each.answers and name]
     best = max((score for score, _ in answered if score == score), default=None)
     return _smallest([each for score, each in answered if score == best]) if best is not None else None
 
@@ -118,9 +120,11 @@ def _why(result: Result, left: Sequence[Measured], fast: Sequence[Measured], *, 
     """
     if result.task is None:
         return "accuracy was not measured here"
+    if not result.own_artifacts:
+        return "every artifact was exported from another model"
     if not left:
         return "no artifact keeps the accuracy of the original: " + "; ".join(
-            f"{artifact.name} ({', '.join(broken_limits(result, artifact))})" for artifact in result.artifacts
+            f"{artifact.name} ({', '.join(broken_limits(result, artifact))})" for artifact in result.own_artifacts
         )
     s = "s" if len(left) == 1 else ""
     limits, headline = result.limits, result.headline
