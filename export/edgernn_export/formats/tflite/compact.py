@@ -10,18 +10,16 @@ A .tflite file is a flatbuffer: one `Model` table whose children are reached thr
 
 In an unrolled recurrent layer every time step repeats some operators on tensors of the same shape, and converters write
 every child of every step again: its name (often 100 bytes), shape, scales, option table, an empty buffer. But two
-parents in a flatbuffer may refer to the same child. So every child is written once per content (`_SharingBuilder`).
+parents in a flatbuffer may refer to the same child. So every child is written once per content (`sharing_builder`).
 Before that, everything that no runtime reads is dropped (`_drop_unread`). An operator then takes its table (12 to 24
 bytes), its lists of tensors (8 bytes for one) and four bytes for each offset to it.
 
 Unchanged: the order of operators, and the index of every tensor, because foreign metadata may refer to them.
 """
 
-# ruff: noqa: N802  (methods of flatbuffers.Builder are overridden under their own names)
-
 import struct
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -32,6 +30,7 @@ from flatbuffers.number_types import SOffsetTFlags, VOffsetTFlags
 
 from edgernn.errors import ArtifactError
 from edgernn_export.formats.tflite.graph import take_in_weights
+from edgernn_export.formats.tflite.sharing_builder import SharingBuilder, address_of
 from edgernn_export.formats.tflite.unpacked_size import File, check_unpacked_size
 
 _IDENTIFIER = b"TFL3"
@@ -139,7 +138,7 @@ def _unknown_parts(parsed: Any, table: Any, file: File) -> Iterator[str]:
         name = attribute[0].upper() + attribute[1:]
         accessor = getattr(table, name)
         if isinstance(value, np.ndarray) and value.size:
-            file.reach(_address(value) - _address(np.frombuffer(file, np.uint8)) + value.nbytes)
+            file.reach(address_of(value) - address_of(np.frombuffer(file, np.uint8)) + value.nbytes)
         elif isinstance(value, list):
             for position, element in enumerate(value):
                 if hasattr(element, "InitFromObj"):
@@ -148,10 +147,6 @@ def _unknown_parts(parsed: Any, table: Any, file: File) -> Iterator[str]:
             yield from _unknown_parts(value, _typed(accessor(), value), file)
         elif value is None and not hasattr(table, f"{name}Length") and accessor() is not None:
             yield f"the type of {kind}.{attribute}"
-
-
-def _address(array: Any) -> int:
-    return int(array.__array_interface__["data"][0])
 
 
 @cache
@@ -286,7 +281,7 @@ def _share_buffers(model: Any) -> None:
         data = _at(model.buffers, index, "buffer").data
         if data is None:
             return 0
-        memory = (_address(data), data.nbytes)
+        memory = (address_of(data), data.nbytes)
         if memory not in known:
             known[memory] = positions.setdefault(data.tobytes(), len(shared))
             if known[memory] == len(shared):
@@ -305,7 +300,7 @@ def _share_buffers(model: Any) -> None:
 
 def _write(model: Any) -> bytes:
     data = [buffer.data for buffer in model.buffers if buffer.data is not None]
-    builder = _SharingBuilder(sum(map(len, data)) + 1024)
+    builder = SharingBuilder(sum(map(len, data)) + 1024)
     # Buffers first and one by one: the table of each then fits into the padding before the data of the next.
     for buffer in model.buffers:
         if buffer.data is not None:
@@ -313,92 +308,3 @@ def _write(model: Any) -> bytes:
             buffer.Pack(builder)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
-
-
-# A field of a table: its type (None: an offset), its slot, its bytes (which distinguish 0.0 from -0.0) and its value.
-_Field = tuple[Any, int, bytes, Any]
-
-
-class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers is not typed
-    """A flatbuffers Builder that writes every string, vector and table once per content.
-
-    The generated `Pack` methods use it like any other. A child is always finished before its parent is begun, so
-    equal children have equal offsets when their parents are compared.
-    """
-
-    def __init__(self, initial_size: int) -> None:
-        super().__init__(initial_size)
-        self._offsets: dict[Hashable, int] = {}  # content -> its offset
-        self._vectors: dict[tuple[int, int, int], tuple[Any, int]] = {}  # address -> the array there, its offset
-        self._fields: list[_Field] = []  # of the table being built
-        self._slots = 0
-        self._elements: list[int] | None = None  # of the vector being built, if they are offsets
-        self._vector_start = 0
-
-    def _once(self, content: Hashable, write: Callable[[], int]) -> int:
-        if content not in self._offsets:
-            self._offsets[content] = write()
-        return self._offsets[content]
-
-    def CreateString(self, s: str | bytes, *coding: str) -> int:
-        create = super().CreateString
-        return self._once(("string", s), lambda: create(s, *coding))
-
-    def CreateNumpyVector(self, x: Any, alignment: int = 1) -> int:
-        create = super().CreateNumpyVector
-
-        def write() -> int:
-            self.Prep(alignment, x.nbytes)
-            return int(create(x))
-
-        # The array is kept with its offset, so that its address is not used again.
-        memory = (_address(x), x.nbytes, x.itemsize)
-        if memory not in self._vectors:
-            self._vectors[memory] = (x, self._once((x.itemsize, x.tobytes()), write))
-        return self._vectors[memory][1]
-
-    def StartVector(self, *sizes: int) -> int:
-        self._elements, self._vector_start = [], self.Offset()
-        return int(super().StartVector(*sizes))
-
-    def PrependUOffsetTRelative(self, off: int) -> None:
-        if self._elements is not None:
-            self._elements.append(off)
-        super().PrependUOffsetTRelative(off)
-
-    def EndVector(self) -> int:
-        elements, self._elements = tuple(self._elements or ()), None
-        offset = int(super().EndVector())
-        if not elements:
-            return offset
-        first = self._once(("offsets", elements), lambda: offset)
-        if first != offset:
-            self.head = len(self.Bytes) - self._vector_start  # remove it again
-        return first
-
-    def StartObject(self, numfields: int) -> None:
-        self._slots, self._fields = numfields, []
-
-    def PrependSlot(self, flags: Any, o: int, x: Any, d: Any) -> None:
-        if x != d:
-            self._fields.append((flags, o, flags.packer_type.pack(x), x))
-
-    def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:
-        if x != d:
-            self._fields.append((None, o, x.to_bytes(4), x))
-
-    def EndObject(self) -> int:
-        builder: Any = super()
-        # Sorted by width, fields need the least padding.
-        fields = sorted(self._fields, key=lambda field: (-len(field[2]), field[1]))
-
-        def write() -> int:
-            builder.StartObject(self._slots)
-            for flags, slot, _, value in fields:
-                if flags is None:
-                    builder.PrependUOffsetTRelativeSlot(slot, value, 0)
-                else:
-                    builder.PrependSlot(flags, slot, value, None)
-            return int(builder.EndObject())
-
-        return self._once(tuple((flags is None, slot, packed) for flags, slot, packed, _ in fields), write)
