@@ -226,9 +226,9 @@ def test_a_file_without_a_step_names_the_one_that_has(artifacts: Path, tmp_path:
         (np.zeros((28, 28), complex), "type complex128, expected numbers"),
         (np.zeros((28, 28), bool), "type bool, expected numbers"),
         (np.full((28, 28), 1e300), "too large for float32"),
-        (None, "shape"),
+        (None, "is a NoneType, expected an array of numbers"),
         (np.ma.masked_array(np.zeros((28, 28)), mask=True), "masked array"),
-        ("digits", "shape"),
+        ("digits", "is a str, expected an array of numbers"),
     ],
 )
 def test_what_is_no_array_of_numbers_is_refused(model: edgernn.Model, bad: object, message: str) -> None:
