@@ -269,7 +269,7 @@ def test_samples_that_do_not_fit_are_refused(
     run_folder: Path, samples_file: Path, refused: Callable[..., str], tmp_path: Path
 ) -> None:
     message = refused("export", run_folder, "--samples", samples_file, "--out", tmp_path / "out")
-    assert "samples of shape (6, 3) do not fit the model, which takes (28, 28)" in message
+    assert f" of {samples_file}: samples of shape (6, 3) do not fit the model, which takes (28, 28)" in message
 
 
 def test_an_unwritable_folder_is_refused(run_folder: Path, refused: Callable[..., str], tmp_path: Path) -> None:

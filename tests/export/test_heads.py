@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -151,6 +151,12 @@ def test_the_calibration_samples_count_as_well() -> None:
 def test_truths_that_do_not_fit_the_answers_are_refused(answers: np.ndarray, y: np.ndarray, message: str) -> None:
     with pytest.raises(edgernn.DataError, match=message):
         infer_task(answers, samples_with(y), ())
+
+
+def test_truths_are_named_with_their_file() -> None:
+    samples = replace(samples_with(np.full(8, 4)), path="own.npz")
+    with pytest.raises(edgernn.DataError, match=r"^own\.npz: y_\w+\[0\] is 4, expected a class from 0 to 3"):
+        infer_task(answers_like(4), samples, ())
 
 
 def test_answers_that_are_not_finite_are_refused() -> None:

@@ -72,6 +72,7 @@ def test_few_samples_calibrate_and_test(tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples.y_test, Y[:99])
     assert samples.fed.startswith("x of few.npz, as stored, from ")
     assert samples.fed.endswith("the same 99 samples calibrate and test")
+    assert samples.fed_test.startswith("x of few.npz, as stored, from ")
     assert "calibrate" not in samples.fed_test
 
 

@@ -48,7 +48,9 @@ def test_float_data_in_range_is_taken_as_it_is(tiny):
 
 
 def test_float_data_out_of_range_is_refused(tiny):
-    with pytest.raises(DataError, match=r"x_train goes from 0 to 255, expected values in"):
+    with pytest.raises(
+        DataError, match=r"x_train goes from 0 to 255, expected values in .* map the values of x_train and"
+    ):
         prepare_inputs(as_float(tiny, factor=1), ROBUST, seed=0)
 
 
