@@ -215,7 +215,7 @@ def test_unscaled_pixels_are_bad_lines(artifacts: Path, x: np.ndarray) -> None:
     out, error, exit_code = run([artifacts / "digits-int8.tflite"], as_lines(x[0]) + as_lines(raw))
     wrong = int((raw > 2).any(axis=1).sum())
     assert (len(out.splitlines()), len(error.splitlines()), exit_code) == (56 - wrong, wrong, 1)
-    assert "expected 0 to 1 (pixel / 255); scale it" in error
+    assert "expected 0 to 1 (pixel / 255); divide by 255" in error
 
 
 def test_numbers_far_from_the_calibration_are_noted_once(artifacts: Path, x: np.ndarray, tmp_path: Path) -> None:
