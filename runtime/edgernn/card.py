@@ -29,6 +29,7 @@ from edgernn.json_values import (
 )
 from edgernn.specs import (
     MAX_VALUES,
+    USUAL,
     InputSpec,
     OutputSpec,
     Range,
@@ -175,7 +176,7 @@ class Card:
         """Write the card as ASCII JSON with a digest of zeros; embed it in the file, then `seal` the file."""
         fields = {"edgernn_card": FORMAT, **_shortened(self.as_json())}
         for name in _PORTS:
-            fields[name] = [shorten_spec(spec) for spec in fields[name]]
+            fields[name] = [shorten_spec(spec, USUAL[name]) for spec in fields[name]]
         fields |= fields.pop("unknown", {})
         if self.golden is not None:
             fields["golden"] = {name: value for name, value in fields["golden"].items() if value not in ("", [])}

@@ -43,14 +43,11 @@ _MAX_NUMBER = 1e38
 _CUT_OFF = 64.0
 _MAX_AXES = 3
 _DTYPES = ("float32", "int8")
-# Fields that are omitted from the JSON if they have this value.
-_OMITTED: Mapping[str, Any] = {
-    "dtype": "float32",
-    "meaning": "",
-    "limits": None,
-    "inverted": False,
-    "labels": [],
-    "logits": False,
+# Usual values of fields, by the card's lists: such a field is omitted from the JSON, because every byte of a card takes
+# memory of a device.
+USUAL: Mapping[str, Mapping[str, Any]] = {
+    "inputs": {"name": INPUT, "dtype": "float32", "meaning": "", "limits": None, "inverted": False},
+    "outputs": {"name": OUTPUT, "dtype": "float32", "labels": [], "logits": False, "limits": None},
 }
 
 
@@ -128,9 +125,9 @@ def spec_to_json(spec: InputSpec | OutputSpec) -> dict[str, Any]:
     return fields
 
 
-def shorten_spec(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Omit the fields that have their usual values: every byte of a card occupies memory of a device."""
-    return {name: value for name, value in fields.items() if name not in _OMITTED or value != _OMITTED[name]}
+def shorten_spec(fields: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec's JSON fields without those that have their usual values, see `USUAL`."""
+    return {name: value for name, value in fields.items() if name not in usual or value != usual[name]}
 
 
 def read_inputs(value: Any) -> tuple[InputSpec, ...]:
@@ -149,7 +146,7 @@ def read_inputs(value: Any) -> tuple[InputSpec, ...]:
             limits=read_field(fields, "limits", partial(as_optional, reader=read_range)),
             inverted=read_field(fields, "inverted", as_flag),
         )
-        for fields in _ports(value)
+        for fields in _ports(value, USUAL["inputs"])
     )
 
 
@@ -159,7 +156,7 @@ def read_outputs(value: Any) -> tuple[OutputSpec, ...]:
     Raises:
         ValueError: a value is missing or wrong.
     """
-    return tuple(_output(fields) for fields in _ports(value))
+    return tuple(_output(fields) for fields in _ports(value, USUAL["outputs"]))
 
 
 def read_range(value: Any) -> Range:
@@ -170,9 +167,9 @@ def read_range(value: Any) -> Range:
     return ends[0], ends[1]
 
 
-def _ports(value: Any) -> Sequence[Mapping[str, Any]]:
+def _ports(value: Any, usual: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the fields of each input or output, complete with those that were omitted."""
-    ports = [{**_OMITTED, **as_mapping(port)} for port in as_list(value)]
+    ports = [{**usual, **as_mapping(port)} for port in as_list(value)]
     if not 1 <= len(ports) <= MAX_PORTS:
         raise ValueError(f"found {len(ports)}, expected 1 to {MAX_PORTS}")
     names = [shorten(port.get("name")) for port in ports]

@@ -107,7 +107,7 @@ def test_another_format_is_named() -> None:
             read_card(data)
 
 
-@pytest.mark.parametrize("missing", ["inputs", "states", "inputs/shape", "inputs/name", "outputs/task", "golden"])
+@pytest.mark.parametrize("missing", ["inputs", "states", "inputs/shape", "outputs/task", "golden"])
 def test_a_sealed_card_that_lacks_a_field_is_refused(missing: str) -> None:
     fields = json.loads(CARD.encode())
     name, _, inner = missing.partition("/")
@@ -254,7 +254,13 @@ def test_the_task_lies_flat_in_the_json() -> None:
 
 @pytest.mark.parametrize(
     ("name", "usual", "other"),
-    [("dtype", "float32", "int8"), ("meaning", "", "m/s²"), ("limits", None, (-1.5, 2.25)), ("inverted", False, True)],
+    [
+        ("name", "input", "image"),
+        ("dtype", "float32", "int8"),
+        ("meaning", "", "m/s²"),
+        ("limits", None, (-1.5, 2.25)),
+        ("inverted", False, True),
+    ],
 )
 def test_a_usual_value_takes_no_byte_and_another_is_read_back(name: str, usual: Any, other: Any) -> None:
     for value in (usual, other):
