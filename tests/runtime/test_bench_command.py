@@ -29,17 +29,22 @@ QUICK = ("--rounds", "2", "--seconds", "0")
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """Write an .onnx file without a card and without states, for any number of steps."""
+    return write_onnx(tmp_path / "foreign.onnx", "ReduceSum", [1], keepdims=0)
+
+
+def write_onnx(path: Path, operator: str, constants: list[int], **attributes: int) -> Path:
+    """Write an .onnx file of one operator, with an input (batch, steps, 3) and a list of constants."""
     import onnx
     from onnx import TensorProto, helper
 
-    nodes = [helper.make_node("ReduceSum", ["x", "axis"], ["y"], keepdims=0)]
-    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    nodes = [helper.make_node(operator, ["x", "constants"], ["y"], **attributes)]
+    initializers = [helper.make_tensor("constants", TensorProto.INT64, [len(constants)], constants)]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("batch", "steps", 3))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ("batch", 3))
-    graph = helper.make_graph(nodes, "sums", [x], [y], [axis])
+    graph = helper.make_graph(nodes, "one", [x], [y], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "foreign.onnx")
-    return tmp_path / "foreign.onnx"
+    onnx.save(model, path)
+    return path
 
 
 def test_every_artifact_has_a_row_of_80_columns(
@@ -199,3 +204,14 @@ def test_a_bad_artifact_is_one_line(
     assert "is given twice" in refused("bench", good, good)
     for words in (("--seconds", "nan"), ("--seconds", "-1"), ("--rounds", "0"), ("--threads", "65")):
         assert edgernn_command("bench", good, *words).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [(), ("--isolate",)])
+def test_a_file_that_its_backend_cannot_run_is_one_line(
+    refused: Callable[..., str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    failing = write_onnx(tmp_path / "failing.onnx", "Reshape", [7, 3])
+    line = refused("bench", failing, "--unverified", *QUICK, *words)
+    assert line.startswith(f"error: {failing}: onnxruntime ")
+    assert line.count(str(failing)) == 1
+    assert " cannot run the file: " in line

@@ -63,14 +63,14 @@ class LoadedArtifact:
             ArtifactError: the backend cannot run the artifact.
         """
         try:
+            self.answer()  # before the bare call, whose errors are the library's own
             calls: dict[str, Call] = {
                 INVOKE: self.model.bare_call(self.x),
                 PREDICT: partial(self.model.predict, self.x),
             }
-            for call in calls.values():
-                call()
-        except (ArtifactError, InputError) as error:
+        except InputError as error:
             raise ArtifactError(f"{self.model.path}: {error}") from error
+        calls[INVOKE]()
         try:
             calls[STEP] = partial(self.model.stream().push, self.x[0])
         except NoStepError:
