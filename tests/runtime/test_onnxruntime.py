@@ -98,6 +98,19 @@ def test_the_first_input_alone_is_enough_for_onnx_runtime(batch: int) -> None:
     assert np.abs(session.run(None, {"state_0": states, "input": x})[0] - answers).max() > 1e-3
 
 
+def test_a_file_that_fails_in_a_call_is_an_error_and_its_names_are_not_logged(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    nodes = [helper.make_node("Reshape", ["input", "shape"], ["output"], name="\x1b]0;title\x07\nerror: none")]
+    shape = numpy_helper.from_array(np.array([7, FEATURES]), "shape")
+    made = helper.make_graph(nodes, "fails", [SEQUENCE], [value("output", "batch", FEATURES)], [shape])
+    proto = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    opened = onnxruntime._OnnxRuntime(proto.SerializeToString(), threads=1)
+    with pytest.raises(ArtifactError, match=r"cannot run the file: .*\\x1b]0;title"):
+        opened.run((samples(1, 6),))
+    assert capfd.readouterr().err == ""
+
+
 def test_a_stream_goes_row_by_row(streaming: onnxruntime._OnnxRuntime) -> None:
     x, stream = samples(20), streaming.start()
     answers = [stream.step((row,))[0] for row in x]

@@ -214,7 +214,8 @@ def _open(data: bytes, threads: int, sizes: Mapping[str, int]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; warnings would appear between a command's own lines
+    # Fatal errors only: the log quotes names in the file unescaped, and an exception reports the other errors, too.
+    options.log_severity_level = 4
     options.add_session_config_entry(*_DEQUANTIZE_AT_LOAD)
     for name, size in sizes.items():
         options.add_free_dimension_override_by_name(name, size)
