@@ -71,9 +71,9 @@ def _bare_tflite(data: bytes, x: Float32) -> dict[str, Call]:
 def _bare_step(file: StepFile, x: Float32) -> Call:
     """Return the shortest possible step: the row and the states in, the answer and the states out."""
     interpreter = open_interpreter(file.data)
-    inputs = dict(zip(file.inputs, interpreter.get_input_details(), strict=True))
-    outputs = dict(zip(file.outputs, interpreter.get_output_details(), strict=True))
-    names = [name for name in file.inputs if name.startswith("state_")]
+    inputs = dict(zip(file.names.inputs, interpreter.get_input_details(), strict=True))
+    outputs = dict(zip(file.names.outputs, interpreter.get_output_details(), strict=True))
+    names = [name for name in file.names.inputs if name.startswith("state_")]
     (row_name,), (answer_name,) = inputs.keys() - set(names), outputs.keys() - set(names)
     row = x[0, 0].reshape(inputs[row_name]["shape"])
     source, target = inputs[row_name]["index"], outputs[answer_name]["index"]

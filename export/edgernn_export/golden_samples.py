@@ -14,7 +14,7 @@ import numpy as np
 from edgernn.arrays import Bools, Float32, Float64, Int64
 from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
-from edgernn.card import MAX_RANGES, SEED_DIGITS, Card, Golden
+from edgernn.card import MAX_GOLDEN_ROWS, MAX_GOLDEN_VALUES, MAX_RANGES, SEED_DIGITS, Card, Golden
 from edgernn.errors import ArtifactError, ExportError
 from edgernn.golden import (
     ROUNDING_TOLERANCE,
@@ -66,7 +66,8 @@ def make_golden(model: Model, card: Card, data: bytes, *, x: Float32, tolerance:
     """
     steps, size, exact = card.input_shape[0], math.prod(card.output_shape), tolerance < ROUNDING_TOLERANCE
     usual = MAX_EXACT_SAMPLES if exact else min(MAX_SAMPLES, max(MIN_SAMPLES_OF_MANY, MAX_NUMBERS // size))
-    count = min(usual, max(MIN_SAMPLES, MAX_STEPS // steps))
+    loadable = min(MAX_GOLDEN_ROWS // steps, MAX_GOLDEN_VALUES // math.prod(card.input_shape))
+    count = max(1, min(usual, max(MIN_SAMPLES, MAX_STEPS // steps), loadable))
     kept = min(size, (MAX_EXACT_NUMBERS if exact else MAX_NUMBERS) // count)
     tried = np.arange(min(MAX_EXACT_TRIED if exact else MAX_TRIED, max(MIN_TRIED, MAX_TRIED_STEPS // steps)))
     ranges = feature_ranges(x)

@@ -28,7 +28,6 @@ from edgernn.json_values import (
     shorten,
 )
 from edgernn.specs import (
-    MAX_VALUES,
     USUAL,
     InputSpec,
     OutputSpec,
@@ -51,6 +50,8 @@ MAX_BYTES = 64 << 10
 
 # A digest detects damage. These limits refuse forged cards and cards of a faulty exporter before they cost memory or
 # promise a tolerance that accepts any answer.
+MAX_GOLDEN_VALUES = 1 << 22  # in all golden inputs together: 16 MB
+MAX_GOLDEN_ROWS = 1 << 17  # a stream's check takes at most some seconds
 MAX_TOLERANCE = 0.1  # the largest that the exporter writes
 MAX_RANGES = 32
 SEED_DIGITS = 2
@@ -320,23 +321,26 @@ def _check_golden_size(card: Card, golden: Golden) -> None:
             f"golden: ranges of {len(golden.ranges)} inputs and {len(golden.outputs)} outputs, expected ranges of "
             f"{len(card.inputs)} inputs or none, and {len(card.outputs)} outputs"
         )
-    if golden.samples * sum(math.prod(spec.shape) for spec in card.inputs) > MAX_VALUES:
+    values = golden.samples * sum(math.prod(spec.shape) for spec in card.inputs)
+    rows = golden.samples * max(spec.shape[0] for spec in card.inputs)
+    if values > MAX_GOLDEN_VALUES or rows > MAX_GOLDEN_ROWS:
         shapes = ", ".join(str(spec.shape) for spec in card.inputs)
-        raise damaged(f"{golden.samples} golden samples of shape {shapes}, expected at most {MAX_VALUES:,} values")
+        raise damaged(
+            f"{golden.samples} golden samples of shape {shapes}, expected at most {MAX_GOLDEN_VALUES:,} "
+            f"values and {MAX_GOLDEN_ROWS:,} rows"
+        )
 
 
 def _golden(value: Any) -> Golden:
-    fields = as_mapping(value)
-    if missing := {"seeds", "outputs", "between", "tolerance"} - fields.keys():
-        raise ValueError(f"no {', '.join(sorted(missing))}")
+    fields = {"ranges": [], "kernels": "", "digests": [], **as_mapping(value)}
     golden = Golden(
-        seeds=_base64(fields["seeds"]),
-        outputs=tuple(_base64(each) for each in as_list(fields["outputs"])),
-        between=tuple(read_range(each) for each in as_list(fields["between"])),
-        tolerance=as_positive(fields["tolerance"], MAX_TOLERANCE),
-        ranges=tuple(_ranges(each) for each in as_list(fields.get("ranges", []))),
-        kernels=as_text(fields.get("kernels", "")),
-        digests=_digests(fields.get("digests", [])),
+        seeds=read_field(fields, "seeds", _base64),
+        outputs=read_field(fields, "outputs", partial(_each, _base64)),
+        between=read_field(fields, "between", partial(_each, read_range)),
+        tolerance=read_field(fields, "tolerance", partial(as_positive, highest=MAX_TOLERANCE)),
+        ranges=read_field(fields, "ranges", partial(_each, _ranges)),
+        kernels=read_field(fields, "kernels", as_text),
+        digests=read_field(fields, "digests", _digests),
     )
     if len(golden.seeds) % SEED_DIGITS or not 1 <= golden.samples <= _MAX_SAMPLES:
         raise ValueError(
@@ -350,6 +354,10 @@ def _golden(value: Any) -> Golden:
     return golden
 
 
+def _each(reader: Callable[[Any], T], value: Any) -> tuple[T, ...]:
+    return tuple(reader(each) for each in as_list(value))
+
+
 def _base64(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _BASE64_DIGITS.issuperset(value):
         raise ValueError(f"found {shorten(value)}, expected base64 digits")
@@ -359,7 +367,7 @@ def _base64(value: Any) -> str:
 def _digests(value: Any) -> tuple[str, ...]:
     digests = tuple(as_text(each) for each in as_list(value))
     if len(digests) > 2 or not all(_is_hex(each, _SHORT_DIGEST_LENGTH) for each in digests):
-        raise ValueError(f"digests {shorten(value)}, expected at most 2 of 8 hexadecimal digits")
+        raise ValueError(f"found {shorten(value)}, expected at most 2 of 8 hexadecimal digits")
     return digests
 
 

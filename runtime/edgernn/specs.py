@@ -27,7 +27,7 @@ from edgernn.tasks import BINARY, Task
 # Names in the files that edgernn exports.
 INPUT, OUTPUT = "input", "output"
 MAX_PORTS = 16  # inputs, and outputs, of a card
-MAX_VALUES = 1 << 24  # in one input or output, and in all golden inputs together
+MAX_VALUES = 1 << 24  # in one input or output
 
 PIXEL = "pixel / 255"
 CLIPPED_PIXEL = "pixel, at most 1"
@@ -172,9 +172,9 @@ def _ports(value: Any, usual: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     ports = [{**usual, **as_mapping(port)} for port in as_list(value)]
     if not 1 <= len(ports) <= MAX_PORTS:
         raise ValueError(f"found {len(ports)}, expected 1 to {MAX_PORTS}")
-    names = [shorten(port.get("name")) for port in ports]
-    if len(set(names)) != len(names):
-        raise ValueError(f"found the names {', '.join(names)}, expected different ones")
+    names = [read_field(port, "name", as_text) for port in ports]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"found the name {shorten(twice)} twice, expected different ones")
     return ports
 
 

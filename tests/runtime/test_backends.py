@@ -12,7 +12,7 @@ import pytest
 
 from edgernn import backends, load
 from edgernn.backends import BACKENDS, open_artifact
-from edgernn.backends.interpreter import TfliteBackend
+from edgernn.backends.interpreter import TensorPort, TfliteBackend
 from edgernn.backends.litert import open_engine
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError
@@ -168,6 +168,20 @@ def test_several_inputs_and_outputs_run_in_the_files_order() -> None:
     a, b = (np.arange(6, dtype=np.float32).reshape(3, 1, 2) * scale for scale in (1, 2))
     for found, expected in zip(backend.run((a, b)), (a + b, a - b), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "message"),
+    [
+        ((1, 2), np.int8, "type int8 with scale 0, expected one above 0"),
+        ((1,), np.float32, r"shape \(1,\), expected a batch of 1 and then other axes"),
+        ((4, 2), np.float32, r"shape \(4, 2\), expected a batch of 1"),
+        ((1, 2), np.int32, "type int32, expected float32, int8 or int16"),
+    ],
+)
+def test_ports_that_have_no_meaning_are_refused(shape: tuple[int, ...], dtype: type, message: str) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        TensorPort(0, shape, dtype, (0.0, 0))
 
 
 def test_a_damaged_file_does_not_stream() -> None:

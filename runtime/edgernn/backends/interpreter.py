@@ -5,6 +5,7 @@ The file's first graph answers a sequence; a signature `step`, if there, one tim
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from edgernn.arrays import Arrays, Float32
 from edgernn.backends.exclusive_access import ExclusiveAccess
 from edgernn.backends.protocol import State, Stepper, check_states, is_state
-from edgernn.backends.tflite_file import STEP, StepFile, step_file
+from edgernn.backends.tflite_file import STEP, PortNames, sequence_names, step_file
 from edgernn.errors import ArtifactError, NoStepError, first_line
 
 # Errors that interpreters raise for an unsupported file or graph: pybind11 converts most of them from C++ exceptions;
@@ -48,8 +49,15 @@ class TensorPort:
         self.scale, self.zero_point = np.float32(quantization[0]), int(quantization[1])
         if self.dtype not in (np.float32, np.int8, np.int16):
             raise ArtifactError(f"has an input or an output of type {self.dtype}, expected float32, int8 or int16")
-        if self.shape[:1] != (1,):
-            raise ArtifactError(f"has an input or an output of shape {self.shape}, expected a batch of 1 in front")
+        if not self.is_float and not self.scale > 0:
+            raise ArtifactError(
+                f"has an input or an output of type {self.dtype} with scale {self.scale:g}, expected one above 0: "
+                "without it the integers have no known meaning"
+            )
+        if self.shape[:1] != (1,) or len(self.shape) < 2:
+            raise ArtifactError(
+                f"has an input or an output of shape {self.shape}, expected a batch of 1 and then other axes"
+            )
 
     def encode(self, values: Float32) -> State:
         """Convert real values to the graph's numbers."""
@@ -159,7 +167,7 @@ class TfliteBackend:
         file = step_file(self._data)
         if file is None:
             raise NoStepError(f"has no signature `{STEP}`, so it cannot stream; it only answers whole sequences")
-        steps = _Steps(self.name, self._open(file.data), file)
+        steps = _Steps(self.name, self._open(file.data), file.names, partial(sequence_names, self._data))
         found, expected = (len(steps.inputs), len(steps.outputs)), (len(self._inputs), len(self._outputs))
         if found != expected:
             raise ArtifactError(
@@ -226,10 +234,14 @@ def _caller(
 class _Steps:
     """Engine of the step, which all streams of an artifact share."""
 
-    def __init__(self, name: str, engine: Engine, file: StepFile) -> None:
+    def __init__(self, name: str, engine: Engine, names: PortNames, sequence: Callable[[], PortNames | None]) -> None:
         self.name, self.engine, self.access = name, engine, ExclusiveAccess()
-        self.inputs, before = _split_states(file.inputs, engine.inputs)
-        self.outputs, after = _split_states(file.outputs, engine.outputs)
+        inputs, before = _split_states(names.inputs, engine.inputs)
+        outputs, after = _split_states(names.outputs, engine.outputs)
+        if len(inputs) > 1 or len(outputs) > 1:  # the graphs of step and sequence may have different orders
+            order = sequence() or PortNames((), ())
+            inputs, outputs = _in_order(inputs, order.inputs), _in_order(outputs, order.outputs)
+        self.inputs, self.outputs = list(inputs.values()), list(outputs.values())
         if list(before) != list(after):
             raise ArtifactError(
                 f"its step takes the states {list(before)} and returns {list(after)}; expected the same"
@@ -290,16 +302,25 @@ class _TfliteStepper:
 
     @states.setter
     def states(self, states: Sequence[State]) -> None:
-        check_states(states, self.states)
+        given = check_states(states, self.states)
         with self._steps.access.lock:
-            self._states = tuple(state[np.newaxis].copy() for state in states)
+            self._states = tuple(state[np.newaxis].copy() for state in given)
 
 
 def _split_states(
     names: Sequence[str], ports: Sequence[TensorPort]
-) -> tuple[Sequence[TensorPort], Mapping[str, TensorPort]]:
-    """Return the ports of the rows or answers, and the ports of the states by name, in the order of their numbers."""
+) -> tuple[Mapping[str, TensorPort], Mapping[str, TensorPort]]:
+    """Return the ports of the rows or answers by name, and those of the states, in the order of their numbers."""
     named = dict(zip(names, ports, strict=True))
     states = sorted((name for name in named if is_state(name)), key=lambda name: int(name.removeprefix("state_")))
-    rest = [port for name, port in named.items() if not is_state(name)]
-    return rest, {name: named[name] for name in states}
+    return {name: port for name, port in named.items() if not is_state(name)}, {name: named[name] for name in states}
+
+
+def _in_order(ports: Mapping[str, TensorPort], names: Sequence[str]) -> Mapping[str, TensorPort]:
+    """Return the ports of a step in the order of a sequence's names."""
+    if sorted(ports) != sorted(names):
+        raise ArtifactError(
+            f"its step has the inputs or outputs {sorted(ports)} beside its states, expected {sorted(names)}, as a "
+            "whole sequence has"
+        )
+    return {name: ports[name] for name in names}

@@ -57,7 +57,7 @@ class _OnnxRuntime:
         run, outputs = self._session.run, self._outputs
         samples = len(inputs[0])
         try:
-            if self._static and samples != 1:
+            if self._static and samples > 1:
                 each = [run(outputs, self._named(tuple(x[i : i + 1] for x in inputs))) for i in range(samples)]
                 return tuple(np.concatenate(answers) for answers in zip(*each, strict=True))
             answers: list[Float32] = run(outputs, self._named(inputs))
@@ -159,9 +159,9 @@ class _OnnxStepper:
 
     @states.setter
     def states(self, states: Sequence[State]) -> None:
-        check_states(states, self.states)
+        given = check_states(states, self.states)
         with self._access.lock:
-            for state, values in zip(self._states[self._side], states, strict=True):
+            for state, values in zip(self._states[self._side], given, strict=True):
                 state[0] = values
 
     def _bind(self, inputs: Iterable[tuple[str, Float32]], outputs: Iterable[tuple[str, Float32]]) -> Any:
@@ -201,7 +201,8 @@ class _Ports(NamedTuple):
         return cls(
             inputs=[port for port in inputs if port not in required],
             outputs=[port for port in outputs if port not in last],
-            states=[*required, *session.get_overridable_initializers()],
+            # Weights may be listed as inputs with a default value, too.
+            states=[*required, *(port for port in session.get_overridable_initializers() if is_state(port.name))],
             last_states=last,
             required_states=required,
         )

@@ -1,6 +1,6 @@
 """The protocol of backends: the methods that `edgernn.model` and `edgernn.stream` call, and the rules for states."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -81,17 +81,22 @@ def is_state(name: str) -> bool:
     return name.startswith("state_") and name.removeprefix("state_").isdecimal()
 
 
-def check_states(states: Sequence[State], expected: Sequence[State]) -> None:
-    """Check that states to continue from fit the artifact.
+def check_states(states: Iterable[State], expected: Sequence[State]) -> list[State]:
+    """Return states to continue from as arrays, if they fit the artifact.
 
     Raises:
-        InputError: their number, shapes or types differ, or a number is NaN or infinite.
+        InputError: they are no arrays, their number, shapes or types differ, or a number is NaN or infinite.
     """
 
     def describe(group: Sequence[State]) -> list[str]:
-        return [f"{np.asarray(state).dtype} {np.shape(state)}" for state in group]
+        return [f"{state.dtype} {state.shape}" for state in group]
 
-    if describe(states) != describe(expected):
-        raise InputError(f"states of {describe(states)} given, expected {describe(expected)}")
-    if not all(np.isfinite(state).all() for state in states):
+    try:
+        given: list[State] = [np.asarray(state) for state in states]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"states of type {type(states).__name__} given, expected {describe(expected)}") from error
+    if describe(given) != describe(expected):
+        raise InputError(f"states of {describe(given)} given, expected {describe(expected)}")
+    if not all(np.isfinite(state).all() for state in given):
         raise InputError("the states contain NaN or infinity")
+    return given

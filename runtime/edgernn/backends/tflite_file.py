@@ -7,6 +7,7 @@ separate interpreter over the same bytes with two graphs exchanged. Offsets are 
 """
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from edgernn import flatbuffer
@@ -21,17 +22,23 @@ _MAP_NAME, _MAP_TENSOR = 0, 1
 _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS = 1, 2
 
 
+class PortNames(NamedTuple):
+    """Names of a graph's inputs and outputs in a signature, in the graph's order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 class StepFile(NamedTuple):
     """File whose first graph is the step.
 
     Attributes:
         data: the file's content.
-        inputs, outputs: the names of that graph's inputs and outputs, in its order.
+        names: of that graph's inputs and outputs.
     """
 
     data: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    names: PortNames
 
 
 def step_file(data: bytes) -> StepFile | None:
@@ -42,6 +49,18 @@ def step_file(data: bytes) -> StepFile | None:
     """
     try:
         return _step_file(data)
+    except flatbuffer.DAMAGE as error:
+        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+
+
+def sequence_names(data: bytes) -> PortNames | None:
+    """Return the names of the first graph's inputs and outputs; None if no signature refers to it.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    try:
+        return next((_names(data, each) for each in _signatures(data) if each.graph_number == 0), None)
     except flatbuffer.DAMAGE as error:
         raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
 
@@ -66,46 +85,72 @@ def count_ports(data: bytes) -> tuple[int, int]:
     return inputs, outputs
 
 
-def _step_file(data: bytes) -> StepFile | None:
+class _Signature(NamedTuple):
+    """A signature: its key, the offset of its table, and its graph's number and offset."""
+
+    key: str
+    place: int
+    graph_number: int
+    graph: int
+
+
+def _find_lists(data: bytes) -> tuple[int, int] | None:
+    """Return the places of the fields with the graphs and with the signatures; None if one is absent."""
     model = flatbuffer.unsigned(data, 0)
     subgraphs = flatbuffer.field(data, model, _MODEL_SUBGRAPHS)
     signatures = flatbuffer.field(data, model, _MODEL_SIGNATURES)
-    if subgraphs is None or signatures is None:
-        return None
-    graphs = flatbuffer.follow(data, subgraphs)
+    return None if subgraphs is None or signatures is None else (subgraphs, signatures)
+
+
+def _signatures(data: bytes) -> Iterator[_Signature]:
+    if (lists := _find_lists(data)) is None:
+        return
+    subgraphs, signatures = lists
+    graphs = list(flatbuffer.tables(data, subgraphs))
     for signature in flatbuffer.tables(data, signatures):
         key = flatbuffer.field(data, signature, _SIGNATURE_KEY)
-        if key is None or flatbuffer.text(data, key) != STEP:
+        if key is None:
             continue
+        name = flatbuffer.text(data, key)
         place = flatbuffer.field(data, signature, _SIGNATURE_SUBGRAPH)
         index = 0 if place is None else flatbuffer.unsigned(data, place)
-        if not index < flatbuffer.unsigned(data, graphs):
-            raise ArtifactError(f"damaged: signature `{STEP}` refers to graph {index}, which does not exist")
-        graph = list(flatbuffer.tables(data, subgraphs))[index]
-        return StepFile(
-            _exchanged(data, graphs, index, flatbuffer.follow(data, signatures)),
-            _names(data, signature, _SIGNATURE_INPUTS, graph, _SUBGRAPH_INPUTS),
-            _names(data, signature, _SIGNATURE_OUTPUTS, graph, _SUBGRAPH_OUTPUTS),
-        )
-    return None
+        if not index < len(graphs):
+            raise ArtifactError(f"damaged: signature {name!r} refers to graph {index}, which does not exist")
+        yield _Signature(name, signature, index, graphs[index])
 
 
-def _exchanged(data: bytes, graphs: int, index: int, signatures: int) -> bytes:
+def _step_file(data: bytes) -> StepFile | None:
+    lists = _find_lists(data)
+    step = next((each for each in _signatures(data) if each.key == STEP), None)
+    if lists is None or step is None:
+        return None
+    return StepFile(_exchanged(data, *lists, step.graph_number), _names(data, step))
+
+
+def _exchanged(data: bytes, subgraphs: int, signatures: int, index: int) -> bytes:
     """Return the file with graph `index` in front, and without signatures, which would refer to the wrong graphs."""
     copy = bytearray(data)
+    graphs = flatbuffer.follow(data, subgraphs)
     first, other = graphs + 4, graphs + 4 + 4 * index
     # Each offset is relative to its own place.
     for place, target in ((first, flatbuffer.follow(data, other)), (other, flatbuffer.follow(data, first))):
         struct.pack_into("<I", copy, place, target - place)
-    struct.pack_into("<I", copy, signatures, 0)
+    struct.pack_into("<I", copy, flatbuffer.follow(data, signatures), 0)
     return bytes(copy)
 
 
-def _names(data: bytes, signature: int, field: int, graph: int, order: int) -> tuple[str, ...]:
+def _names(data: bytes, signature: _Signature) -> PortNames:
+    return PortNames(
+        _ordered_names(data, signature, _SIGNATURE_INPUTS, _SUBGRAPH_INPUTS),
+        _ordered_names(data, signature, _SIGNATURE_OUTPUTS, _SUBGRAPH_OUTPUTS),
+    )
+
+
+def _ordered_names(data: bytes, signature: _Signature, field: int, order: int) -> tuple[str, ...]:
     """Return a signature's names for a graph's inputs or outputs, in the graph's order."""
-    named, ordered = flatbuffer.field(data, signature, field), flatbuffer.field(data, graph, order)
+    named, ordered = flatbuffer.field(data, signature.place, field), flatbuffer.field(data, signature.graph, order)
     if named is None or ordered is None:
-        raise ArtifactError(f"damaged: signature `{STEP}` has no inputs or no outputs")
+        raise ArtifactError(f"damaged: signature {signature.key!r} has no inputs or no outputs")
     # One tensor may have several names, if the answer is the state.
     names: dict[int, list[str]] = {}
     for entry in flatbuffer.tables(data, named):
@@ -114,5 +159,7 @@ def _names(data: bytes, signature: int, field: int, graph: int, order: int) -> t
         names.setdefault(index, []).append("" if name is None else flatbuffer.text(data, name))
     tensors = [flatbuffer.unsigned(data, place) for place in flatbuffer.places(data, ordered)]
     if sorted(tensors) != sorted(index for index, given in names.items() for _ in given):
-        raise ArtifactError(f"damaged: signature `{STEP}` names tensors {sorted(names)} of its graph's {tensors}")
+        raise ArtifactError(
+            f"damaged: signature {signature.key!r} names tensors {sorted(names)} of its graph's {tensors}"
+        )
     return tuple(names[tensor].pop() for tensor in tensors)

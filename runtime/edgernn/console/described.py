@@ -149,8 +149,8 @@ def describe_card(card: Card) -> dict[str, str]:
         **failed,
         "name": card.name,
         "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
-        **_numbered("input", [_input(spec) for spec in card.inputs]),
-        **_numbered("output", [_output(spec) for spec in card.outputs]),
+        **_numbered("input", [_input(spec) + _name(spec.name, card.inputs) for spec in card.inputs]),
+        **_numbered("output", [_output(spec) + _name(spec.name, card.outputs) for spec in card.outputs]),
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",
         "calibration": _calibration(card.calibration),
@@ -162,6 +162,11 @@ def describe_card(card: Card) -> dict[str, str]:
         "exported by": f"edgernn {card.edgernn}",
         **unknown,
     }
+
+
+def _name(name: str, ports: Sequence[object]) -> str:
+    """Return the name of an input or output where there are several."""
+    return f", {name}" if len(ports) > 1 else ""
 
 
 def _input(spec: InputSpec) -> str:
