@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.arrays import ArrayLike, Float32
 from edgernn.artifacts import find_artifacts, read_artifact
 from edgernn.backends import check_suffix, open_artifact
-from edgernn.backends.protocol import Backend, Stepper
+from edgernn.backends.protocol import Backend, Stepper, explain_count
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
@@ -295,11 +295,11 @@ def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads
 
 
 def _open(file: Path, data: bytes, threads: int, backend_name: str | None) -> Backend:
-    """Open an artifact with one input and one output; cards and backends allow several, `Model` does not."""
+    """Open an artifact with one input and one output."""
     backend = open_artifact(file, data, threads, backend_name)
-    inputs, outputs = len(backend.input_shapes), len(backend.output_shapes)
-    if (inputs, outputs) != (1, 1):
-        raise ArtifactError(f"found inputs: {inputs}, outputs: {outputs}, beside the states; expected one of each")
+    reason = explain_count(len(backend.input_shapes), len(backend.output_shapes))
+    if reason:
+        raise ArtifactError(reason)
     return backend
 
 

@@ -26,14 +26,14 @@ from edgernn.foreign.tflite_names import OPERATORS, TYPES
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
-def tflite_of(*codes: Any, graphs: int = 1) -> bytes:
+def tflite_of(*codes: Any, graphs: int = 1, scale: float = 0.5) -> bytes:
     tensors = [
         schema.TensorT(shape=[1, 5], shapeSignature=[-1, 5], type=schema.TensorType.FLOAT32, name=b"x"),
         schema.TensorT(
             shape=[1, 2],
             type=schema.TensorType.INT8,
             name=b"y",
-            quantization=schema.QuantizationParametersT(scale=[0.5], zeroPoint=[-3]),
+            quantization=schema.QuantizationParametersT(scale=[scale], zeroPoint=[-3]),
         ),
     ]
     operators = [schema.OperatorT(opcodeIndex=index, inputs=[0], outputs=[1]) for index in range(len(codes))]
@@ -189,6 +189,33 @@ def test_a_file_that_names_one_part_again_and_again_is_walked_once() -> None:
     schema.ModelAddOperatorCodes(builder, codes)
     builder.Finish(schema.ModelEnd(builder), b"TFL3")
     assert read_tflite(bytes(builder.Output())).operators == {"FULLY_CONNECTED": 100_000_000}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ([("a", 1), ("b", 1)], "found inputs: 2, outputs: 1, beside the states"),
+        ([("a", 1), ("state_0", 1)], ""),
+        ([("a", 3)], "'a' has type int8, expected float32"),
+    ],
+)
+def test_a_file_that_edgernn_does_not_run_has_a_reason(
+    inputs: list[tuple[str, int]], reason: str, tmp_path: Path, edgernn_command: Callable[..., Result]
+) -> None:
+    ports = [helper.make_tensor_value_info(name, kind, ["batch", "steps", 3]) for name, kind in inputs]
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])
+    graph = helper.make_graph([helper.make_node("Tanh", ["a"], ["y"])], "g", ports, [y])
+    (tmp_path / "a.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    shown = edgernn_command("info", tmp_path / "a.onnx").stdout
+    assert (f"does not run it: {reason}" if reason else "pass --unverified to run it") in shown
+    (document,) = json.loads(edgernn_command("info", tmp_path / "a.onnx", "--json").stdout)
+    assert [each.startswith(reason) for each in document["refused"]] == ([True] if reason else [])
+
+
+def test_integers_of_a_tflite_file_are_accepted_with_a_scale() -> None:
+    assert read_tflite(tflite_of(builtin(9))).refused == ()
+    refused = read_tflite(tflite_of(builtin(9), scale=0)).refused
+    assert refused == ("'y' has type int8 without one scale, so its integers have no known meaning",)
 
 
 def test_graphs_nested_without_end_are_refused() -> None:

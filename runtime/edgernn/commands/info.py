@@ -29,8 +29,8 @@ def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
     """Describe artifacts and other model files; no backend is needed.
 
     For an artifact of edgernn, shows the card: inputs, outputs, accuracy and source. For any other .tflite or .onnx
-    file, shows inputs, outputs and operators, and whether a light runtime can run it. For a Keras file or a run folder,
-    shows the command that exports artifacts from it.
+    file, shows inputs, outputs and operators, and whether a light runtime and edgernn can run it. For a Keras file or a
+    run folder, shows the command that exports artifacts from it.
 
     \b
     Example:

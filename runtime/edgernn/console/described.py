@@ -22,6 +22,7 @@ from edgernn.tasks import MEASURES, Task, show
 _NOT_KNOWN = "not known"
 _SHOWN_PORTS = 8
 _SHOWN_OPERATORS = 12
+_SHOWN_REASONS = 3
 
 
 class Described(Protocol):
@@ -68,7 +69,8 @@ class FileDescription:
             **_ports("output", facts.outputs),
             **signatures,
             "operators": f"{sum(facts.operators.values()):,}: {', '.join(names[:_SHOWN_OPERATORS])}{more}",
-            "light runtime": "; ".join(facts.missing) or "has all of its operators; run it with --unverified",
+            "light runtime": "; ".join(facts.missing) or "has all of its operators",
+            **({} if facts.missing else {"edgernn": _use(facts)}),
         }
 
     def as_json(self) -> Mapping[str, Any]:
@@ -117,6 +119,14 @@ def describe_folder(path: Path) -> SourceDescription:
     facts = {"name": settings["name"], "labels": ", ".join(map(str, settings["labels"])), "input": settings["input"]}
     export = shlex.join(["edgernn", "export", str(path)])
     return SourceDescription("a run folder, as `edgernn train` leaves it", f"{export} makes artifacts from it", facts)
+
+
+def _use(facts: Facts) -> str:
+    """Return whether edgernn runs a file without a card."""
+    if not facts.refused:
+        return "pass --unverified to run it"
+    more = f"; and {len(facts.refused) - _SHOWN_REASONS} more" if len(facts.refused) > _SHOWN_REASONS else ""
+    return f"does not run it: {'; '.join(facts.refused[:_SHOWN_REASONS])}{more}"
 
 
 def _ports(word: str, ports: Sequence[TensorFacts]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Facts about a model's file, the same for all formats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from edgernn.backends.protocol import explain_count
 
 MAX_PORTS = 64  # inputs or outputs that are read; more are ignored
 MAX_NAME_BYTES = 200
@@ -34,6 +36,7 @@ class Facts:
         inputs, outputs: inputs and outputs of its main graph, the first 64 of each.
         operators: count of each operator in all graphs, most frequent first.
         missing: reasons why a light runtime cannot run it, each with advice; empty if it can.
+        refused: reasons why edgernn does not run it, although a light runtime may; empty if none is known.
         signatures: names of the graphs' signatures.
     """
 
@@ -42,4 +45,31 @@ class Facts:
     outputs: tuple[TensorFacts, ...]
     operators: Mapping[str, int]
     missing: tuple[str, ...]
+    refused: tuple[str, ...]
     signatures: tuple[str, ...] = ()
+
+
+def find_refusals(
+    inputs: Sequence[TensorFacts], outputs: Sequence[TensorFacts], types: Sequence[str]
+) -> tuple[str, ...]:
+    """Find the reasons why edgernn does not run a file, from its inputs and outputs without states.
+
+    The backends refuse files for more reasons; these are the usual ones.
+
+    Args:
+        inputs, outputs: of the file.
+        types: the types of numbers that the format's backends accept.
+    """
+    count = explain_count(len(inputs), len(outputs))
+    return (
+        *([count] if count else []),
+        *(reason for port in (*inputs, *outputs) if (reason := _refuse_type(port, types))),
+    )
+
+
+def _refuse_type(port: TensorFacts, types: Sequence[str]) -> str:
+    if port.dtype not in types:
+        return f"{port.name!r} has type {port.dtype}, expected {', '.join(types)}"
+    if port.dtype != "float32" and not (port.scale and port.scale > 0):
+        return f"{port.name!r} has type {port.dtype} without one scale, so its integers have no known meaning"
+    return ""

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from edgernn.backends.protocol import is_state
 from edgernn.errors import ArtifactError
-from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts
+from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts, find_refusals
 
 _MODEL_VERSION, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
@@ -31,6 +32,7 @@ undefined float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float6
 bfloat16 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz uint4 int4 float4_e2m1
 """
 _TYPES = tuple(_TYPE_NAMES.split())
+_ACCEPTED_TYPES = ("float32",)
 # Domains whose operators ONNX Runtime has built in.
 _KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
@@ -72,13 +74,20 @@ def _read(data: bytes) -> Facts:
     inside = dict.fromkeys(_names_inside(data, graph))
     operators = Counter[str]()
     external = _count(data, graph, operators)
+    # Old writers list the weights among the inputs.
+    inputs = tuple(port for port in _ports(data, graph, _GRAPH_INPUTS) if port.name not in inside)[:MAX_PORTS]
+    outputs = tuple(_ports(data, graph, _GRAPH_OUTPUTS))[:MAX_PORTS]
     return Facts(
         format=f"ONNX, IR version {version}, opset {', '.join(opsets[:8]) or 'not known'}",
-        # Old writers list the weights among the inputs.
-        inputs=tuple(port for port in _ports(data, graph, _GRAPH_INPUTS) if port.name not in inside)[:MAX_PORTS],
-        outputs=tuple(_ports(data, graph, _GRAPH_OUTPUTS))[:MAX_PORTS],
+        inputs=inputs,
+        outputs=outputs,
         operators=dict(operators.most_common()),
         missing=_missing(operators, external),
+        refused=find_refusals(
+            [port for port in inputs if not is_state(port.name)],
+            [port for port in outputs if not is_state(port.name.removesuffix("_out"))],
+            _ACCEPTED_TYPES,
+        ),
     )
 
 

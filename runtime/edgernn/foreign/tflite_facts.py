@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edgernn import flatbuffer
 from edgernn.errors import ArtifactError
-from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts
+from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts, find_refusals
 from edgernn.foreign.tflite_names import OPERATORS, TYPES
 
 _IDENTIFIER = b"TFL3"
@@ -21,6 +21,7 @@ _SIGNATURE_KEY = 2
 _CUSTOM = 32
 _FLEX = "Flex"
 MAX_AXES = 16
+_ACCEPTED_TYPES = ("float32", "int8", "int16")
 
 
 def read_tflite(data: bytes) -> Facts:
@@ -50,12 +51,14 @@ def _read(data: bytes) -> Facts:
                 raise IndexError(f"operator {number} of {len(names)}")
             operators[names[number]] += count
     version = flatbuffer.field(data, model, _MODEL_VERSION)
+    inputs, outputs = (tuple(_ports(data, graphs[0], which)) for which in (_SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS))
     return Facts(
         format=f"TFLite, schema version {0 if version is None else flatbuffer.unsigned(data, version)}",
-        inputs=tuple(_ports(data, graphs[0], _SUBGRAPH_INPUTS)),
-        outputs=tuple(_ports(data, graphs[0], _SUBGRAPH_OUTPUTS)),
+        inputs=inputs,
+        outputs=outputs,
         operators=dict(operators.most_common()),
         missing=_missing(operators),
+        refused=find_refusals(inputs, outputs, _ACCEPTED_TYPES),
         signatures=tuple(_keys(data, model)),
     )
 
