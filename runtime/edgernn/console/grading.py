@@ -8,6 +8,7 @@ import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
 from edgernn.card import Card
+from edgernn.data.array_names import find_test_truths
 from edgernn.data.readers import IDX_SUFFIXES, read_idx, read_npy, read_one_of_npz
 from edgernn.data.readers.text import BOM
 from edgernn.data.readers.text import MAX_BYTES as MAX_TEXT_BYTES
@@ -176,7 +177,7 @@ def _read(path: Path, task: Task, card: Card | None) -> Array:
     if name.endswith(".npy"):
         return np.atleast_1d(read_npy(path))
     if name.endswith(".npz"):
-        return np.atleast_1d(read_one_of_npz(path, ("y_test", "y")))
+        return np.atleast_1d(read_one_of_npz(path, find_test_truths))
     if name.endswith(IDX_SUFFIXES):
         return read_idx(path)
     lines = _read_text(path)

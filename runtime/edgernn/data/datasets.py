@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Array, Int64
-from edgernn.data.named_arrays import IDX_NAMES, Part, find_parts, read_arrays, read_idx_folder, truth_name
+from edgernn.data.array_names import Part, find_parts, truth_name
+from edgernn.data.named_arrays import IDX_NAMES, read_arrays, read_idx_folder
 from edgernn.data.readers import is_readable, read_npz
 from edgernn.data.samples import Origin, Samples, check_length, check_sequences, check_shape
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint

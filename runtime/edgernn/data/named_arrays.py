@@ -1,7 +1,6 @@
-"""Named arrays: the arrays in a file or a folder of samples, by name, and which of them are inputs and truths."""
+"""Named arrays: the arrays in a file or a folder of samples, by name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +16,6 @@ IDX_NAMES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
-# Names of arrays in an .npz, in lower or upper case; if there are several, the first one is used.
-_CALIBRATION, _TEST, _BOTH = ("x_calibration", "x_train"), ("x_test",), "x"
-_TRUTHS = ("y_calibration", "y_train", "y_test")
-
-
-@dataclass(frozen=True)
-class Part:
-    """Names of an array of inputs and of the array with their truths; None if there are no truths."""
-
-    x: str
-    y: str | None
 
 
 def read_arrays(path: Path) -> Mapping[str, Array]:
@@ -66,40 +54,6 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
         if file:
             found[name] = read_idx(file)
     return found
-
-
-def find_parts(arrays: Mapping[str, Array]) -> tuple[Part, Part]:
-    """Find the arrays to calibrate and to test with; the same part twice if there is only one.
-
-    Raises:
-        DataError: there are no inputs, or truths without their inputs.
-    """
-    names = {name.lower(): name for name in reversed(list(arrays))}
-    calibration = next((names[name] for name in _CALIBRATION if name in names), None)
-    test = next((names[name] for name in _TEST if name in names), None)
-    both = names.get(_BOTH)
-    if not (calibration or test or both):
-        others = [name for name in arrays if name.lower() not in ("labels", "y")]
-        both = others[0] if len(others) == 1 and others[0][:2].lower() != "y_" else None
-    alone = [f"x{key[1:]}" for key in _TRUTHS if key in names and f"x{key[1:]}" not in names]
-    if alone:
-        raise DataError(f"contains {', '.join(arrays)}; {', '.join(alone)} missing")
-    first, second = calibration or both or test, test or both or calibration
-    if first is None or second is None:
-        raise DataError(
-            f"contains {', '.join(arrays) or 'nothing'}; expected x, or x_train and x_test, or a single array; the "
-            "right answers, y or y_train and y_test, may be missing"
-        )
-    return _with_truth(first, names), _with_truth(second, names)
-
-
-def truth_name(x: str) -> str:
-    """Name of the array with the truths of an array of inputs: y_train for x_train, y for any other name."""
-    return f"y{x[1:]}" if x[:2].lower() in ("x", "x_") else "y"
-
-
-def _with_truth(x: str, names: Mapping[str, str]) -> Part:
-    return Part(x, names.get(truth_name(x).lower()))
 
 
 def _read_folder(folder: Path) -> Array:

@@ -66,10 +66,11 @@ def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
 
 def given_labels(arrays: Mapping[str, Array]) -> tuple[str, ...]:
     """Read the names of the classes from the array `labels`; empty if there is none."""
-    if "labels" not in arrays:
+    name = next((name for name in arrays if name.lower() == "labels"), None)
+    if name is None:
         return ()
-    labels = arrays["labels"]
-    return tuple(str(label) for label in (as_text(labels, "labels") if labels.dtype.kind == "S" else labels).ravel())
+    labels = arrays[name]
+    return tuple(str(label) for label in (as_text(labels, name) if labels.dtype.kind == "S" else labels).ravel())
 
 
 def as_text(array: Array, name: str) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgernn.arrays import Array
+from edgernn.data.array_names import find_test_inputs
 from edgernn.data.readers.binary import MAX_BYTES, Archive, read_idx, read_npy, read_npz, read_one_of_npz
 from edgernn.data.readers.text import parse_sample, read_csv, read_json_lines
 from edgernn.errors import DataError
@@ -30,7 +31,7 @@ IDX_SUFFIXES = ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")
 
 _READERS: dict[tuple[str, ...], Callable[[Path], Array]] = {
     (".npy",): read_npy,
-    (".npz",): lambda path: read_one_of_npz(path, ("x_test", "x")),
+    (".npz",): lambda path: read_one_of_npz(path, find_test_inputs),
     IDX_SUFFIXES: read_idx,
     (".csv",): read_csv,
     (".jsonl", ".ndjson"): read_json_lines,
@@ -46,7 +47,8 @@ def is_readable(path: Path) -> bool:
 def read_array(path: Path) -> Array:
     """Read the array in a file; the suffix selects the format: IDX, .npy, .npz, CSV or JSON lines.
 
-    From an .npz, read `x_test`, or else `x`, or else the only array. CSV and JSON lines are [samples, steps, features].
+    From an .npz, read the inputs to test with, see `edgernn.data.array_names`: `x_test`, or else `x`, or else the only
+    array. CSV and JSON lines are [samples, steps, features].
 
     Raises:
         DataError: the file is missing, damaged, too large or of an unsupported type.

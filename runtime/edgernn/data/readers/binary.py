@@ -8,7 +8,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -151,18 +151,22 @@ def read_npz(path: Path) -> Archive:
     return Archive(path, min_axes=1)
 
 
-def read_one_of_npz(path: Path, wanted: Sequence[str]) -> Array:
-    """Read the first of the `wanted` arrays that an .npz file has, or else its only array.
+def read_one_of_npz(path: Path, choose: Callable[[Iterable[str]], str]) -> Array:
+    """Read one array of an .npz file.
+
+    Args:
+        path: the file.
+        choose: chooses one of the names, as those of `edgernn.data.array_names` do.
 
     Raises:
-        DataError: as for `Archive`, or there are several arrays and none has a `wanted` name.
+        DataError: as for `Archive`, or from `choose`.
     """
     archive = Archive(path)
-    chosen = [name for name in wanted if name in archive] or (list(archive) if len(archive) == 1 else [])
-    if not chosen:
-        found = ", ".join(archive) or "no arrays"
-        raise DataError(f"{path}: contains {found}; expected one called {' or '.join(wanted)}, or only one")
-    return archive[chosen[0]]
+    try:
+        name = choose(archive)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return archive[name]
 
 
 @dataclass(frozen=True)
