@@ -129,9 +129,9 @@ class TfliteBackend:
         else:
             # The graph is built for one sample; an interpreter cannot change its batch size.
             answers = tuple(np.empty((samples, *port.shape[1:]), port.dtype) for port in self._outputs)
-            for index in range(samples):
-                one = self._run_one(tuple(each[index : index + 1] for each in values))
-                for target, answer in zip(answers, one, strict=True):
+            batches_of_one = zip(*(each[:, np.newaxis] for each in values), strict=True)
+            for index, one in enumerate(batches_of_one):
+                for target, answer in zip(answers, self._run_one(one), strict=True):
                     target[index] = answer[0]
         return answers if self._float_outputs else _decode(self._outputs, answers)
 
@@ -206,29 +206,51 @@ def _caller(
         invoke()
         return tuple([get(target) for target in targets])
 
-    if len(sources) != len(targets) or len(sources) > 2:
+    if len(sources) != 1 or len(targets) != 1:
         return call
+    (source,), (target,) = sources, targets
 
-    # The common cases, a whole sequence and a step with one state, are without loops, which would take as long as a
-    # call of the interpreter.
-    source, first = sources[0], targets[0]
-
+    # The common case has no loops, which would take as long as a call of the interpreter.
     def call_one(values: Sequence[Any]) -> tuple[Any, ...]:
         put(source, values[0])
         invoke()
-        return (get(first),)
+        return (get(target),)
 
-    if len(sources) == 1:
-        return call_one
-    other, second = sources[1], targets[1]
+    return call_one
 
-    def call_two(values: Sequence[Any]) -> tuple[Any, ...]:
-        put(source, values[0])
-        put(other, values[1])
+
+# From rows and states to answers and the next states, all in the graph's numbers.
+_Step = Callable[[Sequence[Any], Sequence[State]], tuple[Sequence[Any], Sequence[State]]]
+
+
+def _step_caller(engine: Engine, inputs: Sequence[TensorPort], outputs: Sequence[TensorPort], answers: int) -> _Step:
+    """Return a function that runs a step's graph.
+
+    Args:
+        engine: of the step.
+        inputs: those of the rows, then those of the states.
+        outputs: those of the answers, then those of the states.
+        answers: number of answers.
+    """
+    call = _caller(engine, inputs, outputs)
+
+    def step(rows: Sequence[Any], states: Sequence[State]) -> tuple[Sequence[Any], Sequence[State]]:
+        found = call((*rows, *states))
+        return found[:answers], found[answers:]
+
+    if not len(inputs) == len(outputs) == 2 or answers != 1:
+        return step
+    put, invoke, get = engine.set, engine.invoke, engine.get
+    (row, before), (answer, after) = ([port.handle for port in ports] for ports in (inputs, outputs))
+
+    # As above, the common case: one input, one output and one state.
+    def step_one(rows: Sequence[Any], states: Sequence[State]) -> tuple[Sequence[Any], Sequence[State]]:
+        put(row, rows[0])
+        put(before, states[0])
         invoke()
-        return get(first), get(second)
+        return (get(answer),), (get(after),)
 
-    return call_two
+    return step_one
 
 
 class _Steps:
@@ -252,10 +274,10 @@ class _Steps:
         self.float_inputs, self.float_outputs = (
             all(port.is_float for port in ports) for ports in (self.inputs, self.outputs)
         )
-        self.zeros: tuple[State, ...] = tuple(
-            np.full(port.shape, port.zero_point, port.dtype) for port in before.values()
+        self.zeros: Sequence[State] = [np.full(port.shape, port.zero_point, port.dtype) for port in before.values()]
+        self.call = _step_caller(
+            engine, [*self.inputs, *before.values()], [*self.outputs, *after.values()], answers=len(self.outputs)
         )
-        self.call = _caller(engine, [*self.inputs, *before.values()], [*self.outputs, *after.values()])
 
 
 class _TfliteStepper:
@@ -267,29 +289,27 @@ class _TfliteStepper:
 
     def __init__(self, steps: _Steps) -> None:
         self._steps = steps
-        self._answers = len(steps.outputs)
         self.answer_shapes = tuple(port.shape[1:] for port in steps.outputs)
         self._states = steps.zeros
 
     def step(self, rows: Arrays) -> Arrays:
-        steps, answers = self._steps, self._answers
-        values = tuple([row[_ONE_STEP] for row in rows])
+        steps, access = self._steps, self._steps.access
+        # A tuple of one, the common case, without a loop.
+        values: Sequence[Any] = (rows[0][_ONE_STEP],) if len(rows) == 1 else [row[_ONE_STEP] for row in rows]
         if not steps.float_inputs:
             values = _encode(steps.inputs, values)
-        access = steps.access
         try:
             with access.lock:
                 if access.busy:
                     raise access.refusal()
                 try:
                     access.busy = True
-                    found = steps.call(values + self._states)
-                    self._states = found[answers:]
+                    answers, self._states = steps.call(values, self._states)
                 finally:
                     access.busy = False
         except REFUSALS as error:
             raise ArtifactError(f"{steps.name} cannot run the file's step: {first_line(error)}") from error
-        first = tuple([each[0] for each in found[:answers]])
+        first = (answers[0][0],) if len(answers) == 1 else tuple([answer[0] for answer in answers])
         return first if steps.float_outputs else _decode(steps.outputs, first)
 
     def reset(self) -> None:
@@ -304,7 +324,7 @@ class _TfliteStepper:
     def states(self, states: Sequence[State]) -> None:
         given = check_states(states, self.states)
         with self._steps.access.lock:
-            self._states = tuple(state[np.newaxis].copy() for state in given)
+            self._states = [state[np.newaxis].copy() for state in given]
 
 
 def _split_states(
