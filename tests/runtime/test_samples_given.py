@@ -263,6 +263,29 @@ def test_samples_of_several_inputs_and_outputs_have_names() -> None:
         Samples(first, {}, second, {"kind": Y})
     with pytest.raises(DataError, match=r"y_calibration\.kind has int64 .*, y_test\.kind float64"):
         Samples(first, {"kind": Y}, second, {"kind": Y[:9] / 2})
+    with pytest.raises(DataError, match="have the truths kind, the test samples risk; expected the same, or fewer"):
+        Samples(first, {"kind": Y}, second, {"risk": Y[:9]})
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X.astype(str), Y, "x_calibration has type <U.*, expected numbers"),
+        (X.astype(object), Y, "x_calibration has type object, expected numbers"),
+        (X, NAMES, "y_calibration has type <U.*, expected numbers"),
+        (
+            X[..., :1],
+            Y,
+            r"x_calibration has shape \(240, 5, 1\), x_test \(240, 5, 2\); expected as many features in both",
+        ),
+    ],
+)
+def test_samples_that_are_no_numbers_or_have_other_features_are_refused(
+    x: np.ndarray, y: np.ndarray, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        Samples.unnamed(x, y, X, Y)
+    assert Samples.unnamed(X, Y, X[:, :2], Y).x_test.shape[1] == 2  # a model may accept any number of steps
 
 
 def test_a_run_folder_says_its_scale_itself(run_folder: Path) -> None:

@@ -98,7 +98,8 @@ class Samples:
             for name, y in truths.items():
                 origin = self.origin(array_name("y", part, name))
                 check_length(x, origins[first].name, y, origin.name)
-                _check_finite(y, origin)
+                _check_numbers(y, origin)
+        self._check_same_features()
         self._check_same_kinds()
         check_labels(self.labels)
 
@@ -106,8 +107,22 @@ class Samples:
         yield "calibration", self.calibration, self.calibration_truths
         yield "test", self.test, self.test_truths
 
+    def _check_same_features(self) -> None:
+        """Check that an input has as many features in both parts; the number of steps may differ."""
+        for name in self.calibration:
+            found, other = self.calibration[name].shape, self.test[name].shape
+            if found[2] != other[2]:
+                first, second = (self.origin(array_name("x", part, name)).name for part in ("calibration", "test"))
+                raise DataError(f"{first} has shape {found}, {second} {other}; expected as many features in both")
+
     def _check_same_kinds(self) -> None:
-        """Check that the truths of an output have one type and one shape in both parts."""
+        """Check that the truths of an output have one name, one type and one shape in both parts."""
+        first_names, second_names = self.calibration_truths.keys(), self.test_truths.keys()
+        if not (first_names <= second_names or second_names <= first_names):
+            raise DataError(
+                f"the calibration samples have the truths {_names(self.calibration_truths)}, the test samples "
+                f"{_names(self.test_truths)}; expected the same, or fewer in one of them"
+            )
         for name in self.calibration_truths.keys() & self.test_truths.keys():
             found, other = (
                 f"{y.dtype} and shape {y.shape[1:]}" for y in (self.calibration_truths[name], self.test_truths[name])
@@ -184,13 +199,13 @@ def _names(arrays: Mapping[str, Any]) -> str:
 
 
 def check_sequences(x: Array, origin: Origin) -> None:
-    """Check that `x` is [samples, steps, features], not empty and finite.
+    """Check that `x` is numbers [samples, steps, features], not empty and finite.
 
     Raises:
         DataError: it is not.
     """
     check_shape(x, origin.name)
-    _check_finite(x, origin)
+    _check_numbers(x, origin)
 
 
 def check_shape(x: Array, name: str) -> None:
@@ -213,7 +228,9 @@ def check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:
         raise DataError(f"{y_name} has shape {y.shape}, expected ({len(x)}, ...): {len(x)} samples in {x_name}")
 
 
-def _check_finite(x: Array, origin: Origin) -> None:
+def _check_numbers(x: Array, origin: Origin) -> None:
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{origin.name} has type {x.dtype}, expected numbers")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
         raise DataError(f"{origin.name} contains NaN or infinity, first in sample {origin.sample(bad[0])}")
