@@ -133,6 +133,21 @@ def test_a_runtime_is_checked_without_edgernn(beside: Path, monkeypatch: pytest.
         execute(misreading, ALONE, {})
 
 
+def test_a_runtime_is_checked_with_integers(with_integers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the conversions of the program for int8 inputs and outputs, as the page says."""
+    monkeypatch.chdir(with_integers)
+    (block,) = (block for block in ALONE_BLOCKS if "golden" in block and "0x85EBCA6B" in block)
+    (program,) = (block for block in ANSWERING if "io8" in block)
+    conversions = re.findall(r"^(?:scale, |quantized = |answer = ).*\n", program, re.MULTILINE)
+    read_input, quantize, read_output, convert_back = conversions
+    quantize = quantize.replace("x /", "inputs /")
+    convert_back = "answers = (answers" + convert_back.removeprefix("answer = (output")
+    before, answers, after = re.split(r"^(answers = np\.array.*\n)", block, flags=re.MULTILINE)
+    answers = answers.replace("in inputs", "in quantized")
+    converted = "".join([before, read_input, quantize, answers, read_output, convert_back, after])
+    execute(converted.replace("digits-int8.tflite", "digits-int8-io8.tflite"), ALONE, {})
+
+
 def test_the_example_of_the_readme_runs(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(beside)
     (block,) = blocks_of(ROOT / "README.md")
