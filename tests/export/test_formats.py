@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import edgernn
+from edgernn.backends import BACKENDS
 from edgernn.errors import SettingError
 from edgernn_export import Target, TargetResult, export, select_targets
 from edgernn_export.formats import FORMATS, all_targets, default_targets
@@ -72,6 +73,10 @@ def test_a_made_up_format_is_exported_and_proven(
     assert artifact.card is not None
     assert (artifact.card.layout, artifact.card.measured["agreement"]) == ("stock", 1)
     np.testing.assert_allclose(artifact.predict(np.zeros((6, 3), np.float32)).sum(), 1, atol=1e-5)
+
+
+def test_a_backend_reads_the_files_of_every_format() -> None:
+    assert {each.suffix for each in FORMATS.values()} <= {backend.suffix for backend in BACKENDS}
 
 
 def test_a_made_up_format_is_selected_like_the_others(stock: StockFormat) -> None:

@@ -68,7 +68,8 @@ class Finished:
     """A converted file, complete except for its card.
 
     Attributes:
-        embed_card: function from an encoded card to the file's content with the card in it.
+        embed_card: function from an encoded card to the file's content with the card in it. An export calls it several
+            times, with cards of different lengths, so it must keep no state.
         input_limits, output_limits: lowest and highest value that the file's integers can hold, as in the card; None
             where there are no such limits.
         preferred_layout: the best layout for this model and number format; empty if the format has one layout.
@@ -85,7 +86,7 @@ class Format(ABC):
 
     Attributes:
         name: of the format, as in `--to`.
-        suffix: of its files; a backend of the runtime reads it.
+        suffix: of its files, that of a backend in `edgernn.backends.BACKENDS`.
         defaults: targets that an export makes without any choice.
         others: targets that are made only when they are chosen.
         tolerances: by quantization.
@@ -108,7 +109,7 @@ class Format(ABC):
 
         Returns:
             The file without its card, and the limits of its inputs and outputs in the model's own values, such as
-            0.0 to 1.0, not in integers.
+            0.0 to 1.0, not in integers. The file's input and output have the names `edgernn.specs.INPUT` and `OUTPUT`.
 
         Raises:
             ExportError: a converter fails.

@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from edgernn.card import NAME as CARD_NAME
 from edgernn.errors import ExportError
+from edgernn.specs import INPUT, OUTPUT
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering, rebuilding
 from edgernn_export.cells import Cell
@@ -24,7 +25,6 @@ from edgernn_export.streaming import streams
 
 # The oldest operator set whose DequantizeLinear takes one scale a channel.
 OPSET = 13
-INPUT, OUTPUT = "input", "output"
 RECURRENT = ("RNN", "GRU", "LSTM")
 _PLACEHOLDER = "CudnnRNNV3"
 _MAX_BATCH = np.iinfo(np.int32).max

@@ -10,6 +10,7 @@ import numpy as np
 from edgernn.card import NAME as CARD_NAME
 from edgernn.card import has_card, read_card, seal
 from edgernn.errors import ExportError
+from edgernn.specs import INPUT, OUTPUT
 from edgernn_export import lowering
 from edgernn_export.converter_errors import ours_in, reason_of
 from edgernn_export.formats.tflite.compact import Compactor, compact
@@ -18,8 +19,6 @@ from edgernn_export.formats.tflite.insert_cells import SEQUENCE, STEP, disguise
 from edgernn_export.lowering import RecurrentPlaceholder
 from edgernn_export.rebuilding import with_steps
 from edgernn_export.streaming import streams
-
-INPUT, OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True)
