@@ -11,12 +11,12 @@ import numpy as np
 from edgernn.arrays import ArrayLike, Float32
 from edgernn.artifacts import find_artifacts, read_artifact
 from edgernn.backends import check_suffix, open_artifact
-from edgernn.backends.protocol import Backend, Stepper, explain_count
+from edgernn.backends.protocol import Backend, Stepper
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import as_array, as_float32
-from edgernn.specs import InputSpec, OutputSpec
+from edgernn.specs import InputSpec, OutputSpec, explain_count
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
 

@@ -116,6 +116,19 @@ class OutputSpec:
     limits: Range | None = None
 
 
+def explain_count(inputs: int, outputs: int) -> str:
+    """Explain why a file with these numbers of inputs and outputs, beside the states, is refused; empty if it is not.
+
+    Cards and backends allow several; `Model` and the commands do not.
+    """
+    if (inputs, outputs) == (1, 1):
+        return ""
+    return (
+        f"found inputs: {inputs}, outputs: {outputs}, beside the states; this version of edgernn runs models with one "
+        "input and one output"
+    )
+
+
 def spec_to_json(spec: InputSpec | OutputSpec) -> dict[str, Any]:
     """Return a spec's fields as a JSON object, all of them."""
     values = {field.name: getattr(spec, field.name) for field in fields_of(spec)}

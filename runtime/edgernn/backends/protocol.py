@@ -81,19 +81,6 @@ def is_state(name: str) -> bool:
     return name.startswith("state_") and name.removeprefix("state_").isdecimal()
 
 
-def explain_count(inputs: int, outputs: int) -> str:
-    """Explain why a file with these numbers of inputs and outputs, beside the states, is refused; empty if it is not.
-
-    Cards and backends allow several; `Model` and the commands do not.
-    """
-    if (inputs, outputs) == (1, 1):
-        return ""
-    return (
-        f"found inputs: {inputs}, outputs: {outputs}, beside the states; this version of edgernn runs models with one "
-        "input and one output"
-    )
-
-
 def check_states(states: Iterable[State], expected: Sequence[State]) -> list[State]:
     """Return states to continue from as arrays, if they fit the artifact.
 

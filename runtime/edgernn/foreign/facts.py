@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgernn.backends.protocol import explain_count
+from edgernn.specs import explain_count
 
 MAX_PORTS = 64  # inputs or outputs that are read; more are ignored
 MAX_NAME_BYTES = 200
