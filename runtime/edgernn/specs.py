@@ -116,6 +116,11 @@ class OutputSpec:
     limits: Range | None = None
 
 
+def is_state(name: str) -> bool:
+    """Return True if an input of a file with this name is a state, not an input of the model."""
+    return name.startswith("state_") and name.removeprefix("state_").isdecimal()
+
+
 def explain_count(inputs: int, outputs: int) -> str:
     """Explain why a file with these numbers of inputs and outputs, beside the states, is refused; empty if it is not.
 

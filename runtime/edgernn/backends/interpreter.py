@@ -12,9 +12,10 @@ import numpy as np
 
 from edgernn.arrays import Arrays, Float32
 from edgernn.backends.exclusive_access import ExclusiveAccess
-from edgernn.backends.protocol import State, Stepper, check_states, is_state
+from edgernn.backends.protocol import State, Stepper, check_states
 from edgernn.backends.tflite_file import STEP, PortNames, sequence_names, step_file
 from edgernn.errors import ArtifactError, NoStepError, first_line
+from edgernn.specs import is_state
 
 # Errors that interpreters raise for an unsupported file or graph: pybind11 converts most of them from C++ exceptions;
 # tflite-micro's first reads the flatbuffer with struct.

@@ -13,8 +13,9 @@ import numpy as np
 
 from edgernn.arrays import Arrays, Float32
 from edgernn.backends.exclusive_access import ExclusiveAccess
-from edgernn.backends.protocol import Backend, State, Stepper, check_states, is_state
+from edgernn.backends.protocol import Backend, State, Stepper, check_states
 from edgernn.errors import ArtifactError, MissingExtraError, NoStepError, first_line
+from edgernn.specs import is_state
 
 # By default ONNX Runtime keeps DequantizeLinear for integer kernels. An RNN has none, so int8 weights would be
 # dequantized at every call (1.09 × the time), or a Dense layer's input would be rounded, too (MatMulNBits). With this

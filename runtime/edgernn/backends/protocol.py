@@ -76,11 +76,6 @@ class Backend(Protocol):
         """
 
 
-def is_state(name: str) -> bool:
-    """Return True if an input of a file with this name is a state, not an input of the model."""
-    return name.startswith("state_") and name.removeprefix("state_").isdecimal()
-
-
 def check_states(states: Iterable[State], expected: Sequence[State]) -> list[State]:
     """Return states to continue from as arrays, if they fit the artifact.
 
