@@ -408,7 +408,7 @@ def test_a_damaged_run_folder_is_refused(run_folder: Path, refused: Callable[...
     folder.mkdir()
     assert "no model.keras in this folder" in refused("export", folder)
     (folder / "model.keras").write_bytes((run_folder / "model.keras").read_bytes())
-    assert "settings.json: no such file" in refused("export", folder)
+    assert "no settings.json in this folder" in refused("export", folder)
     (folder / "settings.json").write_text('{"format": 7}')
     assert "expected settings of format 1" in refused("export", folder)
     (folder / "settings.json").write_bytes((run_folder / "settings.json").read_bytes())
