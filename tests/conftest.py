@@ -28,11 +28,11 @@ KEPT = ROOT / "build" / "tests"
 # Rooms whose code and data decide the training and the artifacts.
 SOURCES = ("runtime", "train", "export")
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # One thread per process: more would wait for each other. TensorFlow reads the variable when it is imported.
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-
+# One thread per process: two workers would wait for each other. Also without workers, because on some processors
+# refined weights differ with the number of threads, and all runs share the artifacts in build/tests. TensorFlow reads
+# the variables when it is imported.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 # Tests that are started in the background may ignore Ctrl-C, and their child processes would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
