@@ -493,6 +493,14 @@ def test_indices_that_lead_nowhere_are_refused() -> None:
         compact(pack(model))
 
 
+@pytest.mark.parametrize(("offset", "size"), [(1 << 63, 1), (2, 1 << 63), (2, 1 << 30)])
+def test_weights_that_lie_nowhere_are_refused(offset: int, size: int) -> None:
+    model = one_operator(Op.ADD, None, Type.FLOAT32)
+    model.buffers[0].offset, model.buffers[0].size = offset, size
+    with pytest.raises(ArtifactError, match="damaged"):
+        compact(pack(model))
+
+
 def test_every_cut_is_refused(converted: Callable[[str], bytes]) -> None:
     model = converted("convolution int8")
     for length in range(0, len(model.rstrip(b"\0")), 7):
@@ -501,14 +509,18 @@ def test_every_cut_is_refused(converted: Callable[[str], bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def compacted(converted: Callable[[str], bytes]) -> list[bytes]:
-    return [compact(converted(name)) for name in ("convolution int8", "two signatures")]
+def compacted(converted: Callable[[str], bytes]) -> Callable[[], list[bytes]]:
+    """Return a function, because hypothesis prints the arguments of an example that fails."""
+    files = [compact(converted(name)) for name in ("convolution int8", "two signatures")]
+    return lambda: files
 
 
 @settings(max_examples=200, deadline=None)
 @given(damage=st.dictionaries(st.integers(0, 2**16), st.integers(0, 255), min_size=1, max_size=4), head=st.booleans())
-def test_damage_raises_nothing_but_artifact_error(damage: dict[int, int], head: bool, compacted: list[bytes]) -> None:
-    for intact in compacted:
+def test_damage_raises_nothing_but_artifact_error(
+    damage: dict[int, int], head: bool, compacted: Callable[[], list[bytes]]
+) -> None:
+    for intact in compacted():
         file = bytearray(intact)
         for position, value in damage.items():
             file[position % (256 if head else len(file))] = value

@@ -38,7 +38,7 @@ _VERSION = 3
 _BUFFER_ALIGNMENT = 16  # `force_align: 16` of Buffer.data in the schema; the generated Python drops it
 
 # Exceptions of the flatbuffers reader if an offset or a length is damaged.
-_DAMAGE = (struct.error, IndexError, ValueError, TypeError)
+_DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
 
 # Written by converters for people and tools; no runtime reads it.
 _CONVERTER_METADATA = frozenset({b"min_runtime_version", b"CONVERSION_METADATA"})
