@@ -124,16 +124,13 @@ class TfliteBackend:
     def run(self, inputs: Arrays) -> Arrays:
         """Answer a batch; see `Backend`."""
         values = inputs if self._float_inputs else _encode(self._inputs, inputs)
-        samples = len(inputs[0])
-        if samples == 1:
+        if len(inputs[0]) == 1:
             answers = self._run_one(values)
         else:
             # The graph is built for one sample; an interpreter cannot change its batch size.
-            answers = tuple(np.empty((samples, *port.shape[1:]), port.dtype) for port in self._outputs)
+            none = tuple(np.empty((0, *port.shape[1:]), port.dtype) for port in self._outputs)
             batches_of_one = zip(*(each[:, np.newaxis] for each in values), strict=True)
-            for index, one in enumerate(batches_of_one):
-                for target, answer in zip(answers, self._run_one(one), strict=True):
-                    target[index] = answer[0]
+            answers = tuple(map(np.concatenate, zip(none, *map(self._run_one, batches_of_one), strict=True)))
         return answers if self._float_outputs else _decode(self._outputs, answers)
 
     def _run_one(self, values: Sequence[State]) -> tuple[Any, ...]:
