@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.row_streams import answers_by_row
+from edgernn.arrays import Float32
 from edgernn.errors import ExportError, ModelError, NoStepError, UnsupportedError, first_line
 from edgernn.metrics import largest_difference
 from edgernn.model import Model, load_bytes
@@ -181,8 +182,14 @@ def _row_difference(source: Source, model: Model) -> float:
     if source.test_answers.ndim == 3:
         return 0.0
     x = source.samples.x_test[:_STREAMED]
+    expected = source.shared("Keras after each row", lambda: _keras_by_row(source, x))
+    return largest_difference(answers_by_row(model, x), expected)
+
+
+def _keras_by_row(source: Source, x: Float32) -> Float32:
+    """Return Keras's answers after each row: float32 [samples, steps, features] to [samples, steps, outputs]."""
     loaded = source.load()
     keras = rebuilding.with_steps(loaded, None)
     rebuilding.check_rebuilt(loaded, keras, x)
-    expected = [np.asarray(keras(x[:, : row + 1], training=False)) for row in range(x.shape[1])]
-    return largest_difference(answers_by_row(model, x), np.stack(expected, axis=1))
+    answers = [np.asarray(keras(x[:, : row + 1], training=False)) for row in range(x.shape[1])]
+    return np.stack(answers, axis=1)
