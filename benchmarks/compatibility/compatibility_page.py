@@ -23,7 +23,7 @@ _HEAD = """\
 Written by `python -m benchmarks compatibility RUN` (`make compatibility RUN=…`); do not edit it. Each runtime
 opened every artifact that `edgernn export` makes of one SimpleRNN model, in a separate environment of Python {python}:
 with the runtime's own API, and with `edgernn.load` where edgernn has a backend for the runtime. Each artifact answered
-{samples:,} test samples on {machine}; the Keras model classifies {keras} of them correctly.
+{samples:,} test samples on {machine}; the Keras model classifies {correct} of them correctly.
 
 The host is edgernn {edgernn} with LiteRT {ai-edge-litert} and ONNX Runtime {onnxruntime} on NumPy {numpy}; the
 artifacts were made with TensorFlow {tensorflow}, litert-quantizer {litert-quantizer} and tf2onnx {tf2onnx}.
@@ -56,7 +56,7 @@ class Host:
 def describe(hosts: Mapping[str, Host], found: Found, versions: Mapping[str, str]) -> str:
     """Return the page as Markdown."""
     host = next(iter(hosts.values()))
-    head = _HEAD.format(samples=len(host.classes), keras=_percent(host.keras_accuracy, 2), **versions)
+    head = _HEAD.format(samples=len(host.classes), correct=_percent(host.keras_accuracy, 2), **versions)
     parts = [head]
     for suffix, title in ((".tflite", "TFLite"), (".onnx", "ONNX")):
         some = {runtime: results for runtime, results in found.items() if runtime.suffix == suffix}
