@@ -17,6 +17,7 @@ from edgernn.digests import sha256
 from edgernn.errors import ArtifactError
 from edgernn.json_values import (
     MAX_TEXT,
+    as_each,
     as_list,
     as_mapping,
     as_optional,
@@ -160,7 +161,7 @@ class Card:
 
     @property
     def input_range(self) -> Range:
-        """The lowest and the highest input of the calibration set."""
+        """The lowest and the highest input of the calibration set, as the file takes it."""
         return self.inputs[0].range
 
     @property
@@ -335,10 +336,10 @@ def _golden(value: Any) -> Golden:
     fields = {"ranges": [], "kernels": "", "digests": [], **as_mapping(value)}
     golden = Golden(
         seeds=read_field(fields, "seeds", _base64),
-        outputs=read_field(fields, "outputs", partial(_each, _base64)),
-        between=read_field(fields, "between", partial(_each, read_range)),
+        outputs=read_field(fields, "outputs", partial(as_each, _base64)),
+        between=read_field(fields, "between", partial(as_each, read_range)),
         tolerance=read_field(fields, "tolerance", partial(as_positive, highest=MAX_TOLERANCE)),
-        ranges=read_field(fields, "ranges", partial(_each, _ranges)),
+        ranges=read_field(fields, "ranges", partial(as_each, _ranges)),
         kernels=read_field(fields, "kernels", as_text),
         digests=read_field(fields, "digests", _digests),
     )
@@ -352,10 +353,6 @@ def _golden(value: Any) -> Golden:
         if len(digits) % golden.samples:
             raise ValueError(f"outputs of {len(digits)} digits, expected a multiple of {golden.samples} samples")
     return golden
-
-
-def _each(reader: Callable[[Any], T], value: Any) -> tuple[T, ...]:
-    return tuple(reader(each) for each in as_list(value))
 
 
 def _base64(value: Any) -> str:

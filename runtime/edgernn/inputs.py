@@ -1,7 +1,7 @@
-"""Model inputs: contiguous finite float32, with pixels scaled as the card says."""
+"""Model inputs: contiguous finite float32, scaled as the card says."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -82,24 +82,53 @@ def as_array(x: ArrayLike) -> Array:
     return array
 
 
-def as_float32(x: Array, spec: InputSpec) -> Float32:
-    """Convert numbers to a backend's input: contiguous float32 in native byte order.
+def scale_features(x: Float32, offset: Float32, factor: Float32) -> Float32:
+    """Return (x - offset) * factor in float32, see `edgernn.specs.FeatureScale`; too large numbers become infinity.
 
     Args:
-        x: numbers as `spec` describes them, or uint8 pixels, which are scaled accordingly.
-        spec: the input that they are for.
-
-    Raises:
-        InputError: `x` contains no numbers, NaN, infinity, or unscaled pixels.
+        x: [..., features], contiguous.
+        offset, factor: [features], or [1] for all features.
     """
-    values: Float32 = x if x.dtype is _FLOAT32 else _convert(x, spec.meaning)  # type: ignore[assignment]
-    if not values.flags.c_contiguous:
-        values = np.ascontiguousarray(values)
-    # A NaN or an infinity makes the sum of squares not finite, and values far out of range make it large. It takes a
-    # fifth of the time of isfinite().all().
-    if not float(_vdot(values, values)) <= values.size * spec.usual_square:
-        return _look_closer(values, spec)
-    return values
+    with np.errstate(over="ignore"):
+        scaled: Float32 = x - offset
+        return np.multiply(scaled, factor, out=scaled)
+
+
+class InputReader:
+    """Reader of the inputs of one model or stream: checks and scales them as a spec says, and warns once.
+
+    Args:
+        spec: the input that the numbers are for.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec = spec
+        self._scale = _as_rows(spec.offset, spec.factor) if spec.factor else None
+
+    def read(self, x: Array) -> Float32:
+        """Convert numbers to a backend's input: contiguous float32 in native byte order, scaled.
+
+        Args:
+            x: raw numbers if the spec has a scale; otherwise numbers as its `meaning` says, or uint8 pixels, which are
+                scaled accordingly.
+
+        Raises:
+            InputError: `x` contains no numbers, NaN, infinity, or unscaled pixels.
+        """
+        values: Float32 = x if x.dtype is _FLOAT32 else _convert(x, self._spec)  # type: ignore[assignment]
+        if not values.flags.c_contiguous:
+            values = np.ascontiguousarray(values)
+        if self._scale is not None:
+            values = scale_features(values, *self._scale)
+        # A NaN or an infinity makes the sum of squares not finite, and values far out of range make it large. It takes
+        # a fifth of the time of isfinite().all().
+        if not float(_vdot(values, values)) <= values.size * self._spec.usual_square:
+            return _look_closer(values, self._spec)
+        return values
+
+
+def _as_rows(*rows: Sequence[float]) -> tuple[Float32, ...]:
+    return tuple(np.array(row, np.float32) for row in rows)
 
 
 def _look_closer(values: Float32, spec: InputSpec) -> Float32:
@@ -118,10 +147,10 @@ def _look_closer(values: Float32, spec: InputSpec) -> Float32:
     return values if spec.limits is None else np.clip(values, -spec.largest, spec.largest)
 
 
-def _convert(x: Array, input_meaning: str) -> Float32:
-    if x.dtype == np.uint8:
+def _convert(x: Array, spec: InputSpec) -> Float32:
+    if x.dtype == np.uint8 and not spec.factor:  # the scale of features applies to any type of number
         try:
-            return scale_pixels(x, input_meaning)
+            return scale_pixels(x, spec.meaning)
         except DataError as error:
             raise InputError(str(error)) from error
     if x.dtype.kind not in "fiu":

@@ -75,6 +75,11 @@ def as_list(value: Any) -> list[Any]:
     return value
 
 
+def as_each(reader: Callable[[Any], T], value: Any) -> tuple[T, ...]:
+    """Read each value of a list."""
+    return tuple(reader(each) for each in as_list(value))
+
+
 def as_mapping(value: Any) -> dict[str, Any]:
     """Return an object of any values by name."""
     if not isinstance(value, dict):

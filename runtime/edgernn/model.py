@@ -15,7 +15,7 @@ from edgernn.backends.protocol import Backend, Stepper
 from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
-from edgernn.inputs import as_array, as_float32
+from edgernn.inputs import InputReader, as_array
 from edgernn.specs import InputSpec, OutputSpec, explain_count
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
@@ -58,6 +58,7 @@ class Model:
         self.backend = backend.name
         self._input_spec = card.inputs[0] if card else InputSpec(shape=backend.input_shapes[0])
         self.input_shape = self._input_spec.shape
+        self._read = InputReader(self._input_spec).read
         self._executor = backend
         self._run = backend.run
         self._step_is_checked = False
@@ -67,8 +68,9 @@ class Model:
         """Answer one sample or many.
 
         Args:
-            x: [steps, features] or [samples, steps, features]; numbers as the card's `input_meaning` says, or uint8
-                pixels, which are scaled as it says. At least one sample.
+            x: [steps, features] or [samples, steps, features]. If the card has a scale for features, raw numbers, in
+                the units of the samples that the model was exported with; otherwise numbers as the card's
+                `input_meaning` says, or uint8 pixels, which are scaled as it says. At least one sample.
 
         Returns:
             float32 [*output_shape] or [samples, *output_shape], a new array; output_shape is (outputs,), or
@@ -82,7 +84,7 @@ class Model:
         one = array.shape == self.input_shape  # the common case, fast
         if not one:
             one = self._is_one(array.shape)
-        values = as_float32(array[np.newaxis] if one else array, self._input_spec)
+        values = self._read(array[np.newaxis] if one else array)
         try:
             (answers,) = self._run((values,))
         except ArtifactError as error:
@@ -125,7 +127,7 @@ class Model:
             raise ArtifactError(f"{self.path}: {error}") from error
         if not self._step_is_checked:
             self._check_step(stepper)
-        return self._stream(stepper)
+        return self._stream(stepper, self._input_spec)
 
     def bare_call(self, x: ArrayLike) -> Callable[[], object]:
         """Return the backend's own call for one sample, to measure the time that this package adds.
@@ -139,7 +141,7 @@ class Model:
         array = as_array(x)
         if not self._is_one(array.shape):
             raise InputError(f"the input has shape {array.shape}, expected one sample of shape {self.input_shape}")
-        return self._executor.bare((as_float32(array[np.newaxis], self._input_spec),))
+        return self._executor.bare((self._read(array[np.newaxis]),))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a loaded model cannot be copied or sent to another process; load the file in each process")
@@ -185,11 +187,11 @@ class Model:
             return self.guess(answers, top)
         return [self._guess_each(answer, top) for answer in answers]
 
-    def _stream(self, stepper: Stepper) -> Stream:
+    def _stream(self, stepper: Stepper, input_spec: InputSpec) -> Stream:
         return Stream(
             self.path,
             stepper,
-            input_spec=self._input_spec,
+            input_spec=input_spec,
             output_shape=self.card.output_shape if self.card else None,
         )
 
@@ -197,7 +199,7 @@ class Model:
         """Check the streamed answers to the golden samples against the card."""
         card = self.card
         if card is not None and card.golden is not None:
-            stream = self._stream(stepper)
+            stream = self._stream(stepper, self._input_spec.without_scale)
             (samples,) = inputs_of(card.golden, card)
             answers = np.stack([stream.answer(sample) for sample in samples])
             name = f"{self.backend}, row by row,"

@@ -5,12 +5,13 @@ A card can describe up to 16 of each. This version exports and runs models with 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from functools import cached_property, partial
 from typing import Any
 
 from edgernn.json_values import (
+    as_each,
     as_flag,
     as_list,
     as_mapping,
@@ -34,26 +35,63 @@ CLIPPED_PIXEL = "pixel, at most 1"
 UNSCALED = "number from 0 to 255"
 # Meanings whose values are small, so that unscaled pixels are recognized by their size.
 SCALED = frozenset((PIXEL, CLIPPED_PIXEL))
+# Meanings of values that `FeatureScale` scales.
+STANDARDIZED = "standardized: (x - mean) / std"
+MIN_MAX = "min-max: (x - min) / (max - min)"
 
 Range = tuple[float, float]
 # Magnitude of a number in a card, a third of the largest float32; infinity and NaN are refused.
-_MAX_NUMBER = 1e38
+MAX_NUMBER = 1e38
 # Limit of inputs as a multiple of the integers' limits. The sum of squares detects a single larger value among a
 # million. QUANTIZE kernels compute in 32 bits, which int16 values overflow at 65,536 times their limits.
 _CUT_OFF = 64.0
 _MAX_AXES = 3
+# Smallest factor of a scale: far from the denormal numbers of float32, which some devices treat as 0.
+MIN_FACTOR = 1e-30
+# Features with a scale, a range or a name each in a card, which has at most 64 KiB.
+MAX_DESCRIBED_FEATURES = 512
 _DTYPES = ("float32", "int8")
 # Usual values of fields, by the card's lists: such a field is omitted from the JSON, because every byte of a card takes
 # memory of a device.
 USUAL: Mapping[str, Mapping[str, Any]] = {
-    "inputs": {"name": INPUT, "dtype": "float32", "meaning": "", "limits": None, "inverted": False},
+    "inputs": {
+        "name": INPUT,
+        "dtype": "float32",
+        "meaning": "",
+        "limits": None,
+        "inverted": False,
+        "offset": [],
+        "factor": [],
+        "ranges": [],
+        "features": [],
+    },
     "outputs": {"name": OUTPUT, "dtype": "float32", "labels": [], "logits": False, "limits": None},
 }
 
 
 @dataclass(frozen=True)
+class FeatureScale:
+    """Scale between the numbers that a user passes and those that a file takes: (number - offset) * factor.
+
+    Both are computed and rounded in float32, first the difference, then the product, so that every implementation
+    gets the same bits.
+
+    Attributes:
+        offset, factor: one number for each feature, or one for all; factors are positive.
+        meaning: what a scaled value is, `STANDARDIZED` or `MIN_MAX`.
+    """
+
+    offset: tuple[float, ...]
+    factor: tuple[float, ...]
+    meaning: str
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """An input of a model, and the values that it accepts.
+
+    With a scale, a user passes raw numbers, in the units of `ranges`; the file takes (number - offset) * factor, see
+    `FeatureScale`. `meaning`, `range`, `limits` and golden samples are of the values that the file takes.
 
     Attributes:
         name: its name in the file.
@@ -65,6 +103,10 @@ class InputSpec:
         limits: the lowest and the highest value that the file's integers can represent; other values are clipped. None
             if inputs are not rounded to integers of a fixed scale.
         inverted: True if the training images have dark ink on light ground.
+        offset, factor: of the scale, one number for each feature or one for all; empty without a scale.
+        ranges: the lowest and the highest raw number of the calibration set, for each feature or once for all; empty
+            if not known.
+        features: the names of the features; empty if not known.
     """
 
     name: str = INPUT
@@ -74,19 +116,36 @@ class InputSpec:
     range: Range = (-math.inf, math.inf)
     limits: Range | None = None
     inverted: bool = False
+    offset: tuple[float, ...] = ()
+    factor: tuple[float, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    features: tuple[str, ...] = ()
 
     @cached_property
     def usual_square(self) -> float:
         """Mean square of values above which `edgernn.inputs` checks them one by one."""
         if self.meaning in SCALED:
             return max(map(abs, self.plausible)) ** 2
-        return _MAX_NUMBER if self.limits is None else self.largest**2
+        return MAX_NUMBER if self.limits is None else self.largest**2
 
     @property
     def plausible(self) -> Range:
         """The range, wider by its width on both sides: noise exceeds it a little, unscaled pixels by far."""
+        return widened(self.range)
+
+    @property
+    def raw_ranges(self) -> tuple[Range, ...]:
+        """The lowest and the highest raw number of the calibration set, for each feature or once for all."""
+        if self.ranges or not self.factor:
+            return self.ranges or (self.range,)
         low, high = self.range
-        return low - (high - low), high + (high - low)
+        scale = zip(self.offset, self.factor, strict=True)
+        return tuple((low / factor + offset, high / factor + offset) for offset, factor in scale)
+
+    @property
+    def without_scale(self) -> "InputSpec":
+        """The same input for values as the file takes them, such as golden samples."""
+        return replace(self, offset=(), factor=(), ranges=())
 
     @property
     def largest(self) -> float:
@@ -116,6 +175,12 @@ class OutputSpec:
     limits: Range | None = None
 
 
+def widened(span: Range) -> Range:
+    """Return a range that is wider by its width on both sides: measured values exceed the calibrated range a little."""
+    low, high = span
+    return low - (high - low), high + (high - low)
+
+
 def is_state(name: str) -> bool:
     """Return True if an input of a file with this name is a state, not an input of the model."""
     return name.startswith("state_") and name.removeprefix("state_").isdecimal()
@@ -137,7 +202,7 @@ def explain_count(inputs: int, outputs: int) -> str:
 def spec_to_json(spec: InputSpec | OutputSpec) -> dict[str, Any]:
     """Return a spec's fields as a JSON object, all of them."""
     values = {field.name: getattr(spec, field.name) for field in fields_of(spec)}
-    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    fields = {name: _as_lists(value) for name, value in values.items()}
     if isinstance(spec, OutputSpec):
         fields |= {"task": spec.task.kind, "logits": spec.task.logits}
     return fields
@@ -154,18 +219,7 @@ def read_inputs(value: Any) -> tuple[InputSpec, ...]:
     Raises:
         ValueError: a value is missing or wrong.
     """
-    return tuple(
-        InputSpec(
-            name=read_field(fields, "name", as_text),
-            shape=read_field(fields, "shape", _shape),
-            dtype=read_field(fields, "dtype", _dtype),
-            meaning=read_field(fields, "meaning", as_text),
-            range=read_field(fields, "range", read_range),
-            limits=read_field(fields, "limits", partial(as_optional, reader=read_range)),
-            inverted=read_field(fields, "inverted", as_flag),
-        )
-        for fields in _ports(value, USUAL["inputs"])
-    )
+    return tuple(_input(fields) for fields in _ports(value, USUAL["inputs"]))
 
 
 def read_outputs(value: Any) -> tuple[OutputSpec, ...]:
@@ -179,7 +233,7 @@ def read_outputs(value: Any) -> tuple[OutputSpec, ...]:
 
 def read_range(value: Any) -> Range:
     """Read a list of the lowest and the highest value."""
-    ends = [as_number(end, -_MAX_NUMBER, _MAX_NUMBER) for end in as_list(value)]
+    ends = as_each(partial(_bounded, lowest=-MAX_NUMBER), value)
     if len(ends) != 2 or ends[0] > ends[1]:
         raise ValueError(f"range {shorten(value)}, expected the lowest and the highest value")
     return ends[0], ends[1]
@@ -196,13 +250,40 @@ def _ports(value: Any, usual: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return ports
 
 
+def _input(fields: Mapping[str, Any]) -> InputSpec:
+    spec = InputSpec(
+        name=read_field(fields, "name", as_text),
+        shape=read_field(fields, "shape", _shape),
+        dtype=read_field(fields, "dtype", _dtype),
+        meaning=read_field(fields, "meaning", as_text),
+        range=read_field(fields, "range", read_range),
+        limits=read_field(fields, "limits", partial(as_optional, reader=read_range)),
+        inverted=read_field(fields, "inverted", as_flag),
+        offset=read_field(fields, "offset", partial(as_each, partial(_bounded, lowest=-MAX_NUMBER))),
+        factor=read_field(fields, "factor", partial(as_each, partial(_bounded, lowest=MIN_FACTOR))),
+        ranges=read_field(fields, "ranges", partial(as_each, read_range)),
+        features=read_field(fields, "features", partial(_names, kind="feature")),
+    )
+    count = spec.shape[-1]
+    for name in ("offset", "factor", "ranges"):
+        if (found := len(getattr(spec, name))) not in (0, 1, count):
+            raise ValueError(
+                f"{name}: {found} for {count} features, expected one for each feature, one for all or none"
+            )
+    if len(spec.offset) != len(spec.factor):
+        raise ValueError(f"{len(spec.offset)} offsets and {len(spec.factor)} factors, expected as many of both")
+    if len(spec.features) not in (0, count):
+        raise ValueError(f"{len(spec.features)} names for {count} features, expected {count} or none")
+    return spec
+
+
 def _output(fields: Mapping[str, Any]) -> OutputSpec:
     logits = read_field(fields, "logits", as_flag)
     spec = OutputSpec(
         name=read_field(fields, "name", as_text),
         shape=read_field(fields, "shape", _shape),
         task=read_field(fields, "task", lambda kind: Task(as_text(kind), logits)),
-        labels=read_field(fields, "labels", _labels),
+        labels=read_field(fields, "labels", partial(_names, kind="label")),
         dtype=read_field(fields, "dtype", _dtype),
         limits=read_field(fields, "limits", partial(as_optional, reader=read_range)),
     )
@@ -228,8 +309,16 @@ def _dtype(value: Any) -> str:
     return str(value)
 
 
-def _labels(value: Any) -> tuple[str, ...]:
-    labels = tuple(as_text(label) for label in as_list(value))
-    if fault := find_fault(labels):
+def _names(value: Any, kind: str) -> tuple[str, ...]:
+    names = as_each(as_text, value)
+    if fault := find_fault(names, kind):
         raise ValueError(fault)
-    return labels
+    return names
+
+
+def _bounded(value: Any, lowest: float) -> float:
+    return as_number(value, lowest, MAX_NUMBER)
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(each) for each in value] if isinstance(value, tuple) else value

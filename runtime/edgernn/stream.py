@@ -10,7 +10,7 @@ import numpy as np
 from edgernn.arrays import ArrayLike, Float32
 from edgernn.backends.protocol import State, Stepper
 from edgernn.errors import ArtifactError, InputError
-from edgernn.inputs import as_array, as_float32
+from edgernn.inputs import InputReader, as_array
 from edgernn.specs import InputSpec
 
 
@@ -34,13 +34,14 @@ class Stream:
         # If the model answers every step, the step's graph has an axis of size 1 for its single step.
         (shape,) = stepper.answer_shapes
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
-        self._input_spec = input_spec
+        self._read = InputReader(input_spec).read
 
     def push(self, row: ArrayLike) -> Float32:
         """Process one time step.
 
         Args:
-            row: [features]; numbers as the card's `input_meaning` says, or uint8 pixels, as for `predict`.
+            row: [features]; raw numbers, numbers as the card's `input_meaning` says, or uint8 pixels, as for
+                `Model.predict`.
 
         Returns:
             The answer to all rows since the beginning, float32 [*output_shape], a new array. For a model that
@@ -54,7 +55,7 @@ class Stream:
         array = as_array(row)
         if array.shape != self._row_shape:
             raise InputError(f"the row has shape {array.shape}, expected {self._row_shape}")
-        values = as_float32(array, self._input_spec)
+        values = self._read(array)
         try:
             (answer,) = self._stepper.step((values,))
         except ArtifactError as error:
@@ -79,7 +80,7 @@ class Stream:
             raise InputError(
                 f"the rows have shape {array.shape}, expected (rows, {self._row_shape[0]}), rows at least 1"
             )
-        values = as_float32(array, self._input_spec)
+        values = self._read(array)
         try:
             answers = np.stack([self._stepper.step((row,))[0] for row in values])
         except ArtifactError as error:

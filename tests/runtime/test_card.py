@@ -168,6 +168,16 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         (source(name=7), "inputs: name: found 7, expected a text"),
         (source(limits=7), "inputs: limits: found 7, expected a list"),
         (source(inverted="no"), "inputs: inverted: found 'no', expected true or false"),
+        (source(offset=[1], factor=[0]), "inputs: factor: found 0, expected a number from 1e-30 to 1e\\+38"),
+        (source(offset=[1], factor=[-1]), "inputs: factor: found -1, expected a number from 1e-30"),
+        (source(offset=[1e39], factor=[1]), r"inputs: offset: found 1e\+39, expected a number from -1e\+38 to 1e\+38"),
+        (source(offset=[1], factor=[]), "inputs: 1 offsets and 0 factors, expected as many of both"),
+        (source(offset=[1] * 3, factor=[1] * 3), "inputs: offset: 3 for 28 features, expected one for each feature"),
+        (source(ranges=[[0, 1]] * 27), "inputs: ranges: 27 for 28 features, expected one for each feature"),
+        (source(ranges=[[1, 0]]), "inputs: ranges: range .1, 0., expected the lowest and the highest"),
+        (source(features=["ax", "ay"]), "inputs: 2 names for 28 features, expected 28 or none"),
+        (source(features=["ax"] * 28), "inputs: features: two features are 'ax'; expected different ones"),
+        (source(features=["a\nb"]), "inputs: features: .*expected a text without control characters"),
         ({"inputs": []}, "inputs: found 0, expected 1 to 16"),
         ({"inputs": FIELDS["inputs"] * 17}, "inputs: found 17, expected 1 to 16"),
         ({"outputs": FIELDS["outputs"] * 2}, "outputs: found the name 'output' twice, expected different ones"),
@@ -266,11 +276,16 @@ def test_the_task_lies_flat_in_the_json() -> None:
         ("meaning", "", "m/s²"),
         ("limits", None, (-1.5, 2.25)),
         ("inverted", False, True),
+        ("offset", (), (0.1, -2.5) * 14),
+        ("factor", (), (1e-3, 7.0) * 14),
+        ("ranges", (), ((-20.0, 20.0),) * 28),
+        ("features", (), tuple(f"pixel{column}" for column in range(28))),
     ],
 )
 def test_a_usual_value_takes_no_byte_and_another_is_read_back(name: str, usual: Any, other: Any) -> None:
     for value in (usual, other):
-        card = card_with(source={name: value})
+        partner = {"offset": "factor", "factor": "offset"}.get(name)  # one needs the other
+        card = card_with(source={name: value} | ({partner: (1.0,) * len(value)} if partner else {}))
         assert (name in json.loads(card.encode())["inputs"][0]) == (value != usual)
         assert read_card(container(card)) == card
         assert name in card.as_json()["inputs"][0]

@@ -80,8 +80,9 @@ class LoadedArtifact:
 
 
 def usual_input(model: Model) -> Float32:
-    """Generate a sample within the input range of the card, float32 [steps, features]."""
-    low, high = model.card.input_range if model.card else (0.0, 1.0)
+    """Generate a sample within the range of the card's raw inputs, float32 [steps, features]."""
+    ranges = model.card.inputs[0].raw_ranges if model.card else ((0.0, 1.0),)
+    low, high = zip(*ranges, strict=True)
     shape = tuple(FREE_STEPS if size < 0 else size for size in model.input_shape)
-    x: Float32 = golden_inputs([0], shape, low, high)[0]
+    x: Float32 = golden_inputs([0], shape, low=low, high=high)[0]
     return x
