@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edgernn.bench.document import dump, read_result
+from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import Result
 from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
@@ -42,7 +43,14 @@ _FLOOR = click.option(
 
 @click.command("compare")
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
-@click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("artifacts", metavar="[ARTIFACT...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--for",
+    "profile",
+    type=click.Choice(tuple(PROFILES)),
+    default=None,
+    help="Device that the recommended artifact must run on. [default: any]",
+)
 @click.option(
     "--samples",
     type=click.Path(path_type=Path),
@@ -91,6 +99,7 @@ def command(
     /,
     source: Path,
     artifacts: tuple[Path, ...],
+    profile: str | None,
     samples: Path | None,
     json_file: Path | None,
     html_file: Path | None,
@@ -104,10 +113,19 @@ def command(
 
     Measures size, correctness, agreement with Keras, and the latency of one prediction on this machine, from a float32
     sample to its answer. Artifacts and Keras are timed in turn, in several rounds. Recommends the artifact to ship.
-    Unreliable times, measured while the machine was not quiet, are marked.
+    Unreliable times, measured while the machine was not quiet, are marked. Without ARTIFACT, compares all artifacts of
+    the model in its folder.
+
+    \b
+    Devices of --for:
+        pi5, pi4, pi3  Raspberry Pi, 64-bit: LiteRT, ONNX Runtime
+        pi2            Raspberry Pi, 32-bit: tflite-runtime
+        mcu            microcontroller: tflite-micro; the smallest file
+        browser        ONNX Runtime Web
 
     \b
     Example:
+        edgernn compare runs/digits --for pi4
         edgernn compare runs/digits runs/digits/*.tflite --html report.html
         edgernn compare model.keras model-int8.tflite --samples test.npz --json result.json
         edgernn compare runs/digits runs/digits/*.onnx --peers --cold --floor floor.toml
@@ -124,6 +142,7 @@ def command(
             result = compare(
                 source,
                 artifacts,
+                profile=profile or "",
                 samples=samples,
                 method=method,
                 isolated=settings.pop("isolate"),

@@ -11,12 +11,15 @@ import numpy as np
 
 import edgernn
 from edgernn.arrays import Float32
+from edgernn.artifacts import find_artifacts
 from edgernn.backends import SUFFIXES
+from edgernn.bench.profiles import profile_named
 from edgernn.bench.result import ORIGINAL, PEER, Measured, Result
 from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
+from edgernn.data.run_commit import MODEL
 from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
 from edgernn.inputs import PIXELS
@@ -52,7 +55,7 @@ class Progress:
 
 def compare(
     source: Path | str,
-    artifacts: Sequence[Path | str],
+    artifacts: Sequence[Path | str] = (),
     *,
     samples: Path | str | None = None,
     scale: str | None = None,
@@ -64,6 +67,7 @@ def compare(
     baseline: str | None = None,
     max_drop_points: float = MAX_DROP_POINTS,
     min_agreement: float = MIN_AGREEMENT,
+    profile: str = "",
     progress: Progress | None = None,
 ) -> Result:
     """Measure artifacts and the Keras model they come from; `judge` recommends one of them.
@@ -73,7 +77,7 @@ def compare(
 
     Args:
         source: a run folder, or a .keras or .h5 file.
-        artifacts: .tflite and .onnx files.
+        artifacts: .tflite and .onnx files; by default all that were exported from the model and are in its folder.
         samples: test samples, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is not known.
         scale: scaling of a bare file's samples, as in `edgernn_export.export`; by default as in the artifacts' cards.
@@ -85,18 +89,23 @@ def compare(
         baseline: name of the model that speeds are relative to; "Keras tf.function" by default.
         max_drop_points: largest loss of a recommended artifact, in hundredths of the task's headline measure.
         min_agreement: lowest agreement of a recommended artifact, as a share, or R².
+        profile: device that the recommended artifact is for, a name of `edgernn.bench.profiles`; any device by default.
         progress: receives messages about progress.
 
     Raises:
         ModelError: the Keras model cannot be read, or an artifact is given in its place.
         DataError: there are no samples, or they do not fit the model or an artifact.
         ArtifactError: an artifact cannot be loaded, or its answers have another shape than the model's, or NaN.
-        SettingError: there is no artifact, one is given twice, or no subject has the baseline's name.
+        SettingError: there is no artifact, one is given twice, no subject has the baseline's name, or the profile is
+            unknown.
         MissingExtraError: the bench extra is not installed.
     """
     require("bench", "tensorflow", "keras", "rich", "ai_edge_litert", "onnxruntime")
     progress = progress or Progress()
-    loaders = [ArtifactLoader(Path(path), threads=threads, unverified=unverified) for path in artifacts]
+    if profile:
+        profile_named(profile)
+    paths = [Path(path) for path in artifacts] or _artifacts_beside(Path(source))
+    loaders = [ArtifactLoader(path, threads=threads, unverified=unverified) for path in paths]
     original, ours = _open(Path(source), Path(samples) if samples else None, scale, loaders)
     progress.note(f"test samples: {original.require_samples().fed_test}")
     _check_baseline(baseline, ours, peers)
@@ -117,15 +126,33 @@ def compare(
             threads=threads,
             progress=progress.rounds,
         )
-    return replace(result, task=question.task, samples=len(question.x), limits=limits, evidence=evidence)
+    return replace(
+        result, task=question.task, samples=len(question.x), limits=limits, profile=profile, evidence=evidence
+    )
+
+
+def _artifacts_beside(source: Path) -> list[Path]:
+    """Find the artifacts of a model in its folder.
+
+    Raises:
+        SettingError: there are none.
+    """
+    check_exists(source)
+    model = source / MODEL if source.is_dir() else source
+    sha256 = sha256_of(model) if model.is_file() else ""
+    found = [path for path, card in find_artifacts(model.parent) if card.source_sha256 == sha256]
+    if not found:
+        raise SettingError(
+            f"{model.parent}: no artifact of {model.name} there; give .tflite or .onnx files, or make them: "
+            f"edgernn export {source}"
+        )
+    return found
 
 
 def _open(
     source: Path, samples: Path | None, scale: str | None, loaders: Sequence[ArtifactLoader]
 ) -> tuple[Original, list[OpenArtifact]]:
     """Read the original and load the artifacts; check that they have the same labels and inputs."""
-    if not loaders:
-        raise SettingError("no artifact to compare; give .tflite or .onnx files")
     _check_source(source, loaders)
     artifacts = open_artifacts(loaders)
     original = _read_original(source, samples, scale, artifacts=artifacts)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.verdict import judge
+from edgernn.bench.verdict import in_order, judge
 from edgernn.console.grading import count_test_samples
 from edgernn.console.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
@@ -32,9 +32,10 @@ def print_result(result: Result) -> None:
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """Describe the smallest, the fastest, the most accurate and the recommended artifact, a line each."""
+    """Describe the recommended, the smallest, the fastest and the most accurate artifact."""
     verdict = judge(result)
     lines = [
+        f"{verdict.sentence}.",
         f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
         f"Fastest: {verdict.fastest.name}, {show_time(verdict.fastest.predict.median_us)}.",
     ]
@@ -42,8 +43,8 @@ def verdict_lines(result: Result) -> list[str]:
     if best and best.answers and headline:
         lines.append(f"Best {MEASURES[headline]}: {best.name}, {show(headline, best.answers.measures[headline])}.")
     if verdict.recommended is None:
-        return [*lines, f"None is recommended: {verdict.why}."]
-    lines.append(f"Recommended: {verdict.recommended.name}, {verdict.why}.")
+        return lines
+    lines.append(f"Reason: {verdict.why}.")
     if result.doubts_of(verdict.recommended):
         lines.append("Times are unreliable; measure again on a quiet machine before you choose by them.")
     return lines
@@ -79,12 +80,12 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
 
 
 def _table(result: Result) -> "Table":
-    shown = _shown(result.task)
+    shown, best = _shown(result.task), judge(result).recommended if result.artifacts else None
     agreement = ("agrees",) if result.task else ()
     memory = ("peak MB",) if any(subject.memory for subject in result.subjects) else ()
     return make_table(
         ("bytes", *(MEASURES[name] for name in shown), *agreement, *memory, "median", "±", "speed"),
-        [_row(result, subject, shown, bool(memory)) for subject in result.subjects],
+        [_row(result, subject, shown, bool(memory)) for subject in in_order(result, best)],
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgernn.card import Card, seal
+from edgernn.card import STREAM_DIFFERENCE, Card, seal
 from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
 from edgernn.model import Model, load_bytes
 from edgernn_export.formats import format_of, tolerance_of
@@ -22,13 +22,11 @@ class ExportResult(NamedTuple):
         data: the file's content.
         proof: results of the proof.
         reason: why it fails the proof; empty if it passes.
-        preferred_layout: the best layout of its number format; empty if the format has one layout.
     """
 
     data: bytes
     proof: Proof
     reason: str = ""
-    preferred_layout: str = ""
 
 
 def make_artifact(source: Source, target: Target) -> ExportResult:
@@ -81,7 +79,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     loaded = load_bytes(Path(target.file_name(card.name)), data)
     if complete.states:
         loaded.stream()
-    return ExportResult(data, proof, reason=reason, preferred_layout=finished.preferred_layout)
+    return ExportResult(data, proof, reason=reason)
 
 
 def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:
@@ -110,6 +108,7 @@ def _measured(proof: Proof) -> dict[str, Any]:
             **known,
             "agreement": proof.agreement,
             "difference": proof.difference,
+            **({STREAM_DIFFERENCE: proof.stream_difference} if proof.stream_difference else {}),
         }
     )
 

@@ -1,7 +1,7 @@
 """The commands `edgernn export` and `edgernn compact`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.artifacts import outdated_note, read_artifact
+from edgernn.bench.profiles import PROFILES
+from edgernn.bench.result import Measured, Result
+from edgernn.bench.verdict import Verdict, in_order, judge
 from edgernn.console.grading import count_test_samples
 from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_json
@@ -21,10 +24,11 @@ from edgernn.system.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
 from edgernn_export.formats import FORMATS
-from edgernn_export.pipeline import FAILED, NOT_POSSIBLE, TargetResult, export
+from edgernn_export.pipeline import FAILED, LEFT_OUT, NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
+from edgernn_export.recommendation import METHOD, measure
 from edgernn_export.settings import TIME_LIMIT_S, Settings
-from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, select_targets
+from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, TARGETS, Target, select_targets
 from edgernn_export.task_inference import describe_guess
 
 if TYPE_CHECKING:
@@ -98,6 +102,16 @@ class _Name(click.Choice[str]):
 )
 @click.option("--keep-failed", is_flag=True, help="Write an artifact even if it fails the proof.")
 @click.option(
+    "--measure/--no-measure", "timing", default=True, show_default=True, help="Time the artifacts and recommend one."
+)
+@click.option("--all", "every", is_flag=True, help="Make every kind of artifact.")
+@click.option(
+    "--for",
+    "profile",
+    type=_Name(tuple(PROFILES)),
+    help="Device that the recommended artifact must run on; see edgernn compare --help. [default: any]",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -122,15 +136,19 @@ def command(
     min_agreement: float | None,
     time_limit: float,
     keep_failed: bool,
+    timing: bool,
+    every: bool,
+    profile: str | None,
     out: Path | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Export a Keras model to TFLite and ONNX files, each proven against it.
 
-    Reads .keras and .h5 files of Keras 3 and Keras 2, and runs no code in them. Without --to, --quantize and --layout,
-    makes the default artifacts, each the best for some device. An artifact that fails its proof is not written, and the
-    exit code is 1.
+    Reads .keras and .h5 files of Keras 3 and Keras 2, and runs no code in them. Without --to, --quantize, --layout and
+    --all, makes the artifacts that can be the best for this model on some device, and says which ones it leaves out. An
+    artifact that fails its proof is not written, and the exit code is 1. At the end, all artifacts are timed for a
+    moment, and the one to ship is recommended.
 
     The samples for a .keras or .h5 file are used as stored, uint8 as numbers from 0 to 255, unless --scale is given.
     Samples without y are enough to measure agreement with Keras.
@@ -156,35 +174,70 @@ def command(
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
         edgernn export digits.keras --samples pixels.npy --scale pixels
     """
+    if profile and not timing:
+        raise click.UsageError("--for chooses by a measurement; leave out --no-measure")
+    settings = Settings(
+        steps=steps,
+        refine=refine,
+        max_drop=max_drop,
+        min_agreement=min_agreement,
+        keep_failed=keep_failed,
+        time_limit_s=time_limit,
+    )
+    targets = _select(formats, quantizations, layouts, io_type=io_type, static=static, every=every)
     with standard_error_aside() as terminal:
+
+        def progress(step: str) -> None:
+            say(f"{step} …", file=terminal)
+
         rows = export(
             source,
             out,
-            targets=select_targets(formats, quantizations, layouts, io_type=io_type, static=static),
+            targets=targets,
             samples=samples,
             scale=scale,
-            settings=Settings(
-                steps=steps,
-                refine=refine,
-                max_drop=max_drop,
-                min_agreement=min_agreement,
-                keep_failed=keep_failed,
-                time_limit_s=time_limit,
-            ),
+            settings=settings,
             overwrite=overwrite,
-            progress=lambda step: say(f"{step} …", file=terminal),
+            progress=progress,
         )
+        timed = None
+        if timing and any(row.passed for row in rows):
+            progress("timing the artifacts")
+            timed = measure(rows, settings, profile=profile or "", method=METHOD)
+    verdict = judge(timed) if timed else None
     if as_json:
-        say_json([_as_json(row) for row in rows], indent=2)
+        say_json([_as_json(row, timed, verdict) for row in rows], indent=2)
     else:
-        _print(rows, keep_failed)
+        _print(rows, timed, verdict, keep_failed)
     outdated = _note_of_outdated(source, rows)
     if outdated:
         say(outdated, err=True)
     # An impossible layout is an error only if the user asked for it.
-    succeeded = all(row.passed or (row.status == NOT_POSSIBLE and not layouts) for row in rows)
+    succeeded = all(
+        row.passed or row.status == LEFT_OUT or (row.status == NOT_POSSIBLE and not layouts) for row in rows
+    )
     if not succeeded or not any(row.passed for row in rows):
         ctx.exit(1)
+
+
+def _select(
+    formats: Sequence[str],
+    quantizations: Sequence[str],
+    layouts: Sequence[str],
+    *,
+    io_type: str,
+    static: bool,
+    every: bool,
+) -> Sequence[Target] | None:
+    """Select the targets that the options name; None if they name none, and the export chooses."""
+    chosen = bool(formats or quantizations or layouts or static or io_type != "float32")
+    if every and chosen:
+        raise click.UsageError(
+            "--all makes every kind of artifact; leave out --to, --quantize, --layout, --io, --static"
+        )
+    if every:
+        return TARGETS
+    return select_targets(formats, quantizations, layouts, io_type=io_type, static=static) if chosen else None
 
 
 @click.command("compact")
@@ -233,16 +286,25 @@ def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:
     return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), sha256_of(model))
 
 
-def _as_json(row: TargetResult) -> dict[str, Any]:
+def _as_json(row: TargetResult, timed: Result | None, verdict: Verdict | None) -> dict[str, Any]:
+    subject = _timed(timed).get(row.path.name)
+    best = verdict.recommended if verdict else None
     return {
         "path": str(row.path),
         "status": row.status,
         "reason": row.reason,
+        "recommended": best is not None and subject is best,
         "size_bytes": row.size_bytes,
+        "predict_us": subject.predict.median_us if subject else None,
         **asdict(row.target),
         "fed": row.fed,
         "proof": _proof_as_json(row.proof) if row.proof else None,
     }
+
+
+def _timed(timed: Result | None) -> dict[str, Measured]:
+    """Return the timed artifacts by the names of their files."""
+    return {each.name: each for each in timed.artifacts} if timed else {}
 
 
 def _proof_as_json(proof: Proof) -> dict[str, Any]:
@@ -253,29 +315,48 @@ def _proof_as_json(proof: Proof) -> dict[str, Any]:
     return {**asdict(proof), **measures}
 
 
-def _print(rows: Sequence[TargetResult], keep_failed: bool) -> None:
+def _print(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None, keep_failed: bool) -> None:
     console = make_console()
     if any(row.proof for row in rows):
-        console.print(_table(rows))
+        console.print(_table(_sorted(rows, timed, verdict), timed))
     for row in rows:
-        if not row.passed:
+        if not row.passed and row.status != LEFT_OUT:
             console.print(f"{row.path.name}: {row.status}: {row.reason}", markup=False)
-    for line in _without_stream(rows):
+    for line in (*_without_stream(rows), *_left_out(rows)):
         console.print(line, markup=False)
     proven = next((row.proof for row in rows if row.proof), None)
     if proven:
         keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
         console.print(
             f"{count_test_samples(proven.samples)}; {keras}. agreement: with Keras. max diff: largest difference from "
-            f"Keras {_unit(proven)}. streaming: the same between a stream and predict.",
+            f"Keras {_unit(proven)}. streaming: the same between a stream and predict. µs: one prediction on this "
+            "machine, timed for a moment; edgernn compare measures longer.",
         )
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
     written = any(row.passed or (row.status == FAILED and keep_failed) for row in rows)
     console.print(f"In {rows[0].path.parent}" if written else _nothing_written(rows), soft_wrap=True)
-    for kind in FORMATS.values():
-        for advice in kind.advice(rows):
-            console.print(advice)
+    if verdict:
+        console.print(f"{verdict.sentence}.", markup=False)
+
+
+def _sorted(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None) -> Sequence[TargetResult]:
+    """Sort rows: the recommended artifact first, then by time; artifacts that were not timed come last."""
+    if timed is None:
+        return rows
+    artifacts = in_order(replace(timed, subjects=timed.artifacts), verdict.recommended if verdict else None)
+    places = {each.name: place for place, each in enumerate(artifacts)}
+    return sorted(rows, key=lambda row: places.get(row.path.name, len(places)))
+
+
+def _left_out(rows: Sequence[TargetResult]) -> list[str]:
+    """Describe which default artifacts were not made, one line for each reason."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == LEFT_OUT:
+            names.setdefault(row.reason, []).append(row.path.name)
+    lines = [f"Left out: {', '.join(each)}: {reason}." for reason, each in names.items()]
+    return [*lines, "--all makes every kind of artifact."] if lines else []
 
 
 def _nothing_written(rows: Sequence[TargetResult]) -> str:
@@ -315,14 +396,20 @@ def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
     ]
 
 
-def _table(rows: Sequence[TargetResult]) -> "Table":
+def _table(rows: Sequence[TargetResult], timed: Result | None) -> "Table":
     """Make the table of exported artifacts; the others have only a reason, which is printed below it."""
     proofs = [(row, row.proof) for row in rows if row.proof]
-    measure = MEASURES[proofs[0][1].task.headline] if proofs else "score"
+    measure_name = MEASURES[proofs[0][1].task.headline] if proofs else "score"
+    subjects = _timed(timed)
     return make_table(
-        ("bytes", measure, "agreement", "max diff", "streaming"),
+        ("bytes", measure_name, "agreement", "max diff", "streaming", "µs"),
         [
-            (f"{row.path.name}{'' if row.passed else ' ✗'}", f"{row.size_bytes:,}", *_figures(proof))
+            (
+                f"{row.path.name}{'' if row.passed else ' ✗'}",
+                f"{row.size_bytes:,}",
+                *_figures(proof),
+                f"{subjects[row.path.name].predict.median_us:,.1f}" if row.path.name in subjects else "–",
+            )
             for row, proof in proofs
         ],
     )

@@ -11,6 +11,7 @@ from edgernn.system.extras import require
 from edgernn.system.files import made_folder, write_bytes
 from edgernn.system.locks import alone_in
 from edgernn_export import keras_file
+from edgernn_export.formats.base import Plan
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target, select_targets
@@ -20,7 +21,13 @@ _PACKAGES = (
     *("tensorflow", "keras", "litert_quantizer", "tf2onnx", "onnx", "flatbuffers", "rich"),
     *("ai_edge_litert", "onnxruntime"),
 )
-PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE = "passed", "failed", "not exported", "not possible"
+PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE, LEFT_OUT = (
+    *("passed", "failed", "not exported", "not possible"),
+    "left out",
+)
+# Number formats with int8 weights: where one of them passes, the larger or slower reserves are not needed.
+_INT8_WEIGHTS = ("int8", "dynamic")
+_NOT_NEEDED = "only needed where files with int8 weights fail the proof"
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,12 @@ class TargetResult:
         target: the requested artifact.
         path: path of the artifact, even if it was not written.
         status: "passed"; "failed" the proof, so it was written only with `keep_failed`; "not exported", because a
-            converter failed; or "not possible" with this model.
+            converter failed; "not possible" with this model; or "left out" of the default targets, because it cannot
+            be the best file for this model.
         reason: why it did not pass; empty if it did.
         size_bytes: of the artifact; 0 if it was not exported.
         proof: results of the proof; None if it was not exported.
         steps: number of time steps of a sample.
-        preferred_layout: the best layout of its number format; empty if it was not exported.
         fed: the samples that the model got and their scaling, in words.
     """
 
@@ -47,7 +54,6 @@ class TargetResult:
     size_bytes: int = 0
     proof: Proof | None = None
     steps: int = 0
-    preferred_layout: str = ""
     fed: str = ""
 
     @property
@@ -74,7 +80,7 @@ def export(
     Args:
         source: a run folder, or a .keras or .h5 file.
         out: the folder for the artifacts; the run folder, or the file's own, by default.
-        targets: from `select_targets`; the default ones if None.
+        targets: from `select_targets`; if None, those of the default targets that can be the best for this model.
         samples: real inputs, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is unknown.
         scale: "pixels" divides the samples of a bare file by 255; by default they are not scaled.
@@ -83,7 +89,8 @@ def export(
         progress: called with a description of each next step.
 
     Returns:
-        One row a target, also for one that failed.
+        One row a target, also for one that failed. Without `targets`, the last rows are the default targets that were
+        left out.
 
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
@@ -94,22 +101,46 @@ def export(
     """
     require("export", *_PACKAGES)
     settings = settings or Settings()
-    targets = select_targets() if targets is None else targets
     original = read_original(Path(source), Path(samples) if samples else None, scale)
     keras_file.check(original.model)
     chosen = original.require_samples()
     steps = chosen.x_test.shape[1]
     folder = Path(out) if out else original.model.parent
-    paths = [folder / target.file_name(original.name) for target in targets]
     with _alone_in(folder), Worker(original, settings) as worker:
         if not overwrite:
-            _check_free(paths)
+            _check_free(folder, original.name, select_targets() if targets is None else targets)
+        if targets is None:
+            progress("reading the model")
+            plan = worker.plan()
+        else:
+            plan = Plan(tuple(targets))
+        rows = _export_all(worker, plan, folder / original.name, settings.keep_failed, progress)
+    return [replace(row, steps=steps, fed=chosen.fed) for row in rows]
+
+
+def _export_all(
+    worker: Worker, plan: Plan, name: Path, keep_failed: bool, progress: Callable[[str], None]
+) -> list[TargetResult]:
+    """Export the targets of a plan, and its reserves if they are needed; `name` is a folder with the model's name."""
+
+    def path_of(target: Target) -> Path:
+        return name.with_name(target.file_name(name.name))
+
+    def export_each(targets: Sequence[Target]) -> list[TargetResult]:
         rows = []
-        for number, (target, path) in enumerate(zip(targets, paths, strict=True), start=1):
+        for number, target in enumerate(targets, start=1):
             progress(f"exporting {number} of {len(targets)}: {target}")
-            row = _export_one(worker, target, path, settings.keep_failed)
-            rows.append(replace(row, steps=steps, fed=chosen.fed))
-    return rows
+            rows.append(_export_one(worker, target, path_of(target), keep_failed))
+        return rows
+
+    rows, left_out = export_each(plan.targets), dict(plan.left_out)
+    if any(row.passed and row.target.quantization in _INT8_WEIGHTS for row in rows):
+        left_out |= dict.fromkeys(plan.reserves, _NOT_NEEDED)
+    else:
+        rows += export_each(plan.reserves)
+    return rows + [
+        TargetResult(target, path_of(target), LEFT_OUT, reason=reason) for target, reason in left_out.items()
+    ]
 
 
 def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -> TargetResult:
@@ -129,14 +160,14 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
         reason=result.reason,
         size_bytes=len(result.data),
         proof=result.proof,
-        preferred_layout=result.preferred_layout,
     )
 
 
-def _check_free(paths: Sequence[Path]) -> None:
-    existing = [path.name for path in paths if path.exists()]
+def _check_free(folder: Path, name: str, targets: Sequence[Target]) -> None:
+    files = [target.file_name(name) for target in targets]
+    existing = [file for file in files if (folder / file).exists()]
     if existing:
-        raise OutputError(f"{paths[0].parent}: {', '.join(existing)} already there; --overwrite replaces them")
+        raise OutputError(f"{folder}: {', '.join(existing)} already there; --overwrite replaces them")
 
 
 @contextmanager

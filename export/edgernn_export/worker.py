@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from edgernn.data.run_folder import Original
 from edgernn.errors import ExportError
 from edgernn.system.child import Child, ChildError, ChildTimeError
-from edgernn_export.formats.base import Target
+from edgernn_export.formats.base import Plan, Target
 from edgernn_export.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,15 @@ class Worker:
         """The process id of the child; None before it is started."""
         return self._child.pid if self._child else None
 
+    def plan(self) -> Plan:
+        """Choose the targets for the model, see `Format.plan`.
+
+        Raises:
+            EdgernnError: as `make`.
+        """
+        plan: Plan = self._ask(None)
+        return plan
+
     def make(self, target: Target) -> "ExportResult":
         """Make one artifact.
 
@@ -43,15 +52,18 @@ class Worker:
             ExportError: a converter fails, crashes or takes too long.
             EdgernnError: the model or the samples cannot be used at all, see `Source`.
         """
+        result: ExportResult = self._ask(target)
+        return result
+
+    def _ask(self, request: Target | None) -> Any:
         child = self._child = self._child or Child(serve, self._original, self._settings)
         try:
-            result: ExportResult = child.ask(target, self._settings.time_limit_s)
+            return child.ask(request, self._settings.time_limit_s)
         except ChildError as error:
             if not child.alive:
                 self._child = None
             way_out = "; --time-limit sets the limit" if isinstance(error, ChildTimeError) else ""
             raise ExportError(f"the converter {error}{way_out}") from error
-        return result
 
     def __enter__(self) -> Self:
         return self
@@ -63,12 +75,13 @@ class Worker:
             self._child.close()
 
 
-def serve(original: Original, settings: Settings) -> "Callable[[Target], ExportResult]":
-    """Read the model in the child; return a function that makes one artifact for each call."""
+def serve(original: Original, settings: Settings) -> "Callable[[Target | None], ExportResult | Plan]":
+    """Read the model in the child; return a function that makes an artifact, or without a target the plan."""
     from edgernn_export.artifact import make_artifact
+    from edgernn_export.formats import plan_for
     from edgernn_export.source import Source
 
     for name in _NOT_NEEDED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None: importing it raises ImportError
     source = Source(original, settings)
-    return lambda target: make_artifact(source, target)
+    return lambda target: make_artifact(source, target) if target else plan_for(source)

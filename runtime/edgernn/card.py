@@ -59,6 +59,8 @@ SEED_DIGITS = 2
 _MAX_SAMPLES = 64
 _STATE_KINDS = ("float32", "int8", "int16")
 
+# Name in `Card.measured` of the largest difference between a stream and `predict`; omitted if they have the same bits.
+STREAM_DIFFERENCE = "stream_difference"
 _PORTS = ("inputs", "outputs")
 _MAGIC = b'{"edgernn_card":'
 _NO_DIGEST = "0" * 64
@@ -168,6 +170,11 @@ class Card:
     def output_shape(self) -> tuple[int, ...]:
         """Shape of one answer without the batch, (outputs,) or (steps, outputs)."""
         return self.outputs[0].shape
+
+    @property
+    def exact_stream(self) -> bool:
+        """True if a stream had the same bits as `predict` when the artifact was proven."""
+        return bool(self.states) and not self.measured.get(STREAM_DIFFERENCE)
 
     def as_json(self) -> dict[str, Any]:
         """Return the card's fields as a JSON object."""

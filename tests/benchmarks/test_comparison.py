@@ -75,10 +75,10 @@ def test_the_table_fits_80_columns_and_names_everyone(compared: Compared) -> Non
         assert name in words, name
     # Two rounds of 0 s are too little, and the table says so.
     assert "0 s per call in 2 rounds, expected at least 1 s" in words
-    for line in ("Smallest: ", "Fastest: ", "Best accuracy: "):
+    for line in ("Ship ", "Smallest: ", "Fastest: ", "Best accuracy: "):
         assert sum(each.startswith(line) for each in lines) == 1
     best = judge(compared.result).recommended
-    assert (f"Recommended: {best.name}" if best else "None is recommended: ") in words
+    assert (f"Ship {best.name}: " if best else "Ship none of them: ") in words
     assert ("measure again on a quiet machine" in words) is (best is not None)
 
 
@@ -151,7 +151,7 @@ def test_json_to_standard_output_is_alone_there(
     document = json.loads(result.stdout)
     assert [row["name"] for row in document["subjects"]] == [*KERAS, NAMES[1]]
     assert (document["baseline"], document["believed"]) == (NAMES[1], False)
-    assert set(document["verdict"]) == {"smallest", "fastest", "most_accurate", "recommended", "why"}
+    assert set(document["verdict"]) == {"smallest", "fastest", "most_accurate", "recommended", "why", "sentence"}
     assert document["verdict"]["smallest"] == NAMES[1]
 
 

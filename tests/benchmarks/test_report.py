@@ -14,6 +14,7 @@ from made_up_report import make_turns
 from edgernn.bench.document import dump, read_result
 from edgernn.bench.result import Answers, Result
 from edgernn.bench.subjects import PREDICT
+from edgernn.bench.verdict import judge
 from edgernn.errors import DataError
 from edgernn.system.machine import Memory
 from edgernn.tasks import REGRESSION, Task
@@ -101,8 +102,9 @@ def test_figures_have_the_colours_of_the_page(page: str) -> None:
 
 def test_the_verdict_is_a_sentence(page: str, made_up_result: Result) -> None:
     text = Page(page).text
-    assert "Recommended for this device: digits-int8.tflite" in text
-    assert re.search(r"is the one to ship: .*; the smallest, fastest and most accurate is", text)
+    assert judge(made_up_result).sentence in text
+    assert "Ship digits-int8.tflite: " in text
+    assert re.search(r"int8.tflite is the .*; the smallest, fastest and most accurate is", text)
     assert "Unreliable times" not in text
     assert made_up_result.believed
 

@@ -7,8 +7,11 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+from edgernn.bench.stopwatch import Method
 from edgernn.data.run_folder import Original
 from edgernn_export.artifact import ExportResult, make_artifact
+from edgernn_export.formats import plan_for
+from edgernn_export.formats.base import Plan
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source
 from edgernn_export.targets import Target
@@ -26,9 +29,15 @@ class InProcess:
         self._arguments = (original, settings)
         self._source: Source | None = None
 
+    def plan(self) -> Plan:
+        return plan_for(self._opened())
+
     def make(self, target: Target) -> ExportResult:
+        return make_artifact(self._opened(), target)
+
+    def _opened(self) -> Source:
         self._source = self._source or Source(*self._arguments)
-        return make_artifact(self._source, target)
+        return self._source
 
     def __enter__(self) -> Self:
         return self
@@ -39,9 +48,10 @@ class InProcess:
 
 @pytest.fixture(scope="module")
 def in_process() -> Iterator[None]:
-    """Export without a child process, in a whole module of tests."""
+    """Export without a child process, and time the artifacts as briefly as possible, in a whole module of tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgernn_export.pipeline.Worker", InProcess)
+        patch.setattr("edgernn_export.command.METHOD", Method(2, 0.0))
         yield
 
 

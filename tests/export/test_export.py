@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,17 +88,26 @@ def test_sizes_are_small(artifacts: Path) -> None:
 def test_export_is_repeatable_and_says_what_to_ship(
     artifacts: Path, run_folder: Path, tmp_path: Path, edgernn_command: Callable[..., Result]
 ) -> None:
-    advice = " ".join(edgernn_command("export", run_folder, "--out", tmp_path).stdout.split())
-    assert "Choose digits-int8.tflite, the fastest. Choose digits-int8-loop.tflite if the file must be" in advice
-    assert "Choose digits-float32.tflite for tflite-runtime on 64-bit Arm, where int8 takes about 3 times its" in advice
-    for name in NAMES:
-        assert (tmp_path / name).read_bytes() == (artifacts / name).read_bytes()
+    text = edgernn_command("export", run_folder, "--out", tmp_path).stdout
+    left_out = {"digits-float16.tflite", "digits-int16x8.tflite"}
+    assert {path.name for path in tmp_path.iterdir()} == NAMES - left_out
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (artifacts / path.name).read_bytes()
+    words = " ".join(text.split())
+    assert "Left out: digits-float16.tflite, digits-int16x8.tflite: only needed where files with int8" in words
+    # The recommended artifact is in the first row; its sentence is the last line.
+    (best,) = re.findall(r"^Ship (\S+): [\d,]+ bytes, [\d.]+% agreement, ", text, re.MULTILINE)
+    rows = re.findall(r"^ ?(digits-\S+) ", text, re.MULTILINE)
+    assert rows[0] == best
+    assert set(rows) == NAMES - left_out
 
 
 def test_json_is_one_document(edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path) -> None:
     result = edgernn_command("export", run_folder, "--to", "onnx", "--quantize", "float32", "--out", tmp_path, "--json")
     (row,) = json.loads(result.stdout)
     assert (row["status"], row["format"], row["quantization"]) == ("passed", "onnx", "float32")
+    assert row["recommended"] is True
+    assert row["predict_us"] > 0
     assert row["size_bytes"] == Path(row["path"]).stat().st_size
 
 
@@ -429,3 +439,17 @@ def test_samples_that_lack_the_highest_class_are_accepted(
     path = save_model([layers.SimpleRNN(3), layers.Dense(4, activation="softmax")], "four.keras")
     words = ("export", path, "--samples", tmp_path / "two.npz", "--to", "onnx", "--quantize", "float32")
     assert edgernn_command(*words).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--all", "--to", "onnx"), "--all makes every kind of artifact; leave out --to"),
+        (("--for", "pi4", "--no-measure"), "--for chooses by a measurement; leave out --no-measure"),
+        (("--for", "pi9"), "'pi9' is not one of pi5, pi4, pi3, pi2, mcu, browser. Did you mean 'pi"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(
+    words: tuple[str, ...], message: str, run_folder: Path, refused: Callable[..., str]
+) -> None:
+    assert message in refused("export", run_folder, *words, exit_code=2)

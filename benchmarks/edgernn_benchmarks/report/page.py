@@ -109,9 +109,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "highlights": words.find_highlights(result, verdict) if verdict else [],
         "highlighted": best,
         "short": short,
-        "tables": [
-            make_table(each, chosen.name if chosen else None) for each, chosen in zip(results, recommended, strict=True)
-        ],
+        "tables": [make_table(each, chosen) for each, chosen in zip(results, recommended, strict=True)],
         "changes": find_changes(results),
         "evidence": shown,
         "figures": figures,

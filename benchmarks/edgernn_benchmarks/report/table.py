@@ -8,6 +8,7 @@ from functools import partial
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
 from edgernn.bench.subjects import INVOKE, STEP
+from edgernn.bench.verdict import in_order
 from edgernn.console.measuring import stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.report import words
@@ -56,8 +57,11 @@ class Table:
         return [row.subject for row in self.rows if row.subject.doubts]
 
 
-def make_table(result: Result, recommended: str | None) -> Table:
-    """Make the table of a result; columns that are empty for every subject are left out."""
+def make_table(result: Result, recommended: Measured | None) -> Table:
+    """Make the table of a result, the recommended artifact first, then by time.
+
+    Columns that are empty for every subject are left out.
+    """
     size = Column("size", "bytes", "of the file", cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes))
     columns = [size, *_answer_columns(result), *_time_columns(result)]
     kept = [
@@ -66,11 +70,11 @@ def make_table(result: Result, recommended: str | None) -> Table:
     rows = [
         TableRow(
             subject=subject,
-            recommended=subject.name == recommended,
+            recommended=subject is recommended,
             doubts=result.doubts_of(subject),
             cells=[column.cell(subject) for column in kept],
         )
-        for subject in result.subjects
+        for subject in in_order(result, recommended)
     ]
     return Table(kept, rows, stranger_lines(result))
 

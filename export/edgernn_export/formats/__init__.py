@@ -7,10 +7,15 @@ Adding a format adds a folder, and its name to this table:
     onnx/     .onnx files: tf2onnx, ONNX's recurrent operators, int8 weights
 """
 
-from edgernn_export.formats.base import Format, Target
+from typing import TYPE_CHECKING
+
+from edgernn_export.formats.base import Format, Plan, Target
 from edgernn_export.formats.onnx.format import OnnxFormat
 from edgernn_export.formats.tflite.format import TfliteFormat
 from edgernn_export.proof import Tolerance
+
+if TYPE_CHECKING:
+    from edgernn_export.source import Source
 
 FORMATS: dict[str, Format] = {each.name: each for each in (TfliteFormat(), OnnxFormat())}
 
@@ -25,8 +30,18 @@ def tolerance_of(target: Target) -> Tolerance:
     return format_of(target).tolerances[target.quantization]
 
 
+def plan_for(source: "Source") -> Plan:
+    """Choose the targets of all formats that an export of a model makes without any choice."""
+    plans = [each.plan(source) for each in FORMATS.values()]
+    return Plan(
+        tuple(target for plan in plans for target in plan.targets),
+        tuple(target for plan in plans for target in plan.reserves),
+        {target: reason for plan in plans for target, reason in plan.left_out.items()},
+    )
+
+
 def default_targets() -> tuple[Target, ...]:
-    """Return the targets that an export makes without any choice."""
+    """Return the targets that an export chooses from without any choice of the user."""
     return tuple(target for each in FORMATS.values() for target in each.defaults)
 
 

@@ -5,15 +5,14 @@ model (`edgernn_export.source`) and the cells; nothing outside its folder compar
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from edgernn.specs import Range
 from edgernn_export.proof import Tolerance
 
 if TYPE_CHECKING:
-    from edgernn_export.pipeline import TargetResult
     from edgernn_export.source import Source
 
 # The layout that artifacts are named without, as the common one.
@@ -72,13 +71,26 @@ class Finished:
             times, with cards of different lengths, so it must keep no state.
         input_limits, output_limits: lowest and highest value that the file's integers can hold, as in the card; None
             where there are no such limits.
-        preferred_layout: the best layout for this model and number format; empty if the format has one layout.
     """
 
     embed_card: Callable[[bytes], bytes]
     input_limits: Range | None = None
     output_limits: Range | None = None
-    preferred_layout: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The targets that an export of a model makes without any choice.
+
+    Attributes:
+        targets: targets that may be the best for some device.
+        reserves: targets that are only made if no artifact with int8 weights passes the proof.
+        left_out: default targets that cannot be the best for this model, with the reason.
+    """
+
+    targets: tuple[Target, ...]
+    reserves: tuple[Target, ...] = ()
+    left_out: Mapping[Target, str] = field(default_factory=dict)
 
 
 class Format(ABC):
@@ -87,7 +99,7 @@ class Format(ABC):
     Attributes:
         name: of the format, as in `--to`.
         suffix: of its files, that of a backend in `edgernn.backends.BACKENDS`.
-        defaults: targets that an export makes without any choice.
+        defaults: targets that an export makes without any choice, unless `plan` finds better ones for a model.
         others: targets that are made only when they are chosen.
         tolerances: by quantization.
     """
@@ -139,6 +151,6 @@ class Format(ABC):
             parts.append("static")
         return f"{'-'.join(parts)}{self.suffix}"
 
-    def advice(self, results: "Sequence[TargetResult]") -> list[str]:
-        """Return sentences that help to choose among exported artifacts."""
-        return []
+    def plan(self, source: "Source") -> Plan:
+        """Choose from the default targets for a model."""
+        return Plan(self.defaults)

@@ -28,6 +28,7 @@ class BackendInfo(NamedTuple):
         only_asked_for: True if it is used only when it is asked for by name.
         no_wheel: returns the reason why the library has no wheel for this Python and machine; empty if it has one.
         misreads: quantizations that it answers wrongly, see docs/compatibility.md; the golden samples refuse them.
+        refuses: quantizations whose operators it does not have.
     """
 
     name: str
@@ -37,6 +38,7 @@ class BackendInfo(NamedTuple):
     only_asked_for: bool = False
     no_wheel: Callable[[], str] = lambda: ""
     misreads: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
 
     @property
     def installed(self) -> bool:
@@ -90,6 +92,7 @@ BACKENDS = (
         extra="micro",
         only_asked_for=True,
         no_wheel=_for_x86_64_linux,
+        refuses=("float16", "dynamic"),
     ),
     BackendInfo("onnxruntime", ".onnx", library="onnxruntime", extra="onnx", no_wheel=_for_64_bit),
 )

@@ -7,6 +7,7 @@ statistics    medians, percentiles and ratios with their intervals, from raw tim
 environment   the machine, before and after
 session       all of these, for several candidates
 result        everything that was measured, and the reasons to doubt it
+profiles      the devices that an artifact can be chosen for
 verdict       the smallest, the fastest and the most accurate artifact, and the one to ship
 document      a result as JSON, written and read
 """

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import ROLES, Answers, Measured, Result
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
@@ -49,6 +50,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "samples": result.samples,
         "baseline": result.baseline,
         "limits": dict(result.limits),
+        "profile": result.profile,
         "verdict": _verdict_as_json(result),
         "believed": result.believed,
         "doubts": list(result.doubts),
@@ -67,6 +69,7 @@ def _verdict_as_json(result: Result) -> dict[str, Any] | None:
         "most_accurate": verdict.most_accurate.name if verdict.most_accurate else None,
         "recommended": verdict.recommended.name if verdict.recommended else None,
         "why": verdict.why,
+        "sentence": verdict.sentence,
     }
 
 
@@ -163,6 +166,8 @@ def _result(document: Mapping[str, Any]) -> Result:
         task=Task(as_text(task["kind"]), as_flag(task["logits"])) if task else None,
         samples=_from_0(document["samples"]),
         limits={as_text(name): as_number(limit) for name, limit in document["limits"].items()},
+        # Absent from results of earlier versions.
+        profile=_profile(document.get("profile", "")),
         evidence=as_mapping(document["evidence"]),
     )
     _check(result)
@@ -196,6 +201,13 @@ def _check_answers(task: Task, answers: Answers, measured: bool) -> None:
         )
     if answers.largest_difference < 0 or answers.measures.get("mae", 0.0) < 0:
         raise ValueError("a difference below 0, expected 0 or more")
+
+
+def _profile(value: Any) -> str:
+    name = as_text(value)
+    if name and name not in PROFILES:
+        raise ValueError(f"profile {name!r}, expected one of {', '.join(PROFILES)}, or an empty text")
+    return name
 
 
 def _machine(value: Any) -> Mapping[str, Any]:

@@ -59,7 +59,7 @@ class Measured:
         memory: of its isolated process; None if it had none.
         answers: None without an original to compare with.
         source_sha256: of the Keras file that it was exported from, as its card says; empty without a card.
-        exact_stream: True if a stream gives the same bits as `predict`: its states are int8, as its card says.
+        exact_stream: True if a stream had the same bits as `predict` in the proof, as its card says.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Result:
         task: of the model; None without an original.
         samples: the number that was answered for `Measured.answers`.
         limits: for an artifact to be recommended: `max_drop_points` and `min_agreement`.
+        profile: name of the device that the artifact is for, as in `edgernn.bench.profiles`; empty for any.
         evidence: details for a report, see `edgernn_benchmarks.evidence`; empty if there are none.
     """
 
@@ -147,6 +148,7 @@ class Result:
     task: Task | None = None
     samples: int = 0
     limits: Mapping[str, float] = field(default_factory=dict)
+    profile: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -203,5 +203,5 @@ def _facts(name: str, role: str, opened: LoadedArtifact) -> Measured:
         input_shape=opened.x.shape,
         turns={},
         source_sha256=card.source_sha256 if card else "",
-        exact_stream=card is not None and {kind for _, kind in card.states} == {"int8"},
+        exact_stream=card is not None and card.exact_stream,
     )

@@ -25,6 +25,7 @@ class ArtifactLoader:
         path: the file.
         backend, threads, unverified: arguments of `edgernn.load`.
         x: the sample that the artifact answers, float32 [steps, features]; None: a generated one, see `usual_input`.
+        only: the calls to time; all by default.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class ArtifactLoader:
     threads: int = 1
     unverified: bool = False
     x: Float32 | None = None
+    only: tuple[str, ...] = ()
 
     def __call__(self) -> "LoadedArtifact":
         """Load the artifact and check its card, digest and golden samples, as on every load.
@@ -40,14 +42,14 @@ class ArtifactLoader:
             ArtifactError, InputError: as `edgernn.load`, or the sample does not fit the model.
         """
         model = load(self.path, backend=self.backend, threads=self.threads, unverified=self.unverified)
-        return LoadedArtifact(model, usual_input(model) if self.x is None else self.x)
+        return LoadedArtifact(model, usual_input(model) if self.x is None else self.x, self.only)
 
 
 class LoadedArtifact:
-    """Loaded artifact, with the sample that it answers, float32 [steps, features]."""
+    """Loaded artifact, with the sample that it answers, float32 [steps, features], and the only calls to time."""
 
-    def __init__(self, model: Model, x: Float32) -> None:
-        self.model, self.x = model, x
+    def __init__(self, model: Model, x: Float32, only: tuple[str, ...] = ()) -> None:
+        self.model, self.x, self._only = model, x, only
 
     def answer(self) -> Float32:
         """Answer the sample with `predict`."""
@@ -62,6 +64,10 @@ class LoadedArtifact:
         Raises:
             ArtifactError: the backend cannot run the artifact.
         """
+        calls = self._all_calls()
+        return {name: call for name, call in calls.items() if name in self._only} if self._only else calls
+
+    def _all_calls(self) -> Mapping[str, Call]:
         try:
             self.answer()  # before the bare call, whose errors are the library's own
             calls: dict[str, Call] = {

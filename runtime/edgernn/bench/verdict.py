@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgernn.backends import is_read_by_all
+from edgernn.bench.profiles import Profile, profile_named
 from edgernn.bench.result import Measured, Result
 from edgernn.tasks import MEASURES, show
 
@@ -23,7 +24,8 @@ class Verdict:
         smallest, fastest: of the artifacts that were exported from the original; if there are none, of all.
         most_accurate: by the task's headline measure; None if the truth of the samples is not known.
         recommended: see `judge`; None if no artifact keeps the accuracy of the original.
-        why: the reason for the recommendation or for its absence, a sentence.
+        why: the reason for the recommendation or for its absence, a phrase.
+        sentence: the recommendation with its figures, for every place that shows one.
     """
 
     smallest: Measured
@@ -31,35 +33,48 @@ class Verdict:
     most_accurate: Measured | None
     recommended: Measured | None
     why: str
+    sentence: str
 
 
 def judge(result: Result) -> Verdict:
     """Judge the artifacts of a result; the recommendation is the same from run to run.
 
-    It is decided in this order: (1) the artifact keeps the accuracy of the original, within the result's limits; (2) no
-    backend that is chosen by default misreads it; (3) its stream has the bits of its predictions; (4) it is the
-    fastest, where a difference within the interval or below `TIE` counts as none; (5) it is the smallest; (6) its name
-    comes first. If no artifact meets (2) or (3), that condition is skipped.
+    It is decided in this order: (1) the artifact keeps the accuracy of the original, within the result's limits;
+    (2) the backends of the result's profile run it, or without a profile, no backend that is chosen by default misreads
+    it; (3) its stream has the bits of its predictions; (4) it is the fastest, where a difference within the interval or
+    below `TIE` counts as none; (5) it is the smallest; (6) its name comes first. A profile may leave out (4). If no
+    artifact meets (3), or (2) without a profile, that condition is skipped.
 
     Artifacts that were exported from another model are not judged.
 
     Args:
         result: with at least one artifact.
     """
+    profile = profile_named(result.profile) if result.profile else None
     artifacts = result.own_artifacts
     # Without a task, accuracy was not measured.
     good = [artifact for artifact in artifacts if result.task and not broken_limits(result, artifact)]
-    readable = [artifact for artifact in good if is_read_by_all(Path(artifact.name).suffix, artifact.quantization)]
-    exact = [artifact for artifact in readable or good if artifact.exact_stream]
-    left = exact or readable or good
-    fast = as_fast_as_the_fastest(result, left)
+    readable = [artifact for artifact in good if _is_readable(artifact, profile)]
+    candidates = readable if readable or profile else good
+    exact = [artifact for artifact in candidates if artifact.exact_stream]
+    left = exact or candidates
+    fast = left if profile and profile.by_size else as_fast_as_the_fastest(result, left)
+    best = _first_of(fast)
+    why = _why(result, good, left, fast, readable=bool(readable), exact=bool(exact), profile=profile)
     return Verdict(
         smallest=_smallest(artifacts or result.artifacts),
         fastest=_fastest(artifacts or result.artifacts),
         most_accurate=_most_accurate(result),
-        recommended=_first_of(fast),
-        why=_why(result, left, fast, readable=bool(readable), exact=bool(exact)),
+        recommended=best,
+        why=why,
+        sentence=_sentence(result, best, left, profile) if best else f"Ship none of them: {why}",
     )
+
+
+def in_order(result: Result, recommended: Measured | None) -> list[Measured]:
+    """Return the subjects as tables show them: the recommended artifact, and then by time."""
+    rest = [each for each in result.subjects if each is not recommended]
+    return [*([recommended] if recommended else []), *sorted(rest, key=lambda each: each.predict.median_us)]
 
 
 def broken_limits(result: Result, artifact: Measured) -> list[str]:
@@ -108,20 +123,63 @@ def _most_accurate(result: Result) -> Measured | None:
     return _smallest([each for score, each in answered if score == best]) if best is not None else None
 
 
-def _why(result: Result, left: Sequence[Measured], fast: Sequence[Measured], *, readable: bool, exact: bool) -> str:
+def _is_readable(artifact: Measured, profile: Profile | None) -> bool:
+    suffix = Path(artifact.name).suffix
+    if profile:
+        return profile.runs(suffix, artifact.quantization)
+    return is_read_by_all(suffix, artifact.quantization)
+
+
+def _sentence(result: Result, best: Measured, left: Sequence[Measured], profile: Profile | None) -> str:
+    facts = [f"{best.size_bytes:,} bytes"]
+    if result.task and best.answers:
+        facts.append(f"{result.task.show_agreement(best.answers.agreement)} agreement")
+    if len(left) > 1:
+        by_size = bool(profile and profile.by_size)
+        here = " (timed on this machine)" if profile and not by_size else ""
+        facts.append(_place_in_words(result, best, left, by_size=by_size) + here)
+    return f"Ship {best.name}{f' for {profile.title}' if profile else ''}: {', '.join(facts)}"
+
+
+def _place_in_words(result: Result, best: Measured, left: Sequence[Measured], *, by_size: bool) -> str:
+    if by_size:
+        return "the smallest"
+    fastest = _fastest(left)
+    if best is fastest:
+        return "the fastest"
+    speed = result.speed(best, against=fastest.name)
+    within = speed is not None and speed.estimate * TIE >= 1
+    return f"within {TIE - 1:.0%} of the fastest" if within else "as fast as the fastest, as far as was measured"
+
+
+def _why(
+    result: Result,
+    good: Sequence[Measured],
+    left: Sequence[Measured],
+    fast: Sequence[Measured],
+    *,
+    readable: bool,
+    exact: bool,
+    profile: Profile | None,
+) -> str:
     """Describe what decided the recommendation.
 
     Args:
         result: the result.
-        left: artifacts that meet conditions (1) to (3) of `judge`.
+        good: artifacts that meet condition (1) of `judge`.
+        left: artifacts that meet conditions (1) to (3).
         fast: the fastest of them, and those that tie with it.
         readable: whether condition (2) was applied.
         exact: whether condition (3) was applied.
+        profile: the result's, if it has one.
     """
     if result.task is None:
         return "accuracy was not measured here"
     if not result.own_artifacts:
         return "every artifact was exported from another model"
+    if good and not left and profile:
+        readers = " or ".join(profile.backends)
+        return f"{readers} on {profile.title} runs no artifact that keeps the accuracy; export other quantizations"
     if not left:
         return "no artifact keeps the accuracy of the original: " + "; ".join(
             f"{artifact.name} ({', '.join(broken_limits(result, artifact))})" for artifact in result.own_artifacts
@@ -130,13 +188,15 @@ def _why(result: Result, left: Sequence[Measured], fast: Sequence[Measured], *, 
     limits, headline = result.limits, result.headline
     conditions = [f"lose{s} at most {limits['max_drop_points']:g} points of {MEASURES[headline]}"] if headline else []
     conditions.append(f"agree{s} with Keras to at least {result.task.show_agreement(limits['min_agreement'])}")
-    conditions += [f"run{s} correctly on every default backend"] if readable else []
+    where = " or ".join(profile.backends) if profile else "every default backend"
+    conditions += [f"run{s} correctly on {where}"] if readable else []
     conditions += [f"stream{s} with the same bits as predict"] if exact else []
     that = f"that {' and '.join(filter(None, [', '.join(conditions[:-1]), conditions[-1]]))}"
     if len(left) == 1:
         return f"the only artifact {that}"
     others = [artifact.name for artifact in left if artifact is not _first_of(fast)]
-    return f"{_place(left, fast)} {that} (the other{'s' if len(others) > 1 else ''}: {', '.join(others)})"
+    place = f"the smallest of {len(left)} artifacts" if profile and profile.by_size else _place(left, fast)
+    return f"{place} {that} (the other{'s' if len(others) > 1 else ''}: {', '.join(others)})"
 
 
 def _place(left: Sequence[Measured], fast: Sequence[Measured]) -> str:

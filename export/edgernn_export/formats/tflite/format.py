@@ -1,16 +1,15 @@
 """The TFLite format: five number formats, unrolled, as a loop or with fused operators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Target
+from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Plan, Target
 from edgernn_export.proof import Tolerance
 
 if TYPE_CHECKING:
     from edgernn_export.formats.tflite.convert import Converted
     from edgernn_export.formats.tflite.quantize import Quantized
-    from edgernn_export.pipeline import TargetResult
     from edgernn_export.source import Source
 
 
@@ -64,7 +63,6 @@ class TfliteFormat(Format):
     def convert(self, source: "Source", target: Target, stream: bool) -> Finished:
         """See `Format.convert`."""
         from edgernn_export.formats.tflite import convert, limits
-        from edgernn_export.formats.tflite.layouts import preferred_layout
 
         refined = source.refines and self.is_refined(target)
         quantized = source.shared(
@@ -77,7 +75,6 @@ class TfliteFormat(Format):
             convert.card_embedder(data),
             input_limits=found.inputs,
             output_limits=found.outputs,
-            preferred_layout=preferred_layout(source.input_shape[0], source.cell_operators),
         )
 
     def variants(self, io_type: str, static: bool) -> tuple[Target, ...]:
@@ -98,10 +95,22 @@ class TfliteFormat(Format):
         """See `Format.is_calibrated`."""
         return target.quantization in ("int8", "int16x8")
 
-    def advice(self, results: "Sequence[TargetResult]") -> list[str]:
-        """See `Format.advice`."""
-        passed = {result.target: result for result in results if result.passed}
-        return [each for each in (_layout_advice(passed), _old_runtime_advice(passed)) if each]
+    def plan(self, source: "Source") -> Plan:
+        """See `Format.plan`; of unrolled and loop, one may be worse than the other in time and bytes."""
+        from edgernn_export.formats.tflite.layouts import preferred_layout
+
+        steps = source.input_shape[0]
+        if preferred_layout(steps, source.cell_operators) == "unrolled":
+            return Plan(tuple(target for target in self.defaults if target not in _RESERVES), _RESERVES)
+        unrolled = [target for target in self.defaults if target.layout == "unrolled" and target not in _RESERVES]
+        loops = tuple(replace(target, layout="loop") for target in unrolled)
+        fused = tuple(target for target in self.defaults if target.layout == "fused")
+        reason = f"{steps} steps one after the other are larger than a loop, and not faster"
+        return Plan((*loops, *fused), _RESERVES, dict.fromkeys(unrolled, reason))
+
+
+# float16 takes the time of float32 and more bytes than int8, int16x8 takes many times the time of int8.
+_RESERVES = (Target("tflite", "float16", "unrolled"), Target("tflite", "int16x8", "unrolled"))
 
 
 def _quantize(source: "Source", target: Target, refined: bool, stream: bool) -> "Quantized":
@@ -112,31 +121,3 @@ def _quantize(source: "Source", target: Target, refined: bool, stream: bool) -> 
         ("tflite", refined, stream), lambda: convert.convert(source.load(refined), stream)
     )
     return quantize(converted, target.quantization, target.io, source.samples.x_calibration, source.calibration_answers)
-
-
-def _layout_advice(passed: "Mapping[Target, TargetResult]") -> str:
-    """Describe the choice between the layouts of int8; empty if there is one layout."""
-    layouts = {target.layout: result for target, result in passed.items() if target.quantization == "int8"}
-    if not {"unrolled", "loop"} <= layouts.keys():
-        return ""
-    unrolled, loop = layouts["unrolled"], layouts["loop"]
-    if loop.preferred_layout == "unrolled":
-        return (
-            f"Choose {unrolled.path.name}, the fastest. Choose {loop.path.name} if the file must be smaller, or if the "
-            "device does other work between predictions: with cold caches it is faster."
-        )
-    return (
-        f"Choose {loop.path.name}: over {loop.steps} steps it is as fast as {unrolled.path.name}, much smaller, and "
-        "faster with cold caches."
-    )
-
-
-def _old_runtime_advice(passed: "Mapping[Target, TargetResult]") -> str:
-    """Recommend a file for devices with only tflite-runtime; docs/raspberry-pi.md has the counts."""
-    float32, int8 = (Target("tflite", quantization, "unrolled") for quantization in ("float32", "int8"))
-    if not {float32, int8} <= passed.keys():
-        return ""
-    return (
-        f"Choose {passed[float32].path.name} for tflite-runtime on 64-bit Arm, where int8 takes about 3 times its "
-        "instructions; on 32-bit Arm about as many."
-    )

@@ -1,0 +1,61 @@
+"""Profiles: the devices that an artifact can be chosen for, with the backends that they have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgernn.backends import BACKENDS
+from edgernn.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A kind of device.
+
+    Attributes:
+        name: as in `--for`.
+        title: the device in a sentence.
+        backends: names of the backends that run there.
+        by_size: True if the size of the file decides before the time, because times measured here say nothing about
+            the device, and its memory is small.
+    """
+
+    name: str
+    title: str
+    backends: tuple[str, ...]
+    by_size: bool = False
+
+    def runs(self, suffix: str, quantization: str) -> bool:
+        """Return True if every backend of the device that reads the suffix runs the quantization correctly."""
+        readers = [info for info in BACKENDS if info.name in self.backends and info.suffix == suffix]
+        return bool(readers) and not any(quantization in (*info.misreads, *info.refuses) for info in readers)
+
+    @property
+    def suffixes(self) -> Sequence[str]:
+        """Suffixes of the files that the device's backends read."""
+        return [info.suffix for info in BACKENDS if info.name in self.backends]
+
+
+# docs/raspberry-pi.md and docs/compatibility.md have the measurements behind this table.
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("pi5", "a Raspberry Pi 5", ("litert", "onnxruntime")),
+        Profile("pi4", "a Raspberry Pi 4", ("litert", "onnxruntime")),
+        Profile("pi3", "a Raspberry Pi 3", ("litert", "onnxruntime")),
+        Profile("pi2", "a Raspberry Pi 2", ("tflite-runtime",)),
+        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True),
+        # ONNX Runtime Web reads the files of ONNX Runtime.
+        Profile("browser", "a browser", ("onnxruntime",)),
+    )
+}
+
+
+def profile_named(name: str) -> Profile:
+    """Return the profile of this name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    if name not in PROFILES:
+        raise SettingError(f"unknown device {name!r}; expected one of {', '.join(PROFILES)}")
+    return PROFILES[name]
