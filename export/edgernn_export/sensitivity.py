@@ -16,7 +16,7 @@ import numpy as np
 
 from edgernn import metrics
 from edgernn.arrays import AnyArray, Float32
-from edgernn_export.keras_model import predict
+from edgernn_export.keras_model import predictor
 
 # Relative distance of neighbouring float32 numbers.
 UNIT = 2.0**-23
@@ -39,12 +39,12 @@ def rounding_error_of(model: Any, x: Float32, answers: Float32) -> float:
     """
     count = min(len(x), _SAMPLES, max(1, _STEPS // x.shape[1]))
     rng = np.random.default_rng(_SEED)
-    weights = model.get_weights()
+    weights, predict = model.get_weights(), predictor(model)
     try:
         changes = []
         for _ in range(_DRAWS):
             model.set_weights([_shaken(weight, rng) for weight in weights])
-            changes.append(metrics.largest_difference(predict(model, _shaken(x[:count], rng)), answers[:count]))
+            changes.append(metrics.largest_difference(predict(_shaken(x[:count], rng)), answers[:count]))
     finally:
         model.set_weights(weights)
     return float("inf") if np.isnan(changes).any() else max(changes)

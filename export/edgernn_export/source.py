@@ -64,6 +64,7 @@ class Source:
         self.task = infer_task(both, self.samples, original.labels)
         self.cell_operators = sum(cell.operators for cell in keras_model.cells(model))
         self.refines = self._decide_refinement(model)
+        self._model = model
         self._shared: dict[Hashable, Any] = {}
 
     def load(self, refined: bool = False) -> Any:
@@ -76,7 +77,7 @@ class Source:
     @cached_property
     def no_stream(self) -> str:
         """Reason why the Keras model cannot answer row by row; empty if it can."""
-        return why_no_stream(self.load(), self.samples.x_calibration)
+        return why_no_stream(self._model, self.samples.x_calibration)
 
     def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return an intermediate result of a format that several targets share; it is made once for each key."""
