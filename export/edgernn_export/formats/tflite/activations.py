@@ -3,6 +3,8 @@
 from functools import cache
 from typing import Any
 
+from ai_edge_litert import schema_py_generated as schema
+
 from edgernn.errors import UnsupportedError, first_line
 from edgernn_export.cells.ops import keras_activation
 from edgernn_export.formats.tflite.graph import Graph, read
@@ -22,11 +24,11 @@ def append_activation(graph: Graph, name: str, x: int) -> int:
     Raises:
         UnsupportedError: the converter needs more than built-in operators for it.
     """
-    return graph.append(read(_converted(name, graph.shape(x))), x)
+    return graph.append(_converted(name, graph.shape(x)), x)
 
 
 @cache
-def _converted(name: str, shape: tuple[int, ...]) -> bytes:
+def _converted(name: str, shape: tuple[int, ...]) -> schema.ModelT:
     import tensorflow as tf
 
     function = tf.function(keras_activation(name), input_signature=[tf.TensorSpec(shape, tf.float32)])
@@ -35,4 +37,4 @@ def _converted(name: str, shape: tuple[int, ...]) -> bytes:
         data: Any = converter.convert()
     except Exception as error:  # the converter raises whatever its stages raise
         raise UnsupportedError(f"TFLite has no operators for activation {name!r}: {first_line(error)}") from error
-    return bytes(data)
+    return read(bytes(data))

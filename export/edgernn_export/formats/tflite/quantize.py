@@ -33,6 +33,8 @@ LIMITS = {
 PARTS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # The place of a cut: a role, and the activation that gets its values.
 Cut = tuple[str, str]
+# The scale of each role, by the names of the placeholders.
+CellScales = Mapping[str, Mapping[str, Scale]]
 
 
 @dataclass(frozen=True)
@@ -99,21 +101,25 @@ def _search(converted: Converted, bits: int, io_type: str, x: Float32, reference
     def around(known: tuple[tuple[str, Range], ...]) -> bytes:
         return quantize_around(converted, bits, io_type, dict(known))
 
-    def make(cuts: Mapping[Cut, float]) -> Quantized:
-        return _integers(converted, bits, ranges, cuts, around)
+    def make(scales: CellScales) -> Quantized:
+        return _integers(converted, bits, ranges, scales, around)
 
     def distance(candidate: Quantized) -> float:
         (answers,) = open_artifact(candidate.build(layout), threads=1).run((x,))
         return float(np.abs(answers - reference).mean())
 
-    best = make({})
+    tried = [_cell_scales(converted.placeholders, bits, ranges, {})]
+    best = make(tried[0])
     if bits == 16:  # the steps are fine enough without a cut
         return best
     min_distance, cuts = distance(best), dict[Cut, float]()
     for place, candidates in _cuts(converted.placeholders).items():
-        tried = [{**cuts, place: cut} for cut in candidates]
-        for trial in tried:
-            candidate = make(trial)
+        for trial in [{**cuts, place: cut} for cut in candidates]:
+            scales = _cell_scales(converted.placeholders, bits, ranges, trial)
+            if scales in tried:  # a limit beyond the measured range cuts nothing off
+                continue
+            tried.append(scales)
+            candidate = make(scales)
             if (found := distance(candidate)) < min_distance:
                 best, min_distance, cuts = candidate, found, trial
     return best
@@ -145,18 +151,22 @@ def _cut_off(
     return cut_off
 
 
+def _cell_scales(
+    placeholders: Mapping[str, RecurrentPlaceholder], bits: int, ranges: Mapping[str, Range], cuts: Mapping[Cut, float]
+) -> CellScales:
+    return {
+        name: role_scales(placeholder.cell.roles, _cut_off(placeholder, ranges, cuts), bits)
+        for name, placeholder in placeholders.items()
+    }
+
+
 def _integers(
     converted: Converted,
     bits: int,
     ranges: Mapping[str, Range],
-    cuts: Mapping[Cut, float],
+    scales: CellScales,
     around: Callable[[tuple[tuple[str, Range], ...]], bytes],
 ) -> Quantized:
-    scales = {
-        name: role_scales(placeholder.cell.roles, _cut_off(placeholder, ranges, cuts), bits)
-        for name, placeholder in converted.placeholders.items()
-    }
-
     def make_ops(graph: Graph, name: str) -> Float32Ops:
         return IntegerOps(graph, bits, scales[name])
 
@@ -170,7 +180,7 @@ def _integers(
     return Quantized(converted, around(tuple(known.items())), make_ops)
 
 
-def _outputs(converted: Converted, scales: Mapping[str, Mapping[str, Scale]], bits: int) -> dict[str, Range]:
+def _outputs(converted: Converted, scales: CellScales, bits: int) -> dict[str, Range]:
     """Return the ranges of the placeholders' outputs, which are those of their cells' states."""
     names = (tensor.name.decode() for tensor in read(converted.data).subgraphs[0].tensors if tensor.name)
     return {
