@@ -281,7 +281,10 @@ def _closed(levels: Float32) -> Float32:
     small = _shrunk(levels, _COARSE)
     size = _odd(_MAX_STROKE * max(small.shape))
     image = Image.fromarray((small * 255).astype(np.uint8))
-    image = image.filter(ImageFilter.MaxFilter(size)).filter(ImageFilter.MinFilter(size))
+    # Many small filters return the same as a large one, whose time grows with the area of its window.
+    for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter):
+        for _ in range(size // 2):
+            image = image.filter(kind(3))
     closed = np.asarray(image.filter(ImageFilter.BoxBlur(size / 4)), np.float32) / np.float32(255)
     return _resized(closed, levels.shape[1], levels.shape[0])
 
