@@ -17,7 +17,6 @@ from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.console.measuring import measuring_options, round_bar
 from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_document
-from edgernn.inputs import SCALES
 from edgernn.model import MAX_THREADS
 from edgernn.system.extras import require
 from edgernn.system.files import made_folder, write_bytes
@@ -59,8 +58,8 @@ _FLOOR = click.option(
 )
 @click.option(
     "--scale",
-    type=click.Choice(tuple(SCALES)),
-    help="pixels: divide the samples of a .keras or .h5 file by 255. [default: as in the artifacts' cards]",
+    metavar="pixels|FILE.npz",
+    help="Scaling of the samples of a .keras or .h5 file, as for export. [default: as in the artifacts' cards]",
 )
 @click.option("--peers", is_flag=True, help="Also measure the model as converted by stock TFLite and tf2onnx.")
 @click.option(

@@ -19,11 +19,12 @@ from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
+from edgernn.data.feature_scales import Scale
 from edgernn.data.run_commit import MODEL
 from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
 from edgernn.inputs import PIXELS
-from edgernn.specs import PIXEL
+from edgernn.specs import PIXEL, FeatureScale, InputSpec
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of
 from edgernn_benchmarks import conversions
@@ -58,7 +59,7 @@ def compare(
     artifacts: Sequence[Path | str] = (),
     *,
     samples: Path | str | None = None,
-    scale: str | None = None,
+    scale: Scale | Path | None = None,
     method: Method | None = None,
     isolated: bool = False,
     threads: int = 1,
@@ -111,13 +112,18 @@ def compare(
     _check_baseline(baseline, ours, peers)
     limits = {"max_drop_points": max_drop_points, "min_agreement": min_agreement}
     loaded, question = _ask(original, limits, progress)
-    answers = {each.facts.name: _answers(each.model, question.x, question.reference) for each in ours}
+    answers = {
+        each.facts.name: _answers(each.model, question.inputs_for(each.model), question.reference) for each in ours
+    }
     progress.step("reading the test samples row by row")
     folder = Path(source) if Path(source).is_dir() else None
     evidence = collect(folder, question, answers, {each.facts.name: each.model for each in ours})
     with tempfile.TemporaryDirectory() as converted:
         foreign = _open_peers(loaded.model, Path(converted), question, threads, progress) if peers else []
-        judged = [each.candidate(question.x[0], question.judge(answers[each.facts.name])) for each in ours]
+        judged = [
+            each.candidate(question.inputs_for(each.model)[0], question.judge(answers[each.facts.name]))
+            for each in ours
+        ]
         result = run_session(
             [*_originals(original, question), *judged, *foreign],
             method or Method(),
@@ -150,7 +156,7 @@ def _artifacts_beside(source: Path) -> list[Path]:
 
 
 def _open(
-    source: Path, samples: Path | None, scale: str | None, loaders: Sequence[ArtifactLoader]
+    source: Path, samples: Path | None, scale: Scale | Path | None, loaders: Sequence[ArtifactLoader]
 ) -> tuple[Original, list[OpenArtifact]]:
     """Read the original and load the artifacts; check that they have the same labels and inputs."""
     _check_source(source, loaders)
@@ -179,9 +185,13 @@ def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], pee
 
 
 def _read_original(
-    source: Path, samples: Path | None, scale: str | None, artifacts: Sequence[OpenArtifact]
+    source: Path, samples: Path | None, scale: Scale | Path | None, artifacts: Sequence[OpenArtifact]
 ) -> Original:
     """Read the original, with samples scaled as for the export of the artifacts."""
+    scales = {each.loader.path: found for each in artifacts if (found := _scale_of(each.model))}
+    is_file = samples is not None and not source.is_dir()
+    if scales and is_file and scale is None:
+        scale = next(iter(scales.values()))
     meanings = {
         each.loader.path: each.model.card.input_meaning
         for each in artifacts
@@ -189,7 +199,7 @@ def _read_original(
     }
     first, meaning = next(iter(meanings.items()), (source, ""))
     original = read_original(source, samples, scale, input_meaning=meaning)
-    is_file = samples is not None and not source.is_dir()
+    _check_scales(original, scales)
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
         original = read_original(source, samples, "pixels")
     if original.input_meaning in PIXELS:
@@ -203,6 +213,24 @@ def _read_original(
     return original
 
 
+def _scale_of(model: edgernn.Model) -> FeatureScale | None:
+    """Return the scale of features in a model's card; None if it has none."""
+    spec = model.card.inputs[0] if model.card else InputSpec()
+    return FeatureScale(spec.offset, spec.factor, spec.meaning) if spec.factor else None
+
+
+def _check_scales(original: Original, scales: Mapping[Path, FeatureScale]) -> None:
+    """Check that the artifacts with a scale of features have that of the samples."""
+    expected = original.require_samples().scale
+    for path, found in scales.items():
+        if found != expected:
+            other = f"another one, {expected.meaning!r}" if expected else "none"
+            raise ArtifactError(
+                f"{path}: it scales raw inputs, {found.meaning!r}, and the samples of {original.name} have "
+                f"{other}; compare artifacts of one scale, with --samples of raw numbers, or export it again"
+            )
+
+
 def _ask(
     original: Original, limits: Mapping[str, float], progress: Progress
 ) -> tuple[keras_models.LoadedModel, Question]:
@@ -214,7 +242,16 @@ def _ask(
     progress.step("answering the test samples")
     answers = loaded.answer(test.x_test)
     task = infer_task(answers, test, original.labels)
-    return loaded, Question(test.x_test, test.y_test, task, reference=answers, labels=original.labels, limits=limits)
+    question = Question(
+        test.x_test,
+        test.y_test,
+        task,
+        reference=answers,
+        labels=original.labels,
+        limits=limits,
+        raw=test.raw_inputs("x_test") if test.scale else None,
+    )
+    return loaded, question
 
 
 def _originals(original: Original, question: Question) -> list[Candidate]:

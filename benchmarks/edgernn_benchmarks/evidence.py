@@ -70,7 +70,7 @@ def collect(
             found["truth"] = right.ravel().tolist()
             found["decisions"] = {name: each.ravel().tolist() for name, each in decisions.items()}
         if right.ndim == 1:
-            found["rows"] = _rows(x, right, task, models)
+            found["rows"] = _rows(question, right, models)
             found["pictures"] = _pictures(x, right, decisions, conditions)
         else:
             found["rows"] = _steps(right, decisions)
@@ -118,10 +118,10 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _rows(x: Float32, right: Int64, task: Task, models: Mapping[str, edgernn.Model]) -> dict[str, Any]:
+def _rows(question: Question, right: Int64, models: Mapping[str, edgernn.Model]) -> dict[str, Any]:
     """Return the accuracy after each row, of the artifacts that can stream."""
-    steps = x.shape[1]
-    count = min(len(x), MAX_STREAMED, max(1, MAX_ROWS // steps))
+    steps = question.x.shape[1]
+    count = min(len(question.x), MAX_STREAMED, max(1, MAX_ROWS // steps))
     decisions = {}
     for name, model in models.items():
         try:
@@ -129,7 +129,8 @@ def _rows(x: Float32, right: Int64, task: Task, models: Mapping[str, edgernn.Mod
         except NoStepError:
             continue
         with stream:
-            decisions[name] = np.stack([_decide_each(stream, sample, task) for sample in x[:count]])
+            x = question.inputs_for(model)[:count]
+            decisions[name] = np.stack([_decide_each(stream, sample, question.task) for sample in x])
     return _as_rows(decisions, right[:count, np.newaxis], "row")
 
 

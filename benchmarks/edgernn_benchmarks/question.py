@@ -7,6 +7,7 @@ from edgernn import metrics
 from edgernn.arrays import Float32
 from edgernn.bench.result import Answers
 from edgernn.metrics import Truth
+from edgernn.model import Model
 from edgernn.tasks import Task
 
 
@@ -23,6 +24,7 @@ class Question:
         limits: for an artifact to be recommended: `max_drop_points`, in percentage points of accuracy or F1 or in
             hundredths of R², and `min_agreement`, a share of decisions or an R². Empty if no recommendation is asked
             for; `judge` does not use them.
+        raw: `x` before the scale of its features; None if it has none.
     """
 
     x: Float32
@@ -31,6 +33,12 @@ class Question:
     reference: Float32
     labels: Sequence[str] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
+    raw: Float32 | None = None
+
+    def inputs_for(self, model: Model) -> Float32:
+        """Return the test samples as a model takes them: raw if its card has a scale for features."""
+        scaled = model.card is None or not model.card.inputs[0].factor
+        return self.x if scaled or self.raw is None else self.raw
 
     def judge(self, answers: Float32) -> Answers:
         """Measure the correctness of answers.

@@ -60,13 +60,15 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     model = _load(target, embed, card)
     card = replace(card, states=_states(model))
     samples, settings = source.samples, source.settings
-    proof = prove(model, samples.x_test, samples.y_test, source.test_answers, streams=bool(card.states))
+    proof = prove(model, samples.raw_inputs("x_test"), samples.y_test, source.test_answers, streams=bool(card.states))
     proof.check_stream(tolerance)
     reason = ""
     try:
         proof.check(tolerance, settings.max_drop, settings.min_agreement)
     except ExportError as error:
         reason = str(error)
+    if samples.scale:  # golden samples are values that the file takes
+        model = _load(target, embed, replace(card, inputs=tuple(spec.without_scale for spec in card.inputs)))
     complete = replace(
         card,
         measured=_measured(proof) | ({"failed": reason} if reason else {}),

@@ -17,7 +17,6 @@ from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.run_commit import MODEL
 from edgernn.errors import ArtifactError, OutputError
-from edgernn.inputs import SCALES
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of, write_bytes
 from edgernn.system.quiet import standard_error_aside
@@ -74,8 +73,9 @@ class _Name(click.Choice[str]):
 )
 @click.option(
     "--scale",
-    type=_Name(tuple(SCALES)),
-    help="pixels divides the samples of a .keras or .h5 file by 255. [default: no scaling]",
+    metavar="pixels|FILE.npz",
+    help="Scaling of the samples of a .keras or .h5 file: pixels divides by 255; a file has the arrays mean and std, "
+    "or min and max. The artifacts then take raw numbers. [default: no scaling]",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Number of time steps, for a model that accepts any number.")
 @click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: unless it would take over 30 s]")
@@ -173,6 +173,7 @@ def command(
         edgernn export runs/digits-robust
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
         edgernn export digits.keras --samples pixels.npy --scale pixels
+        edgernn export gestures.keras --samples raw.npz --scale scaler.npz
     """
     if profile and not timing:
         raise click.UsageError("--for chooses by a measurement; leave out --no-measure")

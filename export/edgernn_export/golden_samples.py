@@ -55,7 +55,7 @@ def make_golden(model: Model, card: Card, data: bytes, *, x: Float32, tolerance:
     """Choose golden samples for an artifact and store its answers to them.
 
     Args:
-        model: the artifact, loaded.
+        model: the artifact, loaded; it takes the values that the file takes, without a scale of features.
         card: its card, without golden samples.
         data: its content.
         x: the calibration set, float32 [samples, steps, features].
@@ -149,7 +149,7 @@ def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
     answers = model.predict(inputs)
     numbers = spread(answers, kept, read_digits(golden.seeds, SEED_DIGITS)).astype(np.float64)
     digits = digits_of(golden.tolerance)
-    low, high = between = _rounded_out(float(numbers.min()), float(numbers.max()))
+    low, high = between = rounded_out(float(numbers.min()), float(numbers.max()))
     levels = np.rint((numbers - low) / ((high - low) or 1) * max_number(digits)).astype(np.int64)
     golden = replace(golden, outputs=(write_digits(levels, digits),), between=(between,))
     kernels = kernels_of(card.quantization) if model.path.suffix == ".tflite" else ""
@@ -189,7 +189,7 @@ def _rounded(low: float, high: float) -> tuple[float, float]:
     return round(float(low), digits), round(float(high), digits)
 
 
-def _rounded_out(low: float, high: float) -> tuple[float, float]:
+def rounded_out(low: float, high: float) -> tuple[float, float]:
     """Round both ends outwards, by at most a tenth of their distance."""
     step = 10.0 ** (math.floor(math.log10(high - low)) - 1) if high > low else 1.0
     first, last = math.floor(low / step) * step, math.ceil(high / step) * step

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgernn.data.feature_scales import Scale
 from edgernn.data.run_folder import read_original
 from edgernn.errors import ArtifactError, ExportError, OutputError, UnsupportedError
 from edgernn.system.extras import require
@@ -68,7 +69,7 @@ def export(
     *,
     targets: Sequence[Target] | None = None,
     samples: Path | str | None = None,
-    scale: str | None = None,
+    scale: Scale | Path | None = None,
     settings: Settings | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda _step: None,
@@ -83,7 +84,9 @@ def export(
         targets: from `select_targets`; if None, those of the default targets that can be the best for this model.
         samples: real inputs, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is unknown.
-        scale: "pixels" divides the samples of a bare file by 255; by default they are not scaled.
+        scale: scaling of a bare file's samples: "pixels" divides by 255; the path of an .npz file has the mean and the
+            standard deviation, or the minimum and the maximum, of each feature, which then go into the card, so that
+            the artifacts take raw numbers. By default samples are not scaled.
         settings: the user's choices; defaults if None.
         overwrite: whether existing artifacts are replaced.
         progress: called with a description of each next step.
@@ -94,7 +97,7 @@ def export(
 
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
-        DataError: there are no samples, or they do not fit the model.
+        DataError: there are no samples, they do not fit the model, or the scale cannot be read.
         SettingError: the scale is unknown, or given for a run folder, whose settings decide it.
         OutputError: the folder cannot be written, an artifact exists already, or another process writes there.
         MissingExtraError: the export extra is not installed.

@@ -159,7 +159,7 @@ def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, str
 
     Args:
         model: the artifact, loaded by the runtime.
-        x: test samples, float32 [samples, steps, features].
+        x: test samples as a device gets them, float32 [samples, steps, features].
         truth: the right answers, as `Task.measure` takes them; None if unknown.
         reference: the Keras model's answers, float32 [samples, outputs] or [samples, steps, outputs].
         streams: whether the artifact has a step.

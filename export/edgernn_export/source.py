@@ -13,9 +13,10 @@ from edgernn.card import Card
 from edgernn.data.run_folder import Original
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
-from edgernn.specs import INPUT, OUTPUT, InputSpec, OutputSpec
+from edgernn.specs import INPUT, MAX_DESCRIBED_FEATURES, OUTPUT, InputSpec, OutputSpec, Range
 from edgernn_export import keras_model, rebuilding
 from edgernn_export.formats.base import Finished, Target
+from edgernn_export.golden_samples import rounded_out
 from edgernn_export.refine import MIN_SAMPLES, estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
@@ -93,7 +94,7 @@ class Source:
             finished: its converted file.
             calibrated: True if the calibration set was used for it.
         """
-        x = self.samples.x_calibration
+        x, scale = self.samples.x_calibration, self.samples.scale
         calibration: dict[str, Any] = {}
         if calibrated:
             calibration = {"samples": len(x), "chosen": "training", "refined": self.refines}
@@ -109,6 +110,9 @@ class Source:
                     range=(float(x.min()), float(x.max())),
                     limits=finished.input_limits,
                     inverted=self.original.input_meaning in PIXELS and is_dark_on_light(x),
+                    offset=scale.offset if scale else (),
+                    factor=scale.factor if scale else (),
+                    ranges=ranges_of(self.samples.raw_inputs("x_calibration")) if scale else (),
                 ),
             ),
             outputs=(
@@ -145,6 +149,18 @@ class Source:
     def _refined_weights(self) -> list[Float32]:
         answers = self.calibration_answers
         return refine(self.load(), self.samples.x_calibration, answers, loss_of(self.task, answers)).weights
+
+
+def ranges_of(x: Float32) -> tuple[Range, ...]:
+    """Measure the lowest and the highest number of each feature, or of all if there are very many, rounded outwards.
+
+    Args:
+        x: raw calibration samples, float32 [samples, steps, features].
+    """
+    rows = x.reshape(-1, x.shape[-1] if x.shape[-1] <= MAX_DESCRIBED_FEATURES else 1)
+    return tuple(
+        rounded_out(float(low), float(high)) for low, high in zip(rows.min(axis=0), rows.max(axis=0), strict=True)
+    )
 
 
 def is_dark_on_light(x: Float32) -> bool:

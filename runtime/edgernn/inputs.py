@@ -103,7 +103,7 @@ class InputReader:
 
     def __init__(self, spec: InputSpec) -> None:
         self._spec = spec
-        self._scale = _as_rows(spec.offset, spec.factor) if spec.factor else None
+        self._scale = as_rows(spec.offset, spec.factor) if spec.factor else None
 
     def read(self, x: Array) -> Float32:
         """Convert numbers to a backend's input: contiguous float32 in native byte order, scaled.
@@ -127,7 +127,8 @@ class InputReader:
         return values
 
 
-def _as_rows(*rows: Sequence[float]) -> tuple[Float32, ...]:
+def as_rows(*rows: Sequence[float]) -> tuple[Float32, ...]:
+    """Return a float32 array of each row of numbers."""
     return tuple(np.array(row, np.float32) for row in rows)
 
 

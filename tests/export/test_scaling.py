@@ -13,7 +13,7 @@ import edgernn
 from edgernn.bench.document import dump, read_result
 from edgernn.cli import main
 from edgernn.data.pictures import prepare
-from edgernn_export import export, select_targets
+from edgernn_export import Settings, export, select_targets
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -123,7 +123,7 @@ def test_export_says_what_it_fed_and_that_accuracy_is_not_known(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("floats.npz", "--scale", "minmax"), "'minmax' is not one of pixels"),
+        (("floats.npz", "--scale", "minmax"), "scale 'minmax'; expected pixels, or an .npz file with mean and std"),
         (("unit.npz", "--scale", "pixels"), "x goes from 0 to 1, so it is scaled already; omit the scale"),
     ],
 )
@@ -190,3 +190,96 @@ def test_artifacts_of_two_scales_are_not_compared(models: dict[str, Any], export
         compare(folder / "raw.keras", [exported["raw"], exported["scaled"]], samples=folder / "pixels.npz")
     with pytest.raises(edgernn.ArtifactError, match=r"raw-float32\.tflite: its inputs are 'number from 0 to 255'"):
         compare(folder / "raw.keras", [exported["raw"]], samples=folder / "pixels.npz", scale="pixels")
+
+
+FEATURES = 3
+OFFSETS, SPREADS = np.array([0.1, -9.8, 1013.0]), np.array([0.02, 20.0, 5.0])
+
+
+@pytest.fixture(scope="module")
+def sensor(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Save a model of standardized values, raw samples and their scale; export int8 and float32 artifacts."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("sensor")
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.LSTM(5), keras.layers.Dense(CLASSES, activation="softmax")]
+    model = keras.Sequential([keras.Input((SIZE, FEATURES)), *layers])
+    model.save(folder / "sensor.keras")
+    # In float32, as a sensor's numbers reach the model on every device.
+    raw = np.random.default_rng(0).normal(OFFSETS, SPREADS, (240, SIZE, FEATURES)).astype(np.float32)
+    scaled = ((raw - OFFSETS.astype(np.float32)) * (1 / SPREADS).astype(np.float32)).astype(np.float32)
+    np.savez(folder / "raw.npz", x=raw, y=model.predict(scaled, verbose=0).argmax(axis=1))
+    np.savez(folder / "scaler.npz", mean=OFFSETS, std=SPREADS)
+    np.savez(folder / "other.npz", min=OFFSETS, max=OFFSETS + SPREADS)
+    targets = select_targets(["tflite"], ["float32", "int8"], ["unrolled"]) + select_targets(["onnx"], ["float32"])
+    rows = export(
+        folder / "sensor.keras",
+        targets=targets,
+        samples=folder / "raw.npz",
+        scale=folder / "scaler.npz",
+        settings=Settings(min_agreement=0.9, max_drop=10),  # the model is not trained
+    )
+    assert all(row.passed for row in rows), [row.reason for row in rows]
+    return {"folder": folder, "raw": raw, "answers": model.predict(scaled, verbose=0), "rows": rows}
+
+
+def test_artifacts_take_raw_numbers(sensor: dict[str, Any]) -> None:
+    for row, tolerance in zip(sensor["rows"], (1e-5, 0.1, 1e-5), strict=True):
+        model = edgernn.load(row.path)
+        assert model.card is not None
+        (spec,) = model.card.inputs
+        assert (spec.offset, spec.meaning) == (tuple(OFFSETS), "standardized: (x - mean) / std")
+        np.testing.assert_allclose(spec.factor, 1 / SPREADS, rtol=1e-6)
+        assert max(map(abs, spec.range)) < 6  # of the values that the file takes
+        raw = sensor["raw"]
+        for (low, high), feature in zip(spec.ranges, raw[::2].reshape(-1, FEATURES).T, strict=True):
+            assert low <= feature.min()
+            assert high >= feature.max()
+            assert high - low < 1.3 * np.ptp(feature)
+        np.testing.assert_allclose(model.predict(raw), sensor["answers"], atol=tolerance)
+        answer = model.stream().push_many(raw[0])[-1]
+        np.testing.assert_allclose(answer, sensor["answers"][0], atol=tolerance)
+        assert row.proof.agreement > 0.9
+
+
+def test_commands_take_raw_numbers(sensor: dict[str, Any], run: Callable[..., Result], tmp_path: Path) -> None:
+    artifact = sensor["rows"][0].path
+    np.save(tmp_path / "raw.npy", sensor["raw"][:2])
+    result = run("predict", artifact, tmp_path / "raw.npy", "--json")
+    found = [each["guesses"][0]["probability"] for each in json.loads(result.stdout)]
+    np.testing.assert_allclose(found, sensor["answers"][:2].max(axis=1), atol=1e-4)
+    rows = "\n".join(",".join(map(str, row)) for row in sensor["raw"][1].tolist())
+    result = CliRunner().invoke(main, ["stream", str(artifact), "--last", "--json"], input=rows)
+    best = json.loads(result.stdout)["guesses"][0]
+    assert int(best["label"]) == sensor["answers"][1].argmax()
+    assert best["probability"] == pytest.approx(sensor["answers"][1].max(), abs=1e-4)
+    assert result.stderr == ""
+
+
+def test_compare_feeds_raw_numbers_to_artifacts_with_a_scale(sensor: dict[str, Any]) -> None:
+    from edgernn.bench.stopwatch import Method
+    from edgernn_benchmarks.comparison import compare
+
+    folder = sensor["folder"]
+    result = compare(
+        folder / "sensor.keras",
+        [row.path for row in sensor["rows"][:2]],
+        samples=folder / "raw.npz",
+        method=Method(rounds=2, seconds=0),
+    )
+    for subject in result.subjects:
+        assert subject.answers.measures["accuracy"] > 0.9
+
+
+def test_artifacts_of_two_scales_of_features_are_not_compared(sensor: dict[str, Any]) -> None:
+    from edgernn_benchmarks.comparison import compare
+
+    folder = sensor["folder"]
+    with pytest.raises(
+        edgernn.ArtifactError,
+        match=r"it scales raw inputs, .*standardized.*, and the samples of sensor have another one",
+    ):
+        compare(
+            folder / "sensor.keras", [sensor["rows"][0].path], samples=folder / "raw.npz", scale=folder / "other.npz"
+        )

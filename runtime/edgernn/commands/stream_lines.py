@@ -22,6 +22,7 @@ from edgernn.data.readers import Archive
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
 from edgernn.model import Model, load_bytes
+from edgernn.specs import InputSpec
 from edgernn.stream import Stream
 from edgernn.system.files import make_folder, replacing, to_json
 from edgernn.system.interrupt import exit_code
@@ -255,7 +256,8 @@ class RangeNote:
     """Note, printed once, that a row is far outside the calibrated range, such as a sensor's in other units."""
 
     def __init__(self, card: Card | None) -> None:
-        self._card = card
+        # With a scale, the card's input range is not that of the rows.
+        self._card = None if card is None or card.inputs[0].factor else card
 
     def look(self, number: int, row: Float32) -> None:
         """Print the note if the row of this line is far outside the range."""
@@ -329,7 +331,8 @@ def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
 def _greet(model: Model) -> None:
     warn_unverified(model)
     if sys.stdin is not None and sys.stdin.isatty():
-        meaning = f" ({model.card.input_meaning})" if model.card and model.card.input_meaning else ""
+        spec = model.card.inputs[0] if model.card else InputSpec()
+        meaning = f" ({spec.meaning})" if spec.meaning and not spec.factor else ""
         numbers = f"{model.input_shape[-1]} numbers a line{meaning}"
         say(f"{numbers}; empty line: new sequence; Ctrl-D ends", err=True)
 

@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.arrays import Array, Int64
+from edgernn.arrays import Array, Float32, Int64
 from edgernn.data.array_names import Part, find_parts, truth_name
+from edgernn.data.feature_scales import Scale, check_features
 from edgernn.data.named_arrays import IDX_NAMES, read_arrays, read_idx_folder
 from edgernn.data.readers import is_readable, read_npz
 from edgernn.data.samples import Origin, Samples, check_length, check_sequences, check_shape
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
-from edgernn.inputs import PIXELS, SCALES, scale_pixels, to_float32
+from edgernn.inputs import PIXELS, SCALES, as_rows, scale_features, scale_pixels, to_float32
 from edgernn.labels import DIGITS, check_labels
 from edgernn.metrics import Truth
-from edgernn.specs import PIXEL, UNSCALED
+from edgernn.specs import PIXEL, UNSCALED, FeatureScale
 
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
@@ -87,7 +88,7 @@ def read_dataset(path: Path) -> Dataset:
         )
 
 
-def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) -> Samples:
+def read_samples(path: Path, input_meaning: str = "", scale: Scale | None = None) -> Samples:
     """Read samples to calibrate and to test with.
 
     Args:
@@ -97,8 +98,8 @@ def read_samples(path: Path, input_meaning: str = "", scale: str | None = None) 
             as in `Samples`, names of classes, or missing.
         input_meaning: how uint8 samples are scaled, one of `edgernn.inputs.PIXELS`; empty to leave them as numbers
             from 0 to 255.
-        scale: how all samples are scaled, one of `edgernn.inputs.SCALES`; None to scale uint8 samples as
-            `input_meaning` says, and no others.
+        scale: how all samples are scaled, one of `edgernn.inputs.SCALES` or a scale of features; None to scale uint8
+            samples as `input_meaning` says, and no others.
 
     Raises:
         DataError: it cannot be read, or its arrays do not fit together.
@@ -133,7 +134,7 @@ def naming(file: Path | str) -> Iterator[None]:
         raise DataError(f"{file}: {error}") from error
 
 
-def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: str, scale: str | None) -> Samples:
+def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: str, scale: Scale | None) -> Samples:
     parts = find_parts(arrays)
     named = dict.fromkeys(part.y for part in parts if part.y)
     truths, labels = read_truths(arrays, named)
@@ -150,9 +151,16 @@ def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: s
         x = _as_pixels_or_float(arrays[part.x][rows], part.x)
         chosen[f"x_{kind}"] = x
         chosen[f"y_{kind}"] = truths[part.y][rows] if part.y else None
-    meaning = _scale(chosen, origins, input_meaning=input_meaning, scale=scale)
+    raw: dict[str, Float32] = {}
+    if isinstance(scale, FeatureScale):
+        raw = _scale_features(chosen, origins, scale)
+        meaning = scale.meaning
+    else:
+        meaning = _scale(chosen, origins, input_meaning=input_meaning, scale=scale)
     return Samples.unnamed(
         **chosen,
+        raw=raw,
+        scale=scale if isinstance(scale, FeatureScale) else None,
         labels=labels,
         input_meaning=meaning,
         origins=origins,
@@ -173,6 +181,18 @@ def _split(arrays: Mapping[str, Array], parts: tuple[Part, Part]) -> tuple[slice
     # Spread over the whole array, which may be sorted by class. Even and odd numbers keep the two sets separate.
     calibrate, test = (2 * math.ceil(count / (2 * most)) for most in (MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES))
     return slice(0, count, calibrate), slice(1, count, test)
+
+
+def _scale_features(chosen: dict[str, Any], origins: Mapping[str, Origin], scale: FeatureScale) -> dict[str, Float32]:
+    """Scale the chosen inputs in place to the model's float32 inputs; return them as they were before, in float32."""
+    raw = {}
+    for name in _INPUTS:
+        x, origin = chosen[name], origins[name]
+        check_sequences(x, origin)
+        check_features(scale, x.shape[-1], origin.name)
+        raw[name] = x.astype(np.float32)
+        chosen[name] = scale_features(raw[name], *as_rows(scale.offset, scale.factor))
+    return raw
 
 
 def _scale(chosen: dict[str, Any], origins: Mapping[str, Origin], *, input_meaning: str, scale: str | None) -> str:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from edgernn.data.datasets import read_samples
+from edgernn.data.feature_scales import Scale, find_scale, name_scale
 from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, recover, wrong_files
 from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
-from edgernn.inputs import SCALES
 from edgernn.system.files import check_file, find_name_fault, replacing
 
 # Limit of a reader's wait for a training that moves its files, which takes milliseconds.
@@ -84,31 +84,31 @@ class Original:
 
 
 def read_original(
-    path: Path, samples: Path | None = None, scale: str | None = None, input_meaning: str = ""
+    path: Path, samples: Path | None = None, scale: Scale | Path | None = None, input_meaning: str = ""
 ) -> Original:
     """Read a run folder, or a bare Keras file.
 
     Args:
         path: a run folder, a .keras file or a .h5 file.
         samples: a path for `read_samples`, in place of the run folder's own samples.
-        scale: scaling of the samples for a .keras file, one of `edgernn.inputs.SCALES`; None to leave them unscaled.
+        scale: scaling of the samples for a .keras file, as for `edgernn.data.feature_scales.find_scale`; None to leave
+            them unscaled.
         input_meaning: how uint8 samples are scaled for a .keras file, if that is known, for instance from an artifact.
 
     Raises:
         ModelError: there is no such file, or no model in the folder.
-        DataError: the settings or the samples cannot be read.
+        DataError: the settings, the samples or the scale cannot be read.
         SettingError: the scale is unknown, or `path` is a run folder, whose settings say how inputs are scaled.
     """
-    if scale is not None and scale not in SCALES:
-        raise SettingError(f"scale {scale!r}; expected {', '.join(SCALES)}")
+    chosen = None if scale is None else find_scale(scale)
     check_exists(path)
     if not path.is_dir():
-        return _read_keras_file(path, samples, scale=scale, input_meaning=input_meaning)
+        return _read_keras_file(path, samples, scale=chosen, input_meaning=input_meaning)
     _check_kind(path)
-    return _read_run_folder(path, samples, scale)
+    return _read_run_folder(path, samples, chosen)
 
 
-def _read_keras_file(path: Path, samples: Path | None, scale: str | None, input_meaning: str) -> Original:
+def _read_keras_file(path: Path, samples: Path | None, scale: Scale | None, input_meaning: str) -> Original:
     check_file(path, ModelError, MAX_MODEL_BYTES)
     if fault := find_name_fault(path.stem):
         raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
@@ -120,7 +120,7 @@ def _read_keras_file(path: Path, samples: Path | None, scale: str | None, input_
     )
 
 
-def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> Original:
+def _read_run_folder(folder: Path, samples: Path | None, scale: Scale | None) -> Original:
     failed_reads = 0
     while True:
         settings = read_run(folder)
@@ -128,8 +128,8 @@ def _read_run_folder(folder: Path, samples: Path | None, scale: str | None) -> O
             raise DataError(f"{folder}: no {SAMPLES} in this folder; pass --samples, or train again")
         if scale is not None:
             raise SettingError(
-                f"{folder}: scale {scale!r} found, but the settings of this run folder say how its inputs are scaled "
-                f"({settings['input'] or 'not at all'}); omit the scale, or pass the file {folder / MODEL}"
+                f"{folder}: scale {name_scale(scale)!r} found, but the settings of this run folder say how its inputs "
+                f"are scaled ({settings['input'] or 'not at all'}); omit the scale, or pass the file {folder / MODEL}"
             )
         try:
             chosen = read_samples(samples or folder, settings["input"])

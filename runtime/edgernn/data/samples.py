@@ -10,6 +10,7 @@ from edgernn.arrays import Array, Float32
 from edgernn.errors import DataError
 from edgernn.labels import check_labels
 from edgernn.metrics import Truth
+from edgernn.specs import FeatureScale
 
 UNNAMED = ""  # name of the only input or output, if the user gave it none
 T = TypeVar("T")
@@ -51,7 +52,10 @@ class Samples:
             they are known: int64 for classes and labels, float32 for values; [samples, ...], see
             `edgernn.tasks.Task.measure`.
         labels: the names of the classes; empty if the samples do not contain them.
-        input_meaning: what a value is, one of `edgernn.inputs.PIXELS`; empty when it is not known.
+        input_meaning: what a value is, one of `edgernn.inputs.PIXELS` or the meaning of `scale`; empty when it is not
+            known.
+        scale: scale of the features that was applied; None without one.
+        raw: the inputs before this scale, as a device gets them, by their `array_name`; empty without a scale.
         origins: origin of each array by its `array_name`, such as "x_test" for the unnamed input.
         path: the file that was read; empty if not read from a file.
         fed: a sentence that says what was read, how it was scaled and split; empty if not read from a file.
@@ -64,6 +68,8 @@ class Samples:
     test_truths: Mapping[str, Truth]
     labels: tuple[str, ...] = ()
     input_meaning: str = ""
+    scale: FeatureScale | None = None
+    raw: Mapping[str, Float32] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     path: str = ""
     fed: str = ""
@@ -130,6 +136,10 @@ class Samples:
             if found != other:
                 first, second = (self.origin(array_name("y", part, name)).name for part in ("calibration", "test"))
                 raise DataError(f"{first} has {found} for each sample, {second} {other}; expected the same in both")
+
+    def raw_inputs(self, array: str) -> Float32:
+        """Return an array of inputs by its `array_name`, as a device gets it: before the scale of features."""
+        return self.raw[array] if self.raw else getattr(self, array)
 
     def origin(self, array: str) -> Origin:
         """Return the origin of an array by its `array_name`."""
