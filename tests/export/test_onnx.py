@@ -1,6 +1,7 @@
 """ONNX files: the graph, its states, its int8 weights; each against the Keras model or NumPy."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from edgernn_export.streaming import streams
 
 TOLERANCE = 1e-5
 STEPS, FEATURES = 6, 3
+# Units of the LSTMs in the model with many states.
+MANY = (2, 3, 2, 3, 2)
 
 
 def layers_of(kind: str) -> Sequence[Any]:
@@ -34,7 +37,8 @@ def layers_of(kind: str) -> Sequence[Any]:
         "between": [layers.Dense(4), sequence, layers.Dense(3, "tanh"), layers.LayerNormalization(), rnn(4), head],
         "nested": [Sequential([sequence, rnn(4)]), head],
         "unrolled by keras": [rnn(5, unroll=True), layers.Dropout(0.5), head],
-        "many": [*(rnn(2, return_sequences=True) for _ in range(11)), rnn(3), head],
+        # 11 states, in five layers with two and one with one.
+        "many": [*(layers.LSTM(units, return_sequences=True) for units in MANY), rnn(4), head],
         "gru and lstm": [layers.GRU(5, return_sequences=True), layers.LSTM(4), head],
         "each step": [sequence, layers.Dense(4)],
         "raw": [layers.Rescaling(1 / 255), rnn(5), head],
@@ -62,6 +66,26 @@ def convert(path: Path) -> bytes:
     return converter.convert(keras_model.load(path))
 
 
+@pytest.fixture(scope="module")
+def path_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that saves the model of a kind once."""
+    import keras
+
+    @cache
+    def save(kind: str) -> Path:
+        path = tmp_path_factory.mktemp("kind") / "small.keras"
+        keras.Sequential([keras.Input((STEPS, FEATURES)), *layers_of(kind)]).save(path)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="module")
+def converted(path_of: Callable[[str], Path]) -> Callable[[str], bytes]:
+    """Return a function that converts the model of a kind once."""
+    return cache(lambda kind: convert(path_of(kind)))
+
+
 def opened(data: bytes) -> Any:
     """Open a session like other programs, except for the option that multiplies int8 weights out."""
     import onnxruntime as library
@@ -78,11 +102,12 @@ def shapes(values: Any) -> dict[str, list[int | str]]:
 
 
 @pytest.mark.parametrize("kind", STREAMING)
-def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(kind: str, save_model: Callable[..., Path]) -> None:
-    path = save_model(layers_of(kind))
-    model = rebuilding.with_steps(keras_model.load(path), None)
+def test_rows_one_by_one_answer_as_keras_does_for_every_beginning(
+    kind: str, path_of: Callable[[str], Path], converted: Callable[[str], bytes]
+) -> None:
+    model = rebuilding.with_steps(keras_model.load(path_of(kind)), None)
     x = samples(1, STEPS + 1)  # also more steps than the model was built for
-    backend = onnxruntime.open_artifact(convert(path), threads=1)
+    backend = onnxruntime.open_artifact(converted(kind), threads=1)
     assert backend.input_shapes == ((-1, FEATURES),)
     stream = backend.start()
     for count, row in enumerate(x[0], start=1):
@@ -102,17 +127,17 @@ def test_what_tf2onnx_leaves_of_a_dense_layers_activation(activation: str, save_
     np.testing.assert_allclose(backend.run((x,))[0], keras_model.predict(keras_model.load(path), x), atol=TOLERANCE)
 
 
-def test_any_batch(save_model: Callable[..., Path]) -> None:
-    path, x = save_model(layers_of("stacked")), samples(300)
-    expected = keras_model.predict(keras_model.load(path), x)
-    backend = onnxruntime.open_artifact(convert(path), threads=1)
+def test_any_batch(path_of: Callable[[str], Path], converted: Callable[[str], bytes]) -> None:
+    x = samples(300)
+    expected = keras_model.predict(keras_model.load(path_of("stacked")), x)
+    backend = onnxruntime.open_artifact(converted("stacked"), threads=1)
     for batch in (1, 7, 300):
         np.testing.assert_allclose(backend.run((x[:batch],))[0], expected[:batch], atol=TOLERANCE)
 
 
-def test_every_state_goes_in_and_out_in_the_order_of_the_layers(save_model: Callable[..., Path]) -> None:
-    graph = onnx.load_from_string(convert(save_model(layers_of("many")))).graph
-    sizes = [2] * 11 + [3]
+def test_every_state_goes_in_and_out_in_the_order_of_the_layers(converted: Callable[[str], bytes]) -> None:
+    graph = onnx.load_from_string(converted("many")).graph
+    sizes = [*(units for units in MANY for _ in range(2)), 4]
     states = {f"state_{index}": ["batch", size] for index, size in enumerate(sizes)}
     inputs, outputs = shapes(graph.input), shapes(graph.output)
     assert inputs == {"input": ["batch", "steps", FEATURES]} | states
@@ -122,9 +147,9 @@ def test_every_state_goes_in_and_out_in_the_order_of_the_layers(save_model: Call
 
 
 @pytest.mark.parametrize("kind", ["stacked", "gru and lstm", "each step"])
-def test_states_are_optional_for_onnx_runtime(kind: str, save_model: Callable[..., Path]) -> None:
+def test_states_are_optional_for_onnx_runtime(kind: str, converted: Callable[[str], bytes]) -> None:
     """Call the file like other programs, with the first input alone; then stream in two halves."""
-    data, x = convert(save_model(layers_of(kind))), samples(7)
+    data, x = converted(kind), samples(7)
     for session in (opened(data), opened(quantize_weights(data))):
         (source,) = session.get_inputs()
         names = [state.name for state in session.get_overridable_initializers()]
@@ -141,8 +166,8 @@ def test_states_are_optional_for_onnx_runtime(kind: str, save_model: Callable[..
 
 
 @pytest.mark.parametrize("kind", ["gru and lstm", "each step", "raw", "backwards below", "flattened", "looping"])
-def test_a_static_file_has_fixed_sizes_and_one_input(kind: str, save_model: Callable[..., Path]) -> None:
-    path, x = save_model(layers_of(kind)), samples(7)
+def test_a_static_file_has_fixed_sizes_and_one_input(kind: str, path_of: Callable[[str], Path]) -> None:
+    path, x = path_of(kind), samples(7)
     data = converter.convert(keras_model.load(path), static=True)
     expected = keras_model.predict(keras_model.load(path), x)
     graph = onnx.load_from_string(data).graph
@@ -158,9 +183,10 @@ def test_a_static_file_has_fixed_sizes_and_one_input(kind: str, save_model: Call
 
 
 @pytest.mark.parametrize("kind", WHOLE_ONLY)
-def test_what_cannot_stream_has_no_states_and_fixed_steps(kind: str, save_model: Callable[..., Path]) -> None:
-    path, x = save_model(layers_of(kind)), samples(7)
-    data = convert(path)
+def test_what_cannot_stream_has_no_states_and_fixed_steps(
+    kind: str, path_of: Callable[[str], Path], converted: Callable[[str], bytes]
+) -> None:
+    path, x, data = path_of(kind), samples(7), converted(kind)
     graph = onnx.load_from_string(data).graph
     assert shapes(graph.input) == {"input": ["batch", STEPS, FEATURES]}
     assert shapes(graph.output) == {"output": ["batch", 4]}
@@ -208,26 +234,25 @@ def test_masks_are_refused(save_model: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("kind", ["stacked", "backwards below"])
 @pytest.mark.parametrize("finish", [lambda data: data, quantize_weights], ids=["float32", "int8"])
-def test_the_graph_is_onnx_own(kind: str, finish: Callable[[bytes], bytes], save_model: Callable[..., Path]) -> None:
-    layers = layers_of(kind)
-    proto = onnx.load_from_string(finish(convert(save_model(layers))))
+def test_the_graph_is_onnx_own(kind: str, finish: Callable[[bytes], bytes], converted: Callable[[str], bytes]) -> None:
+    proto = onnx.load_from_string(finish(converted(kind)))
     kinds = [node.op_type for node in proto.graph.node]
-    assert kinds.count("RNN") == len(layers) - 1
+    assert kinds.count("RNN") == len(layers_of(kind)) - 1
     assert not {"Loop", "Scan", "If"} & set(kinds)
     assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", converter.OPSET)]
     onnx.checker.check_model(proto, full_check=True)
     onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
 
 
-def test_int8_weights_are_keras_weights_rounded_to_a_grid(save_model: Callable[..., Path]) -> None:
-    path = save_model(layers_of("stacked"))
-    data = convert(path)
-    proto = onnx.load_from_string(quantize_weights(data))
+def test_int8_weights_are_keras_weights_rounded_to_a_grid(
+    path_of: Callable[[str], Path], converted: Callable[[str], bytes]
+) -> None:
+    proto = onnx.load_from_string(quantize_weights(converted("stacked")))
     constants = {constant.name: numpy_helper.to_array(constant) for constant in proto.graph.initializer}
     dequantize = [node for node in proto.graph.node if node.op_type == "DequantizeLinear"]
     on_grid = [constants[node.input[0]] for node in dequantize]
     scales = [constants[node.input[1]] for node in dequantize]
-    weights = keras_model.load(path).get_weights()
+    weights = keras_model.load(path_of("stacked")).get_weights()
     kernels = [weight for weight in weights if weight.ndim == 2]
     kernels[:-1] = [kernel.T[np.newaxis] for kernel in kernels[:-1]]  # as ONNX's RNN has them
     assert len(kernels) == len(on_grid) == 3 * 2 + 1
@@ -260,9 +285,9 @@ def test_int8_answers_as_the_rounded_weights_do(units: int, save_model: Callable
     np.testing.assert_array_equal(answers, expected)
 
 
-def test_a_bias_of_the_recurrent_product_stays(save_model: Callable[..., Path]) -> None:
+def test_a_bias_of_the_recurrent_product_stays(converted: Callable[[str], bytes]) -> None:
     """Keras's SimpleRNN has no such bias, so its zeros are left out; a GRU has one."""
-    proto = onnx.load_from_string(convert(save_model(layers_of("plain"))))
+    proto = onnx.load_from_string(converted("plain"))
     node = next(node for node in proto.graph.node if node.op_type == "RNN")
     bias = next(constant for constant in proto.graph.initializer if constant.name == node.input[3])
     bias.CopyFrom(numpy_helper.from_array(np.arange(10, dtype=np.float32)[np.newaxis] / 10, bias.name))
@@ -283,15 +308,16 @@ def test_int8_needs_kernels() -> None:
         quantize_weights(onnx.helper.make_model(graph).SerializeToString())
 
 
-def test_earlier_conversions_do_not_change_the_bytes(save_model: Callable[..., Path]) -> None:
+def test_earlier_conversions_do_not_change_the_bytes(
+    path_of: Callable[[str], Path], converted: Callable[[str], bytes]
+) -> None:
     """tf2onnx continues its numbering of nodes. test_worker.py compares with the bytes of another process."""
-    path = save_model(layers_of("stacked"))
-    data = convert(path)
-    assert convert(path) == data
+    data = converted("stacked")
+    assert convert(path_of("stacked")) == data
 
 
-def test_another_number_of_steps(save_model: Callable[..., Path]) -> None:
-    model = keras_model.load(save_model(layers_of("between")))
+def test_another_number_of_steps(path_of: Callable[[str], Path]) -> None:
+    model = keras_model.load(path_of("between"))
     one = rebuilding.with_steps(model, 1)
     assert one.inputs[0].shape == (None, 1, FEATURES)
     assert model.inputs[0].shape == (None, STEPS, FEATURES)
@@ -299,8 +325,8 @@ def test_another_number_of_steps(save_model: Callable[..., Path]) -> None:
         np.testing.assert_array_equal(weight, original)
 
 
-def test_a_layer_that_needs_its_number_of_steps(save_model: Callable[..., Path]) -> None:
-    model = keras_model.load(save_model(layers_of("flattened")))
+def test_a_layer_that_needs_its_number_of_steps(path_of: Callable[[str], Path]) -> None:
+    model = keras_model.load(path_of("flattened"))
     with pytest.raises(ModelError, match="cannot run with any number of steps"):
         rebuilding.with_steps(model, None)
     with pytest.raises(ModelError, match="cannot run with 1 steps"):

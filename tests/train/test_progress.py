@@ -14,15 +14,18 @@ def shown(tiny, **console):
     return file.getvalue()
 
 
-def test_away_from_a_terminal_it_is_one_plain_line_an_epoch(tiny):
-    text = shown(tiny)
+@pytest.fixture(scope="module")
+def text(tiny):
+    return shown(tiny)
+
+
+def test_away_from_a_terminal_it_is_one_plain_line_an_epoch(text):
     assert "\r" not in text
     assert "\x1b" not in text
     assert [line[:10] for line in text.splitlines() if line.startswith("epoch")] == ["epoch 1/2 ", "epoch 2/2 "]
 
 
-def test_the_summary_shows_the_parameters_of_each_layer(tiny):
-    text = shown(tiny)
+def test_the_summary_shows_the_parameters_of_each_layer(text):
     assert all(number in text for number in ("5,952", "650", "Total params: 6,602"))
     assert max(map(len, text.splitlines())) <= 80
 
