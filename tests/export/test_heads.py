@@ -200,7 +200,7 @@ THREE = tuple(
     for target in TARGETS
     if (target.quantization, target.layout) in {("float32", "unrolled"), ("int8", "unrolled"), ("float32", "operator")}
 )
-# Heads that are compared as well: one of each kind of task.
+# Heads that are refined and compared as well: one of each kind of task.
 COMPARED = ("classes a step", "yes or no logit", "labels", "values a step")
 
 
@@ -235,7 +235,7 @@ def export_head(name: str, folder: Path) -> Exported:
     y = truths(keras_model.predict(keras_model.load(model), x), task)
     np.savez(samples, x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     # Rounding changes more in a model with random weights than in a trained one.
-    settings = Settings(min_agreement=0.9, max_drop=10)
+    settings = Settings(min_agreement=0.9, max_drop=10, refine=name in COMPARED)
     rows = edgernn_export.export(model, targets=THREE, samples=samples, settings=settings)
     return Exported(name, model, samples, rows)
 
