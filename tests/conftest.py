@@ -117,6 +117,19 @@ def artifacts(run_folder: Path, made_once: MakeOnce) -> Path:
     return made_once("artifacts", fill)
 
 
+@pytest.fixture(scope="module")
+def in_process() -> Iterator[None]:
+    """Export without a child process, and time the artifacts as briefly as possible, in a whole module of tests."""
+    from in_process import InProcess  # its imports are not installed on a device
+
+    from edgernn.bench.stopwatch import Method
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgernn_export.pipeline.Worker", InProcess)
+        patch.setattr("edgernn_export.command.METHOD", Method(2, 0.0))
+        yield
+
+
 @pytest.fixture(scope="session")
 def made_up_result(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
     """Return a result of `edgernn compare` without measuring."""
