@@ -28,10 +28,15 @@ def test_the_default_export_makes_every_artifact(artifacts: Path) -> None:
     assert {path.name for path in artifacts.iterdir()} == NAMES
 
 
+@pytest.fixture(scope="module")
+def expected(run_folder: Path) -> np.ndarray:
+    """Return Keras's answers to the test samples."""
+    return keras_model.predict(keras_model.load(run_folder / "model.keras"), read_samples(run_folder).x_test)
+
+
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_artifacts_answer_as_keras(artifacts: Path, run_folder: Path, name: str) -> None:
+def test_artifacts_answer_as_keras(artifacts: Path, run_folder: Path, expected: np.ndarray, name: str) -> None:
     samples = read_samples(run_folder)
-    expected = keras_model.predict(keras_model.load(run_folder / "model.keras"), samples.x_test)
     answers = edgernn.load(artifacts / name).predict(samples.x_test)
     difference = np.abs(answers - expected).max()
     if "float32" in name:
