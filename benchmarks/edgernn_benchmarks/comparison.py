@@ -23,7 +23,7 @@ from edgernn.data.feature_scales import Scale
 from edgernn.data.run_commit import MODEL
 from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
-from edgernn.inputs import PIXELS
+from edgernn.inputs import PIXELS, without_warnings
 from edgernn.specs import PIXEL, FeatureScale, InputSpec
 from edgernn.system.extras import require
 from edgernn.system.files import sha256_of
@@ -54,6 +54,7 @@ class Progress:
     note: Callable[[str], None] = lambda _line: None
 
 
+@without_warnings()
 def compare(
     source: Path | str,
     artifacts: Sequence[Path | str] = (),
@@ -198,10 +199,11 @@ def _read_original(
         if each.model.card and each.model.card.input_meaning in PIXELS
     }
     first, meaning = next(iter(meanings.items()), (source, ""))
-    original = read_original(source, samples, scale, input_meaning=meaning)
+    features = next((card.inputs[0].features for each in artifacts if (card := each.model.card)), ())
+    original = read_original(source, samples, scale, input_meaning=meaning, features=features)
     _check_scales(original, scales)
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
-        original = read_original(source, samples, "pixels")
+        original = read_original(source, samples, "pixels", features=features)
     if original.input_meaning in PIXELS:
         first, meaning = source, original.input_meaning
     for path, other in meanings.items():

@@ -77,6 +77,11 @@ class _Name(click.Choice[str]):
     help="Scaling of the samples of a .keras or .h5 file: pixels divides by 255; a file has the arrays mean and std, "
     "or min and max. The artifacts then take raw numbers. [default: no scaling]",
 )
+@click.option(
+    "--features",
+    metavar="NAME,NAME,…",
+    help="Names of the features in a time step, for the card; CSV headers must have them, here and on the device.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Number of time steps, for a model that accepts any number.")
 @click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: unless it would take over 30 s]")
 @click.option(
@@ -130,6 +135,7 @@ def command(
     static: bool,
     samples: Path | None,
     scale: str | None,
+    features: str | None,
     steps: int | None,
     refine: bool | None,
     max_drop: float | None,
@@ -173,7 +179,7 @@ def command(
         edgernn export runs/digits-robust
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
         edgernn export digits.keras --samples pixels.npy --scale pixels
-        edgernn export gestures.keras --samples raw.npz --scale scaler.npz
+        edgernn export gestures.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
     """
     if profile and not timing:
         raise click.UsageError("--for chooses by a measurement; leave out --no-measure")
@@ -197,6 +203,7 @@ def command(
             targets=targets,
             samples=samples,
             scale=scale,
+            features=[] if features is None else [name.strip() for name in features.split(",")],
             settings=settings,
             overwrite=overwrite,
             progress=progress,

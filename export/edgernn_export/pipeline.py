@@ -70,6 +70,7 @@ def export(
     targets: Sequence[Target] | None = None,
     samples: Path | str | None = None,
     scale: Scale | Path | None = None,
+    features: Sequence[str] = (),
     settings: Settings | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda _step: None,
@@ -87,6 +88,8 @@ def export(
         scale: scaling of a bare file's samples: "pixels" divides by 255; the path of an .npz file has the mean and the
             standard deviation, or the minimum and the maximum, of each feature, which then go into the card, so that
             the artifacts take raw numbers. By default samples are not scaled.
+        features: the names of the input's features for the card. If the columns of a CSV file are named, they must have
+            these names, here and on the device.
         settings: the user's choices; defaults if None.
         overwrite: whether existing artifacts are replaced.
         progress: called with a description of each next step.
@@ -98,13 +101,14 @@ def export(
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, they do not fit the model, or the scale cannot be read.
-        SettingError: the scale is unknown, or given for a run folder, whose settings decide it.
+        SettingError: a name of a feature cannot be used; the scale is unknown, or given for a run folder, whose
+            settings decide it.
         OutputError: the folder cannot be written, an artifact exists already, or another process writes there.
         MissingExtraError: the export extra is not installed.
     """
     require("export", *_PACKAGES)
     settings = settings or Settings()
-    original = read_original(Path(source), Path(samples) if samples else None, scale)
+    original = read_original(Path(source), Path(samples) if samples else None, scale, features=features)
     keras_file.check(original.model)
     chosen = original.require_samples()
     steps = chosen.x_test.shape[1]

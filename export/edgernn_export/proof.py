@@ -8,6 +8,7 @@ import numpy as np
 from edgernn import metrics
 from edgernn.arrays import Float32
 from edgernn.errors import ExportError
+from edgernn.inputs import without_warnings
 from edgernn.metrics import Truth
 from edgernn.model import Model
 from edgernn.tasks import MEASURES, Task
@@ -151,6 +152,7 @@ class Proof:
             )
 
 
+@without_warnings()
 def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, streams: bool) -> Proof:
     """Compare an artifact's answers with the Keras model's, and its stream with its own answers.
 

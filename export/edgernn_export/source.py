@@ -94,7 +94,7 @@ class Source:
             finished: its converted file.
             calibrated: True if the calibration set was used for it.
         """
-        x, scale = self.samples.x_calibration, self.samples.scale
+        x, scale, features = self.samples.x_calibration, self.samples.scale, self.original.features
         calibration: dict[str, Any] = {}
         if calibrated:
             calibration = {"samples": len(x), "chosen": "training", "refined": self.refines}
@@ -112,7 +112,8 @@ class Source:
                     inverted=self.original.input_meaning in PIXELS and is_dark_on_light(x),
                     offset=scale.offset if scale else (),
                     factor=scale.factor if scale else (),
-                    ranges=ranges_of(self.samples.raw_inputs("x_calibration")) if scale else (),
+                    ranges=ranges_of(self.samples.raw_inputs("x_calibration")) if scale or features else (),
+                    features=features,
                 ),
             ),
             outputs=(

@@ -15,6 +15,10 @@ The tree::
     │   └── LockedError    another process writes there
     └── MissingExtraError  a package of an extra that is not installed
 
+There is one warning, a `UserWarning`, which Python's `warnings` can turn off or into an error::
+
+    InputWarning           an input is far outside of the range that the model was calibrated on
+
 Errors of other libraries are re-raised as one of these, `from` the original. Messages quote file names, labels and
 contents of files, so the root makes every text printable, one line long, and of bounded length.
 """
@@ -42,6 +46,10 @@ class DataError(EdgernnError):
 
 class InputError(DataError):
     """An input does not fit the model that it is given to: shape, type, NaN or infinity."""
+
+
+class InputWarning(UserWarning):
+    """An input is far outside of the range that the model was calibrated on, as in other units."""
 
 
 class ArtifactError(EdgernnError):

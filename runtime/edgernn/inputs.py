@@ -1,13 +1,15 @@
 """Model inputs: contiguous finite float32, scaled as the card says."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from edgernn.arrays import Array, ArrayLike, Float32
-from edgernn.errors import DataError, InputError, first_line
-from edgernn.specs import CLIPPED_PIXEL, PIXEL, SCALED, UNSCALED, InputSpec
+from edgernn.errors import DataError, InputError, InputWarning, first_line, printable
+from edgernn.specs import CLIPPED_PIXEL, PIXEL, SCALED, UNSCALED, InputSpec, widened
 
 _FLOAT32 = np.dtype(np.float32)
 # np.vdot without the dispatch to other array libraries (NEP 18), where NumPy has it: a third of the time.
@@ -95,7 +97,9 @@ def scale_features(x: Float32, offset: Float32, factor: Float32) -> Float32:
 
 
 class InputReader:
-    """Reader of the inputs of one model or stream: checks and scales them as a spec says, and warns once.
+    """Reader of the inputs of one model or stream: checks and scales them as a spec says.
+
+    An input that is far outside of the calibrated range is reported once, as an `InputWarning`.
 
     Args:
         spec: the input that the numbers are for.
@@ -104,6 +108,8 @@ class InputReader:
     def __init__(self, spec: InputSpec) -> None:
         self._spec = spec
         self._scale = as_rows(spec.offset, spec.factor) if spec.factor else None
+        # Unscaled pixels are an error, not a warning.
+        self._watch(spec.meaning not in SCALED)
 
     def read(self, x: Array) -> Float32:
         """Convert numbers to a backend's input: contiguous float32 in native byte order, scaled.
@@ -115,16 +121,66 @@ class InputReader:
         Raises:
             InputError: `x` contains no numbers, NaN, infinity, or unscaled pixels.
         """
-        values: Float32 = x if x.dtype is _FLOAT32 else _convert(x, self._spec)  # type: ignore[assignment]
-        if not values.flags.c_contiguous:
-            values = np.ascontiguousarray(values)
-        if self._scale is not None:
-            values = scale_features(values, *self._scale)
+        raw: Float32 = x if x.dtype is _FLOAT32 else _convert(x, self._spec)  # type: ignore[assignment]
+        if not raw.flags.c_contiguous:
+            raw = np.ascontiguousarray(raw)
+        values = raw if self._scale is None else scale_features(raw, *self._scale)
         # A NaN or an infinity makes the sum of squares not finite, and values far out of range make it large. It takes
         # a fifth of the time of isfinite().all().
-        if not float(_vdot(values, values)) <= values.size * self._spec.usual_square:
-            return _look_closer(values, self._spec)
+        square = float(_vdot(values, values))
+        if not square <= self._usual_sum + values.size * self._usual_mean:
+            return self._look_closer(values, raw, square)
         return values
+
+    def _watch(self, watched: bool) -> None:
+        """Set the sum of squares, or the mean square, up to which no value can be out of range.
+
+        Args:
+            watched: True if values far outside of the calibrated range are still to be reported.
+        """
+        spec, self._watched = self._spec, watched
+        self._usual_sum, self._usual_mean = 0.0, spec.usual_square
+        if watched and spec.ranges:
+            self._low, self._high = as_rows(*zip(*map(widened, spec.ranges), strict=True))
+            ends = (self._low, self._high)
+            low, high = ends if self._scale is None else (scale_features(end, *self._scale) for end in ends)
+            # A value out of range is at least this far from 0; without 0 in all ranges, every input is looked at.
+            nearest = min(float(-low.max()), float(high.min()))
+            self._usual_sum, self._usual_mean = (min(nearest**2, spec.usual_square) if nearest > 0 else -1.0), 0.0
+        elif watched:
+            self._low, self._high = as_rows(*([end] for end in spec.plausible))
+            self._usual_mean = min(spec.usual_square, max(map(abs, spec.plausible)) ** 2)
+
+    def _look_closer(self, values: Float32, raw: Float32, square: float) -> Float32:
+        """Check values one by one, and report the first one far outside of the calibrated range."""
+        if not square <= values.size * self._spec.usual_square:
+            values = _check_each(values, self._spec)
+        # count_nonzero takes a quarter of the time of any().
+        if self._watched and (np.count_nonzero(raw < self._low) or np.count_nonzero(raw > self._high)):
+            self._watch(watched=False)
+            warnings.warn(_describe_far(raw, self._low, self._high, self._spec), InputWarning, stacklevel=4)
+        return values
+
+
+def _describe_far(raw: Float32, lowest: Float32, highest: Float32, spec: InputSpec) -> str:
+    """Describe the first value that is not between `lowest` and `highest`."""
+    *_, feature = place = tuple(np.argwhere((raw < lowest) | (raw > highest))[0])
+    low, high = spec.ranges[feature if len(spec.ranges) > 1 else 0] if spec.ranges else spec.range
+    name = repr(spec.features[feature]) if spec.features else str(feature)
+    meaning = f" ({spec.meaning})" if spec.meaning and not spec.factor else ""
+    check = "its unit" if spec.factor else "its unit and scaling"
+    return printable(
+        f"feature {name} is {raw[place]:g}, far from {low:g} to {high:g}, which the model was calibrated on{meaning}; "
+        f"check {check}; this is reported once"
+    )
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignore `InputWarning`, for inputs whose answers are compared with those of the original; also a decorator."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        yield
 
 
 def as_rows(*rows: Sequence[float]) -> tuple[Float32, ...]:
@@ -132,7 +188,7 @@ def as_rows(*rows: Sequence[float]) -> tuple[Float32, ...]:
     return tuple(np.array(row, np.float32) for row in rows)
 
 
-def _look_closer(values: Float32, spec: InputSpec) -> Float32:
+def _check_each(values: Float32, spec: InputSpec) -> Float32:
     """Check values one by one, and clip those that would overflow the kernels' integers."""
     if not np.isfinite(values).all():
         raise InputError("the input contains NaN or infinity, or a number too large for float32")

@@ -21,6 +21,9 @@ from edgernn_export.settings import Settings
 from edgernn_export.source import Source
 from edgernn_export.targets import Target
 
+# Inputs beyond the limits are the subject of this module.
+pytestmark = pytest.mark.filterwarnings("ignore::edgernn.InputWarning")
+
 STEPS, FEATURES = 6, 3
 INT8, INT16 = Target("tflite", "int8", "unrolled"), Target("tflite", "int16x8", "unrolled")
 ONNX_INT8 = Target("onnx", "int8", "operator")

@@ -1,6 +1,7 @@
 """Scaling of samples for a user's model: none, or by --scale; with and without y."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,9 @@ def test_artifacts_take_what_keras_was_fed(
 @pytest.mark.parametrize("artifact", ["raw", "bytes"])
 def test_a_model_of_unscaled_numbers_refuses_no_number(exported: dict[str, Path], artifact: str) -> None:
     model = edgernn.load(exported[artifact])
-    assert np.isfinite(
-        model.predict(np.full((SIZE, SIZE), 600.0))
-    ).all()  # a sensor may exceed its range in the training
+    with pytest.warns(edgernn.InputWarning, match="feature 0 is 600, far from 0 to 255"):
+        # A sensor may exceed its range in the training.
+        assert np.isfinite(model.predict(np.full((SIZE, SIZE), 600.0))).all()
     with pytest.raises(edgernn.InputError, match="NaN"):
         model.predict(np.full((SIZE, SIZE), np.nan))
 
@@ -193,6 +194,7 @@ def test_artifacts_of_two_scales_are_not_compared(models: dict[str, Any], export
 
 
 FEATURES = 3
+NAMES = ("ax", "ay", "pressure")
 OFFSETS, SPREADS = np.array([0.1, -9.8, 1013.0]), np.array([0.02, 20.0, 5.0])
 
 
@@ -218,6 +220,7 @@ def sensor(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         targets=targets,
         samples=folder / "raw.npz",
         scale=folder / "scaler.npz",
+        features=NAMES,
         settings=Settings(min_agreement=0.9, max_drop=10),  # the model is not trained
     )
     assert all(row.passed for row in rows), [row.reason for row in rows]
@@ -230,6 +233,7 @@ def test_artifacts_take_raw_numbers(sensor: dict[str, Any]) -> None:
         assert model.card is not None
         (spec,) = model.card.inputs
         assert (spec.offset, spec.meaning) == (tuple(OFFSETS), "standardized: (x - mean) / std")
+        assert spec.features == NAMES
         np.testing.assert_allclose(spec.factor, 1 / SPREADS, rtol=1e-6)
         assert max(map(abs, spec.range)) < 6  # of the values that the file takes
         raw = sensor["raw"]
@@ -283,3 +287,75 @@ def test_artifacts_of_two_scales_of_features_are_not_compared(sensor: dict[str, 
         compare(
             folder / "sensor.keras", [sensor["rows"][0].path], samples=folder / "raw.npz", scale=folder / "other.npz"
         )
+
+
+WRONG = {
+    "ax,pressure,ay": "column 2 is 'pressure', expected 'ay'; the model takes 3 columns, 'ax', 'ay', .*; reorder",
+    "ax,ay,temperature": "column 3 is 'temperature', expected 'pressure'; .*; rename or replace the column",
+    "t,ax,ay,pressure": "4 columns, 't', 'ax', 'ay', 'pressure'; the model takes 3 columns",
+}
+
+
+@pytest.mark.parametrize("header", WRONG)
+def test_columns_of_other_names_are_refused(
+    sensor: dict[str, Any], run: Callable[..., Result], header: str, tmp_path: Path
+) -> None:
+    folder, message = sensor["folder"], f"line 1: {WRONG[header]}"
+    rows = "\n".join(",".join(["0"] * (header.count(",") + 1)) for _ in range(SIZE))
+    (tmp_path / "wrong.csv").write_text(f"{header}\n{rows}\n")
+    artifact = sensor["rows"][0].path
+    streamed = CliRunner().invoke(main, ["stream", str(artifact)], input=f"{header}\n{rows}\n")
+    predicted = run("predict", artifact, tmp_path / "wrong.csv")
+    words = ("--samples", tmp_path / "wrong.csv", "--features", " ax, ay,pressure")
+    exported = run("export", folder / "sensor.keras", *words)
+    for result in (streamed, predicted, exported):
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.search(message, result.stderr), result.stderr
+
+
+def test_columns_of_the_right_names_are_answered(
+    sensor: dict[str, Any], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    rows = "\n".join(",".join(map(str, row)) for row in sensor["raw"][1].tolist())
+    (tmp_path / "right.csv").write_text(f"# recorded\nax;ay;pressure\n{rows.replace(',', ';')}\n")
+    artifact = sensor["rows"][0].path
+    result = run("predict", artifact, tmp_path / "right.csv")
+    assert (result.exit_code, result.stderr) == (0, "")
+    result = CliRunner().invoke(main, ["stream", str(artifact)], input=(tmp_path / "right.csv").read_text())
+    assert (result.exit_code, result.stderr) == (0, "note: line 2 names the columns: ax, ay, pressure\n")
+
+
+def test_commands_report_other_units_once(sensor: dict[str, Any], run: Callable[..., Result], tmp_path: Path) -> None:
+    raw = sensor["raw"][:2].copy()
+    raw[1, 3:, 2] *= 100  # Pa in place of hPa
+    np.save(tmp_path / "raw.npy", raw)
+    artifact = sensor["rows"][0].path
+    message = (
+        "feature 'pressure' is 10[0-9.]+(e.05)?, far from 99. to 10[23]., which the model was calibrated on; check its"
+    )
+    result = run("predict", artifact, tmp_path / "raw.npy")
+    assert re.fullmatch(f"warning: {message} unit; this is reported once\n", result.stderr), result.stderr
+    assert result.exit_code == 0
+    rows = "\n".join(",".join(map(str, row)) for row in raw[1].tolist())
+    result = CliRunner().invoke(main, ["stream", str(artifact)], input=rows)
+    assert re.fullmatch(f"warning: line 4: {message} unit; this is reported once\n", result.stderr), result.stderr
+    assert len(result.stdout.splitlines()) == SIZE
+    lines = "\n".join(json.dumps(sample.tolist()) for sample in raw)
+    result = CliRunner().invoke(main, ["predict", str(artifact), "-"], input=lines)
+    assert re.fullmatch(f"warning: line 2: {message} unit; this is reported once\n", result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["ax", "ay"], r"2 names of features, expected 3 as in the samples of .*sensor\.keras"),
+        (["ax", "ay", "ax"], "two features are 'ax'; expected different ones"),
+        (["ax", "", "az"], "feature 1 is ''; expected one line of printable text"),
+        (["a\u202ex", "ay", "az"], "feature 0 is .*, which contains .*; expected one line of printable text"),
+        (["x" * 41, "ay", "az"], "the name of a feature has 41 characters, 'x+'; expected at most 40"),
+        ([f"f{number}" for number in range(513)], "513 names of features, expected at most 512"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(sensor: dict[str, Any], names: list[str], message: str) -> None:
+    with pytest.raises(edgernn.SettingError, match=message):
+        export(sensor["folder"] / "sensor.keras", samples=sensor["folder"] / "raw.npz", features=names)

@@ -102,3 +102,64 @@ def test_a_spec_without_a_scale_is_that_of_the_file() -> None:
     assert replace(spec, ranges=()).raw_ranges == ((-1, 3), (1, 9))
     assert spec.without_scale.raw_ranges == ((-2, 2),)
     assert spec.without_scale == InputSpec(shape=(28, 2), range=(-2.0, 2.0))
+
+
+RANGES = tuple((float(low), float(low) + 100) for low in range(-50, -22))
+NAMES = tuple(f"f{number}" for number in range(28))
+
+
+def centred(**changes: object) -> edgernn.Model:
+    """Load a model of 28 features with a range each, in raw numbers."""
+    offset, factor = tuple((low + high) / 2 for low, high in RANGES), (0.0078125,) * 28
+    scale = {"meaning": STANDARDIZED, "offset": offset, "factor": factor}
+    return model_with(**{**scale, "ranges": RANGES, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "check"),
+    [
+        ({"features": NAMES}, "'f4'", "its unit"),
+        ({}, "4", "its unit"),
+        ({"offset": (), "factor": (), "meaning": "m/s²"}, "4", r"its unit and scaling"),
+    ],
+)
+def test_a_number_far_outside_is_reported_once_with_its_feature(
+    changes: dict[str, object], name: str, check: str
+) -> None:
+    model = centred(**changes)
+    x = np.array([low + 50 for low, _ in RANGES], np.float32) * np.ones((28, 1), np.float32)
+    x[3, 4] = 153.5  # the range of feature 4 is -46 to 54, wider by 100 on both sides
+    model.predict(x)
+    x[3, 4] = 154.5
+    message = (
+        rf"^feature {name} is 154\.5, far from -46 to 54, .*calibrated on.*; check {check}; this is reported once$"
+    )
+    for call in (model.predict, model.stream().push_many):
+        with pytest.warns(edgernn.InputWarning, match=message) as reported:
+            first = call(x)
+        assert len(reported) == 1
+        assert reported[0].filename == __file__
+        call(x)  # a second warning would be an error
+        x[3, 5] = np.nan
+        with pytest.raises(edgernn.InputError, match="NaN"):
+            call(x)
+        x[3, 5] = 0
+        assert np.isfinite(first).all()
+
+
+def test_ranges_that_all_exclude_zero_are_watched_as_well() -> None:
+    model = model_with(meaning="hPa", ranges=((95_000.0, 105_000.0),) * 28)
+    x = np.full((28, 28), 101_325, np.float32)
+    model.predict(x)
+    x[0, 27] = 1013.25
+    with pytest.warns(edgernn.InputWarning, match=r"feature 27 is 1013\.25, far from 95000 to 105000"):
+        model.predict(x)
+
+
+def test_an_input_without_ranges_of_features_is_reported_by_the_range_of_all() -> None:
+    model = model_with(meaning="m/s²", range=(-3.0, 4.0))
+    model.predict(np.full((28, 28), 10, np.float32))
+    with pytest.warns(
+        edgernn.InputWarning, match=r"feature 0 is 980, far from -3 to 4, .* \(m/s²\); check its unit and"
+    ):
+        model.predict(np.full((28, 28), 980))

@@ -218,7 +218,7 @@ def test_unscaled_pixels_are_bad_lines(artifacts: Path, x: np.ndarray) -> None:
     assert "expected 0 to 1 (pixel / 255); divide by 255" in error
 
 
-def test_numbers_far_from_the_calibration_are_noted_once(artifacts: Path, x: np.ndarray, tmp_path: Path) -> None:
+def test_numbers_far_from_the_calibration_are_reported_once(artifacts: Path, x: np.ndarray, tmp_path: Path) -> None:
     data, path = (artifacts / "digits-int8.tflite").read_bytes(), tmp_path / "sensors.tflite"
     digest = data.index(b'"sha256":"') + len(b'"sha256":"')
     unsealed = data[:digest] + b"0" * 64 + data[digest + 64 :]
@@ -226,8 +226,8 @@ def test_numbers_far_from_the_calibration_are_noted_once(artifacts: Path, x: np.
     out, error, exit_code = run([path], as_lines(x[0]) + as_lines(np.round(x[1] * 255)))
     assert (len(out.splitlines()), exit_code) == (56, 0)
     assert len(error.splitlines()) == 1
-    assert "is far from 0 to 1, which the model was calibrated on (m/s squared); this is reported once" in error
-    assert error.startswith(f"note: line {29 + int(np.argmax((x[1] * 255 > 2).any(axis=1)))}: ")
+    assert ", far from 0 to 1, which the model was calibrated on (m/s squared); check its unit and scaling" in error
+    assert error.startswith(f"warning: line {29 + int(np.argmax((x[1] * 255 > 2).any(axis=1)))}: ")
 
 
 @needs_signals

@@ -16,6 +16,7 @@ from edgernn.console.loading import loading_options, warn_unverified
 from edgernn.console.progress import ProgressBar
 from edgernn.console.sources import chunks, find_files, read_lines, read_samples
 from edgernn.console.terminal import say
+from edgernn.console.warned import warnings_as_lines
 from edgernn.errors import DataError, EdgernnError
 from edgernn.metrics import Truth
 from edgernn.model import Model, load
@@ -90,7 +91,10 @@ class _Session:
         paths = list(self._find(inputs))
         # Answers on the terminal already show the progress, except for a single file, of which only 20 are shown.
         quiet = not sys.stdout.isatty() or (lines and len(paths) == 1)
-        with ProgressBar(len(paths), shown=sys.stderr.isatty() and quiet) as progress:
+        with (
+            ProgressBar(len(paths), shown=sys.stderr.isatty() and quiet) as progress,
+            warnings_as_lines(make_way=progress.make_way),
+        ):
             for path in paths:
                 try:
                     self._answer_file(path, progress)
@@ -101,12 +105,15 @@ class _Session:
 
     def answer_lines(self) -> None:
         """Answer the lines of standard input, each before the next is read."""
-        for line in read_lines(standard_input(), self._model):
-            place = Place("-", line.number)
-            if line.samples is None:
-                self._fail(place.as_json(), line.error, f"standard input: line {line.number} {line.error}")
-                continue
-            self._answer(place, line.samples)
+        number = 0
+        with warnings_as_lines(lambda: f"line {number}: "):
+            for line in read_lines(standard_input(), self._model):
+                number = line.number
+                place = Place("-", number)
+                if line.samples is None:
+                    self._fail(place.as_json(), line.error, f"standard input: line {number} {line.error}")
+                    continue
+                self._answer(place, line.samples)
 
     def end(self, labels: Path | None, truth: Truth | None) -> None:
         """Print the grade, if there are labels, and the end of the output."""

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,11 @@ import numpy as np
 
 from edgernn.arrays import Array, Float32
 from edgernn.artifacts import read_artifact
-from edgernn.card import Card
 from edgernn.console.answers import as_fields, as_text
 from edgernn.console.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.console.loading import loading_options, warn_unverified
 from edgernn.console.terminal import say
+from edgernn.console.warned import warnings_as_lines
 from edgernn.data.readers import Archive
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError
@@ -252,63 +252,45 @@ class Writer:
         )
 
 
-class RangeNote:
-    """Note, printed once, that a row is far outside the calibrated range, such as a sensor's in other units."""
-
-    def __init__(self, card: Card | None) -> None:
-        # With a scale, the card's input range is not that of the rows.
-        self._card = None if card is None or card.inputs[0].factor else card
-
-    def look(self, number: int, row: Float32) -> None:
-        """Print the note if the row of this line is far outside the range."""
-        if self._card is None:
-            return
-        low, high = self._card.input_range
-        # Measured values exceed the calibrated range a little; values this far outside mean something else.
-        least, most = float(row.min()), float(row.max())
-        if max(low - least, most - high) > high - low:
-            furthest = least if low - least > most - high else most
-            meaning = f" ({self._card.input_meaning})" if self._card.input_meaning else ""
-            seen = f"{low:g} to {high:g}, which the model was calibrated on{meaning}"
-            say(f"note: line {number}: {furthest:g} is far from {seen}; this is reported once", err=True)
-            self._card = None
-
-
 def _answer(
     sequence: OpenSequence,
     keeper: Keeper,
     writer: Writer,
-    note: RangeNote,
     *,
+    names: Sequence[str],
     stop: StopSignals,
     every: int | None,
     last: bool,
 ) -> int:
-    """Answer the lines on standard input; returns the number of lines that could not be used."""
+    """Answer the lines on standard input; returns the number of lines that could not be used.
+
+    Raises:
+        DataError: a header has other names than `names`, those of the model's features.
+    """
     longest = max(MIN_LINE_LIMIT_BYTES, sequence.features * MAX_NUMBER_BYTES)
-    front = Front(sequence.features, longest)
+    front = Front(sequence.features, longest, names)
     number = bad = 0
-    for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
-        keeper.count()
-        try:
-            if front.contains(number, line):
+    with warnings_as_lines(lambda: f"line {number}: "):
+        for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
+            keeper.count()
+            try:
+                if front.contains(number, line):
+                    continue
+                row = _parse(line, sequence.features, longest)
+                if row is not None:
+                    sequence.push(row)
+            except InputError as error:
+                bad += 1
+                say(f"error: line {number}: {error}", err=True)
                 continue
-            row = _parse(line, sequence.features, longest)
-            if row is not None:
-                sequence.push(row)
-                note.look(number, row)
-        except InputError as error:
-            bad += 1
-            say(f"error: line {number}: {error}", err=True)
-            continue
-        # A restored state may have more rows than --every allows now.
-        ends = row is None or (every is not None and sequence.rows >= every)
-        answer = writer.line(number, sequence) if (ends if last else row is not None) else None
-        if ends:
-            sequence.begin()
-        if answer:
-            say(answer)  # in one piece, with its line end, and flushed
-        keeper.save_if_due()
+            # A restored state may have more rows than --every allows now.
+            ends = row is None or (every is not None and sequence.rows >= every)
+            answer = writer.line(number, sequence) if (ends if last else row is not None) else None
+            if ends:
+                sequence.begin()
+            if answer:
+                say(answer)  # in one piece, with its line end, and flushed
+            keeper.save_if_due()
     if last and (answer := writer.line(number, sequence)):
         say(answer)
     return bad
@@ -333,7 +315,8 @@ def _greet(model: Model) -> None:
     if sys.stdin is not None and sys.stdin.isatty():
         spec = model.card.inputs[0] if model.card else InputSpec()
         meaning = f" ({spec.meaning})" if spec.meaning and not spec.factor else ""
-        numbers = f"{model.input_shape[-1]} numbers a line{meaning}"
+        names = f": {', '.join(spec.features)}" if spec.features else ""
+        numbers = f"{model.input_shape[-1]} numbers a line{names}{meaning}"
         say(f"{numbers}; empty line: new sequence; Ctrl-D ends", err=True)
 
 
@@ -396,6 +379,6 @@ def stream(
         kept = StateFile(state_file, artifact.name, sha256(data).hexdigest()) if state_file else None
         with _kept(kept, sequence) as keeper:
             _greet(model)
-            writer, note = Writer(model, top, as_json), RangeNote(model.card)
-            bad = _answer(sequence, keeper, writer, note, stop=stop, every=every, last=last)
+            writer, names = Writer(model, top, as_json), model.card.inputs[0].features if model.card else ()
+            bad = _answer(sequence, keeper, writer, names=names, stop=stop, every=every, last=last)
     ctx.exit(int(bad > 0 or keeper.failed) if stop.signal is None else exit_code(stop.signal))

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self, cast
@@ -16,7 +16,7 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.console.terminal import say
-from edgernn.data.readers.rows import hint, is_remark, split_row
+from edgernn.data.readers.rows import find_header_fault, hint, is_remark, split_row
 from edgernn.data.readers.text import BOM
 from edgernn.errors import DataError, InputError
 
@@ -162,10 +162,11 @@ class Front:
     Args:
         features: the number of columns.
         max_bytes: a longer line is neither a remark nor a header.
+        names: names that a header must have; empty to accept any.
     """
 
-    def __init__(self, features: int, max_bytes: int) -> None:
-        self._features, self._max_bytes = features, max_bytes
+    def __init__(self, features: int, max_bytes: int, names: Sequence[str] = ()) -> None:
+        self._features, self._max_bytes, self._names = features, max_bytes, names
         self._ended = False
 
     def contains(self, number: int, line: bytes) -> bool:
@@ -173,6 +174,7 @@ class Front:
 
         Raises:
             InputError: the line has both decimal commas and decimal points.
+            DataError: it is a header with other names than the model's features.
         """
         if self._ended or not line.strip():
             return False
@@ -184,7 +186,11 @@ class Front:
             self._ended = False
             return True
         row = split_row(text)
-        if text.startswith("[") or not row.is_header or len(row.fields) != self._features:
+        if text.startswith("[") or not row.is_header:
+            return False
+        if fault := find_header_fault(row.fields, self._names):
+            raise DataError(f"standard input: line {number}: {fault}")
+        if len(row.fields) != self._features:
             return False
         more = ", …" if len(row.fields) > _SHOWN_NAMES else ""
         say(f"note: line {number} names the columns: {', '.join(row.fields[:_SHOWN_NAMES])}{more}", err=True)

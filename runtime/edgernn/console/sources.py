@@ -78,7 +78,7 @@ def read_samples(path: Path, model: Model) -> Array:
     if path.name.lower().endswith(IMAGE_SUFFIXES):
         return read_picture(path, model.card)[np.newaxis]
     try:
-        return check_samples(read_array(path), model)
+        return check_samples(read_array(path, model.card.inputs[0].features if model.card else ()), model)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -88,7 +88,9 @@ def read_dataset(path: Path) -> Dataset:
         )
 
 
-def read_samples(path: Path, input_meaning: str = "", scale: Scale | None = None) -> Samples:
+def read_samples(
+    path: Path, input_meaning: str = "", scale: Scale | None = None, features: Sequence[str] = ()
+) -> Samples:
     """Read samples to calibrate and to test with.
 
     Args:
@@ -100,13 +102,14 @@ def read_samples(path: Path, input_meaning: str = "", scale: Scale | None = None
             from 0 to 255.
         scale: how all samples are scaled, one of `edgernn.inputs.SCALES` or a scale of features; None to scale uint8
             samples as `input_meaning` says, and no others.
+        features: names of the features, which the columns of CSV files must have if they are named; empty if not known.
 
     Raises:
         DataError: it cannot be read, or its arrays do not fit together.
     """
     inside = path / "samples.npz"
     file = inside if inside.is_file() else path
-    arrays = read_arrays(file)
+    arrays = read_arrays(file, features)
     with naming(file):
         return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale)
 

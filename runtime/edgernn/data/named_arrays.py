@@ -1,6 +1,6 @@
 """Named arrays: the arrays in a file or a folder of samples, by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ IDX_NAMES = {
 }
 
 
-def read_arrays(path: Path) -> Mapping[str, Array]:
+def read_arrays(path: Path, features: Sequence[str] = ()) -> Mapping[str, Array]:
     """Read the arrays of a file or a folder, by name.
 
     Args:
@@ -26,16 +26,17 @@ def read_arrays(path: Path) -> Mapping[str, Array]:
             `edgernn.data.readers.read_array` reads; or a folder of such files. The files of a folder are read in the
             order of their names; each contains one sample [steps, features] or several. An array without a name gets
             the name of its file or folder.
+        features: names that the columns of CSV files must have, see `read_array`.
 
     Raises:
         DataError: it cannot be read, or the files of a folder do not fit together.
     """
     if path.is_dir():
-        arrays = read_idx_folder(path) or {path.name: _read_folder(path)}
+        arrays = read_idx_folder(path) or {path.name: _read_folder(path, features)}
     elif path.suffix.lower() == ".npz":
         return read_npz(path)
     else:
-        arrays = {path.name: read_array(path)}
+        arrays = {path.name: read_array(path, features)}
     return {name: np.atleast_1d(array) for name, array in arrays.items()}
 
 
@@ -56,7 +57,7 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
     return found
 
 
-def _read_folder(folder: Path) -> Array:
+def _read_folder(folder: Path, features: Sequence[str]) -> Array:
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_readable(path))
     except OSError as error:
@@ -68,7 +69,7 @@ def _read_folder(folder: Path) -> Array:
     read: list[Array] = []
     size = 0
     for file in files:
-        array = read_array(file)
+        array = read_array(file, features)
         samples = array[np.newaxis] if array.ndim == 2 else array
         if samples.ndim != 3 or 0 in samples.shape:
             raise DataError(

@@ -10,8 +10,8 @@ samples.npz     calibration and test samples, scaled as the model expects, with 
 import os
 import shlex
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, r
 from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
+from edgernn.labels import find_fault
+from edgernn.specs import MAX_DESCRIBED_FEATURES
 from edgernn.system.files import check_file, find_name_fault, replacing
 
 # Limit of a reader's wait for a training that moves its files, which takes milliseconds.
 MAX_WAIT_S = 5.0
 # Even if the settings are the same again, the samples may have been replaced during the read, for instance twice.
 MAX_FAILED_READS = 3
+MAX_FEATURE_NAME = 40  # characters; a card of 64 KiB has the names of all features
 
 # Folders that contain a model but are not run folders, recognized by a file in them.
 _OTHER_FOLDERS = {"saved_model.pb": "a TensorFlow SavedModel", "config.json": "a Keras model as a folder"}
@@ -48,6 +51,7 @@ class Original:
         labels: the names of its classes or outputs; empty if not known.
         input_meaning: what an input value is, for instance "pixel / 255"; empty if not known.
         samples: samples to calibrate and to test with; None if there are none.
+        features: the names of the features of its input; empty if not known.
         sha256: SHA-256 of the .keras file when its samples were read; empty for a file outside a run folder.
     """
 
@@ -57,6 +61,7 @@ class Original:
     input_meaning: str
     samples: Samples | None
     sha256: str = ""
+    features: tuple[str, ...] = ()
 
     def check_unchanged(self, sha256: str) -> None:
         """Check that the model file is still the one whose samples were read.
@@ -84,7 +89,11 @@ class Original:
 
 
 def read_original(
-    path: Path, samples: Path | None = None, scale: Scale | Path | None = None, input_meaning: str = ""
+    path: Path,
+    samples: Path | None = None,
+    scale: Scale | Path | None = None,
+    input_meaning: str = "",
+    features: Sequence[str] = (),
 ) -> Original:
     """Read a run folder, or a bare Keras file.
 
@@ -94,33 +103,55 @@ def read_original(
         scale: scaling of the samples for a .keras file, as for `edgernn.data.feature_scales.find_scale`; None to leave
             them unscaled.
         input_meaning: how uint8 samples are scaled for a .keras file, if that is known, for instance from an artifact.
+        features: names of the features, which the columns of CSV files must have if they are named; empty if not known.
 
     Raises:
         ModelError: there is no such file, or no model in the folder.
         DataError: the settings, the samples or the scale cannot be read.
-        SettingError: the scale is unknown, or `path` is a run folder, whose settings say how inputs are scaled.
+        SettingError: a name of a feature cannot be used, the scale is unknown, or `path` is a run folder, whose
+            settings say how inputs are scaled.
     """
+    names = tuple(features)
+    _check_names(names)
     chosen = None if scale is None else find_scale(scale)
     check_exists(path)
     if not path.is_dir():
-        return _read_keras_file(path, samples, scale=chosen, input_meaning=input_meaning)
-    _check_kind(path)
-    return _read_run_folder(path, samples, chosen)
+        original = _read_keras_file(path, samples, scale=chosen, input_meaning=input_meaning, features=names)
+    else:
+        _check_kind(path)
+        original = _read_run_folder(path, samples, chosen, names)
+    if names and original.samples and (count := original.samples.x_test.shape[-1]) != len(names):
+        raise SettingError(f"{len(names)} names of features, expected {count} as in the samples of {path}")
+    return replace(original, features=names)
 
 
-def _read_keras_file(path: Path, samples: Path | None, scale: Scale | None, input_meaning: str) -> Original:
+def _check_names(features: Sequence[str]) -> None:
+    """Check the names of features by the rule of labels, and that a card has room for them."""
+    fault = find_fault(features, "feature")
+    if fault or len(features) > MAX_DESCRIBED_FEATURES:
+        raise SettingError(fault or f"{len(features)} names of features, expected at most {MAX_DESCRIBED_FEATURES}")
+    longest = max(features, key=len, default="")
+    if len(longest) > MAX_FEATURE_NAME:
+        raise SettingError(
+            f"the name of a feature has {len(longest)} characters, {longest!r}; expected at most {MAX_FEATURE_NAME}"
+        )
+
+
+def _read_keras_file(
+    path: Path, samples: Path | None, *, scale: Scale | None, input_meaning: str, features: Sequence[str]
+) -> Original:
     check_file(path, ModelError, MAX_MODEL_BYTES)
     if fault := find_name_fault(path.stem):
         raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
     if samples is None:
         return Original(model=path, name=path.stem, labels=(), input_meaning="", samples=None)
-    chosen = read_samples(samples, input_meaning, scale)
+    chosen = read_samples(samples, input_meaning, scale, features)
     return Original(
         model=path, name=path.stem, labels=chosen.labels, input_meaning=chosen.input_meaning, samples=chosen
     )
 
 
-def _read_run_folder(folder: Path, samples: Path | None, scale: Scale | None) -> Original:
+def _read_run_folder(folder: Path, samples: Path | None, scale: Scale | None, features: Sequence[str]) -> Original:
     failed_reads = 0
     while True:
         settings = read_run(folder)
@@ -132,7 +163,7 @@ def _read_run_folder(folder: Path, samples: Path | None, scale: Scale | None) ->
                 f"are scaled ({settings['input'] or 'not at all'}); omit the scale, or pass the file {folder / MODEL}"
             )
         try:
-            chosen = read_samples(samples or folder, settings["input"])
+            chosen = read_samples(samples or folder, settings["input"], features=features)
         except DataError:
             failed_reads += 1
             if failed_reads >= MAX_FAILED_READS and read_settings(folder) == settings:

@@ -3,7 +3,7 @@
 They never run code from a file (no pickle), and check every size before they allocate memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgernn.arrays import Array
@@ -44,11 +44,15 @@ def is_readable(path: Path) -> bool:
     return path.name.lower().endswith(tuple(suffix for suffixes in _READERS for suffix in suffixes))
 
 
-def read_array(path: Path) -> Array:
+def read_array(path: Path, features: Sequence[str] = ()) -> Array:
     """Read the array in a file; the suffix selects the format: IDX, .npy, .npz, CSV or JSON lines.
 
     From an .npz, read the inputs to test with, see `edgernn.data.array_names`: `x_test`, or else `x`, or else the only
     array. CSV and JSON lines are [samples, steps, features].
+
+    Args:
+        path: the file.
+        features: names that the columns of a CSV file must have if its header names them; empty to accept any.
 
     Raises:
         DataError: the file is missing, damaged, too large or of an unsupported type.
@@ -57,7 +61,7 @@ def read_array(path: Path) -> Array:
     name = path.name.lower()
     for suffixes, read in _READERS.items():
         if name.endswith(suffixes):
-            return read(path)
+            return read_csv(path, features) if read is read_csv else read(path)
     raise DataError(
         f"{path}: unsupported file type {path.suffix or '(no suffix)'!r}; expected {SUPPORTED}, or a picture where the "
         "model takes pictures"

@@ -18,6 +18,7 @@ _LIKE_A_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?:\d\d|\d+/\d+/\d+|\d\d?\.\d\d?\.\d\d", re.ASCII)
 _SHOWN = 40
+_SHOWN_NAMES = 12
 _REMARK = re.compile(r'\s*"?(#|sep=.?"?\s*$)', re.IGNORECASE)
 
 
@@ -92,6 +93,30 @@ def hint(field: str) -> str:
 def name_column(header: Sequence[str], place: int) -> str:
     """Return the name of column `place`, counted from 0, for a message; empty if the header has none."""
     return f" in column {header[place][:_SHOWN]!r}" if place < len(header) else ""
+
+
+def find_header_fault(header: Sequence[str], features: Sequence[str]) -> str:
+    """Find the reason why a header does not fit the features of a model; empty if it does, or no names are known.
+
+    Args:
+        header: names of the columns.
+        features: names of the model's features in the order of its input.
+    """
+    if not features or list(header) == list(features):
+        return ""
+    expected = f"the model takes {len(features)} columns, {_list(features)}"
+    if len(header) != len(features):
+        return f"{len(header)} columns, {_list(header)}; {expected}"
+    place = next(place for place, pair in enumerate(zip(header, features, strict=True)) if pair[0] != pair[1])
+    found = f"column {place + 1} is {header[place][:_SHOWN]!r}, expected {features[place]!r}"
+    advice = "reorder the columns" if sorted(header) == sorted(features) else "rename or replace the column"
+    return f"{found}; {expected}; {advice}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:_SHOWN]) for name in names[:_SHOWN_NAMES]) + (
+        ", …" if len(names) > _SHOWN_NAMES else ""
+    )
 
 
 def _bare(field: str) -> str:

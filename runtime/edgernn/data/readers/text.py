@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from edgernn.arrays import Array
-from edgernn.data.readers.rows import NAMES, Row, hint, is_number, is_remark, name_column, split_row
+from edgernn.data.readers.rows import NAMES, Row, find_header_fault, hint, is_number, is_remark, name_column, split_row
 from edgernn.errors import DataError, InputError
 from edgernn.system.files import check_file
 
@@ -32,14 +32,18 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 DECIMALS = {",": "commas", ".": "points"}
 
 
-def read_csv(path: Path) -> Array:
+def read_csv(path: Path, features: Sequence[str] = ()) -> Array:
     """Read a CSV file, float64 [samples, steps, features].
+
+    Args:
+        path: the file.
+        features: names that its columns must have if its header names them; empty to accept any.
 
     Raises:
         DataError: it is missing, too large, or a line is wrong; the message names the line.
     """
     samples = _Samples()
-    rows = _Rows(path)
+    rows = _Rows(path, features)
     values, steps, begin = array("d"), 0, 1
     for number, line in _lines(path):
         if line:
@@ -146,8 +150,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 class _Rows:
     """Parser of the rows of one CSV file, which must all have one style; the first row may name the columns."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, features: Sequence[str]) -> None:
+        self._path, self._features = path, features
         self._header: Sequence[str] = ()
         self._first: Row | None = None
         self._decimal = ""
@@ -166,6 +170,8 @@ class _Rows:
             self._first = row
             if row.is_header:
                 self._header = row.fields
+                if fault := find_header_fault(row.fields, self._features):
+                    raise DataError(f"{self._path}: line {number}: {fault}")
                 return None
         self._check(number, row)
         try:
