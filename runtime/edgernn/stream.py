@@ -1,6 +1,7 @@
 """Streams: one time step in, the answer so far out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -34,7 +35,7 @@ class Stream:
         # If the model answers every step, the step's graph has an axis of size 1 for its single step.
         (shape,) = stepper.answer_shapes
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
-        self._read = InputReader(input_spec).read
+        self._read = InputReader(replace(input_spec, shape=self._row_shape)).read
 
     def push(self, row: ArrayLike) -> Float32:
         """Process one time step.
