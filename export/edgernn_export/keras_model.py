@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,19 @@ def cells(model: Any) -> list[Cell]:
         ModelError: one is not supported.
     """
     return [cell_of(layer) for layer in recurrent_layers(model)]
+
+
+def scaling_layers(model: Any) -> tuple[str, ...]:
+    """Return the kinds of the layers in front of a model that scale its inputs: Normalization and Rescaling."""
+    import keras
+
+    def each(model: Any) -> Iterator[Any]:
+        for layer in model.layers:
+            yield from each(layer) if isinstance(layer, keras.Model) else (layer,)
+
+    kinds = (keras.layers.Normalization, keras.layers.Rescaling)
+    layers = (layer for layer in each(model) if not isinstance(layer, keras.layers.InputLayer))
+    return tuple(type(layer).__name__ for layer in takewhile(lambda layer: isinstance(layer, kinds), layers))
 
 
 def predict(model: Any, x: Float32) -> Float32:

@@ -58,6 +58,7 @@ class Source:
         original.check_unchanged(self._sha256)
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
+        self._scaling_layers = keras_model.scaling_layers(model)
         self.calibration_answers = loaded.answer(self.samples.x_calibration)
         self.test_answers = loaded.answer(self.samples.x_test)
         self.rounding_error = rounding_error_of(model, self.samples.x_test, self.test_answers)
@@ -114,6 +115,7 @@ class Source:
                     factor=scale.factor if scale else (),
                     ranges=ranges_of(self.samples.raw_inputs("x_calibration")) if scale or features else (),
                     features=features,
+                    layers=self._scaling_layers,
                 ),
             ),
             outputs=(

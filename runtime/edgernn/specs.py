@@ -64,6 +64,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
         "factor": [],
         "ranges": [],
         "features": [],
+        "layers": [],
     },
     "outputs": {"name": OUTPUT, "dtype": "float32", "labels": [], "logits": False, "limits": None},
 }
@@ -107,6 +108,8 @@ class InputSpec:
         ranges: the lowest and the highest raw number of the calibration set, for each feature or once for all; empty
             if not known.
         features: the names of the features; empty if not known.
+        layers: the layers in front of the model that scale its inputs, "Normalization" or "Rescaling"; they are part of
+            the file.
     """
 
     name: str = INPUT
@@ -120,6 +123,7 @@ class InputSpec:
     factor: tuple[float, ...] = ()
     ranges: tuple[Range, ...] = ()
     features: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
     @cached_property
     def usual_square(self) -> float:
@@ -263,6 +267,7 @@ def _input(fields: Mapping[str, Any]) -> InputSpec:
         factor=read_field(fields, "factor", partial(as_each, partial(_bounded, lowest=MIN_FACTOR))),
         ranges=read_field(fields, "ranges", partial(as_each, read_range)),
         features=read_field(fields, "features", partial(_names, kind="feature")),
+        layers=read_field(fields, "layers", partial(as_each, as_text)),
     )
     count = spec.shape[-1]
     for name in ("offset", "factor", "ranges"):

@@ -75,6 +75,7 @@ def test_artifacts_take_what_keras_was_fed(
 ) -> None:
     model = edgernn.load(exported[name])
     assert (model.card.input_meaning, model.card.input_range) == (meaning, expected)
+    assert model.card.inputs[0].layers == (() if name == "scaled" else ("Rescaling",))
     keras = models["raw"].predict(PIXELS, verbose=0)
     numbers = PIXELS.astype(np.float32) / (255 if name == "scaled" else 1)
     for given in (PIXELS, numbers, numbers.astype(np.float64)):

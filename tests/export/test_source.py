@@ -7,6 +7,7 @@ import pytest
 from edgernn.data.run_folder import Original
 from edgernn.data.samples import Samples
 from edgernn_export.formats.base import Finished
+from edgernn_export.keras_model import scaling_layers
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source, is_dark_on_light
 from edgernn_export.targets import Target
@@ -29,6 +30,23 @@ def test_training_images_say_which_of_ink_and_ground_is_darker(noisy: bool) -> N
 
 def test_sequences_too_small_for_a_border_are_not_inverted() -> None:
     assert not is_dark_on_light(np.ones((5, 2, 2), np.float32))
+
+
+def test_layers_that_scale_in_front_are_recognized() -> None:
+    import keras
+    from keras import layers
+
+    def stack(*each: object) -> object:
+        return keras.Sequential([keras.Input((6, 3)), *each, layers.SimpleRNN(2)])
+
+    front = [layers.Rescaling(1 / 255), layers.Normalization(mean=0.0, variance=1.0)]
+    inner = keras.Sequential([keras.Input((6, 3)), *front])
+    x = keras.Input((6, 3))
+    functional = keras.Model(x, layers.SimpleRNN(2)(layers.Normalization(mean=0.0, variance=1.0)(x)))
+    assert scaling_layers(stack()) == ()
+    assert scaling_layers(stack(*front)) == scaling_layers(stack(inner)) == ("Rescaling", "Normalization")
+    assert scaling_layers(functional) == ("Normalization",)
+    assert scaling_layers(stack(layers.Dense(3), layers.Rescaling(2.0))) == ()
 
 
 def test_the_card_says_it_of_pixels_only(save_model: Callable[..., Path]) -> None:

@@ -178,6 +178,7 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         (source(features=["ax", "ay"]), "inputs: 2 names for 28 features, expected 28 or none"),
         (source(features=["ax"] * 28), "inputs: features: two features are 'ax'; expected different ones"),
         (source(features=["a\nb"]), "inputs: features: .*expected a text without control characters"),
+        (source(layers=[1]), "inputs: layers: found 1, expected a text"),
         ({"inputs": []}, "inputs: found 0, expected 1 to 16"),
         ({"inputs": FIELDS["inputs"] * 17}, "inputs: found 17, expected 1 to 16"),
         ({"outputs": FIELDS["outputs"] * 2}, "outputs: found the name 'output' twice, expected different ones"),
@@ -279,6 +280,7 @@ def test_the_task_lies_flat_in_the_json() -> None:
         ("offset", (), (0.1, -2.5) * 14),
         ("factor", (), (1e-3, 7.0) * 14),
         ("ranges", (), ((-20.0, 20.0),) * 28),
+        ("layers", (), ("Normalization",)),
         ("features", (), tuple(f"pixel{column}" for column in range(28))),
     ],
 )

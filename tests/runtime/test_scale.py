@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import edgernn
 from edgernn.bench.subjects import usual_input
+from edgernn.console.described import describe_card
 from edgernn.inputs import scale_features
 from edgernn.specs import STANDARDIZED, InputSpec
 
@@ -163,3 +164,16 @@ def test_an_input_without_ranges_of_features_is_reported_by_the_range_of_all() -
         edgernn.InputWarning, match=r"feature 0 is 980, far from -3 to 4, .* \(m/s²\); check its unit and"
     ):
         model.predict(np.full((28, 28), 980))
+
+
+def test_the_description_names_features_and_scale() -> None:
+    model = centred(features=NAMES, layers=("Rescaling",))
+    assert model.card is not None
+    lines = describe_card(model.card)
+    assert lines["features"].startswith("f0 -50 to 50, f1 -49 to 51, ")
+    assert lines["features"].endswith(", f11 -39 to 61, … and 16 more; --json shows them")
+    assert lines["scale"] == "takes raw numbers, standardized: (x - mean) / std"
+    assert lines["scaled by"] == "Rescaling in the model"
+    plain = edgernn.load(edgernn.sample()).card
+    assert plain is not None
+    assert not {"features", "scale", "scaled by"} & describe_card(plain).keys()

@@ -22,6 +22,7 @@ from edgernn.tasks import MEASURES, Task, show
 _NOT_KNOWN = "not known"
 _SHOWN_PORTS = 8
 _SHOWN_OPERATORS = 12
+_SHOWN_FEATURES = 12
 _SHOWN_REASONS = 3
 
 
@@ -160,6 +161,7 @@ def describe_card(card: Card) -> dict[str, str]:
         "name": card.name,
         "task": f"{card.task.kind}: {', '.join(card.labels) or 'no names'}",
         **_numbered("input", [_input(spec) + _name(spec.name, card.inputs) for spec in card.inputs]),
+        **_features(card.inputs),
         **_numbered("output", [_output(spec) + _name(spec.name, card.outputs) for spec in card.outputs]),
         "quantization": f"{card.quantization}, {card.layout}",
         "parameters": f"{card.parameters:,}",
@@ -184,6 +186,30 @@ def _input(spec: InputSpec) -> str:
     meaning = f", {spec.meaning}" if spec.meaning else ""
     ink = ", dark ink on light ground" if spec.inverted else ""
     return f"{spec.dtype} {list(spec.shape)}{meaning}, {low:g} to {high:g}{ink}{_cut_off(spec.limits)}"
+
+
+def _features(inputs: Sequence[InputSpec]) -> dict[str, str]:
+    """Describe the raw numbers of each feature and how they are scaled; nothing if the card says nothing about them."""
+    described = {
+        "features": [_describe_features(spec) for spec in inputs],
+        "scale": [f"takes raw numbers, {spec.meaning}" if spec.factor else "" for spec in inputs],
+        "scaled by": [f"{' and '.join(spec.layers)} in the model" if spec.layers else "" for spec in inputs],
+    }
+    return {
+        word: value for words, values in described.items() for word, value in _numbered(words, values).items() if value
+    }
+
+
+def _describe_features(spec: InputSpec) -> str:
+    count = len(spec.features) or len(spec.ranges)
+    more = f", … and {count - _SHOWN_FEATURES:,} more; --json shows them" if count > _SHOWN_FEATURES else ""
+    return ", ".join(_feature(spec, place) for place in range(min(count, _SHOWN_FEATURES))) + more
+
+
+def _feature(spec: InputSpec, place: int) -> str:
+    name = f"{spec.features[place]} " if spec.features else ""
+    low, high = spec.raw_ranges[place if len(spec.raw_ranges) > 1 else 0]
+    return f"{name}{low:g} to {high:g}"
 
 
 def _output(spec: OutputSpec) -> str:
