@@ -18,8 +18,9 @@ import edgernn
 from edgernn.arrays import Float32
 from edgernn.artifacts import remove_artifacts_of
 from edgernn.cli import main as edgernn_command
+from edgernn.data.model_digest import model_digest
 from edgernn.errors import EdgernnError
-from edgernn.system.files import replacing, sha256_of, write_bytes
+from edgernn.system.files import replacing, write_bytes
 from edgernn.system.quiet import standard_error_aside
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
@@ -80,11 +81,11 @@ def main(example: Example, out: Path | None, write_readme: bool) -> None:
     folder = out or Path("runs", "examples", example.folder.name)
     model, samples = folder / "model.keras", folder / "samples.npz"
     try:
-        earlier = sha256_of(model) if model.is_file() else ""
+        earlier = model_digest(model) if model.is_file() else ""
         trained = train(example, folder)
         click.echo(f"{trained}\n")
         run_edgernn("export", str(model), "--samples", str(samples), "--out", str(folder), "--overwrite")
-        if sha256_of(model) != earlier:  # only now, because the new ones are complete
+        if model_digest(model) != earlier:  # only now, because the new ones are complete
             remove_artifacts_of(folder, earlier)
         streamed = "\n".join(stream(example, folder / "model-int8.tflite", samples))
         click.echo(f"{streamed}\n")

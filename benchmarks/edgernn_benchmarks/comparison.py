@@ -20,6 +20,7 @@ from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.data.feature_scales import Scale
+from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.data.run_folder import Original, check_exists, read_original
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
@@ -146,8 +147,8 @@ def _artifacts_beside(source: Path) -> list[Path]:
     """
     check_exists(source)
     model = source / MODEL if source.is_dir() else source
-    sha256 = sha256_of(model) if model.is_file() else ""
-    found = [path for path, card in find_artifacts(model.parent) if card.source_sha256 == sha256]
+    digest = model_digest(model) if model.is_file() else ""
+    found = [path for path, card in find_artifacts(model.parent) if card.source_sha256 == digest]
     if not found:
         raise SettingError(
             f"{model.parent}: no artifact of {model.name} there; give .tflite or .onnx files, or make them: "
@@ -271,6 +272,7 @@ def _originals(original: Original, question: Question) -> list[Candidate]:
         input_shape=question.x.shape[1:],
         turns={},
         answers=question.judge(question.reference),
+        source_sha256=model_digest(original.model),
     )
     return [
         Candidate(replace(facts, name=f"Keras {way}"), KerasLoader(original.model, question.x[0], way), reload=False)

@@ -15,10 +15,11 @@ from edgernn.bench.verdict import Verdict, in_order, judge
 from edgernn.console.grading import count_test_samples
 from edgernn.console.options import Number
 from edgernn.console.terminal import say, say_json
+from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.errors import ArtifactError, OutputError
 from edgernn.system.extras import require
-from edgernn.system.files import sha256_of, write_bytes
+from edgernn.system.files import write_bytes
 from edgernn.system.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
@@ -291,7 +292,7 @@ def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:
     """Make a line about artifacts of an earlier model in the same folder; empty if there are none."""
     target, path = rows[0].target, rows[0].path
     model = source / MODEL if source.is_dir() else source
-    return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), sha256_of(model))
+    return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), model_digest(model))
 
 
 def _as_json(row: TargetResult, timed: Result | None, verdict: Verdict | None) -> dict[str, Any]:

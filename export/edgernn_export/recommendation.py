@@ -86,11 +86,12 @@ def _original(proof: Proof, artifact: Measured) -> Measured:
         role=ORIGINAL,
         backend="keras",
         size_bytes=1,
-        sha256=artifact.source_sha256,
+        sha256="",
         quantization="float32",
         layout="",
         verified=True,
         input_shape=artifact.input_shape,
         turns={},
         answers=Answers(proof.keras, 1.0, 0.0),
+        source_sha256=artifact.source_sha256,
     )

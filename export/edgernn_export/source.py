@@ -1,6 +1,5 @@
 """The source of an export: the Keras model, its answers, and intermediate results that several targets share."""
 
-import hashlib
 from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -10,10 +9,12 @@ import numpy as np
 from edgernn import __version__
 from edgernn.arrays import Float32
 from edgernn.card import Card
+from edgernn.data.model_digest import model_digest
 from edgernn.data.run_folder import Original
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
 from edgernn.specs import INPUT, MAX_DESCRIBED_FEATURES, OUTPUT, InputSpec, OutputSpec, Range
+from edgernn.system.files import sha256_of
 from edgernn_export import keras_model, rebuilding
 from edgernn_export.formats.base import Finished, Target
 from edgernn_export.golden_samples import rounded_out
@@ -54,8 +55,8 @@ class Source:
         if self.samples.x_calibration.min() == self.samples.x_calibration.max():
             name, value = self.samples.origin("x_calibration").name, self.samples.x_calibration.min()
             raise DataError(f"{name}: all values of the calibration samples are {value:g}; pass real samples")
-        self._sha256 = hashlib.sha256(original.model.read_bytes()).hexdigest()
-        original.check_unchanged(self._sha256)
+        self._digest = model_digest(original.model)
+        original.check_unchanged(sha256_of(original.model))
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.parameters = model.count_params()
         self._scaling_layers = keras_model.scaling_layers(model)
@@ -131,7 +132,7 @@ class Source:
             states=(),
             quantization=target.quantization,
             layout=target.layout,
-            source_sha256=self._sha256,
+            source_sha256=self._digest,
             parameters=self.parameters,
             calibration=calibration,
             measured={},

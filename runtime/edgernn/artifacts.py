@@ -45,7 +45,7 @@ def find_artifacts(folder: Path) -> Iterator[tuple[Path, Card]]:
 
 
 def remove_artifacts_of(folder: Path, source_sha256: str) -> None:
-    """Remove the artifacts in a folder that were exported from the Keras file with this SHA-256."""
+    """Remove the artifacts in a folder that were exported from the Keras model with this digest."""
     for path, card in find_artifacts(folder):
         if card.source_sha256 == source_sha256:
             path.unlink(missing_ok=True)
@@ -57,7 +57,7 @@ def outdated_note(folder: Path, name: str, source_sha256: str) -> str:
     Args:
         folder: a folder with artifacts, such as a run folder.
         name: the model's name.
-        source_sha256: SHA-256 of the model's present Keras file.
+        source_sha256: digest of the present Keras model, see `edgernn.data.model_digest`.
     """
     found = find_artifacts(folder)
     names = [path.name for path, card in found if card.name == name and card.source_sha256 != source_sha256]

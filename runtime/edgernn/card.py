@@ -119,7 +119,7 @@ class Card:
         states: size and number type of each state that a stream keeps; empty if the artifact cannot stream.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: unrolled, loop or fused for TFLite, operator for ONNX.
-        source_sha256: SHA-256 of the Keras file that it was exported from.
+        source_sha256: digest of the Keras model that it was exported from, see `edgernn.data.model_digest`.
         parameters: count of the model's weights and biases.
         calibration: the choice and the count of the calibration samples; empty without calibration.
         measured: results of the proof: samples, the measures of Keras and of the artifact, agreement, differences.

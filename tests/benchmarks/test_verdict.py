@@ -234,7 +234,7 @@ def test_changes_say_what_got_faster_what_slower_and_what_is_noise() -> None:
 
 
 def test_artifacts_of_another_model_are_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    keras = replace(KERAS, sha256="a" * 64)
+    keras = replace(KERAS, source_sha256="a" * 64)
     ours = replace(artifact("ours.tflite", 9, size=200), source_sha256="a" * 64)
     other = replace(artifact("other.tflite", 1, f1=0.99, size=100), source_sha256="b" * 64)
     seen = result(keras, ours, other, task=Task("multilabel"))

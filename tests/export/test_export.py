@@ -1,4 +1,3 @@
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from click.testing import Result
 
 import edgernn
 from edgernn.data.datasets import read_samples
+from edgernn.data.model_digest import model_digest
 from edgernn.errors import OutputError
 from edgernn.tasks import Task
 from edgernn_export import Target, export, keras_model, proof, select_targets
@@ -74,7 +74,7 @@ def test_the_card_says_what_it_is(artifacts: Path, run_folder: Path, name: str) 
     assert (card.name, card.labels) == ("digits", tuple("0123456789"))
     assert (card.input_shape, card.input_meaning, card.output_shape) == ((28, 28), "pixel / 255", (10,))
     assert card.parameters == 6602
-    assert card.source_sha256 == hashlib.sha256((run_folder / "model.keras").read_bytes()).hexdigest()
+    assert card.source_sha256 == model_digest(run_folder / "model.keras")
     assert card.measured["samples"] == len(read_samples(run_folder).x_test)
     assert card.golden
     assert len(card.encode()) <= 1500
@@ -105,6 +105,28 @@ def test_export_is_repeatable_and_says_what_to_ship(
     rows = re.findall(r"^ ?(digits-\S+) ", text, re.MULTILINE)
     assert rows[0] == best
     assert set(rows) == NAMES - left_out
+
+
+def test_a_model_that_is_saved_again_gives_the_same_bytes(
+    save_model: Callable[..., Path], samples_file: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    first = save_model([keras.layers.SimpleRNN(3), keras.layers.Dense(4, activation="softmax")])
+    again = tmp_path / "again" / first.name
+    again.parent.mkdir()
+    keras.models.load_model(first).save(again)
+    assert first.read_bytes() != again.read_bytes()
+    targets = select_targets(["tflite"], ["float32", "int8"], ["unrolled"])
+    for path in (first, again):
+        rows = export(path, path.parent / "out", targets=targets, samples=samples_file)
+        assert all(row.size_bytes for row in rows)
+    names = [target.file_name("small") for target in targets]
+    for name in names:
+        made = [folder / "out" / name for folder in (first.parent, again.parent)]
+        assert made[0].exists() == made[1].exists()
+        assert not made[0].exists() or made[0].read_bytes() == made[1].read_bytes()
+    assert (first.parent / "out" / names[0]).exists()
 
 
 def test_json_is_one_document(edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path) -> None:

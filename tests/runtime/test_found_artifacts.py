@@ -58,7 +58,7 @@ def test_artifacts_of_an_earlier_model_of_this_name_are_noted(tmp_path: Path) ->
 
 
 def test_a_result_names_artifacts_of_another_model(tmp_path: Path) -> None:
-    keras = measured("Keras", role="original", sha256="a" * 64)
+    keras = measured("Keras", role="original", source_sha256="a" * 64)
     ours = measured("ours.tflite", seed=1, source_sha256="a" * 64)
     unknown = measured("unknown.tflite", seed=2)
     old = measured("old.tflite", seed=3, source_sha256="b" * 64)
@@ -66,7 +66,7 @@ def test_a_result_names_artifacts_of_another_model(tmp_path: Path) -> None:
     assert seen.strangers == (old,)
     (line,) = stranger_lines(seen)
     assert line.startswith(
-        "old.tflite: exported from another model, SHA-256 bbbbbbbbbbbb…, expected the original's aaaaaaaaaaaa…"
+        "old.tflite: exported from another model, digest bbbbbbbbbbbb…, expected the original's aaaaaaaaaaaa…"
     )
     written = json.loads(dump(seen))
     assert [each["of_another_model"] for each in written["subjects"]] == [False, False, False, True]

@@ -8,9 +8,9 @@ import click
 from edgernn.artifacts import outdated_note
 from edgernn.console.terminal import say_json
 from edgernn.data.datasets import Dataset
+from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.system.extras import require
-from edgernn.system.files import sha256_of
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.recipes import RECIPES, find_recipe
@@ -84,7 +84,7 @@ def train(
         trained = _fit(console, dataset, recipe, epochs, seed, not no_scale)
         settings = write_run(staging, trained, source)
     say(console, report(trained, folder))
-    left = outdated_note(folder, settings["name"], sha256_of(folder / MODEL))
+    left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))
     if left:
         say(console, left)
     if as_json:

@@ -58,7 +58,8 @@ class Measured:
         turns: rounds by call: `load`, `first answer` (loading included), `invoke`, `predict`, `step`.
         memory: of its isolated process; None if it had none.
         answers: None without an original to compare with.
-        source_sha256: of the Keras file that it was exported from, as its card says; empty without a card.
+        source_sha256: digest of the Keras model that it was exported from, as its card says, or of the original itself;
+            empty without a card.
         exact_stream: True if a stream had the same bits as `predict` in the proof, as its card says.
     """
 
@@ -165,9 +166,9 @@ class Result:
     def strangers(self) -> tuple[Measured, ...]:
         """Artifacts that were exported from another Keras file than the original."""
         original = self.original
-        if original is None:
+        if original is None or not original.source_sha256:  # absent from results of earlier versions
             return ()
-        return tuple(each for each in self.artifacts if each.source_sha256 not in ("", original.sha256))
+        return tuple(each for each in self.artifacts if each.source_sha256 not in ("", original.source_sha256))
 
     @property
     def own_artifacts(self) -> tuple[Measured, ...]:

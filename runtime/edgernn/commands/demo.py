@@ -12,10 +12,10 @@ from edgernn.bench.document import read_result
 from edgernn.bench.verdict import judge
 from edgernn.console.device_demo import show_device_demo
 from edgernn.console.terminal import say
+from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.errors import ArtifactError, MissingExtraError
 from edgernn.system.extras import require
-from edgernn.system.files import sha256_of
 
 OUT = Path("runs/demo")
 RESULT, REPORT = "result.json", "report.html"
@@ -71,11 +71,11 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
             group.invoke(context)
         say()
 
-    earlier = sha256_of(out / MODEL) if (out / MODEL).is_file() else ""
+    earlier = model_digest(out / MODEL) if (out / MODEL).is_file() else ""
     run("train", "--data", "sample", "--recipe", "robust", "--out", str(out), "--overwrite")
     # The comparison measures longer and recommends; a second recommendation could differ.
     run("export", str(out), "--no-measure", "--overwrite")
-    model = sha256_of(out / MODEL)
+    model = model_digest(out / MODEL)
     if model != earlier:  # the new artifacts are complete; remove old ones that the export did not replace
         remove_artifacts_of(out, earlier)
     artifacts = [str(path) for path, card in find_artifacts(out) if card.source_sha256 == model]

@@ -170,7 +170,7 @@ def describe_card(card: Card) -> dict[str, str]:
         "agreement": _agreement(card),
         "difference": _difference(card),
         "golden": f"{card.golden.samples} samples, tolerance {card.golden.tolerance:g}" if card.golden else "none",
-        "source": f"SHA-256 {card.source_sha256}",
+        "source": f"model {card.source_sha256}",
         "exported by": f"edgernn {card.edgernn}",
         **unknown,
     }

@@ -122,8 +122,8 @@ def stranger_lines(result: Result) -> list[str]:
     """List the artifacts that were exported from another model than the original, a line each."""
     original = result.original
     return [
-        f"{each.name}: exported from another model, SHA-256 {each.source_sha256[:12]}…, expected the original's "
-        f"{original.sha256[:12]}…; export it again"
+        f"{each.name}: exported from another model, digest {each.source_sha256[:12]}…, expected the original's "
+        f"{original.source_sha256[:12]}…; export it again"
         for each in result.strangers
         if original
     ]
