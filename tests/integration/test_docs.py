@@ -40,7 +40,7 @@ def execute(code: str, place: str, names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
-@pytest.mark.parametrize("name", ["guide.md", "workstation.md"])
+@pytest.mark.parametrize("name", ["guide.md", "workstation.md", "your-sensor.md"])
 def test_the_examples_of_a_page_run_one_after_the_other(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +55,7 @@ def test_the_examples_of_a_page_run_one_after_the_other(
 
 def test_every_page_with_examples_is_run() -> None:
     with_examples = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if blocks_of(page)}
-    assert with_examples == {"guide.md", "workstation.md", ALONE}
+    assert with_examples == {"guide.md", "workstation.md", "your-sensor.md", ALONE}
 
 
 @pytest.fixture(scope="module")
