@@ -32,7 +32,7 @@ from edgernn_benchmarks import conversions
 from edgernn_benchmarks.evidence import collect
 from edgernn_benchmarks.originals import FUNCTION, WAYS, KerasLoader
 from edgernn_benchmarks.question import Question
-from edgernn_export import keras_file
+from edgernn_export import early_checks, rules
 from edgernn_export import keras_model as keras_models
 from edgernn_export.task_inference import infer_task
 
@@ -164,6 +164,7 @@ def _open(
     _check_source(source, loaders)
     artifacts = open_artifacts(loaders)
     original = _read_original(source, samples, scale, artifacts=artifacts)
+    early_checks.check_samples(early_checks.check_model(original.model), original)
     _check_labels(original, artifacts)
     return original, artifacts
 
@@ -178,7 +179,7 @@ def _check_source(source: Path, loaders: Sequence[ArtifactLoader]) -> None:
             f"file or a run folder. To compare artifacts without Keras: edgernn bench {names}"
         )
     if not source.is_dir():
-        keras_file.check(source)
+        early_checks.check_model(source)
 
 
 def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], peers: bool) -> None:
@@ -241,7 +242,7 @@ def _ask(
     test = original.require_samples()
     progress.step("loading the Keras model")
     loaded = keras_models.load_both(original.model, x=test.x_test)
-    keras_models.check_samples(loaded.model, test)
+    rules.check_sample_shapes(test, tuple(loaded.model.inputs[0].shape[1:]))
     progress.step("answering the test samples")
     answers = loaded.answer(test.x_test)
     task = infer_task(answers, test, original.labels)

@@ -48,8 +48,8 @@ _ALIKE = frozenset(
         *("UnitNormalization", "UpSampling1D", "ZeroPadding1D", "ZeroPadding2D"),
     }
 )
-# Layers with another name in Keras 3.
-_RENAMED = {
+# Layers with another name in Keras 3; public for `outline`.
+RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
@@ -112,9 +112,7 @@ def translate(config: Any) -> Config:
         ModelError: it needs something that Keras 3 does not have, or that cannot be read without running code.
     """
     older_activations()  # Keras finds them by their registered names
-    kind, _ = parts(config)
-    if kind not in MODELS:
-        raise ModelError(f"unsupported model class {kind!r}; expected one of {', '.join(MODELS)}; {WAY_OUT}")
+    check_classes(config)
     return _layer(config)
 
 
@@ -129,7 +127,7 @@ def _layer(node: Any) -> Config:
     else:
         translated = _plain_layer(kind, config)
     module = "keras" if kind in MODELS else "keras.layers"
-    name = {"Functional": "Model"}.get(kind, _RENAMED.get(kind, kind))
+    name = {"Functional": "Model"}.get(kind, RENAMED.get(kind, kind))
     return {"module": module, "class_name": name, "registered_name": None, "config": translated}
 
 
@@ -146,12 +144,17 @@ def _functional(config: Config) -> Config:
 def _sequential(node: Config, config: Config) -> Config:
     nodes = layers_of(config)
     layers = [_layer(each) for each in nodes]
-    if nodes and parts(nodes[0])[0] != "InputLayer":
-        shape = _first_shape(nodes[0]) or config.get("build_input_shape")
-        shape = shape or (node.get("build_config") or {}).get("input_shape")
-        if shape:
-            layers.insert(0, _built_in("InputLayer", {"batch_shape": shape}))
+    if nodes and parts(nodes[0])[0] != "InputLayer" and (shape := sequential_shape(node)):
+        layers.insert(0, _built_in("InputLayer", {"batch_shape": shape}))
     return {"name": config.get("name", "sequential"), "layers": layers}
+
+
+def sequential_shape(node: Config) -> Any:
+    """Return the shape of a Sequential's input, with the batch, as Keras 2 or Keras 3 saves it; None if it has none."""
+    config = parts(node)[1]
+    nodes = layers_of(config)
+    shape = (_first_shape(nodes[0]) if nodes else None) or config.get("build_input_shape")
+    return shape or (node.get("build_config") or {}).get("input_shape")
 
 
 def _first_shape(node: Any) -> Any:
@@ -176,16 +179,40 @@ def _input(config: Config) -> Config:
     return {"name": name, "batch_shape": shape, "dtype": _dtype(config.get("dtype", "float32"))}
 
 
-def _plain_layer(kind: str, config: Config) -> Config:
-    name = config.get("name")
-    where = f"{name!r} is a {kind}"
+def check_classes(config: Any) -> None:
+    """Check the classes of a model and of its layers, without Keras.
+
+    Args:
+        config: as for `translate`.
+
+    Raises:
+        ModelError: one is not supported.
+    """
+    kind, inner = parts(config)
+    if kind not in MODELS:
+        raise ModelError(f"unsupported model class {kind!r}; expected one of {', '.join(MODELS)}; {WAY_OUT}")
+    for node in layers_of(inner):
+        kind, options = parts(node)
+        if kind in MODELS:
+            check_classes(node)
+        elif kind != "InputLayer":
+            _check_class(kind, options)
+
+
+def _check_class(kind: str, config: Config) -> None:
+    where = f"{config.get('name')!r} is a {kind}"
     if kind == "Lambda":
         raise ModelError(
             f"{where}: it contains Python code, which edgernn does not run. Replace it by Keras's own layers "
             f"(Rescaling, Reshape, Permute, …): {WAY_OUT}"
         )
-    if kind not in _ALIKE and kind not in _RENAMED:
+    if kind not in _ALIKE and kind not in RENAMED:
         raise ModelError(f"{where}, a layer that edgernn does not read from Keras 2 files; {WAY_OUT}")
+
+
+def _plain_layer(kind: str, config: Config) -> Config:
+    _check_class(kind, config)
+    where = f"{config.get('name')!r} is a {kind}"
     for option in _REQUIRED.get(kind, ()):
         if option not in config:
             raise ModelError(
@@ -194,7 +221,7 @@ def _plain_layer(kind: str, config: Config) -> Config:
             )
     options = dict(_DEFAULTS.get(kind, {})) | (_both_ways(config) if kind == "Bidirectional" else config)
     translated: Config = {}
-    known = _known_options(_RENAMED.get(kind, kind))
+    known = _known_options(RENAMED.get(kind, kind))
     for option, value in options.items():
         new = _OPTIONS.get(kind, {}).get(option, option)
         if new in _HARMLESS or new.endswith(_HARMLESS_ENDS):
@@ -207,7 +234,7 @@ def _plain_layer(kind: str, config: Config) -> Config:
             )
     if "data_format" in known and translated.get("data_format") is None:
         translated["data_format"] = "channels_last"
-    return _one_axis(translated) if _RENAMED.get(kind, kind) == "BatchNormalization" else translated
+    return _one_axis(translated) if RENAMED.get(kind, kind) == "BatchNormalization" else translated
 
 
 def _option(option: str, value: Any) -> Any:

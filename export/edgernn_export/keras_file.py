@@ -6,7 +6,11 @@ TensorFlow 2.0 to 2.11 are HDF5.
 """
 
 import json
+import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,23 @@ MAX_MEMBERS = 10_000
 
 _HDF5_MAGIC, _ZIP_MAGIC = b"\x89HDF\r\n\x1a\n", b"PK"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+# Packages from which Keras takes classes of a file; any other class would have to be registered by the user's code.
+_KERAS_PACKAGES = ("keras", "keras_hub", "keras_cv", "keras_nlp")
+
+
+@dataclass(frozen=True)
+class SavedConfig:
+    """Configuration of a saved model.
+
+    Attributes:
+        config: the JSON object, `{"class_name": …, "config": …}`.
+        is_keras2: whether Keras 2 wrote it.
+        is_hdf5: whether the file is HDF5; otherwise it is a zip archive.
+    """
+
+    config: Any
+    is_keras2: bool
+    is_hdf5: bool
 
 
 def check(path: Path) -> None:
@@ -50,15 +71,39 @@ def read(path: Path) -> Any:
         ModelError: the file is damaged or too large, or contains code or a layer that Keras 3 does not have. The
             message says how to make a file that can be read.
     """
-    check(path)
+    saved = read_config(path)
     with quiet_tensorflow():
         import keras  # noqa: F401
+    with _naming(path, "Keras cannot read it"):
+        return _read_hdf5(path, saved) if saved.is_hdf5 else _read_archive(path, saved)
+
+
+def read_config(path: Path) -> SavedConfig:
+    """Read the configuration of a model, without Keras, and check that it contains no code.
+
+    Raises:
+        ModelError: as for `read`, without the faults that only Keras finds.
+    """
+    check(path)
+    with _naming(path, "it cannot be read"):
+        saved = _config_of_hdf5(path) if _magic(path) == _HDF5_MAGIC else _config_of_archive(path)
+        if saved.is_keras2:
+            keras2.check_classes(saved.config)
+        else:
+            _check_no_code(saved.config)
+            _check_own_classes(saved.config)
+    return saved
+
+
+@contextmanager
+def _naming(path: Path, fault: str) -> Iterator[None]:
+    """Put the file's name in front of errors; make those of Keras, h5py and zipfile a ModelError with this fault."""
     try:
-        return _read_hdf5(path) if _magic(path) == _HDF5_MAGIC else _read_archive(path)
+        yield
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except Exception as error:  # Keras and h5py raise many kinds for damaged files and unknown layers
-        raise ModelError(f"{path}: Keras cannot read it: {_reason(error)}") from error
+        raise ModelError(f"{path}: {fault}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -67,7 +112,7 @@ def _reason(error: Exception) -> str:
     return first_line(ValueError(cause)) if cause else first_line(error)
 
 
-def _read_hdf5(path: Path) -> Any:
+def _config_of_hdf5(path: Path) -> SavedConfig:
     with hdf5.opened(path.read_bytes()) as file:
         text = hdf5.text(file, "model_config")
         if text is None:
@@ -75,36 +120,45 @@ def _read_hdf5(path: Path) -> Any:
                 "weights without a model, expected both. Build the model in code, then model.load_weights(file) and "
                 'model.save("model.keras"), and export that'
             )
-        if _is_keras2(hdf5.text(file, "keras_version")):
-            config = _parse(text)
-            _check_backend(hdf5.text(file, "backend"), config)
-            model = _build(config)
-            keras2_weights.read_h5(file, config, model)
-            return model
-        _check_no_code(_parse(text))
-    return _load(path, (".h5", ".hdf5"))
+        saved = SavedConfig(_parse(text), _is_keras2(hdf5.text(file, "keras_version")), is_hdf5=True)
+        if saved.is_keras2:
+            _check_backend(hdf5.text(file, "backend"), saved.config)
+    return saved
 
 
-def _read_archive(path: Path) -> Any:
+def _config_of_archive(path: Path) -> SavedConfig:
     with zipfile.ZipFile(path) as archive:
         _check_members(archive)
+        names = archive.namelist()
         config = _parse(archive.read(_CONFIG))
-        weights = archive.read(_WEIGHTS) if _WEIGHTS in archive.namelist() else None
-        metadata = _parse(archive.read(_METADATA)) if _METADATA in archive.namelist() else {}
-    is_keras2 = _is_keras2(metadata.get("keras_version"))
-    if weights is None and is_keras2:
+        metadata = _parse(archive.read(_METADATA)) if _METADATA in names else {}
+    saved = SavedConfig(config, _is_keras2(metadata.get("keras_version")), is_hdf5=False)
+    if saved.is_keras2 and _WEIGHTS not in names:
         raise ModelError(
             f"no {_WEIGHTS} in the archive, expected the weights beside the configuration; the file is damaged"
         )
+    return saved
+
+
+def _read_hdf5(path: Path, saved: SavedConfig) -> Any:
+    if not saved.is_keras2:
+        return _load(path, (".h5", ".hdf5"))
+    with hdf5.opened(path.read_bytes()) as file:
+        model = _build(saved.config)
+        keras2_weights.read_h5(file, saved.config, model)
+    return model
+
+
+def _read_archive(path: Path, saved: SavedConfig) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read(_WEIGHTS) if _WEIGHTS in archive.namelist() else None
     if weights is None:
-        _check_no_code(config)
         return _load(path, (".keras",))
-    with hdf5.opened(weights) as file:
-        if is_keras2:
-            model = _build(config)
-            keras2_weights.read_keras(file, config, model)
+    with hdf5.opened(weights) as file:  # checks the weights of Keras 3, too
+        if saved.is_keras2:
+            model = _build(saved.config)
+            keras2_weights.read_keras(file, saved.config, model)
             return model
-    _check_no_code(config)
     return _load(path, (".keras",))
 
 
@@ -152,6 +206,30 @@ def _check_no_code(config: Any, layer: str = "the model") -> None:
             _check_no_code(each, layer)
     if isinstance(config, dict) and config.get("class_name") == "__lambda__":
         raise ModelError(f"{layer} contains Python code, which edgernn does not run; replace it by a Keras layer")
+
+
+def _check_own_classes(node: Any) -> None:
+    """Refuse a model or a layer in a Keras 3 file whose class is not one of Keras's own."""
+    if not isinstance(node, dict) or not isinstance(config := node.get("config"), dict):
+        return  # Keras reports the fault
+    kind, module, registered = (node.get(each) for each in ("class_name", "module", "registered_name"))
+    package = str(module).split(".")[0]
+    # HDF5 files have neither module nor registered name: a registered class is called PACKAGE>NAME.
+    is_own = ">" in str(kind) or (registered and package not in _KERAS_PACKAGES)
+    if is_own and not _is_registered(str(registered or kind)):
+        raise ModelError(
+            f"{str(config.get('name') or kind)!r} is a {str(kind).rpartition('>')[2]}, a class of your own code, which "
+            "edgernn does not run; expected Keras's own layers in a functional or Sequential model"
+        )
+    layers = config.get("layers")
+    for each in (*(layers if isinstance(layers, list) else ()), config.get("layer"), config.get("backward_layer")):
+        _check_own_classes(each)
+
+
+def _is_registered(name: str) -> bool:
+    """Return True if the program that calls edgernn has registered a class under this name."""
+    keras = sys.modules.get("keras")  # without Keras, nothing is registered
+    return keras is not None and keras.saving.get_registered_object(name) is not None
 
 
 def _check_backend(backend: str | None, config: Any) -> None:

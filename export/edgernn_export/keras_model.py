@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.data.samples import Samples
-from edgernn.errors import DataError, ModelError
-from edgernn_export import keras_file, rebuilding, synthetic_inputs
-from edgernn_export.cells import KINDS, Cell, cell_of
+from edgernn.errors import ModelError
+from edgernn_export import keras_file, rebuilding, rules, synthetic_inputs
+from edgernn_export.cells import Cell, cell_of
 
 # Number of samples that Keras answers at once, which limits the memory that it takes.
 _BATCH = 500
@@ -146,20 +145,6 @@ def compiled(model: Any) -> Callable[[Float32], Float32]:
     return lambda x: np.asarray(function(x), np.float32)
 
 
-def check_samples(model: Any, samples: Samples) -> None:
-    """Check that a model takes samples of this shape.
-
-    Raises:
-        DataError: it does not.
-    """
-    expected = tuple(model.inputs[0].shape[1:])
-    for name in ("x_calibration", "x_test"):
-        shape = getattr(samples, name).shape[1:]
-        if shape != expected:
-            where = samples.origin(name).name + (f" of {samples.path}" if samples.path else "")
-            raise DataError(f"{where}: samples of shape {shape} do not fit the model, which takes {expected}")
-
-
 def _with_bare_tensors(model: Any) -> Any:
     """Make a model of the same layers whose input and output are single tensors.
 
@@ -171,8 +156,7 @@ def _with_bare_tensors(model: Any) -> Any:
         raise ModelError(
             f"{type(model).__name__} has no fixed inputs and outputs; expected a functional or Sequential model"
         )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(f"{len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one of each")
+    rules.check_ports(len(model.inputs), len(model.outputs))
     if isinstance(model, keras.Sequential) or all(
         isinstance(t, keras.KerasTensor) for t in (model.input, model.output)
     ):
@@ -188,7 +172,7 @@ def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
     """
     own, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
     features = model.inputs[0].shape[2]
-    # `check_samples` refuses samples that do not fit the model later.
+    # `rules.check_sample_shapes` refuses samples that do not fit the model later.
     rows = synthetic_inputs.sequences(wanted, features) if x is None or x.shape[2:] != (features,) else x
     if own is None:
         rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, wanted))
@@ -204,25 +188,11 @@ def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
 
 
 def _check_supported(model: Any) -> None:
-    shape = tuple(model.inputs[0].shape)
-    if len(shape) != 3 or not all(shape[1:]):
-        raise ModelError(
-            f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed; "
-            "a free number of steps is fixed by --steps"
-        )
-    answer = tuple(model.outputs[0].shape)
-    if len(answer) not in (2, 3) or not all(answer[1:]):
-        raise ModelError(f"answers with shape {answer}, expected (None, outputs) or (None, steps, outputs)")
-    layers = list(_layers(model))
-    if not recurrent_layers(model):
-        names = ", ".join(type(layer).__name__ for layer in layers)
-        raise ModelError(f"no recurrent layer among {names}; supported: {', '.join(KINDS)}")
-    for number, layer in enumerate(layers, start=1):
-        try:
-            for part in layer._flatten_layers():
-                _check_layer(part)
-        except ModelError as error:
-            raise ModelError(f"layer {number} of {len(layers)}: {error}") from error
+    layers = [[_facts(part) for part in layer._flatten_layers()] for layer in _layers(model)]
+    rules.check_input_shape(tuple(model.inputs[0].shape), [part.kind for parts in layers for part in parts])
+    rules.check_answer_shape(tuple(model.outputs[0].shape))
+    rules.check_layers(layers)
+    cells(model)  # refuses unsupported options of a cell
     for weight in model.weights:
         if not np.isfinite(np.asarray(weight)).all():
             raise ModelError(f"weight {weight.path!r} contains NaN or infinity; train the model again")
@@ -239,23 +209,17 @@ def _layers(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _check_layer(layer: Any) -> None:
+def _facts(layer: Any) -> rules.LayerFacts:
     import keras
 
-    if type(layer).__name__ == "Masking" or getattr(layer, "mask_zero", False):
-        raise ModelError(
-            f"{layer.name!r} masks time steps, which is not supported; train without a mask, on sequences of one length"
-        )
-    if layer.compute_dtype != "float32":
-        raise ModelError(
-            f"{layer.name!r} computes in {layer.compute_dtype}, expected float32; build the model under "
-            "keras.config.set_dtype_policy('float32'), set its weights from this one, and save that"
-        )
-    if not isinstance(layer, keras.layers.RNN):
-        return
-    cell_of(layer)
-    if any(node.arguments.kwargs.get("initial_state") is not None for node in layer._inbound_nodes):
-        raise ModelError(f"{layer.name!r} gets initial states, which are not supported; build it to begin with zeros")
-    for option in ("stateful", "return_state"):
-        if getattr(layer, option):
-            raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")
+    recurrent = isinstance(layer, keras.layers.RNN)
+    return rules.LayerFacts(
+        kind=type(layer).__name__,
+        name=layer.name,
+        masks=type(layer).__name__ == "Masking" or bool(getattr(layer, "mask_zero", False)),
+        compute_dtype=layer.compute_dtype,
+        recurrent=recurrent,
+        initial_state=recurrent
+        and any(node.arguments.kwargs.get("initial_state") is not None for node in layer._inbound_nodes),
+        options=tuple(each for each in ("stateful", "return_state") if recurrent and getattr(layer, each)),
+    )

@@ -11,7 +11,7 @@ from edgernn.errors import ArtifactError, ExportError, OutputError, UnsupportedE
 from edgernn.system.extras import require
 from edgernn.system.files import made_folder, write_bytes
 from edgernn.system.locks import alone_in
-from edgernn_export import keras_file
+from edgernn_export import early_checks
 from edgernn_export.formats.base import Plan
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
@@ -108,8 +108,12 @@ def export(
     """
     require("export", *_PACKAGES)
     settings = settings or Settings()
-    original = read_original(Path(source), Path(samples) if samples else None, scale, features=features)
-    keras_file.check(original.model)
+    source = Path(source)
+    # A bare file first: its samples may have the shape that an unsupported model asks for.
+    outline = early_checks.check_model(source) if source.is_file() else None
+    original = read_original(source, Path(samples) if samples else None, scale, features=features)
+    outline = outline or early_checks.check_model(original.model)
+    early_checks.check_samples(outline, original, settings)
     chosen = original.require_samples()
     steps = chosen.x_test.shape[1]
     folder = Path(out) if out else original.model.parent

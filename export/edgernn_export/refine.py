@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Float32
-from edgernn.errors import DataError
 from edgernn.rounding import MAX_INTEGER, MIN_SCALE, round_channels
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn.tasks import CLASSIFICATION, REGRESSION, Task
 from edgernn_export import keras_model
+from edgernn_export.rules import check_refinable
 
 # From the answers of the original and of the refined model, tensors [samples, ..., outputs], to a scalar tensor.
 Loss = Callable[[Any, Any], Any]
@@ -32,9 +32,6 @@ EPOCHS = 40
 BATCH_SIZE = 256
 RATE_IN_GRID_STEPS = 1 / 32
 HELD_OUT_SHARE = 0.2
-# With fewer samples, the held-out ones are too few to choose an epoch.
-MIN_SAMPLES = 20
-
 # Time of one step of one recurrent layer in a batch, and the time that each sample adds for each weight; forward and
 # back, on 2 cores of x86-64 with AVX-512. Correct within a factor of 2 from SimpleRNN(8) to LSTM(128) and from 16 to
 # 512 steps. Keras's loop is kept: unrolled, a batch takes 0.6 to 1.1 times as long, but tracing takes longer with every
@@ -129,8 +126,7 @@ def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: in
     Raises:
         DataError: there are too few samples.
     """
-    if len(x) < MIN_SAMPLES:
-        raise DataError(f"{len(x)} calibration samples, expected at least {MIN_SAMPLES} to refine; leave out --refine")
+    check_refinable(len(x))
     # Kernels of layers that were frozen in training are rounded like all others. Each layer is set separately, because
     # a model that is trainable already does not pass it on: TensorFlow skips setting an attribute to its present value.
     for layer in model._flatten_layers():

@@ -11,14 +11,13 @@ from edgernn.arrays import Float32
 from edgernn.card import Card
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_folder import Original
-from edgernn.errors import DataError
 from edgernn.inputs import PIXELS
 from edgernn.specs import INPUT, MAX_DESCRIBED_FEATURES, OUTPUT, InputSpec, OutputSpec, Range
 from edgernn.system.files import sha256_of
-from edgernn_export import keras_model, rebuilding
+from edgernn_export import keras_model, rebuilding, rules
 from edgernn_export.formats.base import Finished, Target
 from edgernn_export.golden_samples import rounded_out
-from edgernn_export.refine import MIN_SAMPLES, estimate_seconds, loss_of, refine
+from edgernn_export.refine import estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
 from edgernn_export.streaming import why_no_stream
@@ -51,10 +50,8 @@ class Source:
         self.settings = settings
         loaded = keras_model.load_both(original.model, settings.steps, x=self.samples.x_test)
         model = loaded.model
-        keras_model.check_samples(model, self.samples)
-        if self.samples.x_calibration.min() == self.samples.x_calibration.max():
-            name, value = self.samples.origin("x_calibration").name, self.samples.x_calibration.min()
-            raise DataError(f"{name}: all values of the calibration samples are {value:g}; pass real samples")
+        rules.check_sample_shapes(self.samples, tuple(model.inputs[0].shape[1:]))
+        rules.check_calibration(self.samples, settings.refine)
         self._digest = model_digest(original.model)
         original.check_unchanged(sha256_of(original.model))
         self.input_shape = tuple(model.inputs[0].shape[1:])
@@ -141,13 +138,9 @@ class Source:
 
     def _decide_refinement(self, model: Any) -> bool:
         samples = len(self.samples.x_calibration)
-        if self.settings.refine and samples < MIN_SAMPLES:
-            raise DataError(
-                f"{samples} calibration samples, expected at least {MIN_SAMPLES} to refine; leave out --refine"
-            )
         if self.settings.refine is not None:
             return self.settings.refine
-        return samples >= MIN_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS
+        return samples >= rules.MIN_REFINE_SAMPLES and estimate_seconds(model, samples) <= MAX_REFINE_SECONDS
 
     @cached_property
     def _refined_weights(self) -> list[Float32]:

@@ -43,6 +43,29 @@ def infer_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Tas
     return Task(kind, logits=kind != REGRESSION and not _within_zero_and_one(answers))
 
 
+def check_truths(answers: Sequence[int | None], samples: Samples, labels: Sequence[str], *, softmax: bool) -> None:
+    """Check truths and labels against the shape of a model's answers, before there are any.
+
+    Args:
+        answers: shape of the model's answers, with the batch.
+        samples: with truths, if known.
+        labels: the names of the classes or outputs; empty if unknown.
+        softmax: whether the answers are those of a softmax, so that they are probabilities of classes.
+
+    Raises:
+        DataError: `infer_task` would refuse them for any answers of this shape.
+    """
+    softmax = softmax and answers[-1] != 1
+    is_classes = softmax and not samples.truths
+    with naming(samples.path):
+        if samples.truths:
+            is_classes = _are_classes(tuple(answers), samples.truths)
+        if softmax and samples.truths and not is_classes:
+            _check_not_one_hot(samples.truths)
+    if is_classes:
+        _check_names(labels, int(answers[-1] or 0), CLASSIFICATION)
+
+
 def describe_guess(task: Task) -> str:
     """Describe which task was guessed from the answers, and why, for samples without truths."""
     reason = {
@@ -54,30 +77,48 @@ def describe_guess(task: Task) -> str:
     return f"assumed {task.kind}: {reason}"
 
 
-def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
-    one, (origin, truth) = answers.shape[-1] == 1, truths[-1]
-    *places, outputs = ("samples", *map(str, answers.shape[1:]))
-    answer_shape = f"({', '.join((*places, outputs))})"
+def _are_classes(answers: tuple[int | None, ...], truths: Sequence[tuple[Origin, Truth]]) -> bool:
+    """Decide from shapes and types whether truths are classes; False if they may be labels or values.
+
+    Raises:
+        DataError: they do not fit answers of this shape, [samples, …].
+    """
+    outputs, (origin, truth) = int(answers[-1] or 0), truths[-1]
+    one, places = outputs == 1, ("samples", *map(str, answers[1:-1]))
+    answer_shape = f"({', '.join((*places, str(outputs)))})"
     shape, whole = truth.shape[1:], truth.dtype.kind == "i"
-    a_class_each = shape == answers.shape[1:-1] or (not one and shape == (*answers.shape[1:-1], 1))
+    a_class_each = shape == answers[1:-1] or (not one and shape == (*answers[1:-1], 1))
     if a_class_each and not (whole or one):
         hint = whole_hint(truth, origin.name) or "; expected class numbers or names"
         raise DataError(f"{origin.name} contains floating-point numbers for answers of shape {answer_shape}{hint}")
-    if not (shape == answers.shape[1:] or a_class_each):
+    if not (shape == answers[1:] or a_class_each):
         raise DataError(
             f"{origin.name} has shape {truth.shape}, but the model answers with shape {answer_shape}; expected a "
             f"class for each answer, whole numbers of shape ({', '.join(places)}), or labels or values of the answers' "
             "shape"
         )
-    if a_class_each and not one:
-        for each, y in truths:
-            check_classes(y, answers.shape[-1], each)
+    if not a_class_each or one:
+        return False
+    for each, y in truths:
+        check_classes(y, outputs, each)
+    return True
+
+
+def _check_not_one_hot(truths: Sequence[tuple[Origin, Truth]]) -> None:
+    if all(is_one_hot(y) for _, y in truths):
+        name = truths[-1][0].name
+        raise DataError(f"{name} is one-hot; give each answer's class as a whole number, {name}.argmax(axis=-1)")
+
+
+def _find_kind(answers: Float32, truths: Sequence[tuple[Origin, Truth]]) -> str:
+    if _are_classes(answers.shape, truths):
         return CLASSIFICATION
+    one, (origin, truth) = answers.shape[-1] == 1, truths[-1]
+    whole = truth.dtype.kind == "i"
     # Sigmoids may be labels of which each sample has exactly one; a softmax or logits are classes.
     sigmoids = _within_zero_and_one(answers) and not _add_up_to_one(answers)
-    if not (one or sigmoids) and all(is_one_hot(y) for _, y in truths):
-        name = origin.name
-        raise DataError(f"{name} is one-hot; give each answer's class as a whole number, {name}.argmax(axis=-1)")
+    if not (one or sigmoids):
+        _check_not_one_hot(truths)
     if not whole and _within_zero_and_one(answers) and all(np.isin(y, (0, 1)).all() for _, y in truths):
         raise DataError(
             f"{origin.name} contains only 0 and 1, as floating-point numbers; for yes or no give whole numbers, "

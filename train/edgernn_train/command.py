@@ -13,6 +13,7 @@ from edgernn.data.run_commit import MODEL
 from edgernn.system.extras import require
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
+from edgernn_train.prepared_inputs import check_values
 from edgernn_train.recipes import RECIPES, find_recipe
 from edgernn_train.run_writer import default_folder, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
@@ -79,6 +80,7 @@ def train(
     require("train", "tensorflow", "keras", "mlxtend", "rich")
     console = make_console(stderr=as_json, quiet=quiet)
     dataset = load_dataset(source)
+    check_values(dataset, find_recipe(recipe), not no_scale)
     folder = out or default_folder(dataset, recipe)
     with open_run(folder, overwrite) as staging:
         trained = _fit(console, dataset, recipe, epochs, seed, not no_scale)

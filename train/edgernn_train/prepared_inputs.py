@@ -42,9 +42,8 @@ def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = Tr
     Raises:
         DataError: the values are not in [0, 1], or pixels shall stay unscaled where that is not possible.
     """
-    if not scale:
-        _check_unscaled(dataset, recipe)
-    train, test = (_scaled(x, name, scale) for x, name in _parts(dataset))
+    check_values(dataset, recipe, scale)
+    train, test = (_scaled(x, scale) for x, _ in _parts(dataset))
     # Separate random streams: changed training images must not change the test images.
     train_rng, test_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     return Inputs(
@@ -55,6 +54,19 @@ def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = Tr
         y_test=dataset.y_test,
         meaning=_meaning(dataset, scale),
     )
+
+
+def check_values(dataset: Dataset, recipe: Recipe, scale: bool = True) -> None:
+    """Check that a recipe can add noise to the values of a data set.
+
+    Raises:
+        DataError: as for `prepare_inputs`.
+    """
+    if not scale:
+        _check_unscaled(dataset, recipe)
+    for x, name in _parts(dataset):
+        if x.dtype != np.uint8:
+            _check_range(x, name)
 
 
 def in_condition(x: Float32, condition: Condition, rng: np.random.Generator) -> Float32:
@@ -88,16 +100,19 @@ def _parts(dataset: Dataset) -> Sequence[tuple[Array, str]]:
     return (dataset.x_train, "x_train"), (dataset.x_test, "x_test")
 
 
-def _scaled(x: Array, name: str, scale: bool) -> Float32:
+def _scaled(x: Array, scale: bool) -> Float32:
     if x.dtype == np.uint8:
         return scale_pixels(x) if scale else x.astype(np.float32)
+    return x.astype(np.float32)
+
+
+def _check_range(x: Array, name: str) -> None:
     low, high = float(x.min()), float(x.max())
     if low < 0.0 or high > 1.0:
         raise DataError(
             f"{name} goes from {low:g} to {high:g}, expected values in [0, 1], to which recipes add noise; map the "
             "values of x_train and x_test to [0, 1] in the same way, or save pixels as uint8, which are divided by 255"
         )
-    return x.astype(np.float32)
 
 
 def _check_unscaled(dataset: Dataset, recipe: Recipe) -> None:

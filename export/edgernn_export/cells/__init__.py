@@ -15,7 +15,7 @@ from edgernn_export.cells.simple_rnn import SimpleRNN
 
 KINDS: Mapping[str, type[Cell]] = {"SimpleRNN": SimpleRNN, "GRU": GRU, "LSTM": LSTM}
 
-__all__ = ["KINDS", "Cell", "cell_of"]
+__all__ = ["KINDS", "Cell", "cell_of", "check_kind"]
 
 
 def cell_of(layer: Any) -> Cell:
@@ -24,10 +24,22 @@ def cell_of(layer: Any) -> Cell:
     Raises:
         ModelError: the kind, or an option of the layer, is not supported.
     """
-    kind = KINDS.get(type(layer).__name__)
-    if kind is None:
+    kind = type(layer).__name__
+    check_kind(kind, layer.name)
+    return KINDS[kind].from_keras(layer)
+
+
+def check_kind(kind: str, name: str) -> None:
+    """Check that a recurrent layer is of a supported kind.
+
+    Args:
+        kind: name of its class.
+        name: its name in the model.
+
+    Raises:
+        ModelError: it is not.
+    """
+    if kind not in KINDS:
         raise ModelError(
-            f"{layer.name!r} is a {type(layer).__name__}; supported recurrent layers: {', '.join(KINDS)}, alone, "
-            "stacked or in Bidirectional"
+            f"{name!r} is a {kind}; supported recurrent layers: {', '.join(KINDS)}, alone, stacked or in Bidirectional"
         )
-    return kind.from_keras(layer)

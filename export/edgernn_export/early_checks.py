@@ -1,0 +1,65 @@
+"""Early checks: faults of models and samples that are found in a second, before TensorFlow is imported.
+
+They refuse only what the export would refuse later, for the same reasons: the rules are those of `rules`,
+`task_inference` and `keras_file`.
+"""
+
+from pathlib import Path
+
+from edgernn.data.run_folder import Original
+from edgernn.errors import ModelError
+from edgernn_export import keras_file, rules
+from edgernn_export.outline import Outline
+from edgernn_export.settings import Settings
+from edgernn_export.task_inference import check_truths
+
+
+def check_model(path: Path) -> Outline | None:
+    """Check a Keras file by its configuration alone.
+
+    Args:
+        path: a .keras or .h5 file.
+
+    Returns:
+        The model's outline; None if the configuration has a form that only Keras can read.
+
+    Raises:
+        ModelError: it is no Keras file, or the model is not supported.
+    """
+    outline = Outline.read(keras_file.read_config(path).config)
+    if outline is None:
+        return None
+    try:
+        if outline.inputs is not None and outline.outputs is not None:
+            rules.check_ports(outline.inputs, outline.outputs)
+        shape = outline.input_shape
+        # A free number of steps becomes that of the samples.
+        if shape is not None and not (len(shape) == 3 and shape[2]):
+            rules.check_input_shape(shape, [part.kind for parts in outline.layers for part in parts])
+        rules.check_layers(outline.layers)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return outline
+
+
+def check_samples(outline: Outline | None, original: Original, settings: Settings | None = None) -> None:
+    """Check that samples fit a model, by their shapes and their truths.
+
+    Args:
+        outline: of the model, as `check_model` returns it.
+        original: the model with its samples.
+        settings: of an export; None for a comparison.
+
+    Raises:
+        DataError: they do not fit it, or cannot be used to calibrate.
+    """
+    samples = original.require_samples()
+    if outline is not None and outline.input_shape is not None:
+        steps, features = outline.input_shape[1:]
+        steps = (settings.steps if settings else None) or steps or samples.x_test.shape[1]
+        rules.check_sample_shapes(samples, (steps, features))
+    if settings is not None:
+        rules.check_calibration(samples, settings.refine)
+    answers = outline.answer_shape(*samples.x_test.shape[1:]) if outline is not None else None
+    if outline is not None and answers is not None:
+        check_truths(answers, samples, original.labels, softmax=outline.softmax)

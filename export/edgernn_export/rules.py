@@ -1,0 +1,199 @@
+"""Rules: which models and samples an export accepts.
+
+Each rule checks plain facts, so that it can run two times: on the outline of a saved model, before TensorFlow is
+imported, and on the loaded model, which decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgernn.data.samples import Samples
+from edgernn.errors import DataError, ModelError
+from edgernn_export.cells import KINDS, check_kind
+
+Shape = tuple[int | None, ...]
+
+# With fewer samples, the held-out ones are too few to choose an epoch of a refinement.
+MIN_REFINE_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """Properties of a layer that decide whether it can be exported.
+
+    Attributes:
+        kind: name of its class.
+        name: its name in the model.
+        masks: whether it masks time steps.
+        compute_dtype: type of numbers that it computes in, for instance "float32".
+        recurrent: whether it is a recurrent layer of any kind; wrappers such as Bidirectional are not.
+        initial_state: whether it is called with initial states.
+        options: those of `stateful` and `return_state` that are on.
+    """
+
+    kind: str
+    name: str
+    masks: bool = False
+    compute_dtype: str = "float32"
+    recurrent: bool = False
+    initial_state: bool = False
+    options: tuple[str, ...] = ()
+
+
+def check_ports(inputs: int, outputs: int) -> None:
+    """Check that a model has one input and one output.
+
+    Raises:
+        ModelError: it has not.
+    """
+    if inputs != 1:
+        way_out = "build a model of one input, which contains the features of all"
+    elif outputs != 1:
+        way_out = "export a model of one output: keras.Model(model.input, model.outputs[0])"
+    else:
+        return
+    raise ModelError(f"{inputs} inputs and {outputs} outputs, expected one of each; {way_out}")
+
+
+def check_input_shape(shape: Shape, kinds: Sequence[str]) -> None:
+    """Check the shape of a model's input.
+
+    Args:
+        shape: with the batch.
+        kinds: names of the classes of its layers.
+
+    Raises:
+        ModelError: it is not (None, steps, features).
+    """
+    if len(shape) == 3 and all(shape[1:]):
+        return
+    if len(shape) == 3 and shape[2]:
+        way_out = "a free number of steps is fixed by --steps"
+    elif "Embedding" in kinds:
+        way_out = (
+            "an Embedding of whole numbers is not supported: look up its rows before the model, and export the layers "
+            "after it as a model of its own"
+        )
+    else:
+        way_out = "build the model for inputs of steps and features"
+    raise ModelError(f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed; {way_out}")
+
+
+def check_answer_shape(shape: Shape) -> None:
+    """Check the shape of a model's output, with the batch.
+
+    Raises:
+        ModelError: it is neither (None, outputs) nor (None, steps, outputs).
+    """
+    if len(shape) not in (2, 3) or not all(shape[1:]):
+        raise ModelError(
+            f"answers with shape {shape}, expected (None, outputs) or (None, steps, outputs); end the model with a "
+            "Dense layer"
+        )
+
+
+def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
+    """Check the layers of a model.
+
+    Args:
+        layers: for each layer, its own facts and those of the layers inside it.
+
+    Raises:
+        ModelError: none is recurrent, or one is not supported; the message has its number and its name.
+    """
+    if not any(part.recurrent for parts in layers for part in parts):
+        names = ", ".join(parts[0].kind for parts in layers)
+        raise ModelError(f"no recurrent layer among {names}; supported: {', '.join(KINDS)}")
+    for number, parts in enumerate(layers, start=1):
+        try:
+            for part in parts:
+                _check_layer(part)
+        except ModelError as error:
+            raise ModelError(f"layer {number} of {len(layers)}: {error}") from error
+
+
+def _check_layer(layer: LayerFacts) -> None:
+    if layer.masks:
+        raise ModelError(
+            f"{layer.name!r} masks time steps, which is not supported; train without a mask, on sequences of one length"
+        )
+    if layer.compute_dtype != "float32":
+        raise ModelError(
+            f"{layer.name!r} computes in {layer.compute_dtype}, expected float32; build the model under "
+            "keras.config.set_dtype_policy('float32'), set its weights from this one, and save that"
+        )
+    if not layer.recurrent:
+        return
+    check_kind(layer.kind, layer.name)
+    if layer.initial_state:
+        raise ModelError(f"{layer.name!r} gets initial states, which are not supported; build it to begin with zeros")
+    for option in layer.options:
+        raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")
+
+
+def check_sample_shapes(samples: Samples, expected: Shape) -> None:
+    """Check that a model takes samples of this shape.
+
+    Args:
+        samples: to calibrate and to test with.
+        expected: (steps, features) of the model; None fits any number.
+
+    Raises:
+        DataError: it does not take them.
+    """
+    for name in ("x_calibration", "x_test"):
+        shape, origin = getattr(samples, name).shape[1:], samples.origin(name).name
+        if not _fits(shape, expected):
+            where = origin + (f" of {samples.path}" if samples.path else "")
+            raise DataError(
+                f"{where}: samples of shape {shape} do not fit the model, which takes {_text(expected)}; "
+                f"{_advise_on_shape(shape, expected, origin)}"
+            )
+
+
+def check_calibration(samples: Samples, refine: bool | None) -> None:
+    """Check that ranges can be measured on the calibration samples, and that they are enough to refine.
+
+    Args:
+        samples: to calibrate and to test with.
+        refine: the user's choice.
+
+    Raises:
+        DataError: all values are equal, or there are too few samples to refine.
+    """
+    x = samples.x_calibration
+    if x.min() == x.max():
+        name = samples.origin("x_calibration").name
+        raise DataError(f"{name}: all values of the calibration samples are {x.min():g}; pass real samples")
+    if refine:
+        check_refinable(len(x))
+
+
+def check_refinable(samples: int) -> None:
+    """Check that there are enough calibration samples to refine.
+
+    Raises:
+        DataError: there are not.
+    """
+    if samples < MIN_REFINE_SAMPLES:
+        raise DataError(
+            f"{samples} calibration samples, expected at least {MIN_REFINE_SAMPLES} to refine; leave out --refine"
+        )
+
+
+def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
+    return len(shape) == len(expected) and all(
+        other in (None, size) for size, other in zip(shape, expected, strict=True)
+    )
+
+
+def _text(shape: Shape) -> str:
+    return f"({', '.join('any' if size is None else str(size) for size in shape)})"
+
+
+def _advise_on_shape(shape: tuple[int, ...], expected: Shape, name: str) -> str:
+    if _fits(shape[::-1], expected):
+        return f"{name}.transpose(0, 2, 1) has this shape"
+    if _fits(shape[1:], expected[1:]):
+        return f"give sequences of {expected[0]} steps, or export the model for {shape[0]} with --steps {shape[0]}"
+    return f"give samples with the {expected[-1]} features that the model was trained on"
