@@ -15,7 +15,7 @@ from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.console.measuring import measuring_options, round_bar
-from edgernn.console.options import Number
+from edgernn.console.options import Name, Number
 from edgernn.console.terminal import say, say_document
 from edgernn.model import MAX_THREADS
 from edgernn.system.extras import require
@@ -46,7 +46,7 @@ _FLOOR = click.option(
 @click.option(
     "--for",
     "profile",
-    type=click.Choice(tuple(PROFILES)),
+    type=Name(tuple(PROFILES)),
     default=None,
     help="Device that the recommended artifact must run on. [default: any]",
 )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from edgernn.card import STREAM_DIFFERENCE, Card, seal
 from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
 from edgernn.model import Model, load_bytes
+from edgernn_export.cures import describe_failure
 from edgernn_export.formats import format_of, tolerance_of
 from edgernn_export.formats.base import Target
 from edgernn_export.golden_samples import make_golden
@@ -62,16 +63,12 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     samples, settings = source.samples, source.settings
     proof = prove(model, samples.raw_inputs("x_test"), samples.y_test, source.test_answers, streams=bool(card.states))
     proof.check_stream(tolerance)
-    reason = ""
-    try:
-        proof.check(tolerance, settings.max_drop, settings.min_agreement)
-    except ExportError as error:
-        reason = str(error)
+    failed = proof.find_failed_bar(tolerance, settings.max_drop, settings.min_agreement)
     if samples.scale:  # golden samples are values that the file takes
         model = _load(target, embed, replace(card, inputs=tuple(spec.without_scale for spec in card.inputs)))
     complete = replace(
         card,
-        measured=_measured(proof) | ({"failed": reason} if reason else {}),
+        measured=_measured(proof) | ({"failed": failed.reason} if failed else {}),
         golden=make_golden(
             model, card, seal(embed(card.encode())), x=samples.x_calibration, tolerance=tolerance.golden
         ),
@@ -81,7 +78,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     loaded = load_bytes(Path(target.file_name(card.name)), data)
     if complete.states:
         loaded.stream()
-    return ExportResult(data, proof, reason=reason)
+    return ExportResult(data, proof, reason=describe_failure(failed, source, target) if failed else "")
 
 
 def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:

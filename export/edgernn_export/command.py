@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.verdict import Verdict, in_order, judge
 from edgernn.console.grading import count_test_samples
-from edgernn.console.options import Number
+from edgernn.console.options import Name, Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
@@ -35,30 +34,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-class _Name(click.Choice[str]):
-    """A choice whose error suggests the nearest value."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in self.choices:
-            near = get_close_matches(str(value), list(self.choices), n=1, cutoff=0.3)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            self.fail(f"{value!r} is not one of {', '.join(self.choices)}.{hint}", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 @click.command("export")
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
-@click.option("--to", "formats", multiple=True, type=_Name(tuple(FORMATS)), help="Only this format; may be repeated.")
+@click.option("--to", "formats", multiple=True, type=Name(tuple(FORMATS)), help="Only this format; may be repeated.")
 @click.option(
     "--quantize",
     "quantizations",
     multiple=True,
-    type=_Name(QUANTIZATIONS),
+    type=Name(QUANTIZATIONS),
     help="Only this quantization; may be repeated.",
 )
-@click.option("--layout", "layouts", multiple=True, type=_Name(LAYOUTS), help="Only this layout; may be repeated.")
+@click.option("--layout", "layouts", multiple=True, type=Name(LAYOUTS), help="Only this layout; may be repeated.")
 @click.option(
-    "--io", "io_type", type=_Name(IO_TYPES), default="float32", show_default=True, help="Type of inputs and outputs."
+    "--io", "io_type", type=Name(IO_TYPES), default="float32", show_default=True, help="Type of inputs and outputs."
 )
 @click.option(
     "--static",
@@ -114,7 +102,7 @@ class _Name(click.Choice[str]):
 @click.option(
     "--for",
     "profile",
-    type=_Name(tuple(PROFILES)),
+    type=Name(tuple(PROFILES)),
     help="Device that the recommended artifact must run on; see edgernn compare --help. [default: any]",
 )
 @click.option(

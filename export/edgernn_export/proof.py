@@ -76,6 +76,19 @@ MAX_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
+class FailedBar:
+    """A limit of the proof that an artifact exceeds.
+
+    Attributes:
+        reason: the figure and its limit, in words.
+        option: option of `edgernn export` that sets the limit; empty if none does.
+    """
+
+    reason: str
+    option: str = ""
+
+
+@dataclass(frozen=True)
 class Proof:
     """Results of the proof.
 
@@ -114,25 +127,36 @@ class Proof:
         Raises:
             ExportError: a limit is exceeded; the message has both figures.
         """
+        failed = self.find_failed_bar(tolerance, max_drop, min_agreement)
+        if failed:
+            raise ExportError(failed.reason)
+        self.check_stream(tolerance)
+
+    def find_failed_bar(
+        self, tolerance: Tolerance, max_drop: float | None = None, min_agreement: float | None = None
+    ) -> FailedBar | None:
+        """Return the first limit of the answers to whole sequences that is exceeded; None if all are kept."""
         max_drop = tolerance.drop if max_drop is None else max_drop
         min_agreement = tolerance.agreement if min_agreement is None else min_agreement
         task, show = self.task, self.task.show_agreement
         # Each condition is written so that a NaN fails.
         if not self.difference <= tolerance.difference:
-            raise ExportError(
+            return FailedBar(
                 f"differs from Keras by {self.difference:.3g} {task.differing}, "
                 f"expected at most {tolerance.difference:.0e}"
             )
         if not self.agreement >= min_agreement:
-            raise ExportError(
-                f"agreement with Keras is {show(self.agreement)}, expected at least {show(min_agreement)}"
+            return FailedBar(
+                f"agreement with Keras is {show(self.agreement)}, expected at least {show(min_agreement)}",
+                "--min-agreement",
             )
         if not round(self.drop, 9) <= max_drop:  # 7 of 1,000 is a little more than 0.7 in binary fractions
             measure = MEASURES[task.headline]
-            raise ExportError(
-                f"loses {self.drop:.2f} points of {measure} against Keras, expected at most {max_drop:.2f}"
+            return FailedBar(
+                f"loses {self.drop:.2f} points of {measure} against Keras, expected at most {max_drop:.2f}",
+                "--max-drop",
             )
-        self.check_stream(tolerance)
+        return None
 
     def check_stream(self, tolerance: Tolerance) -> None:
         """Check that the stream answers as for whole sequences.

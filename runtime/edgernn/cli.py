@@ -7,15 +7,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from edgernn import __version__
 from edgernn.console.terminal import say
 from edgernn.errors import EdgernnError, printable
+from edgernn.suggestions import did_you_mean
 from edgernn.system.interrupt import Interrupted, exit_code
 from edgernn.system.quiet import secure_standard_streams
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _Entry(NamedTuple):
@@ -48,6 +52,23 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # click would compare a mistyped name with the commands that are imported, which are none.
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing and args[0][:1] != "-":
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], _COMMANDS) or '.'}")
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Complete the name of a command from the table; click would import every command for its line of help."""
+        from click.shell_completion import CompletionItem
+
+        items = [CompletionItem(name, help=entry.line) for name, entry in _COMMANDS.items()]
+        return [item for item in items if item.value.startswith(incomplete)] + click.Command.shell_complete(
+            self, ctx, incomplete
+        )
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.artifacts import outdated_note
+from edgernn.console.options import Name
 from edgernn.console.terminal import say_json
 from edgernn.data.datasets import Dataset
 from edgernn.data.model_digest import model_digest
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     help="The data set.",
 )
 @click.option(
-    "--recipe", type=click.Choice(list(RECIPES)), default="robust", show_default=True, help="How to train, see above."
+    "--recipe", type=Name(list(RECIPES)), default="robust", show_default=True, help="How to train, see above."
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs. [default: the recipe's]")
 @click.option(

@@ -12,6 +12,7 @@ from edgernn.arrays import Int64
 from edgernn.data.datasets import Dataset, read_dataset
 from edgernn.errors import DataError
 from edgernn.labels import DIGITS
+from edgernn.suggestions import did_you_mean
 from edgernn.system.extras import require
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 
@@ -44,7 +45,8 @@ def load_dataset(source: str | Path, seed: int = 0) -> Dataset:
         return _load_mnist()
     path = Path(source)
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder; expected {SAMPLE}, {MNIST} or a path")
+        hint = did_you_mean(str(source), (SAMPLE, MNIST))
+        raise DataError(f"{path}: no such file or folder; expected {SAMPLE}, {MNIST} or a path{hint}")
     return read_dataset(path)
 
 

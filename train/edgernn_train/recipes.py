@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from edgernn.errors import SettingError
+from edgernn.suggestions import did_you_mean
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 Condition = Literal["clean", "noisy"]
@@ -85,5 +86,7 @@ def find_recipe(name: str) -> Recipe:
         SettingError: no recipe has this name.
     """
     if name not in RECIPES:
-        raise SettingError(f"unknown recipe {name!r}; expected one of {', '.join(RECIPES)}")
+        raise SettingError(
+            f"unknown recipe {name!r}; expected one of {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}"
+        )
     return RECIPES[name]

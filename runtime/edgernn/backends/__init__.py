@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgernn.errors import ArtifactError, SettingError
+from edgernn.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from edgernn.backends.protocol import Backend
@@ -141,7 +142,7 @@ def check_suffix(path: Path) -> None:
 def _named(name: str, path: Path) -> BackendInfo:
     found = next((info for info in BACKENDS if info.name == name), None)
     if found is None:
-        raise SettingError(f"unknown backend {name!r}; expected {', '.join(NAMES)}")
+        raise SettingError(f"unknown backend {name!r}; expected {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
     if found.suffix != path.suffix:
         raise SettingError(f"{path}: backend {name} reads {found.suffix} files only")
     return found

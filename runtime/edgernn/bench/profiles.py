@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from edgernn.backends import BACKENDS
 from edgernn.errors import SettingError
+from edgernn.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,6 @@ def profile_named(name: str) -> Profile:
         SettingError: there is none.
     """
     if name not in PROFILES:
-        raise SettingError(f"unknown device {name!r}; expected one of {', '.join(PROFILES)}")
+        hint = did_you_mean(name, PROFILES)
+        raise SettingError(f"unknown device {name!r}; expected one of {', '.join(PROFILES)}{hint}")
     return PROFILES[name]

@@ -16,6 +16,7 @@ from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Subject, clock
 from edgernn.bench.subjects import ArtifactLoader, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
 from edgernn.model import Model
+from edgernn.suggestions import did_you_mean
 from edgernn.system.files import sha256_of
 from edgernn.system.machine import busy_seconds, own_seconds
 
@@ -186,7 +187,9 @@ def check_baseline(baseline: str | None, names: Sequence[str]) -> None:
     if twice is not None:
         raise SettingError(f"{twice!r} is given twice; give each artifact once")
     if baseline is not None and baseline not in names:
-        raise SettingError(f"no baseline {baseline!r}; expected one of {', '.join(names)}")
+        raise SettingError(
+            f"no baseline {baseline!r}; expected one of {', '.join(names)}{did_you_mean(baseline, names)}"
+        )
 
 
 def _facts(name: str, role: str, opened: LoadedArtifact) -> Measured:

@@ -6,13 +6,12 @@ from typing import Any
 import click
 
 from edgernn.backends import NAMES
+from edgernn.console.options import Name
 from edgernn.console.terminal import say
 from edgernn.model import MAX_THREADS, Model
 
 _OPTIONS = (
-    click.option(
-        "--backend", type=click.Choice(NAMES), help="Library that runs the artifact.  [default: the first installed]"
-    ),
+    click.option("--backend", type=Name(NAMES), help="Library that runs the artifact.  [default: the first installed]"),
     click.option(
         "--threads", type=click.IntRange(1, MAX_THREADS), default=1, show_default=True, help="Threads of the backend."
     ),
