@@ -218,8 +218,8 @@ def _check_own_classes(node: Any) -> None:
     is_own = ">" in str(kind) or (registered and package not in _KERAS_PACKAGES)
     if is_own and not _is_registered(str(registered or kind)):
         raise ModelError(
-            f"{str(config.get('name') or kind)!r} is a {str(kind).rpartition('>')[2]}, a class of your own code, which "
-            "edgernn does not run; expected Keras's own layers in a functional or Sequential model"
+            f"{str(config.get('name') or kind)!r} is of the class {str(kind).rpartition('>')[2]}, which is not Keras's "
+            "own, and edgernn does not run its code; build a functional or Sequential model of Keras's own layers"
         )
     layers = config.get("layers")
     for each in (*(layers if isinstance(layers, list) else ()), config.get("layer"), config.get("backward_layer")):

@@ -103,7 +103,7 @@ def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
     """
     if not any(part.recurrent for parts in layers for part in parts):
         names = ", ".join(parts[0].kind for parts in layers)
-        raise ModelError(f"no recurrent layer among {names}; supported: {', '.join(KINDS)}")
+        raise ModelError(f"no recurrent layer among {names}; expected one of {', '.join(KINDS)}")
     for number, parts in enumerate(layers, start=1):
         try:
             for part in parts:
@@ -128,7 +128,9 @@ def _check_layer(layer: LayerFacts) -> None:
     if layer.initial_state:
         raise ModelError(f"{layer.name!r} gets initial states, which are not supported; build it to begin with zeros")
     for option in layer.options:
-        raise ModelError(f"{layer.name!r} has {option}=True, which is not supported; a stream keeps the states")
+        raise ModelError(
+            f"{layer.name!r} has {option}=True, which is not supported; build it without, a stream keeps the states"
+        )
 
 
 def check_sample_shapes(samples: Samples, expected: Shape) -> None:

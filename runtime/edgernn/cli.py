@@ -58,7 +58,8 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         # click would compare a mistyped name with the commands that are imported, which are none.
         if args[0] not in _COMMANDS and not ctx.resilient_parsing and args[0][:1] != "-":
-            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], _COMMANDS) or '.'}")
+            hint = did_you_mean(args[0], _COMMANDS) or f"; expected one of {', '.join(_COMMANDS)}"
+            ctx.fail(f"No such command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":

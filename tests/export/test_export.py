@@ -146,6 +146,8 @@ def test_an_artifact_that_fails_the_proof_is_written_only_on_request(
     result = edgernn_command(*words)
     assert result.exit_code == 1
     assert "digits-dynamic-fused.tflite: failed: agreement with Keras is" in result.stdout
+    reason = " ".join(result.stdout.split())
+    assert "choose a finer format with --quantize float16; --min-agreement sets this limit, --keep-failed" in reason
     assert list(tmp_path.iterdir()) == []
     assert "Nothing was written. --max-drop and --min-agreement set the limits" in result.stdout
     assert f"In {tmp_path}" not in result.stdout

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -65,7 +66,30 @@ def test_all_that_is_public_is_there() -> None:
 
 
 def test_unknown_commands_are_wrong_usage(refused: Callable[..., str]) -> None:
-    assert "No such command 'fly'" in refused("fly", exit_code=2)
+    assert "No such command 'fly'; expected one of demo, train, export" in refused("fly", exit_code=2)
+    assert refused("exprt", exit_code=2).endswith("No such command 'exprt'. Did you mean 'export'?")
+
+
+@pytest.mark.parametrize(
+    ("typed", "missing", "expected"),
+    [
+        ("edgernn exp", "numpy", ["export"]),  # completes from the table, and imports no command
+        ("edgernn export --qu", "tensorflow", ["--quantize"]),
+        ("edgernn export --quantize int", "tensorflow", ["int8", "int16x8"]),
+        ("edgernn train --recipe r", "tensorflow", ["robust"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(typed: str, missing: str, expected: list[str]) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; from edgernn.cli import main; main(prog_name='edgernn')"
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "_EDGERNN_COMPLETE": "bash_complete", **words},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.split() == [f"plain,{each}" for each in expected], result.stderr
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def find_parts(names: Iterable[str]) -> tuple[Part, Part]:
         both = others[0] if len(others) == 1 and others[0][:2].lower() != "y_" else None
     alone = [f"x{key[1:]}" for key in _TRUTHS if key in known and f"x{key[1:]}" not in known]
     if alone:
-        raise DataError(f"contains {', '.join(names)}; {', '.join(alone)} missing")
+        raise DataError(f"contains {', '.join(names)}; {', '.join(alone)} missing; add it, or leave out its truths")
     first, second = calibration or both or test, test or both or calibration
     if first is None or second is None:
         raise DataError(

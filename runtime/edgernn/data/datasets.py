@@ -60,7 +60,10 @@ class Dataset:
                 raise DataError(f"y_{part} has shape {y.shape}, expected ({len(x)},): one class for each sample")
             check_classes(y, len(self.labels), Origin(f"y_{part}"))
         if self.x_train.shape[1:] != self.x_test.shape[1:]:
-            raise DataError(f"x_train has samples of shape {self.x_train.shape[1:]}, x_test of {self.x_test.shape[1:]}")
+            raise DataError(
+                f"x_train has samples of shape {self.x_train.shape[1:]}, "
+                f"x_test of {self.x_test.shape[1:]}; expected the same"
+            )
         check_labels(self.labels)
 
 
@@ -123,7 +126,14 @@ def check_classes(y: Int64, classes: int, origin: Origin) -> None:
     outside = np.argwhere((y < 0) | (y >= classes))
     if len(outside):
         first = tuple(map(int, outside[0]))
-        raise DataError(f"{origin.place(first)} is {y[first]}, expected a class from 0 to {classes - 1}")
+        raise DataError(
+            f"{origin.place(first)} is {y[first]}, expected a class from 0 to {classes - 1}{_advise(y, classes)}"
+        )
+
+
+def _advise(y: Int64, classes: int) -> str:
+    """Return advice on classes that are numbered from 1; empty if they are not."""
+    return "; subtract 1, classes are numbered from 0" if y.min() == 1 and y.max() == classes else ""
 
 
 @contextmanager
@@ -252,7 +262,9 @@ def _describe_arrays(file: Path, names: Sequence[str], x: Array, meaning: str) -
 
 def _as_pixels_or_float(x: Array, name: str) -> Array:
     if x.dtype.kind not in "fiu":
-        raise DataError(f"{name} has type {x.dtype}, expected uint8 pixels or floating-point numbers")
+        raise DataError(
+            f"{name} has type {x.dtype}, expected uint8 pixels or floating-point numbers; save {name}.astype('float32')"
+        )
     return x if x.dtype == np.uint8 else to_float32(x, name)
 
 

@@ -225,7 +225,8 @@ def check_shape(x: Array, name: str) -> None:
         DataError: it is not.
     """
     if x.ndim != 3 or 0 in x.shape:
-        raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0")
+        way_out = f"; {name}[:, :, None] is one feature a step, {name}[None] one sample" if x.ndim == 2 else ""
+        raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0{way_out}")
 
 
 def check_length(x: Array, x_name: str, y: Truth, y_name: str) -> None:
@@ -243,4 +244,6 @@ def _check_numbers(x: Array, origin: Origin) -> None:
         raise DataError(f"{origin.name} has type {x.dtype}, expected numbers")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
-        raise DataError(f"{origin.name} contains NaN or infinity, first in sample {origin.sample(bad[0])}")
+        raise DataError(
+            f"{origin.name} contains NaN or infinity, first in sample {origin.sample(bad[0])}; remove or fill it in"
+        )
