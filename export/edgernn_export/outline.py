@@ -246,9 +246,10 @@ def _shape_after(node: Config, shape: Shape | None) -> Shape | None:
         return (*shape[:2], config["units"]) if config.get("return_sequences") else (shape[0], config["units"])
     if kind == "Bidirectional":
         first, second = (_shape_after(each or config["layer"], shape) for each in map(config.get, _INNER))
-        sizes = [each[-1] for each in (first, second) if each and each[-1]]
-        joined = first and len(sizes) == 2 and config.get("merge_mode") == "concat"
-        return (*first[:-1], sum(size for size in sizes if size)) if first and joined else None
+        if first is None or second is None or config.get("merge_mode") in ("sum", "mul", "ave"):
+            return first
+        sizes = [each[-1] or 0 for each in (first, second)]
+        return (*first[:-1], sum(sizes)) if config.get("merge_mode") == "concat" else None
     if kind == "TimeDistributed" and len(shape) == 3:
         each = _shape_after(config["layer"], (shape[0], *shape[2:]))
         return (each[0], shape[1], *each[1:]) if each else None

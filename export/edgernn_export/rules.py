@@ -72,7 +72,7 @@ def check_input_shape(shape: Shape, kinds: Sequence[str]) -> None:
     elif "Embedding" in kinds:
         way_out = (
             "an Embedding of whole numbers is not supported: look up its rows before the model, and export the layers "
-            "after it as a model of its own"
+            "after it as a separate model"
         )
     else:
         way_out = "build the model for inputs of steps and features"
