@@ -253,7 +253,9 @@ CASES: Sequence[Wrong] = (
     _usage("export ok.keras --to onxx", "'onxx'", "not one of tflite, onnx", "Did you mean 'onnx'?"),
     _usage("export ok.keras --io int16", "'int16'", "not one of float32, int8", "Did you mean 'int8'?"),
     _usage("export ok.keras --for pi9", "'pi9'", "not one of pi5, pi4", "Did you mean 'pi5'?"),
-    _usage("export ok.keras --scale pixel", "'pixel'", "not one of pixels", "Did you mean 'pixels'?"),
+    Wrong(
+        "export ok.keras --scale pixel", "scale 'pixel'", "expected pixels, or an .npz file", "Did you mean 'pixels'"
+    ),
     _usage("export ok.keras --min-agreement 2", "2.0", "not in the range 0<=x<=1"),
     _usage("export ok.keras --max-drop nan", "'nan'", "is not a number"),
     _usage("export ok.keras --steps 0", "0 is", "not in the range x>=1"),
@@ -264,7 +266,7 @@ CASES: Sequence[Wrong] = (
     _usage("train --epochs 0", "0 is", "not in the range x>=1"),
     _usage("train --seed -1", "-1 is", "not in the range 0<=x<=4294967295"),
     _usage("predict digits.tflite ok.npz --backend litrt", "'litrt'", "not one of litert", "Did you mean 'litert'?"),
-    _usage("compare ok.keras digits.tflite --scale pixls", "'pixls'", "not one of pixels", "Did you mean 'pixels'?"),
+    _usage("compare ok.keras digits.tflite --for pi44", "'pi44'", "not one of pi5, pi4", "Did you mean 'pi4'?"),
     Wrong("bench digits.tflite --baseline digit.tflite", "'digit.tflite'", "expected one of", "Did you mean 'digits"),
     _usage("bench digits.tflite --rounds 0", "0 is", "not in the range 2<=x<=1000"),
     _usage("stream digits.tflite --every 0", "0 is", "not in the range x>=1"),

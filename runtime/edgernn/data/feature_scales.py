@@ -11,6 +11,7 @@ from edgernn.data.readers import Archive
 from edgernn.errors import DataError, SettingError
 from edgernn.inputs import SCALES
 from edgernn.specs import MAX_DESCRIBED_FEATURES, MAX_NUMBER, MIN_FACTOR, MIN_MAX, STANDARDIZED, FeatureScale
+from edgernn.suggestions import did_you_mean
 
 # A scale of `edgernn.inputs.SCALES` by its name, or one of features.
 Scale: TypeAlias = str | FeatureScale
@@ -47,7 +48,10 @@ def find_scale(scale: Scale | Path) -> Scale:
             'numpy.savez("scaler.npz", mean=scaler.mean_, std=scaler.scale_)'
         )
     if path.suffix.lower() != ".npz":
-        raise SettingError(f"scale {str(scale)!r}; expected {', '.join(SCALES)}, or an .npz file with {_EXPECTED}")
+        hint = did_you_mean(str(scale), SCALES)
+        raise SettingError(
+            f"scale {str(scale)!r}; expected {', '.join(SCALES)}, or an .npz file with {_EXPECTED}{hint}"
+        )
     return read_feature_scale(path)
 
 
