@@ -253,9 +253,7 @@ CASES: Sequence[Wrong] = (
     _usage("export ok.keras --to onxx", "'onxx'", "not one of tflite, onnx", "Did you mean 'onnx'?"),
     _usage("export ok.keras --io int16", "'int16'", "not one of float32, int8", "Did you mean 'int8'?"),
     _usage("export ok.keras --for pi9", "'pi9'", "not one of pi5, pi4", "Did you mean 'pi5'?"),
-    Wrong(
-        "export ok.keras --scale pixel", "scale 'pixel'", "expected pixels, or an .npz file", "Did you mean 'pixels'"
-    ),
+    Wrong("export ok.keras --scale pixel", "scale 'pixel'", "expected pixels, or an .npz", "Did you mean 'pixels'?"),
     _usage("export ok.keras --min-agreement 2", "2.0", "not in the range 0<=x<=1"),
     _usage("export ok.keras --max-drop nan", "'nan'", "is not a number"),
     _usage("export ok.keras --steps 0", "0 is", "not in the range x>=1"),
