@@ -161,16 +161,16 @@ def _open(
     source: Path, samples: Path | None, scale: Scale | Path | None, loaders: Sequence[ArtifactLoader]
 ) -> tuple[Original, list[OpenArtifact]]:
     """Read the original and load the artifacts; check that they have the same labels and inputs."""
-    _check_source(source, loaders)
+    _check_source(source, samples, loaders)
     artifacts = open_artifacts(loaders)
     original = _read_original(source, samples, scale, artifacts=artifacts)
-    early_checks.check_samples(early_checks.check_model(original.model), original)
     _check_labels(original, artifacts)
+    early_checks.check_samples(early_checks.check_model(original.model), original)
     return original, artifacts
 
 
-def _check_source(source: Path, loaders: Sequence[ArtifactLoader]) -> None:
-    """Check that the first argument may be a Keras model, before artifacts are loaded and samples are read."""
+def _check_source(source: Path, samples: Path | None, loaders: Sequence[ArtifactLoader]) -> None:
+    """Check that the first argument may be a Keras model, and the samples' header, before any more is read."""
     check_exists(source)
     if source.suffix in SUFFIXES:
         names = " ".join(str(path) for path in (source, *(each.path for each in loaders)))
@@ -179,7 +179,7 @@ def _check_source(source: Path, loaders: Sequence[ArtifactLoader]) -> None:
             f"file or a run folder. To compare artifacts without Keras: edgernn bench {names}"
         )
     if not source.is_dir():
-        early_checks.check_model(source)
+        early_checks.check_header(early_checks.check_model(source), samples)
 
 
 def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], peers: bool) -> None:

@@ -6,6 +6,7 @@ They refuse only what the export would refuse later, for the same reasons: the r
 
 from pathlib import Path
 
+from edgernn.data.datasets import read_input_shapes
 from edgernn.data.run_folder import Original
 from edgernn.errors import ModelError
 from edgernn_export import keras_file, rules
@@ -42,6 +43,24 @@ def check_model(path: Path) -> Outline | None:
     return outline
 
 
+def check_header(outline: Outline | None, samples: Path | None, settings: Settings | None = None) -> None:
+    """Check that samples fit a model by the header of their file, before their data are read.
+
+    Args:
+        outline: of the model, as `check_model` returns it.
+        samples: a path for `read_samples`; None if the user gave none.
+        settings: of an export; None for a comparison.
+
+    Raises:
+        DataError: they do not fit it. All other faults are left to the reading.
+    """
+    if outline is None or outline.input_shape is None or samples is None:
+        return
+    for name, shape in read_input_shapes(samples).items():
+        if len(shape) == 3:
+            rules.check_sample_shape(shape[1:], _expected(outline.input_shape, settings), name, str(samples))
+
+
 def check_samples(outline: Outline | None, original: Original, settings: Settings | None = None) -> None:
     """Check that samples fit a model, by their shapes and their truths.
 
@@ -55,11 +74,15 @@ def check_samples(outline: Outline | None, original: Original, settings: Setting
     """
     samples = original.require_samples()
     if outline is not None and outline.input_shape is not None:
-        steps, features = outline.input_shape[1:]
-        steps = (settings.steps if settings else None) or steps or samples.x_test.shape[1]
-        rules.check_sample_shapes(samples, (steps, features))
+        steps, features = _expected(outline.input_shape, settings)
+        rules.check_sample_shapes(samples, (steps or samples.x_test.shape[1], features))
     if settings is not None:
         rules.check_calibration(samples, settings.refine)
     answers = outline.answer_shape(*samples.x_test.shape[1:]) if outline is not None else None
     if outline is not None and answers is not None:
         check_truths(answers, samples, original.labels, softmax=outline.softmax)
+
+
+def _expected(shape: rules.Shape, settings: Settings | None) -> rules.Shape:
+    """Return the (steps, features) that samples must have; None for any number of steps."""
+    return ((settings.steps if settings else None) or shape[1], shape[2])

@@ -111,7 +111,9 @@ def export(
     source = Path(source)
     # A bare file first: its samples may have the shape that an unsupported model asks for.
     outline = early_checks.check_model(source) if source.is_file() else None
-    original = read_original(source, Path(samples) if samples else None, scale, features=features)
+    path = Path(samples) if samples else None
+    early_checks.check_header(outline, path, settings)
+    original = read_original(source, path, scale, features=features)
     outline = outline or early_checks.check_model(original.model)
     early_checks.check_samples(outline, original, settings)
     chosen = original.require_samples()

@@ -144,13 +144,27 @@ def check_sample_shapes(samples: Samples, expected: Shape) -> None:
         DataError: it does not take them.
     """
     for name in ("x_calibration", "x_test"):
-        shape, origin = getattr(samples, name).shape[1:], samples.origin(name).name
-        if not _fits(shape, expected):
-            where = origin + (f" of {samples.path}" if samples.path else "")
-            raise DataError(
-                f"{where}: samples of shape {shape} do not fit the model, which takes {_text(expected)}; "
-                f"{_advise_on_shape(shape, expected, origin)}"
-            )
+        check_sample_shape(getattr(samples, name).shape[1:], expected, samples.origin(name).name, samples.path)
+
+
+def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path: str) -> None:
+    """Check that a model takes samples of this shape.
+
+    Args:
+        shape: (steps, features) of the samples.
+        expected: (steps, features) of the model; None fits any number.
+        name: of their array.
+        path: of their file; empty if there is none.
+
+    Raises:
+        DataError: it does not take them.
+    """
+    if not _fits(shape, expected):
+        where = name + (f" of {path}" if path else "")
+        raise DataError(
+            f"{where}: samples of shape {shape} do not fit the model, which takes {_text(expected)}; "
+            f"{_advise_on_shape(shape, expected, name)}"
+        )
 
 
 def check_calibration(samples: Samples, refine: bool | None) -> None:

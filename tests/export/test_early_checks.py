@@ -4,11 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from edgernn.errors import ModelError
+from edgernn.data.datasets import read_input_shapes
+from edgernn.data.readers import Archive
+from edgernn.errors import DataError, ModelError
 from edgernn_export import early_checks, keras_model
 from edgernn_export.outline import Outline
+from edgernn_export.settings import Settings
 from matrix.refused import REFUSED
 
 STEPS, FEATURES, CLASSES = 6, 3, 4
@@ -132,3 +136,28 @@ def test_a_class_of_the_users_code_is_refused_unless_it_is_registered(
         early_checks.check_model(path)
     with keras.saving.custom_object_scope({"Own": own_layer}):
         assert early_checks.check_model(path) is not None
+
+
+def test_the_header_of_samples_is_enough_to_refuse_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    path, samples = tmp_path / "model.keras", tmp_path / "samples.npz"
+    _sequential(keras.layers.GRU(3)).save(path)
+    np.savez(samples, x_train=np.ones((2, STEPS, FEATURES)), x_test=np.ones((2, STEPS, FEATURES + 1)))
+    outline = early_checks.check_model(path)
+    monkeypatch.setattr(Archive, "__getitem__", lambda *_: pytest.fail("the data are read"))
+    with pytest.raises(DataError, match=r"x_test of .*npz: samples of shape \(6, 4\) do not fit the model.*\(6, 3\)"):
+        early_checks.check_header(outline, samples)
+    np.savez(samples, x=np.ones((2, STEPS, FEATURES)))
+    early_checks.check_header(outline, samples)
+    with pytest.raises(DataError, match=r"which takes \(8, 3\)"):
+        early_checks.check_header(outline, samples, Settings(steps=8))
+
+
+def test_a_header_that_cannot_be_read_is_left_to_the_reader(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    assert read_input_shapes(path) == {}
+    path.write_text("not an archive")
+    assert read_input_shapes(path) == {}
+    np.savez(path, y=np.ones(3))
+    assert read_input_shapes(path) == {}

@@ -117,6 +117,21 @@ def read_samples(
         return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale)
 
 
+def read_input_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes of the inputs in an .npz file from its headers, by the names of the arrays.
+
+    Returns:
+        Nothing for another kind of file, or for one that `read_samples` refuses.
+    """
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return {}
+    try:
+        archive = read_npz(path)
+        return {part.x: archive.shape(part.x) for part in find_parts(archive)}
+    except DataError:
+        return {}
+
+
 def check_classes(y: Int64, classes: int, origin: Origin) -> None:
     """Check that `y`, of any shape, contains only classes from 0 to `classes` - 1.
 

@@ -117,7 +117,18 @@ class Archive(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._members)
 
-    def _unpack(self, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape in the header of an array, without reading its data.
+
+        Raises:
+            DataError: the member is not an array, or contains Python objects.
+        """
+        entry = self._members[name]
+        self._check_member(name, entry)
+        with _refusing(self._path, ".npz"), zipfile.ZipFile(self._path) as archive, archive.open(entry) as file:
+            return _read_header(file).shape
+
+    def _check_member(self, name: str, entry: zipfile.ZipInfo) -> None:
         if not entry.filename.endswith(".npy"):
             raise DataError(f"{self._path}: {name} in it is not an array; save arrays of numbers with numpy.savez")
         # NumPy writes only these methods, and zipfile unpacks others without a limit on the bytes at a time.
@@ -126,6 +137,9 @@ class Archive(Mapping[str, Array]):
                 f"{self._path}: {name} is compressed by method {entry.compress_type}, expected deflate; save it with "
                 "numpy.savez_compressed"
             )
+
+    def _unpack(self, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> Array:
+        self._check_member(name, entry)
         with archive.open(entry) as file:
             header = _read_header(file)
             size = header.size_bytes + sum(array.nbytes for array in self._read.values())
