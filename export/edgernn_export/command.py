@@ -168,7 +168,7 @@ def command(
         edgernn export runs/digits-robust
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
         edgernn export digits.keras --samples pixels.npy --scale pixels
-        edgernn export gestures.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
+        edgernn export motion.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
     """
     if profile and not timing:
         raise click.UsageError("--for chooses by a measurement; leave out --no-measure")

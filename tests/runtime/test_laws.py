@@ -245,6 +245,7 @@ def test_models_and_streams_do_not_go_to_other_processes(model: edgernn.Model) -
             copy.copy(each)
 
 
+@pytest.mark.filterwarnings("ignore::edgernn.InputWarning")
 @pytest.mark.parametrize("far", [2.0, 65_540.0, 8e6, 3e38])
 def test_what_is_beyond_the_integers_is_cut_off(sensors: edgernn.Model, far: float) -> None:
     """Kernels clip values beyond 8 or 16 bits, but overflow beyond 32 bits."""
