@@ -166,7 +166,8 @@ class InputReader:
 
     def _repeated(self, rows: tuple[Float32, ...]) -> tuple[Float32, ...]:
         """Repeat rows of [features] or [1] for each step of a sample: one array is faster than one for each step."""
-        return tuple(np.broadcast_to(row, self._sample_shape).copy() for row in rows)
+        # With an axis for the batch, so that NumPy computes one sample in one loop.
+        return tuple(np.broadcast_to(row, (1, *self._sample_shape)).copy() for row in rows)
 
     def _look_closer(self, values: Float32, raw: Float32, square: float) -> Float32:
         """Check values one by one, and report the first one far outside of the calibrated range."""
