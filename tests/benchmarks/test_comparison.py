@@ -205,7 +205,7 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     )
     assert "expected a name that ends with .html" in refused("compare", run_folder, good, "--html", good, exit_code=2)
     assert good.read_bytes() == before
-    assert "Missing argument" in refused("compare", run_folder, exit_code=2)
+    assert "no artifact of model.keras there; give .tflite or .onnx files" in refused("compare", run_folder)
     assert "is given twice" in refused("compare", run_folder, good, good)
     assert "no baseline 'Keras'; expected one of Keras predict, " in refused(
         "compare", run_folder, good, "--baseline", "Keras"
