@@ -63,12 +63,12 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     samples, settings = source.samples, source.settings
     proof = prove(model, samples.raw_inputs("x_test"), samples.y_test, source.test_answers, streams=bool(card.states))
     proof.check_stream(tolerance)
-    failed = proof.find_failed_bar(tolerance, settings.max_drop, settings.min_agreement)
+    broken = proof.find_broken_limit(tolerance, settings.max_drop, settings.min_agreement)
     if samples.scale:  # golden samples are values that the file takes
         model = _load(target, embed, replace(card, inputs=tuple(spec.without_scale for spec in card.inputs)))
     complete = replace(
         card,
-        measured=_measured(proof) | ({"failed": failed.reason} if failed else {}),
+        measured=_measured(proof) | ({"failed": broken.reason} if broken else {}),
         golden=make_golden(
             model, card, seal(embed(card.encode())), x=samples.x_calibration, tolerance=tolerance.golden
         ),
@@ -78,7 +78,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     loaded = load_bytes(Path(target.file_name(card.name)), data)
     if complete.states:
         loaded.stream()
-    return ExportResult(data, proof, reason=describe_failure(failed, source, target) if failed else "")
+    return ExportResult(data, proof, reason=describe_failure(broken, source, target) if broken else "")
 
 
 def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES
 from edgernn_export.formats import FORMATS, format_of
 from edgernn_export.formats.base import Target
-from edgernn_export.proof import FailedBar
+from edgernn_export.proof import BrokenLimit
 from edgernn_export.rules import MIN_REFINE_SAMPLES
 
 if TYPE_CHECKING:
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 _FINER = ("int8", "int16x8", "dynamic", "float16", "float32")
 
 
-def describe_failure(bar: FailedBar, source: "Source", target: Target) -> str:
+def describe_failure(broken: BrokenLimit, source: "Source", target: Target) -> str:
     """Describe a failed proof: the figure and its limit, the cheapest cure, and the options that change the limit.
 
     Args:
-        bar: the limit that is exceeded.
+        broken: the limit that is exceeded.
         source: of the export.
         target: the artifact that failed.
     """
-    limit = f"{bar.option} sets this limit" if bar.option else "this limit has no option"
-    parts = (bar.reason, _cheapest_cure(source, target), f"{limit}, --keep-failed writes the file anyway")
+    limit = f"{broken.option} sets this limit" if broken.option else "this limit has no option"
+    parts = (broken.reason, _cheapest_cure(source, target), f"{limit}, --keep-failed writes the file anyway")
     return "; ".join(part for part in parts if part)
 
 

@@ -76,7 +76,7 @@ MAX_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
-class FailedBar:
+class BrokenLimit:
     """A limit of the proof that an artifact exceeds.
 
     Attributes:
@@ -127,32 +127,32 @@ class Proof:
         Raises:
             ExportError: a limit is exceeded; the message has both figures.
         """
-        failed = self.find_failed_bar(tolerance, max_drop, min_agreement)
-        if failed:
-            raise ExportError(failed.reason)
+        broken = self.find_broken_limit(tolerance, max_drop, min_agreement)
+        if broken:
+            raise ExportError(broken.reason)
         self.check_stream(tolerance)
 
-    def find_failed_bar(
+    def find_broken_limit(
         self, tolerance: Tolerance, max_drop: float | None = None, min_agreement: float | None = None
-    ) -> FailedBar | None:
+    ) -> BrokenLimit | None:
         """Return the first limit of the answers to whole sequences that is exceeded; None if all are kept."""
         max_drop = tolerance.drop if max_drop is None else max_drop
         min_agreement = tolerance.agreement if min_agreement is None else min_agreement
         task, show = self.task, self.task.show_agreement
         # Each condition is written so that a NaN fails.
         if not self.difference <= tolerance.difference:
-            return FailedBar(
+            return BrokenLimit(
                 f"differs from Keras by {self.difference:.3g} {task.differing}, "
                 f"expected at most {tolerance.difference:.0e}"
             )
         if not self.agreement >= min_agreement:
-            return FailedBar(
+            return BrokenLimit(
                 f"agreement with Keras is {show(self.agreement)}, expected at least {show(min_agreement)}",
                 "--min-agreement",
             )
         if not round(self.drop, 9) <= max_drop:  # 7 of 1,000 is a little more than 0.7 in binary fractions
             measure = MEASURES[task.headline]
-            return FailedBar(
+            return BrokenLimit(
                 f"loses {self.drop:.2f} points of {measure} against Keras, expected at most {max_drop:.2f}",
                 "--max-drop",
             )

@@ -8,7 +8,7 @@ import pytest
 
 from edgernn_export.cures import describe_failure
 from edgernn_export.formats.base import Target
-from edgernn_export.proof import FailedBar
+from edgernn_export.proof import BrokenLimit
 from edgernn_export.settings import Settings
 
 INT8 = Target("tflite", "int8", "unrolled")
@@ -32,11 +32,11 @@ def _source(samples: int, refines: bool, refine: bool | None = None) -> Any:
     ],
 )
 def test_the_cheapest_cure_comes_with_the_option(source: Any, target: Target, cure: str) -> None:
-    text = describe_failure(FailedBar("agreement with Keras is 90.00%", "--min-agreement"), source, target)
+    text = describe_failure(BrokenLimit("agreement with Keras is 90.00%", "--min-agreement"), source, target)
     assert text.startswith(f"agreement with Keras is 90.00%; {cure}")
     assert text.endswith("--min-agreement sets this limit, --keep-failed writes the file anyway")
 
 
 def test_a_limit_without_an_option_says_so() -> None:
-    text = describe_failure(FailedBar("differs"), _source(120, refines=True), Target("tflite", "float32", "loop"))
+    text = describe_failure(BrokenLimit("differs"), _source(120, refines=True), Target("tflite", "float32", "loop"))
     assert text == "differs; this limit has no option, --keep-failed writes the file anyway"
