@@ -20,7 +20,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
+.PHONY: help setup demo wheel examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
 	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
@@ -31,19 +31,26 @@ setup: $(READY) ## make .venv with the locked dependencies and edgernn, editable
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("edgernn needs Python 3.11 to 3.13, %s is %d.%d: make PYTHON=python3.13 ..." % (sys.executable, *v))'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) || echo "uv not installed; using pip, which is slower"
-	if [ -x $(BIN)/uv ]; then \
-		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock && \
+	@echo "edgernn: installing 2.7 GB of packages into $(VENV), which takes some minutes; only this needs a network"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) || echo "uv not installed; using pip, which is slower"
+	@if [ -x $(BIN)/uv ]; then \
+		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --compile-bytecode --require-hashes -r requirements.lock && \
 		VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . ; \
 	else \
-		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@
 
 demo: $(READY) ## train on real digits, export, prove, compare and report, in runs/demo/
-	$(BIN)/edgernn demo --out runs/demo
+	@echo "edgernn: training on real digits, then export, proof and comparison, about three minutes; all in runs/demo/"
+	@$(BIN)/edgernn demo --out runs/demo
+
+wheel: $(READY) ## build the wheel that a device installs, in dist/
+	@rm -f dist/edgernn-*.whl
+	@$(BIN)/python -m hatchling build --target wheel --directory dist >/dev/null
+	@ls dist/edgernn-*.whl
 
 examples: $(EXAMPLES) ## take an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 writes their tables
 

@@ -170,10 +170,11 @@ def find_run(folder: Path, model: BenchModel, seed: int, data: str | None, progr
     progress(f"training {run.name}")
     if not model.layers:
         words = ["train", "--data", str(data), "--recipe", "robust", "--seed", str(seed), "--out", str(run), "--quiet"]
+        words += ["--name", "digits"]
         subprocess.run([sys.executable, "-m", "edgernn", *words], check=True)  # noqa: S603  ourselves
         return run
     dataset, source = (model.generate(seed), "generated") if model.generate else (load_dataset(str(data)), str(data))
     with open_run(run) as staging:
         trained = fit(dataset, model.recipe, build=model.build, epochs=model.epochs, seed=seed)
-        write_run(staging, trained, source)
+        write_run(staging, trained, source, "digits")
     return run

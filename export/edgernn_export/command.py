@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     help="Scaling of the samples of a .keras or .h5 file: pixels divides by 255; a file has the arrays mean and std, "
     "or min and max. The artifacts then take raw numbers. [default: no scaling]",
 )
+@click.option("--name", metavar="NAME", help="Name of the artifacts. [default: that of the run or the file]")
 @click.option(
     "--features",
     metavar="NAME,NAME,…",
@@ -124,6 +125,7 @@ def command(
     static: bool,
     samples: Path | None,
     scale: str | None,
+    name: str | None,
     features: str | None,
     steps: int | None,
     refine: bool | None,
@@ -192,6 +194,7 @@ def command(
             targets=targets,
             samples=samples,
             scale=scale,
+            name=name,
             features=[] if features is None else [name.strip() for name in features.split(",")],
             settings=settings,
             overwrite=overwrite,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edgernn.data.feature_scales import Scale
 from edgernn.data.run_folder import read_original
-from edgernn.errors import ArtifactError, ExportError, OutputError, UnsupportedError
+from edgernn.errors import ArtifactError, ExportError, OutputError, SettingError, UnsupportedError
 from edgernn.system.extras import require
-from edgernn.system.files import made_folder, write_bytes
+from edgernn.system.files import find_name_fault, made_folder, write_bytes
 from edgernn.system.locks import alone_in
 from edgernn_export import early_checks
 from edgernn_export.formats.base import Plan
@@ -71,6 +71,7 @@ def export(
     samples: Path | str | None = None,
     scale: Scale | Path | None = None,
     features: Sequence[str] = (),
+    name: str | None = None,
     settings: Settings | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda _step: None,
@@ -88,6 +89,7 @@ def export(
         scale: scaling of a bare file's samples: "pixels" divides by 255; the path of an .npz file has the mean and the
             standard deviation, or the minimum and the maximum, of each feature, which then go into the card, so that
             the artifacts take raw numbers. By default samples are not scaled.
+        name: of the artifacts; the run's or the file's by default.
         features: the names of the input's features for the card. If the columns of a CSV file are named, they must have
             these names, here and on the device.
         settings: the user's choices; defaults if None.
@@ -101,8 +103,8 @@ def export(
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
         DataError: there are no samples, they do not fit the model, or the scale cannot be read.
-        SettingError: a name of a feature cannot be used; the scale is unknown, or given for a run folder, whose
-            settings decide it.
+        SettingError: the name, or that of a feature, cannot be used; the scale is unknown, or given for a run folder,
+            whose settings decide it.
         OutputError: the folder cannot be written, an artifact exists already, or another process writes there.
         MissingExtraError: the export extra is not installed.
     """
@@ -114,6 +116,10 @@ def export(
     path = Path(samples) if samples else None
     early_checks.check_header(outline, path, settings)
     original = read_original(source, path, scale, features=features)
+    if name is not None:
+        if fault := find_name_fault(name):
+            raise SettingError(f"name {name!r} {fault}; give a name that a file can have")
+        original = replace(original, name=name)
     outline = outline or early_checks.check_model(original.model)
     early_checks.check_samples(outline, original, settings)
     chosen = original.require_samples()

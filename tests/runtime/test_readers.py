@@ -292,6 +292,20 @@ def test_folder_of_idx_files_is_a_dataset(tmp_path: Path, compressed: bool) -> N
         np.testing.assert_array_equal(getattr(dataset, key), array)
 
 
+def test_the_names_of_classes_are_beside_idx_files(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    names = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+    (tmp_path / "labels.txt").write_text("\n".join(names) + "\n", encoding="utf-8-sig")
+    assert read_dataset(tmp_path).labels == tuple(names)
+    assert read_samples(tmp_path).labels == tuple(names)
+    (tmp_path / "labels.txt").write_text("bag\nbag\n")
+    with pytest.raises(DataError, match=r"labels\.txt: two labels are 'bag'"):
+        read_dataset(tmp_path)
+    (tmp_path / "labels.txt").write_bytes(b"\xff\xfe\xfd")
+    with pytest.raises(DataError, match=r"labels\.txt: cannot be read as UTF-8 text"):
+        read_dataset(tmp_path)
+
+
 def test_npz_with_labels_is_a_dataset(tmp_path: Path) -> None:
     arrays = {
         "x_train": np.random.default_rng(0).random((6, 5, 2)),

@@ -1,11 +1,12 @@
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgernn.data.run_folder import read_original
-from edgernn.errors import OutputError
+from edgernn.errors import OutputError, SettingError
 from edgernn_train import open_run, write_run
 from edgernn_train.run_writer import default_folder, name_of
 
@@ -41,7 +42,7 @@ def test_settings_say_how_it_was_trained(run, trained):
     }
     assert settings == {
         "format": 1,
-        "name": "digits",
+        "name": "tiny",
         "labels": list("0123456789"),
         "input": "pixel / 255",
         "recipe": "robust",
@@ -63,7 +64,7 @@ def test_history_is_that_of_the_training(run, trained):
 
 def test_the_runtime_reads_it_back(run, trained):
     original = read_original(run)
-    assert (original.name, original.labels) == ("digits", trained.labels)
+    assert (original.name, original.labels) == ("tiny", trained.labels)
     assert original.input_meaning == "pixel / 255"
     assert original.samples is not None
     for name in ("x_calibration", "y_calibration", "x_test", "y_test"):
@@ -146,8 +147,9 @@ def test_of_two_trainings_into_one_folder_the_second_is_refused_at_once(tmp_path
     assert names_in(tmp_path) == []
 
 
-def test_digits_are_called_digits_and_others_model(tiny):
-    assert name_of(tuple("0123456789"), (28, 28)) == "digits"
-    assert name_of(tuple("0123456789"), (28, 27)) == "model"
-    assert name_of(("walk", "run"), (28, 28)) == "model"
-    assert default_folder(tiny, "robust").as_posix() == "runs/digits-robust"
+def test_artifacts_have_the_name_of_the_data():
+    assert [name_of(source) for source in ("sample", "mnist")] == ["digits", "digits"]
+    assert [name_of(path) for path in ("data/fashion", "fashion.npz", Path("fashion"))] == ["fashion"] * 3
+    assert default_folder("fashion", "robust").as_posix() == "runs/fashion-robust"
+    with pytest.raises(SettingError, match="begins with '-'; set another with --name"):
+        name_of("data/-fashion.npz")

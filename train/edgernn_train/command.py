@@ -12,11 +12,12 @@ from edgernn.data.datasets import Dataset
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.system.extras import require
+from edgernn.system.files import find_name_fault
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.prepared_inputs import check_values
 from edgernn_train.recipes import RECIPES, find_recipe
-from edgernn_train.run_writer import default_folder, open_run, write_run
+from edgernn_train.run_writer import default_folder, name_of, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     help="Seed of all random numbers, with either recipe.",
 )
 @click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 as they are (recipe seed only).")
+@click.option("--name", metavar="NAME", help="Name of the model and its artifacts. [default: that of the data]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -59,6 +61,7 @@ def train(
     epochs: int | None,
     seed: int,
     no_scale: bool,
+    name: str | None,
     out: Path | None,
     overwrite: bool,
     quiet: bool,
@@ -71,7 +74,8 @@ def train(
 
     Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
     epochs on noisy images. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train,
-    y_train, x_test and y_test.
+    y_train, x_test and y_test. The names of the classes are the array labels of an .npz, or the lines of a file
+    labels.txt beside IDX files.
 
     \b
     Example:
@@ -82,10 +86,13 @@ def train(
     console = make_console(stderr=as_json, quiet=quiet)
     dataset = load_dataset(source)
     check_values(dataset, find_recipe(recipe), not no_scale)
-    folder = out or default_folder(dataset, recipe)
+    name = name_of(source) if name is None else name
+    if fault := find_name_fault(name):
+        raise click.UsageError(f"--name: {name!r} {fault}; give a name that a file can have")
+    folder = out or default_folder(name, recipe)
     with open_run(folder, overwrite) as staging:
         trained = _fit(console, dataset, recipe, epochs, seed, not no_scale)
-        settings = write_run(staging, trained, source)
+        settings = write_run(staging, trained, source, name)
     say(console, report(trained, folder))
     left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))
     if left:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from edgernn import __version__
-from edgernn.data.datasets import Dataset
 from edgernn.data.run_commit import HISTORY, MODEL, SETTINGS, STAGING_PREFIX, finish, remove_stagings, staging
 from edgernn.data.run_folder import write_samples
 from edgernn.data.run_settings import expected_digests, read_settings, write_settings
-from edgernn.errors import DataError, OutputError
-from edgernn.labels import DIGITS
-from edgernn.system.files import TEMPORARY_PREFIX, made_folder, remove_abandoned, write_json
+from edgernn.errors import DataError, OutputError, SettingError
+from edgernn.system.files import TEMPORARY_PREFIX, find_name_fault, made_folder, remove_abandoned, write_json
 from edgernn.system.locks import LOCK_NAME, alone_in
+from edgernn_train.data import MNIST, SAMPLE
 from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
@@ -50,13 +49,14 @@ def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
             yield staged
 
 
-def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
+def write_run(folder: Path, trained: Trained, source: str, name: str | None = None) -> dict[str, Any]:
     """Write the four files of a run into `folder`, made by `open_run`.
 
     Args:
         folder: the folder that `open_run` yielded.
         trained: result of `fit`.
         source: the data set, in the form of `--data`.
+        name: of the model's artifacts; `name_of(source)` by default.
 
     Returns:
         The contents of settings.json.
@@ -64,7 +64,7 @@ def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
     Raises:
         OutputError: a file cannot be written, for instance because the disk is full.
     """
-    settings = describe(trained, source)
+    settings = describe(trained, source, name)
     try:
         trained.model.save(folder / MODEL)
     except OSError as error:
@@ -75,11 +75,11 @@ def write_run(folder: Path, trained: Trained, source: str) -> dict[str, Any]:
     return settings
 
 
-def describe(trained: Trained, source: str) -> dict[str, Any]:
-    """Return the contents of settings.json for a training."""
+def describe(trained: Trained, source: str, name: str | None = None) -> dict[str, Any]:
+    """Return the contents of settings.json for a training; by default the name is `name_of(source)`."""
     steps, features = trained.samples.x_test.shape[1:]
     return {
-        "name": name_of(trained.labels, (steps, features)),
+        "name": name_of(source) if name is None else name,
         "labels": list(trained.labels),
         "input": trained.input_meaning,
         "recipe": trained.recipe.name,
@@ -110,14 +110,23 @@ def _noise(recipe: Recipe) -> dict[str, float] | None:
     return {"mean": NOISE_MEAN, "stddev": NOISE_STDDEV, "max_value": MAX_VALUE}
 
 
-def name_of(labels: tuple[str, ...], shape: tuple[int, ...]) -> str:
-    """Return the name of a model's artifacts: `digits` for data like MNIST's, else `model`."""
-    return "digits" if labels == DIGITS and shape == (28, 28) else "model"
+def name_of(source: str | Path) -> str:
+    """Return the name of a model's artifacts: `digits` for the data sets of edgernn, else that of the file or folder.
+
+    Raises:
+        SettingError: the data's name cannot be that of a file.
+    """
+    if source in (SAMPLE, MNIST):
+        return "digits"
+    name = Path(source).resolve().stem
+    if fault := find_name_fault(name):
+        raise SettingError(f"artifacts would have the name {name!r}, which {fault}; set another with --name")
+    return name
 
 
-def default_folder(dataset: Dataset, recipe: str) -> Path:
+def default_folder(name: str, recipe: str) -> Path:
     """Return the default folder of a run: runs/NAME-RECIPE."""
-    return Path("runs") / f"{name_of(dataset.labels, dataset.x_train.shape[1:])}-{recipe}"
+    return Path("runs") / f"{name}-{recipe}"
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:

@@ -9,6 +9,8 @@ from edgernn.arrays import Array
 from edgernn.data.readers import SUPPORTED, is_readable, read_array, read_idx, read_npz
 from edgernn.data.readers.binary import MAX_BYTES
 from edgernn.errors import DataError
+from edgernn.labels import find_fault
+from edgernn.system.files import check_file
 
 IDX_NAMES = {
     "x_train": "train-images-idx3-ubyte",
@@ -16,6 +18,8 @@ IDX_NAMES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
+LABELS_FILE = "labels.txt"
+MAX_LABELS_BYTES = 1 << 20
 
 
 def read_arrays(path: Path, features: Sequence[str] = ()) -> Mapping[str, Array]:
@@ -43,6 +47,8 @@ def read_arrays(path: Path, features: Sequence[str] = ()) -> Mapping[str, Array]
 def read_idx_folder(folder: Path) -> dict[str, Array]:
     """Read the MNIST files, plain or .gz, that a folder has; there are up to four.
 
+    If a file `labels.txt` is beside them, it contains the names of the classes, one in each line.
+
     Raises:
         DataError: one cannot be read.
     """
@@ -54,7 +60,21 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
             raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
         if file:
             found[name] = read_idx(file)
+    if found and (folder / LABELS_FILE).exists():
+        found["labels"] = _read_labels(folder / LABELS_FILE)
     return found
+
+
+def _read_labels(file: Path) -> Array:
+    """Read names of classes, one in each line, as an array of text."""
+    check_file(file, DataError, MAX_LABELS_BYTES)
+    try:
+        labels = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from error
+    if fault := find_fault(labels):
+        raise DataError(f"{file}: {fault}")
+    return np.array(labels)
 
 
 def _read_folder(folder: Path, features: Sequence[str]) -> Array:
