@@ -90,7 +90,7 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     say("Copy this file to the device:", "", f"    {out / name}", "")
     extra = "litert" if name.endswith(".tflite") else "onnx"
     say(
-        f'On the device, after pip install "edgernn[{extra}]", this command runs it:',
+        f'With edgernn\'s wheel and its extra {extra} on the device (README, "On the device"), this command runs it:',
         "",
         f"    {_SNIPPET.format(name=name)}",
     )
