@@ -1,4 +1,4 @@
-"""The commands `edgernn export` and `edgernn compact`."""
+"""The command `edgernn export`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgernn.artifacts import outdated_note, read_artifact
+from edgernn.artifacts import outdated_note
 from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.verdict import Verdict, in_order, judge
@@ -16,9 +16,6 @@ from edgernn.console.options import Name, Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
-from edgernn.errors import ArtifactError, OutputError
-from edgernn.system.extras import require
-from edgernn.system.files import write_bytes
 from edgernn.system.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
@@ -238,45 +235,6 @@ def _select(
     if every:
         return TARGETS
     return select_targets(formats, quantizations, layouts, io_type=io_type, static=static) if chosen else None
-
-
-@click.command("compact")
-@click.argument("file", metavar="FILE.tflite", type=click.Path(path_type=Path))
-@click.option("--keep-names", is_flag=True, help="Keep the names that Netron and Model Explorer show.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The file to write. [default: FILE-compact.tflite, beside it]",
-)
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def compact_command(file: Path, keep_names: bool, out: Path | None, overwrite: bool) -> None:
-    """Rewrite any .tflite file as small as possible; its answers stay the same, bit for bit.
-
-    An edgernn artifact keeps its card, with a new digest.
-
-    \b
-    Example:
-        edgernn compact model.tflite
-        edgernn compact model.tflite --keep-names --out smaller.tflite
-    """
-    require("export", "ai_edge_litert", "flatbuffers")
-    from edgernn_export.formats.tflite.convert import compact_file
-
-    target = out or file.with_name(f"{file.stem}-compact.tflite")
-    if target.suffix != ".tflite":
-        raise click.UsageError(f"--out: file {target}, expected a name that ends with .tflite")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; --overwrite replaces it, --out names another")
-    before = read_artifact(file)
-    try:
-        after = compact_file(before, keep_names)
-    except ArtifactError as error:
-        raise ArtifactError(f"{file}: {error}") from error
-    write_bytes(target, after)
-    smaller = len(after) < len(before)
-    gain = f", {len(after) / len(before):.0%} of {len(before):,}" if smaller else f"; {file} was as small already"
-    say(f"{target}  {len(after):,} bytes{gain}")
 
 
 def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:

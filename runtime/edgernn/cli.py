@@ -37,7 +37,7 @@ _COMMANDS = {
     "export": _Entry(
         "edgernn_export.command:command", "Export a Keras model to TFLite and ONNX files; prove each one."
     ),
-    "compact": _Entry("edgernn_export.command:compact_command", "Rewrite a .tflite file as small as possible."),
+    "compact": _Entry("edgernn_export.compact_command:command", "Rewrite a .tflite file as small as possible."),
     "compare": _Entry("edgernn_benchmarks.command:command", "Compare artifacts with their Keras model in one table."),
     "report": _Entry("edgernn_benchmarks.command:report", "Show results again, or those of several devices or days."),
     "info": _Entry("edgernn.commands.info:info", "Describe artifacts and other model files; needs no backend."),
