@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.verdict import in_order, judge
+from edgernn.bench.verdict import Verdict, in_order, judge
 from edgernn.console.grading import count_test_samples
 from edgernn.console.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
@@ -25,15 +25,15 @@ def print_result(result: Result) -> None:
     if result.strangers:
         strangers = (f"    {line}" for line in stranger_lines(result))
         console.print(f"{_STRANGER} Artifacts of another model, which are not judged:", *strangers, sep="\n")
-    console.print(_table(result))
+    verdict = judge(result) if result.artifacts else None
+    console.print(_table(result, verdict.recommended if verdict else None))
     console.print(*_captions(result), *doubt_lines(result), sep="\n")
-    if result.artifacts:
-        console.print("", *verdict_lines(result), sep="\n")
+    if verdict:
+        console.print("", *_verdict_lines(result, verdict), sep="\n")
 
 
-def verdict_lines(result: Result) -> list[str]:
+def _verdict_lines(result: Result, verdict: Verdict) -> list[str]:
     """Describe the recommended, the smallest, the fastest and the most accurate artifact."""
-    verdict = judge(result)
     lines = [
         f"{verdict.sentence}.",
         f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
@@ -79,8 +79,8 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
         console.print("! has unreliable times; the report of that result says why.")
 
 
-def _table(result: Result) -> "Table":
-    shown, best = _shown(result.task), judge(result).recommended if result.artifacts else None
+def _table(result: Result, best: Measured | None) -> "Table":
+    shown = _shown(result.task)
     agreement = ("agrees",) if result.task else ()
     memory = ("peak MB",) if any(subject.memory for subject in result.subjects) else ()
     return make_table(

@@ -16,6 +16,7 @@ from edgernn.console.options import Name, Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
+from edgernn.errors import EdgernnError
 from edgernn.system.quiet import standard_error_aside
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
@@ -192,23 +193,25 @@ def command(
             samples=samples,
             scale=scale,
             name=name,
-            features=[] if features is None else [name.strip() for name in features.split(",")],
+            features=[] if features is None else [each.strip() for each in features.split(",")],
             settings=settings,
             overwrite=overwrite,
             progress=progress,
         )
-        timed = None
+        timed, not_timed = None, ""
         if timing and any(row.passed for row in rows):
             progress("timing the artifacts")
-            timed = measure(rows, settings, profile=profile or "", method=METHOD)
+            try:
+                timed = measure(rows, settings, profile=profile or "", method=METHOD)
+            except EdgernnError as error:  # the artifacts are proven and written all the same
+                not_timed = f"note: the artifacts were not timed, and none is recommended: {error}"
     verdict = judge(timed) if timed else None
     if as_json:
         say_json([_as_json(row, timed, verdict) for row in rows], indent=2)
     else:
         _print(rows, timed, verdict, keep_failed)
-    outdated = _note_of_outdated(source, rows)
-    if outdated:
-        say(outdated, err=True)
+    for note in filter(None, (not_timed, _note_of_outdated(source, rows))):
+        say(note, err=True)
     # An impossible layout is an error only if the user asked for it.
     succeeded = all(
         row.passed or row.status == LEFT_OUT or (row.status == NOT_POSSIBLE and not layouts) for row in rows

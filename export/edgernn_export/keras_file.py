@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgernn.data.model_digest import MAX_CONFIG_BYTES, MAX_MEMBERS
+from edgernn.data.run_commit import MAX_MODEL_BYTES
 from edgernn.errors import ModelError, first_line
 from edgernn.system.files import check_file
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import hdf5, keras2, keras2_weights
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-# Largest size of a file, also after unpacking; far above any recurrent model for a small device.
-MAX_BYTES = 2 << 30
-MAX_CONFIG_BYTES = 16 << 20
-MAX_MEMBERS = 10_000
 
 _HDF5_MAGIC, _ZIP_MAGIC = b"\x89HDF\r\n\x1a\n", b"PK"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -52,7 +50,7 @@ def check(path: Path) -> None:
     Raises:
         ModelError: it is missing, empty, of another kind, or larger than 2 GiB after unpacking.
     """
-    check_file(path, ModelError, MAX_BYTES)
+    check_file(path, ModelError, MAX_MODEL_BYTES)
     if path.suffix.lower() not in SUFFIXES:
         found = repr(path.suffix) if path.suffix else "no suffix"
         raise ModelError(f"{path}: unsupported file type: {found}; expected {', '.join(SUFFIXES)}")
@@ -274,8 +272,8 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     if len(archive.infolist()) > MAX_MEMBERS:
         raise ModelError(f"{len(archive.infolist()):,} files in the archive, expected at most {MAX_MEMBERS:,}")
     size = sum(entry.file_size for entry in archive.infolist())
-    if size > MAX_BYTES:
-        raise ModelError(f"{size:,} bytes unpacked, expected at most {MAX_BYTES:,}")
+    if size > MAX_MODEL_BYTES:
+        raise ModelError(f"{size:,} bytes unpacked, expected at most {MAX_MODEL_BYTES:,}")
     if _CONFIG not in sizes:
         raise ModelError(f"a zip archive without {_CONFIG}; expected a model as model.save(…) writes it")
     for name in (_CONFIG, _METADATA):

@@ -80,12 +80,12 @@ def _answers(proof: Proof) -> Answers:
 
 
 def _original(proof: Proof, artifact: Measured) -> Measured:
-    """Describe the Keras model that an artifact was exported from."""
+    """Describe the Keras model that an artifact was exported from; its file is not known here, and has no size."""
     return Measured(
         name="Keras",
         role=ORIGINAL,
         backend="keras",
-        size_bytes=1,
+        size_bytes=0,
         sha256="",
         quantization="float32",
         layout="",

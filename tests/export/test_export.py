@@ -11,7 +11,7 @@ from click.testing import Result
 import edgernn
 from edgernn.data.datasets import read_samples
 from edgernn.data.model_digest import model_digest
-from edgernn.errors import OutputError
+from edgernn.errors import ArtifactError, OutputError
 from edgernn.tasks import Task
 from edgernn_export import Target, export, keras_model, proof, select_targets
 from edgernn_export.formats import FORMATS
@@ -127,6 +127,20 @@ def test_a_model_that_is_saved_again_gives_the_same_bytes(
         assert made[0].exists() == made[1].exists()
         assert not made[0].exists() or made[0].read_bytes() == made[1].read_bytes()
     assert (first.parent / "out" / names[0]).exists()
+
+
+def test_proven_artifacts_are_kept_if_they_cannot_be_timed(
+    edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise ArtifactError("the process ended")
+
+    monkeypatch.setattr("edgernn_export.command.measure", fail)
+    result = edgernn_command("export", run_folder, "--to", "onnx", "--quantize", "float32", "--out", tmp_path)
+    assert result.exit_code == 0
+    assert "note: the artifacts were not timed, and none is recommended: the process ended" in result.stderr
+    assert "Ship " not in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["digits-float32.onnx"]
 
 
 def test_json_is_one_document(edgernn_command: Callable[..., Result], run_folder: Path, tmp_path: Path) -> None:

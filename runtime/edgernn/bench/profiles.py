@@ -1,6 +1,5 @@
 """Profiles: the devices that an artifact can be chosen for, with the backends that they have."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgernn.backends import BACKENDS
@@ -29,11 +28,6 @@ class Profile:
         """Return True if every backend of the device that reads the suffix runs the quantization correctly."""
         readers = [info for info in BACKENDS if info.name in self.backends and info.suffix == suffix]
         return bool(readers) and not any(quantization in (*info.misreads, *info.refuses) for info in readers)
-
-    @property
-    def suffixes(self) -> Sequence[str]:
-        """Suffixes of the files that the device's backends read."""
-        return [info.suffix for info in BACKENDS if info.name in self.backends]
 
 
 # docs/raspberry-pi.md and docs/compatibility.md have the measurements behind this table.

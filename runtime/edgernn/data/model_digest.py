@@ -9,12 +9,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from edgernn.data.run_commit import MAX_MODEL_BYTES
 from edgernn.system.files import sha256_of
 
 _CONFIG, _METADATA = "config.json", "metadata.json"
 _ADDRESS = "shared_object_id"
 # Larger archives are no models for a small device; their digest is that of the file.
-MAX_BYTES, MAX_CONFIG_BYTES, MAX_MEMBERS = 2 << 30, 16 << 20, 10_000
+MAX_CONFIG_BYTES, MAX_MEMBERS = 16 << 20, 10_000
 
 
 def model_digest(path: Path) -> str:
@@ -43,7 +44,7 @@ def _digest_of_archive(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
         sizes = {member.filename: member.file_size for member in members}
-        if len(members) > MAX_MEMBERS or sum(sizes.values()) > MAX_BYTES or len(sizes) < len(members):
+        if len(members) > MAX_MEMBERS or sum(sizes.values()) > MAX_MODEL_BYTES or len(sizes) < len(members):
             raise ValueError("too large, or a member twice")
         if not 0 < sizes.get(_CONFIG, 0) <= MAX_CONFIG_BYTES:
             raise ValueError("no configuration")
