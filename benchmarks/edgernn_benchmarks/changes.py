@@ -17,7 +17,7 @@ class Change:
         first, later: indices of both results.
         before, after: its measurements.
         speed: its speed in the later result, relative to the first.
-        doubted: whether the times of either are doubtful.
+        doubted: whether the times of either are unreliable.
         unlike: different conditions of the two measurements, which make the times say little about the file.
     """
 
@@ -60,7 +60,7 @@ def find_changes(results: Sequence[Result]) -> list[Change]:
                 before=before,
                 after=subject,
                 speed=speed_ratio_between_runs(subject.turns[PREDICT], before.turns[PREDICT]),
-                doubted=bool(result.doubts_of(subject) or results[first].doubts_of(before)),
+                doubted=PREDICT in (*before.unreliable, *subject.unreliable),
                 unlike=_unlike(results[first], before, result, subject),
             )
             changes.append(change)

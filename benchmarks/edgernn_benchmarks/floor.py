@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgernn.bench.result import MIN_ROUNDS, Measured, Result
+from edgernn.bench.result import Measured, Result
+from edgernn.bench.statistics import MIN_ROUNDS
 from edgernn.errors import DataError
 from edgernn.json_values import as_mapping, as_number
 from edgernn.system.files import check_file
@@ -127,7 +128,7 @@ def _check_speed(result: Result, artifact: Measured, against: str, limit: float)
         return f"its speed cannot be judged from {result.method.rounds} rounds, expected at least {MIN_ROUNDS}"
     if speed.high >= limit:
         return ""
-    doubts = result.doubts_of(artifact)
+    doubts = () if result.is_speed_reliable(artifact, against=against) else result.doubts_of(artifact)
     beside = f" (unreliable: {'; '.join(doubts)})" if doubts else ""
     return (
         f"{speed.estimate:,.2f} times as quick as {against} ({speed.low:,.2f} to {speed.high:,.2f}), the floor is "

@@ -5,9 +5,19 @@ from typing import TYPE_CHECKING
 
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
+from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import Verdict, in_order, judge
 from edgernn.console.grading import count_test_samples
-from edgernn.console.measuring import doubt_lines, method_sentence, show_speed, show_spread, show_time, stranger_lines
+from edgernn.console.measuring import (
+    doubt_lines,
+    mark,
+    method_sentence,
+    show_speed,
+    show_spread,
+    show_time,
+    speed_cell,
+    stranger_lines,
+)
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
 from edgernn_benchmarks.changes import Change
 from edgernn_export.console import make_console, make_table
@@ -45,7 +55,7 @@ def _verdict_lines(result: Result, verdict: Verdict) -> list[str]:
     if verdict.recommended is None:
         return lines
     lines.append(f"Reason: {verdict.why}.")
-    if result.doubts_of(verdict.recommended):
+    if PREDICT in verdict.recommended.unreliable:
         lines.append("Times are unreliable; measure again on a quiet machine before you choose by them.")
     return lines
 
@@ -98,9 +108,8 @@ def _row(result: Result, subject: Measured, shown: Sequence[str], with_memory: b
         cells.append(task.show_agreement(answers.agreement) if answers else "–")
     if with_memory:
         cells.append(f"{subject.memory.peak_bytes / 1e6:,.1f}" if subject.memory else "–")
-    mark = "!" if result.doubts_of(subject) else ""
-    speed = "1" if subject.name == result.baseline else show_speed(result.speed(subject))
-    return [*cells, show_time(subject.predict.median_us), show_spread(subject.predict.spread) + mark, speed]
+    spread = show_spread(subject.predict.spread) + mark(PREDICT not in subject.unreliable)
+    return [*cells, show_time(subject.predict.median_us), spread, speed_cell(result, subject)]
 
 
 def _shown(task: Task | None) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from edgernn_export.pipeline import TargetResult
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
 
-# Enough to distinguish times that differ by more than `edgernn.bench.verdict.TIE`, in less than half a second for each
-# artifact. `edgernn compare` measures longer.
+# Enough to distinguish times that differ by more than `edgernn.bench.statistics.TIE`, in less than half a second for
+# each artifact. `edgernn compare` measures longer.
 METHOD = Method(rounds=10, seconds=0.05)
 
 

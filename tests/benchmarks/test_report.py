@@ -13,6 +13,7 @@ from made_up_report import make_turns
 
 from edgernn.bench.document import dump, read_result
 from edgernn.bench.result import Answers, Result
+from edgernn.bench.stopwatch import Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import judge
 from edgernn.errors import DataError
@@ -146,16 +147,27 @@ def test_invisible_characters_do_no_harm(made_up_result: Result) -> None:
     render([replace(made_up_result, subjects=tuple(subjects), evidence=evidence)]).encode("utf-8", "replace")
 
 
+def uneven(rounds: tuple[Round, ...], **facts: float) -> tuple[Round, ...]:
+    """Return rounds of which every second one takes twice as long."""
+    factors = [1 + number % 2 for number in range(len(rounds))]
+    return tuple(
+        replace(each, durations_ns=each.durations_ns * factor, **facts)
+        for each, factor in zip(rounds, factors, strict=True)
+    )
+
+
 def test_what_is_not_to_be_believed_is_marked(made_up_result: Result) -> None:
     subjects = list(made_up_result.subjects)
-    turns = tuple(replace(turn, cpu_share=0.6) for turn in subjects[1].turns[PREDICT])
+    turns = uneven(subjects[1].turns[PREDICT], cpu_share=0.6)
     subjects[1] = replace(subjects[1], turns={PREDICT: turns})
     result = replace(made_up_result, subjects=tuple(subjects), frequencies_mhz=(600.0, 1500.0), evidence={})
     text = Page(render([result])).text
     assert "Unreliable times" in text
     assert "the clock changed from 600 to 1,500 MHz" in text
-    assert "1 of 3 subjects has its own reasons" in text
-    assert "⚠ digits-int8.tflite: other processes used its core for 40% of the time" in text
+    assert "1 of 3 subjects has times that are less certain than the recommendation needs" in text
+    assert re.search(r"⚠ digits-int8.tflite: interval wider than ±10%: predict ±\d+%; other processes used its", text)
+    # The time and the speed are marked, and no other figure.
+    assert text.count("⚠") == render([made_up_result]).count("⚠") + 4
 
 
 def test_a_bench_without_an_original(made_up_result: Result) -> None:
@@ -205,7 +217,8 @@ def test_several_results_are_compared(made_up_result: Result, factor: float, wor
 
 def test_a_page_of_several_results(made_up_result: Result) -> None:
     quicker = [
-        replace(each, turns={PREDICT: make_turns(each.predict.median_us / 2)}) for each in made_up_result.subjects
+        replace(each, turns={PREDICT: uneven(make_turns(each.predict.median_us / 8))})
+        for each in made_up_result.subjects
     ]
     doubted = replace(
         made_up_result, subjects=tuple(quicker), frequencies_mhz=(600.0, 1500.0), started="2026-11-28T12:00:00+00:00"

@@ -223,7 +223,7 @@ def test_changes_say_what_got_faster_what_slower_and_what_is_noise() -> None:
     }
     assert changes["faster"].speed.estimate == pytest.approx(4 / 3, rel=0.02)
     assert [change.same_file for change in changes.values()] == [True, False, True]
-    doubted = find_changes([before, replace(after, others_cores=4.0)])
+    doubted = find_changes([before, result(measured("slower", turns={"predict": turns(40.0, noise=0.3)}))])
     assert {change.verdict for change in doubted if change.name == "slower"} == {"slower, unreliable times"}
     cold = replace(after, method=Method(12, 1.0, cold=True), threads=2)
     verdicts = {change.verdict for change in find_changes([before, cold]) if change.name == "slower"}

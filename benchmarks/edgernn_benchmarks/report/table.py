@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
-from edgernn.bench.subjects import INVOKE, STEP
+from edgernn.bench.subjects import INVOKE, PREDICT, STEP
 from edgernn.bench.verdict import in_order
 from edgernn.console.measuring import stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION
@@ -16,11 +16,12 @@ from edgernn_benchmarks.report import words
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell: its text, its value for sorting (None comes last), and a smaller line below."""
+    """A cell: its text, its value for sorting (None comes last), a smaller line below, and whether it is unreliable."""
 
     text: str
     value: float | None
     below: str = ""
+    unreliable: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A subject's row; `doubts` are its own and the machine's."""
+    """A subject's row; `doubts` say why times in it are unreliable."""
 
     subject: Measured
     recommended: bool
@@ -53,8 +54,8 @@ class Table:
 
     @property
     def doubted(self) -> Sequence[Measured]:
-        """The subjects with their own doubts."""
-        return [row.subject for row in self.rows if row.subject.doubts]
+        """The subjects with unreliable times."""
+        return [row.subject for row in self.rows if row.subject.unreliable]
 
 
 def make_table(result: Result, recommended: Measured | None) -> Table:
@@ -127,6 +128,7 @@ def _time_columns(result: Result) -> Iterator[Column]:
             words.number(each.predict.median_us),
             each.predict.median_us,
             words.interval(each.predict.low_us, each.predict.high_us),
+            unreliable=PREDICT in each.unreliable,
         ),
     )
     yield Column(
@@ -183,6 +185,7 @@ def _speed(result: Result, subject: Measured) -> TableCell:
         words.times(speed.estimate),
         speed.estimate,
         interval if speed.verdict in ("faster", "slower") else speed.verdict,
+        unreliable=not result.is_speed_reliable(subject),
     )
 
 
@@ -193,7 +196,8 @@ def _percentile(subject: Measured, name: str) -> TableCell:
 
 def _median(subject: Measured, call: str, divisor: float) -> TableCell:
     latency = subject.latencies.get(call)
-    return _plain(latency.median_us / divisor if latency else None)
+    cell = _plain(latency.median_us / divisor if latency else None)
+    return replace(cell, unreliable=call in subject.unreliable)
 
 
 def _plain(value: float | None) -> TableCell:

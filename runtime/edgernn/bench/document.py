@@ -94,7 +94,10 @@ def _subject_as_json(result: Result, subject: Measured) -> dict[str, Any]:
         "statistics": {
             call: {**asdict(latency), "per_second": latency.per_second} for call, latency in subject.latencies.items()
         },
-        "speed": {**asdict(speed), "verdict": speed.verdict} if speed else None,
+        "unreliable": list(subject.unreliable),
+        "speed": {**asdict(speed), "verdict": speed.verdict, "reliable": result.is_speed_reliable(subject)}
+        if speed
+        else None,
         "turns": {call: [_round_as_json(each) for each in rounds] for call, rounds in subject.turns.items()},
     }
 

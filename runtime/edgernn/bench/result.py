@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.bench.environment import throttled_reasons
-from edgernn.bench.statistics import Latency, Ratio, speed_ratio, summarize
+from edgernn.bench.statistics import MAX_SPREAD, MIN_ROUNDS, Latency, Ratio, speed_ratio, summarize
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
 from edgernn.errors import SettingError
@@ -17,14 +17,12 @@ from edgernn.tasks import Task
 
 ARTIFACT, ORIGINAL, PEER = ROLES = ("artifact", "original", "peer")
 
-# Beyond these limits a time is doubted: the share of its time in which a subject had a core; half the width of its
-# interval, as a share; the change of the clock frequency between rounds, as a share.
-MIN_CPU_SHARE, MAX_SPREAD, MAX_CLOCK_CHANGE = 0.97, 0.05, 0.1
+# Beyond these limits a disturbance is named as a cause of unreliable times: the share of its time in which a subject
+# had a core; the change of the clock frequency between rounds, as a share.
+MIN_CPU_SHARE, MAX_CLOCK_CHANGE = 0.97, 0.1
 # Share of all cores that other processes may use. Even on other cores they slow a subject down through caches, memory
 # and clock.
 MAX_OTHERS_SHARE = 0.4
-# Fewer rounds or less time do not suffice for a judgement.
-MIN_ROUNDS, MIN_SECONDS = 10, 1.0
 
 
 @dataclass(frozen=True)
@@ -94,17 +92,27 @@ class Measured:
         return self.latencies["load"].median_us / 1000, self.latencies["first answer"].median_us / 1000
 
     @cached_property
+    def unreliable(self) -> tuple[str, ...]:
+        """Calls whose times are unreliable: those that are not `Latency.is_reliable`."""
+        return tuple(call for call in _TIMED if call in self.turns and not self.latencies[call].is_reliable)
+
+    @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """Reasons to doubt its times; empty if there are none."""
-        timed = {call: rounds for call, rounds in self.turns.items() if len(rounds) > 1 and call in _TIMED}
-        share = float(np.mean([each.cpu_share for rounds in timed.values() for each in rounds])) if timed else 1.0
+        """Intervals that are too wide, and causes that concern this subject alone; empty if all times are reliable."""
+        if not self.unreliable:
+            return ()
+        timed = {call: rounds for call, rounds in self.turns.items() if call in _TIMED}
+        share = float(np.mean([each.cpu_share for rounds in timed.values() for each in rounds]))
         doubts = []
+        wide = [call for call in self.unreliable if self.latencies[call].spread > MAX_SPREAD]
+        if wide:
+            intervals = ", ".join(f"{call} ±{self.latencies[call].spread:.0%}" for call in wide)
+            doubts.append(f"interval wider than ±{MAX_SPREAD:.0%}: {intervals}")
         if share < MIN_CPU_SHARE:
             doubts.append(f"other processes used its core for {1 - share:.0%} of the time")
-        noisy = [call for call in _TIMED if call in timed and self.latencies[call].spread > MAX_SPREAD]
-        if noisy:
-            doubts.append("noisy: " + ", ".join(f"{call} ±{self.latencies[call].spread:.0%}" for call in noisy))
-        unsettled = [call for call, rounds in timed.items() if sum(each.settled for each in rounds) < len(rounds) / 2]
+        unsettled = [
+            call for call in self.unreliable if sum(each.settled for each in timed[call]) < len(timed[call]) / 2
+        ]
         return (*doubts, *(f"{call} still got faster at the end of the warm-up" for call in unsettled))
 
 
@@ -176,15 +184,13 @@ class Result:
         strangers = {each.name for each in self.strangers}
         return tuple(each for each in self.artifacts if each.name not in strangers)
 
-    @property
+    @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """Reasons to doubt all times of this result; empty if there are none."""
-        method, doubts = self.method, []
-        if method.rounds < MIN_ROUNDS or method.seconds < MIN_SECONDS:
-            doubts.append(
-                f"{method.seconds:g} s per call in {method.rounds} rounds, expected at least {MIN_SECONDS:g} s in "
-                f"{MIN_ROUNDS} rounds"
-            )
+        """Causes of unreliable times in the method and the machine; empty if no time of this result is unreliable."""
+        if self.believed:
+            return ()
+        rounds = self.method.rounds
+        doubts = [f"{rounds} rounds, expected at least {MIN_ROUNDS}"] if rounds < MIN_ROUNDS else []
         for when, state in (("before", self.before), ("after", self.after)):
             reasons = throttled_reasons(state["throttled"] or 0)
             if reasons:
@@ -199,13 +205,19 @@ class Result:
         return tuple(doubts)
 
     def doubts_of(self, subject: Measured) -> tuple[str, ...]:
-        """Return the reasons to doubt a subject's times: the result's and its own."""
-        return (*self.doubts, *subject.doubts)
+        """Return why times of a subject are unreliable: its own reasons and the machine's; empty if none is."""
+        return (*subject.doubts, *self.doubts) if subject.unreliable else ()
 
     @property
     def believed(self) -> bool:
-        """True if there is no reason to doubt any time."""
-        return not self.doubts and not any(subject.doubts for subject in self.subjects)
+        """True if all times are reliable."""
+        return not any(subject.unreliable for subject in self.subjects)
+
+    def is_speed_reliable(self, subject: Measured, call: str = PREDICT, against: str | None = None) -> bool:
+        """Return True if both times of `speed` are reliable and its interval is not wider than the verdict's tie."""
+        base, speed = self.subject(against or self.baseline), self.speed(subject, call, against)
+        both = (*subject.unreliable, *base.unreliable)
+        return subject is base or (call not in both and (speed is None or speed.spread <= MAX_SPREAD))
 
     @property
     def headline(self) -> str | None:

@@ -21,6 +21,12 @@ RESAMPLES = 2000
 # outliers, they contain the true value in 94 to 95 of 100 cases, and are narrower than those of the median.
 TRIMMED = 0.2
 NO_DIFFERENCE = "no difference seen"
+# A difference in time below this ratio is a tie, also if it is significant: on a busy machine it may change its sign.
+TIE = 1.10
+# Half the width of an interval, as a share, above which a time or a ratio is unreliable: it could not tell a tie.
+MAX_SPREAD = round(TIE - 1, 9)
+# Fewer rounds give no interval that can be relied on.
+MIN_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Latency:
     """Latency of one call, in microseconds.
 
     Attributes:
+        rounds: the number of rounds.
         calls: the number of timed calls.
         batch: calls that were timed as one; above 1, percentiles are those of the means of batches.
         median_us: the median of the rounds' medians.
@@ -36,6 +43,7 @@ class Latency:
         min_us, max_us: the shortest and the longest time.
     """
 
+    rounds: int
     calls: int
     batch: int
     median_us: float
@@ -56,6 +64,11 @@ class Latency:
     def spread(self) -> float:
         """Half the width of the interval, as a share of the median."""
         return (self.high_us - self.low_us) / 2 / self.median_us if self.median_us else 0.0
+
+    @property
+    def is_reliable(self) -> bool:
+        """True if the interval comes from `MIN_ROUNDS` or more and is not wider than the verdict's `TIE`."""
+        return self.rounds >= MIN_ROUNDS and self.spread <= MAX_SPREAD
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,11 @@ class Ratio:
             return NO_DIFFERENCE
         return "faster" if self.low > 1 else "slower"
 
+    @property
+    def spread(self) -> float:
+        """Half the width of the interval, as a share of the estimate."""
+        return (self.high - self.low) / 2 / self.estimate if self.estimate else 0.0
+
 
 def summarize(rounds: Sequence[Round]) -> Latency:
     """Compute the latency of a call from its rounds, at least one."""
@@ -87,6 +105,7 @@ def summarize(rounds: Sequence[Round]) -> Latency:
     each = np.concatenate([one.durations_ns / (1000 * one.batch) for one in rounds])
     p90, p95, p99 = np.percentile(each, [90, 95, 99])
     return Latency(
+        rounds=len(rounds),
         calls=sum(len(one.durations_ns) * one.batch for one in rounds),
         batch=max(one.batch for one in rounds),
         median_us=float(np.median(medians)),

@@ -7,13 +7,12 @@ from pathlib import Path
 from edgernn.backends import is_read_by_all
 from edgernn.bench.profiles import Profile, profile_named
 from edgernn.bench.result import Measured, Result
+from edgernn.bench.statistics import TIE
 from edgernn.tasks import MEASURES, show
 
 # The most that a recommended artifact may lose; equal to the export's tolerance for int8.
 MAX_DROP_POINTS = 0.7
 MIN_AGREEMENT = 0.985
-# A difference in time below this ratio is a tie, also if it is significant: on a busy machine it may change its sign.
-TIE = 1.10
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,17 @@ from edgernn.bench.result import Measured, Result
 from edgernn.bench.session import check_baseline, open_artifacts, run_session
 from edgernn.bench.statistics import Latency
 from edgernn.bench.stopwatch import Method
-from edgernn.bench.subjects import INVOKE, STEP, ArtifactLoader
+from edgernn.bench.subjects import INVOKE, PREDICT, STEP, ArtifactLoader
 from edgernn.console.loading import loading_options, warn_unverified
 from edgernn.console.measuring import (
     columns,
     doubt_lines,
+    mark,
     measuring_options,
     method_sentence,
     round_bar,
-    show_speed,
     show_spread,
+    speed_cell,
 )
 from edgernn.console.terminal import say, say_document
 from edgernn.system.quiet import standard_error_aside
@@ -53,9 +54,9 @@ def bench(
     """Measure the latency of artifacts on this device.
 
     Keras is not needed. Times loading, the backend's own call without edgernn, predict, and one step of a stream.
-    Artifacts take turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Unreliable
-    times are marked with !. The input is generated, within the input range of the card. `edgernn report` reads the
-    output of --json.
+    Artifacts take turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Times and
+    speeds with an interval wider than ±10 % are marked with !. The input is generated, within the input range of the
+    card. `edgernn report` reads the output of --json.
 
     \b
     Example:
@@ -113,13 +114,13 @@ def _row(result: Result, subject: Measured, with_memory: bool, with_speed: bool)
         name,
         f"{subject.size_bytes:,}",
         f"{subject.median_ms[0]:,.1f}",
-        _median(latencies.get(INVOKE)),
+        _median(latencies.get(INVOKE)) + mark(INVOKE not in subject.unreliable),
         _median(subject.predict),
-        show_spread(subject.predict.spread) + ("!" if result.doubts_of(subject) else ""),
+        show_spread(subject.predict.spread) + mark(PREDICT not in subject.unreliable),
         f"{subject.predict.p95_us:,.1f}",
-        _median(latencies.get(STEP)),
+        _median(latencies.get(STEP)) + mark(STEP not in subject.unreliable),
         *((f"{subject.memory.peak_bytes / 1e6:,.1f}" if subject.memory else "–",) if with_memory else ()),
-        *(("1" if subject.name == result.baseline else show_speed(result.speed(subject)),) if with_speed else ()),
+        *((speed_cell(result, subject),) if with_speed else ()),
     )
 
 

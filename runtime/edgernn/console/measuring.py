@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-from edgernn.bench.result import Result
+from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import NO_DIFFERENCE, Ratio
 from edgernn.bench.stopwatch import ROUNDS, SECONDS, Method
 from edgernn.console.options import Number
@@ -96,6 +96,18 @@ def show_speed(speed: Ratio | None) -> str:
     return f"{speed.estimate:,.{digits}f}×"
 
 
+def speed_cell(result: Result, subject: Measured) -> str:
+    """Format a subject's speed relative to the baseline, with ! if it is unreliable."""
+    if subject.name == result.baseline:
+        return "1"
+    return show_speed(result.speed(subject)) + mark(result.is_speed_reliable(subject))
+
+
+def mark(reliable: bool) -> str:
+    """Return the mark after a figure: ! if it is unreliable."""
+    return "" if reliable else "!"
+
+
 def show_time(us: float) -> str:
     """Format a time with three digits: 18.9 µs, 1.68 ms, 146 ms."""
     value, unit = (us, "µs") if us < 1000 else (us / 1000, "ms") if us < 1e6 else (us / 1e6, "s")
@@ -109,13 +121,16 @@ def show_spread(share: float) -> str:
 
 
 def doubt_lines(result: Result, width: int = 80) -> list[str]:
-    """List the reasons to doubt times, as lines below a heading; empty if there are none."""
+    """List why times are unreliable, as lines below a heading; empty if all are reliable."""
     reasons = [f"all: {doubt}" for doubt in result.doubts]
     reasons += [f"{each.name}: {'; '.join(each.doubts)}" for each in result.subjects if each.doubts]
     if not reasons:
         return []
     wrapper = textwrap.TextWrapper(width, initial_indent="    ", subsequent_indent="      ")
-    return ["! Unreliable times:", *(line for reason in reasons for line in wrapper.wrap(reason))]
+    return [
+        "! Unreliable times and speeds, and their causes:",
+        *(line for reason in reasons for line in wrapper.wrap(reason)),
+    ]
 
 
 def stranger_lines(result: Result) -> list[str]:
