@@ -14,22 +14,17 @@ from edgernn.bench.result import Result
 from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
+from edgernn.console.html_report import check_html, check_target, html_option
 from edgernn.console.measuring import measuring_options, round_bar
 from edgernn.console.options import Name, Number
 from edgernn.console.terminal import say, say_document
 from edgernn.model import MAX_THREADS
 from edgernn.system.extras import require
-from edgernn.system.files import made_folder, write_bytes
+from edgernn.system.files import write_bytes
 from edgernn.system.quiet import standard_error_aside
 from edgernn_benchmarks.floor import Floor, check_floor, read_floor
 
-_HTML = click.option(
-    "--html",
-    "html_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Also write an HTML report: a single file.",
-)
+_STANDARD_OUTPUT = Path("-")
 _FLOOR = click.option(
     "--floor",
     "floor_file",
@@ -90,7 +85,7 @@ _FLOOR = click.option(
     metavar="FILE",
     help="Also write the whole result as JSON, with raw times; - prints only this JSON.",
 )
-@_HTML
+@html_option
 @_FLOOR
 @click.pass_context
 def command(
@@ -129,8 +124,9 @@ def command(
         edgernn compare model.keras model-int8.tflite --samples test.npz --json result.json
         edgernn compare runs/digits runs/digits/*.onnx --peers --cold --floor floor.toml
     """
-    _check_target(ctx, "--json", json_file, ".json")
-    _check_target(ctx, "--html", html_file, ".html")
+    if json_file and json_file != _STANDARD_OUTPUT:
+        check_target(ctx, "--json", json_file, ".json", otherwise=", or - for standard output")
+    check_html(ctx, html_file)
     floor = read_floor(floor_file) if floor_file else None
     method = Method(rounds, seconds, cold)
     with standard_error_aside() as terminal:
@@ -155,16 +151,23 @@ def command(
 @click.command("report")
 @click.argument("files", metavar="RESULT.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--baseline", metavar="NAME", help="The model that speeds are relative to. [default: each result's]")
-@_HTML
+@html_option
 @_FLOOR
+@click.option("--quiet", is_flag=True, help="Print no tables; write the HTML report, check the limits.")
 @click.pass_context
 def report(
-    ctx: click.Context, files: tuple[Path, ...], baseline: str | None, html_file: Path | None, floor_file: Path | None
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    baseline: str | None,
+    html_file: Path | None,
+    floor_file: Path | None,
+    quiet: bool,
 ) -> None:
     """Show results again, or compare those of several devices or days.
 
     Reads the files that `edgernn compare --json` and `edgernn bench --json` write, and computes all figures from raw
-    times. For several files, shows what became faster or slower, and where there is no clear difference.
+    times. For several files, shows what became faster or slower, and where there is no clear difference. Needs the
+    packages of the extra `report`, and no TensorFlow.
 
     \b
     Example:
@@ -172,14 +175,14 @@ def report(
         edgernn report workstation.json pi.json
         edgernn report monday.json tuesday.json --floor floor.toml
     """
-    require("bench", "rich", "jinja2", "matplotlib")
-    _check_target(ctx, "--html", html_file, ".html")
+    require("report", "rich")
+    check_html(ctx, html_file)
     floor = read_floor(floor_file) if floor_file else None
     results = {str(file): read_result(file) for file in files}
     # One result with the baseline is enough: on a device there is no Keras.
     check_baseline(baseline, list(dict.fromkeys(each.name for result in results.values() for each in result.subjects)))
     results = {name: _with_baseline(result, baseline) for name, result in results.items()}
-    _finish(ctx, results, None, html_file, floor)
+    _finish(ctx, results, None, html_file, floor, quiet=quiet)
 
 
 def _with_baseline(result: Result, baseline: str | None) -> Result:
@@ -193,19 +196,21 @@ def _finish(
     json_file: Path | None,
     html_file: Path | None,
     floor: Floor | None,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Write and print results, by the names of their files; exit with 1 if one is below the floor."""
     results = list(named.values())
     # Files are written first, so that no measurement is lost if a table cannot be printed.
-    if json_file and json_file != Path("-"):
+    if json_file and json_file != _STANDARD_OUTPUT:
         write_bytes(json_file, dump(results[0]).encode())
     if html_file:
         from edgernn_benchmarks.report.page import write_html
 
         write_html(html_file, results)
-    if json_file == Path("-"):
+    if json_file == _STANDARD_OUTPUT:
         say_document(dump(results[0]))
-    else:
+    elif not quiet:
         _print(named)
         if html_file:
             say(f"Report: {html_file}")
@@ -233,14 +238,3 @@ def _judge(ctx: click.Context, results: Sequence[Result], floor: Floor) -> None:
         say(f"below the floor: {failure}", err=True)
     if failures:
         ctx.exit(1)
-
-
-def _check_target(ctx: click.Context, option: str, file: Path | None, suffix: str) -> None:
-    if file is None or (option == "--json" and file == Path("-")):
-        return
-    if file.suffix != suffix:
-        # An option without its value takes the next artifact's name, and would overwrite that file.
-        dash = ", or - for standard output" if option == "--json" else ""
-        raise click.UsageError(f"{option}: file {file}, expected a name that ends with {suffix}{dash}")
-    # Check now, not after minutes, that the folder can be written. A new folder that stays empty is removed.
-    ctx.with_resource(made_folder(file.parent))

@@ -138,7 +138,7 @@ ROOTS = (
         title="64-bit, trixie",
         architecture="arm64",
         wheel_architecture="aarch64",
-        extras=("litert", "onnx", "images"),
+        extras=("litert", "onnx", "images", "report"),
         backends=("litert", "onnxruntime"),
         boards=(PI_5, PI_4, PI_3),
     ),

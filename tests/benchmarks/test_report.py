@@ -1,5 +1,8 @@
 import json
 import re
+import subprocess
+import sys
+import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -23,6 +26,7 @@ from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.report.label_placement import place_labels
 from edgernn_benchmarks.report.page import render, short_names, write_html
 
+ROOT = Path(__file__).parents[2]
 EVIL = "<script>alert('$x_1$ &amp;')</script>.tflite"
 SECTIONS = {
     *(
@@ -115,6 +119,22 @@ def test_the_same_result_gives_the_same_file(page: str, made_up_result: Result, 
     file.write_text(dump(made_up_result), encoding="utf-8")
     write_html(tmp_path / "new" / "report.html", [read_result(file)])
     assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_the_command_needs_only_the_packages_of_its_extra(page: str, made_up_result: Result, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(dump(made_up_result), encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    others = {"tensorflow", "keras", "h5py", "onnx", "tf2onnx", "litert_quantizer", "ai_edge_litert", "onnxruntime"}
+    names = {re.split("[>=<]", each)[0] for each in project["optional-dependencies"]["report"]}
+    assert names == {"rich", "jinja2", "matplotlib", "pillow"}
+    # None in sys.modules makes an import fail.
+    program = (
+        f"import sys; sys.modules |= dict.fromkeys({sorted(others)})\n"
+        "from edgernn.cli import main; main(['report', 'result.json', '--html', 'report.html'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
 
 
 def test_hostile_names_and_labels_are_text(made_up_result: Result) -> None:

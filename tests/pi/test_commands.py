@@ -40,7 +40,8 @@ def test_the_system_is_the_expected_one_and_edgernn_needs_no_more(device: Device
     python = output_of(device, "python", "-c", "import platform; print(platform.python_version())").strip()
     assert python.startswith(f"{device.root.python}.")
     packages = installed(device)
-    assert not {"tensorflow", "keras", "onnx", "rich", "scipy"} & packages.keys()
+    assert not {"tensorflow", "keras", "onnx", "scipy"} & packages.keys()
+    assert ("rich" in packages) == ("report" in device.root.extras)
     shown = ("numpy", "click", "ai-edge-litert", "onnxruntime", "tflite-runtime", "pillow")
     results["systems"][device.root.name] = {
         "python": python,
@@ -99,6 +100,24 @@ def test_bench_measures(device: Device) -> None:
     assert row["backend"].startswith(device.root.backends[0])
     assert row["statistics"]["predict"]["median_us"] > 0
     assert document["machine"]["cores"] >= 1
+
+
+def test_bench_draws_a_report_or_says_where_to(device: Device) -> None:
+    words = ["edgernn", "bench", ARTIFACT, "--rounds", "2", "--seconds", "0.2"]
+    done = device.run([*words, "--html", "report.html"])
+    if "report" not in device.root.extras:
+        assert done.returncode == 1
+        assert 'pip install "edgernn[report]"' in done.stderr
+        assert ("--json > result.json" in done.stderr) == (device.root.architecture == "armhf")
+        return
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Report: report.html"
+    again = "edgernn bench $0 --rounds 2 --seconds 0.2 --json > result.json && edgernn report result.json --html b.html"
+    assert output_of(device, "sh", "-c", f"({again}) 2> /dev/null", ARTIFACT).splitlines()[-1] == "Report: b.html"
+    for name in ("report.html", "b.html"):
+        page = output_of(device, "cat", name)
+        assert "digits-int8.tflite" in page
+        assert "<svg" in page
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,30 @@ def write_onnx(path: Path, operator: str, constants: list[int], **attributes: in
     return path
 
 
+def test_html_is_the_report_of_the_same_result(
+    edgernn_command: Callable[..., Result], artifacts: Path, tmp_path: Path
+) -> None:
+    words = ("bench", artifacts / "digits-int8.tflite", *QUICK, "--html", tmp_path / "new" / "report.html")
+    assert edgernn_command(*words).stdout.splitlines()[-1] == f"Report: {tmp_path / 'new' / 'report.html'}"
+    (tmp_path / "result.json").write_text(edgernn_command(*words, "--json").stdout, encoding="utf-8")
+    shown = edgernn_command("report", tmp_path / "result.json", "--html", tmp_path / "again.html", "--quiet")
+    assert (shown.exit_code, shown.output) == (0, "")
+    assert (tmp_path / "again.html").read_text() == (tmp_path / "new" / "report.html").read_text()
+
+
+def test_html_is_checked_before_anything_is_measured(
+    refused: Callable[..., str], artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgernn.commands.bench.run_session", None)
+    words = ("bench", artifacts / "digits-int8.tflite", "--html")
+    assert "expected a name that ends with .html" in refused(*words, tmp_path / "a.tflite", exit_code=2)
+    monkeypatch.setattr("edgernn.system.extras.find_spec", lambda name: None if name == "matplotlib" else name)
+    assert refused(*words, tmp_path / "a.html").endswith('pip install "edgernn[report]"')
+    # As on 32-bit Arm, where pip would find no wheel.
+    monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
+    assert "edgernn report result.json --html report.html" in refused(*words, tmp_path / "a.html")
+
+
 def test_every_artifact_has_a_row_of_80_columns(
     edgernn_command: Callable[..., Result], artifacts: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,6 +134,8 @@ def test_info_refuses_what_has_no_card(refused: Callable[..., str], tmp_path: Pa
         ("keras", ["compare", "RUN", "ARTIFACT"], "edgernn[bench]"),
         ("ai_edge_litert", ["predict", "ARTIFACT", "PICTURE"], "edgernn[litert]"),
         ("PIL", ["predict", "ARTIFACT", "PICTURE"], "edgernn[images]"),
+        ("matplotlib", ["bench", "ARTIFACT", "--html", "report.html"], "edgernn[report]"),
+        ("rich", ["report", "result.json"], "edgernn[report]"),
     ],
 )
 def test_a_missing_package_says_the_pip_install(

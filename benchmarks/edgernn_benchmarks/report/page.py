@@ -16,8 +16,8 @@ from edgernn.bench.result import ARTIFACT, Measured, Result
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import Verdict, judge
+from edgernn.console.html_report import require_report
 from edgernn.errors import DataError, printable
-from edgernn.system.extras import require
 from edgernn.system.files import write_bytes
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.changes import find_changes
@@ -41,7 +41,7 @@ def write_html(path: Path, results: Sequence[Result]) -> None:
     """Write the report to an HTML file.
 
     Raises:
-        MissingExtraError: the bench extra is not installed.
+        MissingExtraError: the report extra is not installed.
         DataError: the evidence of a result is damaged.
         OutputError: the file cannot be written.
     """
@@ -55,10 +55,10 @@ def render(results: Sequence[Result]) -> str:
         results: at least one; all parts except the tables and the comparison are of the first.
 
     Raises:
-        MissingExtraError: the bench extra is not installed.
+        MissingExtraError: the report extra is not installed.
         DataError: the evidence of a result is damaged.
     """
-    require("bench", "jinja2", "matplotlib", "PIL")
+    require_report()
     from jinja2 import UndefinedError
 
     folder = files("edgernn_benchmarks.report") / "templates"

@@ -1,5 +1,6 @@
 """The command `edgernn bench`."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from edgernn.bench.session import check_baseline, open_artifacts, run_session
 from edgernn.bench.statistics import Latency
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import INVOKE, PREDICT, STEP, ArtifactLoader
+from edgernn.console.html_report import check_html, html_option
 from edgernn.console.loading import loading_options, warn_unverified
 from edgernn.console.measuring import (
     columns,
@@ -24,6 +26,7 @@ from edgernn.console.measuring import (
     speed_cell,
 )
 from edgernn.console.terminal import say, say_document
+from edgernn.system.files import write_bytes
 from edgernn.system.quiet import standard_error_aside
 
 WIDTH = 80
@@ -39,7 +42,10 @@ _CAPTION = (
 @measuring_options
 @loading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all raw times.")
+@html_option
+@click.pass_context
 def bench(
+    ctx: click.Context,
     artifacts: tuple[Path, ...],
     rounds: int,
     seconds: float,
@@ -50,20 +56,24 @@ def bench(
     threads: int,
     unverified: bool,
     as_json: bool,
+    html_file: Path | None,
 ) -> None:
     """Measure the latency of artifacts on this device.
 
     Keras is not needed. Times loading, the backend's own call without edgernn, predict, and one step of a stream.
     Artifacts take turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Times and
     speeds with an interval wider than ±10 % are marked with !. The input is generated, within the input range of the
-    card. `edgernn report` reads the output of --json.
+    card. `edgernn report` reads the output of --json. --html needs the packages of the extra `report`, but no
+    TensorFlow.
 
     \b
     Example:
         edgernn bench digits-int8.tflite
         edgernn bench runs/demo/*.tflite --baseline digits-float32.tflite
         edgernn bench digits-int8.tflite --cold --isolate --json > pi.json
+        edgernn bench digits-int8.tflite --html report.html
     """
+    check_html(ctx, html_file)
     method = Method(rounds, seconds, cold)
     with standard_error_aside():
         opened = open_artifacts(
@@ -83,10 +93,25 @@ def bench(
             threads=threads,
             progress=progress,
         )
+    if html_file:
+        _write_report(ctx, result, html_file)
     if as_json:
         say_document(dump(result))
         return
     say(*bench_lines(result))
+    if html_file:
+        say(f"Report: {html_file}")
+
+
+def _write_report(ctx: click.Context, result: Result, file: Path) -> None:
+    """Write the HTML report by the command `report`: this package does not import the one that draws it."""
+    group = ctx.find_root().command
+    with tempfile.TemporaryDirectory() as folder:
+        document = Path(folder, "result.json")
+        write_bytes(document, dump(result).encode())
+        words = ["report", str(document), "--html", str(file), "--quiet"]
+        with group.make_context("edgernn", words) as context:
+            group.invoke(context)
 
 
 def bench_lines(result: Result) -> list[str]:
