@@ -68,12 +68,12 @@ _OLD = ("numpy<2",)
 RUNTIMES = (
     _litert("litert", "2.3.0", note="newest release"),
     _litert("litert without XNNPACK", "2.3.0", note="kernels without XNNPACK"),
-    _litert("litert", "2.1.0", note="oldest release that edgernn[litert] allows"),
+    _litert("litert", "2.1.0", note="oldest release that the extra litert allows"),
     _litert("litert", "1.0.0", note="first release", needs=_OLD),
     _tflite("2.14.0", note="last release; has wheels for 32-bit Arm", needs=_OLD),
     _micro("0.dev20261023182759", note="for microcontrollers"),
     _onnx("1.32.0", note="newest release"),
-    _onnx("1.20.0", note="oldest release that edgernn[onnx] allows"),
+    _onnx("1.20.0", note="oldest release that the extra onnx allows"),
     _onnx("1.15.0", note="first release for this Python", needs=_OLD),
 )
 

@@ -91,8 +91,10 @@ class MissingExtraError(EdgernnError):
         super().__init__(package, extra)  # the arguments as given, so that it can be pickled
 
     def __str__(self) -> str:
+        from edgernn.system.extras import pip_install  # late: it imports this module
+
         package, extra = self.args
-        return f'{package} is not installed: pip install "edgernn[{extra}]"'
+        return f"{package} is not installed: {pip_install(extra)}"
 
 
 def first_line(error: BaseException) -> str:

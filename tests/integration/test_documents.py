@@ -9,8 +9,10 @@ import click
 import pytest
 
 from edgernn.cli import main
+from edgernn.system.extras import WHEEL
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -32,12 +34,20 @@ def test_every_command_in_the_readme_can_be_called_like_that(line: str) -> None:
         command.make_context(words[0], words[1:], parent=ctx)
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")], ids=str)
+def test_documents_install_what_there_is(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"edgernn-[\w.]+-py3-none-any\.whl", text)) <= {WHEEL}
+    # No package index has edgernn: the wheel's name stands in front of an extra.
+    assert "edgernn[" not in text
+
+
 def test_no_figure_is_left_to_be_filled_in() -> None:
     assert not re.search(r"@[A-Z]+@", README)
 
 
 def test_the_page_of_the_raspberry_pi_has_its_generated_parts() -> None:
-    page = (ROOT / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
+    page = (DOCS / "raspberry-pi.md").read_text(encoding="utf-8")
     parts = re.findall(r"<!-- (\w+): generated -->\n(.*?)<!-- \1: until here -->", page, re.S)
     assert [name for name, _ in parts] == ["answers", "instructions"]
     assert all("| `digits-int8.tflite` |" in text for _, text in parts)
@@ -63,7 +73,7 @@ def test_the_readme_lists_what_make_test_runs() -> None:
 
 
 def test_the_architecture_names_modules_that_exist() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     for room, folder in (("runtime/edgernn", "runtime"), ("export/edgernn_export", "export")):
         section = text.split(f"## {room}\n")[1].split("\n## ")[0]
         tables = section.split("| module | stage |\n| --- | --- |\n")[1:] or section.split("| --- | --- |\n")[1:2]

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from edgernn.system.extras import WHEEL
 from raspberry_pi.roots import HOME, REPOSITORY, SHARED, USER, Device
 
 PAGE = (REPOSITORY / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
 UNIT = REPOSITORY / "examples" / "pi" / "edgernn-stream.service"
 # Headings of the parts with the commands of each system.
 PARTS = {"arm64-trixie": ("From a blank card, 64-bit", "At boot"), "armhf-bookworm": ("32-bit",)}
-LEFTOVERS = ("home/pi/edgernn", "home/pi/pi", "home/pi/state.npz", "tmp/rows.txt", "opt/edgernn")
+LEFTOVERS = ("home/pi/edgernn", "home/pi/pi", f"home/pi/{WHEEL}", "home/pi/state.npz", "tmp/rows.txt", "opt/edgernn")
 EXPOSURE = 10  # of 100, to systemd-analyze
 
 
@@ -38,8 +39,10 @@ def follow(device: Device) -> dict[str, str]:
     for leftover in LEFTOVERS:
         path = device.folder / leftover
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    copied = device.run(["cp", "-r", f"{SHARED}/pi", str(HOME / "pi")])  # scp, from the other computer
-    assert copied.returncode == 0, copied.stderr
+    wheel = f"{SHARED}/wheels/{device.root.name}/{WHEEL}"
+    for source, place in ((f"{SHARED}/pi", HOME / "pi"), (wheel, HOME / WHEEL)):  # scp, from the other computer
+        copied = device.run(["cp", "-r", source, str(place)])
+        assert copied.returncode == 0, copied.stderr
     outputs, before, here = dict[str, str](), list[str](), HOME
     for command in commands_of(device.root.name):
         if command.startswith("sudo "):  # sudo keeps the folder, but nothing else of the shell

@@ -96,7 +96,7 @@ def test_litert_is_preferred(artifacts: Path) -> None:
 
 @pytest.mark.usefixtures("without_litert", "without_tflite_runtime")
 def test_with_neither_the_preferred_one_is_named() -> None:
-    with pytest.raises(MissingExtraError, match=r'LiteRT, .* pip install "edgernn\[litert\]"'):
+    with pytest.raises(MissingExtraError, match=r'LiteRT, .*: pip install "ai-edge-litert<3,>=2\.1"$'):
         open_artifact(FILE, Interpreter.content, 1)
 
 
@@ -105,7 +105,7 @@ def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
     monkeypatch.setattr("sys.version_info", (3, 11, 2))
     monkeypatch.setattr("platform.machine", lambda: "armv7l")
-    with pytest.raises(MissingExtraError, match=r'pip install "edgernn\[tflite\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "numpy<2" "tflite-runtime>=2\.14"$'):
         open_artifact(FILE, Interpreter.content, 1)
     monkeypatch.setattr("platform.machine", lambda: "armv6l")
     with pytest.raises(
@@ -117,7 +117,9 @@ def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("without_litert", "with_tflite_runtime")
 def test_a_numpy_too_new_for_tflite_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "__version__", "2.4.6")
-    with pytest.raises(MissingExtraError, match=r'NumPy 2\.4\.6 is too new .* pip install "edgernn\[tflite\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r'NumPy 2\.4\.6 is too new .* pip install "numpy<2" "tflite-runtime>=2\.14"$'
+    ):
         open_artifact(FILE, Interpreter.content, 1)
 
 
@@ -214,7 +216,17 @@ def test_the_backend_asked_for_is_used() -> None:
 
 @pytest.mark.usefixtures("without_tflite_runtime")
 def test_a_backend_asked_for_that_is_missing_is_named() -> None:
-    with pytest.raises(MissingExtraError, match=r'tflite-runtime, .* pip install "edgernn\[tflite\]"'):
+    with pytest.raises(MissingExtraError, match=r'tflite-runtime, .* pip install "numpy<2" "tflite-runtime>=2\.14"$'):
+        open_artifact(FILE, Interpreter.content, 1, "tflite-runtime")
+
+
+@pytest.mark.usefixtures("without_tflite_runtime")
+def test_a_backend_asked_for_that_has_no_wheel_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 13, 5))
+    monkeypatch.setattr("edgernn.backends.BackendInfo.installed", False)
+    with pytest.raises(
+        SettingError, match="tflite-runtime cannot be installed on this machine: it has no wheel for Py"
+    ):
         open_artifact(FILE, Interpreter.content, 1, "tflite-runtime")
 
 

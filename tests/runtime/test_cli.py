@@ -129,13 +129,13 @@ def test_info_refuses_what_has_no_card(refused: Callable[..., str], tmp_path: Pa
 @pytest.mark.parametrize(
     ("package", "words", "install"),
     [
-        ("tensorflow", ["train"], "edgernn[train]"),
-        ("tf2onnx", ["export", "RUN"], "edgernn[export]"),
-        ("keras", ["compare", "RUN", "ARTIFACT"], "edgernn[bench]"),
-        ("ai_edge_litert", ["predict", "ARTIFACT", "PICTURE"], "edgernn[litert]"),
-        ("PIL", ["predict", "ARTIFACT", "PICTURE"], "edgernn[images]"),
-        ("matplotlib", ["bench", "ARTIFACT", "--html", "report.html"], "edgernn[report]"),
-        ("rich", ["report", "result.json"], "edgernn[report]"),
+        ("tensorflow", ["train"], '"mlxtend<0.26,>=0.23"'),
+        ("tf2onnx", ["export", "RUN"], '"tf2onnx<1.18,>=1.17"'),
+        ("keras", ["compare", "RUN", "ARTIFACT"], '"matplotlib>=3.9"'),
+        ("ai_edge_litert", ["predict", "ARTIFACT", "PICTURE"], '"ai-edge-litert<3,>=2.1"'),
+        ("PIL", ["predict", "ARTIFACT", "PICTURE"], '"pillow>=11"'),
+        ("matplotlib", ["bench", "ARTIFACT", "--html", "report.html"], '"matplotlib>=3.9"'),
+        ("rich", ["report", "result.json"], '"rich>=13.9"'),
     ],
 )
 def test_a_missing_package_says_the_pip_install(
@@ -151,8 +151,8 @@ def test_a_missing_package_says_the_pip_install(
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert result.returncode == 1
-    assert f'pip install "{install}"' in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    (line,) = result.stderr.splitlines()
+    assert re.search(rf" is not installed: pip install .*{re.escape(install)}", line)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a disk that is always full")
@@ -173,7 +173,7 @@ def test_info_lists_the_backends(edgernn_command: Callable[..., Result], refused
     for each in documents.values():
         if each["version"] is None:
             assert re.search(
-                rf'^{each["backend"]} .*(pip install "edgernn\[{each["extra"]}\]"|no wheel)', "\n".join(lines), re.M
+                rf'^{each["backend"]} .*(pip install .*"{each["backend"]}|no wheel)', "\n".join(lines), re.M
             )
     assert "either artifacts or --backends" in refused("info", exit_code=2)
 
@@ -186,7 +186,7 @@ def test_info_names_no_backend_to_install_that_has_no_wheel(
     monkeypatch.setattr("sys.version_info", (3, 11, 2))
     here = dict(line.split(maxsplit=1) for line in edgernn_command("info", "--backends").stdout.splitlines())
     assert here["litert"].endswith("not installed: it has no wheel for 32-bit systems")
-    assert here["tflite-runtime"].endswith('not installed: pip install "edgernn[tflite]"')
+    assert here["tflite-runtime"].endswith('not installed: pip install "numpy<2" "tflite-runtime>=2.14"')
     monkeypatch.setattr("sys.version_info", (3, 13, 5))
     here = dict(line.split(maxsplit=1) for line in edgernn_command("info", "--backends").stdout.splitlines())
     assert here["tflite-runtime"].endswith("not installed: it has no wheel for Python 3.12 and later")

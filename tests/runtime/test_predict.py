@@ -252,7 +252,7 @@ def test_without_pillow_only_the_picture_fails(
     assert result.exit_code == 1
     first, failed, last = json.loads(result.stdout)
     assert first["label"] == last["label"]
-    assert 'pip install "edgernn[images]"' in failed["error"]
+    assert 'pip install "pillow>=11"' in failed["error"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes the streams")

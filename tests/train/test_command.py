@@ -188,4 +188,6 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(tiny_npz, tmp_path)
 def test_a_missing_extra_says_how_to_install_it(tiny_npz, out, monkeypatch):
     monkeypatch.setattr("edgernn.system.extras.find_spec", lambda name: None if name == "mlxtend" else object())
     result = edgernn("train", "--data", tiny_npz, "--out", out)
-    assert_refused(result, 'mlxtend is not installed: pip install "edgernn[train]"', out)
+    assert_refused(
+        result, 'mlxtend is not installed: pip install "keras<4,>=3.12" "mlxtend<0.26,>=0.23" "rich>=13.9" "tensor', out
+    )

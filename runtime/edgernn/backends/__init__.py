@@ -113,7 +113,8 @@ def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = N
 
     Raises:
         ArtifactError: no backend reads the suffix, or the backend refuses the content.
-        SettingError: the backend is unknown, reads other files, or does not support that number of threads.
+        SettingError: the backend is unknown, reads other files, cannot be installed on this machine, or does not
+            support that number of threads.
         MissingExtraError: no backend for it is installed; the message names the preferred one of those available for
             this Python and machine. If there is none, an ArtifactError gives the reasons.
     """
@@ -145,6 +146,8 @@ def _named(name: str, path: Path) -> BackendInfo:
         raise SettingError(f"unknown backend {name!r}; expected {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
     if found.suffix != path.suffix:
         raise SettingError(f"{path}: backend {name} reads {found.suffix} files only")
+    if not found.installed and (reason := found.no_wheel()):
+        raise SettingError(f"backend {name} cannot be installed on this machine: {reason}")
     return found
 
 

@@ -1,8 +1,13 @@
 """Packages that only some commands need: each belongs to an extra of the distribution."""
 
+import re
 from importlib.util import find_spec
 
+from edgernn import __version__
 from edgernn.errors import MissingExtraError
+
+# The file that `make wheel` builds.
+WHEEL = f"edgernn-{__version__}-py3-none-any.whl"
 
 
 def require(extra: str, *packages: str) -> None:
@@ -14,3 +19,22 @@ def require(extra: str, *packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)
+
+
+def pip_install(extra: str) -> str:
+    """Return the `pip install` command for the packages of an extra.
+
+    The command names the packages, from the metadata of the installed edgernn: they are on the package index, and
+    edgernn is already here. Without metadata, as in a checkout that is not installed, it names the wheel.
+    """
+    # Late: an error is rare, and the import takes as long as the package edgernn.
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires("edgernn") or []
+    except PackageNotFoundError:
+        lines = []
+    # Such as: numpy<2; (python_version < '3.12') and extra == 'tflite'
+    found = [re.match(rf"([^;]+?)\s*;.*\bextra == ['\"]{extra}['\"]", line) for line in lines]
+    packages = " ".join(f'"{each[1]}"' for each in found if each)
+    return f"pip install {packages}" if packages else f'pip install "{WHEEL}[{extra}]"'
