@@ -15,8 +15,9 @@ from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.console.html_report import check_html, check_target, html_option
-from edgernn.console.measuring import measuring_options, round_bar
+from edgernn.console.measuring import measuring_options
 from edgernn.console.options import Name, Number
+from edgernn.console.progress import measuring_bar
 from edgernn.console.terminal import say, say_document
 from edgernn.model import MAX_THREADS
 from edgernn.system.extras import require
@@ -133,7 +134,7 @@ def command(
         from edgernn_benchmarks.comparison import Progress, compare
 
         note = partial(say, file=terminal)
-        with round_bar(method, "measuring", terminal) as after_round:
+        with measuring_bar(terminal) as before_turn:
             result = compare(
                 source,
                 artifacts,
@@ -142,7 +143,7 @@ def command(
                 method=method,
                 isolated=settings.pop("isolate"),
                 max_drop_points=settings.pop("max_drop"),
-                progress=Progress(lambda step: note(f"{step} …"), after_round, note),
+                progress=Progress(lambda step: note(f"{step} …"), before_turn, note),
                 **settings,
             )
     _finish(ctx, {"": result}, json_file, html_file, floor)

@@ -16,7 +16,7 @@ from edgernn.backends import SUFFIXES
 from edgernn.bench.profiles import profile_named
 from edgernn.bench.result import ORIGINAL, PEER, Measured, Result
 from edgernn.bench.session import Candidate, OpenArtifact, check_baseline, open_artifacts, run_session
-from edgernn.bench.stopwatch import Method
+from edgernn.bench.stopwatch import Method, Turn
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.data.feature_scales import Scale
@@ -46,12 +46,12 @@ class Progress:
 
     Attributes:
         step: called with the next step, before it starts.
-        rounds: called with the number of finished rounds.
+        turn: called before each model is timed in a round.
         note: called with a line of information, for instance why a peer is left out.
     """
 
     step: Callable[[str], None] = lambda _step: None
-    rounds: Callable[[int], None] = lambda _done: None
+    turn: Callable[[Turn], None] = lambda _turn: None
     note: Callable[[str], None] = lambda _line: None
 
 
@@ -132,7 +132,7 @@ def compare(
             baseline=baseline or BASELINE,
             isolated=isolated,
             threads=threads,
-            progress=progress.rounds,
+            progress=progress.turn,
         )
     return replace(
         result, task=question.task, samples=len(question.x), limits=limits, profile=profile, evidence=evidence

@@ -93,8 +93,7 @@ def test_stream_answers_row_by_row(device: Device) -> None:
 
 def test_bench_measures(device: Device) -> None:
     done = device.run(["edgernn", "bench", ARTIFACT, "--rounds", "2", "--seconds", "0.2", "--json"])
-    lines = [f"measuring 1 artifact: {count} of 2 rounds" for count in (1, 2)]
-    assert (done.returncode, done.stderr.splitlines()) == (0, lines)
+    assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)
     (row,) = document["subjects"]
     assert row["backend"].startswith(device.root.backends[0])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgernn.bench import stopwatch
-from edgernn.bench.stopwatch import Local, Method, Ready, measure, measure_calls, time_call
+from edgernn.bench.stopwatch import Local, Method, Ready, Turn, measure, measure_calls, time_call
 
 
 @dataclass
@@ -146,7 +146,13 @@ def test_the_clock_has_a_step() -> None:
     assert 0 < stopwatch.clock_step_ns() < 1_000_000
 
 
-def test_progress_is_reported_after_every_round(quick: Method) -> None:
-    reported: list[int] = []
-    measure({"x": Local(lambda: Ready({"call": lambda: None}))}, quick, reported.append)
-    assert reported == [1, 2, 3, 4, 5]
+def test_progress_is_reported_before_every_turn_and_after_every_round(quick: Method) -> None:
+    turns: list[Turn] = []
+    rounds: list[int] = []
+    subjects = {name: Local(lambda: Ready({"call": lambda: None})) for name in ("x", "y")}
+    measure(subjects, quick, lambda: rounds.append(len(turns)), turns.append)
+    assert rounds == [2, 4, 6, 8, 10]
+    assert [(each.place, each.subjects, each.round, each.rounds) for each in turns] == [
+        (place, 2, number, 5) for number in range(1, 6) for place in (1, 2)
+    ]
+    assert {each.name for each in turns[:2]} == {"x", "y"}

@@ -12,7 +12,7 @@ from edgernn.arrays import Float32
 from edgernn.bench.environment import describe_machine, frequency_mhz, look_at_machine
 from edgernn.bench.isolated import Isolated, start_isolated
 from edgernn.bench.result import ARTIFACT, Answers, Measured, Result, unique_names
-from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Subject, clock_step_ns, measure
+from edgernn.bench.stopwatch import LoadedSubject, Local, Method, Subject, Turn, clock_step_ns, measure
 from edgernn.bench.subjects import ArtifactLoader, LoadedArtifact
 from edgernn.errors import ArtifactError, SettingError, printable
 from edgernn.model import Model
@@ -87,7 +87,7 @@ def run_session(
     baseline: str | None = None,
     isolated: bool = False,
     threads: int = 1,
-    progress: Callable[[int], None] = lambda _done: None,
+    progress: Callable[[Turn], None] = lambda _turn: None,
 ) -> Result:
     """Measure candidates.
 
@@ -97,7 +97,7 @@ def run_session(
         baseline: the name of the candidate that speeds are relative to; the first by default.
         isolated: True to run each candidate in an isolated process.
         threads: of each artifact; only recorded, the candidates' loaders set it.
-        progress: called with the number of rounds done.
+        progress: called before each candidate is timed in a round.
 
     Raises:
         SettingError: no candidate has the baseline's name, or two have the same name.
@@ -125,14 +125,10 @@ def run_session(
 
 
 def _measure(
-    candidates: Sequence[Candidate], method: Method, isolated: bool, progress: Callable[[int], None]
+    candidates: Sequence[Candidate], method: Method, isolated: bool, progress: Callable[[Turn], None]
 ) -> tuple[tuple[Measured, ...], tuple[float, ...]]:
     """Return the measurements of each, and the frequency after each round where the machine reports it, in MHz."""
     frequencies = []
-
-    def after_round(done: int) -> None:
-        frequencies.append(frequency_mhz())
-        progress(done)
 
     with ExitStack() as stack:
         subjects: dict[str, Subject] = {
@@ -143,7 +139,7 @@ def _measure(
             )
             for each in candidates
         }
-        times = measure(subjects, method, after_round)
+        times = measure(subjects, method, lambda: frequencies.append(frequency_mhz()), progress)
         memory = {name: subject.memory() for name, subject in subjects.items() if isinstance(subject, Isolated)}
     measured = (
         replace(

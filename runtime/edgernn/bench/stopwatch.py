@@ -70,6 +70,25 @@ class Round:
     settled: bool = True
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Turn of one subject in one round, for progress.
+
+    Attributes:
+        name: of the subject.
+        place: of the subject in its round, from 1.
+        subjects: the number of subjects.
+        round: from 1.
+        rounds: the number of rounds.
+    """
+
+    name: str
+    place: int
+    subjects: int
+    round: int
+    rounds: int
+
+
 class LoadedSubject(Protocol):
     """Subject that is loaded."""
 
@@ -145,14 +164,18 @@ class Ready:
 
 
 def measure(
-    subjects: Mapping[Name, Subject], method: Method, progress: Callable[[int], None] = lambda _done: None
+    subjects: Mapping[Name, Subject],
+    method: Method,
+    after_round: Callable[[], None] = lambda: None,
+    before_turn: Callable[[Turn], None] = lambda _turn: None,
 ) -> dict[Name, dict[str, list[Round]]]:
     """Time subjects, interleaved.
 
     Args:
         subjects: by name.
         method: of measuring.
-        progress: called after each round with the number of rounds done.
+        after_round: called after each round.
+        before_turn: called before each subject is timed.
 
     Returns:
         A list of rounds by subject and call. The same index is the same round in every list, so that two calls can be
@@ -161,20 +184,19 @@ def measure(
     # A fixed seed makes the order repeatable.
     order = random.Random(0)  # noqa: S311
     times: dict[Name, dict[str, list[Round]]] = {name: {} for name in subjects}
-    for done in range(1, method.rounds + 1):
-        for name in order.sample(list(subjects), len(subjects)):
+    for number in range(1, method.rounds + 1):
+        for place, name in enumerate(order.sample(list(subjects), len(subjects)), start=1):
+            before_turn(Turn(str(name), place, len(subjects), number, method.rounds))
             for call, one in subjects[name].time_round(method).items():
                 times[name].setdefault(call, []).append(one)
-        progress(done)
+        after_round()
     return times
 
 
-def measure_calls(
-    calls: Mapping[Name, Call], method: Method, progress: Callable[[int], None] = lambda _done: None
-) -> dict[Name, list[Round]]:
+def measure_calls(calls: Mapping[Name, Call], method: Method) -> dict[Name, list[Round]]:
     """Time calls that need no loading, interleaved; return the rounds of each by name."""
     subjects = {name: Local(lambda call=call: Ready({"call": call}), reload=False) for name, call in calls.items()}  # type: ignore[misc]
-    return {name: times["call"] for name, times in measure(subjects, method, progress).items()}
+    return {name: times["call"] for name, times in measure(subjects, method).items()}
 
 
 def time_call(call: Call, method: Method) -> Round:

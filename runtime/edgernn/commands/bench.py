@@ -21,10 +21,10 @@ from edgernn.console.measuring import (
     mark,
     measuring_options,
     method_sentence,
-    round_bar,
     show_spread,
     speed_cell,
 )
+from edgernn.console.progress import measuring_bar
 from edgernn.console.terminal import say, say_document
 from edgernn.system.files import write_bytes
 from edgernn.system.quiet import standard_error_aside
@@ -82,9 +82,8 @@ def bench(
     check_baseline(baseline, [each.facts.name for each in opened])
     for each in opened:
         warn_unverified(each.model)
-    label = f"measuring {_count(len(opened))}"
     # Each round loads the artifacts again, and LiteRT logs again.
-    with standard_error_aside() as terminal, round_bar(method, label, terminal) as progress:
+    with standard_error_aside() as terminal, measuring_bar(terminal) as progress:
         result = run_session(
             [each.candidate() for each in opened],
             method,
@@ -147,10 +146,6 @@ def _row(result: Result, subject: Measured, with_memory: bool, with_speed: bool)
         *((f"{subject.memory.peak_bytes / 1e6:,.1f}" if subject.memory else "–",) if with_memory else ()),
         *((speed_cell(result, subject),) if with_speed else ()),
     )
-
-
-def _count(artifacts: int) -> str:
-    return "1 artifact" if artifacts == 1 else f"{artifacts} artifacts"
 
 
 def _median(latency: Latency | None) -> str:

@@ -1,18 +1,15 @@
-"""Common parts of the commands that measure: options, the progress bar of rounds, the format of figures."""
+"""Common parts of the commands that measure: options and the format of figures."""
 
-import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import NO_DIFFERENCE, Ratio
-from edgernn.bench.stopwatch import ROUNDS, SECONDS, Method
+from edgernn.bench.stopwatch import ROUNDS, SECONDS
 from edgernn.console.options import Number
-from edgernn.console.terminal import say
 
 _OPTIONS = (
     click.option(
@@ -45,45 +42,6 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-@contextmanager
-def round_bar(method: Method, label: str, file: TextIO | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar of rounds, on standard error by default; yield the function to call after each round.
-
-    The bar appears after the first round, below all earlier output. Output that is not a terminal, such as a log, gets
-    a line after the first round and after each fifth of the rounds.
-    """
-    output = file or sys.stderr
-    if not output.isatty():
-        yield _round_lines(method.rounds, label, output)
-        return
-    bar = click.progressbar(length=method.rounds, label=label, file=output)
-    begun = False
-
-    def after_round(_done: int) -> None:
-        nonlocal begun
-        if not begun:
-            bar.__enter__()
-            begun = True
-        bar.update(1)
-
-    try:
-        yield after_round
-    finally:
-        if begun:
-            bar.render_finish()
-
-
-def _round_lines(rounds: int, label: str, output: TextIO) -> Callable[[int], None]:
-    """Return a function that writes a line about some of the rounds that are done."""
-    fifth = max(1, rounds // 5)
-
-    def after_round(done: int) -> None:
-        if done == 1 or done % fifth == 0 or done == rounds:
-            say(f"{label}: {done} of {rounds} rounds", file=output)
-
-    return after_round
 
 
 def show_speed(speed: Ratio | None) -> str:

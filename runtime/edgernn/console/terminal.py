@@ -40,9 +40,9 @@ def say_document(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def clear_line() -> None:
-    """Erase the progress bar's line on standard error, and show the cursor, which click has hidden."""
-    click.echo("\r\x1b[K\x1b[?25h", nl=False, err=True)
+def clear_line(file: IO[Any] | None = None) -> None:
+    """Erase the progress bar's line, on standard error by default, and show the cursor, which click has hidden."""
+    click.echo("\r\x1b[K\x1b[?25h", nl=False, err=True, file=file)
 
 
 def escaping(console: type[T]) -> type[T]:
