@@ -12,7 +12,7 @@ from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.verdict import Verdict, in_order, judge
 from edgernn.console.grading import count_test_samples
-from edgernn.console.options import Name, Number
+from edgernn.console.options import Labels, Name, Number
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
@@ -70,6 +70,12 @@ if TYPE_CHECKING:
     metavar="NAME,NAME,…",
     help="Names of the features in a time step, for the card; CSV headers must have them, here and on the device.",
 )
+@click.option(
+    "--labels",
+    type=Labels(),
+    metavar="FILE|NAME,NAME,…",
+    help="Names of the classes or outputs: a text file, one in each line, or a list. [default: those of the samples]",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Number of time steps, for a model that accepts any number.")
 @click.option("--refine/--no-refine", default=None, help="Tune int8 weights. [default: unless it would take over 30 s]")
 @click.option(
@@ -125,6 +131,7 @@ def command(
     scale: str | None,
     name: str | None,
     features: str | None,
+    labels: tuple[str, ...] | None,
     steps: int | None,
     refine: bool | None,
     max_drop: float | None,
@@ -167,7 +174,7 @@ def command(
     Example:
         edgernn export runs/digits-robust
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
-        edgernn export digits.keras --samples pixels.npy --scale pixels
+        edgernn export digits.keras --samples pixels.npy --scale pixels --labels labels.txt
         edgernn export motion.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
     """
     if profile and not timing:
@@ -194,6 +201,7 @@ def command(
             scale=scale,
             name=name,
             features=[] if features is None else [each.strip() for each in features.split(",")],
+            labels=labels or (),
             settings=settings,
             overwrite=overwrite,
             progress=progress,

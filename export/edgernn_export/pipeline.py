@@ -71,6 +71,7 @@ def export(
     samples: Path | str | None = None,
     scale: Scale | Path | None = None,
     features: Sequence[str] = (),
+    labels: Sequence[str] = (),
     name: str | None = None,
     settings: Settings | None = None,
     overwrite: bool = False,
@@ -92,6 +93,7 @@ def export(
         name: of the artifacts; the run's or the file's by default.
         features: the names of the input's features for the card. If the columns of a CSV file are named, they must have
             these names, here and on the device.
+        labels: the names of the classes or outputs for the card; the run's or the samples' by default.
         settings: the user's choices; defaults if None.
         overwrite: whether existing artifacts are replaced.
         progress: called with a description of each next step.
@@ -102,7 +104,7 @@ def export(
 
     Raises:
         ModelError: the Keras model cannot be read or is not supported.
-        DataError: there are no samples, they do not fit the model, or the scale cannot be read.
+        DataError: there are no samples, they or the labels do not fit the model, or the scale cannot be read.
         SettingError: the name, or that of a feature, cannot be used; the scale is unknown, or given for a run folder,
             whose settings decide it.
         OutputError: the folder cannot be written, an artifact exists already, or another process writes there.
@@ -115,7 +117,7 @@ def export(
     outline = early_checks.check_model(source) if source.is_file() else None
     path = Path(samples) if samples else None
     early_checks.check_header(outline, path, settings)
-    original = read_original(source, path, scale, features=features)
+    original = read_original(source, path, scale, features=features, labels=labels)
     if name is not None:
         if fault := find_name_fault(name):
             raise SettingError(f"name {name!r} {fault}; give a name that a file can have")

@@ -9,7 +9,7 @@ from edgernn.data.datasets import check_classes, naming
 from edgernn.data.samples import Origin, Samples
 from edgernn.data.truths import is_one_hot, whole_hint
 from edgernn.errors import DataError, ModelError
-from edgernn.labels import check_labels
+from edgernn.labels import check_labels, list_labels
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
 
@@ -37,7 +37,7 @@ def infer_task(answers: Float32, samples: Samples, labels: Sequence[str]) -> Tas
         raise ModelError("answers the samples with NaN or infinity; train the model again")
     with naming(samples.path):
         kind = _find_kind(answers, samples.truths) if samples.truths else _guess_kind(answers, labels)
-    _check_names(labels, 2 if kind == BINARY else answers.shape[-1], kind)
+    _check_names(labels, 2 if kind == BINARY else answers.shape[-1])
     if kind == CLASSIFICATION:
         return Task(kind, logits=not _within_zero_and_one(answers))
     return Task(kind, logits=kind != REGRESSION and not _within_zero_and_one(answers))
@@ -55,15 +55,13 @@ def check_truths(answers: Sequence[int | None], samples: Samples, labels: Sequen
     Raises:
         DataError: `infer_task` would refuse them for any answers of this shape.
     """
-    softmax = softmax and answers[-1] != 1
-    is_classes = softmax and not samples.truths
+    outputs = int(answers[-1] or 0)
     with naming(samples.path):
-        if samples.truths:
-            is_classes = _are_classes(tuple(answers), samples.truths)
-        if softmax and samples.truths and not is_classes:
+        if samples.truths and not _are_classes(tuple(answers), samples.truths) and softmax and outputs != 1:
             _check_not_one_hot(samples.truths)
-    if is_classes:
-        _check_names(labels, int(answers[-1] or 0), CLASSIFICATION)
+    if outputs:
+        # One output may be yes or no, with two names, or a value.
+        _check_names(labels, 2 if outputs == 1 and len(labels) != 1 else outputs)
 
 
 def describe_guess(task: Task) -> str:
@@ -138,12 +136,12 @@ def _guess_kind(answers: Float32, labels: Sequence[str]) -> str:
     return MULTILABEL if _within_zero_and_one(answers) else REGRESSION
 
 
-def _check_names(labels: Sequence[str], expected: int, kind: str) -> None:
+def _check_names(labels: Sequence[str], expected: int) -> None:
     check_labels(labels)
     if labels and len(labels) != expected:
         raise DataError(
-            f"{len(labels)} labels ({', '.join(labels)}) for {kind}; expected {expected} or none; the array `labels` "
-            "of the samples names all of them, in the order of the outputs"
+            f"{len(labels)} labels ({list_labels(labels)}); expected {expected} or none: --labels, or the array "
+            "`labels` of the samples, names all classes or outputs of the model, in their order"
         )
 
 

@@ -4,11 +4,16 @@ Data sets, run folders and cards share this rule, so a device accepts all labels
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgernn.errors import DataError, find_unusable
 from edgernn.json_values import MAX_TEXT
+from edgernn.system.files import check_file
 
 DIGITS = tuple(str(digit) for digit in range(10))  # of MNIST
+
+MAX_FILE_BYTES = 1 << 20
+_MAX_LISTED = 20  # labels in a message
 
 
 def find_fault(labels: Sequence[str], kind: str = "label") -> str:
@@ -43,3 +48,44 @@ def check_labels(labels: Sequence[str]) -> None:
     """
     if fault := find_fault(labels):
         raise DataError(fault)
+
+
+def check_label_count(labels: Sequence[str], expected: int, place: str) -> None:
+    """Check that there is one label for each class.
+
+    Args:
+        labels: the labels.
+        expected: number of classes.
+        place: where the classes are, for the message.
+
+    Raises:
+        DataError: there are more or fewer.
+    """
+    if len(labels) != expected:
+        raise DataError(
+            f"{len(labels)} labels ({list_labels(labels)}), expected {expected}: one for each class of {place}, in the "
+            "order of the class numbers"
+        )
+
+
+def list_labels(labels: Sequence[str]) -> str:
+    """List labels in a message; of many, only the first ones."""
+    return ", ".join(labels[:_MAX_LISTED]) + (", …" if len(labels) > _MAX_LISTED else "")
+
+
+def read_labels(file: Path) -> tuple[str, ...]:
+    """Read labels from a text file, one in each line.
+
+    Raises:
+        DataError: the file cannot be read, or the labels break the rule of `find_fault`.
+    """
+    check_file(file, DataError, MAX_FILE_BYTES)
+    try:
+        labels = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from error
+    if fault := find_fault(labels):
+        raise DataError(f"{file}: {fault}")
+    if not labels:
+        raise DataError(f"{file}: is empty, expected one label in each line")
+    return tuple(labels)

@@ -172,8 +172,8 @@ def test_labels_must_fit_the_task() -> None:
     assert infer_task(*classes, tuple("abcd")).kind == "classification"
     assert infer_task(*binary, ("off", "on")).kind == "binary"
     for case, labels, message in (
-        (classes, ("a", "b"), r"2 labels \(a, b\) for classification; expected 4 or none"),
-        (binary, ("on",), r"1 labels \(on\) for binary; expected 2 or none"),
+        (classes, ("a", "b"), r"2 labels \(a, b\); expected 4 or none"),
+        (binary, ("on",), r"1 labels \(on\); expected 2 or none"),
         (classes, ("a", "b", "c", "a"), "two labels are 'a'"),
     ):
         with pytest.raises(edgernn.DataError, match=message):

@@ -197,6 +197,7 @@ def test_artifacts_of_two_scales_are_not_compared(models: dict[str, Any], export
 
 FEATURES = 3
 NAMES = ("ax", "ay", "pressure")
+LABELS = ("rest", "walk", "run")
 OFFSETS, SPREADS = np.array([0.1, -9.8, 1013.0]), np.array([0.02, 20.0, 5.0])
 
 
@@ -223,6 +224,7 @@ def sensor(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         samples=folder / "raw.npz",
         scale=folder / "scaler.npz",
         features=NAMES,
+        labels=LABELS,
         settings=Settings(min_agreement=0.9, max_drop=10),  # the model is not trained
     )
     assert all(row.passed for row in rows), [row.reason for row in rows]
@@ -236,6 +238,7 @@ def test_artifacts_take_raw_numbers(sensor: dict[str, Any]) -> None:
         (spec,) = model.card.inputs
         assert (spec.offset, spec.meaning) == (tuple(OFFSETS), "standardized: (x - mean) / std")
         assert spec.features == NAMES
+        assert model.card.labels == LABELS
         np.testing.assert_allclose(spec.factor, 1 / SPREADS, rtol=1e-6)
         assert max(map(abs, spec.range)) < 6  # of the values that the file takes
         raw = sensor["raw"]
@@ -258,7 +261,7 @@ def test_commands_take_raw_numbers(sensor: dict[str, Any], run: Callable[..., Re
     rows = "\n".join(",".join(map(str, row)) for row in sensor["raw"][1].tolist())
     result = CliRunner().invoke(main, ["stream", str(artifact), "--last", "--json"], input=rows)
     best = json.loads(result.stdout)["guesses"][0]
-    assert int(best["label"]) == sensor["answers"][1].argmax()
+    assert best["label"] == LABELS[sensor["answers"][1].argmax()]
     assert best["probability"] == pytest.approx(sensor["answers"][1].max(), abs=1e-4)
     assert result.stderr == ""
 

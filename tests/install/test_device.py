@@ -109,7 +109,13 @@ def test_a_device_says_what_to_install(
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_every_help_answers_on_a_device(device: Path) -> None:
+@pytest.mark.parametrize("version", ["", "==8.1.*"], ids=["locked", "oldest"])
+def test_every_help_answers_on_a_device(device: Path, tmp_path: Path, version: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    if version:  # in front of the locked one
+        command = [device, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path, f"click{version}"]
+        subprocess.run(command, check=True, capture_output=True)
     for words in ([], *([name] for name in main.list_commands(click.Context(main)))):
-        result = subprocess.run([device, "-m", "edgernn", *words, "--help"], check=True, capture_output=True, text=True)
+        command = [device, "-m", "edgernn", *words, "--help"]
+        result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
         assert "Example:" in result.stdout

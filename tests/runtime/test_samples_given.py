@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,29 @@ def test_class_names_become_labels(
     for found in (samples, dataset):
         assert found.labels == expected
         assert [expected[index] for index in found.y_test] == NAMES.tolist()
+
+
+def test_labels_give_the_order_of_named_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=NAMES, x_test=X, y_test=NAMES, labels=np.unique(NAMES))
+    labels = ("walk", "sit", "run")
+    for found in (read_samples(tmp_path / "own.npz", labels=labels), read_dataset(tmp_path / "own.npz", labels)):
+        assert found.labels == labels
+        assert [labels[index] for index in found.y_test] == NAMES.tolist()
+    for read in (partial(read_samples, labels=labels[1:]), partial(read_dataset, labels=labels[1:])):
+        with pytest.raises(DataError, match="unknown label 'walk', expected sit, run"):
+            read(tmp_path / "own.npz")
+
+
+def test_there_is_a_label_for_each_class_number(tmp_path: Path) -> None:
+    for first, labels, message in (
+        (0, "ab", r"2 labels \(a, b\), expected 3: one for each class of y_train and y_test"),
+        (0, "abcd", r"4 labels \(a, b, c, d\), expected 3"),
+        (1, "abc", "expected a class from 0 to 2; subtract 1"),
+    ):
+        y = np.arange(240) % 3 + first
+        np.savez(tmp_path / "own.npz", x_train=X, y_train=y, x_test=X, y_test=y)
+        with pytest.raises(DataError, match=message):
+            read_dataset(tmp_path / "own.npz", tuple(labels))
 
 
 def test_numbers_as_text_are_numbers(tmp_path: Path) -> None:

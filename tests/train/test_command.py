@@ -45,12 +45,14 @@ def test_seed_shows_summary_epochs_first_prediction_and_results(tiny_npz, out):
 
 
 def test_json_is_one_document_on_standard_output_and_quiet_is_quiet(tiny_idx, out):
-    arguments = ("train", "--data", tiny_idx, "--epochs", 1, "--seed", 5, "--quiet", "--json", "--out", out)
+    labels = ("--labels", "a,b,c,d,e,f,g, h,i,j")
+    arguments = ("train", "--data", tiny_idx, *labels, "--epochs", 1, "--seed", 5, "--quiet", "--json", "--out", out)
     result = edgernn(*arguments)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     answer = json.loads(result.stdout)
     assert answer["run"] == str(out)
+    assert answer["labels"] == list("abcdefghij")
     assert set(answer["results"]) == {"clean", "noisy"}
     assert set(answer["results"]["noisy"]) == {"loss", "accuracy"}
     assert answer["first_test_image"]["condition"] == "clean"
@@ -175,6 +177,11 @@ def test_no_scale_with_robust_is_one_line(tiny_npz, out):
 def test_a_wrong_option_is_wrong_usage(tiny_npz, out, option, value):
     result = edgernn("train", "--data", tiny_npz, option, value, "--out", out)
     assert_refused(result, f"Invalid value for '{option}'", out, exit_code=2)
+
+
+def test_labels_of_another_number_are_one_line(tiny_npz, out):
+    result = edgernn("train", "--data", tiny_npz, "--labels", "a,b", "--out", out)
+    assert_refused(result, "2 labels (a, b), expected 10: one for each class of y_train and y_test", out)
 
 
 def test_an_output_folder_that_cannot_be_written_is_one_line(tiny_npz, tmp_path):

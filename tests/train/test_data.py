@@ -56,6 +56,15 @@ def test_an_npz_may_name_its_classes(tiny, write_npz, tmp_path):
     assert dataset.labels == tuple(labels)
 
 
+def test_labels_replace_those_of_the_data(tiny, write_npz, tmp_path):
+    labels = list("abcdefghij")
+    path = write_npz(tmp_path / "own.npz", tiny, labels=np.array(labels[::-1]))
+    for source in (path, "sample"):
+        assert load_dataset(source, labels=labels).labels == tuple(labels)
+        with pytest.raises(DataError, match=r"9 labels \(b, c, .*\), expected 10: one for each class"):
+            load_dataset(source, labels=labels[1:])
+
+
 def test_mnist_comes_from_keras_s_cache(tiny, write_npz, tmp_path, monkeypatch):
     import keras
 

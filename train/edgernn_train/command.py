@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.artifacts import outdated_note
-from edgernn.console.options import Name
+from edgernn.console.options import Labels, Name
 from edgernn.console.terminal import say_json
 from edgernn.data.datasets import Dataset
 from edgernn.data.model_digest import model_digest
@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 @click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 as they are (recipe seed only).")
 @click.option("--name", metavar="NAME", help="Name of the model and its artifacts. [default: that of the data]")
 @click.option(
+    "--labels",
+    type=Labels(),
+    metavar="FILE|NAME,NAME,…",
+    help="Names of the classes: a text file, one in each line, or a list. [default: those of the data]",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -62,6 +68,7 @@ def train(
     seed: int,
     no_scale: bool,
     name: str | None,
+    labels: tuple[str, ...] | None,
     out: Path | None,
     overwrite: bool,
     quiet: bool,
@@ -74,17 +81,18 @@ def train(
 
     Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
     epochs on noisy images. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train,
-    y_train, x_test and y_test. The names of the classes are the array labels of an .npz, or the lines of a file
-    labels.txt beside IDX files.
+    y_train, x_test and y_test. The names of the classes are those of --labels, the array labels of an .npz, or the
+    lines of a file labels.txt beside IDX files.
 
     \b
     Example:
         edgernn train
         edgernn train --data mnist --recipe seed --out runs/seed
+        edgernn train --data gestures.npz --labels shake,rest,walk
     """
     require("train", "tensorflow", "keras", "mlxtend", "rich")
     console = make_console(stderr=as_json, quiet=quiet)
-    dataset = load_dataset(source)
+    dataset = load_dataset(source, labels=labels or ())
     check_values(dataset, find_recipe(recipe), not no_scale)
     name = name_of(source) if name is None else name
     if fault := find_name_fault(name):

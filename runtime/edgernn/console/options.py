@@ -1,14 +1,23 @@
 """Types of options that several commands share."""
 
 import math
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.errors import DataError
+from edgernn.labels import find_fault, read_labels
 from edgernn.suggestions import did_you_mean
 
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+    _ParamType = click.ParamType[tuple[str, ...]]
+else:  # click 8.1 has no type arguments
+    _Choice, _ParamType = click.Choice, click.ParamType
 
-class Name(click.Choice[str]):
+
+class Name(_Choice):
     """Choice of a name; its error suggests the nearest one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -17,6 +26,26 @@ class Name(click.Choice[str]):
             hint = did_you_mean(str(value), self.choices) or "."
             self.fail(f"{value!r} is not one of {', '.join(self.choices)}{hint}", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Labels(_ParamType):
+    """Labels: a text file with one in each line, or the labels themselves, separated by commas."""
+
+    name = "labels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """See click."""
+        path = Path(value)
+        # A single name with a suffix is a mistyped file rather than a label.
+        if path.is_file() or ("," not in value and (path.suffix or len(path.parts) > 1)):
+            try:
+                return read_labels(path)
+            except DataError as error:
+                self.fail(f"{error}.", param, ctx)
+        labels = tuple(label.strip() for label in value.split(","))
+        if fault := find_fault(labels):
+            self.fail(f"{fault}.", param, ctx)
+        return labels
 
 
 class Number(click.FloatRange):

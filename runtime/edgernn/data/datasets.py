@@ -22,7 +22,7 @@ from edgernn.data.samples import Origin, Samples, check_length, check_sequences,
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS, SCALES, as_rows, scale_features, scale_pixels, to_float32
-from edgernn.labels import DIGITS, check_labels
+from edgernn.labels import DIGITS, check_label_count, check_labels
 from edgernn.metrics import Truth
 from edgernn.specs import PIXEL, UNSCALED, FeatureScale
 
@@ -67,11 +67,15 @@ class Dataset:
         check_labels(self.labels)
 
 
-def read_dataset(path: Path) -> Dataset:
+def read_dataset(path: Path, labels: Sequence[str] = ()) -> Dataset:
     """Read a data set: a folder of IDX files (plain or .gz, named as MNIST's), or an .npz.
 
     The .npz contains x_train, y_train, x_test and y_test, like Keras's mnist.npz, and optionally `labels`, the names
     of the classes. y contains class numbers, or the names themselves.
+
+    Args:
+        path: the folder or the file.
+        labels: a name for each class in the data, in place of the names in `path`.
 
     Raises:
         DataError: a file is missing or damaged, or the arrays do not fit together.
@@ -81,18 +85,33 @@ def read_dataset(path: Path) -> Dataset:
     if missing:
         raise DataError(f"{path}: contains {', '.join(arrays) or 'nothing'}; {', '.join(missing)} missing")
     with naming(path):
-        truths, labels = read_truths(arrays, ("y_train", "y_test"))
+        truths, names = read_truths(arrays, ("y_train", "y_test"), labels)
+        classes = {name: _as_classes(truths[name], name) for name in ("y_train", "y_test")}
+        if labels:
+            _check_label_for_each(labels, classes)
         return Dataset(
             x_train=_as_pixels_or_float(arrays["x_train"], "x_train"),
-            y_train=_as_classes(truths["y_train"], "y_train"),
             x_test=_as_pixels_or_float(arrays["x_test"], "x_test"),
-            y_test=_as_classes(truths["y_test"], "y_test"),
-            labels=labels or _numbered(arrays["x_train"], truths["y_train"]),
+            **classes,
+            labels=names or _numbered(arrays["x_train"], truths["y_train"]),
         )
 
 
+def _check_label_for_each(labels: Sequence[str], classes: Mapping[str, Int64]) -> None:
+    """Check that there is a label for each class; the faults that `check_classes` finds are left to it."""
+    lowest = min(int(y.min(initial=0)) for y in classes.values())
+    count = 1 + max(int(y.max(initial=-1)) for y in classes.values())
+    from_1 = any(_advise(y, len(labels)) for y in classes.values() if y.size)
+    if lowest >= 0 and not from_1:
+        check_label_count(labels, count, " and ".join(classes))
+
+
 def read_samples(
-    path: Path, input_meaning: str = "", scale: Scale | None = None, features: Sequence[str] = ()
+    path: Path,
+    input_meaning: str = "",
+    scale: Scale | None = None,
+    features: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> Samples:
     """Read samples to calibrate and to test with.
 
@@ -106,6 +125,7 @@ def read_samples(
         scale: how all samples are scaled, one of `edgernn.inputs.SCALES` or a scale of features; None to scale uint8
             samples as `input_meaning` says, and no others.
         features: names of the features, which the columns of CSV files must have if they are named; empty if not known.
+        labels: the names of the classes; by default those in `path`.
 
     Raises:
         DataError: it cannot be read, or its arrays do not fit together.
@@ -114,7 +134,7 @@ def read_samples(
     file = inside if inside.is_file() else path
     arrays = read_arrays(file, features)
     with naming(file):
-        return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale)
+        return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale, labels=labels)
 
 
 def read_input_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -162,10 +182,12 @@ def naming(file: Path | str) -> Iterator[None]:
         raise DataError(f"{file}: {error}") from error
 
 
-def _choose_samples(file: Path, arrays: Mapping[str, Array], *, input_meaning: str, scale: Scale | None) -> Samples:
+def _choose_samples(
+    file: Path, arrays: Mapping[str, Array], *, input_meaning: str, scale: Scale | None, labels: Sequence[str]
+) -> Samples:
     parts = find_parts(arrays)
     named = dict.fromkeys(part.y for part in parts if part.y)
-    truths, labels = read_truths(arrays, named)
+    truths, labels = read_truths(arrays, named, labels)
     for part in parts:
         # The whole array, so that messages show its shape and not that of the chosen samples.
         check_shape(arrays[part.x], part.x)

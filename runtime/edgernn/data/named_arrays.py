@@ -9,8 +9,7 @@ from edgernn.arrays import Array
 from edgernn.data.readers import SUPPORTED, is_readable, read_array, read_idx, read_npz
 from edgernn.data.readers.binary import MAX_BYTES
 from edgernn.errors import DataError
-from edgernn.labels import find_fault
-from edgernn.system.files import check_file
+from edgernn.labels import read_labels
 
 IDX_NAMES = {
     "x_train": "train-images-idx3-ubyte",
@@ -19,7 +18,6 @@ IDX_NAMES = {
     "y_test": "t10k-labels-idx1-ubyte",
 }
 LABELS_FILE = "labels.txt"
-MAX_LABELS_BYTES = 1 << 20
 
 
 def read_arrays(path: Path, features: Sequence[str] = ()) -> Mapping[str, Array]:
@@ -61,20 +59,8 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
         if file:
             found[name] = read_idx(file)
     if found and (folder / LABELS_FILE).exists():
-        found["labels"] = _read_labels(folder / LABELS_FILE)
+        found["labels"] = np.array(read_labels(folder / LABELS_FILE))
     return found
-
-
-def _read_labels(file: Path) -> Array:
-    """Read names of classes, one in each line, as an array of text."""
-    check_file(file, DataError, MAX_LABELS_BYTES)
-    try:
-        labels = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from error
-    if fault := find_fault(labels):
-        raise DataError(f"{file}: {fault}")
-    return np.array(labels)
 
 
 def _read_folder(folder: Path, features: Sequence[str]) -> Array:

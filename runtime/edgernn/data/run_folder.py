@@ -23,7 +23,7 @@ from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, r
 from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
-from edgernn.labels import find_fault
+from edgernn.labels import check_labels, find_fault
 from edgernn.specs import MAX_DESCRIBED_FEATURES
 from edgernn.system.files import check_file, find_name_fault, replacing
 
@@ -94,6 +94,7 @@ def read_original(
     scale: Scale | Path | None = None,
     input_meaning: str = "",
     features: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> Original:
     """Read a run folder, or a bare Keras file.
 
@@ -104,6 +105,7 @@ def read_original(
             them unscaled.
         input_meaning: how uint8 samples are scaled for a .keras file, if that is known, for instance from an artifact.
         features: names of the features, which the columns of CSV files must have if they are named; empty if not known.
+        labels: the names of the classes or outputs; by default those of the run folder or the samples.
 
     Raises:
         ModelError: there is no such file, or no model in the folder.
@@ -113,16 +115,19 @@ def read_original(
     """
     names = tuple(features)
     _check_names(names)
+    check_labels(labels)
     chosen = None if scale is None else find_scale(scale)
     check_exists(path)
     if not path.is_dir():
-        original = _read_keras_file(path, samples, scale=chosen, input_meaning=input_meaning, features=names)
+        original = _read_keras_file(
+            path, samples, scale=chosen, input_meaning=input_meaning, features=names, labels=labels
+        )
     else:
         _check_kind(path)
-        original = _read_run_folder(path, samples, chosen, names)
+        original = _read_run_folder(path, samples, chosen, features=names, labels=labels)
     if names and original.samples and (count := original.samples.x_test.shape[-1]) != len(names):
         raise SettingError(f"{len(names)} names of features, expected {count} as in the samples of {path}")
-    return replace(original, features=names)
+    return replace(original, features=names, labels=tuple(labels) or original.labels)
 
 
 def _check_names(features: Sequence[str]) -> None:
@@ -138,20 +143,28 @@ def _check_names(features: Sequence[str]) -> None:
 
 
 def _read_keras_file(
-    path: Path, samples: Path | None, *, scale: Scale | None, input_meaning: str, features: Sequence[str]
+    path: Path,
+    samples: Path | None,
+    *,
+    scale: Scale | None,
+    input_meaning: str,
+    features: Sequence[str],
+    labels: Sequence[str],
 ) -> Original:
     check_file(path, ModelError, MAX_MODEL_BYTES)
     if fault := find_name_fault(path.stem):
         raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
     if samples is None:
         return Original(model=path, name=path.stem, labels=(), input_meaning="", samples=None)
-    chosen = read_samples(samples, input_meaning, scale, features)
+    chosen = read_samples(samples, input_meaning, scale, features, labels)
     return Original(
         model=path, name=path.stem, labels=chosen.labels, input_meaning=chosen.input_meaning, samples=chosen
     )
 
 
-def _read_run_folder(folder: Path, samples: Path | None, scale: Scale | None, features: Sequence[str]) -> Original:
+def _read_run_folder(
+    folder: Path, samples: Path | None, scale: Scale | None, *, features: Sequence[str], labels: Sequence[str]
+) -> Original:
     failed_reads = 0
     while True:
         settings = read_run(folder)
@@ -163,7 +176,7 @@ def _read_run_folder(folder: Path, samples: Path | None, scale: Scale | None, fe
                 f"are scaled ({settings['input'] or 'not at all'}); omit the scale, or pass the file {folder / MODEL}"
             )
         try:
-            chosen = read_samples(samples or folder, settings["input"], features=features)
+            chosen = read_samples(samples or folder, settings["input"], features=features, labels=labels)
         except DataError:
             failed_reads += 1
             if failed_reads >= MAX_FAILED_READS and read_settings(folder) == settings:

@@ -7,30 +7,33 @@ import numpy as np
 from edgernn.arrays import Array, Int64
 from edgernn.errors import DataError
 from edgernn.inputs import to_float32
+from edgernn.labels import list_labels
 from edgernn.metrics import Truth
 
-_MAX_SHOWN = 20  # labels in a message
 _MAX_DIGITS = 9  # of a class number
 
 
-def read_truths(arrays: Mapping[str, Array], names: Iterable[str]) -> tuple[dict[str, Truth], tuple[str, ...]]:
+def read_truths(
+    arrays: Mapping[str, Array], names: Iterable[str], labels: Sequence[str] = ()
+) -> tuple[dict[str, Truth], tuple[str, ...]]:
     """Read the truths of samples.
 
-    Text becomes class numbers, in the order of the array `labels`, or else of the sorted names in the first array.
-    Text of digits only is read as numbers.
+    Text becomes class numbers, in the order of `labels`, or else of the sorted names in the first array. Text of digits
+    only is read as numbers.
 
     Args:
         arrays: arrays of the user's file, by name.
         names: names of the arrays with truths, the calibration set's first.
+        labels: names of the classes; by default those of the array `labels`.
 
     Returns:
-        The truths by name, int64 for classes and labels, float32 for values; and the names of the classes, empty if no
-        array contains them.
+        The truths by name, int64 for classes and labels, float32 for values; and the names of the classes, empty if
+        neither `labels` nor an array contains them.
 
     Raises:
         DataError: an array contains neither numbers nor text, or a name that is not a label.
     """
-    labels = given_labels(arrays)
+    labels = tuple(labels) or given_labels(arrays)
     truths: dict[str, Truth] = {}
     for name in names:
         array = arrays[name]
@@ -58,8 +61,7 @@ def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
     for text in map(str, np.unique(texts)):
         number = known.get(text, int(text) if not labels and _is_number(text) else None)
         if number is None:
-            some = ", ".join(labels[:_MAX_SHOWN]) + (", …" if len(labels) > _MAX_SHOWN else "")
-            raise DataError(f"unknown label {text!r}, expected {some or 'whole numbers from 0'}")
+            raise DataError(f"unknown label {text!r}, expected {list_labels(labels) or 'whole numbers from 0'}")
         numbers[text] = number
     return np.array([numbers[str(text)] for text in texts.ravel()], np.int64).reshape(texts.shape)
 
