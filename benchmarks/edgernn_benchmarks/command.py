@@ -108,7 +108,7 @@ def command(
 
     Measures size, correctness, agreement with Keras, and the latency of one prediction on this machine, from a float32
     sample to its answer. Artifacts and Keras are timed in turn, in several rounds. Recommends the artifact to ship.
-    Times and speeds with an interval wider than ±10 % are marked with !. Without ARTIFACT, compares all artifacts of
+    Times and speeds with an interval wider than ±12.5 % are marked with !. Without ARTIFACT, compares all artifacts of
     the model in its folder.
 
     \b

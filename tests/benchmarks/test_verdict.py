@@ -71,6 +71,21 @@ def test_the_recommendation_is_the_same_in_every_run(seed: int) -> None:
     assert (name, why) == ("d-int8.tflite", f"the fastest of 2 artifacts {expected}")
 
 
+def test_the_sentence_says_among_which_artifacts_it_is_the_fastest() -> None:
+    exact = named("d-int8.tflite", 20.0, "int8", 14_880, 1, exact_stream=True)
+    loop = named("d-int8-loop.tflite", 30.0, "int8", 12_768, 2, exact_stream=True)
+    slow, quick = (named("d-float32.tflite", median_us, "float32", 30_000, 3) for median_us in (25.0, 10.0))
+    ship = "Ship d-int8.tflite: 14,880 bytes, 100.00% agreement with Keras, the fastest"
+    for float32, sentence in ((slow, ship), (quick, f"{ship} of the 2 that qualify")):
+        verdict = judge(result(KERAS, exact, loop, float32, task=Task("multilabel")))
+        assert verdict.sentence == sentence
+        assert (verdict.fastest is verdict.recommended) == (float32 is slow)
+    tied = replace(exact, name="d-float16.tflite", size_bytes=19_000, turns={"predict": turns(18.0, seed=4)})
+    verdict = judge(result(KERAS, exact, tied, task=Task("multilabel")))
+    assert verdict.recommended == exact
+    assert verdict.sentence.endswith(", the smallest within 25% of the fastest")
+
+
 def test_conditions_that_no_artifact_meets_are_skipped() -> None:
     dynamic = named("d-dynamic.tflite", 8.4, "dynamic", 14_128, 1)
     assert verdict_on(dynamic) == (

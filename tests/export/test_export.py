@@ -101,7 +101,7 @@ def test_export_is_repeatable_and_says_what_to_ship(
     words = " ".join(text.split())
     assert "Left out: digits-float16.tflite, digits-int16x8.tflite: only needed where files with int8" in words
     # The recommended artifact is in the first row; its sentence is the last line.
-    (best,) = re.findall(r"^Ship (\S+): [\d,]+ bytes, [\d.]+% agreement, ", text, re.MULTILINE)
+    (best,) = re.findall(r"^Ship (\S+): [\d,]+ bytes, [\d.]+% agreement with Keras, ", text, re.MULTILINE)
     rows = re.findall(r"^ ?(digits-\S+) ", text, re.MULTILINE)
     assert rows[0] == best
     assert set(rows) == NAMES - left_out

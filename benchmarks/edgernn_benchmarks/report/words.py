@@ -7,7 +7,7 @@ from typing import Any
 
 from edgernn.bench.environment import throttled_reasons
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.statistics import MAX_SPREAD, MIN_ROUNDS, RESAMPLES
+from edgernn.bench.statistics import MAX_SPREAD, MIN_ROUNDS, RESAMPLES, TIE
 from edgernn.bench.stopwatch import WARMUP_SECONDS
 from edgernn.bench.verdict import Verdict
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
@@ -128,8 +128,8 @@ def method_words(result: Result) -> list[str]:
         confidence. It is computed from {RESAMPLES:,} random draws of whole rounds (a bootstrap), because calls of one
         round are alike. Ratios are computed round by round; if the interval of a ratio contains 1, no difference is
         seen.""",
-        f"""A time or a ratio is marked ⚠ as unreliable if half the width of its interval is more than {MAX_SPREAD:.0%}:
-        the recommendation takes times that differ by less for equal. So is every time from fewer than {MIN_ROUNDS}
+        f"""A time or a ratio is marked ⚠ as unreliable if its interval is wider than ±{MAX_SPREAD:.1%}, which
+        is the difference of {TIE - 1:.0%} that the recommendation counts. So is every time from fewer than {MIN_ROUNDS}
         rounds, and a ratio with an unreliable time. Causes that were seen are listed: other programs that used the
         processor, a changing clock frequency, or times that still fell when they were measured.""",
         *([_accuracy_words(result.task, result)] if result.task else []),

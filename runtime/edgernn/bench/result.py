@@ -107,7 +107,7 @@ class Measured:
         wide = [call for call in self.unreliable if self.latencies[call].spread > MAX_SPREAD]
         if wide:
             intervals = ", ".join(f"{call} ±{self.latencies[call].spread:.0%}" for call in wide)
-            doubts.append(f"interval wider than ±{MAX_SPREAD:.0%}: {intervals}")
+            doubts.append(f"interval wider than ±{MAX_SPREAD:.1%}: {intervals}")
         if share < MIN_CPU_SHARE:
             doubts.append(f"other processes used its core for {1 - share:.0%} of the time")
         unsettled = [

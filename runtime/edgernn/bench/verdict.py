@@ -132,7 +132,7 @@ def _is_readable(artifact: Measured, profile: Profile | None) -> bool:
 def _sentence(result: Result, best: Measured, left: Sequence[Measured], profile: Profile | None) -> str:
     facts = [f"{best.size_bytes:,} bytes"]
     if result.task and best.answers:
-        facts.append(f"{result.task.show_agreement(best.answers.agreement)} agreement")
+        facts.append(f"{result.task.show_agreement(best.answers.agreement)} agreement with Keras")
     if len(left) > 1:
         by_size = bool(profile and profile.by_size)
         here = " (timed on this machine)" if profile and not by_size else ""
@@ -141,14 +141,18 @@ def _sentence(result: Result, best: Measured, left: Sequence[Measured], profile:
 
 
 def _place_in_words(result: Result, best: Measured, left: Sequence[Measured], *, by_size: bool) -> str:
+    """Describe the place of the recommended artifact by size or time, among all artifacts or those that qualify."""
+    first_of = _smallest if by_size else _fastest
+    first, all_artifacts = first_of(left), result.own_artifacts
+    among = "" if first is first_of(all_artifacts) else f" of the {len(left)} that qualify"
     if by_size:
-        return "the smallest"
-    fastest = _fastest(left)
-    if best is fastest:
-        return "the fastest"
-    speed = result.speed(best, against=fastest.name)
+        return f"the smallest{among}"
+    if best is first:
+        return f"the fastest{among}"
+    speed = result.speed(best, against=first.name)
     within = speed is not None and speed.estimate * TIE >= 1
-    return f"within {TIE - 1:.0%} of the fastest" if within else "as fast as the fastest, as far as was measured"
+    place = f"the smallest within {TIE - 1:.0%} of" if within else "as far as was measured as fast as"
+    return f"{place} the fastest{among}"
 
 
 def _why(

@@ -62,7 +62,7 @@ def bench(
 
     Keras is not needed. Times loading, the backend's own call without edgernn, predict, and one step of a stream.
     Artifacts take turns, in many rounds, so that a temporary slowdown of the machine affects all of them. Times and
-    speeds with an interval wider than ±10 % are marked with !. The input is generated, within the input range of the
+    speeds with an interval wider than ±12.5 % are marked with !. The input is generated, within the input range of the
     card. `edgernn report` reads the output of --json. --html needs the packages of the extra `report`, but no
     TensorFlow.
 
