@@ -260,6 +260,7 @@ CASES: Sequence[Wrong] = (
     _usage("export ok.keras --all --to onnx", "--all", "every kind of artifact", "leave out --to"),
     Wrong("export ok.keras --to onnx --quantize float16", "'onnx'", "possible as onnx float32", "as tflite float16"),
     _usage("train --recipe robst", "'robst'", "not one of seed, robust", "Did you mean 'robust'?"),
+    Wrong("export okk.keras --samples ok.npz", "okk.keras", "no such file or folder", "Did you mean 'ok.keras'?"),
     Wrong("train --data smaple", "smaple", "expected sample, mnist or a path", "Did you mean 'sample'?"),
     _usage("train --epochs 0", "0 is", "not in the range x>=1"),
     _usage("train --seed -1", "-1 is", "not in the range 0<=x<=4294967295"),

@@ -13,7 +13,7 @@ from edgernn.arrays import Int64
 from edgernn.data.datasets import Dataset, read_dataset
 from edgernn.errors import DataError
 from edgernn.labels import DIGITS, check_label_count
-from edgernn.suggestions import did_you_mean
+from edgernn.suggestions import did_you_mean, did_you_mean_path
 from edgernn.system.extras import require
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 
@@ -49,7 +49,7 @@ def load_dataset(source: str | Path, seed: int = 0, labels: Sequence[str] = ()) 
         return replace(dataset, labels=tuple(labels) or dataset.labels)
     path = Path(source)
     if not path.exists():
-        hint = did_you_mean(str(source), (SAMPLE, MNIST))
+        hint = did_you_mean(str(source), (SAMPLE, MNIST)) or did_you_mean_path(path)
         raise DataError(f"{path}: no such file or folder; expected {SAMPLE}, {MNIST} or a path{hint}")
     return read_dataset(path, labels)
 

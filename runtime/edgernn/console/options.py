@@ -41,7 +41,7 @@ class Labels(_ParamType):
             try:
                 return read_labels(path)
             except DataError as error:
-                self.fail(f"{error}.", param, ctx)
+                self.fail(f"{error}{'' if str(error).endswith('?') else '.'}", param, ctx)
         labels = tuple(label.strip() for label in value.split(","))
         if fault := find_fault(labels):
             self.fail(f"{fault}.", param, ctx)

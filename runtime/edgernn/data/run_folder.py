@@ -25,6 +25,7 @@ from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
 from edgernn.labels import check_labels, find_fault
 from edgernn.specs import MAX_DESCRIBED_FEATURES
+from edgernn.suggestions import did_you_mean_path
 from edgernn.system.files import check_file, find_name_fault, replacing
 
 # Limit of a reader's wait for a training that moves its files, which takes milliseconds.
@@ -257,7 +258,8 @@ def check_exists(path: Path) -> None:
         ModelError: there is none.
     """
     if not path.exists():
-        raise ModelError(f"{path}: no such file or folder; expected a .keras or .h5 file, or a run folder")
+        expected = f"a .keras or .h5 file, or a run folder{did_you_mean_path(path)}"
+        raise ModelError(f"{path}: no such file or folder; expected {expected}")
 
 
 def write_samples(folder: Path, samples: Samples) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.errors import DataError, EdgernnError, OutputError, find_unusable
+from edgernn.suggestions import did_you_mean_path
 from edgernn.system.locks import try_lock
 
 MAX_NAME_BYTES = 100  # with an artifact's additions to the name, under the 255 of every file system
@@ -46,7 +47,7 @@ def check_file(path: Path, refusal: type[EdgernnError], max_bytes: int) -> None:
 
 def _describe(path: Path) -> str:
     if not path.exists():
-        return "no such file"
+        return f"no such file{did_you_mean_path(path)}"
     if path.is_dir():
         return "is a folder, expected a file"
     return "is a pipe, expected a file" if path.is_fifo() else "is a device, expected a file"
