@@ -8,7 +8,8 @@ decisions   {name: [decided]}; -1 for an answer of NaN
 conditions  [k], conditions of samples: sample i has `conditions[i % k]`; only of a run folder's own samples
 rows        steps: rows of a sequence; samples: number of streamed samples; unit: "row" or "step";
             accuracy {name: [steps]}, after each row; settled {name: [steps]}, the share that stays right from there on
-pictures    steps, features: of each picture; scale: meaning of black and white;
+pictures    steps, features: of each picture; scale: meaning of black and white; names: of the features, if known;
+            low, high: [features], the values drawn as 0 and 255, unless those are 0 and 1;
             examples, disagreements: [{sample, truth, keras, pixels, condition?, answers {name: decision}}]; pixels is
             Base64 of uint8 [steps, features]
 values      of a regression: output: name of the output, if there are several; truth [n], answers {name: [n]}, a subset
@@ -42,8 +43,9 @@ MAX_DECISIONS, MAX_VALUES = 20_000, 400
 MAX_STREAMED, MAX_ROWS = 500, 20_000
 MAX_DISAGREEMENTS, MAX_EXAMPLES = 24, 10
 MAX_EPOCHS = 2_000
-# Sides of a picture, in pixels: smaller samples are not drawn, larger ones are shrunk.
+# Pixels of a picture's side: shorter samples are not drawn, longer sides are shrunk.
 MIN_SIDE, MAX_SIDE = 2, 96
+PIXEL_SCALE = "black is 0, white is 1"
 
 
 def collect(
@@ -71,7 +73,7 @@ def collect(
             found["decisions"] = {name: each.ravel().tolist() for name, each in decisions.items()}
         if right.ndim == 1:
             found["rows"] = _rows(question, right, models)
-            found["pictures"] = _pictures(x, right, decisions, conditions)
+            found["pictures"] = _pictures(x, right, decisions, conditions, _names(models))
         else:
             found["rows"] = _steps(right, decisions)
     elif truth is not None and task.kind == REGRESSION:
@@ -83,6 +85,12 @@ def _labels(labels: Sequence[str], task: Task, outputs: int) -> list[str]:
     if task.kind == BINARY:
         return list(labels) if len(labels) == 2 else ["no", "yes"]
     return [str(index) for index in range(outputs)] if len(labels) != outputs else list(labels)
+
+
+def _names(models: Mapping[str, edgernn.Model]) -> Sequence[str]:
+    """Return the names of the input's features from the first card that has them; empty if none has."""
+    cards = (getattr(model, "card", None) for model in models.values())
+    return next((card.inputs[0].features for card in cards if card and card.inputs[0].features), ())
 
 
 def _conditions(folder: Path | None, x: Float32) -> list[str]:
@@ -164,8 +172,10 @@ def _shares(met: Bools) -> list[float]:
     return [round(float(share), 4) for share in met.mean(axis=0)]
 
 
-def _pictures(x: Float32, right: Int64, decisions: Decisions, conditions: Sequence[str]) -> dict[str, Any]:
-    if min(x.shape[1:]) < MIN_SIDE:
+def _pictures(
+    x: Float32, right: Int64, decisions: Decisions, conditions: Sequence[str], names: Sequence[str]
+) -> dict[str, Any]:
+    if x.shape[1] < MIN_SIDE:
         return {}
     low, high, scale = _range_of(x)
     examples, disagreements = _examples(right, conditions), _disagreements(decisions)
@@ -188,6 +198,8 @@ def _pictures(x: Float32, right: Int64, decisions: Decisions, conditions: Sequen
         "steps": steps,
         "features": features,
         "scale": scale,
+        **({"names": list(names)} if len(names) == features else {}),
+        **({} if scale == PIXEL_SCALE or len(low) != features else {"low": _rounded(low), "high": _rounded(high)}),
         "examples": [picture(sample) for sample in examples],
         "disagreements": [picture(sample) for sample in disagreements],
     }
@@ -197,9 +209,13 @@ def _range_of(x: Float32) -> tuple[Float32, Float32, str]:
     """Return the values drawn black and white, [features] each, and a phrase that describes them."""
     features = x.shape[2]
     if x.min() >= 0 and x.max() <= 1:
-        return np.zeros(features, np.float32), np.ones(features, np.float32), "black is 0, white is 1"
+        return np.zeros(features, np.float32), np.ones(features, np.float32), PIXEL_SCALE
     low, high = x.min(axis=(0, 1)), x.max(axis=(0, 1))
     return low, np.where(high > low, high, low + 1), "each feature from its lowest value, black, to its highest, white"
+
+
+def _rounded(values: Float32) -> list[float]:
+    return [float(f"{value:.5g}") for value in values.tolist()]
 
 
 def _shrunk(sample: Float32) -> Float32:

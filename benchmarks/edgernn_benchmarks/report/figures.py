@@ -4,6 +4,7 @@ Importing this module imports matplotlib, so only the report imports it. `svg` c
 a page, `label_placement` places names.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,10 @@ from edgernn_benchmarks.report.label_placement import LETTERS, place_labels
 from edgernn_benchmarks.report.svg import ACCENT, GOOD, INK, MUTED, SECOND, SURFACE, WIDTH, figure
 
 T = TypeVar("T")
+
+# Numbers on a logarithmic axis, times powers of ten, the preferred ones first; and steps on a linear axis.
+_TICK_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 2, 4), (1, 3), (1,))
+_LINEAR_STEPS = (1, 2, 5, 10)
 
 HEIGHT = 340
 # An original or a peer that is slower than the slowest artifact by more than this factor gets a separate axis. On one
@@ -91,8 +96,10 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, lower_is_bett
             _scatter(axes, inside, largest, lower_is_better)
         first = panels[0][0]
         first.set_ylabel(measure)
-        first.yaxis.set_major_locator(MaxNLocator(6))
-        first.yaxis.set_major_formatter(PercentFormatter(1) if share else FuncFormatter(lambda y, _: f"{y:,.10g}"))
+        places = MaxNLocator(6, steps=_LINEAR_STEPS)
+        first.yaxis.set_major_locator(places)
+        per_cent = PercentFormatter(1, decimals=_decimals(places.tick_values(*first.get_ylim())))
+        first.yaxis.set_major_formatter(per_cent if share else FuncFormatter(lambda y, _: f"{y:,.10g}"))
         _name(page, "latency (median) →")
         for axes, inside in panels:
             _label(axes, inside, largest)
@@ -162,7 +169,7 @@ def draw_training(history: Mapping[str, Float64]) -> str:
                     axes.plot(epochs, history[key], color=colour, lw=2, label=label)
             axes.set_ylabel(name)
             axes.set_xlim(left=1)
-            axes.yaxis.set_major_locator(MaxNLocator(5))
+            axes.yaxis.set_major_locator(MaxNLocator(5, steps=_LINEAR_STEPS))
         panels[0].legend(frameon=False, labelcolor=INK)
         panels[-1].set_xlabel("epoch →")
         panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -177,6 +184,8 @@ def draw_values(truth: Float64, original: Float64, artifact: Float64, name: str)
         axes.scatter(truth, original, s=34, facecolors="none", edgecolors=SECOND, linewidths=1, label="Keras")
         axes.scatter(truth, artifact, s=9, color=ACCENT, linewidths=0, label=name)
         axes.legend(loc="upper left", frameon=False, labelcolor=INK)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, steps=_LINEAR_STEPS))
         axes.set_xlabel("true value →")
         axes.set_ylabel("answer")
         return finished()
@@ -211,17 +220,25 @@ def _scale(axes: Axes, times: Sequence[float], max_ticks: int) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high))
-    for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        ticks = [tick for power in powers for step in steps if low <= (tick := power * step) <= high]
-        # Keep all ticks of this step if there is room for the label of each.
-        if all(later / tick >= (high / low) ** (1.1 / max_ticks) for tick, later in pairwise(ticks)):
-            break
-    if not ticks:
-        ticks = [float(f"{np.sqrt(low * high):.2g}")]
-    axes.xaxis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // max_ticks)]))
+    choices = [[power * step for power in powers for step in steps] for steps in _TICK_STEPS]
+    choices += [powers[first::every].tolist() for every in range(2, len(powers)) for first in range(every)]
+    ticks: list[float] = []
+    for choice in choices:
+        inside = [tick for tick in choice if low <= tick <= high]
+        # The most ticks that leave room for the label of each.
+        roomy = all(later / tick >= (high / low) ** (1.1 / max_ticks) for tick, later in pairwise(inside))
+        if roomy and len(inside) > len(ticks):
+            ticks = inside
+    ticks = ticks or [float(f"{np.sqrt(low * high):.2g}")]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     with_unit = EngFormatter("s")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_us, _: with_unit(time_us / 1e6)))
+
+
+def _decimals(ticks: Sequence[float]) -> int:
+    """Return the number of decimals, in per cent, that distinguish ticks, which are shares."""
+    return max(0, -math.floor(math.log10(100 * (ticks[1] - ticks[0])) + 1e-9))
 
 
 def _name(page: Figure, text: str) -> None:

@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from functools import cache
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.subjects import PREDICT
 from edgernn.bench.verdict import Verdict, judge
 from edgernn.console.html_report import require_report
-from edgernn.errors import DataError, printable
+from edgernn.errors import DataError
 from edgernn.system.files import write_bytes
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.changes import find_changes
@@ -85,7 +86,7 @@ def _template() -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": words.number, "times": words.times}
+    environment.filters |= {"number": words.number, "times": words.times, "shorten": words.shorten}
     environment.globals["interval"] = words.interval
     return environment.get_template("report.html.j2")
 
@@ -109,13 +110,16 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "highlights": words.find_highlights(result, verdict) if verdict else [],
         "highlighted": best,
         "short": short,
-        "tables": [make_table(each, chosen) for each, chosen in zip(results, recommended, strict=True)],
+        "tables": [
+            make_table(each, chosen, short_names(each)) for each, chosen in zip(results, recommended, strict=True)
+        ],
         "changes": find_changes(results),
         "evidence": shown,
         "figures": figures,
         "measured": MEASURES[result.headline] if result.headline else "",
         "method": words.method_words(result),
         "environment": words.environment_rows(results),
+        "whole": partial(_keep_whole, names=short),
     }
 
 
@@ -126,11 +130,17 @@ def short_names(result: Result) -> dict[str, str]:
     return {name: _printable(name.removeprefix(prefix) if role == ARTIFACT else name) for name, role in roles.items()}
 
 
+def _keep_whole(text: str, names: Iterable[str]) -> "Markup":
+    """Mark the names in a text, so that no line ends inside one."""
+    longest_first = sorted(names, key=len, reverse=True)
+    parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text)
+    tag = _trusted('<span class="keep">%s</span>')
+    # Every second part is a name; % and join escape what is not trusted.
+    return _trusted("").join(tag % part if place % 2 else part for place, part in enumerate(parts))
+
+
 def _printable(name: str) -> str:
-    # Characters that XML does not allow, and those that reverse the rest of a line, are escaped.
-    text = printable(name)
-    half = MAX_NAME // 2
-    return text if len(text) <= MAX_NAME else f"{text[: half - 1]}…{text[-half:]}"
+    return words.shorten(name, MAX_NAME)
 
 
 def _place(result: Result) -> str:

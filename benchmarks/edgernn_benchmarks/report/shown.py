@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.arrays import Int64
+from edgernn.arrays import Int64, Uint8
 from edgernn.labels import find_fault
 from edgernn_benchmarks.evidence import KERAS
 
@@ -16,6 +16,8 @@ from edgernn_benchmarks.evidence import KERAS
 MAX_CLASSES = 20
 # A sequence with more steps than this number times its features is drawn with time to the right.
 LONG = 1.5
+# Features of a sequence that is drawn as lines; one with more, such as a spectrogram, is drawn as a picture.
+MAX_LINES = 16
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,14 @@ class Disagreeing:
 
 @dataclass(frozen=True)
 class Picture:
-    """A sample: its picture as a data address, its truth, and the answers with True for right ones."""
+    """A sample: its picture as a data address or its lines, its truth, and the answers with True for right ones.
+
+    `lines` has the name of each feature and the points of its line, for SVG: x is a step, y is from 0, the feature's
+    highest value, to 255, its lowest.
+    """
 
     address: str
+    lines: Sequence[tuple[str, str]]
     text: str
     truth: str
     condition: str
@@ -94,6 +101,8 @@ class Shown:
     examples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     scale: str = ""
     wide: bool = False
+    lines: bool = False
+    ranges: Sequence[tuple[str, float, float]] = ()
     streamed: Sequence[Streamed] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
     rows_shown: str = ""
@@ -189,26 +198,45 @@ def _disagreeing(truth: Int64, decisions: Mapping[str, Int64]) -> list[Disagreei
 def _pictures(document: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     shape = int(document["steps"]), int(document["features"])
     wide = shape[0] > LONG * shape[1]
+    names = [str(name) for name in document.get("names", ())] or [f"feature {n}" for n in range(1, shape[1] + 1)]
+    ranges = list(zip(names, document.get("low", ()), document.get("high", ()), strict=False))
+    # Pixels are drawn as a picture, numbers of sensors as lines.
+    lines = names if shape[1] <= MAX_LINES and (ranges or wide) else []
     examples: dict[str, list[Picture]] = {}
     for each in document["examples"]:
-        picture = _picture(each, shape, wide, labels)
+        picture = _picture(each, shape, wide, lines, labels)
         examples.setdefault(picture.condition or "samples", []).append(picture)
     return {
         "examples": examples,
-        "disagreements": [_picture(each, shape, wide, labels) for each in document["disagreements"]],
+        "disagreements": [_picture(each, shape, wide, lines, labels) for each in document["disagreements"]],
         "scale": str(document["scale"]),
         "wide": wide,
+        "ranges": [(name, float(low), float(high)) for name, low, high in ranges] if lines else (),
+        "lines": bool(lines),
     }
 
 
-def _picture(document: Mapping[str, Any], shape: tuple[int, int], wide: bool, labels: Sequence[str]) -> Picture:
+def _picture(
+    document: Mapping[str, Any], shape: tuple[int, int], wide: bool, lines: Sequence[str], labels: Sequence[str]
+) -> Picture:
+    """Read a sample.
+
+    Args:
+        document: of the sample, from the evidence.
+        shape: steps and features of its pixels.
+        wide: whether time is to the right in a picture.
+        lines: names of the features of a sample that is drawn as lines; empty for a picture.
+        labels: of the classes.
+    """
+    values = np.frombuffer(base64.b64decode(document["pixels"], validate=True), np.uint8).reshape(shape)
     truth, keras = int(document["truth"]), int(document["keras"])
     condition = str(document.get("condition", ""))
     answers: dict[int, list[str]] = {}
     for name, decision in document["answers"].items():
         answers.setdefault(int(decision), []).append(str(name))
     return Picture(
-        address=_address(document["pixels"], shape, wide),
+        address="" if lines else _address(values.T if wide else values),
+        lines=[(name, _points(column)) for name, column in zip(lines, values.T, strict=True)] if lines else (),
         text=f"test sample {int(document['sample']):,}" + (f", {condition}" if condition else ""),
         truth=_label(labels, truth),
         condition=condition,
@@ -222,12 +250,17 @@ def _label(labels: Sequence[str], decision: int) -> str:
     return labels[decision] if 0 <= decision < len(labels) else "nothing (NaN)"
 
 
-def _address(pixels: str, shape: tuple[int, int], wide: bool) -> str:
+def _points(values: Uint8) -> str:
+    """Return the points of a line for SVG, whose y axis points down."""
+    return " ".join(f"{step},{255 - value}" for step, value in enumerate(values.tolist()))
+
+
+def _address(pixels: Uint8) -> str:
+    """Return a picture as a data address."""
     from PIL import Image
 
-    values = np.frombuffer(base64.b64decode(pixels, validate=True), np.uint8).reshape(shape)
     content = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(values.T if wide else values)).save(content, "png", optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, "png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 

@@ -1,7 +1,7 @@
 """The table of a report: every figure of every subject."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +12,9 @@ from edgernn.bench.verdict import in_order
 from edgernn.console.measuring import stranger_lines
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.report import words
+
+# Characters of a name in the first table: one line on a desktop screen, and on a phone.
+MAX_NAME = 38
 
 
 @dataclass(frozen=True)
@@ -26,29 +29,52 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, its unit, its meaning, and a function that makes a subject's cell."""
+    """A column of figures.
+
+    Attributes:
+        title: what the figures are.
+        unit: of the figures; empty if they have none.
+        meaning: explains the title.
+        cell: makes a subject's cell.
+        first: whether the column is in the first table, which everybody reads; otherwise it is in the second one.
+    """
 
     title: str
     unit: str
     meaning: str
     cell: Callable[[Measured], TableCell]
+    first: bool = False
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A subject's row; `doubts` say why times in it are unreliable."""
+    """A subject's row.
+
+    Attributes:
+        subject: the subject.
+        name: its name, shortened to one line.
+        short: a shorter name, for the second table.
+        recommended: whether it is the recommended artifact.
+        doubts: why times in the row are unreliable.
+        cells: of the first table.
+        more: cells of the second table.
+    """
 
     subject: Measured
+    name: str
+    short: str
     recommended: bool
     doubts: Sequence[str]
     cells: Sequence[TableCell]
+    more: Sequence[TableCell]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Every figure of a result."""
+    """Every figure of a result, in two tables: the columns that decide, and more columns."""
 
     columns: Sequence[Column]
+    more: Sequence[Column]
     rows: Sequence[TableRow]
     strangers: Sequence[str]
 
@@ -58,26 +84,41 @@ class Table:
         return [row.subject for row in self.rows if row.subject.unreliable]
 
 
-def make_table(result: Result, recommended: Measured | None) -> Table:
+def make_table(result: Result, recommended: Measured | None, short: Mapping[str, str]) -> Table:
     """Make the table of a result, the recommended artifact first, then by time.
 
     Columns that are empty for every subject are left out.
+
+    Args:
+        result: of a measurement.
+        recommended: the recommended artifact.
+        short: the shorter name of each subject.
     """
-    size = Column("size", "bytes", "of the file", cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes))
+    size = Column(
+        title="size",
+        unit="bytes",
+        meaning="of the file",
+        cell=lambda each: TableCell(f"{each.size_bytes:,}", each.size_bytes),
+        first=True,
+    )
     columns = [size, *_answer_columns(result), *_time_columns(result)]
     kept = [
         column for column in columns if any(column.cell(subject).text != words.NOTHING for subject in result.subjects)
     ]
+    first, more = ([column for column in kept if column.first is side] for side in (True, False))
     rows = [
         TableRow(
             subject=subject,
+            name=words.shorten(subject.name, MAX_NAME),
+            short=short[subject.name],
             recommended=subject is recommended,
             doubts=result.doubts_of(subject),
-            cells=[column.cell(subject) for column in kept],
+            cells=[column.cell(subject) for column in first],
+            more=[column.cell(subject) for column in more],
         )
         for subject in in_order(result, recommended)
     ]
-    return Table(kept, rows, stranger_lines(result))
+    return Table(first, more, rows, stranger_lines(result))
 
 
 def _answer_columns(result: Result) -> Iterator[Column]:
@@ -93,7 +134,7 @@ def _answer_columns(result: Result) -> Iterator[Column]:
     }
     for name in dict.fromkeys(shown):
         unit, meaning = facts[name]
-        yield Column(title=MEASURES[name], unit=unit, meaning=meaning, cell=partial(_measure, name=name))
+        yield Column(title=MEASURES[name], unit=unit, meaning=meaning, cell=partial(_measure, name=name), first=True)
     yield Column(
         title="agreement",
         unit="with the original",
@@ -105,6 +146,7 @@ def _answer_columns(result: Result) -> Iterator[Column]:
             if each.answers and math.isfinite(each.answers.agreement)
             else TableCell(words.NOTHING, None)
         ),
+        first=True,
     )
     yield Column(
         title="largest difference",
@@ -130,12 +172,14 @@ def _time_columns(result: Result) -> Iterator[Column]:
             words.interval(each.predict.low_us, each.predict.high_us),
             unreliable=PREDICT in each.unreliable,
         ),
+        first=True,
     )
     yield Column(
         title="speed",
         unit=f"× {result.baseline}",
         meaning="speed relative to the baseline; below it the 95 % interval",
         cell=lambda each: _speed(result, each),
+        first=True,
     )
     for share in ("95", "99"):
         meaning = f"{share} of 100 answers took less time"

@@ -10,6 +10,7 @@ from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import MAX_SPREAD, MIN_ROUNDS, RESAMPLES, TIE
 from edgernn.bench.stopwatch import WARMUP_SECONDS
 from edgernn.bench.verdict import Verdict
+from edgernn.errors import printable
 from edgernn.tasks import MEASURES, REGRESSION, Task, show
 
 NOTHING = "–"
@@ -22,12 +23,21 @@ _NOTABLE = (
 
 @dataclass(frozen=True)
 class Highlight:
-    """One part of the verdict: its title, the artifact, its figure, and a note."""
+    """One part of the verdict.
+
+    Attributes:
+        title: what the artifact is: recommended, smallest and so on.
+        name: of the artifact.
+        figure: the figure that makes it so.
+        beside: a note on it.
+        facts: in place of one figure several, each with its name.
+    """
 
     title: str
     name: str
-    figure: str
-    beside: str
+    figure: str = ""
+    beside: str = ""
+    facts: Sequence[tuple[str, str]] = ()
 
 
 def number(value: float) -> str:
@@ -36,6 +46,13 @@ def number(value: float) -> str:
         return NOTHING
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{decimals}f}" if abs(value) >= 1 else f"{value:#.3g}" if value else "0"
+
+
+def shorten(name: str, limit: int) -> str:
+    """Shorten a name in its middle to this many characters; escape those that XML or a line must not contain."""
+    text = printable(name)
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def measure(name: str, value: float) -> str:
@@ -60,7 +77,7 @@ def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
     accurate, best = verdict.most_accurate, verdict.recommended
     found = []
     if best:
-        found.append(Highlight(title="Recommended", name=best.name, figure=_time(best), beside=_size(best)))
+        found.append(Highlight(title="Recommended", name=best.name, facts=list(_facts(result, best))))
     beside = f"{smallest.size_bytes / original.size_bytes:.0%} of the original’s" if original else ""
     found.append(Highlight(title="Smallest", name=smallest.name, figure=_size(smallest), beside=beside))
     speed = result.speed(fastest) if fastest.name != result.baseline else None
@@ -73,6 +90,14 @@ def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
         figure = measure(name, accurate.answers.measures[name])
         found.append(Highlight(title="Most accurate", name=accurate.name, figure=figure, beside=beside))
     return found
+
+
+def _facts(result: Result, best: Measured) -> Iterator[tuple[str, str]]:
+    """Yield the figures that decide a recommendation: what each is, and the figure."""
+    yield "size", _size(best)
+    if result.task and best.answers:
+        yield "agreement with Keras", result.task.show_agreement(best.answers.agreement)
+    yield "time of an answer", _time(best)
 
 
 def _time(subject: Measured) -> str:
