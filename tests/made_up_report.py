@@ -1,8 +1,10 @@
 """An invented result, for tests of the report: the sample artifact's answers to its digits, and random times."""
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +83,28 @@ def make_result(folder: Path) -> Result:
         limits={"max_drop_points": 0.7, "min_agreement": 0.5},
         evidence=collect(folder, question, answers, models),
     )
+
+
+def sensor_evidence() -> dict[str, Any]:
+    """Return evidence with windows of 40 time steps of nine sensors, and classes with long names."""
+    labels = [f"walking downstairs {number}" for number in range(12)]
+    pixels = base64.b64encode((np.arange(360) % 256).astype(np.uint8).tobytes()).decode()
+    window = {"sample": 1, "truth": 0, "keras": 0, "pixels": pixels, "answers": {"digits-int8.tflite": 1}}
+    return {
+        "labels": labels,
+        "truth": list(range(12)),
+        "decisions": {name: list(range(12)) for name in ("Keras", "digits-int8.tflite", "digits-float32.onnx")},
+        "pictures": {
+            "steps": 40,
+            "features": 9,
+            "scale": "",
+            "names": [f"acceleration {number}" for number in range(9)],
+            "low": [-3.5] * 9,
+            "high": [40] * 9,
+            "examples": [window, window],
+            "disagreements": [window],
+        },
+    }
 
 
 def write_run(folder: Path, x: np.ndarray, truth: np.ndarray) -> Original:

@@ -80,7 +80,8 @@ def compare(
 
     Args:
         source: a run folder, or a .keras or .h5 file.
-        artifacts: .tflite and .onnx files; by default all that were exported from the model and are in its folder.
+        artifacts: .tflite and .onnx files; by default all that were exported from the model and are in its folder,
+            except those that cannot be run, which `Result.left_out` names.
         samples: test samples, in place of the run folder's; required for a bare file. Without truths, agreement is
             measured and accuracy is not known.
         scale: scaling of a bare file's samples, as in `edgernn_export.export`; by default as in the artifacts' cards.
@@ -109,6 +110,8 @@ def compare(
         profile_named(profile)
     paths = [Path(path) for path in artifacts] or _artifacts_beside(Path(source))
     loaders = [ArtifactLoader(path, threads=threads, unverified=unverified) for path in paths]
+    left_out = {} if artifacts else sort_out(loaders)
+    loaders = [loader for loader in loaders if loader.path.name not in left_out]
     original, ours = _open(Path(source), Path(samples) if samples else None, scale, loaders)
     progress.note(f"test samples: {original.require_samples().fed_test}")
     _check_baseline(baseline, ours, peers)
@@ -121,7 +124,10 @@ def compare(
     folder = Path(source) if Path(source).is_dir() else None
     evidence = collect(folder, question, answers, {each.facts.name: each.model for each in ours})
     with tempfile.TemporaryDirectory() as converted:
-        foreign = _open_peers(loaded.model, Path(converted), question, threads, progress) if peers else []
+        foreign, failed = _open_peers(loaded.model, Path(converted), question, threads, progress) if peers else ([], {})
+        left_out |= failed
+        for name, reason in left_out.items():
+            progress.note(f"left out: {name}: {reason}")
         judged = [
             each.candidate(question.inputs_for(each.model)[0], question.judge(answers[each.facts.name]))
             for each in ours
@@ -135,7 +141,13 @@ def compare(
             progress=progress.turn,
         )
     return replace(
-        result, task=question.task, samples=len(question.x), limits=limits, profile=profile, evidence=evidence
+        result,
+        task=question.task,
+        samples=len(question.x),
+        limits=limits,
+        profile=profile,
+        left_out=left_out,
+        evidence=evidence,
     )
 
 
@@ -155,6 +167,23 @@ def _artifacts_beside(source: Path) -> list[Path]:
             f"edgernn export {source}"
         )
     return found
+
+
+def sort_out(loaders: Sequence[ArtifactLoader]) -> dict[str, str]:
+    """Return the reasons why artifacts that were found, not given, cannot be run, by the names of their files.
+
+    Raises:
+        EdgernnError: none of them can be run; the error is that of the first.
+    """
+    errors: dict[Path, EdgernnError] = {}
+    for loader in loaders:
+        try:
+            open_artifacts([loader])
+        except EdgernnError as error:
+            errors[loader.path] = error
+    if len(errors) == len(loaders):
+        raise next(iter(errors.values()))
+    return {path.name: str(error).removeprefix(f"{path}: ") for path, error in errors.items()}
 
 
 def _open(
@@ -281,8 +310,10 @@ def _originals(original: Original, question: Question) -> list[Candidate]:
     ]
 
 
-def _open_peers(model: Any, folder: Path, question: Question, threads: int, progress: Progress) -> list[Candidate]:
-    """Open the stock conversions that can be made and run; report why others are left out."""
+def _open_peers(
+    model: Any, folder: Path, question: Question, threads: int, progress: Progress
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Open the stock conversions that can be made and run; return them, and why others are left out, by name."""
     paths, reasons = conversions.convert(model, folder, progress.step)
     x, peers = question.x, []
     for path in paths:
@@ -290,12 +321,10 @@ def _open_peers(model: Any, folder: Path, question: Question, threads: int, prog
             (peer,) = open_artifacts([ArtifactLoader(path, threads=threads, unverified=True, x=x[0])], PEER)
             answers = np.stack([_answers(peer.model, one[np.newaxis], question.reference[:1])[0] for one in x])
         except EdgernnError as error:
-            reasons.append(str(error))
+            reasons[path.name] = str(error).removeprefix(f"{path}: ")
             continue
         peers.append(peer.candidate(x[0], question.judge(answers)))
-    for reason in reasons:
-        progress.note(f"left out: {reason}")
-    return peers
+    return peers, reasons
 
 
 def _answers(model: edgernn.Model, x: Float32, reference: Float32) -> Float32:

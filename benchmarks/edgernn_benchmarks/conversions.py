@@ -17,7 +17,7 @@ from edgernn_export import rebuilding, synthetic_inputs
 TFLITE, TF2ONNX = "stock-tflite.tflite", "stock-tf2onnx.onnx"
 
 
-def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[list[Path], list[str]]:
+def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[list[Path], dict[str, str]]:
     """Convert a Keras model by the stock tools.
 
     Args:
@@ -26,20 +26,20 @@ def convert(model: Any, folder: Path, progress: Callable[[str], None]) -> tuple[
         progress: called with the next step, before it starts.
 
     Returns:
-        The files, and the reasons of missing ones.
+        The files, and the reasons of missing ones, by name.
 
     Raises:
         MissingExtraError: the export extra is not installed.
     """
     require("export", "tf2onnx", "onnx")
-    paths, reasons = [], []
+    paths, reasons = [], {}
     for name, make in _TOOLS.items():
         progress(f"converting to {name}")
         try:
             with quiet_converters():
                 data = make(model)
         except Exception as error:  # noqa: BLE001 - any error of a converter is the reason of a missing peer
-            reasons.append(f"{name}: {type(error).__name__}: {first_line(error)}")
+            reasons[name] = f"{type(error).__name__}: {first_line(error)}"
             continue
         (folder / name).write_bytes(data)
         paths.append(folder / name)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from edgernn.bench import result as results
 from edgernn.bench.document import dump, read_result
 from edgernn.bench.isolated import start_isolated
 from edgernn.bench.stopwatch import Method
+from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import judge
 from edgernn.cli import main
 from edgernn.data.datasets import read_samples
-from edgernn_benchmarks.comparison import BASELINE
+from edgernn_benchmarks.comparison import BASELINE, sort_out
 from edgernn_benchmarks.originals import CALL, WAYS, KerasLoader
 
 NAMES = (
@@ -223,6 +225,18 @@ def test_bad_input_is_refused(refused: Callable[..., str], run_folder: Path, art
     )
     message = refused("compare", run_folder, good, "--samples", tmp_path / "other.npz")
     assert "samples of shape (5, 2) do not fit the model" in message
+
+
+def test_found_artifacts_that_cannot_be_run_are_left_out_with_their_reason(artifacts: Path, tmp_path: Path) -> None:
+    good, bad = (ArtifactLoader(Path(shutil.copy(artifacts / name, tmp_path))) for name in NAMES[:2])
+    content = bytearray(bad.path.read_bytes())
+    content[len(content) // 2] ^= 255
+    bad.path.write_bytes(content)
+    left_out = sort_out([good, bad])
+    assert list(left_out) == [bad.path.name]
+    assert str(tmp_path) not in left_out[bad.path.name]
+    with pytest.raises(edgernn.ArtifactError, match=re.escape(str(bad.path))):
+        sort_out([bad])
 
 
 def test_an_artifact_of_another_model_or_a_broken_one_is_refused(

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,6 +108,13 @@ def test_long_sequences_are_shrunk_and_lie_on_their_side(tmp_path: Path) -> None
     original = write_run(tmp_path / "run", x, np.zeros(6, np.int64))
     task = Task(CLASSIFICATION)
     question = Question(x, task.decide(keras), task, reference=keras, labels=original.labels)
-    evidence = collect(None, question, {}, {})
-    assert (evidence["pictures"]["steps"], evidence["pictures"]["features"]) == (MAX_SIDE, 3)
-    assert read_evidence(evidence, "").wide
+    card = SimpleNamespace(inputs=[SimpleNamespace(features=("x", "y", "z"))])
+    model = SimpleNamespace(card=card, stream=NoStep().stream)
+    evidence = collect(None, question, {}, {"a.onnx": model})  # type: ignore[dict-item]
+    pictures = evidence["pictures"]
+    assert (pictures["steps"], pictures["features"], pictures["names"]) == (MAX_SIDE, 3, ["x", "y", "z"])
+    np.testing.assert_allclose(pictures["high"], x.max(axis=(0, 1)), rtol=1e-4)
+    shown = read_evidence(evidence, "")
+    assert shown.wide
+    assert shown.lines
+    assert [name for name, _ in shown.examples["samples"][0].lines] == ["x", "y", "z"]

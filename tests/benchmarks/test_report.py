@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up import measured, result
-from made_up_report import make_turns
+from made_up_report import make_turns, sensor_evidence
 
 from edgernn.bench.document import dump, read_result
 from edgernn.bench.result import Answers, Result
@@ -55,7 +55,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.words: list[str] = []
         self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
+        self.text = " ".join("".join(self.words).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -199,6 +199,47 @@ def test_a_bench_without_an_original(made_up_result: Result) -> None:
     assert set(read.sections) == {"figures", "trade", "latencies", "environment", "method"}
     assert "agreement" not in read.text.lower()
     assert "nan" not in read.text.lower().split()
+
+
+def test_files_that_cannot_be_recommended_have_their_reasons(made_up_result: Result, tmp_path: Path) -> None:
+    keras, first, second = made_up_result.subjects
+    bad = replace(first, answers=Answers({"accuracy": 0.1, "f1": 0.1}, 0.1, 0.9))
+    other = replace(second, source_sha256="b" * 64)
+    result = replace(
+        made_up_result,
+        subjects=(replace(keras, source_sha256="a" * 64), bad, other),
+        left_out={"stock-tflite.tflite": f"ConverterError: {EVIL}"},
+        evidence={},
+    )
+    (tmp_path / "result.json").write_text(dump(result), encoding="utf-8")
+    text = Page(render([read_result(tmp_path / "result.json")])).text
+    found = text[text.index("Files that cannot be recommended") :]
+    assert "digits-int8.tflite: accuracy 10.00%, the original's is " in found
+    assert "digits-float32.onnx: exported from another model, digest bbbbbbbbbbbb…" in found
+    assert f"stock-tflite.tflite: ConverterError: {EVIL}" in found
+    assert "cannot be recommended" not in Page(render([made_up_result])).text
+
+
+def test_columns_that_nobody_reads_first_are_behind_more(page: str) -> None:
+    before, _, behind = page.partition('<details class="more">')
+    heads = [re.findall(r"<button.*?<span>(.*?)</span>", part) for part in (before, behind)]
+    assert heads[0] == ["subject", "size", "accuracy", "agreement", "predict", "speed"]
+    assert heads[1][:3] == ["subject", "largest difference", "p95"]
+
+
+def test_sensor_windows_are_lines_with_the_names_of_features(made_up_result: Result) -> None:
+    evidence = sensor_evidence()
+    evidence["pictures"]["names"][2] = f"{EVIL}temperature"
+    read = Page(render([replace(made_up_result, evidence=evidence)]))
+    assert read.tags.count("polyline") == 3 * 9
+    assert read.text.count(f"{EVIL}temperature") == 3 + 1  # each window, and the ranges
+    assert "temperature -3.5 to 40" in read.text
+    assert "img" not in read.tags
+    del evidence["pictures"]["names"], evidence["pictures"]["low"]
+    assert "feature 3" in Page(render([replace(made_up_result, evidence=evidence)])).text
+    # Pixels stay a picture.
+    evidence["pictures"] |= {"steps": 20, "features": 18}
+    assert Page(render([replace(made_up_result, evidence=evidence)])).tags.count("img") == 3
 
 
 def test_a_single_artifact_and_numbers_that_are_none(made_up_result: Result) -> None:

@@ -1,16 +1,20 @@
 """The HTML report in headless Chromium, on a desktop screen and a phone, light and dark; `make test-report`."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_up_report import sensor_evidence
 
 from edgernn.bench.result import Result
 from edgernn.bench.verdict import in_order, judge
 from edgernn_benchmarks.report.page import write_html
 
 DESK, PHONE = 1280, 390
+# With this prefix, names have the width of a phone.
+LONG_NAME = "predictive-maint-"
 # An upright sheet of A4 without its margins of 14 mm, at the 96 pixels an inch of CSS.
 PAPER = 688
 # WCAG 2, level AA: https://www.w3.org/TR/WCAG22/#contrast-minimum
@@ -44,6 +48,20 @@ CONTRASTS = """
   return worst.sort((one, other) => one[0] - other[0]).slice(0, 3);
 })()
 """
+# Texts of elements that are broken into several lines, or cut off.
+BROKEN = """
+[...document.querySelectorAll("SELECTOR")].filter((each) => each.checkVisibility()).filter((each) => {
+  const range = document.createRange();
+  range.selectNodeContents(each);
+  const lines = new Set([...range.getClientRects()].map((line) => Math.round(line.top)));
+  return lines.size !== 1 || each.scrollWidth > each.clientWidth + 1;
+}).map((each) => each.textContent)
+"""
+# Labels of the tables that scroll sideways.
+SCROLLING = """
+[...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.getAttribute("aria-label"))
+"""
 ORDER = '[...document.querySelectorAll("table.sortable tbody th")].map((cell) => cell.dataset.value)'
 
 
@@ -55,6 +73,22 @@ def address(made_up_result: Result, tmp_path_factory: pytest.TempPathFactory) ->
     other = replace(made_up_result, subjects=subjects, started="2026-11-28T12:00:00+00:00", frequencies_mhz=(1.0, 2.0))
     file = tmp_path_factory.mktemp("report") / "report.html"
     write_html(file, [made_up_result, other])
+    return file.as_uri()
+
+
+@pytest.fixture(scope="module")
+def sensors(made_up_result: Result, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Write a report of sensor windows, with long names of artifacts, features and classes, and refused files."""
+    renamed = json.dumps(sensor_evidence()).replace("digits-", LONG_NAME)
+    subjects = tuple(replace(each, name=each.name.replace("digits-", LONG_NAME)) for each in made_up_result.subjects)
+    result = replace(
+        made_up_result,
+        subjects=subjects,
+        evidence=json.loads(renamed),
+        left_out={"stock-tflite.tflite": "ConverterError: " + "an operator of another maker " * 9},
+    )
+    file = tmp_path_factory.mktemp("report") / "sensors.html"
+    write_html(file, [result])
     return file.as_uri()
 
 
@@ -72,6 +106,48 @@ def test_it_loads_without_a_word_and_never_scrolls_sideways(browser_page, addres
     assert browser_page.evaluate("[...document.images].every((each) => each.naturalWidth > 0)")
     if folder := os.environ.get("SCREENSHOTS"):
         browser_page.screenshot(Path(folder) / f"report-{width}-{'dark' if dark else 'light'}.png")
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_tables_do_not_scroll_sideways_and_names_have_one_line(
+    browser_page, address: str, sensors: str, width: int
+) -> None:
+    for each in (address, sensors):
+        browser_page.open(each, width, dark=width == PHONE)
+        for opened in (False, True):
+            browser_page.evaluate(
+                f"document.querySelectorAll('details').forEach((each) => {{ each.open = {opened:d} }})"
+            )
+            assert browser_page.evaluate("document.documentElement.scrollWidth") <= width
+            scrolling = browser_page.evaluate(SCROLLING)
+            # On a phone only tables with a column for each class.
+            allowed = ("Table of accuracy per class", "Confusion matrix", "Table between", "Table of the machine")
+            assert [label for label in scrolling if width == DESK or not label.startswith(allowed)] == []
+            assert browser_page.evaluate(BROKEN.replace("SELECTOR", ".figures .whole, .figures.plain tbody th")) == []
+    if folder := os.environ.get("SCREENSHOTS"):
+        browser_page.screenshot(Path(folder) / f"report-sensors-{width}.png")
+
+
+def test_a_window_has_a_line_for_each_feature(browser_page, sensors: str) -> None:
+    browser_page.open(sensors, DESK, dark=False)
+    names = browser_page.evaluate(
+        "[...document.querySelector('#samples .window').querySelectorAll('span')].map((each) => each.textContent)"
+    )
+    assert names == sensor_evidence()["pictures"]["names"]
+    assert browser_page.evaluate(BROKEN.replace("SELECTOR", ".window span")) == []
+    sizes = browser_page.evaluate(
+        "[...document.querySelectorAll('.window polyline')].map((each) => each.getBoundingClientRect().width)"
+    )
+    assert len(sizes) == 27
+    assert min(sizes) > 100
+
+
+def test_more_columns_open_with_a_click(browser_page, address: str) -> None:
+    browser_page.open(address, DESK, dark=False)
+    shown = "[...document.querySelectorAll('.sortable')].map((each) => each.checkVisibility())"
+    assert browser_page.evaluate(shown) == [True, False, True, False]
+    browser_page.evaluate("document.querySelector('details.more summary').click()")
+    assert browser_page.evaluate(shown) == [True, True, True, False]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -108,13 +184,14 @@ def test_a_click_sorts_the_table(browser_page, address: str, made_up_result: Res
     assert browser_page.evaluate(first) == [subject.name for subject in by_size]
     assert click("size") == "descending"
     assert browser_page.evaluate(first) == [subject.name for subject in reversed(by_size)]
-    # Only one artifact has a step; those without come last in both directions.
+    # The second table sorts by itself. Only one artifact has a step; those without come last in both directions.
     for order in ("ascending", "descending"):
         assert click("step") == order
-        assert browser_page.evaluate(first)[0] == "digits-int8.tflite"
+        more = "document.querySelector('details.more tbody th').dataset.value"
+        assert browser_page.evaluate(more) == "digits-int8.tflite"
     assert click("subject") == "ascending"
     assert browser_page.evaluate(first) == sorted(names, key=str.casefold)
-    assert browser_page.evaluate("document.querySelectorAll('[aria-sort]').length") == 1
+    assert browser_page.evaluate("document.querySelector('table').querySelectorAll('[aria-sort]').length") == 1
 
 
 def test_it_prints(browser_page, address: str) -> None:

@@ -99,7 +99,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
     shown = read_evidence(result.evidence, best)
     figures = _figures(result, verdict, shown, best, short)
     places = [_place(each) for each in results]
-    recommended = [judge(each).recommended if each.artifacts else None for each in results]
+    verdicts = [verdict, *(judge(each) if each.artifacts else None for each in results[1:])]
     return {
         "version": __version__,
         "result": result,
@@ -110,9 +110,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "highlights": words.find_highlights(result, verdict) if verdict else [],
         "highlighted": best,
         "short": short,
-        "tables": [
-            make_table(each, chosen, short_names(each)) for each, chosen in zip(results, recommended, strict=True)
-        ],
+        "tables": [make_table(each, judged, short_names(each)) for each, judged in zip(results, verdicts, strict=True)],
         "changes": find_changes(results),
         "evidence": shown,
         "figures": figures,

@@ -8,8 +8,8 @@ from functools import partial
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.stopwatch import FIRST_ANSWER, LOAD
 from edgernn.bench.subjects import INVOKE, PREDICT, STEP
-from edgernn.bench.verdict import in_order
-from edgernn.console.measuring import stranger_lines
+from edgernn.bench.verdict import Verdict, in_order
+from edgernn.console.measuring import stranger_reasons
 from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.report import words
 
@@ -71,12 +71,19 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """Every figure of a result, in two tables: the columns that decide, and more columns."""
+    """Every figure of a result, in two tables, and the refused files.
+
+    Attributes:
+        columns: of the first table, by which a reader decides.
+        more: columns of the second table.
+        rows: a subject each.
+        refused: names of files that cannot be recommended or were not measured, each with the reason.
+    """
 
     columns: Sequence[Column]
     more: Sequence[Column]
     rows: Sequence[TableRow]
-    strangers: Sequence[str]
+    refused: Sequence[tuple[str, str]]
 
     @property
     def doubted(self) -> Sequence[Measured]:
@@ -84,16 +91,17 @@ class Table:
         return [row.subject for row in self.rows if row.subject.unreliable]
 
 
-def make_table(result: Result, recommended: Measured | None, short: Mapping[str, str]) -> Table:
+def make_table(result: Result, verdict: Verdict | None, short: Mapping[str, str]) -> Table:
     """Make the table of a result, the recommended artifact first, then by time.
 
     Columns that are empty for every subject are left out.
 
     Args:
         result: of a measurement.
-        recommended: the recommended artifact.
+        verdict: on the result; None if it has no artifact.
         short: the shorter name of each subject.
     """
+    recommended = verdict.recommended if verdict else None
     size = Column(
         title="size",
         unit="bytes",
@@ -118,7 +126,15 @@ def make_table(result: Result, recommended: Measured | None, short: Mapping[str,
         )
         for subject in in_order(result, recommended)
     ]
-    return Table(first, more, rows, stranger_lines(result))
+    return Table(first, more, rows, [*_refused(result, verdict), *result.left_out.items()])
+
+
+def _refused(result: Result, verdict: Verdict | None) -> Iterator[tuple[str, str]]:
+    """Yield the artifacts that cannot be recommended, in the order of the result, each with the reason."""
+    reasons = {**(verdict.refused if verdict else {}), **stranger_reasons(result)}
+    for artifact in result.artifacts:
+        if artifact.name in reasons:
+            yield artifact.name, reasons[artifact.name]
 
 
 def _answer_columns(result: Result) -> Iterator[Column]:

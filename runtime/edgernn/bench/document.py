@@ -55,6 +55,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "believed": result.believed,
         "doubts": list(result.doubts),
         "subjects": [_subject_as_json(result, subject) for subject in result.subjects],
+        "left_out": dict(result.left_out),
         "evidence": dict(result.evidence),
     }
 
@@ -171,6 +172,7 @@ def _result(document: Mapping[str, Any]) -> Result:
         limits={as_text(name): as_number(limit) for name, limit in document["limits"].items()},
         # Absent from results of earlier versions.
         profile=_profile(document.get("profile", "")),
+        left_out={as_text(name): as_text(reason) for name, reason in document.get("left_out", {}).items()},
         evidence=as_mapping(document["evidence"]),
     )
     _check(result)

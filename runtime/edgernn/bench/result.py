@@ -139,6 +139,7 @@ class Result:
         samples: the number that was answered for `Measured.answers`.
         limits: for an artifact to be recommended: `max_drop_points` and `min_agreement`.
         profile: name of the device that the artifact is for, as in `edgernn.bench.profiles`; empty for any.
+        left_out: reasons why files were not measured, by name.
         evidence: details for a report, see `edgernn_benchmarks.evidence`; empty if there are none.
     """
 
@@ -158,6 +159,7 @@ class Result:
     samples: int = 0
     limits: Mapping[str, float] = field(default_factory=dict)
     profile: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property

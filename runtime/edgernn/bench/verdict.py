@@ -1,6 +1,6 @@
 """The verdict on a result: the smallest, the fastest and the most accurate artifact, and the one to ship."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Verdict:
         recommended: see `judge`; None if no artifact keeps the accuracy of the original.
         why: the reason for the recommendation or for its absence, a phrase.
         sentence: the recommendation with its figures, for every place that shows one.
+        refused: reasons why artifacts of the original cannot be recommended, by name.
     """
 
     smallest: Measured
@@ -33,6 +34,7 @@ class Verdict:
     recommended: Measured | None
     why: str
     sentence: str
+    refused: Mapping[str, str]
 
 
 def judge(result: Result) -> Verdict:
@@ -67,7 +69,25 @@ def judge(result: Result) -> Verdict:
         recommended=best,
         why=why,
         sentence=_sentence(result, best, left, profile) if best else f"Ship none of them: {why}",
+        refused=_refused(result, candidates, left, profile) if result.task else {},
     )
+
+
+def _refused(
+    result: Result, candidates: Sequence[Measured], left: Sequence[Measured], profile: Profile | None
+) -> dict[str, str]:
+    """Return the reason against each artifact that did not reach condition (4) of `judge`, by name."""
+    reasons = {}
+    for artifact in result.own_artifacts:
+        if limits := broken_limits(result, artifact):
+            reasons[artifact.name] = ", ".join(limits)
+        elif artifact not in candidates and profile:
+            reasons[artifact.name] = f"{' or '.join(profile.backends)} on {profile.title} does not run it"
+        elif artifact not in candidates:
+            reasons[artifact.name] = "a backend that is chosen by default answers it wrongly"
+        elif artifact not in left:
+            reasons[artifact.name] = "its stream does not have the same bits as predict, as those of others do"
+    return reasons
 
 
 def in_order(result: Result, recommended: Measured | None) -> list[Measured]:

@@ -91,15 +91,20 @@ def doubt_lines(result: Result, width: int = 80) -> list[str]:
     ]
 
 
-def stranger_lines(result: Result) -> list[str]:
-    """List the artifacts that were exported from another model than the original, a line each."""
+def stranger_reasons(result: Result) -> dict[str, str]:
+    """Return the reason against each artifact that was exported from another model than the original, by name."""
     original = result.original
-    return [
-        f"{each.name}: exported from another model, digest {each.source_sha256[:12]}…, expected the original's "
+    return {
+        each.name: f"exported from another model, digest {each.source_sha256[:12]}…, expected the original's "
         f"{original.source_sha256[:12]}…; export it again"
         for each in result.strangers
         if original
-    ]
+    }
+
+
+def stranger_lines(result: Result) -> list[str]:
+    """List the artifacts that were exported from another model, a line each."""
+    return [f"{name}: {reason}" for name, reason in stranger_reasons(result).items()]
 
 
 def method_sentence(result: Result) -> str:
