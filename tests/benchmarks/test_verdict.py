@@ -87,18 +87,21 @@ def test_the_sentence_says_among_which_artifacts_it_is_the_fastest() -> None:
 
 
 def test_each_artifact_that_cannot_be_recommended_has_its_reason() -> None:
+    inexact = named("inexact.tflite", 3, "int8", 100, 3)
     subjects = (
         named("good.tflite", 9, "int8", 100, 1, exact_stream=True),
         artifact("wrong.tflite", 1, f1=0.8, agreement=0.9),
         named("misread.tflite", 2, "dynamic", 100, 2, exact_stream=True),
-        named("inexact.tflite", 3, "int8", 100, 3),
+        named("no-stream.tflite", 3, "int8", 100, 3),
+        replace(inexact, turns={**inexact.turns, "step": turns(1.0)}),
         replace(artifact("foreign.tflite", 1, f1=0.1), source_sha256="b" * 64),
     )
     seen = result(replace(KERAS, source_sha256="a" * 64), *subjects, task=Task("multilabel"))
     assert judge(seen).refused == {
         "wrong.tflite": "F1 80.00%, the original's is 90.00%, agreement 90.00%",
-        "misread.tflite": "a backend that is chosen by default answers it wrongly",
-        "inexact.tflite": "its stream does not have the same bits as predict, as those of others do",
+        "misread.tflite": "tflite-runtime, which may run it on a device, answers it wrongly",
+        "no-stream.tflite": "it cannot stream; other files can",
+        "inexact.tflite": "its stream differs from predict in bits; those of other files do not",
     }
     assert judge(replace(seen, profile="browser")).refused["good.tflite"] == "onnxruntime on a browser does not run it"
     # Without an original, accuracy is not a reason.

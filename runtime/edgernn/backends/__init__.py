@@ -103,9 +103,9 @@ SUFFIXES = tuple(dict.fromkeys(info.suffix for info in BACKENDS))
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-def is_read_by_all(suffix: str, quantization: str) -> bool:
-    """Return True if no backend that is chosen by default misreads files of this suffix and quantization."""
-    return not any(quantization in info.misreads for info in BACKENDS if info.suffix == suffix)
+def find_misreading(suffix: str, quantization: str) -> list[str]:
+    """Return the names of the backends that answer files of this suffix and quantization wrongly."""
+    return [info.name for info in BACKENDS if info.suffix == suffix and quantization in info.misreads]
 
 
 def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> "Backend":

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgernn.backends import is_read_by_all
+from edgernn.backends import find_misreading
 from edgernn.bench.profiles import Profile, profile_named
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import TIE
+from edgernn.bench.subjects import STEP
 from edgernn.tasks import MEASURES, show
 
 # The most that a recommended artifact may lose; equal to the export's tolerance for int8.
@@ -84,9 +85,12 @@ def _refused(
         elif artifact not in candidates and profile:
             reasons[artifact.name] = f"{' or '.join(profile.backends)} on {profile.title} does not run it"
         elif artifact not in candidates:
-            reasons[artifact.name] = "a backend that is chosen by default answers it wrongly"
+            names = find_misreading(Path(artifact.name).suffix, artifact.quantization)
+            reasons[artifact.name] = f"{' and '.join(names)}, which may run it on a device, answers it wrongly"
+        elif artifact not in left and STEP in artifact.turns:
+            reasons[artifact.name] = "its stream differs from predict in bits; those of other files do not"
         elif artifact not in left:
-            reasons[artifact.name] = "its stream does not have the same bits as predict, as those of others do"
+            reasons[artifact.name] = "it cannot stream; other files can"
     return reasons
 
 
@@ -146,7 +150,7 @@ def _is_readable(artifact: Measured, profile: Profile | None) -> bool:
     suffix = Path(artifact.name).suffix
     if profile:
         return profile.runs(suffix, artifact.quantization)
-    return is_read_by_all(suffix, artifact.quantization)
+    return not find_misreading(suffix, artifact.quantization)
 
 
 def _sentence(result: Result, best: Measured, left: Sequence[Measured], profile: Profile | None) -> str:
