@@ -355,7 +355,7 @@ def test_targets_are_the_default_ones_unless_chosen() -> None:
     ]
     assert select_targets(["onnx"], ["int8"], static=True) == [Target("onnx", "int8", "operator", static=True)]
     assert [preferred_layout(steps, 3) for steps in (28, 512, 1024)] == ["unrolled", "unrolled", "loop"]
-    assert [preferred_layout(steps, 11) for steps in (28, 128, 131)] == ["unrolled", "loop", "unrolled"]
+    assert [preferred_layout(steps, 11) for steps in (28, 64, 80, 131)] == ["unrolled", "unrolled", "loop", "unrolled"]
 
 
 def test_static_files_are_onnx_and_take_float32(run_folder: Path, refused: Callable[..., str]) -> None:

@@ -55,12 +55,13 @@ MIN_BLOCK, MAX_BLOCK = 4, 8
 LONG_STEPS = 64
 
 
-# The loop is preferred from this number of steps on: it takes at most 1.05 times as long as unrolled and a tenth of the
-# bytes. Ratios of the loop's time to unrolled, int8, in one run with hot caches: SimpleRNN(64) 2.0 at 28 steps,
-# 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048. Cells with gates, and two layers: 1.2 to 1.6 at
-# 28 steps, 0.85 to 1.0 at 128, 0.16 to 0.85 at 512. With cold caches SimpleRNN(64): 0.8, 0.36, 0.25 at 28, 128, 512.
+# The loop is preferred from this number of steps on: it takes at most 1.05 times as long as unrolled and a fraction of
+# the bytes. Ratios of the loop's time to unrolled, int8, in one run with hot caches: SimpleRNN(64) 2.0 at 28 steps,
+# 1.2 at 128 and 256, 1.04 to 1.08 at 512, 0.97 at 1024, 0.35 at 2048. Cells with gates (LSTM(32), GRU(32), LSTM(64)):
+# 1.6 to 1.9 at 28 steps, 0.8 to 1.6 at 48, 0.5 to 1.05 at 64, 0.4 to 0.64 at 100, 0.16 to 0.85 at 512.
+# With cold caches SimpleRNN(64): 0.8, 0.36, 0.25 at 28, 128, 512.
 LOOP_FROM_STEPS = 768
-LOOP_FROM_STEPS_LARGE = 128
+LOOP_FROM_STEPS_LARGE = 80
 LARGE_OPERATORS = 6  # operators a step from which LOOP_FROM_STEPS_LARGE applies
 
 

@@ -50,16 +50,16 @@ def measure(model: bytes, x: Float32) -> dict[str, Range]:
     )
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
-    names = _activations(model)
-    ranges = dict.fromkeys(names.values(), (0.0, 0.0))
+    tensors = _activations(model)
+    lows, highs = (dict.fromkeys(tensors, 0.0) for _ in range(2))
     for sample in x:
         interpreter.set_tensor(source, sample[np.newaxis])
         interpreter.invoke()
-        for index, name in names.items():
-            values = interpreter.get_tensor(index)
-            low, high = ranges[name]
-            ranges[name] = min(low, float(values.min())), max(high, float(values.max()))
-    return ranges
+        for name, indexes in tensors.items():
+            # Joined first: extremes of a hundred small arrays one by one take five times as long.
+            values = np.concatenate([interpreter.get_tensor(index).reshape(-1) for index in indexes])
+            lows[name], highs[name] = min(lows[name], float(values.min())), max(highs[name], float(values.max()))
+    return {name: (lows[name], highs[name]) for name in tensors}
 
 
 def with_headroom(ranges: Mapping[str, Range], exempt: Set[str]) -> dict[str, Range]:
@@ -126,14 +126,15 @@ def _short(step: float, bits: int) -> float:
     return math.ldexp(significand, exponent - digits)
 
 
-def _activations(model: bytes) -> dict[int, str]:
-    """Return the index and name of every named float32 tensor of the first subgraph that is not a constant."""
+def _activations(model: bytes) -> dict[str, list[int]]:
+    """Return the indexes of the float32 tensors of the first subgraph that are no constants, by their names."""
     flatbuffer = read(model)
     subgraph = flatbuffer.subgraphs[0]
     computed = {int(index) for operator in subgraph.operators for index in operator.outputs}
     computed.update(int(index) for index in subgraph.inputs)
-    return {
-        index: subgraph.tensors[index].name.decode()
-        for index in sorted(computed)
-        if subgraph.tensors[index].type == TensorType.FLOAT32 and subgraph.tensors[index].name
-    }
+    named: dict[str, list[int]] = {}
+    for index in sorted(computed):
+        tensor = subgraph.tensors[index]
+        if tensor.type == TensorType.FLOAT32 and tensor.name:
+            named.setdefault(tensor.name.decode(), []).append(index)
+    return named
