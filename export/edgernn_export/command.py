@@ -1,6 +1,6 @@
 """The command `edgernn export`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,9 +288,6 @@ def _print(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict 
     console = make_console()
     if any(row.proof for row in rows):
         console.print(_table(_sorted(rows, timed, verdict), timed))
-    for row in rows:
-        if not row.passed and row.status != LEFT_OUT:
-            console.print(f"{row.path.name}: {row.status}: {row.reason}", markup=False)
     for line in (*_without_stream(rows), *_left_out(rows)):
         console.print(line, markup=False)
     proven = next((row.proof for row in rows if row.proof), None)
@@ -304,7 +301,10 @@ def _print(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict 
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
     written = any(row.passed or (row.status == FAILED and keep_failed) for row in rows)
-    console.print(f"In {rows[0].path.parent}" if written else _nothing_written(rows), soft_wrap=True)
+    console.print(f"In {rows[0].path.parent}" if written else "Nothing was written.", soft_wrap=True)
+    # Last, because they say what to do.
+    for line in _not_passed(rows):
+        console.print(line, markup=False)
     if verdict:
         console.print(f"{verdict.sentence}.", markup=False)
 
@@ -318,24 +318,25 @@ def _sorted(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict
     return sorted(rows, key=lambda row: places.get(row.path.name, len(places)))
 
 
+def _by_reason(rows: Iterable[tuple[TargetResult, str]]) -> dict[str, str]:
+    """Group rows with the same reason; return the names of each group's artifacts by the reason."""
+    names: dict[str, list[str]] = {}
+    for row, reason in rows:
+        names.setdefault(reason, []).append(row.path.name)
+    return {reason: ", ".join(each) for reason, each in names.items()}
+
+
+def _not_passed(rows: Sequence[TargetResult]) -> list[str]:
+    """Describe which artifacts did not pass and what to do, one line for each reason."""
+    failed = [(row, f"{row.status}: {row.reason}") for row in rows if not row.passed and row.status != LEFT_OUT]
+    return [f"{names}: {reason}" for reason, names in _by_reason(failed).items()]
+
+
 def _left_out(rows: Sequence[TargetResult]) -> list[str]:
     """Describe which default artifacts were not made, one line for each reason."""
-    names: dict[str, list[str]] = {}
-    for row in rows:
-        if row.status == LEFT_OUT:
-            names.setdefault(row.reason, []).append(row.path.name)
-    lines = [f"Left out: {', '.join(each)}: {reason}." for reason, each in names.items()]
+    groups = _by_reason((row, row.reason) for row in rows if row.status == LEFT_OUT)
+    lines = [f"Left out: {names}: {reason}." for reason, names in groups.items()]
     return [*lines, "--all makes every kind of artifact."] if lines else []
-
-
-def _nothing_written(rows: Sequence[TargetResult]) -> str:
-    """Say that no file was written, and what to do."""
-    if not any(row.status == FAILED for row in rows):
-        return "Nothing was written."
-    return (
-        "Nothing was written. --max-drop and --min-agreement set the limits of the proof; --keep-failed writes "
-        "artifacts that fail it."
-    )
 
 
 def _unknown(proof: Proof) -> str:
@@ -354,19 +355,16 @@ def _unit(proof: Proof) -> str:
 
 def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
     """Describe which artifacts cannot stream, one line for each reason."""
-    names: dict[str, list[str]] = {}
-    for row in rows:
-        if row.proof and row.proof.no_stream:
-            names.setdefault(row.proof.no_stream, []).append(row.path.name)
-    proven = sum(bool(row.proof) for row in rows)
+    groups = _by_reason((row, row.proof.no_stream) for row in rows if row.proof and row.proof.no_stream)
+    every = ", ".join(row.path.name for row in rows if row.proof)
     return [
-        f"{'No artifact streams' if len(each) == proven else 'No streaming with ' + ', '.join(each)}: {reason}"
-        for reason, each in names.items()
+        f"{'No artifact streams' if names == every else f'No streaming with {names}'}: {reason}"
+        for reason, names in groups.items()
     ]
 
 
 def _table(rows: Sequence[TargetResult], timed: Result | None) -> "Table":
-    """Make the table of exported artifacts; the others have only a reason, which is printed below it."""
+    """Make the table of exported artifacts; the others have only a reason, which `_not_passed` describes."""
     proofs = [(row, row.proof) for row in rows if row.proof]
     measure_name = MEASURES[proofs[0][1].task.headline] if proofs else "score"
     subjects = _timed(timed)

@@ -28,7 +28,7 @@ PASSED, FAILED, NOT_EXPORTED, NOT_POSSIBLE, LEFT_OUT = (
 )
 # Number formats with int8 weights: where one of them passes, the larger or slower reserves are not needed.
 _INT8_WEIGHTS = ("int8", "dynamic")
-_NOT_NEEDED = "only needed where files with int8 weights fail the proof"
+_NOT_NEEDED = "only needed where all files with int8 weights fail the proof"
 
 
 @dataclass(frozen=True)
