@@ -130,7 +130,9 @@ def short_names(result: Result) -> dict[str, str]:
 
 def _keep_whole(text: str, names: Iterable[str]) -> "Markup":
     """Mark the names in a text, so that no line ends inside one."""
-    longest_first = sorted(names, key=len, reverse=True)
+    longest_first = sorted((name for name in names if len(name) <= MAX_NAME), key=len, reverse=True)
+    if not longest_first:
+        return _trusted("").join([text])
     parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text)
     tag = _trusted('<span class="keep">%s</span>')
     # Every second part is a name; % and join escape what is not trusted.
