@@ -1,0 +1,1 @@
+"""Programs: what a .tflite file computes, read from the file alone."""

@@ -1,0 +1,330 @@
+"""The program of a .tflite file: what it computes, without the file's format.
+
+A program has values and operators. A value is an array; several values may share memory (`Value.base`). Operators are
+in three sections, by what they need:
+
+    rows     only the row: may be computed for all time steps at once
+    step     row and states: gives the next states
+    answer   gives the answer, once behind the last step, or behind each step
+
+A file without a step has only `answer`, which takes the whole sequence.
+
+Arithmetic of int8 values is that of LiteRT with XNNPACK on x86-64, bit for bit. Sources: XNNPACK's reference kernels
+(src/reference, src/qs8-*), and TFLite's kernels where XNNPACK leaves an operator to them. Each operator's docstring has
+its formula. q is an integer, s a scale, z a zero point: real value = (q - z) × s. rint rounds to the nearest integer,
+ties to even; all products of scales are rounded to float32.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+INT8, FLOAT32 = "int8", "float32"
+
+
+@dataclass(frozen=True)
+class Value:
+    """An array of a program.
+
+    Attributes:
+        shape: its axes, with the leading 1 of the batch.
+        type: "int8" or "float32".
+        scale, zero_point: meaning of its integers; 0 for float32.
+        base: number of the value whose memory it uses; its own number if it has memory.
+        offset: of its first element in that memory, in elements.
+    """
+
+    shape: tuple[int, ...]
+    type: str
+    scale: float
+    zero_point: int
+    base: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """float32 to int8: q = clamp(rint(x × float32(1 / s)) + z)."""
+
+    x: int
+    out: int
+
+
+@dataclass(frozen=True)
+class Dequantize:
+    """int8 to float32: (q - z) × s."""
+
+    x: int
+    out: int
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """int8 to int8 with another scale or zero point."""
+
+    x: int
+    out: int
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Product of each row of x with a matrix: out[row, j] = Σ_i x[row, i] × weights[j, i] + bias[j].
+
+    int8: q = clamp(rint(float32(Σ (x - z_x) × w + bias) × multipliers[j]) + z_out, low, high).
+
+    Attributes:
+        x, out: values; x has rows × inputs elements, out rows × outputs.
+        inputs, outputs: number of columns of x and out.
+        weights: int8 or float32 [outputs, inputs], little-endian.
+        bias: int32 or float32 [outputs]; empty if there is none.
+        multipliers: float32(s_x × s_w[j] / s_out) for each output; empty for float32.
+        low, high: limits of the results: integers for int8; for float32 real values, infinite without a limit.
+    """
+
+    x: int
+    out: int
+    inputs: int
+    outputs: int
+    weights: bytes
+    bias: bytes
+    multipliers: tuple[float, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Operator of two arrays, element by element.
+
+    Attributes:
+        kind: "add", "subtract", "multiply", "divide", "minimum", "maximum" or "squared_difference".
+        a, b, out: values; a has the elements of out. Element i of out takes element (i // b_run) % size of b, so
+            b_run = 1 repeats b along leading axes (size of b equal to that of out: no repetition).
+        b_run: number of neighbours that take the same element of b.
+        swapped: True if the file has b in front of a (for "subtract" and "divide").
+        low, high: as in `Linear`.
+    """
+
+    kind: str
+    a: int
+    b: int
+    out: int
+    b_run: int
+    swapped: bool
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """int8 to int8 through a table: out = table[x + 128], for activations and other functions of one number.
+
+    Attributes:
+        table: int8 [256].
+    """
+
+    x: int
+    out: int
+    table: bytes
+
+
+@dataclass(frozen=True)
+class Function:
+    """Function of one float32 number.
+
+    Attributes:
+        name: "tanh", "logistic", "relu", "exp", … in TFLite's names, in small letters.
+        parameters: numbers of the function, as the slope of a leaky relu.
+    """
+
+    x: int
+    out: int
+    name: str
+    parameters: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Softmax over rows of `columns` elements.
+
+    int8: p = table[255 - (max - q)] with table[255 - d] = expf(-s_x × beta × d); q = clamp(round(p / (Σ p × s_out)) + z).
+    """
+
+    x: int
+    out: int
+    columns: int
+    beta: float
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """Mean, sum or maximum over the middle of the axes [outer, count, inner].
+
+    Attributes:
+        kind: "mean", "sum" or "max".
+    """
+
+    kind: str
+    x: int
+    out: int
+    outer: int
+    count: int
+    inner: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Convolution along the time steps: x [steps, channels] to out [out_steps, outputs].
+
+    out[t, j] = Σ_k Σ_c x[t × stride + k × dilation - before, c] × weights[j, k, c] + bias[j]; zero outside of x. For
+    int8 the arithmetic is that of `Linear`.
+
+    Attributes:
+        depthwise: True if output j takes only channel j // (outputs / channels); weights are then [kernel, outputs].
+        weights: int8 or float32 [outputs, kernel, channels].
+    """
+
+    x: int
+    out: int
+    steps: int
+    channels: int
+    out_steps: int
+    outputs: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    depthwise: bool
+    weights: bytes
+    bias: bytes
+    multipliers: tuple[float, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Maximum or mean of windows along the time steps: x [steps, channels] to out [out_steps, channels].
+
+    Attributes:
+        kind: "max" or "mean".
+    """
+
+    kind: str
+    x: int
+    out: int
+    steps: int
+    channels: int
+    out_steps: int
+    kernel: int
+    stride: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Copy of an array with other strides, for transpositions, reversals, slices and joins.
+
+    Attributes:
+        sizes: number of elements along each axis, at most 5 axes.
+        x_strides, out_strides: distance between neighbours along each axis, in elements; may be negative.
+        x_offset, out_offset: of the first element.
+    """
+
+    x: int
+    out: int
+    sizes: tuple[int, ...]
+    x_strides: tuple[int, ...]
+    out_strides: tuple[int, ...]
+    x_offset: int
+    out_offset: int
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Set all elements to one number, in the value's own numbers (integers for int8)."""
+
+    out: int
+    number: float
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Repetition of operators, for a loop over blocks of time steps.
+
+    In round r, the value `block` is part r of the value `blocks`; with `answers`, `answer` becomes its part r. Behind
+    each round, each value of `carried` is copied from its second to its first number.
+
+    Attributes:
+        rounds: number of rounds.
+        body: the operators of a round.
+        blocks, block: values; blocks has rounds × the elements of block.
+        answers, answer: the same for the results; -1 and -1 without them.
+        carried: (value at the beginning of a round, value at its end) for each state.
+    """
+
+    rounds: int
+    body: "tuple[Operator, ...]"
+    blocks: int
+    block: int
+    answers: int
+    answer: int
+    carried: tuple[tuple[int, int], ...]
+
+
+Operator = (
+    Quantize
+    | Dequantize
+    | Rescale
+    | Linear
+    | Binary
+    | Table
+    | Function
+    | Softmax
+    | Reduce
+    | Convolution
+    | Pool
+    | Copy
+    | Fill
+    | Repeat
+)
+
+
+@dataclass(frozen=True)
+class ProgramState:
+    """A state from one time step to the next.
+
+    Attributes:
+        before, after: values.
+        zero: the number of all its elements before the first step: its zero point, or 0.
+    """
+
+    before: int
+    after: int
+    zero: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a .tflite file computes for one sample.
+
+    Attributes:
+        values: all values; the number of a value is its place here.
+        constants: content of the values that are constant, little-endian.
+        rows, step, answer: the sections.
+        states: the states of a step; empty for a program of whole sequences.
+        input, output: values. With a step, those of one row: input [1, 1, features], output [1, outputs], or
+            [1, 1, outputs] for a model that answers each step.
+        steps: number of time steps of a sequence.
+        answers_every_step: True if a sequence has an answer for each step.
+    """
+
+    values: tuple[Value, ...]
+    constants: Mapping[int, bytes]
+    rows: tuple[Operator, ...]
+    step: tuple[Operator, ...]
+    answer: tuple[Operator, ...]
+    states: tuple[ProgramState, ...]
+    input: int
+    output: int
+    steps: int
+    answers_every_step: bool
