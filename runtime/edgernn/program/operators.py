@@ -146,7 +146,7 @@ class Function:
 class Softmax:
     """Softmax over rows of `columns` elements.
 
-    int8: p = table[255 - (max - q)] with table[255 - d] = expf(-s_x × beta × d); q = clamp(round(p / (Σ p × s_out)) + z).
+    int8: q = clamp(round(p / (Σ p × s_out)) + z) with p = expf(-s_x × beta × (max - q_x)), the maximum over the row.
     """
 
     x: int
