@@ -9,6 +9,10 @@ READY := $(VENV)/.ready
 # does: if Python writes none (PYTHONDONTWRITEBYTECODE), each import of TensorFlow takes twice as long.
 UV := uv==0.13.9
 
+# The extension in C, in place; it has no file where it cannot be built, and edgernn works without it.
+BUILD_NATIVE := runtime/native/build_native.py
+NATIVE := runtime/edgernn/_native.abi3.so
+
 SAMPLES := runtime/edgernn/samples
 # The last file that `demo` writes.
 DEMO := runs/demo/result.json
@@ -20,7 +24,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup demo wheel examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
+.PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
 	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
@@ -41,7 +45,15 @@ $(READY): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
+	@echo "edgernn: compiling the native kernels, which takes a minute the first time"
+	@$(BIN)/python $(BUILD_NATIVE) || echo "edgernn: no native kernels, everything else works: the compiler's errors are above"
 	@touch $@
+
+native: $(READY) $(NATIVE) ## compile the kernels in C for this machine, in place
+	@ls $(NATIVE)
+
+$(NATIVE): $(BUILD_NATIVE) $(wildcard runtime/native/*.[ch]) | $(READY)
+	@$(BIN)/python $(BUILD_NATIVE)
 
 demo: $(READY) ## train on real digits, export, prove, compare and report, in runs/demo/
 	@echo "edgernn: training on real digits, then export, proof and comparison, about three minutes; all in runs/demo/"
@@ -50,6 +62,13 @@ demo: $(READY) ## train on real digits, export, prove, compare and report, in ru
 wheel: $(READY) ## build the wheel that a device installs, in dist/
 	@rm -f dist/edgernn-*.whl
 	@$(BIN)/python -m hatchling build --target wheel --directory dist >/dev/null
+	@ls dist/edgernn-*.whl
+
+wheels: wheel ## build that wheel and those with native kernels, one for each kind of Linux machine, in dist/
+	@for platform in $$($(BIN)/python $(BUILD_NATIVE) platforms); do \
+		EDGERNN_WHEEL_PLATFORM=$$platform $(BIN)/python -m hatchling build --target wheel --directory dist >/dev/null \
+			|| exit 1; \
+	done
 	@ls dist/edgernn-*.whl
 
 examples: $(EXAMPLES) ## take an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 writes their tables
@@ -191,4 +210,4 @@ mutants: $(READY) ## damage every artifact of RUN=DIR N=3000 times, and N times 
 	$(BIN)/python -m benchmarks weights $(or $(ARTIFACTS),$(RUN),runs/demo) --samples $(or $(RUN),runs/demo)
 
 clean: ## delete the virtual environment and everything generated
-	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(NATIVE) $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
