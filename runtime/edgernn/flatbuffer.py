@@ -54,3 +54,41 @@ def text(data: bytes, field: int, max_bytes: int = MAX_TEXT_BYTES) -> str:
     if size > len(data) - start - 4:
         raise IndexError(f"a text of {size:,} bytes reaches beyond the end of the file")
     return data[start + 4 : start + 4 + min(size, max_bytes)].decode(errors="strict" if size <= max_bytes else "ignore")
+
+
+def number(data: bytes, table: int, field_number: int, letters: str, default: float = 0) -> float:
+    """Read a table's field that is a number in `struct`'s format, as "<i"; the default if it is absent."""
+    place = field(data, table, field_number)
+    if place is None:
+        return default
+    value: float = struct.unpack_from(letters, data, place)[0]
+    return value
+
+
+def integer(data: bytes, table: int, field_number: int, default: int = 0) -> int:
+    """Read a table's field that is a signed 32-bit number; the default if it is absent."""
+    return int(number(data, table, field_number, "<i", default))
+
+
+def numbers(data: bytes, table: int, field_number: int, letters: str) -> tuple[float, ...]:
+    """Read a table's vector of numbers in one letter of `struct`'s format; empty if it is absent."""
+    place = field(data, table, field_number)
+    if place is None:
+        return ()
+    vector = follow(data, place)
+    count = unsigned(data, vector)
+    if count > (len(data) - vector - 4) // struct.calcsize(letters):
+        raise IndexError(f"a list of {count:,} elements reaches beyond the end of the file")
+    return struct.unpack_from(f"<{count}{letters}", data, vector + 4)
+
+
+def content(data: bytes, table: int, field_number: int) -> memoryview:
+    """Return a table's vector of bytes, without a copy; empty if it is absent."""
+    place = field(data, table, field_number)
+    if place is None:
+        return memoryview(b"")
+    start = follow(data, place)
+    size = unsigned(data, start)
+    if size > len(data) - start - 4:
+        raise IndexError(f"{size:,} bytes reach beyond the end of the file")
+    return memoryview(data)[start + 4 : start + 4 + size]

@@ -41,6 +41,31 @@ class StepFile(NamedTuple):
     names: PortNames
 
 
+class StepSignature(NamedTuple):
+    """The signature `step` of a file.
+
+    Attributes:
+        graph_number: of its graph.
+        names: of that graph's inputs and outputs.
+    """
+
+    graph_number: int
+    names: PortNames
+
+
+def step_signature(data: bytes) -> StepSignature | None:
+    """Return the signature `step`; None if the file has none.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    try:
+        step = next((each for each in _signatures(data) if each.key == STEP), None)
+        return None if step is None else StepSignature(step.graph_number, _names(data, step))
+    except flatbuffer.DAMAGE as error:
+        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+
+
 def step_file(data: bytes) -> StepFile | None:
     """Return the file with its step in front; None if it has no signature `step`.
 

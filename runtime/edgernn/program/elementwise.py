@@ -1,0 +1,161 @@
+"""Operators on each element: sums, products, quantization, activations."""
+
+import math
+
+from edgernn.errors import UnsupportedError
+from edgernn.program.builder import (
+    Builder,
+    limits,
+    strides,
+)
+from edgernn.program.graph import GraphOperator
+from edgernn.program.operators import (
+    FLOAT32,
+    INT8,
+    Binary,
+    Dequantize,
+    Function,
+    Quantize,
+    Rescale,
+    Softmax,
+    Table,
+    Value,
+)
+from edgernn.program.tables import table_of
+
+KINDS = {
+    "ADD": "add",
+    "SUB": "subtract",
+    "MUL": "multiply",
+    "DIV": "divide",
+    "MINIMUM": "minimum",
+    "MAXIMUM": "maximum",
+    "SQUARED_DIFFERENCE": "squared_difference",
+}
+# Operators of one number, in the names of `Function`.
+FUNCTIONS = {
+    "TANH": "tanh",
+    "LOGISTIC": "logistic",
+    "RELU": "relu",
+    "RELU6": "relu6",
+    "EXP": "exp",
+    "ABS": "abs",
+    "NEG": "neg",
+    "RSQRT": "rsqrt",
+    "SQRT": "sqrt",
+    "ELU": "elu",
+    "GELU": "gelu",
+    "LEAKY_RELU": "leaky_relu",
+    "HARD_SWISH": "hard_swish",
+    "SQUARE": "square",
+}
+
+
+def binary(builder: Builder, operator: GraphOperator) -> None:
+    """Append an operator of two arrays."""
+    kind = KINDS[operator.name]
+    values = builder.memory.values
+    a, b = builder.input(operator, 0), builder.input(operator, 1)
+    shape = _common_shape(operator, values[a], values[b])
+    out = builder.output(operator, shape)
+    types = {values[a].type, values[b].type, values[out].type}
+    if len(types) > 1:
+        raise UnsupportedError(f"{operator.name} of {values[a].type} and {values[b].type} to {values[out].type}")
+    swapped = math.prod(values[a].shape) < math.prod(shape)
+    if swapped:
+        a, b = b, a
+    a = _repeated(builder, a, shape)
+    run = _run(values[b].shape, shape)
+    if run is None:
+        b, run = _repeated(builder, b, shape), 1
+    low, high = limits(operator, values[out], operator.options.byte(0) if kind in _WITH_ACTIVATION else 0)
+    builder.emit(Binary(kind, a, b, out, run, swapped, low, high))
+
+
+_WITH_ACTIVATION = ("add", "subtract", "multiply", "divide")
+
+
+def _common_shape(operator: GraphOperator, a: Value, b: Value) -> tuple[int, ...]:
+    axes = max(len(a.shape), len(b.shape))
+    left, right = ((1,) * (axes - len(each.shape)) + each.shape for each in (a, b))
+    if any(one != other and 1 not in (one, other) for one, other in zip(left, right, strict=True)):
+        raise UnsupportedError(f"{operator.name} of shapes {a.shape} and {b.shape}")
+    return tuple(max(pair) for pair in zip(left, right, strict=True))
+
+
+def _padded(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
+    return (1,) * (axes - len(shape)) + shape
+
+
+def _repeated(builder: Builder, value: int, shape: tuple[int, ...]) -> int:
+    """Return the value repeated along axes of length 1, so that it has a shape."""
+    own = builder.memory.values[value].shape
+    if math.prod(own) == math.prod(shape):
+        return value
+    own = _padded(own, len(shape))
+    steps = tuple(0 if size == 1 else step for size, step in zip(own, strides(own), strict=True))
+    return builder.copied(value, shape, steps)
+
+
+def _run(own: tuple[int, ...], shape: tuple[int, ...]) -> int | None:
+    """Return how many neighbours take the same element; None if repetition is not regular."""
+    own = _padded(own, len(shape))
+    # Axes of own from the first to the last that are not of length 1 must be those of the shape.
+    used = [axis for axis, size in enumerate(own) if size > 1]
+    if not used:
+        return math.prod(shape) if math.prod(shape) else 1
+    if own[used[0] : used[-1] + 1] != shape[used[0] : used[-1] + 1]:
+        return None
+    return math.prod(shape[used[-1] + 1 :])
+
+
+def quantize(builder: Builder, operator: GraphOperator) -> None:
+    """Append a QUANTIZE: from float32, or from another scale."""
+    x = builder.input(operator, 0)
+    values = builder.memory.values
+    out = builder.output(operator, values[x].shape)
+    if values[out].type != INT8:
+        raise UnsupportedError(f"QUANTIZE to {values[out].type}")
+    builder.emit(Quantize(x, out) if values[x].type == FLOAT32 else Rescale(x, out))
+
+
+def dequantize(builder: Builder, operator: GraphOperator) -> None:
+    """Append a DEQUANTIZE."""
+    x = builder.input(operator, 0)
+    values = builder.memory.values
+    out = builder.output(operator, values[x].shape)
+    if (values[x].type, values[out].type) != (INT8, FLOAT32):
+        raise UnsupportedError(f"DEQUANTIZE of {values[x].type} to {values[out].type}")
+    builder.emit(Dequantize(x, out))
+
+
+def function(builder: Builder, operator: GraphOperator) -> None:
+    """Append a function of one number: a table between integers."""
+    x = builder.input(operator, 0)
+    values = builder.memory.values
+    out = builder.output(operator, values[x].shape)
+    types = values[x].type, values[out].type
+    name = FUNCTIONS[operator.name]
+    if name == "gelu" and operator.options.byte(0):
+        name = "gelu_tanh"
+    parameters = (operator.options.real(0),) if name == "leaky_relu" else ()
+    if types == (FLOAT32, FLOAT32):
+        builder.emit(Function(x, out, name, parameters))
+    elif types == (INT8, INT8):
+        builder.emit(Table(x, out, table_of(name, values[x], values[out])))
+    else:
+        raise UnsupportedError(f"{operator.name} of {types[0]} to {types[1]}")
+
+
+def softmax(builder: Builder, operator: GraphOperator) -> None:
+    """Append a SOFTMAX over the last axis."""
+    x = builder.input(operator, 0)
+    values = builder.memory.values
+    out = builder.output(operator, values[x].shape)
+    if values[x].type != values[out].type:
+        raise UnsupportedError(f"SOFTMAX of {values[x].type} to {values[out].type}")
+    columns = values[x].shape[-1] if values[x].shape else 1
+    beta = operator.options.real(0)
+    if not 0 < beta < 1e6:
+        raise UnsupportedError(f"SOFTMAX with beta {beta:g}")
+    builder.emit(Softmax(x, out, columns, beta))

@@ -1,0 +1,109 @@
+"""Operators with weights: FULLY_CONNECTED."""
+
+import math
+from dataclasses import dataclass
+
+from edgernn.errors import ArtifactError, UnsupportedError
+from edgernn.program.builder import Builder, check_scale, float32s, limits, tensor_number
+from edgernn.program.graph import GraphOperator, Tensor, read_integers
+from edgernn.program.operators import INT8, Linear, Value
+
+MAX_INPUTS = 32_768  # sums of products of int8 numbers stay within 32 bits
+_MAX_BIAS = 1 << 30
+# XNNPACK's limits.
+_MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Constants of an operator with weights; see `Linear`."""
+
+    weights: bytes
+    bias: bytes
+    multipliers: tuple[float, ...]
+
+
+def fully_connected(builder: Builder, operator: GraphOperator) -> None:
+    """Append a FULLY_CONNECTED."""
+    x, weights = builder.input(operator, 0), builder.tensor(tensor_number(operator, 1))
+    if len(weights.shape) != 2 or operator.options.byte(1):
+        raise UnsupportedError(
+            f"FULLY_CONNECTED with weights of shape {weights.shape} in format {operator.options.byte(1)}"
+        )
+    outputs, inputs = weights.shape
+    elements = math.prod(builder.memory.values[x].shape)
+    if elements % inputs:
+        raise ArtifactError(f"damaged: FULLY_CONNECTED of {elements:,} elements with {inputs:,} inputs a row")
+    out = builder.output(operator)
+    if math.prod(builder.memory.values[out].shape) != elements // inputs * outputs:
+        raise ArtifactError(
+            f"damaged: FULLY_CONNECTED returns shape {builder.memory.values[out].shape}, expected "
+            f"{elements // inputs} rows of {outputs}"
+        )
+    constants = read_weights(builder, operator, x, out, outputs, 0)
+    low, high = limits(operator, builder.memory.values[out], operator.options.byte(0))
+    builder.emit(Linear(x, out, inputs, outputs, constants.weights, constants.bias, constants.multipliers, low, high))
+
+
+def read_weights(builder: Builder, operator: GraphOperator, x: int, out: int, outputs: int, axis: int) -> Weights:
+    """Read the weights, the bias and the multipliers of an operator.
+
+    Args:
+        builder: the program.
+        operator: an operator whose inputs are x, weights and, optionally, a bias.
+        x, out: its values.
+        outputs: number of outputs for each row or time step.
+        axis: of the outputs in the weights.
+    """
+    weights = builder.tensor(tensor_number(operator, 1))
+    values = builder.memory.values
+    types = values[x].type, weights.type, values[out].type
+    if weights.constant is None or len(set(types)) > 1:
+        constant = "computed" if weights.constant is None else "constant"
+        raise UnsupportedError(f"{operator.name} of {types[0]} with {constant} {types[1]} weights to {types[2]}")
+    has_bias = len(operator.inputs) > 2 and operator.inputs[2] >= 0
+    bias = builder.tensor(operator.inputs[2]) if has_bias else None
+    if math.prod(weights.shape) // outputs > MAX_INPUTS:
+        raise UnsupportedError(f"{operator.name} with more than {MAX_INPUTS:,} weights for each output")
+    is_int8 = values[x].type == INT8
+    content = bytes(weights.constant)
+    if is_int8 and b"\x80" in content:
+        raise UnsupportedError(f"{operator.name} with weights of -128, expected at least -127")
+    return Weights(
+        content,
+        _read_bias(operator, bias, outputs, is_int8),
+        _multipliers(operator, values[x], weights, values[out], axis) if is_int8 else (),
+    )
+
+
+def _read_bias(operator: GraphOperator, bias: Tensor | None, outputs: int, is_int8: bool) -> bytes:
+    if bias is None:
+        return b""
+    expected = "int32" if is_int8 else "float32"
+    if bias.constant is None or bias.type != expected:
+        raise UnsupportedError(f"{operator.name} with a bias of type {bias.type}, expected constant {expected}")
+    if bias.elements != outputs:
+        raise ArtifactError(f"damaged: {operator.name} has a bias of {bias.elements} elements, expected {outputs}")
+    content = bytes(bias.constant)
+    if is_int8:
+        numbers = read_integers(bias) or (0,)
+        if max(numbers) > _MAX_BIAS or min(numbers) < -_MAX_BIAS:
+            raise UnsupportedError(f"{operator.name} with a bias beyond ±{_MAX_BIAS:,}")
+    return content
+
+
+def _multipliers(operator: GraphOperator, x: Value, weights: Tensor, out: Value, axis: int) -> tuple[float, ...]:
+    outputs = weights.shape[axis]
+    scales = weights.scales
+    if len(scales) not in (1, outputs) or (len(scales) > 1 and weights.axis != axis) or any(weights.zero_points):
+        raise UnsupportedError(
+            f"{operator.name} with {len(scales)} scales along axis {weights.axis} or zero points other than 0; "
+            f"expected 1 or {outputs} along axis {axis}, and 0"
+        )
+    for scale in scales:
+        check_scale(scale)
+    products = float32s([x.scale * scale for scale in scales])
+    found = float32s([product / out.scale for product in products])
+    if not all(_MIN_MULTIPLIER <= each < _MAX_MULTIPLIER for each in found):
+        raise UnsupportedError(f"{operator.name} with scales whose quotient is outside of [2^-32, 256)")
+    return found * (outputs // len(found))

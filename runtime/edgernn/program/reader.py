@@ -1,0 +1,147 @@
+"""Programs read from .tflite files."""
+
+from collections.abc import Callable, Mapping
+
+from edgernn import flatbuffer
+from edgernn.backends.tflite_file import StepSignature, step_signature
+from edgernn.errors import ArtifactError, UnsupportedError
+from edgernn.program import elementwise, linear, shapes
+from edgernn.program.builder import Builder, Memory, strides
+from edgernn.program.graph import GraphFile, GraphOperator
+from edgernn.program.operators import Program, ProgramState
+from edgernn.program.sections import find_sections
+from edgernn.specs import is_state
+
+OPERATORS: Mapping[str, Callable[[Builder, GraphOperator], None]] = {
+    **dict.fromkeys(elementwise.KINDS, elementwise.binary),
+    **dict.fromkeys(elementwise.FUNCTIONS, elementwise.function),
+    "QUANTIZE": elementwise.quantize,
+    "DEQUANTIZE": elementwise.dequantize,
+    "SOFTMAX": elementwise.softmax,
+    "FULLY_CONNECTED": linear.fully_connected,
+    "RESHAPE": shapes.reshape,
+    "SPLIT": shapes.split,
+}
+
+
+def read_program(data: bytes) -> Program:
+    """Read the program of a .tflite file: its signature `step`, or its first graph if it has none.
+
+    Raises:
+        ArtifactError: the file is damaged.
+        UnsupportedError: it has an operator or a type that programs lack; the message names it.
+    """
+    try:
+        return _read(data)
+    except flatbuffer.DAMAGE as error:
+        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+
+
+def _read(data: bytes) -> Program:
+    file, step = GraphFile(data), step_signature(data)
+    return _read_whole(file) if step is None else _read_step(file, step)
+
+
+def _read_whole(file: GraphFile) -> Program:
+    graph = file.graph(0)
+    _check_count(len(graph.inputs), len(graph.outputs))
+    memory = Memory()
+    builder = Builder(graph, memory)
+    source, result = add_input(builder, graph.inputs[0]), graph.outputs[0]
+    add_operators(builder)
+    answer = builder.value(result)
+    shape, answer_shape = memory.values[source].shape, memory.values[answer].shape
+    if len(shape) != 3 or shape[0] != 1:
+        raise UnsupportedError(f"an input of shape {shape}, expected (1, steps, features)")
+    sections = find_sections(builder.operators, memory.values, (), (), answer)
+    return Program(
+        values=tuple(memory.values),
+        constants=memory.constants,
+        rows=(),
+        step=(),
+        answer=sections.rows,
+        states=(),
+        input=source,
+        output=answer,
+        steps=shape[1],
+        answers_every_step=len(answer_shape) == 3 and answer_shape[1] == shape[1],
+    )
+
+
+def _read_step(file: GraphFile, step: StepSignature) -> Program:
+    """Read the step, and how many steps a sequence has."""
+    graph = file.graph(step.graph_number)
+    memory = Memory()
+    builder = Builder(graph, memory)
+    inputs = dict(zip(step.names.inputs, graph.inputs, strict=True))
+    outputs = dict(zip(step.names.outputs, graph.outputs, strict=True))
+    rows, answers = ([each for each in names if not is_state(each)] for names in (inputs, outputs))
+    _check_count(len(rows), len(answers))
+    states = sorted(each for each in inputs if is_state(each))
+    if states != sorted(each for each in outputs if is_state(each)):
+        raise ArtifactError(f"its step takes the states {states} and returns {sorted(outputs)}; expected the same")
+    before = {name: add_input(builder, inputs[name]) for name in states}
+    row = add_input(builder, inputs[rows[0]])
+    add_operators(builder)
+    answer = builder.value(outputs[answers[0]])
+    after = {name: _after(builder, outputs[name], before) for name in states}
+    sections = find_sections(builder.operators, memory.values, before.values(), after.values(), answer)
+    steps, answers_every_step = _sequence(file, memory.values[row].shape, memory.values[answer].shape)
+    return Program(
+        values=tuple(memory.values),
+        constants=memory.constants,
+        rows=sections.rows,
+        step=sections.step,
+        answer=sections.answer,
+        states=tuple(
+            ProgramState(before[name], after[name], memory.values[before[name]].zero_point) for name in states
+        ),
+        input=row,
+        output=answer,
+        steps=steps,
+        answers_every_step=answers_every_step,
+    )
+
+
+def _after(builder: Builder, tensor_number: int, before: Mapping[str, int]) -> int:
+    """Return the value of a next state, in memory of its own, so that states can be replaced in any order."""
+    values = builder.memory.values
+    found = builder.value(tensor_number)
+    if values[found].base in before.values() or found in builder.memory.constants:
+        return builder.copied(found, values[found].shape, strides(values[found].shape))
+    return found
+
+
+def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) -> tuple[int, bool]:
+    """Return the number of time steps of a sequence, and whether it has an answer for each."""
+    inputs, outputs = file.ports(0)
+    _check_count(len(inputs), len(outputs))
+    shape, answers = inputs[0].shape, outputs[0].shape
+    if len(row) != 3 or row[:2] != (1, 1) or len(shape) != 3 or shape[::2] != row[::2]:
+        raise UnsupportedError(f"a step of rows {row} and sequences {shape}, expected (1, 1, features)")
+    if answers == answer:
+        return shape[1], len(answer) == 3 and shape[1] == 1
+    if len(answer) == 3 and answers == (1, shape[1], *answer[2:]):
+        return shape[1], True
+    raise UnsupportedError(f"a step with answers of shape {answer} to sequences with answers of shape {answers}")
+
+
+def add_input(builder: Builder, tensor_number: int) -> int:
+    """Add the value of a graph's input."""
+    if builder.tensor(tensor_number).constant is not None:
+        raise ArtifactError("damaged: an input is constant")
+    return builder.add(tensor_number)
+
+
+def add_operators(builder: Builder) -> None:
+    """Append all operators of the builder's graph."""
+    for operator in builder.graph.operators:
+        append = OPERATORS.get(operator.name)
+        if append is None:
+            raise UnsupportedError(f"operator {operator.name}")
+        append(builder, operator)
+
+
+def _check_count(inputs: int, outputs: int) -> None:
+    if (inputs, outputs) != (1, 1):
+        raise UnsupportedError(f"{inputs} inputs and {outputs} outputs, expected 1 and 1")

@@ -1,0 +1,56 @@
+"""Tables of int8 functions: the 256 results of an operator of one number.
+
+Each is the function in float64, rounded to float32, divided by the scale and rounded to the nearest integer, ties to
+even. This gives LiteRT's bits, which computes in float32.
+"""
+
+import math
+from array import array
+from collections.abc import Callable
+from functools import lru_cache
+
+from edgernn.errors import UnsupportedError
+from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, float32s
+from edgernn.program.operators import Value
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "tanh": math.tanh,
+    "logistic": _logistic,
+}
+
+
+def table_of(name: str, x: Value, out: Value) -> bytes:
+    """Return the results of a function for -128, …, 127.
+
+    Args:
+        name: of `operators.Function`.
+        x, out: int8 values.
+
+    Raises:
+        UnsupportedError: there is no such function between integers.
+    """
+    if name in ("relu", "relu6"):
+        return _clamp_table(name, x, out)
+    return _table(name, x.scale, x.zero_point, out.scale, out.zero_point)
+
+
+@lru_cache(maxsize=32)
+def _table(name: str, scale: float, zero_point: int, out_scale: float, out_zero_point: int) -> bytes:
+    function = _FUNCTIONS.get(name)
+    if function is None:
+        raise UnsupportedError(f"{name.upper()} of int8")
+    reals = float32s([function(each) for each in float32s([scale * (q - zero_point) for q in range(-128, 128)])])
+    quotients = float32s([real / out_scale for real in reals])
+    return array("b", [min(max(round(each) + out_zero_point, -128), 127) for each in quotients]).tobytes()
+
+
+def _clamp_table(name: str, x: Value, out: Value) -> bytes:
+    if (x.scale, x.zero_point) != (out.scale, out.zero_point):
+        raise UnsupportedError(f"{name.upper()} of int8 to another scale")
+    high = MAX_INTEGER if name == "relu" else min(MAX_INTEGER, round(6 / out.scale) + out.zero_point)
+    return array("b", [min(max(q, out.zero_point), high) for q in range(MIN_INTEGER, MAX_INTEGER + 1)]).tobytes()
