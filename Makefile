@@ -31,11 +31,11 @@ EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictiv
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: $(READY) ## make .venv with the locked dependencies and edgernn, editable
+setup: $(READY) $(NATIVE) ## make .venv with the locked dependencies and edgernn, editable
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("edgernn needs Python 3.11 to 3.13, %s is %d.%d: make PYTHON=python3.13 ..." % (sys.executable, *v))'
-	@echo "edgernn: installing 2.7 GB of packages into $(VENV), which takes some minutes; only this needs a network"
+	@echo "edgernn: installing 3.1 GB of packages into $(VENV), which takes some minutes; only this needs a network"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV) || echo "uv not installed; using pip, which is slower"
 	@if [ -x $(BIN)/uv ]; then \
@@ -45,11 +45,10 @@ $(READY): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
-	@echo "edgernn: compiling the native kernels, which takes a minute the first time"
-	@$(BIN)/python $(BUILD_NATIVE) || echo "edgernn: no native kernels, everything else works: the compiler's errors are above"
+	@$(BIN)/python $(BUILD_NATIVE) || echo "edgernn: no native kernels, everything else works; the compiler's errors are above"
 	@touch $@
 
-native: $(READY) $(NATIVE) ## compile the kernels in C for this machine, in place
+native: $(READY) $(NATIVE) ## compile the kernels in C for this machine, into the package
 	@ls $(NATIVE)
 
 $(NATIVE): $(BUILD_NATIVE) $(wildcard runtime/native/*.[ch]) | $(READY)
@@ -69,7 +68,7 @@ wheels: wheel ## build that wheel and those with native kernels, one for each ki
 		EDGERNN_WHEEL_PLATFORM=$$platform $(BIN)/python -m hatchling build --target wheel --directory dist >/dev/null \
 			|| exit 1; \
 	done
-	@ls dist/edgernn-*.whl
+	@ls dist/edgernn-*-abi3-*.whl
 
 examples: $(EXAMPLES) ## take an LSTM, a GRU and stacked GRUs from data to a proven file; README=1 writes their tables
 
@@ -90,7 +89,7 @@ test: $(READY) ## run lint, types and import rules, and the tests in two process
 
 # worksteal: a process without work takes over half of the other's tests. They write bytecode even if Python is told
 # not to: otherwise pytest rewrites every assertion at each start, and each child process compiles edgernn.
-pytest: $(READY)
+pytest: $(READY) $(NATIVE)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 2 --dist worksteal
 
 test-install: $(READY) ## install the wheel on a device without TensorFlow and test it there; needs a package index

@@ -37,7 +37,7 @@ FLAGS = [
 ]
 # Python 3.11, the oldest that edgernn supports.
 PYTHON_FLAGS = ["-DPy_LIMITED_API=0x030B0000"]
-LINK_FLAGS = ["-O3", "-shared", "-s", "-Wl,--gc-sections"]
+LINK_FLAGS = ["-O3", "-shared", "-s", "-Wl,--gc-sections", "-lm"]
 
 
 class NativeBuildError(Exception):
