@@ -1,0 +1,115 @@
+/* Kernels: the operators on arrays, compiled once for each instruction set.
+
+Every instruction set gives the same bits in int8. float32 sums are added in another order.
+
+A matrix is packed when a program is loaded, in the layout of the instruction set's `linear_i8`:
+
+    [blocks of columns][groups of 4 inputs][columns of the block][4 inputs]      int8, missing columns and inputs are 0
+    [blocks of columns][inputs][columns of the block]                            float32
+
+so that four neighbouring inputs are multiplied by one load of weights. */
+#ifndef EDGERNN_KERNELS_H
+#define EDGERNN_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A matrix of int8 weights: out = clamp(rint((x · w + bias) × multiplier) + zero_point), then plus an addend, then
+through a table. */
+typedef struct {
+    int inputs, outputs;
+    int groups; /* of 4 inputs */
+    int blocks;
+    const int8_t *weights;
+    const int32_t *bias;
+    const float *multipliers;
+    int zero_point, low, high;
+    const uint8_t *table; /* 256 results by the bits of the int8 index, or NULL */
+} edgernn_linear_i8;
+
+typedef struct {
+    int inputs, outputs, blocks;
+    const float *weights;
+    const float *bias;
+    float low, high;
+} edgernn_linear_f32;
+
+/* out = clamp(((a × a_multiplier + b × b_multiplier + bias) >> shift) + zero_point), halves rounded up. */
+typedef struct {
+    int32_t a_multiplier, b_multiplier, bias;
+    int shift, zero_point, low, high;
+} edgernn_sum_i8;
+
+/* out = clamp(rint((a - a_zero_point) × (b - b_zero_point) × multiplier) + zero_point). */
+typedef struct {
+    int a_zero_point, b_zero_point, zero_point, low, high;
+    float multiplier;
+} edgernn_product_i8;
+
+typedef enum {
+    EDGERNN_TANH,
+    EDGERNN_LOGISTIC,
+    EDGERNN_RELU,
+    EDGERNN_EXP,
+    EDGERNN_LOG,
+    EDGERNN_SQRT,
+    EDGERNN_RSQRT,
+    EDGERNN_ABS,
+    EDGERNN_NEG,
+    EDGERNN_SQUARE,
+    EDGERNN_GELU,
+    EDGERNN_ELU,
+    EDGERNN_LEAKY_RELU,
+    EDGERNN_HARD_SWISH,
+    EDGERNN_SIGN,
+    EDGERNN_FUNCTIONS
+} edgernn_function;
+
+typedef enum {
+    EDGERNN_ADD,
+    EDGERNN_SUBTRACT,
+    EDGERNN_MULTIPLY,
+    EDGERNN_DIVIDE,
+    EDGERNN_MINIMUM,
+    EDGERNN_MAXIMUM,
+    EDGERNN_SQUARED_DIFFERENCE,
+    EDGERNN_BINARIES
+} edgernn_binary;
+
+typedef struct {
+    const char *name;
+    int columns_i8, columns_f32; /* columns of a block */
+    int input_offset;            /* what its int8 product adds to each input; the bias takes it off again */
+    /* Place of a column among the packed columns of its int8 block. */
+    int (*place)(int column);
+    void (*linear_i8)(const edgernn_linear_i8 *linear, const int8_t *x, int rows, const int8_t *addend, int8_t *out);
+    void (*linear_f32)(const edgernn_linear_f32 *linear, const float *x, int rows, float *out);
+    /* The table is 16 × 16 bytes by the bits of the index, prepared by `prepare_table`. */
+    void (*prepare_table)(const int8_t *table, uint8_t *prepared);
+    void (*table_i8)(const uint8_t *prepared, const int8_t *x, int count, int8_t *out);
+    void (*sum_i8)(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int count, int8_t *out);
+    void (*saturating_sum_i8)(const int8_t *a, const int8_t *b, int count, int8_t *out);
+    void (*product_i8)(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int count, int8_t *out);
+    void (*binary_f32)(edgernn_binary kind, const float *a, const float *b, int count, float low, float high, float *out);
+    void (*function_f32)(edgernn_function kind, const float *parameters, const float *x, int count, float *out);
+    void (*quantize)(float inverse_scale, int zero_point, const float *x, int count, int8_t *out);
+    void (*dequantize)(float scale, int zero_point, const int8_t *x, int count, float *out);
+    int (*all_finite)(const float *x, size_t count);
+} edgernn_kernels;
+
+#define EDGERNN_TABLE_BYTES 256
+
+extern const edgernn_kernels edgernn_kernels_scalar;
+#if defined(__x86_64__)
+extern const edgernn_kernels edgernn_kernels_avx2;
+extern const edgernn_kernels edgernn_kernels_avxvnni;
+extern const edgernn_kernels edgernn_kernels_avx512vnni;
+#endif
+#if defined(__aarch64__) || defined(__ARM_NEON)
+extern const edgernn_kernels edgernn_kernels_neon;
+#endif
+#if defined(__aarch64__)
+extern const edgernn_kernels edgernn_kernels_neondot;
+#endif
+
+#endif

@@ -1,0 +1,110 @@
+/* int8 products and tables with vectors of 32 bytes, for AVX2 and AVX-VNNI.
+
+A block has 32 columns in four registers of 8. Packing four registers of int32 to one of int8 interleaves the halves of
+the registers, so the columns are packed in the order that makes the result come out in theirs: register r has the
+columns 4r to 4r + 3 and 16 + 4r to 16 + 4r + 3.
+
+Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the products of 4 inputs each. */
+#include <immintrin.h>
+#include <string.h>
+
+#define COLUMNS_I8 32
+#define COLUMNS_F32 16
+#define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
+
+static int column_place(int column) {
+    const int quarter = (column % 16) / 4, half = column / 16;
+    return quarter * 8 + half * 4 + column % 4;
+}
+
+/* A shuffle looks up 16 bytes and gives 0 for an index with the highest bit. Subtracting 16 again and again leaves that
+bit unset as long as the index is not below a table: XOR of all tables from the first to the right one is its content,
+if each table is stored as XOR with the one before. The indices from 128 on wrap around once, which the second half of
+the tables takes off. */
+static void prepare_table(const int8_t *table, uint8_t *prepared) {
+    uint8_t by_bits[256], change[256];
+    for (int q = -128; q < 128; q++) {
+        by_bits[(uint8_t)q] = (uint8_t)table[q + 128];
+    }
+    for (int i = 0; i < 256; i++) {
+        change[i] = (uint8_t)(by_bits[i] ^ (i < 16 ? 0 : by_bits[i - 16]));
+    }
+    for (int i = 0; i < 256; i++) {
+        prepared[i] = (uint8_t)(change[i] ^ (i < 128 ? 0 : change[i - 128]));
+    }
+}
+
+static inline __m256i looked_up(const uint8_t *prepared, __m256i x) {
+    const __m256i sixteen = _mm256_set1_epi8(16);
+    __m256i result = _mm256_setzero_si256();
+    for (int i = 0; i < 16; i++) {
+        const __m256i part =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * i)));
+        result = _mm256_xor_si256(result, _mm256_shuffle_epi8(part, x));
+        x = i < 7 ? _mm256_sub_epi8(x, sixteen) : _mm256_subs_epi8(x, sixteen);
+    }
+    return result;
+}
+
+static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t *out) {
+    int i = 0;
+    for (; i + 32 <= count; i += 32) {
+        const __m256i values = _mm256_loadu_si256((const __m256i *)(const void *)(x + i));
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), looked_up(prepared, values));
+    }
+    if (i < count) {
+        int8_t rest[32] = {0};
+        memcpy(rest, x + i, (size_t)(count - i));
+        const __m256i values = _mm256_loadu_si256((const __m256i *)(const void *)rest);
+        _mm256_storeu_si256((__m256i *)(void *)rest, looked_up(prepared, values));
+        memcpy(out + i, rest, (size_t)(count - i));
+    }
+}
+
+static inline __m256i rounded(__m256i sums, const float *multipliers, __m256 high) {
+    /* A product below -2^31 becomes -2^31, which the packing limits; one above 2^31 would, too, so it is limited before. */
+    const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(multipliers));
+    return _mm256_cvtps_epi32(_mm256_min_ps(scaled, high));
+}
+
+static void linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
+    const int8_t *weights = linear->weights;
+    const __m256i zero_point = _mm256_set1_epi16((short)linear->zero_point);
+    const __m256i low = _mm256_set1_epi8((char)linear->low), high = _mm256_set1_epi8((char)linear->high);
+    const __m256 limit = _mm256_set1_ps((float)(127 - linear->zero_point));
+    for (int first = 0; first < linear->outputs; first += COLUMNS_I8) {
+        const __m256i *bias = (const __m256i *)(const void *)(linear->bias + first);
+        const float *multipliers = linear->multipliers + first;
+        __m256i a = _mm256_loadu_si256(bias), b = _mm256_loadu_si256(bias + 1);
+        __m256i c = _mm256_loadu_si256(bias + 2), d = _mm256_loadu_si256(bias + 3);
+        for (int group = 0; group < linear->groups; group++, weights += 4 * COLUMNS_I8) {
+            int32_t four;
+            memcpy(&four, x + 4 * group, sizeof four);
+            const __m256i inputs = INPUTS(_mm256_set1_epi32(four));
+            const __m256i *w = (const __m256i *)(const void *)weights;
+            a = DOT(a, inputs, _mm256_loadu_si256(w));
+            b = DOT(b, inputs, _mm256_loadu_si256(w + 1));
+            c = DOT(c, inputs, _mm256_loadu_si256(w + 2));
+            d = DOT(d, inputs, _mm256_loadu_si256(w + 3));
+        }
+        const __m256i ab = _mm256_packs_epi32(rounded(a, multipliers, limit), rounded(b, multipliers + 8, limit));
+        const __m256i cd = _mm256_packs_epi32(rounded(c, multipliers + 16, limit), rounded(d, multipliers + 24, limit));
+        __m256i result =
+            _mm256_packs_epi16(_mm256_adds_epi16(ab, zero_point), _mm256_adds_epi16(cd, zero_point));
+        result = _mm256_min_epi8(_mm256_max_epi8(result, low), high);
+        if (addend) {
+            result = _mm256_adds_epi8(result, _mm256_loadu_si256((const __m256i *)(const void *)(addend + first)));
+        }
+        if (linear->table) {
+            result = looked_up(linear->table, result);
+        }
+        const int left = linear->outputs - first;
+        if (left >= COLUMNS_I8) {
+            _mm256_storeu_si256((__m256i *)(void *)(out + first), result);
+        } else {
+            int8_t rest[COLUMNS_I8];
+            _mm256_storeu_si256((__m256i *)(void *)rest, result);
+            memcpy(out + first, rest, (size_t)left);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+/* The kernels in plain C, for the compiler to vectorize; each instruction set includes this once.
+
+Before it, an instruction set defines
+
+    KERNELS, NAME      its table of kernels, for example edgernn_kernels_avx2, and its name, "avx2"
+    COLUMNS_I8         columns of an int8 block
+    COLUMNS_F32        columns of a float32 block
+    INPUT_OFFSET       what its product adds to each input: 128 if it multiplies unsigned inputs, otherwise 0
+
+and the functions `column_place`, `linear_row_i8`, `table_i8` and `prepare_table`, see kernels.h. */
+
+#include <math.h>
+#include <string.h>
+
+static inline int8_t clamp_i8(int32_t value, int low, int high) {
+    return (int8_t)(value < low ? low : value > high ? high : value);
+}
+
+/* Rounds to the nearest integer, ties to even, for |x| < 2^22: the sum with 1.5 × 2^23 has no bits behind the point. */
+static inline float round_small(float x) {
+    const float magic = 12582912.0f;
+    return (x + magic) - magic;
+}
+
+/* Rounds to the nearest integer and limits it; the limits are integers with |limit| < 2^22. */
+static inline int8_t round_clamped(float x, float low, float high, int zero_point) {
+    float limited = x < low ? low : x;
+    limited = limited > high ? high : limited;
+    return (int8_t)((int32_t)round_small(limited) + zero_point);
+}
+
+static void linear_i8(
+    const edgernn_linear_i8 *linear, const int8_t *x, int rows, const int8_t *addend, int8_t *out) {
+    for (int row = 0; row < rows; row++) {
+        linear_row_i8(linear, x, addend, out);
+        x += linear->inputs;
+        out += linear->outputs;
+        addend = addend ? addend + linear->outputs : NULL;
+    }
+}
+
+static void linear_f32(const edgernn_linear_f32 *linear, const float *x, int rows, float *out) {
+    const int inputs = linear->inputs, outputs = linear->outputs;
+    for (int row = 0; row < rows; row++, x += inputs, out += outputs) {
+        const float *weights = linear->weights;
+        for (int block = 0; block < linear->blocks; block++) {
+            float sums[2][COLUMNS_F32];
+            memcpy(sums[0], linear->bias + block * COLUMNS_F32, sizeof sums[0]);
+            memset(sums[1], 0, sizeof sums[1]);
+            int i = 0;
+            for (; i + 1 < inputs; i += 2, weights += 2 * COLUMNS_F32) {
+                for (int c = 0; c < COLUMNS_F32; c++) {
+                    sums[0][c] = MULTIPLY_ADD(x[i], weights[c], sums[0][c]);
+                    sums[1][c] = MULTIPLY_ADD(x[i + 1], weights[COLUMNS_F32 + c], sums[1][c]);
+                }
+            }
+            for (; i < inputs; i++, weights += COLUMNS_F32) {
+                for (int c = 0; c < COLUMNS_F32; c++) {
+                    sums[0][c] = MULTIPLY_ADD(x[i], weights[c], sums[0][c]);
+                }
+            }
+            for (int c = 0; c < COLUMNS_F32; c++) {
+                const float sum = sums[0][c] + sums[1][c];
+                const float above = sum < linear->low ? linear->low : sum;
+                sums[0][c] = above > linear->high ? linear->high : above;
+            }
+            const int first = block * COLUMNS_F32, left = outputs - first;
+            memcpy(out + first, sums[0], sizeof(float) * (size_t)(left < COLUMNS_F32 ? left : COLUMNS_F32));
+        }
+    }
+}
+
+static void sum_i8(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int count, int8_t *out) {
+    const edgernn_sum_i8 s = *sum;
+    for (int i = 0; i < count; i++) {
+        const int32_t total = s.bias + a[i] * s.a_multiplier + b[i] * s.b_multiplier;
+        out[i] = clamp_i8((total >> s.shift) + s.zero_point, s.low, s.high);
+    }
+}
+
+static void saturating_sum_i8(const int8_t *a, const int8_t *b, int count, int8_t *out) {
+    for (int i = 0; i < count; i++) {
+        out[i] = clamp_i8((int32_t)a[i] + b[i], -128, 127);
+    }
+}
+
+static void product_i8(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int count, int8_t *out) {
+    const edgernn_product_i8 p = *product;
+    const float low = (float)(p.low - p.zero_point), high = (float)(p.high - p.zero_point);
+    for (int i = 0; i < count; i++) {
+        const int32_t exact = (a[i] - p.a_zero_point) * (b[i] - p.b_zero_point);
+        out[i] = round_clamped((float)exact * p.multiplier, low, high, p.zero_point);
+    }
+}
+
+#define EACH_BINARY(expression)                      \
+    for (int i = 0; i < count; i++) {                \
+        const float x = a[i], y = b[i];              \
+        const float result = (expression);           \
+        const float above = result < low ? low : result; \
+        out[i] = above > high ? high : above;        \
+    }                                                \
+    return
+
+static void binary_f32(
+    edgernn_binary kind, const float *a, const float *b, int count, float low, float high, float *out) {
+    switch (kind) {
+        case EDGERNN_ADD: EACH_BINARY(x + y);
+        case EDGERNN_SUBTRACT: EACH_BINARY(x - y);
+        case EDGERNN_MULTIPLY: EACH_BINARY(x *y);
+        case EDGERNN_DIVIDE: EACH_BINARY(x / y);
+        case EDGERNN_MINIMUM: EACH_BINARY(x < y ? x : y);
+        case EDGERNN_MAXIMUM: EACH_BINARY(x > y ? x : y);
+        case EDGERNN_SQUARED_DIFFERENCE: EACH_BINARY((x - y) * (x - y));
+        case EDGERNN_BINARIES: break;
+    }
+}
+
+/* e^x, within 2 units of the last place: x = n ln 2 + r, then Taylor's series of e^r to r^7, whose rest is below 1e-9
+for |r| <= ln 2 / 2. ln 2 is in two parts, so that n ln 2 is exact. */
+static inline float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    const float n = round_small(x * 1.44269504f);
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float y = 1.0f / 5040.0f;
+    y = y * r + 1.0f / 720.0f;
+    y = y * r + 1.0f / 120.0f;
+    y = y * r + 1.0f / 24.0f;
+    y = y * r + 1.0f / 6.0f;
+    y = y * r + 0.5f;
+    y = y * r + 1.0f;
+    y = y * r + 1.0f;
+    const int32_t bits = ((int32_t)n + 127) * (1 << 23);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return y * power;
+}
+
+/* tanh x = 1 - 2 / (e^2x + 1); near 0, where that cancels, Taylor's series to x^9, whose rest is below 1e-8. */
+static inline float hyperbolic_tangent(float x) {
+    const float square = x * x;
+    float near = 62.0f / 2835.0f;
+    near = near * square - 17.0f / 315.0f;
+    near = near * square + 2.0f / 15.0f;
+    near = near * square - 1.0f / 3.0f;
+    near = near * square * x + x;
+    const float far = 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f);
+    return square < 0.09f ? near : far;
+}
+
+static inline float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
+
+#define EACH_FUNCTION(expression)        \
+    for (int i = 0; i < count; i++) {    \
+        const float v = x[i];            \
+        out[i] = (expression);           \
+    }                                    \
+    return
+
+static void function_f32(edgernn_function kind, const float *parameters, const float *x, int count, float *out) {
+    const float p = parameters[0];
+    switch (kind) {
+        case EDGERNN_TANH: EACH_FUNCTION(hyperbolic_tangent(v));
+        case EDGERNN_LOGISTIC: EACH_FUNCTION(logistic(v));
+        case EDGERNN_RELU: EACH_FUNCTION(v > 0.0f ? v : 0.0f);
+        case EDGERNN_EXP: EACH_FUNCTION(expf(v));
+        case EDGERNN_LOG: EACH_FUNCTION(logf(v));
+        case EDGERNN_SQRT: EACH_FUNCTION(sqrtf(v));
+        case EDGERNN_RSQRT: EACH_FUNCTION(1.0f / sqrtf(v));
+        case EDGERNN_ABS: EACH_FUNCTION(fabsf(v));
+        case EDGERNN_NEG: EACH_FUNCTION(-v);
+        case EDGERNN_SQUARE: EACH_FUNCTION(v *v);
+        case EDGERNN_GELU:
+            if (p != 0.0f) { /* the approximation by tanh */
+                EACH_FUNCTION(0.5f * v * (1.0f + tanhf(0.797884561f * (v + 0.044715f * v * v * v))));
+            }
+            EACH_FUNCTION(0.5f * v * (1.0f + erff(v * 0.707106781f)));
+        case EDGERNN_ELU: EACH_FUNCTION(v < 0.0f ? expm1f(v) : v);
+        case EDGERNN_LEAKY_RELU: EACH_FUNCTION(v < 0.0f ? v * p : v);
+        case EDGERNN_HARD_SWISH: EACH_FUNCTION(v * fminf(fmaxf(v + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));
+        case EDGERNN_SIGN: EACH_FUNCTION(v > 0.0f ? 1.0f : v < 0.0f ? -1.0f : 0.0f);
+        case EDGERNN_FUNCTIONS: break;
+    }
+}
+
+static void quantize(float inverse_scale, int zero_point, const float *x, int count, int8_t *out) {
+    const float low = (float)(-128 - zero_point), high = (float)(127 - zero_point);
+    for (int i = 0; i < count; i++) {
+        out[i] = round_clamped(x[i] * inverse_scale, low, high, zero_point);
+    }
+}
+
+static void dequantize(float scale, int zero_point, const int8_t *x, int count, float *out) {
+    for (int i = 0; i < count; i++) {
+        out[i] = (float)(x[i] - zero_point) * scale;
+    }
+}
+
+/* The exponent of NaN and infinity is all ones. */
+static int all_finite(const float *x, size_t count) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        found |= (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
+    }
+    return found == 0;
+}
+
+const edgernn_kernels KERNELS = {
+    NAME,        COLUMNS_I8,        COLUMNS_F32, INPUT_OFFSET, column_place,  linear_i8, linear_f32,   prepare_table,
+    table_i8,    sum_i8,            saturating_sum_i8,         product_i8,    binary_f32, function_f32, quantize,
+    dequantize,  all_finite,
+};

@@ -1,0 +1,147 @@
+/* The program in memory, as plan.c makes it and engine.c runs it. */
+#ifndef EDGERNN_PROGRAM_H
+#define EDGERNN_PROGRAM_H
+
+#include "engine.h"
+
+/* Memory that an operand lies in. */
+typedef enum { IN_WORK, IN_INPUT, IN_CONSTANTS, MEMORIES } memory;
+
+/* Where an operand is: in which memory, at which byte, and how many bytes further at each time step. */
+typedef struct {
+    memory memory;
+    size_t place, stride;
+} operand;
+
+typedef struct {
+    int64_t elements;
+    int type; /* 0 int8, 1 float32 */
+    int32_t base, offset;
+    int64_t constant; /* place in the constants, -1 for none */
+    int zero_point;
+    float scale;
+    int is_per_step; /* has memory for each time step, because it is computed from rows alone */
+    size_t place;    /* in the memory of a call, for a base */
+} value;
+
+enum { INT8, FLOAT32 };
+
+/* Operators; their numbers are part of the plan's format. */
+typedef enum {
+    OP_QUANTIZE = 1,
+    OP_DEQUANTIZE,
+    OP_LINEAR,
+    OP_SUM,
+    OP_PRODUCT,
+    OP_BINARY,
+    OP_TABLE,
+    OP_FUNCTION,
+    OP_SOFTMAX,
+    OP_REDUCE,
+    OP_CONVOLUTION,
+    OP_POOL,
+    OP_COPY,
+    OP_FILL,
+    OP_REPEAT
+} operation;
+
+enum { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX };
+#define MAX_AXES 5
+
+typedef struct instruction {
+    operation op;
+    int type; /* of the result */
+    int is_whole; /* of rows: operands of all time steps lie side by side, so it runs once for all */
+    operand x, b, out;
+    int64_t elements; /* of the result */
+    union {
+        struct {
+            edgernn_linear_i8 i8;
+            edgernn_linear_f32 f32;
+            int64_t rows;
+            int has_addend; /* operand b */
+        } linear;
+        edgernn_sum_i8 sum;
+        edgernn_product_i8 product;
+        struct {
+            edgernn_binary kind;
+            int swapped;
+            float low, high;
+        } binary;
+        struct {
+            const uint8_t *prepared;
+        } table;
+        struct {
+            edgernn_function kind;
+            float parameters[2];
+        } function;
+        struct {
+            int64_t columns;
+            float beta, scale;
+            int zero_point;
+            const float *table;
+        } softmax;
+        struct {
+            int kind;
+            int64_t outer, count, inner;
+            float scale_in, scale_out;
+            int zero_in, zero_out;
+        } reduce;
+        struct {
+            edgernn_linear_i8 i8;
+            edgernn_linear_f32 f32;
+            int64_t steps, channels, out_steps, kernel, stride, dilation, before;
+            int zero_point;
+            size_t window; /* place of a window's memory */
+        } convolution;
+        struct {
+            int kind;
+            int64_t steps, channels, out_steps, kernel, stride, before;
+        } pool;
+        struct {
+            int axes;
+            int64_t sizes[MAX_AXES], x_strides[MAX_AXES], out_strides[MAX_AXES];
+        } copy;
+        struct {
+            uint32_t bits;
+        } fill;
+        struct {
+            int64_t rounds, body, block_bytes, answer_bytes, carried;
+            operand blocks, block, answers, answer;
+            operand *pairs; /* before and after of each carried value */
+            int64_t *pair_bytes;
+        } repeat;
+    } as;
+    /* Of an operand that repeats: element i takes element (i / b_run) % b_elements of b. It is expanded there. */
+    int64_t b_run, b_elements;
+    int b_repeats;
+    size_t expanded;
+    float zero_in, scale_in; /* of x: quantize and dequantize */
+    int zero_point;
+} instruction;
+
+typedef struct {
+    operand before, after;
+    size_t bytes;
+    uint32_t zero; /* the bits of each element */
+    int type;
+} state;
+
+struct edgernn_program {
+    const edgernn_kernels *kernels;
+    uint8_t *constants;
+    value *values;
+    int64_t value_count;
+    instruction *instructions; /* rows, step, answer, then the bodies of loops */
+    int64_t instruction_count;
+    int64_t rows, step, answer;
+    state *states;
+    int64_t state_count;
+    size_t steps, work_bytes, row_bytes, step_answer_bytes, state_bytes;
+    int answers_every_step, float_input, float_output, input_is_copied;
+    operand input, output;
+    void **blocks; /* memory to free */
+    size_t block_count, block_room;
+};
+
+#endif
