@@ -7,7 +7,7 @@
 
 #include "program.h"
 
-/* The memories of a call, by `memory`. Constants and input are only read; plan.c refuses to write there. */
+/* The memories of a call, by `memory`. Constants are only read; plan.c refuses to write there. */
 typedef struct {
     uint8_t *of[MEMORIES];
 } memories;
@@ -314,22 +314,8 @@ static memories new_memories(const edgernn_program *program, void **block) {
     *block = malloc(program->work_bytes + 64);
     const uintptr_t start = ((uintptr_t)*block + 63u) & ~(uintptr_t)63;
     all.of[IN_WORK] = (uint8_t *)start;
-    all.of[IN_INPUT] = NULL;
     all.of[IN_CONSTANTS] = program->constants;
     return all;
-}
-
-/* The input in a form that kernels may read: in the call's memory if they may read a little beyond its end. */
-static void set_input(const edgernn_program *program, memories *all, const uint8_t *input, size_t bytes) {
-    if (program->input_is_copied) {
-        memcpy(at(all, &program->input, 0), input, bytes);
-    } else {
-        union {
-            const uint8_t *constant;
-            uint8_t *variable;
-        } pointer = {input}; /* plan.c refuses instructions that write there */
-        all->of[IN_INPUT] = pointer.variable;
-    }
 }
 
 edgernn_status edgernn_run(const edgernn_program *program, const void *input, size_t samples, void *output) {
@@ -345,7 +331,7 @@ edgernn_status edgernn_run(const edgernn_program *program, const void *input, si
     edgernn_sizes sizes;
     edgernn_get_sizes(program, &sizes);
     for (size_t sample = 0; sample < samples; sample++) {
-        set_input(program, &all, (const uint8_t *)input + sample * bytes, bytes);
+        memcpy(at(&all, &program->input, 0), (const uint8_t *)input + sample * bytes, bytes);
         for (int64_t k = 0; k < program->state_count; k++) {
             const state *each = program->states + k;
             uint8_t *before = (uint8_t *)at(&all, &each->before, 0);
@@ -370,7 +356,7 @@ edgernn_status edgernn_step(const edgernn_program *program, const void *row, voi
     if (!block) {
         return EDGERNN_NO_MEMORY;
     }
-    set_input(program, &all, (const uint8_t *)row, program->row_bytes);
+    memcpy(at(&all, &program->input, 0), row, program->row_bytes);
     uint8_t *place = (uint8_t *)states;
     for (int64_t k = 0; k < program->state_count; place += program->states[k].bytes, k++) {
         memcpy(at(&all, &program->states[k].before, 0), place, program->states[k].bytes);

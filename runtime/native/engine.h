@@ -1,7 +1,7 @@
 /* Engine: runs a program for one sample after the other.
 
 A program is read from a plan, a list of 32-bit integers in the processor's byte order, and constants, a block of bytes.
-`edgernn/native_plan.py` writes both. Everything in them is checked here once: afterwards nothing that a caller passes can
+`edgernn/program/plan.py` writes both. Everything in them is checked here once: afterwards nothing that a caller passes can
 make a kernel read or write outside of its memory.
 
     plan        header, values, instructions of rows, step and answer, states

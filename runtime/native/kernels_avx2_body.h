@@ -41,7 +41,7 @@ static inline __m256i looked_up(const uint8_t *prepared, __m256i x) {
         const __m256i part =
             _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * i)));
         result = _mm256_xor_si256(result, _mm256_shuffle_epi8(part, x));
-        x = i < 7 ? _mm256_sub_epi8(x, sixteen) : _mm256_subs_epi8(x, sixteen);
+        x = i < 8 ? _mm256_sub_epi8(x, sixteen) : _mm256_subs_epi8(x, sixteen);
     }
     return result;
 }

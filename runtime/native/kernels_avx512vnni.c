@@ -37,7 +37,7 @@ static inline __m512i looked_up(const uint8_t *prepared, __m512i x) {
         const __m512i part =
             _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * i)));
         result = _mm512_xor_si512(result, _mm512_shuffle_epi8(part, x));
-        x = i < 7 ? _mm512_sub_epi8(x, sixteen) : _mm512_subs_epi8(x, sixteen);
+        x = i < 8 ? _mm512_sub_epi8(x, sixteen) : _mm512_subs_epi8(x, sixteen);
     }
     return result;
 }

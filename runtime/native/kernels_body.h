@@ -164,6 +164,7 @@ static void function_f32(edgernn_function kind, const float *parameters, const f
         case EDGERNN_TANH: EACH_FUNCTION(hyperbolic_tangent(v));
         case EDGERNN_LOGISTIC: EACH_FUNCTION(logistic(v));
         case EDGERNN_RELU: EACH_FUNCTION(v > 0.0f ? v : 0.0f);
+        case EDGERNN_RELU6: EACH_FUNCTION(v > 6.0f ? 6.0f : v > 0.0f ? v : 0.0f);
         case EDGERNN_EXP: EACH_FUNCTION(expf(v));
         case EDGERNN_LOG: EACH_FUNCTION(logf(v));
         case EDGERNN_SQRT: EACH_FUNCTION(sqrtf(v));
@@ -171,11 +172,9 @@ static void function_f32(edgernn_function kind, const float *parameters, const f
         case EDGERNN_ABS: EACH_FUNCTION(fabsf(v));
         case EDGERNN_NEG: EACH_FUNCTION(-v);
         case EDGERNN_SQUARE: EACH_FUNCTION(v *v);
-        case EDGERNN_GELU:
-            if (p != 0.0f) { /* the approximation by tanh */
-                EACH_FUNCTION(0.5f * v * (1.0f + tanhf(0.797884561f * (v + 0.044715f * v * v * v))));
-            }
-            EACH_FUNCTION(0.5f * v * (1.0f + erff(v * 0.707106781f)));
+        case EDGERNN_GELU: EACH_FUNCTION(0.5f * v * (1.0f + erff(v * 0.707106781f)));
+        case EDGERNN_GELU_TANH:
+            EACH_FUNCTION(0.5f * v * (1.0f + tanhf(0.797884561f * (v + 0.044715f * v * v * v))));
         case EDGERNN_ELU: EACH_FUNCTION(v < 0.0f ? expm1f(v) : v);
         case EDGERNN_LEAKY_RELU: EACH_FUNCTION(v < 0.0f ? v * p : v);
         case EDGERNN_HARD_SWISH: EACH_FUNCTION(v * fminf(fmaxf(v + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));

@@ -1,8 +1,46 @@
-/* The Python module edgernn._native. */
+/* The Python module edgernn._native: programs, and the instruction sets that can run them. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "cpu.h"
+#include "engine.h"
+
+/* Other threads may run from this number of samples on; giving the lock back and taking it again costs less than one. */
+#define RELEASE_FROM_SAMPLES 8
+
+typedef struct {
+    PyObject_HEAD
+    edgernn_program *program;
+    edgernn_sizes sizes;
+    const edgernn_kernels *kernels;
+} Program;
+
+static const edgernn_kernels *kernels_of(unsigned instruction_set) {
+    switch (instruction_set) {
+#if defined(__x86_64__)
+        case EDGERNN_AVX2: return &edgernn_kernels_avx2;
+        case EDGERNN_AVXVNNI: return &edgernn_kernels_avxvnni;
+        case EDGERNN_AVX512VNNI: return &edgernn_kernels_avx512vnni;
+#endif
+        case EDGERNN_SCALAR: return &edgernn_kernels_scalar;
+        default: return NULL;
+    }
+}
+
+/* Finds the kernels of a name, or with an empty name the best ones. */
+static const edgernn_kernels *find_kernels(const char *name) {
+    const unsigned found = edgernn_instruction_sets();
+    const edgernn_kernels *best = NULL;
+    for (unsigned each = EDGERNN_SCALAR; each <= EDGERNN_LAST_INSTRUCTION_SET; each <<= 1) {
+        const edgernn_kernels *kernels = found & each ? kernels_of(each) : NULL;
+        if (kernels && (!name[0] || strcmp(name, kernels->name) == 0)) {
+            best = kernels;
+        }
+    }
+    return best;
+}
 
 PyDoc_STRVAR(instruction_sets_doc,
              "instruction_sets() -> tuple[str, ...]\n--\n\n"
@@ -15,7 +53,7 @@ static PyObject *instruction_sets(PyObject *module, PyObject *unused) {
     PyObject *names = PyList_New(0);
     if (names == NULL) return NULL;
     for (unsigned each = EDGERNN_SCALAR; each <= EDGERNN_LAST_INSTRUCTION_SET; each <<= 1) {
-        if (!(found & each)) continue;
+        if (!(found & each) || !kernels_of(each)) continue;
         PyObject *name = PyUnicode_FromString(edgernn_instruction_set_name(each));
         const int failed = name == NULL || PyList_Append(names, name) < 0;
         Py_XDECREF(name);
@@ -29,12 +67,234 @@ static PyObject *instruction_sets(PyObject *module, PyObject *unused) {
     return found_names;
 }
 
+static PyObject *new_program(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"plan", "constants", "instruction_set", NULL};
+    Py_buffer plan, constants;
+    const char *instruction_set = "";
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "y*y*|s", names, &plan, &constants, &instruction_set)) {
+        return NULL;
+    }
+    Program *self = NULL;
+    const edgernn_kernels *kernels = find_kernels(instruction_set);
+    const char *reason = NULL;
+    edgernn_program *program = NULL;
+    if (!kernels) {
+        PyErr_Format(PyExc_ValueError, "this machine has no instruction set '%s'", instruction_set);
+    } else if (plan.len % 4 || (uintptr_t)plan.buf % 4) {
+        PyErr_SetString(PyExc_ValueError, "the plan is not a list of 32-bit integers");
+    } else {
+        program = edgernn_open(plan.buf, (size_t)plan.len / 4, constants.buf, (size_t)constants.len, kernels, &reason);
+        if (!program) {
+            PyErr_SetString(PyExc_ValueError, reason);
+        }
+    }
+    PyBuffer_Release(&plan);
+    PyBuffer_Release(&constants);
+    if (!program) {
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    self = (Program *)allocate(type, 0);
+    if (!self) {
+        edgernn_close(program);
+        return NULL;
+    }
+    self->program = program;
+    self->kernels = kernels;
+    edgernn_get_sizes(program, &self->sizes);
+    return (PyObject *)self;
+}
+
+static void delete_program(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    edgernn_close(((Program *)self)->program);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+/* Gets a buffer of exactly `bytes` bytes, aligned for float32. */
+static int get_buffer(PyObject *object, Py_buffer *buffer, int flags, size_t bytes, const char *name) {
+    if (PyObject_GetBuffer(object, buffer, flags) < 0) {
+        return -1;
+    }
+    if ((size_t)buffer->len != bytes || (uintptr_t)buffer->buf % 4) {
+        PyErr_Format(PyExc_ValueError, "%s has %zd bytes, expected %zu at a multiple of 4", name, buffer->len, bytes);
+        PyBuffer_Release(buffer);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *answer_of(edgernn_status status) {
+    switch (status) {
+        case EDGERNN_OK: Py_RETURN_TRUE;
+        case EDGERNN_NOT_FINITE: Py_RETURN_FALSE;
+        case EDGERNN_NO_MEMORY: break;
+    }
+    return PyErr_NoMemory();
+}
+
+PyDoc_STRVAR(run_doc,
+             "run(samples, x, answers) -> bool\n--\n\n"
+             "Answer sequences.\n\n"
+             "Args:\n"
+             "    samples: their number.\n"
+             "    x: buffer of samples x steps x row_bytes bytes.\n"
+             "    answers: writable buffer of samples x answer_bytes bytes.\n\n"
+             "Returns:\n"
+             "    False, without an answer, if x contains NaN or infinity.");
+
+static PyObject *run(PyObject *object, PyObject *const *arguments, Py_ssize_t given) {
+    Program *self = (Program *)object;
+    const Py_ssize_t samples = given == 3 ? PyLong_AsSsize_t(arguments[0]) : -1;
+    if (samples < 0 || samples > (1 << 30)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "expected the number of samples, x and answers");
+        }
+        return NULL;
+    }
+    Py_buffer x, answers;
+    const size_t count = (size_t)samples;
+    if (get_buffer(arguments[1], &x, PyBUF_SIMPLE, count * self->sizes.steps * self->sizes.row_bytes, "x") < 0) {
+        return NULL;
+    }
+    if (get_buffer(arguments[2], &answers, PyBUF_WRITABLE, count * self->sizes.answer_bytes, "answers") < 0) {
+        PyBuffer_Release(&x);
+        return NULL;
+    }
+    edgernn_status status;
+    if (samples < RELEASE_FROM_SAMPLES) {
+        status = edgernn_run(self->program, x.buf, count, answers.buf);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        status = edgernn_run(self->program, x.buf, count, answers.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&x);
+    PyBuffer_Release(&answers);
+    return answer_of(status);
+}
+
+PyDoc_STRVAR(step_doc,
+             "step(row, states, answer) -> bool\n--\n\n"
+             "Answer one row, and replace the states.\n\n"
+             "Args:\n"
+             "    row: buffer of row_bytes bytes.\n"
+             "    states: writable buffer of state_bytes bytes.\n"
+             "    answer: writable buffer of step_answer_bytes bytes.\n\n"
+             "Returns:\n"
+             "    False, without an answer, if the row contains NaN or infinity.");
+
+static PyObject *step(PyObject *object, PyObject *const *arguments, Py_ssize_t given) {
+    Program *self = (Program *)object;
+    if (given != 3 || !self->sizes.streams) {
+        PyErr_SetString(PyExc_TypeError, given == 3 ? "the program has no step" : "expected row, states and answer");
+        return NULL;
+    }
+    Py_buffer row, states, answer;
+    if (get_buffer(arguments[0], &row, PyBUF_SIMPLE, self->sizes.row_bytes, "row") < 0) {
+        return NULL;
+    }
+    if (get_buffer(arguments[1], &states, PyBUF_WRITABLE, self->sizes.state_bytes, "states") < 0) {
+        PyBuffer_Release(&row);
+        return NULL;
+    }
+    if (get_buffer(arguments[2], &answer, PyBUF_WRITABLE, self->sizes.step_answer_bytes, "answer") < 0) {
+        PyBuffer_Release(&row);
+        PyBuffer_Release(&states);
+        return NULL;
+    }
+    const edgernn_status status = edgernn_step(self->program, row.buf, states.buf, answer.buf);
+    PyBuffer_Release(&row);
+    PyBuffer_Release(&states);
+    PyBuffer_Release(&answer);
+    return answer_of(status);
+}
+
+PyDoc_STRVAR(zero_states_doc,
+             "zero_states() -> bytearray\n--\n\n"
+             "Return the states before the first row.");
+
+static PyObject *zero_states(PyObject *object, PyObject *unused) {
+    (void)unused;
+    Program *self = (Program *)object;
+    PyObject *states = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)self->sizes.state_bytes);
+    if (states) {
+        edgernn_zero_states(self->program, PyByteArray_AsString(states));
+    }
+    return states;
+}
+
+static PyObject *get_instruction_set(PyObject *self, void *unused) {
+    (void)unused;
+    return PyUnicode_FromString(((Program *)self)->kernels->name);
+}
+
+static PyObject *get_size(PyObject *self, void *offset) {
+    return PyLong_FromSize_t(*(const size_t *)(const void *)((const char *)&((Program *)self)->sizes + (size_t)offset));
+}
+
+#define SIZE(name, text) {#name, get_size, NULL, PyDoc_STR(text), (void *)offsetof(edgernn_sizes, name)}
+
+static PyGetSetDef attributes[] = {
+    {"instruction_set", get_instruction_set, NULL, PyDoc_STR("Name of the instruction set that runs it."), NULL},
+    SIZE(steps, "Time steps of a sequence."),
+    SIZE(row_bytes, "Bytes of one row."),
+    SIZE(answer_bytes, "Bytes of the answer to a sequence."),
+    SIZE(step_answer_bytes, "Bytes of the answer to one row."),
+    SIZE(state_bytes, "Bytes of all states."),
+    SIZE(work_bytes, "Memory of one call."),
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* METH_FASTCALL functions have another type than the table's; by way of `void (*)(void)` the conversion is clean. */
+#define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL
+
+static PyMethodDef methods[] = {
+    {"run", FAST(run), run_doc},
+    {"step", FAST(step), step_doc},
+    {"zero_states", zero_states, METH_NOARGS, zero_states_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(program_doc,
+             "Program(plan, constants, instruction_set='')\n--\n\n"
+             "A program that is ready to run; several threads may use it.\n\n"
+             "Args:\n"
+             "    plan, constants: as edgernn.program.plan writes them.\n"
+             "    instruction_set: of `instruction_sets`; the best one by default.\n\n"
+             "Raises:\n"
+             "    ValueError: the plan is not valid, or the machine lacks the instruction set.");
+
+static PyType_Slot program_slots[] = {
+    {Py_tp_doc, (void *)program_doc}, {Py_tp_new, (void *)new_program}, {Py_tp_dealloc, (void *)delete_program},
+    {Py_tp_methods, methods},         {Py_tp_getset, attributes},       {0, NULL},
+};
+
+static PyType_Spec program_spec = {
+    .name = "edgernn._native.Program",
+    .basicsize = sizeof(Program),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = program_slots,
+};
+
+static int add_types(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&program_spec);
+    if (!type) {
+        return -1;
+    }
+    const int failed = PyModule_AddObjectRef(module, "Program", type);
+    Py_DECREF(type);
+    return failed;
+}
+
 static PyMethodDef functions[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, instruction_sets_doc},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_types}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,

@@ -116,7 +116,7 @@ static const value *typed_value(reader *r, int type) {
     return found;
 }
 
-static operand operand_of(reader *r, const value *v) {
+static operand operand_of(const reader *r, const value *v) {
     const edgernn_program *program = r->program;
     const value *base = program->values + v->base;
     const size_t offset = (size_t)v->offset * size_of(v->type);
@@ -124,8 +124,8 @@ static operand operand_of(reader *r, const value *v) {
     if (base->constant >= 0) {
         found.memory = IN_CONSTANTS;
         found.place = (size_t)base->constant + offset;
-    } else if (found.place = base->place + offset, program->values + program->value_count == base) {
-        fail(r, "a value does not exist");
+    } else {
+        found.place = base->place + offset;
     }
     return found;
 }
@@ -160,8 +160,8 @@ static int equal_elements(reader *r, const value *a, const value *b) {
 
 /* ---- weights ---- */
 
-static void pack_i8(reader *r, edgernn_linear_i8 *linear, const value *x, const value *out, int inputs, int outputs,
-                    const uint8_t *weights, const uint8_t *bias, const uint8_t *multipliers) {
+static void pack_i8(reader *r, edgernn_linear_i8 *linear, const value *x, int inputs, int outputs, const uint8_t *weights,
+                    const uint8_t *bias, const uint8_t *multipliers) {
     const edgernn_kernels *kernels = r->program->kernels;
     const int columns = kernels->columns_i8, groups = (inputs + 3) / 4, blocks = (outputs + columns - 1) / columns;
     const size_t padded = (size_t)blocks * (size_t)columns;
@@ -201,7 +201,7 @@ static void pack_i8(reader *r, edgernn_linear_i8 *linear, const value *x, const 
     }
     *linear = (edgernn_linear_i8){
         .inputs = inputs, .outputs = outputs, .groups = groups, .blocks = blocks, .weights = packed, .bias = biases,
-        .multipliers = factors, .zero_point = out->zero_point, .low = -128, .high = 127, .table = NULL,
+        .multipliers = factors, .zero_point = 0, .low = -128, .high = 127, .table = NULL,
     };
 }
 
@@ -235,7 +235,8 @@ static const uint8_t *prepare_table(reader *r, const uint8_t *table) {
     return prepared;
 }
 
-/* Weights, bias, multipliers and limits of a product, in this order in the plan. */
+/* Weights, bias, multipliers, limits and zero point of a product, in this order in the plan. The zero point is not that
+of `out` if a table follows. */
 static void read_weights(reader *r, const value *x, const value *out, int64_t inputs, int64_t outputs,
                          edgernn_linear_i8 *i8, edgernn_linear_f32 *f32) {
     if (inputs * outputs > MAX_ELEMENTS) {
@@ -258,13 +259,15 @@ static void read_weights(reader *r, const value *x, const value *out, int64_t in
         return;
     }
     if (out->type == INT8) {
-        pack_i8(r, i8, x, out, (int)inputs, (int)outputs, weights, bias, multipliers);
+        pack_i8(r, i8, x, (int)inputs, (int)outputs, weights, bias, multipliers);
         i8->low = (int)count(r, -128, 127);
         i8->high = (int)count(r, i8->low, 127);
+        i8->zero_point = (int)count(r, -128, 127);
     } else {
         pack_f32(r, f32, (int)inputs, (int)outputs, weights, bias);
         f32->low = real(r);
         f32->high = real(r);
+        word(r);
     }
 }
 
@@ -285,7 +288,7 @@ static void read_linear(reader *r, instruction *i) {
     if (x->elements % inputs || out->elements != i->as.linear.rows * outputs) {
         fail(r, "a product does not fit its operands");
     }
-    if (b && (b->type != INT8 || out->type != INT8 || out->zero_point != 0 || !equal_elements(r, b, out))) {
+    if (b && (b->type != INT8 || out->type != INT8 || i->as.linear.i8.zero_point || !equal_elements(r, b, out))) {
         fail(r, "an addend does not fit its product");
     }
     if (table >= 0 && out->type == INT8) {

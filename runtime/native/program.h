@@ -5,7 +5,7 @@
 #include "engine.h"
 
 /* Memory that an operand lies in. */
-typedef enum { IN_WORK, IN_INPUT, IN_CONSTANTS, MEMORIES } memory;
+typedef enum { IN_WORK, IN_CONSTANTS, MEMORIES } memory;
 
 /* Where an operand is: in which memory, at which byte, and how many bytes further at each time step. */
 typedef struct {
@@ -138,7 +138,7 @@ struct edgernn_program {
     state *states;
     int64_t state_count;
     size_t steps, work_bytes, row_bytes, step_answer_bytes, state_bytes;
-    int answers_every_step, float_input, float_output, input_is_copied;
+    int answers_every_step, float_input, float_output;
     operand input, output;
     void **blocks; /* memory to free */
     size_t block_count, block_room;

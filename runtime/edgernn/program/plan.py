@@ -1,0 +1,225 @@
+"""Plans: programs in the form that the native engine reads, see runtime/native/engine.h.
+
+A plan is a list of 32-bit integers; real numbers are in it as the bits of a float32. Products with a sum and a table
+behind them become one operator, which a kernel computes at once.
+"""
+
+import math
+import struct
+import sys
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from edgernn.errors import UnsupportedError
+from edgernn.program.arithmetic import product_multiplier, rescale_table, sum_factors
+from edgernn.program.fusion import Fused, fuse
+from edgernn.program.operators import (
+    FLOAT32,
+    INT8,
+    Binary,
+    Convolution,
+    Copy,
+    Dequantize,
+    Fill,
+    Function,
+    Linear,
+    Operator,
+    Pool,
+    Program,
+    Quantize,
+    Reduce,
+    Repeat,
+    Rescale,
+    Softmax,
+    Table,
+    Value,
+)
+
+# The same numbers as in runtime/native: the head of a plan, operators, functions, binary operators, reductions.
+_MAGIC, _FORMAT = 0x4E4E5245, 1
+_OPERATORS = (
+    *("quantize", "dequantize", "linear", "sum", "product", "binary", "table", "function", "softmax", "reduce"),
+    *("convolution", "pool", "copy", "fill", "repeat"),
+)
+_FUNCTIONS = (
+    *("tanh", "logistic", "relu", "relu6", "exp", "log", "sqrt", "rsqrt", "abs", "neg", "square", "gelu", "gelu_tanh"),
+    *("elu", "leaky_relu", "hard_swish", "sign"),
+)
+_BINARIES = ("add", "subtract", "multiply", "divide", "minimum", "maximum", "squared_difference")
+_REDUCTIONS = ("mean", "sum", "max")
+_TYPES = (INT8, FLOAT32)
+_AXES = 5
+_NONE = -1
+
+
+class Plan(NamedTuple):
+    """A program for the native engine.
+
+    Attributes:
+        words: the plan, int32 in the processor's byte order.
+        constants: the bytes that it refers to.
+    """
+
+    words: bytes
+    constants: bytes
+
+
+def make_plan(program: Program) -> Plan:
+    """Write a program as a plan.
+
+    Raises:
+        UnsupportedError: it has an operator that the engine lacks; the message names it.
+    """
+    if sys.byteorder != "little":  # constants are little-endian
+        raise UnsupportedError("a processor with the highest byte first")
+    writer = _Writer(program)
+    sections = [fuse(section, program) for section in (program.rows, program.step, program.answer)]
+    counts, instructions = zip(*map(writer.section, sections), strict=True)
+    streams = bool(program.states)
+    head = [_MAGIC, _FORMAT, program.steps, len(program.values), len(program.states), *counts]
+    head += [program.input, program.output, int(streams and program.answers_every_step)]
+    words = array("i", head)
+    for number, value in enumerate(program.values):
+        constant = writer.constant(program.constants[number]) if number in program.constants else _NONE
+        words.extend((math.prod(value.shape), _TYPES.index(value.type), value.base, value.offset, constant))
+        words.extend((value.zero_point, _bits(value.scale)))
+    for each in instructions:
+        words.extend(each)
+    for state in program.states:
+        words.extend((state.before, state.after, state.zero))
+    return Plan(words.tobytes(), bytes(writer.constants))
+
+
+class _Writer:
+    """Writes instructions, and collects their constants."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.constants = bytearray()
+
+    def value(self, number: int) -> Value:
+        return self.program.values[number]
+
+    def constant(self, content: bytes) -> int:
+        """Add a constant at a multiple of 4 bytes; return its place."""
+        self.constants.extend(bytes(-len(self.constants) % 4))
+        place = len(self.constants)
+        self.constants.extend(content)
+        return place
+
+    def section(self, operators: Sequence[Operator | Fused]) -> "tuple[int, array[int]]":
+        """Return the number of instructions, those of loops included, and their words."""
+        count, words = 0, array("i")
+        for operator in operators:
+            name, arguments = _WRITERS[type(operator)](self, operator)
+            words.extend((_OPERATORS.index(name) + 1, len(arguments), *arguments))
+            count += 1
+            if isinstance(operator, Repeat):
+                inside, body = self.section(fuse(operator.body, self.program))
+                words.extend(body)
+                count += inside
+        return count, words
+
+
+def _bits(number: float) -> int:
+    """Return the bits of a float32 as a signed integer."""
+    bits: int = struct.unpack("<i", struct.pack("<f", number))[0]
+    return bits
+
+
+def _limits(value: Value, low: float, high: float) -> tuple[int, int]:
+    return (int(low), int(high)) if value.type == INT8 else (_bits(low), _bits(high))
+
+
+def _weights(writer: _Writer, operator: Linear | Convolution) -> tuple[int, ...]:
+    multipliers = struct.pack(f"<{len(operator.multipliers)}f", *operator.multipliers)
+    return (
+        writer.constant(operator.weights),
+        writer.constant(operator.bias) if operator.bias else _NONE,
+        writer.constant(multipliers) if multipliers else _NONE,
+        *_limits(writer.value(operator.out), operator.low, operator.high),
+        writer.value(operator.out).zero_point,
+    )
+
+
+def _linear(writer: _Writer, o: Linear) -> tuple[str, tuple[int, ...]]:
+    return "linear", (o.x, o.out, o.inputs, o.outputs, *_weights(writer, o), _NONE, _NONE)
+
+
+def _fused(writer: _Writer, fused: Fused) -> tuple[str, tuple[int, ...]]:
+    o = fused.linear
+    table = writer.constant(fused.table) if fused.table else _NONE
+    return "linear", (o.x, fused.out, o.inputs, o.outputs, *_weights(writer, o), fused.addend, table)
+
+
+def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
+    a, b, out = map(writer.value, (o.a, o.b, o.out))
+    if out.type == FLOAT32:
+        limits = _limits(out, o.low, o.high)
+        return "binary", (_BINARIES.index(o.kind), o.a, o.b, o.out, o.b_run, int(o.swapped), *limits)
+    if o.kind == "multiply":
+        multiplier = _bits(product_multiplier(a, b, out))
+        return "product", (o.a, o.b, o.out, o.b_run, multiplier, *_limits(out, o.low, o.high))
+    if o.kind not in ("add", "subtract"):
+        raise UnsupportedError(f"operator {o.kind} of int8")
+    factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped)
+    return "sum", (o.a, o.b, o.out, o.b_run, *factors, out.zero_point, *_limits(out, o.low, o.high))
+
+
+def _function(_writer: _Writer, o: Function) -> tuple[str, tuple[int, ...]]:
+    if o.name not in _FUNCTIONS:
+        raise UnsupportedError(f"function {o.name}")
+    first, second, *_ = (*o.parameters, 0.0, 0.0)
+    return "function", (_FUNCTIONS.index(o.name), o.x, o.out, _bits(first), _bits(second))
+
+
+def _reduce(writer: _Writer, o: Reduce) -> tuple[str, tuple[int, ...]]:
+    if writer.value(o.out).type == INT8 and o.kind != "max":
+        raise UnsupportedError(f"{o.kind} of int8")
+    return "reduce", (_REDUCTIONS.index(o.kind), o.x, o.out, o.outer, o.count, o.inner)
+
+
+def _convolution(writer: _Writer, o: Convolution) -> tuple[str, tuple[int, ...]]:
+    if o.depthwise:
+        raise UnsupportedError("a depthwise convolution")
+    window = (o.kernel, o.stride, o.dilation, o.before)
+    return "convolution", (o.x, o.out, o.steps, o.channels, o.out_steps, o.outputs, *window, *_weights(writer, o))
+
+
+def _pool(writer: _Writer, o: Pool) -> tuple[str, tuple[int, ...]]:
+    if writer.value(o.out).type == INT8 and o.kind != "max":
+        raise UnsupportedError(f"{o.kind} of windows of int8")
+    window = (o.kernel, o.stride, o.before)
+    return "pool", (_REDUCTIONS.index(o.kind), o.x, o.out, o.steps, o.channels, o.out_steps, *window)
+
+
+def _copy(_writer: _Writer, o: Copy) -> tuple[str, tuple[int, ...]]:
+    missing = _AXES - len(o.sizes)
+    axes = ((fill,) * missing + given for given, fill in ((o.sizes, 1), (o.x_strides, 0), (o.out_strides, 0)))
+    return "copy", (o.x, o.out, *(number for each in axes for number in each), o.x_offset, o.out_offset)
+
+
+def _repeat(writer: _Writer, o: Repeat) -> tuple[str, tuple[int, ...]]:
+    body, _ = writer.section(fuse(o.body, writer.program))
+    pairs = [number for pair in o.carried for number in pair]
+    return "repeat", (o.rounds, body, o.blocks, o.block, o.answers, o.answer, len(o.carried), *pairs)
+
+
+_WRITERS: Mapping[type, Callable[[_Writer, Any], tuple[str, tuple[int, ...]]]] = {
+    Fused: _fused,
+    Linear: _linear,
+    Binary: _binary,
+    Function: _function,
+    Reduce: _reduce,
+    Convolution: _convolution,
+    Pool: _pool,
+    Copy: _copy,
+    Repeat: _repeat,
+    Quantize: lambda _, o: ("quantize", (o.x, o.out)),
+    Dequantize: lambda _, o: ("dequantize", (o.x, o.out)),
+    Rescale: lambda w, o: ("table", (o.x, o.out, w.constant(rescale_table(w.value(o.x), w.value(o.out))))),
+    Table: lambda w, o: ("table", (o.x, o.out, w.constant(o.table))),
+    Softmax: lambda _, o: ("softmax", (o.x, o.out, o.columns, _bits(o.beta))),
+    Fill: lambda w, o: ("fill", (o.out, int(o.number) if w.value(o.out).type == INT8 else _bits(o.number))),
+}
