@@ -75,14 +75,15 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     )
     # Load the same bytes that are written later, as a device does, with the check of the golden samples.
     data = seal(embed(complete.encode()))
-    loaded = load_bytes(Path(target.file_name(card.name)), data)
+    loaded = load_bytes(Path(target.file_name(card.name)), data, backend=kind.backend)
     if complete.states:
         loaded.stream()
     return ExportResult(data, proof, reason=describe_failure(broken, source, target) if broken else "")
 
 
 def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:
-    return load_bytes(Path(target.file_name(card.name)), seal(embed(card.encode())), unfinished=True)
+    name, data = Path(target.file_name(card.name)), seal(embed(card.encode()))
+    return load_bytes(name, data, backend=format_of(target).backend, unfinished=True)
 
 
 def _states(model: Model) -> tuple[tuple[int, str], ...]:

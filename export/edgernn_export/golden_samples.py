@@ -152,7 +152,7 @@ def _answered(model: Model, card: Card, golden: Golden, kept: int) -> Golden:
     low, high = between = rounded_out(float(numbers.min()), float(numbers.max()))
     levels = np.rint((numbers - low) / ((high - low) or 1) * max_number(digits)).astype(np.int64)
     golden = replace(golden, outputs=(write_digits(levels, digits),), between=(between,))
-    kernels = kernels_of(card.quantization) if model.path.suffix == ".tflite" else ""
+    kernels = kernels_of(card.quantization, backend="litert") if model.path.suffix == ".tflite" else ""
     if not kernels:
         return golden
     digests = [digest((answers,))]

@@ -25,6 +25,21 @@ def probe_path(quantization: str) -> Path:
     return sample().with_name(f"kernels-{quantization}.tflite")
 
 
+def has_kernels(expected: str, opened: str, quantization: str, threads: int = 1, backend: str | None = None) -> bool:
+    """Return True if a backend computes with the kernels that a card names.
+
+    Args:
+        expected: from `kernels_of`, at the export.
+        opened: name of the opened backend.
+        quantization, threads, backend: as for `kernels_of`.
+    """
+    if opened.startswith("native "):
+        # The native kernels have the bits of LiteRT on x86-64, on every machine.
+        return expected.rpartition(" ")[2] == _digest_of("x86_64", quantization, threads, "native")[1]
+    # Library and version are compared first: a probe takes some milliseconds.
+    return expected.rpartition(" ")[0] == opened and expected == kernels_of(quantization, threads, backend)
+
+
 def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) -> str:
     """Return the name and version of the backend that `open_artifact` chooses, and the digest of its probe answers.
 
@@ -34,13 +49,17 @@ def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) 
     Returns:
         For instance "litert 2.3.0 0f3a8d51"; empty if there is no probe, or the backend cannot run it.
     """
+    return " ".join(_digest_of(platform.machine(), quantization, threads, backend)).strip()
+
+
+def _digest_of(machine: str, quantization: str, threads: int, backend: str | None) -> tuple[str, str]:
+    """Return the name and version of a backend, and the digest of a machine's name and the probe's answers."""
     if quantization not in PROBED:
-        return ""
+        return "", ""
     path = probe_path(quantization)
     try:
         opened = open_artifact(path, path.read_bytes(), threads, backend)
         (answers,) = opened.run((golden_inputs(range(_PROBE_SAMPLES), PROBE_SHAPE, *PROBE_RANGE),))
     except ArtifactError:
-        return ""
-    content = platform.machine().encode() + answers.astype("<f4").tobytes()
-    return f"{opened.name} {sha256(content).hexdigest()[:8]}"
+        return "", ""
+    return opened.name, sha256(machine.encode() + answers.astype("<f4").tobytes()).hexdigest()[:8]

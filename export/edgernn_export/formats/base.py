@@ -99,6 +99,7 @@ class Format(ABC):
     Attributes:
         name: of the format, as in `--to`.
         suffix: of its files, that of a backend in `edgernn.backends.BACKENDS`.
+        backend: the backend that computes the proof and the golden answers.
         defaults: targets that an export makes without any choice, unless `plan` finds better ones for a model.
         others: targets that are made only when they are chosen.
         tolerances: by quantization.
@@ -106,6 +107,7 @@ class Format(ABC):
 
     name: ClassVar[str]
     suffix: ClassVar[str]
+    backend: ClassVar[str]
     defaults: ClassVar[tuple[Target, ...]]
     others: ClassVar[tuple[Target, ...]] = ()
     tolerances: ClassVar[Mapping[str, Tolerance]]

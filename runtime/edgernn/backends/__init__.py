@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgernn.errors import ArtifactError, SettingError
+from edgernn.errors import ArtifactError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class BackendInfo(NamedTuple):
         extra: edgernn's extra that installs the package.
         only_asked_for: True if it is used only when it is asked for by name.
         no_wheel: returns the reason why the library has no wheel for this Python and machine; empty if it has one.
+        is_partial: True if it reads only some files of its suffix; the next backend reads the others.
         misreads: quantizations that it answers wrongly, see docs/compatibility.md; the golden samples refuse them.
         refuses: quantizations whose operators it does not have.
     """
@@ -38,6 +39,7 @@ class BackendInfo(NamedTuple):
     extra: str
     only_asked_for: bool = False
     no_wheel: Callable[[], str] = lambda: ""
+    is_partial: bool = False
     misreads: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
 
@@ -53,6 +55,9 @@ class BackendInfo(NamedTuple):
         """Version of its library, which must be installed."""
         # Late: its import takes as long as all of this package, and loading an artifact does not need it.
         from importlib.metadata import packages_distributions, version
+
+        if self.library.startswith("edgernn."):
+            return version("edgernn")
 
         # Of the installed distribution: onnxruntime, for instance, is also a package of onnxruntime-gpu.
         return version(packages_distributions()[self.library][0])
@@ -75,8 +80,23 @@ def _for_x86_64_linux() -> str:
     return "" if on_one else "it only has wheels for x86-64 Linux"
 
 
+def _of_native() -> str:
+    machines = ("x86_64", "aarch64", "armv8l", "armv7l", "armv6l")
+    has_wheel = sys.platform == "linux" and platform.machine() in machines
+    return "" if has_wheel else f"its kernels in C are not built for {platform.machine()} {sys.platform}"
+
+
 # For each suffix, the first installed backend is used, unless another one is asked for.
 BACKENDS = (
+    BackendInfo(
+        "native",
+        ".tflite",
+        library="edgernn._native",
+        extra="",
+        no_wheel=_of_native,
+        is_partial=True,
+        refuses=("float16", "dynamic", "int16x8"),
+    ),
     BackendInfo("litert", ".tflite", library="ai_edge_litert", extra="litert", no_wheel=_for_64_bit),
     BackendInfo(
         "tflite-runtime",
@@ -118,7 +138,22 @@ def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = N
         MissingExtraError: no backend for it is installed; the message names the preferred one of those available for
             this Python and machine. If there is none, an ArtifactError gives the reasons.
     """
-    info = _preferred(path) if backend is None else _named(backend, path)
+    if backend is not None:
+        try:
+            return _open(_named(backend, path), data, threads)
+        except UnsupportedError as error:
+            raise ArtifactError(f"{backend} does not run this file: {error}; use another backend") from error
+    check_suffix(path)
+    for info in BACKENDS:
+        if info.is_partial and info.suffix == path.suffix and info.installed and threads == 1:
+            try:
+                return _open(info, data, threads)
+            except UnsupportedError:
+                continue
+    return _open(_preferred(path), data, threads)
+
+
+def _open(info: BackendInfo, data: bytes, threads: int) -> "Backend":
     module = import_module(f"edgernn.backends.{info.name.replace('-', '_')}")
     opened: Backend = module.open_artifact(data, threads)
     return opened
@@ -152,8 +187,10 @@ def _named(name: str, path: Path) -> BackendInfo:
 
 
 def _preferred(path: Path) -> BackendInfo:
-    check_suffix(path)
-    candidates = [info for info in BACKENDS if info.suffix == path.suffix and not info.only_asked_for]
+    """Return the first installed backend that reads all files of a suffix, or one that can be installed."""
+    candidates = [
+        info for info in BACKENDS if info.suffix == path.suffix and not (info.only_asked_for or info.is_partial)
+    ]
     found = next((info for info in candidates if info.installed), None)
     if found is None:  # importing one that can be installed raises a MissingExtraError
         found = next((info for info in candidates if not info.no_wheel()), None)

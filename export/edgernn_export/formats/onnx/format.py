@@ -17,6 +17,7 @@ class OnnxFormat(Format):
 
     name = "onnx"
     suffix = ".onnx"
+    backend = "onnxruntime"
     defaults = (Target("onnx", "float32", "operator"), Target("onnx", "int8", "operator"))
     tolerances: ClassVar[Mapping[str, Tolerance]] = {
         "float32": FLOAT32_TOLERANCE,

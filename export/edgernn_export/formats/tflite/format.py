@@ -18,6 +18,7 @@ class TfliteFormat(Format):
 
     name = "tflite"
     suffix = ".tflite"
+    backend = "litert"
     defaults = (
         Target("tflite", "float32", "unrolled"),
         Target("tflite", "float16", "unrolled"),

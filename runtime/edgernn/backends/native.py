@@ -1,0 +1,147 @@
+"""The native backend: edgernn's kernels in C, for .tflite files in int8 and float32.
+
+It needs no other package. int8 answers have the bits of LiteRT on x86-64, on every machine and with every instruction
+set; float32 answers differ in the last digits.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgernn import __version__
+from edgernn.arrays import Arrays
+from edgernn.backends.interpreter import TensorPort
+from edgernn.backends.protocol import Backend, State, Stepper, check_states
+from edgernn.errors import InputError, NoStepError, SettingError, UnsupportedError
+from edgernn.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from edgernn.program.operators import Program
+
+# Environment variable with the name of an instruction set; by default the best one of the machine.
+VARIABLE = "EDGERNN_NATIVE"
+_DTYPES = {"int8": np.int8, "float32": np.float32}
+
+
+def open_artifact(data: bytes, threads: int) -> Backend:
+    """Open the content of a .tflite file.
+
+    Raises:
+        ArtifactError: the file is damaged.
+        UnsupportedError: it has an operator or a type that the kernels lack.
+        SettingError: more than one thread is asked for, the kernels are not installed, or the instruction set that
+            `VARIABLE` asks for is not that of this machine.
+    """
+    try:
+        from edgernn import _native
+    except ImportError as error:
+        raise SettingError(
+            "backend native is not installed: this edgernn has no kernels in C; a wheel for this machine has them, and "
+            "`make native` builds them in a checkout"
+        ) from error
+    if threads != 1:
+        raise SettingError(f"{threads} threads; native uses only 1 for each call")
+    from edgernn.program.plan import make_plan
+    from edgernn.program.reader import read_program
+
+    known, wanted = _native.instruction_sets(), os.environ.get(VARIABLE, "")
+    if wanted and wanted not in known:
+        raise SettingError(
+            f"{VARIABLE}={wanted}: not an instruction set of this machine, which has {', '.join(known)}"
+            f"{did_you_mean(wanted, known)}"
+        )
+    program = read_program(data)
+    plan = make_plan(program)
+    try:
+        engine = _native.Program(plan.words, plan.constants, wanted)
+    except ValueError as error:
+        raise UnsupportedError(f"the kernels refuse its program: {error}") from error
+    return NativeBackend(f"native {__version__} {engine.instruction_set}", program, engine)
+
+
+class NativeBackend:
+    """Artifact as a program of native kernels.
+
+    All memory of a call belongs to the call, so several threads may use it at once.
+
+    Args:
+        name: of the backend, with its version and instruction set.
+        program: the program.
+        engine: the extension's object that runs it.
+    """
+
+    def __init__(self, name: str, program: "Program", engine: Any) -> None:
+        self.name = name
+        self._program, self._engine = program, engine
+        self._input, self._output = (_port(program, number) for number in (program.input, program.output))
+        shape, answer = program.values[program.input].shape, program.values[program.output].shape
+        self.input_shapes: tuple[tuple[int, ...], ...] = ((program.steps, *shape[2:]) if program.states else shape[1:],)
+        every_step = program.states and program.answers_every_step
+        self._answer_shape = (program.steps, *answer[2:]) if every_step else answer[1:]
+        self.output_shapes: tuple[tuple[int, ...], ...] = (self._answer_shape,)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Answer a batch; see `Backend`.
+
+        Raises:
+            InputError: the input contains NaN or infinity.
+        """
+        values: Any = inputs[0] if self._input.is_float else self._input.encode(inputs[0])
+        answers: Any = np.empty((len(values), *self._answer_shape), self._output.dtype)
+        if not self._engine.run(len(values), values, answers):
+            raise InputError("the input contains NaN or infinity")
+        return (answers if self._output.is_float else self._output.decode(answers),)
+
+    def bare(self, inputs: Arrays) -> Callable[[], object]:
+        """Set the input to a sample; return the engine's own call; see `Backend`."""
+        values: Any = inputs[0] if self._input.is_float else self._input.encode(inputs[0])
+        answers: Any = np.empty((1, *self._answer_shape), self._output.dtype)
+        return partial(self._engine.run, 1, values, answers)
+
+    def start(self) -> Stepper:
+        """Begin a stream; see `Backend`."""
+        if not self._program.states:
+            raise NoStepError("has no signature `step`, so it cannot stream; it only answers whole sequences")
+        return _NativeStepper(self._program, self._engine, self._input, self._output)
+
+
+def _port(program: "Program", number: int) -> TensorPort:
+    value = program.values[number]
+    return TensorPort(0, value.shape, _DTYPES[value.type], (value.scale, value.zero_point))
+
+
+class _NativeStepper:
+    """One stream; its states are one block of bytes."""
+
+    def __init__(self, program: "Program", engine: Any, source: TensorPort, answer: TensorPort) -> None:
+        self._engine, self._input, self._output = engine, source, answer
+        self._specs = [program.values[state.before] for state in program.states]
+        self.answer_shapes: tuple[tuple[int, ...], ...] = (answer.shape[1:],)
+        self._states: bytearray = engine.zero_states()
+
+    def step(self, rows: Arrays) -> Arrays:
+        row: Any = rows[0] if self._input.is_float else self._input.encode(rows[0])
+        answer: Any = np.empty(self._output.shape[1:], self._output.dtype)
+        if not self._engine.step(row, self._states, answer):
+            raise InputError("the row contains NaN or infinity")
+        return (answer if self._output.is_float else self._output.decode(answer),)
+
+    def reset(self) -> None:
+        self._states = self._engine.zero_states()
+
+    @property
+    def states(self) -> Sequence[State]:
+        states, place = [], 0
+        for spec in self._specs:
+            dtype = np.dtype(_DTYPES[spec.type])
+            count = int(np.prod(spec.shape))
+            states.append(np.frombuffer(bytes(self._states), dtype, count, place).copy())
+            place += count * dtype.itemsize
+        return states
+
+    @states.setter
+    def states(self, states: Sequence[State]) -> None:
+        self._states = bytearray(b"".join(state.tobytes() for state in check_states(states, self.states)))
