@@ -6,16 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.program.fixed_point import multiplied, quantized_multiplier
 from edgernn.program.operators import (
     INT8,
     Binary,
+    Convolution,
     Copy,
     Dequantize,
+    Fill,
     Function,
     Linear,
     Operator,
+    Pool,
     Program,
     Quantize,
+    Reduce,
+    Repeat,
     Rescale,
     Softmax,
     Table,
@@ -175,6 +181,65 @@ class _Machine:
         multiplier = int(np.rint(_F(256) * (_F(x.scale) / _F(out.scale))))
         self.set(o.out, np.clip((self.real(o.x) * multiplier + 128 >> 8) + out.zero_point, -128, 127))
 
+    def reduce(self, o: Reduce) -> None:
+        x, out = self.value(o.x), self.value(o.out)
+        block = self._flat(o.x).reshape(self._samples, o.outer, o.count, o.inner)
+        if o.kind == "max":
+            result = block.max(2)
+        elif x.type != INT8:
+            result = block.sum(2, dtype=_F) * (_F(1) / _F(o.count) if o.kind == "mean" else _F(1))
+        else:
+            multiplier = _F(x.scale) / _F(out.scale) * (_F(1) / _F(o.count))
+            offset = _F(out.zero_point) - _F(o.count * x.zero_point) * multiplier
+            sums = block.astype(np.int64).sum(2).astype(_F)
+            result = np.clip(np.rint(sums * multiplier + offset), -128, 127)
+        self.set(o.out, result.reshape(self._samples, -1))
+
+    def convolution(self, o: Convolution) -> None:
+        x = self.real(o.x).reshape(self._samples, o.steps, o.channels)
+        places = np.add.outer(np.arange(o.out_steps) * o.stride - o.before, np.arange(o.kernel) * o.dilation)
+        inside = (places >= 0) & (places < o.steps)
+        # [samples, out_steps, kernel, channels]; zero outside.
+        windows = x[:, np.where(inside, places, 0)] * inside[..., np.newaxis].astype(x.dtype)
+        kernel = np.frombuffer(o.weights, self._kind(o))
+        if o.depthwise:
+            full = np.zeros((o.outputs, o.kernel, o.channels), kernel.dtype)
+            outputs = np.arange(o.outputs)
+            full[outputs, :, outputs // (o.outputs // o.channels)] = kernel.reshape(o.kernel, o.outputs).T
+            kernel = full
+        rows = windows.reshape(self._samples, o.out_steps, -1)
+        self.set(o.out, self._product(o, rows, kernel.reshape(o.outputs, -1)))
+
+    def pool(self, o: Pool) -> None:
+        x = self._flat(o.x).reshape(self._samples, o.steps, o.channels)
+        found = []
+        for step in range(o.out_steps):
+            start = step * o.stride - o.before
+            window = x[:, max(start, 0) : start + o.kernel]
+            if o.kind == "max":
+                found.append(window.max(1))
+            elif self.value(o.x).type == INT8:
+                sums, count = window.astype(np.int64).sum(1), window.shape[1]
+                found.append(np.sign(sums) * ((np.abs(sums) + count // 2) // count))
+            else:
+                found.append(window.sum(1, dtype=_F) * (_F(1) / _F(window.shape[1])))
+        self.set(o.out, np.stack(found, 1).reshape(self._samples, -1))
+
+    def fill(self, o: Fill) -> None:
+        self.set(o.out, o.number)
+
+    def repeat(self, o: Repeat) -> None:
+        size = math.prod(self.value(o.block).shape)
+        for number in range(o.rounds):
+            self.set(o.block, self._flat(o.blocks)[:, number * size : (number + 1) * size])
+            self.run(o.body)
+            if o.answers >= 0:
+                width = math.prod(self.value(o.answer).shape)
+                self._flat(o.answers)[:, number * width : (number + 1) * width] = self._flat(o.answer)
+            after = [self._flat(second).copy() for _, second in o.carried]
+            for (first, _), values in zip(o.carried, after, strict=True):
+                self.set(first, values)
+
     def copy(self, o: Copy) -> None:
         source, target = o.x_offset, o.out_offset
         for size, x_stride, out_stride in zip(o.sizes, o.x_strides, o.out_strides, strict=True):
@@ -196,12 +261,30 @@ def _multiply(a: Array, b: Array, x: Value, y: Value, out: Value) -> Array:
     return np.rint((a * b).astype(_F) * scale) + out.zero_point
 
 
+def _squared_difference(a: Array, b: Array, x: Value, y: Value, out: Value) -> Array:
+    largest = 2 * max(x.scale, y.scale)
+    one, other = (
+        _multiplied(each * 128, *quantized_multiplier(scale / largest)) for each, scale in ((a, x.scale), (b, y.scale))
+    )
+    squares = (one - other) ** 2
+    return _multiplied(squares, *quantized_multiplier(largest**2 / (2**14 * out.scale))) + out.zero_point
+
+
+def _multiplied(values: Array, multiplier: int, shift: int) -> Array:
+    different, places = np.unique(values, return_inverse=True)
+    found = np.array([multiplied(int(each), multiplier, shift) for each in different])
+    return found[places].reshape(values.shape)
+
+
 _DTYPES = {"int8": np.int8, "float32": np.float32}
 _UNSET = {"int8": 77, "float32": np.nan}
 _INTEGER: dict[str, Callable[..., Array]] = {
     "add": lambda *each: _sum(*each, sign=1),
     "subtract": lambda *each: _sum(*each, sign=-1),
     "multiply": _multiply,
+    "squared_difference": _squared_difference,
+    "minimum": lambda a, b, *values: np.minimum(a, b) + values[-1].zero_point,
+    "maximum": lambda a, b, *values: np.maximum(a, b) + values[-1].zero_point,
 }
 _FLOAT: dict[str, Callable[..., Array]] = {
     "add": lambda a, b, *_: a + b,
@@ -212,6 +295,7 @@ _FLOAT: dict[str, Callable[..., Array]] = {
     "maximum": lambda a, b, *_: np.maximum(a, b),
     "squared_difference": lambda a, b, *_: (a - b) * (a - b),
 }
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "tanh": np.tanh,
     "logistic": lambda x: 1 / (1 + np.exp(-x)),
@@ -223,6 +307,7 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "sqrt": np.sqrt,
     "square": np.square,
+    "gelu": lambda x: (0.5 * x * _erfc(-x / math.sqrt(2))).astype(_F),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "leaky_relu": lambda x, slope: np.where(x > 0, x, x * np.float32(slope)),
     "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
@@ -237,4 +322,9 @@ _RUN: dict[type, Callable[[_Machine, Any], None]] = {
     Function: _Machine.function,
     Softmax: _Machine.softmax,
     Copy: _Machine.copy,
+    Reduce: _Machine.reduce,
+    Convolution: _Machine.convolution,
+    Pool: _Machine.pool,
+    Fill: _Machine.fill,
+    Repeat: _Machine.repeat,
 }

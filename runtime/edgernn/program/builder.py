@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.graph import Graph, GraphOperator, Tensor, read_integers
@@ -69,7 +69,7 @@ class Builder:
     def add(self, tensor_number: int) -> int:
         """Add a value with memory for a tensor."""
         return self.bind(
-            tensor_number, self.memory.add(self.tensor(tensor_number).shape, self._described(tensor_number))
+            tensor_number, self.memory.add(self.tensor(tensor_number).shape, self.described(tensor_number))
         )
 
     def output(self, operator: GraphOperator, shape: tuple[int, ...] | None = None) -> int:
@@ -90,7 +90,7 @@ class Builder:
 
     def alias(self, tensor_number: int, source: int, offset: int) -> None:
         """Let a tensor share the memory of a value, from an element on."""
-        described, value = self._described(tensor_number), self.memory.values[source]
+        described, value = self.described(tensor_number), self.memory.values[source]
         shape = self.tensor(tensor_number).shape
         if offset < 0 or offset + math.prod(shape) > math.prod(value.shape):
             raise ArtifactError(f"damaged: tensor {tensor_number} is larger than what it is a part of")
@@ -120,6 +120,14 @@ class Builder:
         self.emit(copy(source, out, shape, x_strides, strides(shape), x_offset=x_offset))
         return out
 
+    def separate(self, tensor_number: int, others: Collection[int]) -> int:
+        """Return the value of a computed tensor; a copy if it is constant or shares memory with one of other values."""
+        values, found = self.memory.values, self.value(tensor_number)
+        bases = {values[each].base for each in others}
+        if values[found].base in bases or values[found].base in self.memory.constants:
+            return self.copied(found, values[found].shape, strides(values[found].shape))
+        return found
+
     def integers(self, operator: GraphOperator, place: int) -> tuple[int, ...]:
         """Return an operator's input of constant integers."""
         found = read_integers(self.tensor(tensor_number(operator, place)))
@@ -127,7 +135,7 @@ class Builder:
             raise UnsupportedError(f"{operator.name} with a computed shape, axis or index")
         return found
 
-    def _described(self, tensor_number: int) -> Value:
+    def described(self, tensor_number: int) -> Value:
         """Return a value with the type and scale of a tensor."""
         tensor = self.tensor(tensor_number)
         if tensor.type == FLOAT32:
@@ -182,7 +190,7 @@ def limits(operator: GraphOperator, out: Value, activation: int) -> tuple[float,
 def _quantized(real: float, value: Value) -> int:
     if math.isinf(real):
         return MIN_INTEGER if real < 0 else MAX_INTEGER
-    integer = round(float32(real / value.scale)) + value.zero_point
+    integer = round(float32(float32(real / value.scale) + value.zero_point))
     return min(max(integer, MIN_INTEGER), MAX_INTEGER)
 
 

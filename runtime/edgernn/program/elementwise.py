@@ -5,6 +5,7 @@ import math
 from edgernn.errors import UnsupportedError
 from edgernn.program.builder import (
     Builder,
+    float32,
     limits,
     strides,
 )
@@ -21,6 +22,7 @@ from edgernn.program.operators import (
     Table,
     Value,
 )
+from edgernn.program.shapes import check_same
 from edgernn.program.tables import table_of
 
 KINDS = {
@@ -32,6 +34,9 @@ KINDS = {
     "MAXIMUM": "maximum",
     "SQUARED_DIFFERENCE": "squared_difference",
 }
+_WITH_ACTIVATION = ("add", "subtract", "multiply", "divide")
+# Quotients of scales, from … to below …: outside of these, LiteRT leaves the operator to other kernels.
+_SUM_SCALES, _PRODUCT_SCALES, _RESCALES = (2.0**-10, 2.0**8), (2.0**-16, 2.0**8), (2.0**-8, 2.0**7)
 # Operators of one number, in the names of `Function`.
 FUNCTIONS = {
     "TANH": "tanh",
@@ -61,6 +66,8 @@ def binary(builder: Builder, operator: GraphOperator) -> None:
     types = {values[a].type, values[b].type, values[out].type}
     if len(types) > 1:
         raise UnsupportedError(f"{operator.name} of {values[a].type} and {values[b].type} to {values[out].type}")
+    if values[out].type == INT8:
+        _check_scales(operator, values[a], values[b], values[out])
     swapped = math.prod(values[a].shape) < math.prod(shape)
     if swapped:
         a, b = b, a
@@ -72,7 +79,26 @@ def binary(builder: Builder, operator: GraphOperator) -> None:
     builder.emit(Binary(kind, a, b, out, run, swapped, low, high))
 
 
-_WITH_ACTIVATION = ("add", "subtract", "multiply", "divide")
+def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> None:
+    """Check that the formula of an int8 operator holds for the scales of its values."""
+    kind = KINDS[operator.name]
+    if kind in ("minimum", "maximum"):
+        check_same(operator, a, out)
+        check_same(operator, b, out)
+    elif kind == "divide":
+        raise UnsupportedError("DIV of int8")
+    elif kind in ("add", "subtract"):
+        for each in (a, b):
+            _check_quotient(operator, float32(each.scale / out.scale), _SUM_SCALES)
+    elif kind == "multiply":
+        _check_quotient(operator, float32(float32(a.scale * b.scale) / out.scale), _PRODUCT_SCALES)
+
+
+def _check_quotient(operator: GraphOperator, quotient: float, allowed: tuple[float, float]) -> None:
+    if not allowed[0] <= quotient < allowed[1]:
+        raise UnsupportedError(
+            f"{operator.name} of scales whose quotient is {quotient:g}, expected {allowed[0]:g} to {allowed[1]:g}"
+        )
 
 
 def _common_shape(operator: GraphOperator, a: Value, b: Value) -> tuple[int, ...]:
@@ -116,7 +142,11 @@ def quantize(builder: Builder, operator: GraphOperator) -> None:
     out = builder.output(operator, values[x].shape)
     if values[out].type != INT8:
         raise UnsupportedError(f"QUANTIZE to {values[out].type}")
-    builder.emit(Quantize(x, out) if values[x].type == FLOAT32 else Rescale(x, out))
+    if values[x].type == FLOAT32:
+        builder.emit(Quantize(x, out))
+        return
+    _check_quotient(operator, float32(values[x].scale / values[out].scale), _RESCALES)
+    builder.emit(Rescale(x, out))
 
 
 def dequantize(builder: Builder, operator: GraphOperator) -> None:

@@ -59,7 +59,10 @@ class Dequantize:
 
 @dataclass(frozen=True)
 class Rescale:
-    """int8 to int8 with another scale or zero point."""
+    """int8 to int8 with another scale or zero point: q = clamp(((q_x - z_x) × m + 128 >> 8) + z), >> rounding down.
+
+    m = rint(256 × float32(s_x / s)); the quotient is in [2^-8, 2^7).
+    """
 
     x: int
     out: int
@@ -95,6 +98,17 @@ class Linear:
 class Binary:
     """Operator of two arrays, element by element.
 
+    float32: the operator, limited to low and high. int8, with a and b in the file's order and their zero points
+    subtracted, before the limits:
+
+        add, subtract       ((a × m_a ± b × m_b + 2^(shift - 1)) >> shift) + z, in 32 bits, >> rounding down;
+                            m = rint(float32(s / s_out) × 2^shift), shift = 20 - the exponent of the larger quotient,
+                            2^exponent <= quotient < 2^(exponent + 1); both quotients are in [2^-10, 2^8)
+        multiply            rint(float32(a × b) × float32(float32(s_a × s_b) / s_out)) + z
+        minimum, maximum    of the integers; all scales and zero points are the same
+        squared_difference  M((M(128 a, s_a / t) - M(128 b, s_b / t))^2, t^2 / (2^14 s_out)) + z, t = 2 max(s_a, s_b),
+                            in float64; M(x, real) = multiplied(x, *quantized_multiplier(real)) of `fixed_point`
+
     Attributes:
         kind: "add", "subtract", "multiply", "divide", "minimum", "maximum" or "squared_difference".
         a, b, out: values; a has the elements of out. Element i of out takes element (i // b_run) % size of b, so
@@ -116,7 +130,7 @@ class Binary:
 
 @dataclass(frozen=True)
 class Table:
-    """int8 to int8 through a table: out = table[x + 128], for activations and other functions of one number.
+    """int8 to int8 through a table: out = table[q_x + 128], for activations and other functions of one number.
 
     Attributes:
         table: int8 [256].
@@ -158,6 +172,10 @@ class Softmax:
 @dataclass(frozen=True)
 class Reduce:
     """Mean, sum or maximum over the middle of the axes [outer, count, inner].
+
+    int8 mean: q = clamp(rint(float32(float32(Σ q_x × m) + c))), each operation in float32, no fused multiplication,
+    m = float32(s_x / s) × float32(1 / count), c = z - float32(count × z_x × m). int8 maximum: of the integers. There is
+    no int8 sum.
 
     Attributes:
         kind: "mean", "sum" or "max".
@@ -204,6 +222,9 @@ class Convolution:
 @dataclass(frozen=True)
 class Pool:
     """Maximum or mean of windows along the time steps: x [steps, channels] to out [out_steps, channels].
+
+    Steps outside of x do not count. x and out have the same scale and zero point. int8 mean: the sum of the integers
+    divided by their number, rounded to the nearest integer, ties away from zero.
 
     Attributes:
         kind: "max" or "mean".

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from edgernn import flatbuffer
 from edgernn.backends.tflite_file import StepSignature, step_signature
 from edgernn.errors import ArtifactError, UnsupportedError
-from edgernn.program import elementwise, linear, shapes
-from edgernn.program.builder import Builder, Memory, strides
+from edgernn.program import elementwise, linear, shapes, windows
+from edgernn.program.builder import Builder, Memory
 from edgernn.program.graph import GraphFile, GraphOperator
+from edgernn.program.loop import append_loop
 from edgernn.program.operators import Program, ProgramState
 from edgernn.program.sections import find_sections
 from edgernn.specs import is_state
@@ -19,8 +20,21 @@ OPERATORS: Mapping[str, Callable[[Builder, GraphOperator], None]] = {
     "DEQUANTIZE": elementwise.dequantize,
     "SOFTMAX": elementwise.softmax,
     "FULLY_CONNECTED": linear.fully_connected,
+    "CONV_2D": windows.convolution,
+    "DEPTHWISE_CONV_2D": windows.convolution,
+    **dict.fromkeys(windows.POOLS, windows.pool),
+    **dict.fromkeys(windows.REDUCTIONS, windows.reduction),
     "RESHAPE": shapes.reshape,
+    "EXPAND_DIMS": shapes.reshape,
+    "SQUEEZE": shapes.reshape,
     "SPLIT": shapes.split,
+    "CONCATENATION": shapes.concatenation,
+    "REVERSE_V2": shapes.reverse,
+    "TRANSPOSE": shapes.transpose,
+    "PAD": shapes.pad,
+    "FILL": shapes.fill,
+    "SLICE": shapes.slice_,
+    "STRIDED_SLICE": shapes.slice_,
 }
 
 
@@ -48,7 +62,7 @@ def _read_whole(file: GraphFile) -> Program:
     memory = Memory()
     builder = Builder(graph, memory)
     source, result = add_input(builder, graph.inputs[0]), graph.outputs[0]
-    add_operators(builder)
+    add_operators(builder, file)
     answer = builder.value(result)
     shape, answer_shape = memory.values[source].shape, memory.values[answer].shape
     if len(shape) != 3 or shape[0] != 1:
@@ -82,9 +96,9 @@ def _read_step(file: GraphFile, step: StepSignature) -> Program:
         raise ArtifactError(f"its step takes the states {states} and returns {sorted(outputs)}; expected the same")
     before = {name: add_input(builder, inputs[name]) for name in states}
     row = add_input(builder, inputs[rows[0]])
-    add_operators(builder)
+    add_operators(builder, file)
     answer = builder.value(outputs[answers[0]])
-    after = {name: _after(builder, outputs[name], before) for name in states}
+    after = {name: builder.separate(outputs[name], before.values()) for name in states}
     sections = find_sections(builder.operators, memory.values, before.values(), after.values(), answer)
     steps, answers_every_step = _sequence(file, memory.values[row].shape, memory.values[answer].shape)
     return Program(
@@ -101,15 +115,6 @@ def _read_step(file: GraphFile, step: StepSignature) -> Program:
         steps=steps,
         answers_every_step=answers_every_step,
     )
-
-
-def _after(builder: Builder, tensor_number: int, before: Mapping[str, int]) -> int:
-    """Return the value of a next state, in memory of its own, so that states can be replaced in any order."""
-    values = builder.memory.values
-    found = builder.value(tensor_number)
-    if values[found].base in before.values() or found in builder.memory.constants:
-        return builder.copied(found, values[found].shape, strides(values[found].shape))
-    return found
 
 
 def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) -> tuple[int, bool]:
@@ -133,13 +138,21 @@ def add_input(builder: Builder, tensor_number: int) -> int:
     return builder.add(tensor_number)
 
 
-def add_operators(builder: Builder) -> None:
+def add_operators(builder: Builder, file: GraphFile) -> None:
     """Append all operators of the builder's graph."""
     for operator in builder.graph.operators:
-        append = OPERATORS.get(operator.name)
-        if append is None:
-            raise UnsupportedError(f"operator {operator.name}")
-        append(builder, operator)
+        if operator.name == "WHILE":
+            append_loop(builder, operator, file, append_operator)
+        else:
+            append_operator(builder, operator)
+
+
+def append_operator(builder: Builder, operator: GraphOperator) -> None:
+    """Append an operator other than a loop."""
+    append = OPERATORS.get(operator.name)
+    if append is None:
+        raise UnsupportedError(f"operator {operator.name}")
+    append(builder, operator)
 
 
 def _check_count(inputs: int, outputs: int) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, float32s
+from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, float32, float32s
+from edgernn.program.fixed_point import inverse_square_root, multiplied, quantized_multiplier
 from edgernn.program.operators import Value
 
 
@@ -18,9 +19,25 @@ def _logistic(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
+def _exp(x: float) -> float:
+    return math.exp(min(x, _MAX_EXPONENT))
+
+
+def _elu(x: float) -> float:
+    return x if x > 0 else math.expm1(x)
+
+
+def _gelu(x: float) -> float:
+    return 0.5 * x * math.erfc(-x / math.sqrt(2))
+
+
+_MAX_EXPONENT = 88.0  # exp of more is no float32
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "tanh": math.tanh,
     "logistic": _logistic,
+    "exp": _exp,
+    "elu": _elu,
+    "gelu": _gelu,
 }
 
 
@@ -36,6 +53,8 @@ def table_of(name: str, x: Value, out: Value) -> bytes:
     """
     if name in ("relu", "relu6"):
         return _clamp_table(name, x, out)
+    if name == "rsqrt":
+        return _inverse_square_roots(x, out)
     return _table(name, x.scale, x.zero_point, out.scale, out.zero_point)
 
 
@@ -52,5 +71,18 @@ def _table(name: str, scale: float, zero_point: int, out_scale: float, out_zero_
 def _clamp_table(name: str, x: Value, out: Value) -> bytes:
     if (x.scale, x.zero_point) != (out.scale, out.zero_point):
         raise UnsupportedError(f"{name.upper()} of int8 to another scale")
-    high = MAX_INTEGER if name == "relu" else min(MAX_INTEGER, round(6 / out.scale) + out.zero_point)
-    return array("b", [min(max(q, out.zero_point), high) for q in range(MIN_INTEGER, MAX_INTEGER + 1)]).tobytes()
+    high = math.inf if name == "relu" else math.floor(float32(6 / out.scale) + 0.5) + out.zero_point
+    numbers = range(MIN_INTEGER, MAX_INTEGER + 1)
+    return array("b", [int(min(max(q, out.zero_point), high)) for q in numbers]).tobytes()
+
+
+def _inverse_square_roots(x: Value, out: Value) -> bytes:
+    multiplier, shift = quantized_multiplier(1 / float32(float32(math.sqrt(x.scale)) * out.scale))
+    found = []
+    for q in range(MIN_INTEGER, MAX_INTEGER + 1):
+        integer = MAX_INTEGER  # also for 0 and below, where there is no root
+        if q > x.zero_point:
+            root, root_shift = inverse_square_root(q - x.zero_point)
+            integer = multiplied(multiplied(1, root, root_shift + 20), multiplier, shift - 20) + out.zero_point
+        found.append(min(max(integer, MIN_INTEGER), MAX_INTEGER))
+    return array("b", found).tobytes()
