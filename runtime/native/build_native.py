@@ -187,7 +187,7 @@ def this_machine() -> str:
         NativeBuildError: there is none.
     """
     machine, bits = platform.machine(), 8 * struct.calcsize("P")
-    if bits == 32 and machine == "aarch64":  # a 32-bit system on a 64-bit kernel
+    if bits == 32 and machine in ("aarch64", "armv8l"):  # a 32-bit system on a 64-bit kernel or processor
         machine = "armv7l"
     if sys.platform != "linux" or machine not in TARGETS or TARGETS[machine].bits != bits:
         raise NativeBuildError(f"{sys.platform} on {machine} with {bits} bits is not supported")
@@ -206,7 +206,10 @@ class NativeBuildHook(BuildHookInterface[Any]):
         machine = os.environ.get(VARIABLE)
         if not machine or version == "editable":
             return
-        library = build(machine, ROOT / "build" / "native" / machine)
+        try:
+            library = build(machine, ROOT / "build" / "native" / machine)
+        except (NativeBuildError, CompilerError) as error:
+            sys.exit(f"{VARIABLE}={machine}: {error}")
         build_data["force_include"][str(library)] = f"edgernn/{NAME}"
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{TARGETS[machine].tag}"

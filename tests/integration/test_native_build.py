@@ -14,8 +14,9 @@ from build_native import TARGETS, VARIABLE, CompilerError, NativeBuildError, Nat
 
 @pytest.fixture
 def hook() -> Any:
-    # None: what the hook does not use.
-    return NativeBuildHook(str(build_native.ROOT), {}, None, None, "", "wheel")
+    # The hook does not use what is None here.
+    unused: Any = None
+    return NativeBuildHook(str(build_native.ROOT), {}, unused, unused, "", "wheel")
 
 
 @pytest.fixture
@@ -42,7 +43,9 @@ def test_a_wheel_stays_pure_unless_a_platform_is_asked_for(
 
 def test_an_unknown_platform_is_refused(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "arm64")
-    with pytest.raises(NativeBuildError, match="'arm64'; expected one of x86_64, aarch64, armv7l, armv6l"):
+    with pytest.raises(
+        SystemExit, match=r"^EDGERNN_WHEEL_PLATFORM=arm64: .* 'arm64'; expected one of x86_64, aarch64, armv7l, armv6l$"
+    ):
         hook.initialize("standard", {})
 
 
@@ -93,6 +96,23 @@ def test_warnings_of_the_compiler_are_errors(sources: Path) -> None:
     (sources / "cpu.c").write_text("int edgernn_narrow(long wide);\nint edgernn_narrow(long wide) { return wide; }\n")
     with pytest.raises(CompilerError, match=r"cpu\.c:2:.*-Wshorten-64-to-32"):
         build_native.build("x86_64", sources / "made")
+
+
+@pytest.mark.parametrize(("machine", "kernels", "fused"), [("x86_64", "avx2", "vfmadd"), ("aarch64", "neon", "fmadd")])
+def test_a_product_and_a_sum_are_rounded_apart(sources: Path, machine: str, kernels: str, fused: str) -> None:
+    """The processor has an instruction that rounds once; with the flags that contract, the compiler uses it."""
+    source, assembly = sources / "cpu.c", sources / "cpu.s"
+    source.write_text("float f(float a, float b, float c);\nfloat f(float a, float b, float c) { return a * b + c; }\n")
+
+    def compiled(*words: str) -> str:
+        flags = [*build_native.FLAGS, *TARGETS[machine].kernels[kernels].split(), *words]
+        build_native.zig_cc(
+            TARGETS[machine], [*flags, "-Wno-unused-command-line-argument", "-S", str(source), "-o", str(assembly)]
+        )
+        return assembly.read_text(encoding="utf-8")
+
+    assert fused in compiled("-ffp-contract=fast")
+    assert fused not in compiled()
 
 
 def test_headers_for_32_bits_differ_from_those_here(tmp_path: Path) -> None:
