@@ -31,8 +31,9 @@ static void softmax_i8(const instruction *i, const int8_t *x, int8_t *out, int64
         }
         const float factor = 1.0f / (sum * i->as.softmax.scale);
         for (int64_t c = 0; c < columns; c++) {
-            const int result = (int)roundf(table[x[c]] * factor) + i->as.softmax.zero_point;
-            out[c] = (int8_t)(result < -128 ? -128 : result > 127 ? 127 : result);
+            const float rounded = roundf(table[x[c]] * factor);
+            const int result = (int)(rounded < 512.0f ? rounded : 512.0f) + i->as.softmax.zero_point;
+            out[c] = (int8_t)(result > 127 ? 127 : result);
         }
     }
 }
@@ -144,14 +145,15 @@ static void copy(const instruction *i, const uint8_t *x, uint8_t *out) {
         for (int64_t b = 0; b < sizes[1]; b++) {
             for (int64_t c = 0; c < sizes[2]; c++) {
                 for (int64_t d = 0; d < sizes[3]; d++) {
+                    /* Source and target may be the same memory. */
                     const uint8_t *source = x + size * (a * from[0] + b * from[1] + c * from[2] + d * from[3]);
                     uint8_t *target = out + size * (a * to[0] + b * to[1] + c * to[2] + d * to[3]);
                     if (together) {
-                        memcpy(target, source, (size_t)(size * sizes[4]));
+                        memmove(target, source, (size_t)(size * sizes[4]));
                         continue;
                     }
                     for (int64_t e = 0; e < sizes[4]; e++) {
-                        memcpy(target + size * e * to[4], source + size * e * from[4], (size_t)size);
+                        memmove(target + size * e * to[4], source + size * e * from[4], (size_t)size);
                     }
                 }
             }
@@ -174,15 +176,15 @@ static void run_instruction(const edgernn_program *program, const instruction *i
 
 static void run_repeat(const edgernn_program *program, const instruction *i, const memories *all, size_t step) {
     for (int64_t r = 0; r < i->as.repeat.rounds; r++) {
-        memcpy(at(all, &i->as.repeat.block, step),
-               (uint8_t *)at(all, &i->as.repeat.blocks, step) + r * i->as.repeat.block_bytes,
-               (size_t)i->as.repeat.block_bytes);
+        memmove(at(all, &i->as.repeat.block, step),
+                (uint8_t *)at(all, &i->as.repeat.blocks, step) + r * i->as.repeat.block_bytes,
+                (size_t)i->as.repeat.block_bytes);
         for (int64_t k = 0; k < i->as.repeat.body; k++) {
             run_instruction(program, i + 1 + k, all, step, 1);
         }
         if (i->as.repeat.answer_bytes) {
-            memcpy((uint8_t *)at(all, &i->as.repeat.answers, step) + r * i->as.repeat.answer_bytes,
-                   at(all, &i->as.repeat.answer, step), (size_t)i->as.repeat.answer_bytes);
+            memmove((uint8_t *)at(all, &i->as.repeat.answers, step) + r * i->as.repeat.answer_bytes,
+                    at(all, &i->as.repeat.answer, step), (size_t)i->as.repeat.answer_bytes);
         }
         for (int64_t k = 0; k < i->as.repeat.carried; k++) {
             memmove(at(all, i->as.repeat.pairs + 2 * k, step), at(all, i->as.repeat.pairs + 2 * k + 1, step),
@@ -287,10 +289,10 @@ static void run_rows(const edgernn_program *program, const memories *all, size_t
     }
 }
 
-static void keep_states(const edgernn_program *program, const memories *all) {
+static void keep_states(const edgernn_program *program, const memories *all, size_t step) {
     for (int64_t k = 0; k < program->state_count; k++) {
         const state *each = program->states + k;
-        memmove(at(all, &each->before, 0), at(all, &each->after, 0), each->bytes);
+        memmove(at(all, &each->before, 0), at(all, &each->after, step), each->bytes);
     }
 }
 
@@ -305,7 +307,7 @@ static void run_one(const edgernn_program *program, const memories *all, uint8_t
             memcpy(output, at(all, &program->output, t), bytes);
             output += bytes;
         }
-        keep_states(program, all);
+        keep_states(program, all, t);
     }
 }
 

@@ -22,9 +22,9 @@ static inline float round_small(float x) {
     return (x + magic) - magic;
 }
 
-/* Rounds to the nearest integer and limits it; the limits are integers with |limit| < 2^22. */
+/* Rounds to the nearest integer and limits it; the limits are integers with |limit| < 2^22. NaN becomes the lowest. */
 static inline int8_t round_clamped(float x, float low, float high, int zero_point) {
-    float limited = x < low ? low : x;
+    float limited = x > low ? x : low;
     limited = limited > high ? high : limited;
     return (int8_t)((int32_t)round_small(limited) + zero_point);
 }
@@ -131,7 +131,7 @@ static inline float exponential(float x) {
     y = y * r + 0.5f;
     y = y * r + 1.0f;
     y = y * r + 1.0f;
-    const int32_t bits = ((int32_t)n + 127) * (1 << 23);
+    const int32_t bits = ((int32_t)(n == n ? n : 0.0f) + 127) * (1 << 23); /* of NaN, y is NaN */
     float power;
     memcpy(&power, &bits, sizeof power);
     return y * power;

@@ -113,8 +113,13 @@ static void delete_program(PyObject *self) {
     Py_DECREF(type);
 }
 
-/* Gets a buffer of exactly `bytes` bytes, aligned for float32. */
-static int get_buffer(PyObject *object, Py_buffer *buffer, int flags, size_t bytes, const char *name) {
+/* Gets a buffer of exactly `count` × `bytes` bytes, aligned for float32. */
+static int get_buffer(PyObject *object, Py_buffer *buffer, int flags, size_t count, size_t bytes, const char *name) {
+    if (bytes && count > (size_t)PY_SSIZE_T_MAX / bytes) {
+        PyErr_Format(PyExc_ValueError, "%s: %zu times %zu bytes are too many", name, count, bytes);
+        return -1;
+    }
+    bytes *= count;
     if (PyObject_GetBuffer(object, buffer, flags) < 0) {
         return -1;
     }
@@ -156,10 +161,10 @@ static PyObject *run(PyObject *object, PyObject *const *arguments, Py_ssize_t gi
     }
     Py_buffer x, answers;
     const size_t count = (size_t)samples;
-    if (get_buffer(arguments[1], &x, PyBUF_SIMPLE, count * self->sizes.steps * self->sizes.row_bytes, "x") < 0) {
+    if (get_buffer(arguments[1], &x, PyBUF_SIMPLE, count, self->sizes.steps * self->sizes.row_bytes, "x") < 0) {
         return NULL;
     }
-    if (get_buffer(arguments[2], &answers, PyBUF_WRITABLE, count * self->sizes.answer_bytes, "answers") < 0) {
+    if (get_buffer(arguments[2], &answers, PyBUF_WRITABLE, count, self->sizes.answer_bytes, "answers") < 0) {
         PyBuffer_Release(&x);
         return NULL;
     }
@@ -193,14 +198,14 @@ static PyObject *step(PyObject *object, PyObject *const *arguments, Py_ssize_t g
         return NULL;
     }
     Py_buffer row, states, answer;
-    if (get_buffer(arguments[0], &row, PyBUF_SIMPLE, self->sizes.row_bytes, "row") < 0) {
+    if (get_buffer(arguments[0], &row, PyBUF_SIMPLE, 1, self->sizes.row_bytes, "row") < 0) {
         return NULL;
     }
-    if (get_buffer(arguments[1], &states, PyBUF_WRITABLE, self->sizes.state_bytes, "states") < 0) {
+    if (get_buffer(arguments[1], &states, PyBUF_WRITABLE, 1, self->sizes.state_bytes, "states") < 0) {
         PyBuffer_Release(&row);
         return NULL;
     }
-    if (get_buffer(arguments[2], &answer, PyBUF_WRITABLE, self->sizes.step_answer_bytes, "answer") < 0) {
+    if (get_buffer(arguments[2], &answer, PyBUF_WRITABLE, 1, self->sizes.step_answer_bytes, "answer") < 0) {
         PyBuffer_Release(&row);
         PyBuffer_Release(&states);
         return NULL;

@@ -8,6 +8,7 @@
 
 #define MAX_ELEMENTS ((int64_t)1 << 24) /* of a value */
 #define MAX_WORK ((size_t)1 << 28)      /* bytes of a call */
+#define MAX_PACKED ((size_t)1 << 30)    /* bytes of a program */
 #define MAX_STEPS ((int64_t)1 << 20)
 #define ALIGNMENT 64
 /* Kernels may read this many bytes beyond the end of an int8 operand, never use them, and never write there. */
@@ -17,7 +18,7 @@ typedef struct {
     edgernn_program *program;
     const int32_t *plan;
     size_t words, next;
-    size_t constant_bytes, work;
+    size_t constant_bytes, work, packed;
     int64_t section_end; /* of the loop that is being read */
     const char *reason;
 } reader;
@@ -66,12 +67,18 @@ static void *new_block(reader *r, size_t bytes) {
         program->blocks = blocks;
         program->block_room = room;
     }
+    /* Several instructions may share weights in the constants, but not in memory. */
+    if (bytes > MAX_PACKED - r->packed) {
+        fail(r, "the program needs too much memory");
+        return NULL;
+    }
     void *block = calloc(1, bytes + 2 * ALIGNMENT);
     if (!block) {
         fail(r, "out of memory");
         return NULL;
     }
     program->blocks[program->block_count++] = block;
+    r->packed += bytes;
     return (uint8_t *)block + (ALIGNMENT - (uintptr_t)block % ALIGNMENT);
 }
 
@@ -318,7 +325,8 @@ static void read_sum(reader *r, instruction *i) {
     const int64_t largest = (int64_t)1 << 22;
     i->as.sum.a_multiplier = (int32_t)count(r, -largest, largest);
     i->as.sum.b_multiplier = (int32_t)count(r, -largest, largest);
-    i->as.sum.bias = (int32_t)count(r, -(1 << 30), 1 << 30);
+    /* The sum of both products is at most 2^30. */
+    i->as.sum.bias = (int32_t)count(r, -(1 << 30), (1 << 30) - 1);
     i->as.sum.shift = (int)count(r, 0, 30);
     i->as.sum.zero_point = (int)count(r, -128, 127);
     i->as.sum.low = (int)count(r, -128, 127);
@@ -349,24 +357,26 @@ static void read_binary(reader *r, instruction *i) {
     i->as.binary.high = real(r);
 }
 
-static void read_of_one(reader *r, instruction *i, int from, int to) {
-    const value *x = typed_value(r, from), *out = result(r, to);
+static void set_of_one(reader *r, instruction *i, const value *x, const value *out) {
     set_operands(r, i, x, NULL, out);
     equal_elements(r, x, out);
 }
 
+static void read_of_one(reader *r, instruction *i, int type) {
+    const value *x = typed_value(r, type), *out = result(r, type);
+    set_of_one(r, i, x, out);
+}
+
 static void read_quantize(reader *r, instruction *i) {
-    const size_t operands = r->next;
-    read_of_one(r, i, FLOAT32, INT8);
-    const value *out = value_at(r, r->plan[operands + 1]);
+    const value *x = typed_value(r, FLOAT32), *out = result(r, INT8);
+    set_of_one(r, i, x, out);
     i->scale_in = 1.0f / out->scale;
     i->zero_point = out->zero_point;
 }
 
 static void read_dequantize(reader *r, instruction *i) {
-    const size_t operands = r->next;
-    read_of_one(r, i, INT8, FLOAT32);
-    const value *x = value_at(r, r->plan[operands]);
+    const value *x = typed_value(r, INT8), *out = result(r, FLOAT32);
+    set_of_one(r, i, x, out);
     i->scale_in = x->scale;
     i->zero_point = x->zero_point;
 }
@@ -383,6 +393,9 @@ static void read_softmax(reader *r, instruction *i) {
     if (x->type == INT8) {
         float *table = new_block(r, 256 * sizeof *table);
         const float factor = -x->scale * i->as.softmax.beta;
+        if (!(factor <= 0.0f && factor > -INFINITY)) {
+            fail(r, "a softmax does not fit its operand");
+        }
         for (int d = 0; table && d < 256; d++) {
             table[255 - d] = expf(factor * (float)d);
         }
@@ -484,6 +497,13 @@ static void read_copy(reader *r, instruction *i) {
     const int64_t from = count(r, 0, MAX_ELEMENTS), to = count(r, 0, MAX_ELEMENTS);
     check_reach(r, i->as.copy.sizes, i->as.copy.x_strides, from, x->elements);
     check_reach(r, i->as.copy.sizes, i->as.copy.out_strides, to, out->elements);
+    int64_t copied = 1;
+    for (int axis = 0; axis < MAX_AXES; axis++) {
+        copied = copied > out->elements ? copied : copied * i->as.copy.sizes[axis];
+    }
+    if (copied > out->elements) {
+        fail(r, "a copy has more elements than its result");
+    }
     i->x.place += (size_t)from * size_of(x->type);
     i->out.place += (size_t)to * size_of(x->type);
 }
@@ -546,12 +566,12 @@ static void read_instruction(reader *r, instruction *i, int64_t left, int in_row
         case OP_PRODUCT: read_product(r, i); break;
         case OP_BINARY: read_binary(r, i); break;
         case OP_TABLE:
-            read_of_one(r, i, INT8, INT8);
+            read_of_one(r, i, INT8);
             i->as.table.prepared = prepare_table(r, constant(r, EDGERNN_TABLE_BYTES, 1));
             break;
         case OP_FUNCTION:
             i->as.function.kind = (edgernn_function)count(r, 0, EDGERNN_FUNCTIONS - 1);
-            read_of_one(r, i, FLOAT32, FLOAT32);
+            read_of_one(r, i, FLOAT32);
             i->as.function.parameters[0] = real(r);
             i->as.function.parameters[1] = real(r);
             break;
@@ -613,8 +633,9 @@ static void read_values(reader *r) {
         v->constant = place;
         v->zero_point = (int)count(r, -128, 127);
         v->scale = real(r);
-        if (v->type == INT8 && !(v->scale > 0.0f && v->scale < 1e30f)) {
-            fail(r, "a scale is not above 0");
+        /* So the inverse is finite, too. */
+        if (v->type == INT8 && !(v->scale > 1e-30f && v->scale < 1e30f)) {
+            fail(r, "a scale is out of its range");
         }
         const size_t bytes = (size_t)v->elements * size_of(v->type);
         if (place >= 0 && (bytes > r->constant_bytes || (size_t)place > r->constant_bytes - bytes ||
@@ -686,6 +707,9 @@ static void read_states(reader *r) {
         each->type = before->type;
         each->bytes = (size_t)before->elements * size_of(before->type);
         program->state_bytes += each->bytes;
+        if (program->state_bytes > MAX_WORK) {
+            fail(r, "the program needs too much memory");
+        }
         if (before->type != after->type || each->before.memory != IN_WORK || each->before.stride) {
             fail(r, "a state does not fit");
         }
@@ -737,6 +761,9 @@ static void read_plan(reader *r) {
         fail(r, "the plan is too long");
     }
     const int streams = program->state_count > 0;
+    if (program->answers_every_step && (size_t)output->elements * size_of(output->type) > MAX_WORK / program->steps) {
+        fail(r, "the program needs too much memory");
+    }
     if (input->base != input_number || input->constant >= 0 ||
         (!streams && (size_t)input->elements % program->steps)) {
         fail(r, "the input does not fit");
