@@ -11,6 +11,8 @@ import build_native
 import pytest
 from build_native import TARGETS, VARIABLE, CompilerError, NativeBuildError, NativeBuildHook
 
+from edgernn import __version__
+
 
 @pytest.fixture
 def hook() -> Any:
@@ -113,6 +115,12 @@ def test_a_product_and_a_sum_are_rounded_apart(sources: Path, machine: str, kern
 
     assert fused in compiled("-ffp-contract=fast")
     assert fused not in compiled()
+
+
+def test_the_page_about_installing_names_every_wheel() -> None:
+    page = (Path(build_native.__file__).parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
+    names = [f"edgernn-{__version__}-cp311-abi3-{target.tag}.whl" for target in TARGETS.values()]
+    assert re.findall(r"edgernn-[^ ]*-abi3-[^ ]*\.whl", page) == names
 
 
 def test_headers_for_32_bits_differ_from_those_here(tmp_path: Path) -> None:
