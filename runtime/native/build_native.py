@@ -87,7 +87,7 @@ TARGETS = {
         triple="aarch64-linux-gnu.2.17",
         tag="manylinux_2_17_aarch64",
         flags="-mcpu=generic",
-        kernels={"neon": "-mcpu=generic", "neondot": "-mcpu=generic+v8.2a+dotprod"},
+        kernels={"neon": "-mcpu=generic", "neondot": "-mcpu=generic+dotprod"},
     ),
     "armv7l": Target(
         triple="arm-linux-gnueabihf.2.17",

@@ -107,7 +107,9 @@ extern const edgernn_kernels edgernn_kernels_avx2;
 extern const edgernn_kernels edgernn_kernels_avxvnni;
 extern const edgernn_kernels edgernn_kernels_avx512vnni;
 #endif
-#if defined(__aarch64__) || defined(__ARM_NEON)
+/* On 32-bit Arm, only the file of these kernels is compiled for NEON. */
+#if defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)
+#define EDGERNN_HAS_NEON
 extern const edgernn_kernels edgernn_kernels_neon;
 #endif
 #if defined(__aarch64__)

@@ -24,6 +24,12 @@ static const edgernn_kernels *kernels_of(unsigned instruction_set) {
         case EDGERNN_AVXVNNI: return &edgernn_kernels_avxvnni;
         case EDGERNN_AVX512VNNI: return &edgernn_kernels_avx512vnni;
 #endif
+#if defined(EDGERNN_HAS_NEON)
+        case EDGERNN_NEON: return &edgernn_kernels_neon;
+#endif
+#if defined(__aarch64__)
+        case EDGERNN_NEONDOT: return &edgernn_kernels_neondot;
+#endif
         case EDGERNN_SCALAR: return &edgernn_kernels_scalar;
         default: return NULL;
     }

@@ -1,0 +1,49 @@
+/* Kernels for 64-bit Arm with SDOT, which multiplies four inputs by four weights in each lane. */
+#include <arm_neon.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#define KERNELS edgernn_kernels_neondot
+#define NAME "neondot"
+#define COLUMNS_I8 16
+#define COLUMNS_F32 8
+#define INPUT_OFFSET 0
+#define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
+
+static int column_place(int column) { return column; }
+
+static inline int8x16_t four_inputs(const int8_t *x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+
+/* Two sums for each column, because a product takes several cycles before the next can be added to it. */
+static inline void sums_of(const edgernn_linear_i8 *linear, const int8_t *weights, const int8_t *x, int32x4_t *sums) {
+    int32x4_t two[2][4];
+    for (int i = 0; i < 4; i++) {
+        two[0][i] = two[1][i] = vdupq_n_s32(0);
+    }
+    int group = 0;
+    for (; group + 1 < linear->groups; group += 2, weights += 128) {
+        for (int half = 0; half < 2; half++) {
+            const int8x16_t inputs = four_inputs(x + 4 * (group + half));
+            for (int i = 0; i < 4; i++) {
+                two[half][i] = vdotq_s32(two[half][i], inputs, vld1q_s8(weights + 64 * half + 16 * i));
+            }
+        }
+    }
+    if (group < linear->groups) {
+        const int8x16_t inputs = four_inputs(x + 4 * group);
+        for (int i = 0; i < 4; i++) {
+            two[0][i] = vdotq_s32(two[0][i], inputs, vld1q_s8(weights + 16 * i));
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        sums[i] = vaddq_s32(two[0][i], two[1][i]);
+    }
+}
+
+#include "kernels_neon_body.h"
+#include "kernels_body.h"
