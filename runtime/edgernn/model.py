@@ -227,8 +227,8 @@ def load(
 
     Args:
         path: a .tflite or an .onnx file of at most 1 GiB.
-        backend: litert, tflite-runtime, tflite-micro or onnxruntime. None chooses the first of them that is installed
-            and reads the file; tflite-micro is used only when named here.
+        backend: native, litert, tflite-runtime, tflite-micro or onnxruntime. None chooses the first of them that is
+            installed, reads the file, and gives the answers of its card; tflite-micro is used only when named here.
         threads: number of threads that the backend may use; models of this size are slower with more than one.
         unverified: also load a file without a card, which edgernn did not export; it is not checked.
 
@@ -263,7 +263,7 @@ def load_bytes(
         raise SettingError(f"{threads} threads; expected 1 to {MAX_THREADS}")
     try:
         if unverified and not has_card(data):
-            return Model(name, None, _open(name, data, threads, backend))
+            return Model(name, None, _open(name, data, threads, backend, with_partial=False))
         return _load_verified(name, data, backend_name=backend, threads=threads, unfinished=unfinished)
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from error
@@ -287,6 +287,19 @@ def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads
     if card.golden is None and not unfinished:
         raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
     backend = _open(file, data, threads, backend_name)
+    try:
+        return _checked(file, card, backend, threads, backend_name)
+    except ArtifactError:
+        if backend_name is not None:
+            raise
+        other = _open(file, data, threads, None, with_partial=False)
+        if other.name == backend.name:
+            raise
+        return _checked(file, card, other, threads, backend_name)
+
+
+def _checked(file: Path, card: Card, backend: Backend, threads: int, backend_name: str | None) -> Model:
+    """Check a backend's shapes and golden answers against the card."""
     _check_shapes("samples", backend.input_shapes, card.inputs)
     _check_shapes("answers", backend.output_shapes, card.outputs)
     same_kernels = partial(_has_kernels_of, card, backend.name, threads, backend_name)
@@ -296,9 +309,9 @@ def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads
     return Model(file, card, backend, same_kernels)
 
 
-def _open(file: Path, data: bytes, threads: int, backend_name: str | None) -> Backend:
+def _open(file: Path, data: bytes, threads: int, backend_name: str | None, *, with_partial: bool = True) -> Backend:
     """Open an artifact with one input and one output."""
-    backend = open_artifact(file, data, threads, backend_name)
+    backend = open_artifact(file, data, threads, backend_name, with_partial=with_partial)
     reason = explain_count(len(backend.input_shapes), len(backend.output_shapes))
     if reason:
         raise ArtifactError(reason)

@@ -310,7 +310,7 @@ static void read_operands_of_two(reader *r, instruction *i, int type) {
     equal_elements(r, a, out);
     i->b_run = count(r, 1, MAX_ELEMENTS);
     i->b_elements = b->elements;
-    if (b->elements == out->elements && i->b_run == 1 && (i->is_whole || i->b.stride || !i->x.stride)) {
+    if (b->elements == out->elements && i->b_run == 1) {
         return;
     }
     /* A constant repeats also from one time step to the next. */

@@ -128,8 +128,17 @@ def find_misreading(suffix: str, quantization: str) -> list[str]:
     return [info.name for info in BACKENDS if info.suffix == suffix and quantization in info.misreads]
 
 
-def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = None) -> "Backend":
-    """Open an artifact's content with the backend asked for, or the first installed one that reads its suffix.
+def open_artifact(
+    path: Path, data: bytes, threads: int, backend: str | None = None, *, with_partial: bool = True
+) -> "Backend":
+    """Open an artifact's content with the backend asked for, or the first installed one that reads it.
+
+    Args:
+        path: the file's path; its suffix selects the backend.
+        data: the file's content.
+        threads: number of threads that the backend may use.
+        backend: name of a backend; None chooses one.
+        with_partial: False to choose a partial backend only if no other one is installed.
 
     Raises:
         ArtifactError: no backend reads the suffix, or the backend refuses the content.
@@ -144,13 +153,18 @@ def open_artifact(path: Path, data: bytes, threads: int, backend: str | None = N
         except UnsupportedError as error:
             raise ArtifactError(f"{backend} does not run this file: {error}; use another backend") from error
     check_suffix(path)
-    for info in BACKENDS:
-        if info.is_partial and info.suffix == path.suffix and info.installed and threads == 1:
-            try:
-                return _open(info, data, threads)
-            except UnsupportedError:
-                continue
-    return _open(_preferred(path), data, threads)
+    full = _preferred(path)
+    if with_partial or not (full and full.installed):
+        for info in BACKENDS:
+            if info.is_partial and info.suffix == path.suffix and info.installed and threads == 1:
+                try:
+                    return _open(info, data, threads)
+                except UnsupportedError:
+                    continue
+    if full is None:
+        reasons = "; ".join(f"{info.name}: {info.no_wheel()}" for info in _full_backends(path))
+        raise ArtifactError(f"{path}: no backend for it can be installed on this machine; {reasons}")
+    return _open(full, data, threads)
 
 
 def _open(info: BackendInfo, data: bytes, threads: int) -> "Backend":
@@ -186,15 +200,16 @@ def _named(name: str, path: Path) -> BackendInfo:
     return found
 
 
-def _preferred(path: Path) -> BackendInfo:
-    """Return the first installed backend that reads all files of a suffix, or one that can be installed."""
-    candidates = [
-        info for info in BACKENDS if info.suffix == path.suffix and not (info.only_asked_for or info.is_partial)
-    ]
-    found = next((info for info in candidates if info.installed), None)
-    if found is None:  # importing one that can be installed raises a MissingExtraError
-        found = next((info for info in candidates if not info.no_wheel()), None)
-    if found is None:
-        reasons = "; ".join(f"{info.name}: {info.no_wheel()}" for info in candidates)
-        raise ArtifactError(f"{path}: no backend for it can be installed on this machine; {reasons}")
-    return found
+def _full_backends(path: Path) -> list[BackendInfo]:
+    """List the backends that read all files of a suffix and need not be asked for."""
+    return [info for info in BACKENDS if info.suffix == path.suffix and not (info.only_asked_for or info.is_partial)]
+
+
+def _preferred(path: Path) -> BackendInfo | None:
+    """Return the first installed of `_full_backends`, or the first that can be installed; None if none can be.
+
+    Importing one that is not installed raises a MissingExtraError.
+    """
+    candidates = _full_backends(path)
+    installed = next((info for info in candidates if info.installed), None)
+    return installed or next((info for info in candidates if not info.no_wheel()), None)
