@@ -1,6 +1,7 @@
 """Types of the extension in C; its docstrings are in runtime/native/module.c."""
 
-from typing import SupportsIndex, final
+from collections.abc import Callable
+from typing import Any, SupportsIndex, final
 
 from typing_extensions import Buffer
 
@@ -26,3 +27,16 @@ class Program:
     def state_bytes(self) -> int: ...
     @property
     def work_bytes(self) -> int: ...
+
+@final
+class Direct:
+    def __new__(
+        cls,
+        program: Program,
+        array_type: type[Any],
+        new_answer: Callable[[], Any],
+        max_square: float,
+        states: bytearray = ...,
+    ) -> Direct: ...
+    def predict(self, x: object, /) -> Any: ...
+    def push(self, row: object, /) -> Any: ...

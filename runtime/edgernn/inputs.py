@@ -120,6 +120,13 @@ class InputReader:
         # Unscaled pixels are an error, not a warning.
         self._watch(spec.meaning not in SCALED)
 
+    def max_square(self, size: int) -> float:
+        """Return the largest sum of squares with which an input of `size` numbers needs no closer look.
+
+        If the input has a scale, there is none: -1.
+        """
+        return -1.0 if self._scale is not None else self._usual_sum + size * self._usual_mean
+
     def read(self, x: Array) -> Float32:
         """Convert numbers to a backend's input: contiguous float32 in native byte order, scaled.
 

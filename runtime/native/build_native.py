@@ -80,7 +80,6 @@ TARGETS = {
             "avx2": "-mcpu=x86_64 -mavx2 -mfma",
             "avxvnni": "-mcpu=x86_64 -mavx2 -mfma -mavxvnni",
             "avx512vnni": f"-mcpu=x86_64 {AVX512}",
-            "avx512vbmi": f"-mcpu=x86_64 {AVX512} -mavx512vbmi",
         },
     ),
     "aarch64": Target(

@@ -9,10 +9,9 @@ enum edgernn_instruction_set {
     EDGERNN_NEONDOT = 1 << 2,    /* and SDOT, 64-bit only */
     EDGERNN_AVX2 = 1 << 3,       /* AVX2 and FMA */
     EDGERNN_AVXVNNI = 1 << 4,    /* and VPDPBUSD in its VEX encoding */
-    EDGERNN_AVX512VNNI = 1 << 5, /* AVX2, FMA, and AVX-512 F, BW, DQ, VL, VNNI */
-    EDGERNN_AVX512VBMI = 1 << 6  /* and VPERMB */
+    EDGERNN_AVX512VNNI = 1 << 5  /* AVX2, FMA, and AVX-512 F, BW, DQ, VL, VNNI */
 };
-#define EDGERNN_LAST_INSTRUCTION_SET EDGERNN_AVX512VBMI
+#define EDGERNN_LAST_INSTRUCTION_SET EDGERNN_AVX512VNNI
 
 /* Return the bits of all that can run, always with EDGERNN_SCALAR. NEON needs a build for ARMv7 or ARMv8. */
 unsigned edgernn_instruction_sets(void);

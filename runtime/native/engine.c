@@ -320,9 +320,10 @@ static memories new_memories(const edgernn_program *program, void **block) {
     return all;
 }
 
-edgernn_status edgernn_run(const edgernn_program *program, const void *input, size_t samples, void *output) {
+edgernn_status edgernn_run(
+    const edgernn_program *program, const void *input, size_t samples, void *output, int is_finite) {
     const size_t bytes = program->row_bytes * program->steps;
-    if (program->float_input && !program->kernels->all_finite((const float *)input, samples * bytes / 4)) {
+    if (!is_finite && program->float_input && !program->kernels->all_finite((const float *)input, samples * bytes / 4)) {
         return EDGERNN_NOT_FINITE;
     }
     void *block;
@@ -349,8 +350,9 @@ edgernn_status edgernn_run(const edgernn_program *program, const void *input, si
     return EDGERNN_OK;
 }
 
-edgernn_status edgernn_step(const edgernn_program *program, const void *row, void *states, void *answer) {
-    if (program->float_input && !program->kernels->all_finite((const float *)row, program->row_bytes / 4)) {
+edgernn_status edgernn_step(
+    const edgernn_program *program, const void *row, void *states, void *answer, int is_finite) {
+    if (!is_finite && program->float_input && !program->kernels->all_finite((const float *)row, program->row_bytes / 4)) {
         return EDGERNN_NOT_FINITE;
     }
     void *block;

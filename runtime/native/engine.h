@@ -42,11 +42,13 @@ typedef struct {
 } edgernn_sizes;
 void edgernn_get_sizes(const edgernn_program *program, edgernn_sizes *sizes);
 
-/* Answers `samples` samples of `steps` rows each. */
-edgernn_status edgernn_run(const edgernn_program *program, const void *input, size_t samples, void *output);
+/* Answers `samples` samples of `steps` rows each. `is_finite` says that the caller knows that all numbers are finite. */
+edgernn_status edgernn_run(
+    const edgernn_program *program, const void *input, size_t samples, void *output, int is_finite);
 
 /* Answers one row; the states, `state_bytes` long, are replaced. */
-edgernn_status edgernn_step(const edgernn_program *program, const void *row, void *states, void *answer);
+edgernn_status edgernn_step(
+    const edgernn_program *program, const void *row, void *states, void *answer, int is_finite);
 
 /* Sets the states to those before the first row. */
 void edgernn_zero_states(const edgernn_program *program, void *states);

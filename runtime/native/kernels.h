@@ -97,6 +97,8 @@ typedef struct {
     void (*quantize)(float inverse_scale, int zero_point, const float *x, int count, int8_t *out);
     void (*dequantize)(float scale, int zero_point, const int8_t *x, int count, float *out);
     int (*all_finite)(const float *x, size_t count);
+    /* NaN, or infinity, if a number is or if the sum is too large. */
+    float (*sum_of_squares)(const float *x, size_t count);
 } edgernn_kernels;
 
 #define EDGERNN_TABLE_BYTES 256

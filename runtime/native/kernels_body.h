@@ -207,8 +207,26 @@ static int all_finite(const float *x, size_t count) {
     return found == 0;
 }
 
+static float sum_of_squares(const float *x, size_t count) {
+    float sums[COLUMNS_F32] = {0.0f};
+    size_t i = 0;
+    for (; i + COLUMNS_F32 <= count; i += COLUMNS_F32) {
+        for (int c = 0; c < COLUMNS_F32; c++) {
+            sums[c] = MULTIPLY_ADD(x[i + (size_t)c], x[i + (size_t)c], sums[c]);
+        }
+    }
+    for (; i < count; i++) {
+        sums[i % COLUMNS_F32] += x[i] * x[i];
+    }
+    float total = 0.0f;
+    for (int c = 0; c < COLUMNS_F32; c++) {
+        total += sums[c];
+    }
+    return total;
+}
+
 const edgernn_kernels KERNELS = {
     NAME,        COLUMNS_I8,        COLUMNS_F32, INPUT_OFFSET, column_place,  linear_i8, linear_f32,   prepare_table,
     table_i8,    sum_i8,            saturating_sum_i8,         product_i8,    binary_f32, function_f32, quantize,
-    dequantize,  all_finite,
+    dequantize,  all_finite,        sum_of_squares,
 };

@@ -1,6 +1,7 @@
 /* The Python module edgernn._native: programs, and the instruction sets that can run them. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <float.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -159,7 +160,9 @@ PyDoc_STRVAR(run_doc,
 static PyObject *run(PyObject *object, PyObject *const *arguments, Py_ssize_t given) {
     Program *self = (Program *)object;
     const Py_ssize_t samples = given == 3 ? PyLong_AsSsize_t(arguments[0]) : -1;
-    if (samples < 0 || samples > (1 << 30)) {
+    /* The products of sizes below stay within half of the memory that addresses reach. */
+    const size_t largest = self->sizes.steps * self->sizes.row_bytes + self->sizes.answer_bytes;
+    if (samples < 0 || (size_t)samples > SIZE_MAX / 2 / largest) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_TypeError, "expected the number of samples, x and answers");
         }
@@ -176,10 +179,10 @@ static PyObject *run(PyObject *object, PyObject *const *arguments, Py_ssize_t gi
     }
     edgernn_status status;
     if (samples < RELEASE_FROM_SAMPLES) {
-        status = edgernn_run(self->program, x.buf, count, answers.buf);
+        status = edgernn_run(self->program, x.buf, count, answers.buf, 0);
     } else {
         Py_BEGIN_ALLOW_THREADS
-        status = edgernn_run(self->program, x.buf, count, answers.buf);
+        status = edgernn_run(self->program, x.buf, count, answers.buf, 0);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&x);
@@ -216,7 +219,7 @@ static PyObject *step(PyObject *object, PyObject *const *arguments, Py_ssize_t g
         PyBuffer_Release(&states);
         return NULL;
     }
-    const edgernn_status status = edgernn_step(self->program, row.buf, states.buf, answer.buf);
+    const edgernn_status status = edgernn_step(self->program, row.buf, states.buf, answer.buf, 0);
     PyBuffer_Release(&row);
     PyBuffer_Release(&states);
     PyBuffer_Release(&answer);
@@ -290,14 +293,202 @@ static PyType_Spec program_spec = {
     .slots = program_slots,
 };
 
-static int add_types(PyObject *module) {
-    PyObject *type = PyType_FromSpec(&program_spec);
+/* ---- direct calls ---- */
+
+typedef struct {
+    PyObject_HEAD
+    Program *program;
+    PyTypeObject *array_type;
+    PyObject *new_answer; /* callable */
+    PyObject *states;     /* bytearray, or NULL */
+    float max_square;
+} Direct;
+
+static PyObject *new_direct(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"program", "array_type", "new_answer", "max_square", "states", NULL};
+    PyObject *program, *array_type, *new_answer, *states = NULL;
+    double max_square;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOd|O", names, &program, &array_type, &new_answer,
+                                     &max_square, &states)) {
+        return NULL;
+    }
+    PyObject *module = PyImport_ImportModule("edgernn._native");
+    PyObject *expected = module ? PyObject_GetAttrString(module, "Program") : NULL;
+    Py_XDECREF(module);
+    const int fits = expected ? PyObject_IsInstance(program, expected) : -1;
+    Py_XDECREF(expected);
+    if (fits < 0) {
+        return NULL;
+    }
+    if (!fits || !PyType_Check(array_type) || (states && !PyByteArray_Check(states))) {
+        PyErr_SetString(PyExc_TypeError, "expected a Program, the type of arrays, a callable, a number and a bytearray");
+        return NULL;
+    }
+    if (states && !((Program *)program)->sizes.streams) {
+        PyErr_SetString(PyExc_TypeError, "the program has no step");
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Direct *self = (Direct *)allocate(type, 0);
+    if (self) {
+        self->program = (Program *)Py_NewRef(program);
+        self->array_type = (PyTypeObject *)Py_NewRef(array_type);
+        self->new_answer = Py_NewRef(new_answer);
+        self->states = Py_XNewRef(states);
+        self->max_square = (float)max_square;
+    }
+    return (PyObject *)self;
+}
+
+static void delete_direct(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    Direct *self = (Direct *)object;
+    Py_DECREF((PyObject *)self->program);
+    Py_DECREF((PyObject *)self->array_type);
+    Py_DECREF(self->new_answer);
+    Py_XDECREF(self->states);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+/* True for a float32 buffer in the processor's byte order of `rows` rows, or of one row without that axis. */
+static int is_usual(const Direct *self, const Py_buffer *x, size_t rows, int axes) {
+    const size_t features = self->program->sizes.row_bytes / 4;
+    if (x->ndim != axes || !x->format || strcmp(x->format, "f") != 0 || (uintptr_t)x->buf % 4) {
+        return 0;
+    }
+    if ((size_t)x->shape[axes - 1] != features || (axes == 2 && (size_t)x->shape[0] != rows)) {
+        return 0;
+    }
+    const float square = self->program->kernels->sum_of_squares((const float *)x->buf, rows * features);
+    return square <= self->max_square && square <= FLT_MAX; /* false for NaN */
+}
+
+/* Gets the buffer of a usual input; 0 without an error for any other input. */
+static int get_usual(const Direct *self, PyObject *object, Py_buffer *x, size_t rows, int axes) {
+    if (Py_TYPE(object) != self->array_type || !self->program->sizes.float_input) {
+        return 0;
+    }
+    if (PyObject_GetBuffer(object, x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (!is_usual(self, x, rows, axes)) {
+        PyBuffer_Release(x);
+        return 0;
+    }
+    return 1;
+}
+
+/* Makes a new array for an answer and gets its buffer. */
+static PyObject *get_answer(const Direct *self, Py_buffer *buffer, size_t bytes) {
+    PyObject *answer = PyObject_CallNoArgs(self->new_answer);
+    if (answer && get_buffer(answer, buffer, PyBUF_WRITABLE, bytes, "answer") < 0) {
+        Py_CLEAR(answer);
+    }
+    return answer;
+}
+
+static PyObject *finished(PyObject *answer, Py_buffer *x, Py_buffer *buffer, edgernn_status status) {
+    PyBuffer_Release(x);
+    PyBuffer_Release(buffer);
+    if (status == EDGERNN_OK) {
+        return answer;
+    }
+    Py_DECREF(answer);
+    if (status == EDGERNN_NOT_FINITE) {
+        Py_RETURN_NONE;
+    }
+    return PyErr_NoMemory();
+}
+
+PyDoc_STRVAR(predict_doc,
+             "predict(x) -> array | None\n--\n\n"
+             "Answer one sequence, if x is an array of the type, float32 [steps, features], contiguous, whose sum of\n"
+             "squares is at most max_square; otherwise return None.");
+
+static PyObject *direct_predict(PyObject *object, PyObject *given) {
+    const Direct *self = (Direct *)object;
+    const edgernn_sizes *sizes = &self->program->sizes;
+    Py_buffer x, buffer;
+    if (!get_usual(self, given, &x, sizes->steps, 2)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *answer = get_answer(self, &buffer, sizes->answer_bytes);
+    if (!answer) {
+        PyBuffer_Release(&x);
+        return NULL;
+    }
+    return finished(answer, &x, &buffer, edgernn_run(self->program->program, x.buf, 1, buffer.buf, 1));
+}
+
+PyDoc_STRVAR(push_doc,
+             "push(row) -> array | None\n--\n\n"
+             "Answer one row and replace the states, if row is an array of the type, float32 [features], contiguous,\n"
+             "whose sum of squares is at most max_square; otherwise return None.");
+
+static PyObject *direct_push(PyObject *object, PyObject *given) {
+    const Direct *self = (Direct *)object;
+    const edgernn_sizes *sizes = &self->program->sizes;
+    Py_buffer row, buffer;
+    if (!self->states || !get_usual(self, given, &row, 1, 1)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *answer = get_answer(self, &buffer, sizes->step_answer_bytes);
+    if (!answer) {
+        PyBuffer_Release(&row);
+        return NULL;
+    }
+    if ((size_t)PyByteArray_Size(self->states) != sizes->state_bytes) {
+        PyErr_SetString(PyExc_ValueError, "the states have another number of bytes");
+        Py_DECREF(finished(answer, &row, &buffer, EDGERNN_OK));
+        return NULL;
+    }
+    void *states = PyByteArray_AsString(self->states);
+    return finished(answer, &row, &buffer, edgernn_step(self->program->program, row.buf, states, buffer.buf, 1));
+}
+
+static PyMethodDef direct_methods[] = {
+    {"predict", direct_predict, METH_O, predict_doc},
+    {"push", direct_push, METH_O, push_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(direct_doc,
+             "Direct(program, array_type, new_answer, max_square, states=None)\n--\n\n"
+             "Calls of a program with the checks of their input, for the inputs that need no closer look.\n\n"
+             "Args:\n"
+             "    program: the program.\n"
+             "    array_type: type of arrays, numpy.ndarray; other objects, subclasses too, are not usual.\n"
+             "    new_answer: called without arguments, returns a new array for an answer.\n"
+             "    max_square: largest sum of squares of a usual input.\n"
+             "    states: bytearray with the states of a stream, for `push`.");
+
+static PyType_Slot direct_slots[] = {
+    {Py_tp_doc, (void *)direct_doc}, {Py_tp_new, (void *)new_direct}, {Py_tp_dealloc, (void *)delete_direct},
+    {Py_tp_methods, direct_methods}, {0, NULL},
+};
+
+static PyType_Spec direct_spec = {
+    .name = "edgernn._native.Direct",
+    .basicsize = sizeof(Direct),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = direct_slots,
+};
+
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name) {
+    PyObject *type = PyType_FromSpec(spec);
     if (!type) {
         return -1;
     }
-    const int failed = PyModule_AddObjectRef(module, "Program", type);
+    const int failed = PyModule_AddObjectRef(module, name, type);
     Py_DECREF(type);
     return failed;
+}
+
+static int add_types(PyObject *module) {
+    return add_type(module, &program_spec, "Program") || add_type(module, &direct_spec, "Direct") ? -1 : 0;
 }
 
 static PyMethodDef functions[] = {

@@ -66,6 +66,11 @@ def without_litert(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "edgernn._native", None)
+
+
+@pytest.fixture
 def with_tflite_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     package, module = ModuleType("tflite_runtime"), ModuleType("tflite_runtime.interpreter")
     package.__spec__ = ModuleSpec("tflite_runtime", None)
@@ -81,26 +86,63 @@ def without_tflite_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tflite_runtime", None)
 
 
-@pytest.mark.usefixtures("without_litert", "with_tflite_runtime")
+@pytest.mark.usefixtures("without_native", "without_litert", "with_tflite_runtime")
 def test_tflite_runtime_serves_where_there_is_no_litert() -> None:
     backend = open_artifact(FILE, Interpreter.content, 1)
     assert backend.name == "tflite-runtime 2.14.0"
     np.testing.assert_array_equal(backend.run((np.zeros((3, 1, 2), np.float32),))[0], np.ones((3, 1, 2)))
 
 
-@pytest.mark.usefixtures("with_tflite_runtime")
+@pytest.mark.usefixtures("without_native", "with_tflite_runtime")
 def test_litert_is_preferred(artifacts: Path) -> None:
     path = artifacts / "digits-float32.tflite"
     assert open_artifact(path, path.read_bytes(), 1).name.startswith("litert ")
 
 
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [("digits-float32.tflite", "native"), ("digits-int8.tflite", "native"), ("digits-dynamic.tflite", "litert")],
+)
+def test_native_kernels_are_preferred_for_the_files_that_they_run(artifacts: Path, name: str, backend: str) -> None:
+    path = artifacts / name
+    assert open_artifact(path, path.read_bytes(), 1).name.startswith(backend)
+    assert not open_artifact(path, path.read_bytes(), 1, with_partial=False).name.startswith("native")
+    assert not open_artifact(path, path.read_bytes(), 2).name.startswith("native")
+
+
 @pytest.mark.usefixtures("without_litert", "without_tflite_runtime")
+def test_native_kernels_need_no_other_backend(artifacts: Path) -> None:
+    path = artifacts / "digits-int8.tflite"
+    assert open_artifact(path, path.read_bytes(), 1, with_partial=False).name.startswith("native")
+    with pytest.raises(MissingExtraError, match="LiteRT"):
+        open_artifact(path, (artifacts / "digits-dynamic.tflite").read_bytes(), 1)
+
+
+def test_native_says_why_it_does_not_run_a_file(artifacts: Path) -> None:
+    path = artifacts / "digits-dynamic.tflite"
+    with pytest.raises(ArtifactError, match=r"native does not run this file: .*; use another backend"):
+        load(path, backend="native")
+    with pytest.raises(SettingError, match="2 threads; native uses only 1"):
+        load(artifacts / "digits-int8.tflite", backend="native", threads=2)
+
+
+def test_another_backend_runs_what_native_answers_wrongly(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgernn.backends.native import NativeBackend
+
+    run = NativeBackend.run
+    monkeypatch.setattr(NativeBackend, "run", lambda self, inputs: (run(self, inputs)[0][:, ::-1].copy(),))
+    assert load(artifacts / "digits-int8.tflite").backend.startswith("litert")
+    with pytest.raises(ArtifactError, match="native .* misreads this int8 artifact"):
+        load(artifacts / "digits-int8.tflite", backend="native")
+
+
+@pytest.mark.usefixtures("without_native", "without_litert", "without_tflite_runtime")
 def test_with_neither_the_preferred_one_is_named() -> None:
     with pytest.raises(MissingExtraError, match=r'LiteRT, .*: pip install "ai-edge-litert<3,>=2\.1"$'):
         open_artifact(FILE, Interpreter.content, 1)
 
 
-@pytest.mark.usefixtures("without_litert", "without_tflite_runtime")
+@pytest.mark.usefixtures("without_native", "without_litert", "without_tflite_runtime")
 def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
     monkeypatch.setattr("sys.version_info", (3, 11, 2))
@@ -114,7 +156,7 @@ def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.Mon
         open_artifact(FILE, Interpreter.content, 1)
 
 
-@pytest.mark.usefixtures("without_litert", "with_tflite_runtime")
+@pytest.mark.usefixtures("without_native", "without_litert", "with_tflite_runtime")
 def test_a_numpy_too_new_for_tflite_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "__version__", "2.4.6")
     with pytest.raises(
@@ -192,7 +234,7 @@ def test_a_damaged_file_does_not_stream() -> None:
 
 
 def test_every_backend_has_its_module() -> None:
-    assert [known.name for known in BACKENDS] == ["litert", "tflite-runtime", "tflite-micro", "onnxruntime"]
+    assert [known.name for known in BACKENDS] == ["native", "litert", "tflite-runtime", "tflite-micro", "onnxruntime"]
     package = Path(backends.__file__).parent
     assert all((package / f"{known.name.replace('-', '_')}.py").is_file() for known in BACKENDS)
 
@@ -200,7 +242,7 @@ def test_every_backend_has_its_module() -> None:
 @pytest.mark.parametrize(
     ("backend", "message"),
     [
-        ("tensorrt", "unknown backend 'tensorrt'; expected litert, tflite-runtime, tflite-micro, onnxruntime"),
+        ("tensorrt", "unknown backend 'tensorrt'; expected native, litert, tflite-runtime, tflite-micro, onnxruntime"),
         ("onnxruntime", r"any\.tflite: backend onnxruntime reads \.onnx files only"),
     ],
 )

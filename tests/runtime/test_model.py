@@ -195,7 +195,7 @@ def test_the_golden_samples_are_streamed_too(artifacts: Path, monkeypatch: pytes
     """A backend that answers sequences rightly and steps wrongly is refused when a stream begins."""
     from edgernn.backends import interpreter
 
-    model = edgernn.load(artifacts / "digits-float32.tflite")
+    model = edgernn.load(artifacts / "digits-float32.tflite", backend="litert")
     step = interpreter._TfliteStepper.step
     monkeypatch.setattr(interpreter._TfliteStepper, "step", lambda stepper, row: step(stepper, row) + np.float32(0.01))
     with pytest.raises(edgernn.ArtifactError, match=r"litert .*, row by row, misreads this float32 artifact"):

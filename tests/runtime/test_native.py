@@ -12,7 +12,6 @@ X86 = {
     "avx2": {"avx2", "fma"},
     "avxvnni": {"avx2", "fma", "avx_vnni"},
     "avx512vnni": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
-    "avx512vbmi": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512vbmi"},
 }
 ARM = {"neon": {"asimd"}, "neondot": {"asimd", "asimddp"}}
 

@@ -154,6 +154,9 @@ class TfliteBackend:
             self._engine.set(port.handle, values)
         return self._engine.invoke
 
+    def direct_predict(self, max_square: float) -> None:
+        """Return None: an interpreter has no direct call."""
+
     def start(self) -> Stepper:
         """Begin a stream; see `Backend`. All streams share one engine, and each keeps its own states."""
         with self._access.lock:
@@ -313,6 +316,9 @@ class _TfliteStepper:
     def reset(self) -> None:
         with self._steps.access.lock:
             self._states = self._steps.zeros
+
+    def direct_push(self, max_square: float) -> None:
+        return None
 
     @property
     def states(self) -> Sequence[State]:

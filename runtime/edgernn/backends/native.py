@@ -14,11 +14,13 @@ import numpy as np
 from edgernn import __version__
 from edgernn.arrays import Arrays
 from edgernn.backends.interpreter import TensorPort
-from edgernn.backends.protocol import Backend, State, Stepper, check_states
+from edgernn.backends.protocol import Backend, Direct, State, Stepper, check_states
 from edgernn.errors import InputError, NoStepError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from edgernn._native import Direct as DirectCalls
+    from edgernn._native import Program as EngineProgram
     from edgernn.program.operators import Program
 
 # Environment variable with the name of an instruction set; by default the best one of the machine.
@@ -73,7 +75,7 @@ class NativeBackend:
         engine: the extension's object that runs it.
     """
 
-    def __init__(self, name: str, program: "Program", engine: Any) -> None:
+    def __init__(self, name: str, program: "Program", engine: "EngineProgram") -> None:
         self.name = name
         self._program, self._engine = program, engine
         self._input, self._output = (_port(program, number) for number in (program.input, program.output))
@@ -101,11 +103,25 @@ class NativeBackend:
         answers: Any = np.empty((1, *self._answer_shape), self._output.dtype)
         return partial(self._engine.run, 1, values, answers)
 
+    def direct_predict(self, max_square: float) -> Direct | None:
+        """Return the engine's call with the checks of the input; see `Backend`."""
+        if not (self._input.is_float and self._output.is_float):
+            return None
+        return _direct(self._engine, self._answer_shape, max_square).predict
+
     def start(self) -> Stepper:
         """Begin a stream; see `Backend`."""
         if not self._program.states:
             raise NoStepError("has no signature `step`, so it cannot stream; it only answers whole sequences")
         return _NativeStepper(self._program, self._engine, self._input, self._output)
+
+
+def _direct(
+    engine: "EngineProgram", answer_shape: tuple[int, ...], max_square: float, *states: bytearray
+) -> "DirectCalls":
+    from edgernn import _native
+
+    return _native.Direct(engine, np.ndarray, partial(np.empty, answer_shape, np.float32), max_square, *states)
 
 
 def _port(program: "Program", number: int) -> TensorPort:
@@ -116,11 +132,11 @@ def _port(program: "Program", number: int) -> TensorPort:
 class _NativeStepper:
     """One stream; its states are one block of bytes."""
 
-    def __init__(self, program: "Program", engine: Any, source: TensorPort, answer: TensorPort) -> None:
+    def __init__(self, program: "Program", engine: "EngineProgram", source: TensorPort, answer: TensorPort) -> None:
         self._engine, self._input, self._output = engine, source, answer
         self._specs = [program.values[state.before] for state in program.states]
         self.answer_shapes: tuple[tuple[int, ...], ...] = (answer.shape[1:],)
-        self._states: bytearray = engine.zero_states()
+        self._states = engine.zero_states()
 
     def step(self, rows: Arrays) -> Arrays:
         row: Any = rows[0] if self._input.is_float else self._input.encode(rows[0])
@@ -130,7 +146,12 @@ class _NativeStepper:
         return (answer if self._output.is_float else self._output.decode(answer),)
 
     def reset(self) -> None:
-        self._states = self._engine.zero_states()
+        self._states[:] = self._engine.zero_states()
+
+    def direct_push(self, max_square: float) -> Direct | None:
+        if not (self._input.is_float and self._output.is_float):
+            return None
+        return _direct(self._engine, self._output.shape[1:], max_square, self._states).push
 
     @property
     def states(self) -> Sequence[State]:
@@ -144,4 +165,4 @@ class _NativeStepper:
 
     @states.setter
     def states(self, states: Sequence[State]) -> None:
-        self._states = bytearray(b"".join(state.tobytes() for state in check_states(states, self.states)))
+        self._states[:] = b"".join(state.tobytes() for state in check_states(states, self.states))

@@ -70,6 +70,9 @@ class _OnnxRuntime:
         run, outputs, named = self._session.run, self._outputs, self._named(inputs)
         return lambda: run(outputs, named)
 
+    def direct_predict(self, max_square: float) -> None:
+        """Return None: the library has no direct call."""
+
     def start(self) -> Stepper:
         if not self._state_sizes:
             raise NoStepError(
@@ -152,6 +155,9 @@ class _OnnxStepper:
         with self._access.lock:
             for state in self._states[self._side]:
                 state[:] = 0
+
+    def direct_push(self, max_square: float) -> None:
+        return None
 
     @property
     def states(self) -> Sequence[State]:

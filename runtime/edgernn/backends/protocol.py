@@ -5,11 +5,13 @@ from typing import Protocol
 
 import numpy as np
 
-from edgernn.arrays import AnyArray, Arrays
+from edgernn.arrays import AnyArray, Arrays, Float32
 from edgernn.errors import InputError
 
 # A state between two steps, in the artifact's number format: float32, int8 or int16 [size].
 State = AnyArray
+# From a user's input to the answer, or to None if the input needs a closer look.
+Direct = Callable[[object], Float32 | None]
 
 
 class Stepper(Protocol):
@@ -39,6 +41,12 @@ class Stepper(Protocol):
     def reset(self) -> None:
         """Set the states to zero."""
 
+    def direct_push(self, max_square: float) -> "Direct | None":
+        """Return a function that answers one usual row at once, as `Backend.direct_predict` for a sample.
+
+        Its answers have the shape of `answer_shapes`.
+        """
+
 
 class Backend(Protocol):
     """Loaded artifact, ready to run; several threads may use it.
@@ -67,6 +75,17 @@ class Backend(Protocol):
 
     def bare(self, inputs: Arrays) -> Callable[[], object]:
         """Set the inputs to one sample, float32 [1, *shape] each; return the library's own call that answers it."""
+
+    def direct_predict(self, max_square: float) -> "Direct | None":
+        """Return a function that answers one usual sample at once; None if the backend has none.
+
+        Args:
+            max_square: largest sum of squares of a usual sample.
+
+        Returns:
+            A function of any object. It returns a new array float32 [*shape], if the object is a NumPy array, float32
+            [*shape], contiguous, with at most that sum of squares; and None for all others.
+        """
 
     def start(self) -> Stepper:
         """Begin a new stream.
