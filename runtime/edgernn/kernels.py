@@ -25,23 +25,25 @@ def probe_path(quantization: str) -> Path:
     return sample().with_name(f"kernels-{quantization}.tflite")
 
 
-def has_kernels(expected: str, opened: str, quantization: str, threads: int = 1, backend: str | None = None) -> bool:
+def has_kernels(expected: str, opened: str, quantization: str, threads: int) -> bool:
     """Return True if a backend computes with the kernels that a card names.
 
     Args:
         expected: from `kernels_of`, at the export.
-        opened: name of the opened backend.
-        quantization, threads, backend: as for `kernels_of`.
+        opened: the backend's name and version.
+        quantization: of the artifact.
+        threads: that the backend may use.
     """
-    if opened.startswith("native "):
+    backend = opened.partition(" ")[0]
+    if backend == "native":
         # The native kernels have the bits of LiteRT on x86-64, on every machine.
-        return expected.rpartition(" ")[2] == _digest_of("x86_64", quantization, threads, "native")[1]
+        return expected.rpartition(" ")[2] == _digest_of("x86_64", quantization, threads, backend)[1]
     # Library and version are compared first: a probe takes some milliseconds.
-    return expected.rpartition(" ")[0] == opened and expected == kernels_of(quantization, threads, backend)
+    return expected.rpartition(" ")[0] == opened and expected == kernels_of(quantization, backend, threads)
 
 
-def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) -> str:
-    """Return the name and version of the backend that `open_artifact` chooses, and the digest of its probe answers.
+def kernels_of(quantization: str, backend: str, threads: int = 1) -> str:
+    """Return the name and version of a backend, and the digest of its answers to the probe.
 
     The machine's architecture is part of the digest. For one int8 file in five, the last bit of LiteRT's answers
     differed between arm64 and x86-64, although the probe's answers were the same.
@@ -52,7 +54,7 @@ def kernels_of(quantization: str, threads: int = 1, backend: str | None = None) 
     return " ".join(_digest_of(platform.machine(), quantization, threads, backend)).strip()
 
 
-def _digest_of(machine: str, quantization: str, threads: int, backend: str | None) -> tuple[str, str]:
+def _digest_of(machine: str, quantization: str, threads: int, backend: str) -> tuple[str, str]:
     """Return the name and version of a backend, and the digest of a machine's name and the probe's answers."""
     if quantization not in PROBED:
         return "", ""

@@ -293,21 +293,21 @@ def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads
         raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
     backend = _open(file, data, threads, backend_name)
     try:
-        return _checked(file, card, backend, threads, backend_name)
+        return _checked(file, card, backend, threads)
     except ArtifactError:
         if backend_name is not None:
             raise
         other = _open(file, data, threads, None, with_partial=False)
         if other.name == backend.name:
             raise
-        return _checked(file, card, other, threads, backend_name)
+        return _checked(file, card, other, threads)
 
 
-def _checked(file: Path, card: Card, backend: Backend, threads: int, backend_name: str | None) -> Model:
+def _checked(file: Path, card: Card, backend: Backend, threads: int) -> Model:
     """Check a backend's shapes and golden answers against the card."""
     _check_shapes("samples", backend.input_shapes, card.inputs)
     _check_shapes("answers", backend.output_shapes, card.outputs)
-    same_kernels = partial(_has_kernels_of, card, backend.name, threads, backend_name)
+    same_kernels = partial(_has_kernels_of, card, backend.name, threads)
     if card.golden is not None:
         outputs = backend.run(inputs_of(card.golden, card))
         check_golden(card, card.golden, outputs, backend.name, same_kernels=same_kernels)
@@ -335,10 +335,8 @@ def _check_shapes(
         )
 
 
-def _has_kernels_of(card: Card, backend: str, threads: int, backend_name: str | None) -> bool:
+def _has_kernels_of(card: Card, backend: str, threads: int) -> bool:
     """Return True if the backend computes with the kernels of the card's exporter."""
     from edgernn.kernels import has_kernels  # late: rarely needed
 
-    return card.golden is not None and has_kernels(
-        card.golden.kernels, backend, card.quantization, threads, backend_name
-    )
+    return card.golden is not None and has_kernels(card.golden.kernels, backend, card.quantization, threads)

@@ -160,9 +160,7 @@ PyDoc_STRVAR(run_doc,
 static PyObject *run(PyObject *object, PyObject *const *arguments, Py_ssize_t given) {
     Program *self = (Program *)object;
     const Py_ssize_t samples = given == 3 ? PyLong_AsSsize_t(arguments[0]) : -1;
-    /* The products of sizes below stay within half of the memory that addresses reach. */
-    const size_t largest = self->sizes.steps * self->sizes.row_bytes + self->sizes.answer_bytes;
-    if (samples < 0 || (size_t)samples > SIZE_MAX / 2 / largest) {
+    if (samples < 0) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_TypeError, "expected the number of samples, x and answers");
         }
@@ -384,7 +382,7 @@ static int get_usual(const Direct *self, PyObject *object, Py_buffer *x, size_t 
 /* Makes a new array for an answer and gets its buffer. */
 static PyObject *get_answer(const Direct *self, Py_buffer *buffer, size_t bytes) {
     PyObject *answer = PyObject_CallNoArgs(self->new_answer);
-    if (answer && get_buffer(answer, buffer, PyBUF_WRITABLE, bytes, "answer") < 0) {
+    if (answer && get_buffer(answer, buffer, PyBUF_WRITABLE, 1, bytes, "answer") < 0) {
         Py_CLEAR(answer);
     }
     return answer;

@@ -94,7 +94,7 @@ def test_kernels_that_round_differently_are_distinguished_and_accept_good_files(
         assert card.golden is not None
         if card.golden.kernels:
             backend, _, probe = card.golden.kernels.rpartition(" ")
-            plain = kernels_of(card.quantization)
+            plain = kernels_of(card.quantization, "litert")
             assert plain.startswith(f"{backend} ")
             assert not plain.endswith(probe)
         edgernn.load(path).stream()
@@ -103,13 +103,13 @@ def test_kernels_that_round_differently_are_distinguished_and_accept_good_files(
 def test_a_backend_without_the_probe_s_operators_has_no_known_kernels() -> None:
     assert kernels_of("dynamic", backend="tflite-micro") == ""
     assert kernels_of("int8", backend="tflite-micro").startswith("tflite-micro ")
-    assert kernels_of("float32") == ""
+    assert kernels_of("float32", "litert") == ""
 
 
 def test_kernels_of_another_architecture_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = kernels_of("int8")
+    here = kernels_of("int8", "litert")
     monkeypatch.setattr("platform.machine", lambda: "another")
-    assert kernels_of("int8") != here
+    assert kernels_of("int8", "litert") != here
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -121,7 +121,7 @@ def test_good_files_never_run_the_probe_on_the_exporter_s_kernels(
 
     monkeypatch.setattr("edgernn.kernels.kernels_of", refuse)
     for name in (INT8, "digits-dynamic.tflite", "digits-dynamic-fused.tflite"):
-        model = edgernn.load(artifacts / name, threads=threads)
+        model = edgernn.load(artifacts / name, threads=threads)  # with one thread, the int8 file's backend is native
         if model.card and model.card.states:
             model.stream()
 

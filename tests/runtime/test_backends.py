@@ -132,7 +132,7 @@ def test_another_backend_runs_what_native_answers_wrongly(artifacts: Path, monke
     run = NativeBackend.run
     monkeypatch.setattr(NativeBackend, "run", lambda self, inputs: (run(self, inputs)[0][:, ::-1].copy(),))
     assert load(artifacts / "digits-int8.tflite").backend.startswith("litert")
-    with pytest.raises(ArtifactError, match="native .* misreads this int8 artifact"):
+    with pytest.raises(ArtifactError, match=r"native .* misreads this int8 artifact"):
         load(artifacts / "digits-int8.tflite", backend="native")
 
 

@@ -38,9 +38,10 @@ batches = st.integers(1, MOST).flatmap(
 law = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[*((name, None) for name in NAMES), ("digits-int8.tflite", "litert")])
 def model(request: pytest.FixtureRequest, artifacts: Path) -> edgernn.Model:
-    return edgernn.load(artifacts / request.param)
+    name, backend = request.param
+    return edgernn.load(artifacts / name, backend=backend)
 
 
 @pytest.fixture(scope="module", params=["digits-int8.tflite", "digits-int16x8.tflite"])
@@ -184,15 +185,16 @@ def test_what_else_is_in_memory_does_not_matter(model: edgernn.Model) -> None:
     np.testing.assert_array_equal(model.predict(x), expected[0])
     np.testing.assert_array_equal(streamed(stream, x), expected[1])
     assert len(junk) == 800
-    engine = getattr(model._executor, "_engine", None)  # of an interpreter; ONNX Runtime copies
-    assert engine is None or model.path.read_bytes() in engine.memory
+    engine = getattr(model._executor, "_engine", None)  # of an interpreter; the others copy
+    memory = getattr(engine, "memory", None)
+    assert memory is None or model.path.read_bytes() in memory
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_process_forked_in_the_middle_of_an_answer_answers(artifacts: Path) -> None:
     """The child has the lock that another thread held, but not that thread."""
-    model = edgernn.load(artifacts / "digits-int8.tflite")
+    model = edgernn.load(artifacts / "digits-int8.tflite", backend="litert")
     x = np.random.default_rng(3).random((STEPS, FEATURES), np.float32)
     expected, stream = model.predict(x), model.stream()
     held = [model._executor._access, stream._stepper._steps.access]  # type: ignore[attr-defined]

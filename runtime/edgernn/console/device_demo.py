@@ -42,7 +42,7 @@ def show_device_demo() -> None:
         answers = model.predict(digits)
         so_far = _stream(model, digits[_STREAMED])
         latencies = _measure(model, digits[_STREAMED])
-    say(f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked; {model.backend} runs it.", "")
+    say(f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked.", f"Backend: {model.backend}", "")
     _show_answers(model, digits, answers)
     _show_stream(model, digits[_STREAMED], so_far, answers[_STREAMED])
     _show_latencies(latencies)
