@@ -103,7 +103,9 @@ def test_the_device_demo_predicts_streams_and_measures(edgernn_command: Callable
     assert result.exit_code == 0
     path = edgernn.sample()
     model = edgernn.load(path)
-    assert f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked.\nBackend: {model.backend}\n" in result.stdout
+    assert (
+        f"{path.name}, {path.stat().st_size:,} bytes, loaded and checked.\nBackend: {model.backend}\n" in result.stdout
+    )
     digits = draw_digits()
     guesses = [guesses[0] for guesses in model.classify(digits, top=1)]
     text = re.split(r"row by row.*\n", result.stdout)
