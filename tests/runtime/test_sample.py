@@ -26,7 +26,8 @@ WITHOUT = (
     "import importlib.machinery\n"
     "finder = importlib.machinery.PathFinder\n"
     "find = finder.find_spec\n"
-    "finder.find_spec = lambda name, *rest: None if {{name, name.split('.')[0]}} & {{*{missing!r}}} else find(name, *rest)\n"
+    "missing = {{*{missing!r}}}\n"
+    "finder.find_spec = lambda name, *rest: None if {{name, name.split('.')[0]}} & missing else find(name, *rest)\n"
     "from edgernn.cli import main; main({words!r})"
 )
 
