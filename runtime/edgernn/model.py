@@ -39,8 +39,8 @@ Guesses: TypeAlias = "list[Guess] | list[Guesses]"
 class Model:
     """Loaded and checked artifact; created by `load`.
 
-    Several threads may use it, and any number of streams. Threads that share a model wait for each other; for more
-    throughput, load one model in each thread.
+    Several threads may use it, and any number of streams. Except with backend native, threads that share a model wait
+    for each other; for more throughput, load one model in each thread.
 
     Attributes:
         path: the file.
