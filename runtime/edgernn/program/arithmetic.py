@@ -20,19 +20,23 @@ def float32(number: float) -> float:
     return rounded
 
 
-def sum_factors(a: Value, b: Value, out: Value, *, subtract: bool, swapped: bool) -> tuple[int, int, int, int]:
+def sum_factors(
+    a: Value, b: Value, out: Value, *, subtract: bool, swapped: bool, limits: tuple[float, float] = (-128, 127)
+) -> tuple[int, int, int, int]:
     """Return the factors of a and b, the summand and the shift of a sum or difference in fixed point.
 
     q = ((q_a × factor_a + q_b × factor_b + summand) >> shift) + z. `PLAIN_SUM` stands for the saturating
-    sum to which that comes down with equal scales and zero points of 0.
+    sum to which that comes down with equal scales, zero points of 0 and no limits.
 
     Args:
         a, b, out: the values.
         subtract: True for a - b, or b - a if `swapped`.
         swapped: True if b stands in front of a in the file.
+        limits: the lowest and highest result.
     """
+    is_limited = limits != (-128, 127)
     first, second = (float32(each.scale / out.scale) for each in (a, b))
-    if first == second == 1 and not (a.zero_point or b.zero_point or out.zero_point or subtract):
+    if first == second == 1 and not (a.zero_point or b.zero_point or out.zero_point or subtract or is_limited):
         return PLAIN_SUM
     shift = _BITS - (math.frexp(max(first, second))[1] - 1)
     one, other = (round(math.ldexp(each, shift)) for each in (first, second))

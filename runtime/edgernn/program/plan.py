@@ -163,7 +163,7 @@ def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
         return "product", (o.a, o.b, o.out, o.b_run, multiplier, *_limits(out, o.low, o.high))
     if o.kind not in ("add", "subtract"):
         raise UnsupportedError(f"operator {o.kind} of int8")
-    factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped)
+    factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped, limits=(o.low, o.high))
     return "sum", (o.a, o.b, o.out, o.b_run, *factors, out.zero_point, *_limits(out, o.low, o.high))
 
 
