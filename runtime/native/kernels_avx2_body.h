@@ -9,7 +9,8 @@ Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the
 #include <string.h>
 
 #define COLUMNS_I8 32
-#define COLUMNS_F32 16
+#define COLUMNS_F32 32
+#define HAS_BLOCK_SUMS_F32
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
 
 static int column_place(int column) {
@@ -58,6 +59,29 @@ static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t
         const __m256i values = _mm256_loadu_si256((const __m256i *)(const void *)rest);
         _mm256_storeu_si256((__m256i *)(void *)rest, looked_up(prepared, values));
         memcpy(out + i, rest, (size_t)(count - i));
+    }
+}
+
+/* A product waits for the sum before it for four cycles, and two begin in each: even and odd inputs have their own sums. */
+static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
+    __m256 even[4], odd[4];
+    for (int k = 0; k < 4; k++) {
+        even[k] = _mm256_loadu_ps(bias + 8 * k);
+        odd[k] = _mm256_setzero_ps();
+    }
+    int i = 0;
+    for (; i + 2 <= inputs; i += 2, weights += 2 * COLUMNS_F32) {
+        const __m256 first = _mm256_set1_ps(x[i]), second = _mm256_set1_ps(x[i + 1]);
+        for (int k = 0; k < 4; k++) {
+            even[k] = _mm256_fmadd_ps(first, _mm256_loadu_ps(weights + 8 * k), even[k]);
+            odd[k] = _mm256_fmadd_ps(second, _mm256_loadu_ps(weights + COLUMNS_F32 + 8 * k), odd[k]);
+        }
+    }
+    for (int k = 0; k < 4; k++) {
+        if (i < inputs) {
+            even[k] = _mm256_fmadd_ps(_mm256_set1_ps(x[i]), _mm256_loadu_ps(weights + 8 * k), even[k]);
+        }
+        _mm256_storeu_ps(sums + 8 * k, _mm256_add_ps(even[k], odd[k]));
     }
 }
 

@@ -10,7 +10,8 @@ a product takes five cycles before the next can be added to it. */
 #define KERNELS edgernn_kernels_avx512vnni
 #define NAME "avx512vnni"
 #define COLUMNS_I8 16
-#define COLUMNS_F32 16
+#define COLUMNS_F32 64
+#define HAS_BLOCK_SUMS_F32
 #define INPUT_OFFSET 128
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
 
@@ -48,6 +49,29 @@ static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t
     for (int i = 0; i < count; i += 64) {
         const __mmask64 mask = first_bytes(count - i);
         _mm512_mask_storeu_epi8(out + i, mask, looked_up(prepared, _mm512_maskz_loadu_epi8(mask, x + i)));
+    }
+}
+
+/* As in kernels_avx2_body.h. */
+static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
+    __m512 even[4], odd[4];
+    for (int k = 0; k < 4; k++) {
+        even[k] = _mm512_loadu_ps(bias + 16 * k);
+        odd[k] = _mm512_setzero_ps();
+    }
+    int i = 0;
+    for (; i + 2 <= inputs; i += 2, weights += 2 * COLUMNS_F32) {
+        const __m512 first = _mm512_set1_ps(x[i]), second = _mm512_set1_ps(x[i + 1]);
+        for (int k = 0; k < 4; k++) {
+            even[k] = _mm512_fmadd_ps(first, _mm512_loadu_ps(weights + 16 * k), even[k]);
+            odd[k] = _mm512_fmadd_ps(second, _mm512_loadu_ps(weights + COLUMNS_F32 + 16 * k), odd[k]);
+        }
+    }
+    for (int k = 0; k < 4; k++) {
+        if (i < inputs) {
+            even[k] = _mm512_fmadd_ps(_mm512_set1_ps(x[i]), _mm512_loadu_ps(weights + 16 * k), even[k]);
+        }
+        _mm512_storeu_ps(sums + 16 * k, _mm512_add_ps(even[k], odd[k]));
     }
 }
 

@@ -7,7 +7,8 @@ Before it, an instruction set defines
     COLUMNS_F32        columns of a float32 block
     INPUT_OFFSET       what its product adds to each input: 128 if it multiplies unsigned inputs, otherwise 0
 
-and the functions `column_place`, `linear_row_i8`, `table_i8` and `prepare_table`, see kernels.h. */
+and the functions `column_place`, `linear_row_i8`, `table_i8` and `prepare_table`, see kernels.h; with
+HAS_BLOCK_SUMS_F32 also `block_sums_f32`. */
 
 #include <math.h>
 #include <string.h>
@@ -39,33 +40,30 @@ static void linear_i8(
     }
 }
 
+/* Of each block, `block_sums_f32` computes bias + Σ x × weights, of an instruction set or in plain C. */
+#ifndef HAS_BLOCK_SUMS_F32
+static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
+    memcpy(sums, bias, COLUMNS_F32 * sizeof *sums);
+    for (int i = 0; i < inputs; i++, weights += COLUMNS_F32) {
+        for (int c = 0; c < COLUMNS_F32; c++) {
+            sums[c] = MULTIPLY_ADD(x[i], weights[c], sums[c]);
+        }
+    }
+}
+#endif
+
 static void linear_f32(const edgernn_linear_f32 *linear, const float *x, int rows, float *out) {
     const int inputs = linear->inputs, outputs = linear->outputs;
     for (int row = 0; row < rows; row++, x += inputs, out += outputs) {
-        const float *weights = linear->weights;
         for (int block = 0; block < linear->blocks; block++) {
-            float sums[2][COLUMNS_F32];
-            memcpy(sums[0], linear->bias + block * COLUMNS_F32, sizeof sums[0]);
-            memset(sums[1], 0, sizeof sums[1]);
-            int i = 0;
-            for (; i + 1 < inputs; i += 2, weights += 2 * COLUMNS_F32) {
-                for (int c = 0; c < COLUMNS_F32; c++) {
-                    sums[0][c] = MULTIPLY_ADD(x[i], weights[c], sums[0][c]);
-                    sums[1][c] = MULTIPLY_ADD(x[i + 1], weights[COLUMNS_F32 + c], sums[1][c]);
-                }
-            }
-            for (; i < inputs; i++, weights += COLUMNS_F32) {
-                for (int c = 0; c < COLUMNS_F32; c++) {
-                    sums[0][c] = MULTIPLY_ADD(x[i], weights[c], sums[0][c]);
-                }
-            }
-            for (int c = 0; c < COLUMNS_F32; c++) {
-                const float sum = sums[0][c] + sums[1][c];
-                const float above = sum < linear->low ? linear->low : sum;
-                sums[0][c] = above > linear->high ? linear->high : above;
-            }
             const int first = block * COLUMNS_F32, left = outputs - first;
-            memcpy(out + first, sums[0], sizeof(float) * (size_t)(left < COLUMNS_F32 ? left : COLUMNS_F32));
+            float sums[COLUMNS_F32];
+            block_sums_f32(x, inputs, linear->weights + (ptrdiff_t)first * inputs, linear->bias + first, sums);
+            for (int c = 0; c < COLUMNS_F32; c++) {
+                const float above = sums[c] < linear->low ? linear->low : sums[c];
+                sums[c] = above > linear->high ? linear->high : above;
+            }
+            memcpy(out + first, sums, sizeof(float) * (size_t)(left < COLUMNS_F32 ? left : COLUMNS_F32));
         }
     }
 }
