@@ -25,7 +25,7 @@ PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
 .PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
-	test-network lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
+	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
 help: ## list the targets
@@ -129,6 +129,16 @@ test-pi: $(READY) ## test every artifact and command on Raspberry Pi OS under QE
 	$(BIN)/python -m benchmarks pi-roots
 	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
 	$(if $(DOCS),$(BIN)/python -m benchmarks pi-page build/raspberry-pi.json)
+
+test-native: $(READY) ## compare the kernels of every machine, under QEMU, with the reference kernels, bit for bit
+	@for program in qemu-aarch64 qemu-arm; do \
+		command -v $$program >/dev/null || { echo "no $$program found: apt-get install qemu-user"; exit 1; }; \
+	done
+	$(BIN)/pytest -q tests/native
+
+fuzz: $(READY) ## damage files and plans of the native backend under sanitizers; SECONDS=600, MUTANTS=20000, FILES=DIR
+	PYTHONPATH=tests:runtime/native $(BIN)/python tests/native/fuzz.py build/fuzz --seconds $(or $(SECONDS),600) \
+		--mutants $(or $(MUTANTS),20000) $(if $(FILES),--files $(FILES))
 
 test-network: $(READY) ## run every command and backend under strace: no network, no files outside the given folders
 	@command -v strace >/dev/null || { echo "no strace found: apt-get install strace"; exit 1; }

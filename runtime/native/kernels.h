@@ -103,6 +103,9 @@ typedef struct {
 
 #define EDGERNN_TABLE_BYTES 256
 
+/* Returns the kernels of one bit of cpu.h; NULL if they are not compiled in. */
+const edgernn_kernels *edgernn_kernels_of(unsigned instruction_set);
+
 extern const edgernn_kernels edgernn_kernels_scalar;
 #if defined(__x86_64__)
 extern const edgernn_kernels edgernn_kernels_avx2;

@@ -18,30 +18,12 @@ typedef struct {
     const edgernn_kernels *kernels;
 } Program;
 
-static const edgernn_kernels *kernels_of(unsigned instruction_set) {
-    switch (instruction_set) {
-#if defined(__x86_64__)
-        case EDGERNN_AVX2: return &edgernn_kernels_avx2;
-        case EDGERNN_AVXVNNI: return &edgernn_kernels_avxvnni;
-        case EDGERNN_AVX512VNNI: return &edgernn_kernels_avx512vnni;
-#endif
-#if defined(EDGERNN_HAS_NEON)
-        case EDGERNN_NEON: return &edgernn_kernels_neon;
-#endif
-#if defined(__aarch64__)
-        case EDGERNN_NEONDOT: return &edgernn_kernels_neondot;
-#endif
-        case EDGERNN_SCALAR: return &edgernn_kernels_scalar;
-        default: return NULL;
-    }
-}
-
 /* Finds the kernels of a name, or with an empty name the best ones. */
 static const edgernn_kernels *find_kernels(const char *name) {
     const unsigned found = edgernn_instruction_sets();
     const edgernn_kernels *best = NULL;
     for (unsigned each = EDGERNN_SCALAR; each <= EDGERNN_LAST_INSTRUCTION_SET; each <<= 1) {
-        const edgernn_kernels *kernels = found & each ? kernels_of(each) : NULL;
+        const edgernn_kernels *kernels = found & each ? edgernn_kernels_of(each) : NULL;
         if (kernels && (!name[0] || strcmp(name, kernels->name) == 0)) {
             best = kernels;
         }
@@ -60,7 +42,7 @@ static PyObject *instruction_sets(PyObject *module, PyObject *unused) {
     PyObject *names = PyList_New(0);
     if (names == NULL) return NULL;
     for (unsigned each = EDGERNN_SCALAR; each <= EDGERNN_LAST_INSTRUCTION_SET; each <<= 1) {
-        if (!(found & each) || !kernels_of(each)) continue;
+        if (!(found & each) || !edgernn_kernels_of(each)) continue;
         PyObject *name = PyUnicode_FromString(edgernn_instruction_set_name(each));
         const int failed = name == NULL || PyList_Append(names, name) < 0;
         Py_XDECREF(name);
