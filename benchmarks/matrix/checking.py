@@ -45,6 +45,7 @@ class Outcome:
         stream_difference: largest difference between its stream and its answers.
         row_difference: largest difference of its stream to Keras after any row; only of float32 with one answer.
         rounding_error: change of the model's answers by float32's rounding, as `sensitivity.rounding_error_of`.
+        remarks: further faults, which `Examine` found.
     """
 
     target: Target
@@ -56,11 +57,20 @@ class Outcome:
     stream_difference: float = 0.0
     row_difference: float = 0.0
     rounding_error: float = 0.0
+    remarks: tuple[str, ...] = ()
 
     @property
     def made(self) -> bool:
         """True if there is an artifact."""
         return not self.reason
+
+
+# A further check of an artifact: from the target, the file and samples to the faults found.
+Examine = Callable[[Target, bytes, Float32], Iterator[str]]
+
+
+def _no_more(_target: Target, _data: bytes, _x: Float32) -> Iterator[str]:
+    return iter(())
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,10 @@ class MatrixResult:
     refused: str = ""
 
 
-def look_at(number: int) -> MatrixResult:
+def look_at(number: int, examine: Examine = _no_more) -> MatrixResult:
     """Export the model of a number as every artifact, and compare each with Keras."""
     more = INTEGERS_IN_AND_OUT if number % _INTEGERS_EVERY == 0 else ()
-    return look(draw(number), (*TARGETS, *more), refine=number % _REFINED_EVERY == 1)
+    return look(draw(number), (*TARGETS, *more), refine=number % _REFINED_EVERY == 1, examine=examine)
 
 
 def look_isolated(count: int) -> Iterator[MatrixResult]:
@@ -103,7 +113,12 @@ def _looker() -> Callable[[int], MatrixResult]:
     return look_at
 
 
-def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine: bool = False) -> MatrixResult:
+def look(
+    architecture: Architecture,
+    targets: Sequence[Target] = TARGETS,
+    refine: bool = False,
+    examine: Examine = _no_more,
+) -> MatrixResult:
     """Export a model as each target, in this process, and compare each artifact with Keras."""
     # The decisions of an untrained model have no meaning, so the export's limits on them are off.
     settings = Settings(refine=refine, max_drop=float("inf"), min_agreement=float("-inf"), keep_failed=True)
@@ -116,7 +131,7 @@ def look(architecture: Architecture, targets: Sequence[Target] = TARGETS, refine
             source = Source(original(architecture, Path(folder)), settings)
         except ModelError as error:
             return MatrixResult(architecture, (), str(error).removeprefix(f"{folder}/small.keras: "))
-        return MatrixResult(architecture, tuple(_outcome(source, target) for target in targets))
+        return MatrixResult(architecture, tuple(_outcome(source, target, examine) for target in targets))
 
 
 def problems(result: MatrixResult) -> Iterator[str]:
@@ -134,6 +149,7 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
         if outcome.failure:
             yield outcome.reason
         return
+    yield from outcome.remarks
     limit = limit_of(architecture, outcome.target, outcome.rounding_error)
     tolerance = matrix_tolerance_of(outcome.target, outcome.rounding_error)
     # Written with `not` so that a NaN is a problem.
@@ -147,7 +163,7 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
         yield "streams although Keras looks ahead" if outcome.streams else "does not stream although Keras could"
 
 
-def _outcome(source: Source, target: Target) -> Outcome:
+def _outcome(source: Source, target: Target, examine: Examine) -> Outcome:
     try:
         result = make_artifact(source, target)
     except UnsupportedError as error:
@@ -166,6 +182,7 @@ def _outcome(source: Source, target: Target) -> Outcome:
         stream_difference=result.proof.stream_difference,
         rounding_error=source.rounding_error,
         row_difference=_row_difference(source, model) if streams and target.quantization == "float32" else 0.0,
+        remarks=tuple(examine(target, result.data, source.samples.x_test)),
     )
 
 

@@ -23,6 +23,7 @@ from edgernn.program.operators import (
     Reduce,
     Repeat,
     Rescale,
+    Select,
     Softmax,
     Table,
     Value,
@@ -153,6 +154,9 @@ class _Machine:
             a, b, left, right = b, a, right, left
         operation = _INTEGER if self.value(o.out).type == INT8 else _FLOAT
         self.set(o.out, np.clip(operation[o.kind](left, right, a, b, self.value(o.out)), _F(o.low), _F(o.high)))
+
+    def select(self, o: Select) -> None:
+        self.set(o.out, np.where(self._flat(o.condition) != 0, self._flat(o.a), self._flat(o.b)))
 
     def table(self, o: Table) -> None:
         self.set(o.out, np.frombuffer(o.table, np.int8)[self._flat(o.x).astype(np.int64) + 128])
@@ -294,6 +298,10 @@ _FLOAT: dict[str, Callable[..., Array]] = {
     "minimum": lambda a, b, *_: np.minimum(a, b),
     "maximum": lambda a, b, *_: np.maximum(a, b),
     "squared_difference": lambda a, b, *_: (a - b) * (a - b),
+    "greater": lambda a, b, *_: a > b,
+    "greater_equal": lambda a, b, *_: a >= b,
+    "less": lambda a, b, *_: a < b,
+    "less_equal": lambda a, b, *_: a <= b,
 }
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 _FUNCTIONS: dict[str, Callable[..., Array]] = {
@@ -302,6 +310,7 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
     "exp": np.exp,
+    "log": np.log,
     "abs": np.abs,
     "neg": np.negative,
     "rsqrt": lambda x: 1 / np.sqrt(x),
@@ -318,6 +327,7 @@ _RUN: dict[type, Callable[[_Machine, Any], None]] = {
     Rescale: _Machine.rescale,
     Linear: _Machine.linear,
     Binary: _Machine.binary,
+    Select: _Machine.select,
     Table: _Machine.table,
     Function: _Machine.function,
     Softmax: _Machine.softmax,

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Collection, Sequence
 
 from edgernn.errors import ArtifactError, UnsupportedError
+from edgernn.program.arithmetic import float32
 from edgernn.program.graph import Graph, GraphOperator, Tensor, read_integers
 from edgernn.program.operators import FLOAT32, INT8, Copy, Operator, Value
 
@@ -138,7 +139,7 @@ class Builder:
     def described(self, tensor_number: int) -> Value:
         """Return a value with the type and scale of a tensor."""
         tensor = self.tensor(tensor_number)
-        if tensor.type == FLOAT32:
+        if tensor.type == FLOAT32 or (tensor.type == "bool" and tensor.constant is None):  # truths are 1 and 0
             return Value(tensor.shape, FLOAT32, 0.0, 0, 0)
         if tensor.type != INT8:
             raise UnsupportedError(f"values of type {tensor.type}; expected int8 or float32")
@@ -192,11 +193,6 @@ def _quantized(real: float, value: Value) -> int:
         return MIN_INTEGER if real < 0 else MAX_INTEGER
     integer = round(float32(float32(real / value.scale) + value.zero_point))
     return min(max(integer, MIN_INTEGER), MAX_INTEGER)
-
-
-def float32(number: float) -> float:
-    """Round to float32."""
-    return array("f", (number,))[0]
 
 
 def float32s(numbers: Sequence[float]) -> tuple[float, ...]:

@@ -1,11 +1,12 @@
 """Operators on each element: sums, products, quantization, activations."""
 
 import math
+import struct
 
 from edgernn.errors import UnsupportedError
+from edgernn.program.arithmetic import float32
 from edgernn.program.builder import (
     Builder,
-    float32,
     limits,
     strides,
 )
@@ -17,7 +18,9 @@ from edgernn.program.operators import (
     Dequantize,
     Function,
     Quantize,
+    Reduce,
     Rescale,
+    Select,
     Softmax,
     Table,
     Value,
@@ -33,6 +36,10 @@ KINDS = {
     "MINIMUM": "minimum",
     "MAXIMUM": "maximum",
     "SQUARED_DIFFERENCE": "squared_difference",
+    "GREATER": "greater",
+    "GREATER_EQUAL": "greater_equal",
+    "LESS": "less",
+    "LESS_EQUAL": "less_equal",
 }
 _WITH_ACTIVATION = ("add", "subtract", "multiply", "divide")
 # Quotients of scales, from … to below …: outside of these, LiteRT leaves the operator to other kernels.
@@ -44,6 +51,7 @@ FUNCTIONS = {
     "RELU": "relu",
     "RELU6": "relu6",
     "EXP": "exp",
+    "LOG": "log",
     "ABS": "abs",
     "NEG": "neg",
     "RSQRT": "rsqrt",
@@ -189,3 +197,61 @@ def softmax(builder: Builder, operator: GraphOperator) -> None:
     if not 0 < beta < 1e6:
         raise UnsupportedError(f"SOFTMAX with beta {beta:g}")
     builder.emit(Softmax(x, out, columns, beta))
+
+
+def log_softmax(builder: Builder, operator: GraphOperator) -> None:
+    """Append a LOG_SOFTMAX over the last axis: d - log(Σ exp(d)) with d = x - max(x)."""
+    x = builder.input(operator, 0)
+    memory = builder.memory
+    shape = memory.values[x].shape
+    out = builder.output(operator, shape)
+    if memory.values[x].type != FLOAT32 or memory.values[out].type != FLOAT32:
+        raise UnsupportedError(f"LOG_SOFTMAX of {memory.values[x].type} to {memory.values[out].type}")
+    columns = shape[-1] if shape else 1
+    rows = math.prod(shape) // columns
+    largest, total, logarithm = (memory.add((rows, 1), memory.values[x]) for _ in range(3))
+    differences, powers = (memory.add(shape, memory.values[x]) for _ in range(2))
+    no_limits = (-math.inf, math.inf)
+    builder.emit(Reduce("max", x, largest, rows, columns, 1))
+    builder.emit(Binary("subtract", x, largest, differences, columns, False, *no_limits))
+    builder.emit(Function(differences, powers, "exp"))
+    builder.emit(Reduce("sum", powers, total, rows, columns, 1))
+    builder.emit(Function(total, logarithm, "log"))
+    builder.emit(Binary("subtract", differences, logarithm, out, columns, False, *no_limits))
+
+
+def clip(builder: Builder, operator: GraphOperator) -> None:
+    """Append a RELU_N1_TO_1: a maximum with -1, limited to 1."""
+    x = builder.input(operator, 0)
+    memory = builder.memory
+    out = builder.output(operator, memory.values[x].shape)
+    if memory.values[x].type != FLOAT32 or memory.values[out].type != FLOAT32:
+        raise UnsupportedError(f"RELU_N1_TO_1 of {memory.values[x].type} to {memory.values[out].type}")
+    limit = memory.add((), memory.values[x])
+    memory.constants[limit] = struct.pack("<f", -1)
+    size = math.prod(memory.values[x].shape)
+    builder.emit(Binary("maximum", x, limit, out, size, False, -math.inf, 1.0))
+
+
+def select(builder: Builder, operator: GraphOperator) -> None:
+    """Append a SELECT or SELECT_V2."""
+    condition, a, b = (builder.input(operator, place) for place in range(3))
+    values = builder.memory.values
+    shape = _common_shape(operator, values[condition], values[a])
+    shape = _common_shape(operator, Value(shape, FLOAT32, 0.0, 0, 0), values[b])
+    out = builder.output(operator, shape)
+    if builder.tensor(operator.inputs[0]).type != "bool":
+        raise UnsupportedError(f"{operator.name} by {builder.tensor(operator.inputs[0]).type}, expected bool")
+    check_same(operator, values[a], values[out])
+    check_same(operator, values[b], values[out])
+    condition, a, b = (_repeated(builder, each, shape) for each in (condition, a, b))
+    builder.emit(Select(condition, a, b, out))
+
+
+def cast(builder: Builder, operator: GraphOperator) -> None:
+    """Let a CAST of truths to float32 share their memory: they are 1 and 0 already."""
+    x = builder.input(operator, 0)
+    types = tuple(builder.tensor(each).type for each in (operator.inputs[0], operator.outputs[0]))
+    if types != ("bool", FLOAT32):
+        raise UnsupportedError(f"CAST of {types[0]} to {types[1]}")
+    builder.alias(operator.outputs[0], x, 0)

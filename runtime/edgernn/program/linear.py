@@ -71,21 +71,26 @@ def read_weights(builder: Builder, operator: GraphOperator, x: int, out: int, ou
         raise UnsupportedError(f"{operator.name} with weights of -128, expected at least -127")
     return Weights(
         content,
-        _read_bias(operator, bias, outputs, is_int8),
+        _read_bias(operator, bias, outputs, weights if is_int8 else None),
         _multipliers(operator, values[x], weights, values[out], axis) if is_int8 else (),
     )
 
 
-def _read_bias(operator: GraphOperator, bias: Tensor | None, outputs: int, is_int8: bool) -> bytes:
+def _read_bias(operator: GraphOperator, bias: Tensor | None, outputs: int, weights: Tensor | None) -> bytes:
+    """Read a bias: of integers, if there are weights of integers."""
     if bias is None:
         return b""
-    expected = "int32" if is_int8 else "float32"
+    expected = "int32" if weights else "float32"
     if bias.constant is None or bias.type != expected:
         raise UnsupportedError(f"{operator.name} with a bias of type {bias.type}, expected constant {expected}")
     if bias.elements != outputs:
         raise ArtifactError(f"damaged: {operator.name} has a bias of {bias.elements} elements, expected {outputs}")
     content = bytes(bias.constant)
-    if is_int8:
+    if weights:
+        if len(bias.scales) != len(weights.scales):  # then LiteRT takes other kernels, which round in another way
+            raise UnsupportedError(
+                f"{operator.name} with a bias of {len(bias.scales)} scales, expected {len(weights.scales)} as weights"
+            )
         numbers = read_integers(bias) or (0,)
         if max(numbers) > _MAX_BIAS or min(numbers) < -_MAX_BIAS:
             raise UnsupportedError(f"{operator.name} with a bias beyond ±{_MAX_BIAS:,}")

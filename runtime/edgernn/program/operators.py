@@ -110,11 +110,12 @@ class Binary:
                             in float64; M(x, real) = multiplied(x, *quantized_multiplier(real)) of `fixed_point`
 
     Attributes:
-        kind: "add", "subtract", "multiply", "divide", "minimum", "maximum" or "squared_difference".
+        kind: "add", "subtract", "multiply", "divide", "minimum", "maximum" or "squared_difference"; for float32 also
+            "greater", "greater_equal", "less", "less_equal", whose results are 1 and 0.
         a, b, out: values; a has the elements of out. Element i of out takes element (i // b_run) % size of b, so
             b_run = 1 repeats b along leading axes (size of b equal to that of out: no repetition).
         b_run: number of neighbours that take the same element of b.
-        swapped: True if the file has b in front of a (for "subtract" and "divide").
+        swapped: True if the file has b in front of a (for "subtract", "divide" and comparisons).
         low, high: as in `Linear`.
     """
 
@@ -126,6 +127,21 @@ class Binary:
     swapped: bool
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Select:
+    """Element by element, a where the condition is not 0, otherwise b.
+
+    Attributes:
+        condition: float32; it, a and b have the elements of out.
+        a, b, out: int8 or float32, all of the same type and scale.
+    """
+
+    condition: int
+    a: int
+    b: int
+    out: int
 
 
 @dataclass(frozen=True)
@@ -298,6 +314,7 @@ Operator = (
     | Rescale
     | Linear
     | Binary
+    | Select
     | Table
     | Function
     | Softmax

@@ -112,7 +112,10 @@ class _Writer:
         """Return the number of instructions, those of loops included, and their words."""
         count, words = 0, array("i")
         for operator in operators:
-            name, arguments = _WRITERS[type(operator)](self, operator)
+            write = _WRITERS.get(type(operator))
+            if write is None:
+                raise UnsupportedError(f"operator {type(operator).__name__}")
+            name, arguments = write(self, operator)
             words.extend((_OPERATORS.index(name) + 1, len(arguments), *arguments))
             count += 1
             if isinstance(operator, Repeat):
@@ -155,6 +158,8 @@ def _fused(writer: _Writer, fused: Fused) -> tuple[str, tuple[int, ...]]:
 
 def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
     a, b, out = map(writer.value, (o.a, o.b, o.out))
+    if o.kind not in _BINARIES:
+        raise UnsupportedError(f"operator {o.kind}")
     if out.type == FLOAT32:
         limits = _limits(out, o.low, o.high)
         return "binary", (_BINARIES.index(o.kind), o.a, o.b, o.out, o.b_run, int(o.swapped), *limits)

@@ -7,7 +7,7 @@ from edgernn.backends.tflite_file import StepSignature, step_signature
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program import elementwise, linear, shapes, windows
 from edgernn.program.builder import Builder, Memory
-from edgernn.program.graph import GraphFile, GraphOperator
+from edgernn.program.graph import Graph, GraphFile, GraphOperator
 from edgernn.program.loop import append_loop
 from edgernn.program.operators import Program, ProgramState
 from edgernn.program.sections import find_sections
@@ -19,6 +19,11 @@ OPERATORS: Mapping[str, Callable[[Builder, GraphOperator], None]] = {
     "QUANTIZE": elementwise.quantize,
     "DEQUANTIZE": elementwise.dequantize,
     "SOFTMAX": elementwise.softmax,
+    "SELECT": elementwise.select,
+    "SELECT_V2": elementwise.select,
+    "CAST": elementwise.cast,
+    "LOG_SOFTMAX": elementwise.log_softmax,
+    "RELU_N1_TO_1": elementwise.clip,
     "FULLY_CONNECTED": linear.fully_connected,
     "CONV_2D": windows.convolution,
     "DEPTHWISE_CONV_2D": windows.convolution,
@@ -57,7 +62,7 @@ def _read(data: bytes) -> Program:
 
 
 def _read_whole(file: GraphFile) -> Program:
-    graph = file.graph(0)
+    graph = _known_graph(file, 0)
     _check_count(len(graph.inputs), len(graph.outputs))
     memory = Memory()
     builder = Builder(graph, memory)
@@ -84,7 +89,7 @@ def _read_whole(file: GraphFile) -> Program:
 
 def _read_step(file: GraphFile, step: StepSignature) -> Program:
     """Read the step, and how many steps a sequence has."""
-    graph = file.graph(step.graph_number)
+    graph = _known_graph(file, step.graph_number)
     memory = Memory()
     builder = Builder(graph, memory)
     inputs = dict(zip(step.names.inputs, graph.inputs, strict=True))
@@ -98,6 +103,8 @@ def _read_step(file: GraphFile, step: StepSignature) -> Program:
     row = add_input(builder, inputs[rows[0]])
     add_operators(builder, file)
     answer = builder.value(outputs[answers[0]])
+    for name in states:
+        check_state(builder, before[name], outputs[name])
     after = {name: builder.separate(outputs[name], before.values()) for name in states}
     sections = find_sections(builder.operators, memory.values, before.values(), after.values(), answer)
     steps, answers_every_step = _sequence(file, memory.values[row].shape, memory.values[answer].shape)
@@ -117,6 +124,25 @@ def _read_step(file: GraphFile, step: StepSignature) -> Program:
     )
 
 
+def check_state(builder: Builder, before: int, after: int) -> None:
+    """Check that a tensor is what a state is.
+
+    Raises:
+        ArtifactError: its shape, type or scale differs.
+    """
+    first, second = builder.memory.values[before], builder.described(after)
+    if (first.shape, first.type, first.scale, first.zero_point) != (
+        second.shape,
+        second.type,
+        second.scale,
+        second.zero_point,
+    ):
+        raise ArtifactError(
+            f"damaged: its step takes a state of {first.type} {first.shape} with scale {first.scale:g} and returns "
+            f"{second.type} {second.shape} with scale {second.scale:g}"
+        )
+
+
 def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) -> tuple[int, bool]:
     """Return the number of time steps of a sequence, and whether it has an answer for each."""
     inputs, outputs = file.ports(0)
@@ -129,6 +155,15 @@ def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) ->
     if len(answer) == 3 and answers == (1, shape[1], *answer[2:]):
         return shape[1], True
     raise UnsupportedError(f"a step with answers of shape {answer} to sequences with answers of shape {answers}")
+
+
+def _known_graph(file: GraphFile, number: int) -> Graph:
+    """Return a graph without missing operators: they are the clearest reason, so they are looked for first."""
+    graph = file.graph(number)
+    for operator in graph.operators:
+        if operator.name != "WHILE" and operator.name not in OPERATORS:
+            raise UnsupportedError(f"operator {operator.name}")
+    return graph
 
 
 def add_input(builder: Builder, tensor_number: int) -> int:

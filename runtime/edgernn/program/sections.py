@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from edgernn.program.operators import Binary, Fill, Operator, Repeat, Value
+from edgernn.program.operators import Binary, Fill, Operator, Repeat, Select, Value
 
 
 class Sections(NamedTuple):
@@ -53,6 +53,8 @@ def reads(operator: Operator) -> tuple[int, ...]:
     """Return the values that an operator reads."""
     if isinstance(operator, Binary):
         return operator.a, operator.b
+    if isinstance(operator, Select):
+        return operator.condition, operator.a, operator.b
     if isinstance(operator, Fill):
         return ()
     if isinstance(operator, Repeat):
