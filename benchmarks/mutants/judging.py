@@ -63,15 +63,16 @@ class Judge:
         path: the artifact.
         x: real samples, float32 [samples, steps, features].
         place: file for mutants; has the artifact's name, which messages must contain.
+        backend: name of the backend that runs them; None for the one that `load` chooses.
     """
 
-    def __init__(self, path: Path, x: Float32, place: Path) -> None:
-        model = edgernn.load(path)
+    def __init__(self, path: Path, x: Float32, place: Path, backend: str | None = None) -> None:
+        model = edgernn.load(path, backend=backend)
         card = _card(model)
         assert card.golden is not None  # noqa: S101 - every finished artifact has them
         self._tolerance = card.golden.tolerance
         self._x = np.concatenate([x, golden_inputs(range(_GOLDEN), card.input_shape, *card.input_range)])
-        self._place = place
+        self._place, self._backend = place, backend
         self._right = self._answers(model)
 
     def judge(self, data: bytes) -> Judgement:
@@ -87,7 +88,7 @@ class Judge:
 
     def _judge(self) -> Judgement:
         try:
-            model = edgernn.load(self._place)
+            model = edgernn.load(self._place, backend=self._backend)
             answers = self._answers(model)
         except ArtifactError as error:
             return self._refusal(error)

@@ -25,6 +25,7 @@ class MutantResult:
 
     Attributes:
         artifact: the file's name.
+        backend: name of the backend.
         mode: one of `MODES`.
         number: number of the mutant of that artifact and mode.
         kind: kind of damage.
@@ -32,6 +33,7 @@ class MutantResult:
     """
 
     artifact: str
+    backend: str
     mode: str
     number: int
     kind: str
@@ -44,7 +46,8 @@ class MutantResult:
 
     def __str__(self) -> str:
         which = "resealed" if self.mode == RESEALED else "kept"
-        return f"{self.artifact}:{which}:{self.number} ({self.kind}): {self.verdict.outcome}: {self.verdict.detail}"
+        which = f"{self.artifact}:{which}:{self.number}"
+        return f"{which} ({self.kind}, {self.backend}): {self.verdict.outcome}: {self.verdict.detail}"
 
 
 def tables(results: Sequence[MutantResult]) -> Iterator[str]:
@@ -54,7 +57,7 @@ def tables(results: Sequence[MutantResult]) -> Iterator[str]:
         if not of_mode:
             continue
         yield from ("", f"{mode}: {len(of_mode):,} mutants", "")
-        for key in ("artifact", "kind"):
+        for key in ("artifact", "backend", "kind"):
             yield from _table(key, of_mode)
             yield ""
         yield from _wrong_answers(of_mode)
@@ -66,13 +69,13 @@ def tables(results: Sequence[MutantResult]) -> Iterator[str]:
 
 def as_json(seen: Sequence[MutantResult], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return all counts, and every mutant that was neither refused nor right."""
-    counts = Counter((each.mode, each.artifact, each.kind, each.verdict.outcome) for each in seen)
+    counts = Counter((each.mode, each.artifact, each.backend, each.kind, each.verdict.outcome) for each in seen)
     return {
         **settings,
         "failures": sum(each.failure for each in seen),
         "counts": [
-            {"mode": mode, "artifact": artifact, "kind": kind, "outcome": outcome, "count": count}
-            for (mode, artifact, kind, outcome), count in sorted(counts.items())
+            dict(zip(("mode", "artifact", "backend", "kind", "outcome", "count"), (*key, count), strict=True))
+            for key, count in sorted(counts.items())
         ],
         "notable": [asdict(each) for each in seen if each.verdict.outcome not in (REFUSED, RIGHT)],
     }
