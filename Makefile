@@ -130,7 +130,7 @@ test-pi: $(READY) ## test every artifact and command on Raspberry Pi OS under QE
 	RUN="$(RUN)" $(BIN)/pytest -q tests/pi
 	$(if $(DOCS),$(BIN)/python -m benchmarks pi-page build/raspberry-pi.json)
 
-test-native: $(READY) ## compare the kernels of every machine, under QEMU, with the reference kernels, bit for bit
+test-native: $(READY) ## compare bits: kernels of every machine under QEMU, programs of cells of 1 to 256 units with LiteRT
 	@for program in qemu-aarch64 qemu-arm; do \
 		command -v $$program >/dev/null || { echo "no $$program found: apt-get install qemu-user"; exit 1; }; \
 	done

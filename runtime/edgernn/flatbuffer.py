@@ -42,6 +42,12 @@ def places(data: bytes, field: int) -> range:
     return range(vector + 4, vector + 4 + 4 * count, 4)
 
 
+def table_places(data: bytes, table: int, field_number: int) -> range:
+    """Return the places of the elements of a table's vector; none if it is absent."""
+    found = field(data, table, field_number)
+    return range(0) if found is None else places(data, found)
+
+
 def tables(data: bytes, field: int) -> Iterator[int]:
     """Iterate over the places of the tables in a vector of tables."""
     return (follow(data, place) for place in places(data, field))

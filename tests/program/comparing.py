@@ -12,15 +12,15 @@ from edgernn.program.reader import read_program
 
 # Float32: LiteRT's tanh and exp are approximations, and sums have another order. Each step adds to the difference.
 DIFFERENCE_PER_STEP = 2e-6
-_STREAMED = 3
 
 
-def faults(data: bytes, x: Any) -> Iterator[str]:
+def faults(data: bytes, x: Any, streamed: int = 3) -> Iterator[str]:
     """Yield where the program of a file differs from LiteRT: in any bit of int8 answers, or beyond float32's rounding.
 
     Args:
         data: a .tflite file.
         x: float32 [samples, steps, features].
+        streamed: number of samples that are also streamed.
 
     Raises:
         UnsupportedError: there is no program of the file.
@@ -31,12 +31,12 @@ def faults(data: bytes, x: Any) -> Iterator[str]:
     values = _numbers(program, program.input, x)
     yield from _differences("whole", program, backend.run((x,))[0], oracle.answer(program, values))
     if program.states:
-        streamed = []
-        for sample in x[:_STREAMED]:
+        expected = []
+        for sample in x[:streamed]:
             stepper = backend.start()
-            streamed.append([stepper.step((row,))[0] for row in sample])
-        found = oracle.stream(program, values[:_STREAMED])
-        yield from _differences("streamed", program, np.array(streamed).reshape(found.shape), found)
+            expected.append([stepper.step((row,))[0] for row in sample])
+        found = oracle.stream(program, values[:streamed])
+        yield from _differences("streamed", program, np.array(expected).reshape(found.shape), found)
 
 
 def _numbers(program: Program, number: int, x: Any) -> Any:

@@ -21,7 +21,7 @@ from edgernn import sample
 from edgernn.data.run_settings import write_settings
 from edgernn.errors import ArtifactError
 from edgernn.foreign import read_onnx, read_tflite
-from edgernn.foreign.tflite_names import OPERATORS, TYPES
+from edgernn.tflite_schema import OPERATORS, TYPES
 
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 

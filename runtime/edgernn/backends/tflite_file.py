@@ -11,15 +11,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edgernn import flatbuffer
+from edgernn import tflite_schema as schema
 from edgernn.errors import ArtifactError
 
 STEP = "step"
-
-# Fields of the tables, by their numbers in the schema.
-_MODEL_SUBGRAPHS, _MODEL_SIGNATURES = 2, 7
-_SIGNATURE_INPUTS, _SIGNATURE_OUTPUTS, _SIGNATURE_KEY, _SIGNATURE_SUBGRAPH = 0, 1, 2, 4
-_MAP_NAME, _MAP_TENSOR = 0, 1
-_SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS = 1, 2
 
 
 class PortNames(NamedTuple):
@@ -97,10 +92,12 @@ def count_ports(data: bytes) -> tuple[int, int]:
         ArtifactError: the file is damaged.
     """
     try:
-        subgraphs = flatbuffer.field(data, flatbuffer.unsigned(data, 0), _MODEL_SUBGRAPHS)
+        subgraphs = flatbuffer.field(data, flatbuffer.unsigned(data, 0), schema.MODEL_SUBGRAPHS)
         graph = next(flatbuffer.tables(data, subgraphs), None) if subgraphs is not None else None
         lists = (
-            [flatbuffer.field(data, graph, field) for field in (_SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS)] if graph else []
+            [flatbuffer.field(data, graph, field) for field in (schema.SUBGRAPH_INPUTS, schema.SUBGRAPH_OUTPUTS)]
+            if graph
+            else []
         )
         inputs, outputs = (
             0 if place is None else len(flatbuffer.places(data, place)) for place in lists or (None, None)
@@ -122,8 +119,8 @@ class _Signature(NamedTuple):
 def _find_lists(data: bytes) -> tuple[int, int] | None:
     """Return the places of the fields with the graphs and with the signatures; None if one is absent."""
     model = flatbuffer.unsigned(data, 0)
-    subgraphs = flatbuffer.field(data, model, _MODEL_SUBGRAPHS)
-    signatures = flatbuffer.field(data, model, _MODEL_SIGNATURES)
+    subgraphs = flatbuffer.field(data, model, schema.MODEL_SUBGRAPHS)
+    signatures = flatbuffer.field(data, model, schema.MODEL_SIGNATURES)
     return None if subgraphs is None or signatures is None else (subgraphs, signatures)
 
 
@@ -133,11 +130,11 @@ def _signatures(data: bytes) -> Iterator[_Signature]:
     subgraphs, signatures = lists
     graphs = list(flatbuffer.tables(data, subgraphs))
     for signature in flatbuffer.tables(data, signatures):
-        key = flatbuffer.field(data, signature, _SIGNATURE_KEY)
+        key = flatbuffer.field(data, signature, schema.SIGNATURE_KEY)
         if key is None:
             continue
         name = flatbuffer.text(data, key)
-        place = flatbuffer.field(data, signature, _SIGNATURE_SUBGRAPH)
+        place = flatbuffer.field(data, signature, schema.SIGNATURE_SUBGRAPH)
         index = 0 if place is None else flatbuffer.unsigned(data, place)
         if not index < len(graphs):
             raise ArtifactError(f"damaged: signature {name!r} refers to graph {index}, which does not exist")
@@ -166,8 +163,8 @@ def _exchanged(data: bytes, subgraphs: int, signatures: int, index: int) -> byte
 
 def _names(data: bytes, signature: _Signature) -> PortNames:
     return PortNames(
-        _ordered_names(data, signature, _SIGNATURE_INPUTS, _SUBGRAPH_INPUTS),
-        _ordered_names(data, signature, _SIGNATURE_OUTPUTS, _SUBGRAPH_OUTPUTS),
+        _ordered_names(data, signature, schema.SIGNATURE_INPUTS, schema.SUBGRAPH_INPUTS),
+        _ordered_names(data, signature, schema.SIGNATURE_OUTPUTS, schema.SUBGRAPH_OUTPUTS),
     )
 
 
@@ -179,7 +176,7 @@ def _ordered_names(data: bytes, signature: _Signature, field: int, order: int) -
     # One tensor may have several names, if the answer is the state.
     names: dict[int, list[str]] = {}
     for entry in flatbuffer.tables(data, named):
-        name, tensor = flatbuffer.field(data, entry, _MAP_NAME), flatbuffer.field(data, entry, _MAP_TENSOR)
+        name, tensor = flatbuffer.field(data, entry, schema.MAP_NAME), flatbuffer.field(data, entry, schema.MAP_TENSOR)
         index = 0 if tensor is None else flatbuffer.unsigned(data, tensor)
         names.setdefault(index, []).append("" if name is None else flatbuffer.text(data, name))
     tensors = [flatbuffer.unsigned(data, place) for place in flatbuffer.places(data, ordered)]

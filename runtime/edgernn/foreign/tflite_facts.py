@@ -6,18 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgernn import flatbuffer
+from edgernn import tflite_schema as schema
 from edgernn.errors import ArtifactError
 from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts, find_refusals
-from edgernn.foreign.tflite_names import OPERATORS, TYPES
 
 _IDENTIFIER = b"TFL3"
-# Fields of the tables, by their numbers in the schema.
-_MODEL_VERSION, _MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_SIGNATURES = 0, 1, 2, 7
-_CODE_OLD, _CODE_CUSTOM, _CODE_NEW = 0, 1, 3
-_SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
-_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_QUANTIZATION, _TENSOR_SIGNATURE = 0, 1, 3, 4, 7
-_SCALES, _ZERO_POINTS = 2, 3
-_SIGNATURE_KEY = 2
 _CUSTOM = 32
 _FLEX = "Flex"
 MAX_AXES = 16
@@ -40,18 +33,20 @@ def read_tflite(data: bytes) -> Facts:
 
 def _read(data: bytes) -> Facts:
     model = flatbuffer.unsigned(data, 0)
-    graphs = list(_tables(data, model, _MODEL_SUBGRAPHS))
+    graphs = list(_tables(data, model, schema.MODEL_SUBGRAPHS))
     if not graphs:
         raise ArtifactError("a .tflite file without a graph, expected at least one; copy the file again")
-    names = [_operator_name(data, code) for code in _tables(data, model, _MODEL_CODES)]
+    names = [_operator_name(data, code) for code in _tables(data, model, schema.MODEL_CODES)]
     operators = Counter[str]()
     for numbers in _operator_numbers(data, graphs):
         for number, count in numbers.items():
             if number >= len(names):
                 raise IndexError(f"operator {number} of {len(names)}")
             operators[names[number]] += count
-    version = flatbuffer.field(data, model, _MODEL_VERSION)
-    inputs, outputs = (tuple(_ports(data, graphs[0], which)) for which in (_SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS))
+    version = flatbuffer.field(data, model, schema.MODEL_VERSION)
+    inputs, outputs = (
+        tuple(_ports(data, graphs[0], which)) for which in (schema.SUBGRAPH_INPUTS, schema.SUBGRAPH_OUTPUTS)
+    )
     return Facts(
         format=f"TFLite, schema version {0 if version is None else flatbuffer.unsigned(data, version)}",
         inputs=inputs,
@@ -84,12 +79,10 @@ def _some(names: list[str]) -> str:
 
 
 def _operator_name(data: bytes, code: int) -> str:
-    old, new = flatbuffer.field(data, code, _CODE_OLD), flatbuffer.field(data, code, _CODE_NEW)
-    # Old writers have one byte for the code; new ones write 127 there for larger codes.
-    number = max(0 if old is None else data[old], 0 if new is None else flatbuffer.unsigned(data, new))
+    number = schema.operator_number(data, code)
     if number != _CUSTOM:
-        return OPERATORS[number] if number < len(OPERATORS) else f"operator {number}"
-    custom = flatbuffer.field(data, code, _CODE_CUSTOM)
+        return schema.OPERATORS[number] if number < len(schema.OPERATORS) else f"operator {number}"
+    custom = flatbuffer.field(data, code, schema.CODE_CUSTOM)
     name = "without a name" if custom is None else flatbuffer.text(data, custom, MAX_NAME_BYTES)
     return name if name.startswith(_FLEX) else f"custom {name}"
 
@@ -98,7 +91,7 @@ def _operator_numbers(data: bytes, graphs: list[int]) -> Iterator[Counter[int]]:
     """Count the operator codes in each graph; a list that several graphs share is read once."""
     known: dict[int, Counter[int]] = {}
     for graph in graphs:
-        operators = flatbuffer.field(data, graph, _SUBGRAPH_OPERATORS)
+        operators = flatbuffer.field(data, graph, schema.SUBGRAPH_OPERATORS)
         if operators is not None:
             place = flatbuffer.follow(data, operators)
             if place not in known:
@@ -107,7 +100,7 @@ def _operator_numbers(data: bytes, graphs: list[int]) -> Iterator[Counter[int]]:
 
 
 def _ports(data: bytes, graph: int, which: int) -> Iterator[TensorFacts]:
-    listed, tensors = flatbuffer.field(data, graph, which), flatbuffer.field(data, graph, _SUBGRAPH_TENSORS)
+    listed, tensors = flatbuffer.field(data, graph, which), flatbuffer.field(data, graph, schema.SUBGRAPH_TENSORS)
     if listed is None or tensors is None:
         return
     places = flatbuffer.places(data, tensors)
@@ -119,16 +112,16 @@ def _ports(data: bytes, graph: int, which: int) -> Iterator[TensorFacts]:
 
 
 def _port(data: bytes, tensor: int) -> TensorFacts:
-    name, kind = flatbuffer.field(data, tensor, _TENSOR_NAME), flatbuffer.field(data, tensor, _TENSOR_TYPE)
+    name, kind = flatbuffer.field(data, tensor, schema.TENSOR_NAME), flatbuffer.field(data, tensor, schema.TENSOR_TYPE)
     number = 0 if kind is None else data[kind]
-    shape = flatbuffer.field(data, tensor, _TENSOR_SIGNATURE)  # with -1 for free sizes
+    shape = flatbuffer.field(data, tensor, schema.TENSOR_SIGNATURE)  # with -1 for free sizes
     if shape is None or not len(flatbuffer.places(data, shape)):
-        shape = flatbuffer.field(data, tensor, _TENSOR_SHAPE)
-    quantization = flatbuffer.field(data, tensor, _TENSOR_QUANTIZATION)
+        shape = flatbuffer.field(data, tensor, schema.TENSOR_SHAPE)
+    quantization = flatbuffer.field(data, tensor, schema.TENSOR_QUANTIZATION)
     scale, zero_point = (None, None) if quantization is None else _scale(data, flatbuffer.follow(data, quantization))
     return TensorFacts(
         name="" if name is None else flatbuffer.text(data, name, MAX_NAME_BYTES),
-        dtype=TYPES[number] if number < len(TYPES) else f"type {number}",
+        dtype=schema.TYPES[number] if number < len(schema.TYPES) else f"type {number}",
         shape=() if shape is None else _sizes(data, shape),
         scale=scale,
         zero_point=zero_point,
@@ -143,7 +136,10 @@ def _sizes(data: bytes, shape: int) -> tuple[int, ...]:
 
 
 def _scale(data: bytes, table: int) -> tuple[float | None, int | None]:
-    scales, zero_points = (flatbuffer.field(data, table, number) for number in (_SCALES, _ZERO_POINTS))
+    scales, zero_points = (
+        flatbuffer.field(data, table, number)
+        for number in (schema.QUANTIZATION_SCALES, schema.QUANTIZATION_ZERO_POINTS)
+    )
     if scales is None or len(flatbuffer.places(data, scales)) != 1:
         return None, None
     scale = float(struct.unpack_from("<f", data, flatbuffer.places(data, scales)[0])[0])
@@ -154,15 +150,14 @@ def _scale(data: bytes, table: int) -> tuple[float | None, int | None]:
 
 
 def _keys(data: bytes, model: int) -> Iterator[str]:
-    for number, signature in enumerate(_tables(data, model, _MODEL_SIGNATURES)):
-        key = flatbuffer.field(data, signature, _SIGNATURE_KEY)
+    for number, signature in enumerate(_tables(data, model, schema.MODEL_SIGNATURES)):
+        key = flatbuffer.field(data, signature, schema.SIGNATURE_KEY)
         if key is not None and number < MAX_PORTS:
             yield flatbuffer.text(data, key, MAX_NAME_BYTES)
 
 
 def _tables(data: bytes, table: int, number: int) -> Iterator[int]:
-    found = flatbuffer.field(data, table, number)
-    return iter(()) if found is None else flatbuffer.tables(data, found)
+    return (flatbuffer.follow(data, place) for place in flatbuffer.table_places(data, table, number))
 
 
 def _number(data: bytes, table: int, field: int) -> int:

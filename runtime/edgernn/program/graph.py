@@ -5,22 +5,11 @@ Offsets are those of TFLite's schema (tensorflow/lite/schema/schema.fbs); `edger
 
 import math
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgernn import flatbuffer
+from edgernn import tflite_schema as schema
 from edgernn.errors import ArtifactError
-from edgernn.foreign.tflite_names import OPERATORS, TYPES
-
-# Fields of the tables, by their numbers in the schema.
-_MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
-_CODE_OLD, _CODE_NEW = 0, 3
-_SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
-_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_QUANTIZATION = 0, 1, 2, 4
-_TENSOR_VARIABLE, _TENSOR_SPARSITY = 5, 6
-_SCALES, _ZERO_POINTS, _AXIS = 2, 3, 6
-_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
-_BUFFER_DATA = 0
 
 MAX_AXES = 6
 MAX_ELEMENTS = 1 << 24
@@ -130,15 +119,20 @@ class GraphFile:
             raise ArtifactError(f"not a .tflite file: found {data[4:8]!r} at byte 4, expected b'TFL3'")
         self._data = data
         model = flatbuffer.unsigned(data, 0)
-        self._names = tuple(_operator_name(data, code) for code in _tables(data, model, _MODEL_CODES))
-        self._graphs = tuple(_tables(data, model, _MODEL_SUBGRAPHS))
-        self._buffers = _table_places(data, model, _MODEL_BUFFERS)
+        self._names = tuple(
+            _operator_name(data, flatbuffer.follow(data, place))
+            for place in flatbuffer.table_places(data, model, schema.MODEL_CODES)
+        )
+        self._graphs = tuple(
+            flatbuffer.follow(data, place) for place in flatbuffer.table_places(data, model, schema.MODEL_SUBGRAPHS)
+        )
+        self._buffers = flatbuffer.table_places(data, model, schema.MODEL_BUFFERS)
 
     def graph(self, number: int) -> Graph:
         """Read a graph."""
         data, place = self._data, self._place(number)
         tensors = tuple(self._tensor(table) for table in self._tensor_tables(place))
-        operators = _table_places(data, place, _SUBGRAPH_OPERATORS)
+        operators = flatbuffer.table_places(data, place, schema.SUBGRAPH_OPERATORS)
         if len(operators) > MAX_OPERATORS:
             raise ArtifactError(f"a graph of {len(operators):,} operators, expected at most {MAX_OPERATORS:,}")
         inputs, outputs = self._ports(place, len(tensors))
@@ -164,7 +158,7 @@ class GraphFile:
         return self._graphs[number]
 
     def _tensor_tables(self, graph: int) -> list[int]:
-        places = _table_places(self._data, graph, _SUBGRAPH_TENSORS)
+        places = flatbuffer.table_places(self._data, graph, schema.SUBGRAPH_TENSORS)
         if len(places) > MAX_TENSORS:
             raise ArtifactError(f"a graph of {len(places):,} tensors, expected at most {MAX_TENSORS:,}")
         return [flatbuffer.follow(self._data, place) for place in places]
@@ -172,7 +166,7 @@ class GraphFile:
     def _ports(self, graph: int, tensors: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         inputs, outputs = (
             _integers(flatbuffer.numbers(self._data, graph, field, "i"))
-            for field in (_SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS)
+            for field in (schema.SUBGRAPH_INPUTS, schema.SUBGRAPH_OUTPUTS)
         )
         for each in (*inputs, *outputs):
             if not 0 <= each < tensors:
@@ -181,35 +175,39 @@ class GraphFile:
 
     def _tensor(self, table: int) -> Tensor:
         data = self._data
-        shape = _integers(flatbuffer.numbers(data, table, _TENSOR_SHAPE, "i"))
+        shape = _integers(flatbuffer.numbers(data, table, schema.TENSOR_SHAPE, "i"))
         if len(shape) > MAX_AXES or any(size < 1 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
             raise ArtifactError(
                 f"a tensor of shape {shape[:16]}, expected at most {MAX_AXES} axes and {MAX_ELEMENTS:,} elements"
             )
-        number = flatbuffer.number(data, table, _TENSOR_TYPE, "<B")
-        name = TYPES[int(number)] if number < len(TYPES) else f"type {number}"
-        if flatbuffer.field(data, table, _TENSOR_SPARSITY) is not None:
+        number = flatbuffer.number(data, table, schema.TENSOR_TYPE, "<B")
+        name = schema.TYPES[int(number)] if number < len(schema.TYPES) else f"type {number}"
+        if flatbuffer.field(data, table, schema.TENSOR_SPARSITY) is not None:
             name = f"sparse {name}"
-        if flatbuffer.number(data, table, _TENSOR_VARIABLE, "<B"):
+        if flatbuffer.number(data, table, schema.TENSOR_VARIABLE, "<B"):
             name = f"variable {name}"
         return Tensor(shape, name, *self._quantization(table), self._constant(table, name, math.prod(shape)))
 
     def _quantization(self, tensor: int) -> tuple[tuple[float, ...], tuple[int, ...], int]:
-        place = flatbuffer.field(self._data, tensor, _TENSOR_QUANTIZATION)
+        place = flatbuffer.field(self._data, tensor, schema.TENSOR_QUANTIZATION)
         if place is None:
             return (), (), 0
         table = flatbuffer.follow(self._data, place)
-        scales = flatbuffer.numbers(self._data, table, _SCALES, "f")
-        zero_points = _integers(flatbuffer.numbers(self._data, table, _ZERO_POINTS, "q")) or (0,) * len(scales)
+        scales = flatbuffer.numbers(self._data, table, schema.QUANTIZATION_SCALES, "f")
+        zero_points = _integers(flatbuffer.numbers(self._data, table, schema.QUANTIZATION_ZERO_POINTS, "q")) or (
+            0,
+        ) * len(scales)
         if len(zero_points) != len(scales):
             raise ArtifactError(f"damaged: a tensor has {len(scales)} scales and {len(zero_points)} zero points")
-        return scales, zero_points, flatbuffer.integer(self._data, table, _AXIS)
+        return scales, zero_points, flatbuffer.integer(self._data, table, schema.QUANTIZATION_AXIS)
 
     def _constant(self, tensor: int, type_name: str, elements: int) -> memoryview | None:
-        number = flatbuffer.integer(self._data, tensor, _TENSOR_BUFFER)
+        number = flatbuffer.integer(self._data, tensor, schema.TENSOR_BUFFER)
         if not 0 <= number < len(self._buffers):
             raise ArtifactError(f"damaged: a tensor's content is buffer {number} of {len(self._buffers)}")
-        content = flatbuffer.content(self._data, flatbuffer.follow(self._data, self._buffers[number]), _BUFFER_DATA)
+        content = flatbuffer.content(
+            self._data, flatbuffer.follow(self._data, self._buffers[number]), schema.BUFFER_DATA
+        )
         if not content:
             return None
         expected = ELEMENT_BYTES.get(type_name)
@@ -222,17 +220,18 @@ class GraphFile:
 
     def _operator(self, table: int, tensors: int) -> GraphOperator:
         data = self._data
-        code = flatbuffer.integer(data, table, _OPERATOR_CODE)
+        code = flatbuffer.integer(data, table, schema.OPERATOR_CODE)
         if not 0 <= code < len(self._names):
             raise ArtifactError(f"damaged: an operator has code {code} of {len(self._names)}")
         inputs, outputs = (
-            _integers(flatbuffer.numbers(data, table, field, "i")) for field in (_OPERATOR_INPUTS, _OPERATOR_OUTPUTS)
+            _integers(flatbuffer.numbers(data, table, field, "i"))
+            for field in (schema.OPERATOR_INPUTS, schema.OPERATOR_OUTPUTS)
         )
         if not all(-1 <= each < tensors for each in inputs) or not all(0 <= each < tensors for each in outputs):
             raise ArtifactError(
                 f"damaged: {self._names[code]} takes tensors {inputs[:16]} and returns {outputs[:16]} of {tensors}"
             )
-        options = flatbuffer.field(data, table, _OPERATOR_OPTIONS)
+        options = flatbuffer.field(data, table, schema.OPERATOR_OPTIONS)
         return GraphOperator(
             self._names[code],
             inputs,
@@ -242,18 +241,8 @@ class GraphFile:
 
 
 def _operator_name(data: bytes, code: int) -> str:
-    # Old writers have one byte for the code; new ones write 127 there for larger codes.
-    number = max(flatbuffer.number(data, code, _CODE_OLD, "<B"), flatbuffer.integer(data, code, _CODE_NEW))
-    return OPERATORS[int(number)] if number < len(OPERATORS) else f"operator {number}"
-
-
-def _table_places(data: bytes, table: int, number: int) -> range:
-    found = flatbuffer.field(data, table, number)
-    return range(0) if found is None else flatbuffer.places(data, found)
-
-
-def _tables(data: bytes, table: int, number: int) -> Iterator[int]:
-    return (flatbuffer.follow(data, place) for place in _table_places(data, table, number))
+    number = schema.operator_number(data, code)
+    return schema.OPERATORS[number] if number < len(schema.OPERATORS) else f"operator {number}"
 
 
 def _integers(numbers: tuple[float, ...]) -> tuple[int, ...]:

@@ -1,4 +1,18 @@
-"""Names in TFLite's schema (tensorflow/lite/schema/schema.fbs), by their numbers there."""
+"""TFLite's schema (tensorflow/lite/schema/schema.fbs): names by their numbers there, and the numbers of fields."""
+
+from edgernn import flatbuffer
+
+# Fields of the tables.
+MODEL_VERSION, MODEL_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS, MODEL_SIGNATURES = 0, 1, 2, 4, 7
+CODE_OLD, CODE_CUSTOM, CODE_NEW = 0, 1, 3
+SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS = 0, 1, 2, 3
+TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION = 0, 1, 2, 3, 4
+TENSOR_VARIABLE, TENSOR_SPARSITY, TENSOR_SIGNATURE = 5, 6, 7
+QUANTIZATION_SCALES, QUANTIZATION_ZERO_POINTS, QUANTIZATION_AXIS = 2, 3, 6
+OPERATOR_CODE, OPERATOR_INPUTS, OPERATOR_OUTPUTS, OPERATOR_OPTIONS = 0, 1, 2, 4
+BUFFER_DATA = 0
+SIGNATURE_INPUTS, SIGNATURE_OUTPUTS, SIGNATURE_KEY, SIGNATURE_SUBGRAPH = 0, 1, 2, 4
+MAP_NAME, MAP_TENSOR = 0, 1
 
 _TYPES = """
 float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant uint32
@@ -31,3 +45,12 @@ STABLEHLO_GATHER STABLEHLO_TRANSPOSE DILATE STABLEHLO_RNG_BIT_GENERATOR REDUCE_W
 STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
 """
 TYPES, OPERATORS = tuple(_TYPES.split()), tuple(_OPERATORS.split())
+
+
+def operator_number(data: bytes, code: int) -> int:
+    """Return the number of an operator from the place of its code's table.
+
+    Old writers have one byte for the number; new ones write 127 there for larger numbers.
+    """
+    old, new = flatbuffer.number(data, code, CODE_OLD, "<B"), flatbuffer.integer(data, code, CODE_NEW)
+    return max(int(old), new)
