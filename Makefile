@@ -25,7 +25,7 @@ PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
 .PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
-	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
+	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
 	clean
 
 help: ## list the targets
@@ -190,6 +190,10 @@ bench-export: $(READY) ## measure every check of the digits' model beside other 
 
 bench-models: $(READY) ## measure the same for GRU, LSTM, stacks and long sequences; DATA=DIR, RUNS=DIR, JSON=FILE
 	$(BARS) --only gru64 --only lstm64 --only rnn32x2 --only sensors-gru32x2
+
+bench-native: $(PEERS)/.ready $(NATIVE) ## measure the native kernels beside LiteRT and other tools; RUNS=DIR, JSON=FILE, ARGS="…"
+	$(PEERS)/bin/python -m benchmarks native $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(JSON),--json $(JSON)) $(ARGS)
 
 bench-runtime: $(READY) ## measure the runtime beside the bare backends, and long runs; RUN=DIR with artifacts, JSON=FILE
 	$(BIN)/python -m benchmarks runtime $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))

@@ -9,6 +9,7 @@ COMMANDS = {
     "peers": "peers.bench_peers",
     "peers-page": "peers.peers_page",
     "bars": "bars.bench_bars",
+    "native": "native.bench_native",
     "runtime": "overhead.bench_runtime",
     "trust": "overhead.trust",
     "compatibility": "compatibility.compatibility_run",

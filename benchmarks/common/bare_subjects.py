@@ -14,6 +14,8 @@ from edgernn.tasks import CLASSIFICATION, Task
 
 Answer = Callable[[Float32], Float32]
 
+# Backend of edgernn that runs a file in the same library as the bare subjects below, by the file's suffix.
+BARE_BACKENDS = {".tflite": "litert", ".onnx": "onnxruntime"}
 # Every model of these benchmarks is a classifier.
 CLASSIFIER = Task(CLASSIFICATION)
 

@@ -41,9 +41,9 @@ def main(context: click.Context, run: Path, json_file: Path | None, calls: int) 
         for path in (paths[0], paths[2]):
             say(f"{path.name}: threads")
             checks += thread_checks(path)
-        for path in (paths[0], paths[2]):
-            say(f"{path.name}: {calls:,} predictions and {calls:,} steps")
-            checks += endurance_checks(path, calls)
+        for path, backend in ((paths[0], "native"), (paths[0], "litert"), (paths[2], "onnxruntime")):
+            say(f"{path.name}, {backend}: {calls:,} predictions and {calls:,} steps")
+            checks += endurance_checks(path, backend, calls)
     finish(context, json_file, machine, checks)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
-from common.bare_subjects import from_tflite, open_interpreter, open_session
+from common.bare_subjects import BARE_BACKENDS, from_tflite, open_interpreter, open_session
 from common.checks import Check, ratio_check
 from edgernn.arrays import Float32
 from edgernn.backends.tflite_file import StepFile, step_file
@@ -26,11 +26,12 @@ MAX_BATCH_RATIO = {".onnx": 0.7, ".tflite": 1.0}
 
 def overhead_checks(path: Path) -> list[Check]:
     """Measure `predict`, `push` and a batch, including their input checks."""
+    backend = BARE_BACKENDS[path.suffix]
     x = np.random.default_rng(0).random((BATCH, *edgernn.load(path).input_shape), np.float32)
     make = _bare_tflite if path.suffix == ".tflite" else _bare_onnx
 
     def load() -> Ready:
-        return Ready({**make(path.read_bytes(), x), **_ours(edgernn.load(path), x)})
+        return Ready({**make(path.read_bytes(), x), **_ours(edgernn.load(path, backend=backend), x)})
 
     # One subject with many calls, so that each round reloads all of them.
     rounds = measure({path.name: Local(load)}, METHOD)[path.name]

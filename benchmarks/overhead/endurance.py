@@ -17,10 +17,10 @@ MAX_BYTES_A_CALL = 5.0
 _MB = 1e6
 
 
-def endurance_checks(path: Path, calls: int) -> list[Check]:
-    """Measure memory growth over long runs, and check that every line is answered."""
-    group = f"{path.name}, {calls:,} calls"
-    model = edgernn.load(path)
+def endurance_checks(path: Path, backend: str, calls: int) -> list[Check]:
+    """Measure memory growth over long runs of a backend, and check that every line is answered."""
+    group = f"{path.name}, {backend}, {calls:,} calls"
+    model = edgernn.load(path, backend=backend)
     x = np.random.default_rng(0).random((97, *model.input_shape), np.float32)
     rows, stream = x.reshape(-1, x.shape[-1]), model.stream()
     limit = MAX_BYTES_A_CALL * calls / _MB
@@ -32,7 +32,7 @@ def endurance_checks(path: Path, calls: int) -> list[Check]:
         growth_check("predictions", growth(_memory(calls, lambda index: model.predict(x[index % len(x)])))),
         growth_check("steps", growth(_memory(calls, lambda index: stream.push(rows[index % len(rows)])))),
     ]
-    streamed = stream_long(path, calls, memory_samples=SAMPLES)
+    streamed = stream_long(path, calls, backend=backend, memory_samples=SAMPLES)
     missing = float("nan") if streamed.exit_code else float(calls - streamed.answers)
     return [
         *checks,

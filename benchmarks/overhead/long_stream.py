@@ -51,12 +51,13 @@ def growth(memory_bytes: Sequence[int]) -> float:
     return float(slope) * len(memory_bytes)
 
 
-def stream_long(artifact: Path, steps: int, *, memory_samples: int = 20) -> LongStream:
+def stream_long(artifact: Path, steps: int, *, backend: str | None = None, memory_samples: int = 20) -> LongStream:
     """Send rows through `edgernn stream`.
 
     Args:
         artifact: an artifact that can stream, with a card.
         steps: number of rows.
+        backend: name of the backend; by default that of `edgernn stream`.
         memory_samples: number of times that memory is sampled.
 
     Raises:
@@ -65,6 +66,7 @@ def stream_long(artifact: Path, steps: int, *, memory_samples: int = 20) -> Long
     rows = _rows(artifact)
     # The interpreter and the arguments are this project's own.
     command = [sys.executable, "-m", "edgernn", "stream", str(artifact), "--json"]
+    command += ["--backend", backend] if backend else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("expected pipes to the process, found none")

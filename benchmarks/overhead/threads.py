@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from common.bare_subjects import BARE_BACKENDS
 from common.checks import Check, ratio_check
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Local, Method, measure
@@ -18,19 +19,20 @@ CALLS, ROUNDS = 2000, 15
 def thread_checks(path: Path) -> list[Check]:
     """Measure threads, without limits: the figures are the reason why `threads` is 1 and a lock is enough."""
     x = np.random.default_rng(0).random(edgernn.load(path).input_shape, np.float32)
-    subjects = {threads: Local(ArtifactLoader(path, threads=threads, x=x)) for threads in (1, 2, 4)}
+    backend = BARE_BACKENDS[path.suffix]
+    subjects = {threads: Local(ArtifactLoader(path, backend, threads, x=x)) for threads in (1, 2, 4)}
     medians = {threads: summarize(rounds[PREDICT]).median_us for threads, rounds in measure(subjects, Method()).items()}
     group = f"{path.name}, threads"
     inside = [
         ratio_check(group, f"predict, threads={threads} / threads=1", medians[threads] / medians[1])
         for threads in (2, 4)
     ]
-    return [*inside, *_outside(path, x, group)]
+    return [*inside, *_outside(path, backend, x, group)]
 
 
-def _outside(path: Path, x: np.ndarray, group: str) -> list[Check]:
+def _outside(path: Path, backend: str, x: np.ndarray, group: str) -> list[Check]:
     """Compare the throughput of two Python threads with that of one, with one shared model and with one model each."""
-    shared, other = edgernn.load(path), edgernn.load(path)
+    shared, other = (edgernn.load(path, backend=backend) for _ in range(2))
     threads = {"one": [shared], "one model": [shared, shared], "a model each": [shared, other]}
     seconds: dict[str, list[float]] = {name: [] for name in threads}
     with ThreadPoolExecutor(2) as pool:

@@ -16,11 +16,11 @@ def unrolled(model: Any) -> bytes:
     return conversions.stock_onnx(conversions.rebuild(model, unroll=True))
 
 
-def operator(model: Any) -> bytes:
+def operator(model: Any, samples: int = 1) -> bytes:
     """Convert the model to ONNX's own RNN, GRU or LSTM: our graph without its states.
 
     No other converter makes these operators of Keras 3. Input and output have the fixed shapes that most importers
-    need, of one sample: float32 [1, steps, features] and [1, classes].
+    need: float32 [samples, steps, features] and [samples, classes].
     """
     import onnx
     from onnx.tools.update_model_dims import update_inputs_outputs_dims
@@ -35,7 +35,9 @@ def operator(model: Any) -> bytes:
     proto = onnx.utils.Extractor(proto).extract_model([source], [target])
     proto.graph.name = graph.name  # without the extractor's addition, which counts in a file's size
     del proto.graph.value_info[:]
-    shapes = ({name: [1, *ports[0].shape[1:]]} for name, ports in ((source, model.inputs), (target, model.outputs)))
+    shapes = (
+        {name: [samples, *ports[0].shape[1:]]} for name, ports in ((source, model.inputs), (target, model.outputs))
+    )
     proto = update_inputs_outputs_dims(proto, *shapes)
     data: bytes = onnx.shape_inference.infer_shapes(proto).SerializeToString()
     return data

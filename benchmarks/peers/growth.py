@@ -69,11 +69,8 @@ def measure_size(
         One row a file, with the size, target, export_s and the fields of `side_by_side.time_files`; and the reasons
         for missing files.
     """
-    folder.mkdir(parents=True)
     say(f"{size}: building")
-    # In a child process, so that TensorFlow stays out of this one, which times.
-    with Child(_builder) as child:
-        reference = child.ask((size, folder))
+    reference = build_isolated(size, folder)
     say(f"{size}: exporting")
     # An untrained model may fail its proof. Refining would take by far the most time, and changes no size or latency.
     settings = Settings(refine=False, keep_failed=True)
@@ -107,6 +104,17 @@ def _make_others(
         reference=reference,
         progress=say,
     )
+
+
+def build_isolated(size: ModelSize, folder: Path) -> Float32:
+    """Write an untrained model and samples into a new folder; return its answers to the test samples.
+
+    The child process keeps TensorFlow out of this one, which times.
+    """
+    folder.mkdir(parents=True)
+    with Child(_builder) as child:
+        reference: Float32 = child.ask((size, folder))
+    return reference
 
 
 def _builder() -> Callable[[tuple[ModelSize, Path]], Float32]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from made_up import measured, result, turns
 
+from edgernn.bench.profiles import profile_named
 from edgernn.bench.result import Answers, Measured
 from edgernn.bench.statistics import NO_DIFFERENCE
 from edgernn.bench.stopwatch import Method
@@ -285,3 +286,19 @@ def test_artifacts_of_another_model_are_not_judged(capsys: pytest.CaptureFixture
     assert [line.split()[1] for line in rest if line.strip().startswith("other.tflite ")] == ["✗"]
     alone = judge(result(keras, other, task=Task("multilabel")))
     assert (alone.recommended, alone.why) == (None, "every artifact was exported from another model")
+
+
+@pytest.mark.parametrize(
+    ("device", "quantizations"),
+    [
+        ("pi5", {"float32", "float16", "dynamic", "int8", "int16x8"}),
+        ("pi2", {"float32", "float16", "int8", "int16x8"}),
+        ("mcu", {"float32", "int8", "int16x8"}),
+        ("browser", set()),
+    ],
+)
+def test_files_that_the_native_kernels_refuse_go_to_the_devices_next_backend(
+    device: str, quantizations: set[str]
+) -> None:
+    every = ("float32", "float16", "dynamic", "int8", "int16x8")
+    assert {each for each in every if profile_named(device).runs(".tflite", each)} == quantizations

@@ -18,8 +18,10 @@ _PROGRAM = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])
 _ONE_THREAD = {"backend": "CPU", "numThread": 1}
 
 
-def _convert(data: bytes, model: Any, _x_calibration: Float32, *, bits: int | None = None) -> BareSubject:
-    """Convert an ONNX graph; GRU and LSTM become a loop.
+def convert(
+    data: bytes, model: Any, _x_calibration: Float32, *, bits: int | None = None, samples: int = 1
+) -> BareSubject:
+    """Convert an ONNX graph for a number of samples; GRU and LSTM become a loop.
 
     The command `mnnconvert` calls the function of the package that is called here, but then installs a package and
     sends its maker a report. The converter runs in a separate process, because it crashes beside TensorFlow.
@@ -27,7 +29,7 @@ def _convert(data: bytes, model: Any, _x_calibration: Float32, *, bits: int | No
     import onnx
 
     output = onnx.load_from_string(data).graph.output[0].name
-    shape = (1, *model.inputs[0].shape[1:])
+    shape = (samples, *model.inputs[0].shape[1:])
     with temporary_file("source.onnx", data) as source:
         target = source.with_name("target.mnn")
         arguments = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "peers"]
@@ -81,11 +83,11 @@ def _load_module(path: Path, shape: tuple[int, ...], output: str) -> Answer:
     return answer
 
 
-_INT8 = partial(_convert, bits=8)
+_INT8 = partial(convert, bits=8)
 _peer = partial(Peer, tool="MNN", page="https://mnn-docs.readthedocs.io/en/latest/tools/convert.html")
 PEERS = by_name(
-    _peer("MNN float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=_convert),
+    _peer("MNN float32, ONNX's operator", agreement=SAME, convert=graphs.operator, make=convert),
     _peer("MNN int8 weights, ONNX's operator", agreement=ROUNDED, convert=graphs.operator, make=_INT8),
-    _peer("MNN float32, Keras unroll=True", agreement=SAME, convert=graphs.unrolled, make=_convert),
+    _peer("MNN float32, Keras unroll=True", agreement=SAME, convert=graphs.unrolled, make=convert),
     _peer("MNN int8 weights, Keras unroll=True", agreement=ROUNDED, convert=graphs.unrolled, make=_INT8),
 )

@@ -14,7 +14,8 @@ from peers import graphs
 from peers.registry import ROUNDED, Peer, by_name, temporary_file
 
 
-def _dynamic(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
+def dynamic(data: bytes, _model: Any, _x_calibration: Float32) -> BareSubject:
+    """Quantize the weights of an ONNX graph."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     def quantize(source: Path, target: Path) -> None:
@@ -63,7 +64,7 @@ _GRAPHS = {
 }
 _peer = partial(Peer, tool="ONNX Runtime's quantization", agreement=ROUNDED)
 _dynamic_peer, _static_peer = (
-    partial(_peer, make=_dynamic, page=_DYNAMIC),
+    partial(_peer, make=dynamic, page=_DYNAMIC),
     partial(_peer, make=_static, page=_STATIC),
 )
 # Of ONNX's own operators, it quantizes only LSTM, and only dynamically.

@@ -25,8 +25,17 @@ class Profile:
     by_size: bool = False
 
     def runs(self, suffix: str, quantization: str) -> bool:
-        """Return True if every backend of the device that reads the suffix runs the quantization correctly."""
-        readers = [info for info in BACKENDS if info.name in self.backends and info.suffix == suffix]
+        """Return True if every backend of the device that may read such a file runs it correctly.
+
+        A file that a partial backend refuses goes to the next one.
+        """
+        readers = [
+            info
+            for info in BACKENDS
+            if info.name in self.backends
+            and info.suffix == suffix
+            and not (info.is_partial and quantization in info.refuses)
+        ]
         return bool(readers) and not any(quantization in (*info.misreads, *info.refuses) for info in readers)
 
 
@@ -34,10 +43,10 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("pi5", "a Raspberry Pi 5", ("litert", "onnxruntime")),
-        Profile("pi4", "a Raspberry Pi 4", ("litert", "onnxruntime")),
-        Profile("pi3", "a Raspberry Pi 3", ("litert", "onnxruntime")),
-        Profile("pi2", "a Raspberry Pi 2", ("tflite-runtime",)),
+        Profile("pi5", "a Raspberry Pi 5", ("native", "litert", "onnxruntime")),
+        Profile("pi4", "a Raspberry Pi 4", ("native", "litert", "onnxruntime")),
+        Profile("pi3", "a Raspberry Pi 3", ("native", "litert", "onnxruntime")),
+        Profile("pi2", "a Raspberry Pi 2", ("native", "tflite-runtime")),
         Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True),
         # ONNX Runtime Web reads the files of ONNX Runtime.
         Profile("browser", "a browser", ("onnxruntime",)),
