@@ -1,6 +1,7 @@
 """Small programs, made up: one for each operator of the native engine, and random ones with int8 weights."""
 
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from edgernn.program.operators import (
     Table,
     Value,
 )
+from edgernn.program.plan import Plan
 
 INF = math.inf
 TANH = np.clip(np.rint(np.tanh(np.arange(-128, 128) / 32) * 128), -128, 127).astype(np.int8).tobytes()
@@ -125,6 +127,11 @@ def float_product(rows: int, inputs: int, outputs: int, seed: int = 0) -> Progra
     weights, bias = (random.normal(size=size).astype("<f4") for size in (inputs * outputs, outputs))
     linear = Linear(0, 1, inputs, outputs, weights.tobytes(), bias.tobytes(), (), -2, 6)
     return whole([float32(rows, inputs), float32(rows, outputs)], [linear])
+
+
+def fuzz_input(plan: Plan) -> bytes:
+    """Return a plan as tests/native/*.c read it: the number of its words, the words, the constants."""
+    return struct.pack("<I", len(plan.words) // 4) + plan.words + plan.constants
 
 
 def recurrent(units: int = 5, features: int = 3, steps: int = 4) -> Program:

@@ -101,7 +101,7 @@ def _damaged(data: bytes, rng: random.Random) -> bytes:
 
 def _write(plan: Plan, folder: Path) -> None:
     """Write a plan as an input of fuzz_engine.c; the name is that of its content."""
-    data = struct.pack("<I", len(plan.words) // 4) + plan.words + plan.constants
+    data = made_up_programs.fuzz_input(plan)
     if len(data) <= MAX_INPUT_BYTES:
         (folder / hashlib.sha256(data).hexdigest()[:20]).write_bytes(data)
 

@@ -16,6 +16,7 @@ static void checked(void *block);
 #undef free
 
 #include "../../runtime/native/cpu.h"
+#include "made_up_input.h"
 
 #define MAX_RUN_BYTES ((size_t)1 << 20)
 #define MAX_RUN_STEPS 16
@@ -101,27 +102,13 @@ static int is_cheap(const edgernn_program *program) {
            program->steps <= MAX_RUN_STEPS;
 }
 
-/* Values between -4 and 4, always the same. */
-static void fill(uint8_t *bytes, size_t count, int is_float) {
-    uint32_t number = 1;
-    for (size_t k = 0; k < count; k += is_float ? 4 : 1) {
-        number = number * 1664525u + 1013904223u;
-        const float value = (float)(number >> 16) / 8192.0f - 4.0f;
-        if (is_float) {
-            memcpy(bytes + k, &value, sizeof value);
-        } else {
-            bytes[k] = (uint8_t)(number >> 24);
-        }
-    }
-}
-
 static void run_program(const edgernn_program *program) {
     edgernn_sizes sizes;
     edgernn_get_sizes(program, &sizes);
     /* Blocks of the exact size: a byte beyond is a finding. */
     const size_t bytes = 2 * sizes.steps * sizes.row_bytes;
     uint8_t *x = malloc(bytes), *answers = malloc(2 * sizes.answer_bytes);
-    fill(x, bytes, sizes.float_input);
+    fill_input(x, bytes, sizes.float_input);
     running = program;
     edgernn_run(program, x, 2, answers, 0);
     if (sizes.streams) {

@@ -1,7 +1,7 @@
-"""The kernels of every machine give the same bits: the same comparison runs here and under QEMU; `make test-native`.
+"""Every machine gives the same bits: the same programs run here and under QEMU; `make test-native`.
 
 compare_kernels.c compares each instruction set with the reference kernels, whose own results must have the same bits on
-every machine, in int8 and in float32.
+every machine, in int8 and in float32. run_plans.c runs whole programs.
 """
 
 import platform
@@ -13,8 +13,13 @@ from pathlib import Path
 import build_native
 import pytest
 from build_native import FLAGS, TARGETS, files_and_flags, zig_cc
+from made_up_programs import every_operator, fuzz_input
 
-PROGRAM = Path(__file__).parent / "compare_kernels.c"
+import edgernn
+from edgernn.program.plan import make_plan
+from edgernn.program.reader import read_program
+
+HERE = Path(__file__).parent
 ROUNDS = 2000
 # The emulator of each machine; "max" has SDOT.
 QEMU = {
@@ -29,21 +34,22 @@ Compile = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """Return a function that compiles the comparison for a machine, with more flags; the program needs no library."""
+    """Return a function that compiles a C file of this folder, which then needs no library, for a machine."""
 
-    def compile_program(machine: str, *flags: str) -> Path:
+    def compile_program(machine: str, *flags: str, name: str = "compare_kernels") -> Path:
         folder = tmp_path_factory.mktemp(machine)
         target = TARGETS[machine]
         system = target.triple.partition(".")[0].replace("-gnu", "-musl")
         target = replace(target, triple=system)
-        kernels = [each for each in files_and_flags(target) if each[0].stem.partition("_")[0] in ("kernels", "cpu")]
         objects = []
-        for source, own in [*kernels, (PROGRAM, [target.flags])]:
+        # module.c needs Python.
+        sources = [each for each in files_and_flags(target) if each[0].stem != "module"]
+        for source, own in [*sources, (HERE / f"{name}.c", [target.flags])]:
             made = str(folder / f"{source.stem}.o")
             zig_cc(target, [*FLAGS, *own, *flags, "-c", str(source.relative_to(build_native.ROOT)), "-o", made])
             objects.append(made)
-        zig_cc(target, ["-static", target.flags, *objects, "-o", str(folder / "compare")])
-        return folder / "compare"
+        zig_cc(target, ["-static", target.flags, *objects, "-o", str(folder / name)])
+        return folder / name
 
     return compile_program
 
@@ -95,3 +101,36 @@ def test_arithmetic_that_is_only_nearly_right_is_found(compiled: Compile, digest
     found, different = compare(compiled("x86_64", "-ffast-math"), *emulator_of("x86_64"))
     assert found[0] != digests[0]
     assert all(different.values())
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return files with plans, by the names of their programs."""
+    folder = tmp_path_factory.mktemp("plans")
+    programs = {**every_operator(), "digits": read_program(edgernn.sample().read_bytes())}
+    found = {name: folder / str(number) for number, name in enumerate(programs)}
+    for name, path in found.items():
+        path.write_bytes(fuzz_input(make_plan(programs[name])))
+    return found
+
+
+def digests_of_plans(program: Path, plans: dict[str, Path], emulator: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Return digests of the plans' answers by the instruction set and the program's name."""
+    command = [*emulator, program, *plans.values()]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split()[0]: dict(zip(plans, line.split()[1:], strict=True)) for line in lines}
+
+
+def test_whole_programs_have_the_same_bits_on_every_machine(compiled: Compile, plans: dict[str, Path]) -> None:
+    found = {
+        (machine, name): answers
+        for machine in TARGETS
+        for name, answers in digests_of_plans(compiled(machine, name="run_plans"), plans, emulator_of(machine)).items()
+    }
+    right = found["x86_64", "scalar"]
+    assert "differs" not in right.values()
+    # In float32, vectors add in another order.
+    integers = ("recurrent", "last row", "product", "softmax", "maximum", "convolution", "pool", "sum", "digits")
+    for (machine, name), answers in found.items():
+        for program in right if name == "scalar" else integers:
+            assert answers[program] == right[program], f"{program} on {machine} with {name}"
