@@ -57,6 +57,7 @@ static void softmax_f32(const instruction *i, const float *x, float *out, int64_
 
 static void reduce_f32(const instruction *i, const float *x, float *out) {
     const int64_t count = i->as.reduce.count, inner = i->as.reduce.inner;
+    const float factor = 1.0f / (float)count;
     for (int64_t outer = 0; outer < i->as.reduce.outer; outer++) {
         for (int64_t c = 0; c < inner; c++) {
             const float *from = x + outer * count * inner + c;
@@ -65,21 +66,27 @@ static void reduce_f32(const instruction *i, const float *x, float *out) {
                 const float next = from[k * inner];
                 result = i->as.reduce.kind == REDUCE_MAX ? (next > result ? next : result) : result + next;
             }
-            out[outer * inner + c] = i->as.reduce.kind == REDUCE_MEAN ? result / (float)count : result;
+            out[outer * inner + c] = i->as.reduce.kind == REDUCE_MEAN ? result * factor : result;
         }
     }
 }
 
+/* The maximum, or the mean: the sum in float32 times the multiplier, plus the offset, rounded. */
 static void reduce_i8(const instruction *i, const int8_t *x, int8_t *out) {
     const int64_t count = i->as.reduce.count, inner = i->as.reduce.inner;
     for (int64_t outer = 0; outer < i->as.reduce.outer; outer++) {
         for (int64_t c = 0; c < inner; c++) {
             const int8_t *from = x + outer * count * inner + c;
-            int8_t result = from[0];
+            int64_t result = from[0];
             for (int64_t k = 1; k < count; k++) {
-                result = from[k * inner] > result ? from[k * inner] : result;
+                const int8_t next = from[k * inner];
+                result = i->as.reduce.kind == REDUCE_MAX ? (next > result ? next : result) : result + next;
             }
-            out[outer * inner + c] = result;
+            if (i->as.reduce.kind == REDUCE_MEAN) {
+                const float mean = (float)result * i->as.reduce.multiplier + i->as.reduce.offset;
+                result = (int64_t)rintf(mean < -128.0f ? -128.0f : mean > 127.0f ? 127.0f : mean);
+            }
+            out[outer * inner + c] = (int8_t)result;
         }
     }
 }
@@ -108,31 +115,59 @@ static void convolve(const edgernn_kernels *kernels, const instruction *i, const
     }
 }
 
+static void pool_f32(const instruction *i, const float *x, float *out, int64_t first, int64_t last) {
+    const int64_t channels = i->as.pool.channels;
+    const float factor = 1.0f / (float)(last - first);
+    for (int64_t c = 0; c < channels; c++) {
+        float result = x[first * channels + c];
+        for (int64_t k = first + 1; k < last; k++) {
+            const float next = x[k * channels + c];
+            result = i->as.pool.kind == REDUCE_MAX ? (next > result ? next : result) : result + next;
+        }
+        out[c] = i->as.pool.kind == REDUCE_MAX ? result : result * factor;
+    }
+}
+
+/* The mean is rounded to the nearest integer, ties away from zero. */
+static void pool_i8(const instruction *i, const int8_t *x, int8_t *out, int64_t first, int64_t last) {
+    const int64_t channels = i->as.pool.channels, count = last - first;
+    for (int64_t c = 0; c < channels; c++) {
+        int64_t result = x[first * channels + c];
+        for (int64_t k = first + 1; k < last; k++) {
+            const int8_t next = x[k * channels + c];
+            result = i->as.pool.kind == REDUCE_MAX ? (next > result ? next : result) : result + next;
+        }
+        if (i->as.pool.kind == REDUCE_MEAN) {
+            result = (result + (result < 0 ? -count / 2 : count / 2)) / count;
+        }
+        out[c] = (int8_t)result;
+    }
+}
+
 static void pool(const instruction *i, const void *x, void *out) {
     const int64_t channels = i->as.pool.channels;
     for (int64_t t = 0; t < i->as.pool.out_steps; t++) {
         int64_t first = t * i->as.pool.stride - i->as.pool.before, last = first + i->as.pool.kernel;
         first = first < 0 ? 0 : first;
         last = last > i->as.pool.steps ? i->as.pool.steps : last;
-        for (int64_t c = 0; c < channels; c++) {
-            if (i->type == FLOAT32) {
-                const float *from = (const float *)x + c;
-                float result = from[first * channels];
-                for (int64_t k = first + 1; k < last; k++) {
-                    const float next = from[k * channels];
-                    result = i->as.pool.kind == REDUCE_MAX ? (next > result ? next : result) : result + next;
-                }
-                ((float *)out)[t * channels + c] =
-                    i->as.pool.kind == REDUCE_MAX ? result : result / (float)(last - first);
-            } else {
-                const int8_t *from = (const int8_t *)x + c;
-                int8_t result = from[first * channels];
-                for (int64_t k = first + 1; k < last; k++) {
-                    result = from[k * channels] > result ? from[k * channels] : result;
-                }
-                ((int8_t *)out)[t * channels + c] = result;
-            }
+        if (i->type == FLOAT32) {
+            pool_f32(i, (const float *)x, (float *)out + t * channels, first, last);
+        } else {
+            pool_i8(i, (const int8_t *)x, (int8_t *)out + t * channels, first, last);
         }
+    }
+}
+
+static void extreme_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
+    for (int64_t k = 0; k < count; k++) {
+        out[k] = (a[k] > b[k]) == i->as.extreme.is_maximum ? a[k] : b[k];
+    }
+}
+
+static void choose(const instruction *i, const float *condition, const uint8_t *a, const uint8_t *b, uint8_t *out) {
+    const int64_t size = i->type == INT8 ? 1 : 4;
+    for (int64_t k = 0; k < i->elements; k++) {
+        memcpy(out + k * size, (condition[k] != 0.0f ? a : b) + k * size, (size_t)size);
     }
 }
 
@@ -263,6 +298,8 @@ static void run_instruction(const edgernn_program *program, const instruction *i
             }
             break;
         case OP_REPEAT: run_repeat(program, i, all, step); break;
+        case OP_EXTREME: extreme_i8(i, x8, b8, out8, count); break;
+        case OP_SELECT: choose(i, at(all, &i->as.select.condition, step), x, b, out); break;
     }
 }
 

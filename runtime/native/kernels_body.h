@@ -110,6 +110,10 @@ static void binary_f32(
         case EDGERNN_MINIMUM: EACH_BINARY(x < y ? x : y);
         case EDGERNN_MAXIMUM: EACH_BINARY(x > y ? x : y);
         case EDGERNN_SQUARED_DIFFERENCE: EACH_BINARY((x - y) * (x - y));
+        case EDGERNN_GREATER: EACH_BINARY(x > y ? 1.0f : 0.0f);
+        case EDGERNN_GREATER_EQUAL: EACH_BINARY(x >= y ? 1.0f : 0.0f);
+        case EDGERNN_LESS: EACH_BINARY(x < y ? 1.0f : 0.0f);
+        case EDGERNN_LESS_EQUAL: EACH_BINARY(x <= y ? 1.0f : 0.0f);
         case EDGERNN_BINARIES: break;
     }
 }

@@ -362,6 +362,22 @@ static void set_of_one(reader *r, instruction *i, const value *x, const value *o
     equal_elements(r, x, out);
 }
 
+static void read_extreme(reader *r, instruction *i) {
+    i->as.extreme.is_maximum = (int)count(r, 0, 1);
+    read_operands_of_two(r, i, INT8);
+}
+
+static void read_select(reader *r, instruction *i) {
+    const value *condition = typed_value(r, FLOAT32), *a = next_value(r), *b = typed_value(r, a->type);
+    const value *out = result(r, a->type);
+    set_operands(r, i, a, b, out);
+    equal_elements(r, a, out);
+    equal_elements(r, b, out);
+    equal_elements(r, condition, out);
+    i->as.select.condition = operand_of(r, condition);
+    i->is_whole = 0;
+}
+
 static void read_of_one(reader *r, instruction *i, int type) {
     const value *x = typed_value(r, type), *out = result(r, type);
     set_of_one(r, i, x, out);
@@ -417,9 +433,12 @@ static void read_reduce(reader *r, instruction *i) {
     if (results != out->elements || results > x->elements || results * i->as.reduce.count != x->elements) {
         fail(r, "a reduction does not fit its operands");
     }
-    if (x->type == INT8 && i->as.reduce.kind != REDUCE_MAX) {
-        fail(r, "a mean or a sum of int8");
+    if (x->type == INT8 && i->as.reduce.kind == REDUCE_SUM) {
+        fail(r, "a sum of int8");
     }
+    i->as.reduce.multiplier = x->scale / out->scale * (1.0f / (float)i->as.reduce.count);
+    i->as.reduce.offset =
+        (float)out->zero_point - (float)(i->as.reduce.count * x->zero_point) * i->as.reduce.multiplier;
 }
 
 static void read_convolution(reader *r, instruction *i) {
@@ -463,8 +482,8 @@ static void read_pool(reader *r, instruction *i) {
         i->as.pool.before >= i->as.pool.kernel || last >= i->as.pool.steps) {
         fail(r, "a pooling does not fit its operands");
     }
-    if (x->type == INT8 && (i->as.pool.kind != REDUCE_MAX || x->zero_point != out->zero_point)) {
-        fail(r, "a mean of int8");
+    if (i->as.pool.kind == REDUCE_SUM) {
+        fail(r, "a sum of windows");
     }
 }
 
@@ -552,7 +571,7 @@ static void read_repeat(reader *r, instruction *i, int64_t left) {
 }
 
 static void read_instruction(reader *r, instruction *i, int64_t left, int in_rows) {
-    i->op = (operation)count(r, OP_QUANTIZE, OP_REPEAT);
+    i->op = (operation)count(r, OP_QUANTIZE, LAST_OP);
     const size_t arguments = (size_t)count(r, 0, 1 << 16), end = r->next + arguments;
     if (end > r->words) {
         fail(r, "the plan is too short");
@@ -593,6 +612,8 @@ static void read_instruction(reader *r, instruction *i, int64_t left, int in_row
             }
             read_repeat(r, i, left);
             break;
+        case OP_EXTREME: read_extreme(r, i); break;
+        case OP_SELECT: read_select(r, i); break;
     }
     if (!r->reason && r->next != end) {
         fail(r, "an instruction has the wrong number of arguments");
@@ -658,11 +679,12 @@ static void mark_rows(reader *r) {
     edgernn_program *program = r->program;
     const size_t start = r->next;
     for (int64_t k = 0; k < program->rows && !r->reason; k++) {
-        const int64_t op = count(r, OP_QUANTIZE, OP_REPEAT), arguments = count(r, 2, 1 << 16);
+        const int64_t op = count(r, OP_QUANTIZE, LAST_OP), arguments = count(r, 2, 1 << 16);
         static const int results[] = {[OP_QUANTIZE] = 1, [OP_DEQUANTIZE] = 1, [OP_LINEAR] = 1, [OP_SUM] = 2,
                                       [OP_PRODUCT] = 2, [OP_BINARY] = 3, [OP_TABLE] = 1, [OP_FUNCTION] = 2,
                                       [OP_SOFTMAX] = 1, [OP_REDUCE] = 2, [OP_CONVOLUTION] = 1, [OP_POOL] = 2,
-                                      [OP_COPY] = 1, [OP_FILL] = 0, [OP_REPEAT] = 0};
+                                      [OP_COPY] = 1, [OP_FILL] = 0, [OP_REPEAT] = 0, [OP_EXTREME] = 3,
+                                      [OP_SELECT] = 3};
         const size_t place = r->next + (size_t)results[op];
         if (r->next + (size_t)arguments > r->words || results[op] >= arguments) {
             fail(r, "the plan is too short");

@@ -42,10 +42,13 @@ typedef enum {
     OP_POOL,
     OP_COPY,
     OP_FILL,
-    OP_REPEAT
+    OP_REPEAT,
+    OP_EXTREME,
+    OP_SELECT
 } operation;
 
 enum { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX };
+#define LAST_OP OP_SELECT
 #define MAX_AXES 5
 
 typedef struct instruction {
@@ -84,8 +87,7 @@ typedef struct instruction {
         struct {
             int kind;
             int64_t outer, count, inner;
-            float scale_in, scale_out;
-            int zero_in, zero_out;
+            float multiplier, offset; /* of an int8 mean */
         } reduce;
         struct {
             edgernn_linear_i8 i8;
@@ -105,6 +107,12 @@ typedef struct instruction {
         struct {
             uint32_t bits;
         } fill;
+        struct {
+            int is_maximum;
+        } extreme;
+        struct {
+            operand condition;
+        } select;
         struct {
             int64_t rounds, body, block_bytes, answer_bytes, carried;
             operand blocks, block, answers, answer;

@@ -31,6 +31,7 @@ from edgernn.program.operators import (
     Reduce,
     Repeat,
     Rescale,
+    Select,
     Softmax,
     Table,
     Value,
@@ -40,13 +41,16 @@ from edgernn.program.operators import (
 _MAGIC, _FORMAT = 0x4E4E5245, 1
 _OPERATORS = (
     *("quantize", "dequantize", "linear", "sum", "product", "binary", "table", "function", "softmax", "reduce"),
-    *("convolution", "pool", "copy", "fill", "repeat"),
+    *("convolution", "pool", "copy", "fill", "repeat", "extreme", "select"),
 )
 _FUNCTIONS = (
     *("tanh", "logistic", "relu", "relu6", "exp", "log", "sqrt", "rsqrt", "abs", "neg", "square", "gelu", "gelu_tanh"),
     *("elu", "leaky_relu", "hard_swish", "sign"),
 )
-_BINARIES = ("add", "subtract", "multiply", "divide", "minimum", "maximum", "squared_difference")
+_BINARIES = (
+    *("add", "subtract", "multiply", "divide", "minimum", "maximum", "squared_difference"),
+    *("greater", "greater_equal", "less", "less_equal"),
+)
 _REDUCTIONS = ("mean", "sum", "max")
 _TYPES = (INT8, FLOAT32)
 _AXES = 5
@@ -158,14 +162,14 @@ def _fused(writer: _Writer, fused: Fused) -> tuple[str, tuple[int, ...]]:
 
 def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
     a, b, out = map(writer.value, (o.a, o.b, o.out))
-    if o.kind not in _BINARIES:
-        raise UnsupportedError(f"operator {o.kind}")
     if out.type == FLOAT32:
         limits = _limits(out, o.low, o.high)
         return "binary", (_BINARIES.index(o.kind), o.a, o.b, o.out, o.b_run, int(o.swapped), *limits)
     if o.kind == "multiply":
         multiplier = _bits(product_multiplier(a, b, out))
         return "product", (o.a, o.b, o.out, o.b_run, multiplier, *_limits(out, o.low, o.high))
+    if o.kind in ("minimum", "maximum") and (o.low, o.high) == (-128, 127):
+        return "extreme", (int(o.kind == "maximum"), o.a, o.b, o.out, o.b_run)
     if o.kind not in ("add", "subtract"):
         raise UnsupportedError(f"operator {o.kind} of int8")
     factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped, limits=(o.low, o.high))
@@ -179,9 +183,7 @@ def _function(_writer: _Writer, o: Function) -> tuple[str, tuple[int, ...]]:
     return "function", (_FUNCTIONS.index(o.name), o.x, o.out, _bits(first), _bits(second))
 
 
-def _reduce(writer: _Writer, o: Reduce) -> tuple[str, tuple[int, ...]]:
-    if writer.value(o.out).type == INT8 and o.kind != "max":
-        raise UnsupportedError(f"{o.kind} of int8")
+def _reduce(_writer: _Writer, o: Reduce) -> tuple[str, tuple[int, ...]]:
     return "reduce", (_REDUCTIONS.index(o.kind), o.x, o.out, o.outer, o.count, o.inner)
 
 
@@ -192,9 +194,7 @@ def _convolution(writer: _Writer, o: Convolution) -> tuple[str, tuple[int, ...]]
     return "convolution", (o.x, o.out, o.steps, o.channels, o.out_steps, o.outputs, *window, *_weights(writer, o))
 
 
-def _pool(writer: _Writer, o: Pool) -> tuple[str, tuple[int, ...]]:
-    if writer.value(o.out).type == INT8 and o.kind != "max":
-        raise UnsupportedError(f"{o.kind} of windows of int8")
+def _pool(_writer: _Writer, o: Pool) -> tuple[str, tuple[int, ...]]:
     window = (o.kernel, o.stride, o.before)
     return "pool", (_REDUCTIONS.index(o.kind), o.x, o.out, o.steps, o.channels, o.out_steps, *window)
 
@@ -226,5 +226,6 @@ _WRITERS: Mapping[type, Callable[[_Writer, Any], tuple[str, tuple[int, ...]]]] =
     Rescale: lambda w, o: ("table", (o.x, o.out, w.constant(rescale_table(w.value(o.x), w.value(o.out))))),
     Table: lambda w, o: ("table", (o.x, o.out, w.constant(o.table))),
     Softmax: lambda _, o: ("softmax", (o.x, o.out, o.columns, _bits(o.beta))),
+    Select: lambda _, o: ("select", (o.condition, o.a, o.b, o.out)),
     Fill: lambda w, o: ("fill", (o.out, int(o.number) if w.value(o.out).type == INT8 else _bits(o.number))),
 }
