@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, copy, strides, tensor_number
+from edgernn.program.folding import fold
 from edgernn.program.graph import Graph, GraphFile, GraphOperator, read_integers
 from edgernn.program.operators import Repeat
 from edgernn.program.shapes import check_same
@@ -206,7 +207,9 @@ class _Body:
             self._check_shared(operator, second, graph.inputs[place])
             carried.append((first, second))
         answers, block = self._add_answers()
-        outside.emit(Repeat(self._rounds, tuple(inside.operators), *self._blocks, answers, block, tuple(carried)))
+        results = [second for _, second in carried] + [block] * (block >= 0)
+        body = tuple(fold(inside.operators, inside.memory, results))
+        outside.emit(Repeat(self._rounds, body, *self._blocks, answers, block, tuple(carried)))
         for place, output in enumerate(operator.outputs):
             if place in states:
                 outside.alias(output, states[place], 0)

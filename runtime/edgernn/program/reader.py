@@ -7,6 +7,7 @@ from edgernn.backends.tflite_file import StepSignature, step_signature
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program import elementwise, linear, shapes, windows
 from edgernn.program.builder import Builder, Memory
+from edgernn.program.folding import fold
 from edgernn.program.graph import Graph, GraphFile, GraphOperator
 from edgernn.program.loop import append_loop
 from edgernn.program.operators import Program, ProgramState
@@ -69,10 +70,11 @@ def _read_whole(file: GraphFile) -> Program:
     source, result = add_input(builder, graph.inputs[0]), graph.outputs[0]
     add_operators(builder, file)
     answer = builder.value(result)
+    operators = fold(builder.operators, memory, [answer])
     shape, answer_shape = memory.values[source].shape, memory.values[answer].shape
     if len(shape) != 3 or shape[0] != 1:
         raise UnsupportedError(f"an input of shape {shape}, expected (1, steps, features)")
-    sections = find_sections(builder.operators, memory.values, (), (), answer)
+    sections = find_sections(operators, memory.values, (), (), answer)
     return Program(
         values=tuple(memory.values),
         constants=memory.constants,
@@ -106,7 +108,8 @@ def _read_step(file: GraphFile, step: StepSignature) -> Program:
     for name in states:
         check_state(builder, before[name], outputs[name])
     after = {name: builder.separate(outputs[name], before.values()) for name in states}
-    sections = find_sections(builder.operators, memory.values, before.values(), after.values(), answer)
+    operators = fold(builder.operators, memory, [answer, *after.values()])
+    sections = find_sections(operators, memory.values, before.values(), after.values(), answer)
     steps, answers_every_step = _sequence(file, memory.values[row].shape, memory.values[answer].shape)
     return Program(
         values=tuple(memory.values),

@@ -30,8 +30,8 @@ def find_sections(
     for operator in operators:
         if any(values[each].base in depends for each in reads(operator)):
             depends.update(values[each].base for each in writes(operator))
-    for_states = _needed(operators, values, after)
-    needed = for_states | _needed(operators, values, [answer])
+    for_states = needed_memory(operators, values, after)
+    needed = for_states | needed_memory(operators, values, [answer])
     kept = [(operator, {values[each].base for each in writes(operator)}) for operator in operators]
     return Sections(
         rows=tuple(operator for operator, out in kept if out & needed and not out & depends),
@@ -40,8 +40,8 @@ def find_sections(
     )
 
 
-def _needed(operators: Sequence[Operator], values: Sequence[Value], results: Iterable[int]) -> set[int]:
-    """Return the memory that results need."""
+def needed_memory(operators: Sequence[Operator], values: Sequence[Value], results: Iterable[int]) -> set[int]:
+    """Return the memory that results need, and the operators that compute them."""
     needed = {values[each].base for each in results}
     for operator in reversed(operators):
         if any(values[each].base in needed for each in writes(operator)):

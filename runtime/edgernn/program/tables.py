@@ -6,7 +6,7 @@ even. This gives LiteRT's bits, which computes in float32.
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from edgernn.errors import UnsupportedError
@@ -32,13 +32,25 @@ def _gelu(x: float) -> float:
     return 0.5 * x * math.erfc(-x / math.sqrt(2))
 
 
-_MAX_EXPONENT = 88.0  # exp of more is no float32
-_FUNCTIONS: dict[str, Callable[[float], float]] = {
+_MAX_EXPONENT = 700.0  # exp of more is no float64; in float32 it is infinite
+_MAX_QUOTIENT = 1e9
+# Whose int8 kernels are tables of the function; the others' results have other bits.
+_TABLES = ("tanh", "logistic", "exp", "elu", "gelu")
+# Operators of one number, as functions in float64.
+FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "tanh": math.tanh,
     "logistic": _logistic,
     "exp": _exp,
     "elu": _elu,
     "gelu": _gelu,
+    "relu": lambda x: max(x, 0.0),
+    "relu6": lambda x: min(max(x, 0.0), 6.0),
+    "log": math.log,
+    "sqrt": math.sqrt,
+    "abs": abs,
+    "neg": lambda x: -x,
+    "square": lambda x: x * x,
+    "leaky_relu": lambda x, slope: x if x > 0 else x * slope,
 }
 
 
@@ -61,12 +73,13 @@ def table_of(name: str, x: Value, out: Value) -> bytes:
 
 @lru_cache(maxsize=32)
 def _table(name: str, scale: float, zero_point: int, out_scale: float, out_zero_point: int) -> bytes:
-    function = _FUNCTIONS.get(name)
-    if function is None:
+    function = FUNCTIONS.get(name)
+    if function is None or name not in _TABLES:
         raise UnsupportedError(f"{name.upper()} of int8")
     reals = float32s([function(each) for each in float32s([scale * (q - zero_point) for q in range(-128, 128)])])
     quotients = float32s([real / out_scale for real in reals])
-    return array("b", [min(max(round(each) + out_zero_point, -128), 127) for each in quotients]).tobytes()
+    integers = [round(min(each, _MAX_QUOTIENT)) + out_zero_point for each in quotients]
+    return array("b", [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]).tobytes()
 
 
 def _clamp_table(name: str, x: Value, out: Value) -> bytes:
