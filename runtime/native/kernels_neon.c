@@ -7,7 +7,8 @@
 #define KERNELS edgernn_kernels_neon
 #define NAME "neon"
 #define COLUMNS_I8 16
-#define COLUMNS_F32 8
+#define COLUMNS_F32 16
+#define HAS_BLOCK_SUMS_F32
 #define INPUT_OFFSET 0
 #if defined(__aarch64__)
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)

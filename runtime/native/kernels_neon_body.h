@@ -1,6 +1,6 @@
-/* int8 products and tables with Arm's vectors of 16 bytes, for NEON with and without SDOT.
+/* Products and tables with Arm's vectors of 16 bytes, for NEON with and without SDOT.
 
-A block has 16 columns in four registers of int32, in their order. Before it, an instruction set defines
+A block has 16 columns in four registers, in their order. Before it, an instruction set defines
 
     sums_of(linear, weights, x, sums)    sets four int32x4_t to the products of a block's columns, without the bias */
 
@@ -52,6 +52,37 @@ static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t
     }
     for (; i < count; i++) {
         out[i] = (int8_t)prepared[(uint8_t)x[i]];
+    }
+}
+
+static inline float32x4_t multiply_add(float32x4_t sum, float32x4_t a, float32x4_t b) {
+#if defined(__aarch64__)
+    return vfmaq_f32(sum, a, b);
+#else
+    return vaddq_f32(sum, vmulq_f32(a, b)); /* the compiler uses no NEON for plain C in float32 */
+#endif
+}
+
+/* A product waits for the sum before it for four cycles: even and odd inputs have their own sums. */
+static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
+    float32x4_t even[4], odd[4];
+    for (int k = 0; k < 4; k++) {
+        even[k] = vld1q_f32(bias + 4 * k);
+        odd[k] = vdupq_n_f32(0.0f);
+    }
+    int i = 0;
+    for (; i + 2 <= inputs; i += 2, weights += 2 * COLUMNS_F32) {
+        const float32x4_t first = vdupq_n_f32(x[i]), second = vdupq_n_f32(x[i + 1]);
+        for (int k = 0; k < 4; k++) {
+            even[k] = multiply_add(even[k], first, vld1q_f32(weights + 4 * k));
+            odd[k] = multiply_add(odd[k], second, vld1q_f32(weights + COLUMNS_F32 + 4 * k));
+        }
+    }
+    for (int k = 0; k < 4; k++) {
+        if (i < inputs) {
+            even[k] = multiply_add(even[k], vdupq_n_f32(x[i]), vld1q_f32(weights + 4 * k));
+        }
+        vst1q_f32(sums + 4 * k, vaddq_f32(even[k], odd[k]));
     }
 }
 

@@ -98,7 +98,8 @@ def test_contracted_products_are_found(compiled: Compile, digests: list[str]) ->
 
 def test_arithmetic_that_is_only_nearly_right_is_found(compiled: Compile, digests: list[str]) -> None:
     """With -ffast-math, rounding by adding and subtracting a number is left out."""
-    found, different = compare(compiled("x86_64", "-ffast-math"), *emulator_of("x86_64"))
+    inexact = ("-ffast-math", "-Wno-error")  # a warning says that there is no infinity then
+    found, different = compare(compiled("x86_64", *inexact), *emulator_of("x86_64"))
     assert found[0] != digests[0]
     assert all(different.values())
 
