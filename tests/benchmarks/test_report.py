@@ -23,6 +23,7 @@ from edgernn.errors import DataError
 from edgernn.system.machine import Memory
 from edgernn.tasks import REGRESSION, Task
 from edgernn_benchmarks.changes import find_changes
+from edgernn_benchmarks.report.figures import Point, draw_trade
 from edgernn_benchmarks.report.label_placement import place_labels
 from edgernn_benchmarks.report.page import render, short_names, write_html
 
@@ -110,6 +111,7 @@ def test_the_verdict_is_a_sentence(page: str, made_up_result: Result) -> None:
     assert judge(made_up_result).sentence in text
     assert "Ship digits-int8.tflite: " in text
     assert re.search(r"int8.tflite is the .*; the smallest, fastest and most accurate is", text)
+    assert "These samples" in text  # all of those on which an artifact and the original disagree
     assert "Unreliable times" not in text
     assert made_up_result.believed
 
@@ -323,6 +325,27 @@ def test_names_are_shown_without_their_common_prefix() -> None:
     assert shown(*names) == ["Keras", "int8.tflite", "int8-loop.tflite", "float32.onnx", "stock-tflite.tflite"]
     assert shown("a.tflite", "b-a.tflite") == ["a.tflite", "b-a.tflite"]
     assert shown("net-int8.tflite") == ["net-int8.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("measures", "times_us", "expected"),
+    [
+        # Times from 10 µs to half a second: the second axis spans 4 powers of ten and has room for two numbers.
+        ((1.0, 0.998, 1.0), (10.0, 42.0, 900.0, 480_000.0), ["99.80%", "100.00%", "10 µs", "20 µs", "40 µs", "100 ms"]),
+        ((0.667, 0.67, 0.67), (71.0, 180.0, 1_060.0, 430_000.0), ["66.7%", "66.9%", "100 µs", "1 ms", "100 ms"]),
+    ],
+)
+def test_axes_have_round_numbers(measures: list[float], times_us: list[float], expected: list[str]) -> None:
+    values = [*measures, measures[0]]
+    points = [
+        Point(f"p{place}", time, measure, size_bytes=100, artifact=place < 2, best=place == 0, chosen=False)
+        for place, (time, measure) in enumerate(zip(times_us, values, strict=True))
+    ]
+    drawn = draw_trade(points, "accuracy", share=True, lower_is_better=False)
+    ticks = [each for each in re.findall(r"<text [^>]*>([^<]+)</text>", drawn) if re.search(r"\d(%| µs| ms| s)$", each)]
+    assert set(expected) <= set(ticks)
+    assert not [each for each in ticks if each.endswith("%") and float(each[:-1]) > 100]
+    assert len(ticks) == len(set(ticks))
 
 
 def test_labels_do_not_cover_each_other_where_there_is_room() -> None:

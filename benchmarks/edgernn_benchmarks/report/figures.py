@@ -96,9 +96,10 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, lower_is_bett
             _scatter(axes, inside, largest, lower_is_better)
         first = panels[0][0]
         first.set_ylabel(measure)
-        places = MaxNLocator(6, steps=_LINEAR_STEPS)
-        first.yaxis.set_major_locator(places)
-        per_cent = PercentFormatter(1, decimals=_decimals(places.tick_values(*first.get_ylim())))
+        ticks = MaxNLocator(6, steps=_LINEAR_STEPS).tick_values(*first.get_ylim())
+        # No share is above 100 %.
+        first.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if not share or tick < 1 + 1e-9]))
+        per_cent = PercentFormatter(1, decimals=_decimals(ticks))
         first.yaxis.set_major_formatter(per_cent if share else FuncFormatter(lambda y, _: f"{y:,.10g}"))
         _name(page, "latency (median) →")
         for axes, inside in panels:

@@ -97,6 +97,7 @@ class Shown:
     matrices: Sequence[Matrix] = ()
     disagreeing: Sequence[Disagreeing] = ()
     decided: int = 0
+    disagreed: int = 0
     disagreements: Sequence[Picture] = ()
     examples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     scale: str = ""
@@ -129,6 +130,8 @@ def read_evidence(evidence: Mapping[str, Any], shown: str) -> Shown:
         conditions = [str(condition) for condition in evidence.get("conditions", ())]
         parts["decided"] = len(truth)
         parts["disagreeing"] = _disagreeing(truth, decisions)
+        differing = [each != decisions[KERAS] for each in decisions.values()]
+        parts["disagreed"] = int(np.any(differing, axis=0).sum())
         if len(labels) <= MAX_CLASSES:
             parts["classes"] = _classes(truth, decisions, labels, conditions)
             parts["matrices"] = [_matrix(name, truth, each, labels, shown) for name, each in decisions.items()]
