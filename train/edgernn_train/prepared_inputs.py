@@ -122,7 +122,8 @@ def _check_unscaled(dataset: Dataset, recipe: Recipe) -> None:
     if "clean" in recipe.conditions:
         raise DataError(
             f"recipe {recipe.name} also trains on clean images, whose unscaled pixels would reach 255 beside "
-            "noisy ones of at most 1; only recipe seed can leave pixels unscaled"
+            "noisy ones of at most 1; only recipe seed can leave pixels unscaled: pass --recipe seed, or leave out "
+            "--no-scale"
         )
 
 
