@@ -348,6 +348,17 @@ def test_axes_have_round_numbers(measures: list[float], times_us: list[float], e
     assert len(ticks) == len(set(ticks))
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"), [((0.974, 0.98), ["0.974", "0.980"]), ((9_000, 31_000), ["10,000", "30,000"])]
+)
+def test_numbers_of_an_axis_have_equally_many_decimals(values: tuple[float, float], expected: list[str]) -> None:
+    points = [Point(f"p{value}", 10 * value, value, 100, artifact=True, best=True, chosen=False) for value in values]
+    drawn = draw_trade(points, "R²", share=False, lower_is_better=False)
+    ticks = re.findall(r">([\d.,]+)</text>", drawn)
+    assert set(expected) <= set(ticks)
+    assert len({len(each.partition(".")[2]) for each in ticks}) == 1
+
+
 def test_labels_do_not_cover_each_other_where_there_is_room() -> None:
     centres = np.array([(100.0, 100.0), (104.0, 101.0), (98.0, 104.0)])
     labels = place_labels(centres, [4, 4, 4], ["one", "two", "three"], (0, 0, 300, 300))
