@@ -36,13 +36,13 @@ def print_result(result: Result) -> None:
         strangers = (f"    {line}" for line in stranger_lines(result))
         console.print(f"{_STRANGER} Artifacts of another model, which are not judged:", *strangers, sep="\n")
     verdict = judge(result) if result.artifacts else None
-    console.print(_table(result, verdict.recommended if verdict else None))
+    console.print(result_table(result, verdict.recommended if verdict else None))
     console.print(*_captions(result), *doubt_lines(result), sep="\n")
     if verdict:
-        console.print("", *_verdict_lines(result, verdict), sep="\n")
+        console.print("", *verdict_lines(result, verdict), sep="\n")
 
 
-def _verdict_lines(result: Result, verdict: Verdict) -> list[str]:
+def verdict_lines(result: Result, verdict: Verdict) -> list[str]:
     """Describe the recommended, the smallest, the fastest and the most accurate artifact."""
     lines = [
         f"{verdict.sentence}.",
@@ -89,7 +89,8 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
         console.print("! has unreliable times; the report of that result says why.")
 
 
-def _table(result: Result, best: Measured | None) -> "Table":
+def result_table(result: Result, best: Measured | None) -> "Table":
+    """Make the table of a result, the recommended artifact first, then by time."""
     shown = _shown(result.task)
     agreement = ("agrees",) if result.task else ()
     memory = ("peak MB",) if any(subject.memory for subject in result.subjects) else ()
