@@ -37,7 +37,7 @@ def print_result(result: Result) -> None:
         console.print(f"{_STRANGER} Artifacts of another model, which are not judged:", *strangers, sep="\n")
     verdict = judge(result) if result.artifacts else None
     console.print(result_table(result, verdict.recommended if verdict else None))
-    console.print(*_captions(result), *doubt_lines(result), sep="\n")
+    console.print(*_captions(result), *doubt_lines(result, [PREDICT]), sep="\n")
     if verdict:
         console.print("", *verdict_lines(result, verdict), sep="\n")
 
