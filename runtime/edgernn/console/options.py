@@ -17,6 +17,21 @@ else:  # click 8.1 has no type arguments
     _Choice, _ParamType = click.Choice, click.ParamType
 
 
+# For a command that calls `refuse_extra_arguments`.
+EXTRA_ARGUMENTS: dict[str, Any] = {"allow_extra_args": True}
+
+
+def refuse_extra_arguments(ctx: click.Context, advice: str) -> None:
+    """Refuse arguments that a command does not take, with advice for the likely mistake; click's message has none.
+
+    Raises:
+        click.UsageError: there are any.
+    """
+    if ctx.args:
+        more = ", …" if len(ctx.args) > 1 else ""
+        ctx.fail(f"Got an unexpected argument {ctx.args[0]!r}{more}; {advice}.")
+
+
 class Name(_Choice):
     """Choice of a name; its error suggests the nearest one."""
 

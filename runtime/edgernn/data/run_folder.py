@@ -127,7 +127,9 @@ def read_original(
         _check_kind(path)
         original = _read_run_folder(path, samples, chosen, features=names, labels=labels)
     if names and original.samples and (count := original.samples.x_test.shape[-1]) != len(names):
-        raise SettingError(f"{len(names)} names of features, expected {count} as in the samples of {path}")
+        raise SettingError(
+            f"{len(names)} names of features, expected {count}, one for each number in a row of the samples"
+        )
     return replace(original, features=names, labels=tuple(labels) or original.labels)
 
 

@@ -106,11 +106,27 @@ def find_header_fault(header: Sequence[str], features: Sequence[str]) -> str:
         return ""
     expected = f"the model takes {len(features)} columns, {_list(features)}"
     if len(header) != len(features):
-        return f"{len(header)} columns, {_list(header)}; {expected}"
+        return f"{len(header)} columns, {_list(header)}; {expected}; {_advise_on_columns(header, features)}"
     place = next(place for place, pair in enumerate(zip(header, features, strict=True)) if pair[0] != pair[1])
     found = f"column {place + 1} is {header[place][:_SHOWN]!r}, expected {features[place]!r}"
     advice = "reorder the columns" if sorted(header) == sorted(features) else "rename or replace the column"
     return f"{found}; {expected}; {advice}"
+
+
+def _advise_on_columns(header: Sequence[str], features: Sequence[str]) -> str:
+    """Name the columns to leave out of a file or to add to it, so that it has those of the model."""
+    extra = [
+        f"column {place}{f', {name[:_SHOWN]!r}' if name else ', which has no name'}"
+        for place, name in enumerate(header, 1)
+        if name not in features
+    ]
+    missing = [name for name in features if name not in header]
+    if missing:
+        return f"{_list(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    if not extra:
+        return "a column is there more than once"
+    more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
+    return f"leave out {extra[0]}{more}"
 
 
 def _list(names: Sequence[str]) -> str:
