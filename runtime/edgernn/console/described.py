@@ -192,7 +192,9 @@ def _features(inputs: Sequence[InputSpec]) -> dict[str, str]:
     """Describe the raw numbers of each feature and how they are scaled; nothing if the card says nothing about them."""
     described = {
         "features": [_describe_features(spec) for spec in inputs],
-        "scale": [f"takes raw numbers, {spec.meaning}" if spec.factor else "" for spec in inputs],
+        "scale": [
+            f"edgernn takes raw numbers; the file takes them {spec.meaning}" if spec.factor else "" for spec in inputs
+        ],
         "scaled by": [f"{' and '.join(spec.layers)} in the model" if spec.layers else "" for spec in inputs],
     }
     return {
