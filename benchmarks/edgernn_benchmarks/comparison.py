@@ -219,7 +219,7 @@ def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], pee
 def _read_original(
     source: Path, samples: Path | None, scale: Scale | Path | None, artifacts: Sequence[OpenArtifact]
 ) -> Original:
-    """Read the original, with samples scaled as for the export of the artifacts."""
+    """Read the original, with samples scaled as for the export of the artifacts, and classes in their order."""
     scales = {each.loader.path: found for each in artifacts if (found := _scale_of(each.model))}
     is_file = samples is not None and not source.is_dir()
     if scales and is_file and scale is None:
@@ -231,10 +231,15 @@ def _read_original(
     }
     first, meaning = next(iter(meanings.items()), (source, ""))
     features = next((card.inputs[0].features for each in artifacts if (card := each.model.card)), ())
+    labels = next((card.labels for each in artifacts if (card := each.model.card) and card.labels), ())
     original = read_original(source, samples, scale, input_meaning=meaning, features=features)
+    if not is_file or labels == original.labels or sorted(labels) != sorted(original.labels):
+        labels = ()
+    else:  # `--labels` of the export has them in another order than the samples' names have
+        original = read_original(source, samples, scale, input_meaning=meaning, features=features, labels=labels)
     _check_scales(original, scales)
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
-        original = read_original(source, samples, "pixels", features=features)
+        original = read_original(source, samples, "pixels", features=features, labels=labels)
     if original.input_meaning in PIXELS:
         first, meaning = source, original.input_meaning
     for path, other in meanings.items():

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,13 @@ import edgernn
 from edgernn.bench import result as results
 from edgernn.bench.document import dump, read_result
 from edgernn.bench.isolated import start_isolated
+from edgernn.bench.session import open_artifacts
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import judge
 from edgernn.cli import main
 from edgernn.data.datasets import read_samples
-from edgernn_benchmarks.comparison import BASELINE, sort_out
+from edgernn_benchmarks.comparison import BASELINE, _read_original, sort_out
 from edgernn_benchmarks.originals import CALL, WAYS, KerasLoader
 
 NAMES = (
@@ -237,6 +238,19 @@ def test_found_artifacts_that_cannot_be_run_are_left_out_with_their_reason(artif
     assert str(tmp_path) not in left_out[bad.path.name]
     with pytest.raises(edgernn.ArtifactError, match=re.escape(str(bad.path))):
         sort_out([bad])
+
+
+def test_classes_have_the_order_of_the_artifacts(artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
+    (artifact,) = open_artifacts([ArtifactLoader(artifacts / "digits-float32.onnx")])
+    names = ("zero", "one", *"23456789")  # as names are sorted, zero would be the last one
+    card = artifact.model.card
+    assert card is not None
+    artifact.model.card = replace(card, outputs=(replace(card.outputs[0], labels=names),))
+    y = np.arange(200) % 10
+    np.savez(tmp_path / "named.npz", x=np.zeros((200, 28, 28), np.float32), y=np.array(names)[y])
+    original = _read_original(run_folder / "model.keras", tmp_path / "named.npz", None, [artifact])
+    assert original.labels == names
+    np.testing.assert_array_equal(original.require_samples().y_test, y[1::2])
 
 
 def test_an_artifact_of_another_model_or_a_broken_one_is_refused(
