@@ -3,6 +3,7 @@
 Data sets, run folders and cards share this rule, so a device accepts all labels that train and export accept.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,6 +67,20 @@ def check_label_count(labels: Sequence[str], expected: int, place: str) -> None:
             f"{len(labels)} labels ({list_labels(labels)}), expected {expected}: one for each class of {place}, in the "
             "order of the class numbers"
         )
+
+
+def describe_count(names: Sequence[str], kind: str) -> str:
+    """Describe the number of names that a user gave, with the names: "2 labels (a, b)".
+
+    A single name with semicolons or spaces is a list with the wrong separator; then the text says so.
+
+    Args:
+        names: the names.
+        kind: of one name, in the singular.
+    """
+    is_list = len(names) == 1 and len(re.split(r"[;\s]+", names[0].strip())) > 1
+    hint = ", separated by no comma" if is_list else ""
+    return f"{len(names)} {kind}{'' if len(names) == 1 else 's'} ({list_labels(names)}{hint})"
 
 
 def list_labels(labels: Sequence[str]) -> str:

@@ -371,11 +371,12 @@ def test_commands_report_other_units_once(sensor: dict[str, Any], run: Callable[
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["ax", "ay"], "2 names of features, expected 3, one for each number in a row of the samples"),
+        (["ax", "ay"], r"2 feature names \(ax, ay\), expected 3, one for each number in a row of the samples"),
         (["ax", "ay", "ax"], "two features are 'ax'; expected different ones"),
         (["ax", "", "az"], "feature 1 is ''; expected one line of printable text"),
         (["a\u202ex", "ay", "az"], "feature 0 is .*, which contains .*; expected one line of printable text"),
         (["x" * 41, "ay", "az"], "the name of a feature has 41 characters, 'x+'; expected at most 40"),
+        (["ax ay pressure"], r"1 feature name \(ax ay pressure, separated by no comma\), expected 3"),
         ([f"f{number}" for number in range(513)], "513 names of features, expected at most 512"),
     ],
 )

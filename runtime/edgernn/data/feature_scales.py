@@ -95,7 +95,7 @@ def check_features(scale: FeatureScale, features: int, samples: str) -> None:
     """
     if len(scale.factor) not in (1, features):
         raise DataError(
-            f"the scale has {len(scale.factor)} features, expected {features} as in {samples}, or one number"
+            f"the scale has {len(scale.factor)} features, {samples} {features}; give both those of the model"
         )
 
 
