@@ -13,6 +13,7 @@ import numpy as np
 
 from edgernn.arrays import Array
 from edgernn.console.lines import show_names
+from edgernn.data.named_arrays import find_idx_file
 from edgernn.data.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.data.readers import is_readable, parse_sample, read_array
 from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
@@ -50,12 +51,16 @@ class Line:
 def find_files(path: Path) -> Files:
     """List the files of a path: the path itself, or the files in a folder, without its subfolders.
 
+    Of a folder with MNIST's IDX files, these are the test images, as of an .npz.
+
     Raises:
         DataError: a folder cannot be read, or contains no supported file.
     """
     try:
         if not path.is_dir():
             return Files((path,))
+        if tests := find_idx_file(path, "x_test"):
+            return Files((tests,))
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         wanted = [name for name in names if _is_wanted(path / name)]
