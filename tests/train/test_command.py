@@ -37,6 +37,8 @@ def test_seed_shows_summary_epochs_first_prediction_and_results(tiny_npz, out):
     assert sum(line.startswith("epoch ") for line in lines) == 5
     assert any(line.startswith("first test image (noisy) is ") for line in lines)
     assert any(line.startswith("noisy test images: loss ") for line in lines)
+    assert any(line.startswith("clean test images: loss ") for line in lines)
+    assert "recipe seed does not train on clean images, such as your own; recipe robust does" in lines
     assert max(map(len, lines[:-1])) <= 80
     assert str(out) in lines[-1]
     settings = json.loads((out / "settings.json").read_text())
