@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import Verdict, in_order, judge
+from edgernn.bench.verdict import Verdict, describe_devices, in_order, judge
 from edgernn.console.grading import count_test_samples
 from edgernn.console.measuring import (
     doubt_lines,
@@ -43,9 +43,12 @@ def print_result(result: Result) -> None:
 
 
 def verdict_lines(result: Result, verdict: Verdict) -> list[str]:
-    """Describe the recommended, the smallest, the fastest and the most accurate artifact."""
+    """Describe the recommended artifact, also by device, the smallest, the fastest and the most accurate one."""
+    devices = describe_devices(result)
     lines = [
         f"{verdict.sentence}.",
+        *(["By device (--for):"] if devices else []),
+        *(f"    {line}" for line in devices),
         f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
         f"Fastest: {verdict.fastest.name}, {show_time(verdict.fastest.predict.median_us)}.",
     ]

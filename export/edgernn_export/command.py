@@ -1,6 +1,6 @@
 """The command `edgernn export`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.artifacts import outdated_note
-from edgernn.bench.profiles import PROFILES
-from edgernn.bench.result import Result
-from edgernn.bench.verdict import Verdict, judge
-from edgernn.console.options import EXTRA_ARGUMENTS, Labels, Name, Number, refuse_extra_arguments
+from edgernn.bench.result import Measured, Result
+from edgernn.bench.verdict import Verdict, judge, recommend_by_device
+from edgernn.console.options import EXTRA_ARGUMENTS, Labels, Name, Number, device_option, refuse_extra_arguments
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
@@ -101,12 +100,7 @@ if TYPE_CHECKING:
     "--measure/--no-measure", "timing", default=True, show_default=True, help="Time the artifacts and recommend one."
 )
 @click.option("--all", "every", is_flag=True, help="Make every kind of artifact.")
-@click.option(
-    "--for",
-    "profile",
-    type=Name(tuple(PROFILES)),
-    help="Device that the recommended artifact must run on; see edgernn compare --help. [default: any]",
-)
+@device_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -213,7 +207,8 @@ def command(
                 not_timed = f"note: the artifacts were not timed, and none is recommended: {error}"
     verdict = judge(timed) if timed else None
     if as_json:
-        say_json([_as_json(row, timed, verdict) for row in rows], indent=2)
+        by_device = recommend_by_device(timed) if timed else {}
+        say_json([_as_json(row, timed, verdict, by_device) for row in rows], indent=2)
     else:
         print_rows(rows, timed, verdict, keep_failed=keep_failed)
     for note in filter(None, (not_timed, _note_of_outdated(source, rows))):
@@ -253,7 +248,9 @@ def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:
     return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), model_digest(model))
 
 
-def _as_json(row: TargetResult, timed: Result | None, verdict: Verdict | None) -> dict[str, Any]:
+def _as_json(
+    row: TargetResult, timed: Result | None, verdict: Verdict | None, by_device: Mapping[str, Measured | None]
+) -> dict[str, Any]:
     subject = by_name(timed).get(row.path.name)
     best = verdict.recommended if verdict else None
     return {
@@ -261,6 +258,7 @@ def _as_json(row: TargetResult, timed: Result | None, verdict: Verdict | None) -
         "status": row.status,
         "reason": row.reason,
         "recommended": best is not None and subject is best,
+        "recommended_for": [device for device, chosen in by_device.items() if chosen is not None and chosen is subject],
         "size_bytes": row.size_bytes,
         "predict_us": subject.predict.median_us if subject else None,
         **asdict(row.target),

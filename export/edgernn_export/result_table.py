@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgernn.bench.profiles import install_command, profile_named
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.verdict import Verdict, in_order
+from edgernn.bench.verdict import Verdict, describe_devices, in_order
 from edgernn.console.grading import count_test_samples
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
@@ -61,6 +61,8 @@ def print_rows(
         console.print(line, markup=False)
     if verdict:
         console.print(f"{verdict.sentence}.", markup=False)
+    if devices := describe_devices(timed) if timed else []:
+        console.print("By device (--for):", *(f"    {line}" for line in devices), sep="\n", markup=False)
     if timed and verdict and verdict.recommended:
         profile = profile_named(timed.profile) if timed.profile else None
         if command := install_command(verdict.recommended.name, profile):
@@ -122,22 +124,29 @@ def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
 
 
 def _table(rows: Sequence[TargetResult], timed: Result | None) -> "Table":
-    """Make the table of exported artifacts; the others have only a reason, which `_not_passed` describes."""
+    """Make the table of exported artifacts; the others have only a reason, which `_not_passed` describes.
+
+    Without times, there is no column for them.
+    """
     proofs = [(row, row.proof) for row in rows if row.proof]
     measure_name = MEASURES[proofs[0][1].task.headline] if proofs else "score"
     subjects = by_name(timed)
     return make_table(
-        ("bytes", measure_name, "agreement", "max diff", "streaming", "µs"),
+        ("bytes", measure_name, "agreement", "max diff", "streaming", *(["µs"] if timed else [])),
         [
             (
                 f"{row.path.name}{'' if row.passed else ' ✗'}",
                 f"{row.size_bytes:,}",
                 *_figures(proof),
-                f"{subjects[row.path.name].predict.median_us:,.1f}" if row.path.name in subjects else "–",
+                *([_time(subjects.get(row.path.name))] if timed else []),
             )
             for row, proof in proofs
         ],
     )
+
+
+def _time(subject: Measured | None) -> str:
+    return f"{subject.predict.median_us:,.1f}" if subject else "–"
 
 
 def _figures(proof: Proof) -> list[str]:

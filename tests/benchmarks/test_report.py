@@ -18,7 +18,7 @@ from edgernn.bench.document import dump, read_result
 from edgernn.bench.result import Answers, Result
 from edgernn.bench.stopwatch import Round
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import judge
+from edgernn.bench.verdict import describe_devices, judge
 from edgernn.errors import DataError
 from edgernn.system.machine import Memory
 from edgernn.tasks import REGRESSION, Task
@@ -110,6 +110,7 @@ def test_the_verdict_is_a_sentence(page: str, made_up_result: Result) -> None:
     text = Page(page).text
     assert judge(made_up_result).sentence in text
     assert "Ship digits-int8.tflite: " in text
+    assert all(line in text for line in ("By device (--for):", *describe_devices(made_up_result)))
     assert re.search(r"int8.tflite is the .*; the smallest, fastest and most accurate is", text)
     assert "These samples" in text  # all of those on which an artifact and the original disagree
     assert "Unreliable times" not in text

@@ -10,7 +10,7 @@ from made_up import measured, result, turns
 from edgernn.bench.result import Answers, Measured
 from edgernn.bench.statistics import NO_DIFFERENCE
 from edgernn.bench.stopwatch import Method
-from edgernn.bench.verdict import as_fast_as_the_fastest
+from edgernn.bench.verdict import as_fast_as_the_fastest, describe_devices, recommend_by_device
 from edgernn.errors import DataError
 from edgernn.tasks import Task
 from edgernn_benchmarks import judge
@@ -81,6 +81,34 @@ def test_files_that_are_nearly_equally_fast_do_not_change_places(seed: int) -> N
         named("d-int8-loop.tflite", 18.2 * noise[2], "int8", 12_768, 3 * seed + 2, exact_stream=True),
     )
     assert name == "d-int8.tflite"
+
+
+def test_each_device_has_its_recommendation(capsys: pytest.CaptureFixture[str]) -> None:
+    """tflite-runtime misreads dynamic files, a microcontroller is short of memory, a browser reads .onnx only."""
+    loop = named("d-int8-loop.tflite", 30.0, "int8", 100, 1, exact_stream=True)
+    int8 = named("d-int8.tflite", 20.0, "int8", 200, 2, exact_stream=True)
+    dynamic = named("d-dynamic.tflite", 10.0, "dynamic", 150, 3, exact_stream=True)
+    onnx = named("d-int8.onnx", 40.0, "int8", 50, 4)
+    measured_here = result(KERAS, loop, int8, dynamic, onnx, task=Task("multilabel"))
+    boards = dict.fromkeys(("pi5", "pi4", "pi3"), dynamic)
+    assert recommend_by_device(measured_here) == {**boards, "pi2": int8, "mcu": loop, "browser": onnx}
+    lines = ["pi5, pi4, pi3: d-dynamic.tflite", "pi2: d-int8.tflite", "mcu: d-int8-loop.tflite", "browser: d-int8.onnx"]
+    assert describe_devices(measured_here) == lines
+    print_result(measured_here)
+    assert "\n    ".join(["By device (--for):", *lines]) + "\n" in capsys.readouterr().out
+    assert describe_devices(replace(measured_here, profile="pi2")) == []
+    assert describe_devices(replace(measured_here, task=None)) == []
+    assert describe_devices(result(KERAS, int8, task=Task("multilabel")))[-1] == "browser: none of them"
+
+
+def test_for_a_device_the_smallest_and_the_fastest_run_there() -> None:
+    int8 = named("d-int8.tflite", 20.0, "int8", 200, 1, exact_stream=True)
+    dynamic = named("d-dynamic.tflite", 10.0, "dynamic", 150, 2, exact_stream=True)
+    onnx = named("d-int8.onnx", 40.0, "int8", 50, 3)
+    verdict = judge(replace(result(KERAS, int8, dynamic, onnx, task=Task("multilabel")), profile="pi2"))
+    assert (verdict.smallest, verdict.fastest, verdict.most_accurate) == (int8, int8, int8)
+    proven = "streams, in the proof on the exporting machine, with the same bits as predict"
+    assert verdict.why.endswith(f"runs correctly on tflite-runtime and {proven}")
 
 
 def test_the_sentence_says_among_which_artifacts_it_is_the_fastest() -> None:

@@ -16,7 +16,7 @@ from edgernn import __version__
 from edgernn.bench.result import ARTIFACT, Measured, Result
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import Verdict, judge
+from edgernn.bench.verdict import Verdict, describe_devices, judge
 from edgernn.console.html_report import require_report
 from edgernn.errors import DataError
 from edgernn.system.files import write_bytes
@@ -106,6 +106,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "results": results,
         "places": places,
         "verdict": verdict,
+        "devices": describe_devices(result),
         "bests": words.bests(result, verdict) if verdict else [],
         "highlights": words.find_highlights(result, verdict) if verdict else [],
         "highlighted": best,

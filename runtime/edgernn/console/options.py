@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.bench.profiles import PROFILES
 from edgernn.errors import DataError
 from edgernn.labels import find_fault, read_labels
 from edgernn.suggestions import did_you_mean
@@ -72,3 +73,12 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return number
+
+
+device_option = click.option(
+    "--for",
+    "profile",
+    type=Name(tuple(PROFILES)),
+    help="Device that the recommended artifact must run on: a Raspberry Pi (pi2: 32-bit), a microcontroller (mcu), or a "
+    "browser. [default: any]",
+)
