@@ -22,7 +22,7 @@ from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.data.feature_scales import Scale
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
-from edgernn.data.run_folder import Original, check_exists, read_original
+from edgernn.data.run_folder import Original, check_exists, read_original, read_run
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
 from edgernn.inputs import PIXELS, without_warnings
 from edgernn.specs import PIXEL, FeatureScale, InputSpec
@@ -156,12 +156,17 @@ def _artifacts_beside(source: Path) -> list[Path]:
 
     Raises:
         SettingError: there are none.
+        ModelError: because there is no Keras model.
+        DataError: because the run folder is incomplete.
     """
     check_exists(source)
     model = source / MODEL if source.is_dir() else source
     digest = model_digest(model) if model.is_file() else ""
     found = [path for path, card in find_artifacts(model.parent) if card.source_sha256 == digest]
     if not found:
+        if source.is_dir():
+            read_run(source)
+        early_checks.check_model(model)
         raise SettingError(
             f"{model.parent}: no artifact of {model.name} there; give .tflite or .onnx files, or make them: "
             f"edgernn export {source}"

@@ -102,6 +102,10 @@ def test_compare_takes_the_artifacts_beside_the_model_and_a_device(
         f"no artifact of model.keras there; give .tflite or .onnx files, or make them: edgernn export {tmp_path}"
         in message
     )
+    (tmp_path / "notes.md").write_text("no model")
+    assert "unsupported file type: '.md'; expected .keras" in refused("compare", tmp_path / "notes.md")
+    (tmp_path / "empty").mkdir()
+    assert "no model.keras in this folder; expected a run" in refused("compare", tmp_path / "empty")
     for name in ("digits-int8.tflite", "digits-int8.onnx"):
         (tmp_path / name).write_bytes((artifacts / name).read_bytes())
     (tmp_path / "other.tflite").write_bytes(edgernn.sample().read_bytes())

@@ -144,6 +144,13 @@ def test_a_missing_path_is_one_line(tmp_path, out):
     assert_refused(edgernn("train", "--data", tmp_path / "none", "--out", out), "expected sample, mnist or a path", out)
     np.save(tmp_path / "x.npy", np.zeros((2, 28, 28)))
     assert_refused(edgernn("train", "--data", tmp_path / "x.npy", "--out", out), "expected an .npz with x_train", out)
+    (tmp_path / "notes.md").write_text("no arrays")
+    message = "notes.md: unsupported file type '.md'; expected an .npz with x_train"
+    assert_refused(edgernn("train", "--data", tmp_path / "notes.md", "--out", out), message, out)
+    message = (
+        "train-images-idx3-ubyte.gz in this folder; expected an .npz with x_train, y_train, x_test, y_test, or a fol"
+    )
+    assert_refused(edgernn("train", "--data", tmp_path, "--out", out), message, out)
 
 
 @pytest.mark.parametrize(

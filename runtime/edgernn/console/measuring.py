@@ -32,7 +32,7 @@ _OPTIONS = (
         "--baseline",
         metavar="NAME",
         help="Row of the table that speeds are relative to. "
-        "[default: Keras tf.function; without Keras, the first artifact]",
+        "[default: Keras tf.function; without Keras, as in edgernn bench, the first artifact]",
     ),
 )
 

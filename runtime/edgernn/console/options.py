@@ -34,12 +34,13 @@ def refuse_extra_arguments(ctx: click.Context, advice: str) -> None:
 
 
 class Name(_Choice):
-    """Choice of a name; its error suggests the nearest one."""
+    """Choice of a name, in lower or upper case; its error suggests the nearest one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See click."""
+        value = next((name for name in self.choices if name.lower() == str(value).lower()), value)
         if value not in self.choices:
-            hint = did_you_mean(str(value), self.choices) or "."
+            hint = did_you_mean(str(value).lower(), self.choices) or "."
             self.fail(f"{value!r} is not one of {', '.join(self.choices)}{hint}", param, ctx)
         return super().convert(value, param, ctx)
 

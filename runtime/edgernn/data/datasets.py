@@ -5,6 +5,7 @@ samples.npz of a run folder.
 """
 
 import math
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from edgernn.arrays import Array, Float32, Int64
 from edgernn.data.array_names import Part, find_parts, truth_name
 from edgernn.data.feature_scales import Scale, check_features
 from edgernn.data.named_arrays import IDX_NAMES, read_arrays, read_idx_folder
-from edgernn.data.readers import is_readable, read_npz
+from edgernn.data.readers import read_npz
 from edgernn.data.samples import Origin, Samples, check_length, check_sequences, check_shape
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
@@ -26,6 +27,7 @@ from edgernn.labels import DIGITS, check_label_count, check_labels
 from edgernn.metrics import Truth
 from edgernn.specs import PIXEL, UNSCALED, FeatureScale
 
+_EXPECTED_DATA = f"an .npz with {', '.join(IDX_NAMES)}, or a folder with MNIST's four IDX files"
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
 
@@ -332,15 +334,13 @@ def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
 
 
 def _read_dataset_arrays(path: Path) -> Mapping[str, Array]:
-    if path.is_file() and path.suffix.lower() != ".npz" and is_readable(path):
-        raise DataError(
-            f"{path}: unsupported file type {path.suffix!r}; expected an .npz with {', '.join(IDX_NAMES)}, or a folder "
-            "of IDX files"
-        )
+    if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
+        found = f"unsupported file type {path.suffix!r}" if path.suffix else "neither an .npz nor a folder"
+        raise DataError(f"{path}: {found}; expected {_EXPECTED_DATA}")
     if not path.is_dir():
         return read_npz(path)
     arrays = read_idx_folder(path)
     missing = [stem for name, stem in IDX_NAMES.items() if name not in arrays]
     if missing:
-        raise DataError(f"{path}: no {missing[0]} or {missing[0]}.gz in this folder")
+        raise DataError(f"{path}: no {missing[0]} or {missing[0]}.gz in this folder; expected {_EXPECTED_DATA}")
     return arrays
