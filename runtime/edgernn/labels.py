@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgernn.errors import DataError, find_unusable
+from edgernn.errors import DataError, find_unusable, list_names
 from edgernn.json_values import MAX_TEXT
 from edgernn.system.files import check_file
 
 DIGITS = tuple(str(digit) for digit in range(10))  # of MNIST
 
-MAX_FILE_BYTES = 1 << 20
-_MAX_LISTED = 20  # labels in a message
+_MAX_FILE_BYTES = 1 << 20
+MAX_LISTED = 20  # labels in a message
 
 
 def find_fault(labels: Sequence[str], kind: str = "label") -> str:
@@ -64,8 +64,8 @@ def check_label_count(labels: Sequence[str], expected: int, place: str) -> None:
     """
     if len(labels) != expected:
         raise DataError(
-            f"{len(labels)} labels ({list_labels(labels)}), expected {expected}: one for each class of {place}, in the "
-            "order of the class numbers"
+            f"{describe_count(labels, 'label')}, expected {expected}: one for each class of {place}, in the order of "
+            "the class numbers"
         )
 
 
@@ -76,16 +76,11 @@ def describe_count(names: Sequence[str], kind: str) -> str:
 
     Args:
         names: the names.
-        kind: of one name, in the singular.
+        kind: what a name is the name of, in the singular, for instance "label".
     """
     is_list = len(names) == 1 and len(re.split(r"[;\s]+", names[0].strip())) > 1
     hint = ", separated by no comma" if is_list else ""
-    return f"{len(names)} {kind}{'' if len(names) == 1 else 's'} ({list_labels(names)}{hint})"
-
-
-def list_labels(labels: Sequence[str]) -> str:
-    """List labels in a message; of many, only the first ones."""
-    return ", ".join(labels[:_MAX_LISTED]) + (", …" if len(labels) > _MAX_LISTED else "")
+    return f"{len(names)} {kind}{'' if len(names) == 1 else 's'} ({list_names(names, MAX_LISTED)}{hint})"
 
 
 def read_labels(file: Path) -> tuple[str, ...]:
@@ -94,7 +89,7 @@ def read_labels(file: Path) -> tuple[str, ...]:
     Raises:
         DataError: the file cannot be read, or the labels break the rule of `find_fault`.
     """
-    check_file(file, DataError, MAX_FILE_BYTES)
+    check_file(file, DataError, _MAX_FILE_BYTES)
     try:
         labels = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

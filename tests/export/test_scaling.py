@@ -298,9 +298,9 @@ WRONG = {
     "ax,pressure,ay": "column 2 is 'pressure', expected 'ay'; the model takes 3 columns, 'ax', 'ay', .*; reorder",
     "ax,ay,temperature": "column 3 is 'temperature', expected 'pressure'; .*; rename or replace the column",
     "t,ax,ay,pressure": "4 columns, 't', 'ax', .*; the model takes 3 columns, 'ax', .*; leave out column 1, 't'",
-    "ax,ay": "2 columns, 'ax', 'ay'; the model takes 3 columns, .*; 'pressure' is missing",
-    ",ax,ay,pressure,note": "5 columns, .*; leave out column 1, which has no name and 1 more",
-    "ax,ay,ay,pressure": "4 columns, .*; a column is there more than once",
+    "ax,ay": "2 columns, 'ax', 'ay'; the model takes 3 columns, .*; add 'pressure'",
+    ",ax,ay,pressure,note": "5 columns, .*; leave out column 1, which has no name, and 1 more",
+    "ax,ay,ay,pressure": "4 columns, .*; leave out the columns whose names occur again",
 }
 
 

@@ -17,7 +17,7 @@ from edgernn.console.progress import ProgressBar
 from edgernn.console.sources import chunks, find_files, read_lines, read_samples
 from edgernn.console.terminal import say
 from edgernn.console.warned import warnings_as_lines
-from edgernn.errors import DataError, EdgernnError
+from edgernn.errors import DataError, EdgernnError, list_names
 from edgernn.metrics import Truth
 from edgernn.model import Model, load
 from edgernn.system.quiet import standard_error_aside
@@ -138,7 +138,7 @@ class _Session:
                 self._fail({"path": str(path)}, str(error))
                 continue
             if found.skipped:
-                some = ", ".join(found.skipped[:3]) + (", …" if len(found.skipped) > 3 else "")
+                some = list_names(found.skipped, 3)
                 say(f"{path}: {len(found.skipped):,} skipped, unsupported file type: {some}", err=True)
             yield from found.read
 

@@ -14,14 +14,14 @@ import numpy as np
 from edgernn.arrays import Array, Float32
 from edgernn.artifacts import read_artifact
 from edgernn.console.answers import as_fields, as_text
-from edgernn.console.lines import Faults, Front, StopSignals, parse_numbers, read_lines, show_names, standard_input
+from edgernn.console.lines import Faults, Front, StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.console.loading import loading_options, warn_unverified
 from edgernn.console.options import EXTRA_ARGUMENTS, refuse_extra_arguments
 from edgernn.console.terminal import say
 from edgernn.console.warned import warnings_as_lines
 from edgernn.data.readers import Archive
 from edgernn.digests import sha256
-from edgernn.errors import ArtifactError, DataError, InputError, OutputError
+from edgernn.errors import ArtifactError, DataError, InputError, OutputError, list_names
 from edgernn.model import Model, load_bytes
 from edgernn.specs import InputSpec
 from edgernn.stream import Stream
@@ -317,7 +317,7 @@ def _parse(line: bytes, features: int, longest: int, names: Sequence[str]) -> Fl
     if len(row) != features:
         commas = len(row) == 2 * features and b"," in line and b";" not in line and not line.lstrip().startswith(b"[")
         hint = "; if these are decimal commas, put semicolons or tabs between the numbers" if commas else ""
-        expected = f"{features} ({show_names(names)})" if names else f"{features}"
+        expected = f"{features} ({list_names(names)})" if names else f"{features}"
         raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {expected}{hint}")
     return row
 

@@ -18,14 +18,13 @@ from edgernn.arrays import Float32
 from edgernn.console.terminal import say
 from edgernn.data.readers.rows import find_header_fault, hint, is_remark, split_row
 from edgernn.data.readers.text import BOM
-from edgernn.errors import DataError, InputError
+from edgernn.errors import DataError, InputError, list_names
 
 # Bytes that are read at once. They are answered even when a signal comes, so this is small.
 _CHUNK = 4096
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
-# Characters of a wrong value in a message, and names of columns in a note.
+# Characters of a wrong value in a message.
 _SHOWN = 30
-_SHOWN_NAMES = 8
 # Wrong lines in succession that are reported one by one.
 MAX_FAULTS = 5
 
@@ -194,13 +193,8 @@ class Front:
             raise DataError(f"standard input: line {number}: {fault}")
         if len(row.fields) != self._features:
             return False
-        say(f"note: line {number} names the columns: {show_names(row.fields)}", err=True)
+        say(f"note: line {number} names the columns: {list_names(row.fields)}", err=True)
         return True
-
-
-def show_names(names: Sequence[str]) -> str:
-    """List the names of columns or features in a message, the first eight of them."""
-    return ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
 
 
 class Faults:

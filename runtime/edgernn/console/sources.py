@@ -12,12 +12,11 @@ from typing import BinaryIO
 import numpy as np
 
 from edgernn.arrays import Array
-from edgernn.console.lines import show_names
 from edgernn.data.named_arrays import find_idx_file
 from edgernn.data.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.data.readers import is_readable, parse_sample, read_array
 from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
-from edgernn.errors import DataError, InputError
+from edgernn.errors import DataError, InputError, list_names
 from edgernn.inputs import SCALING_ADVICE
 from edgernn.model import Model, shape_matches
 from edgernn.specs import SCALED
@@ -157,7 +156,7 @@ def _advise(samples: Array, model: Model) -> str:
     steps, features = model.input_shape
     if samples.shape[-1] != features:
         names = model.card.inputs[0].features if model.card else ()
-        return f"; the features are {show_names(names)}" if names else ""
+        return f"; the features are {list_names(names)}" if names else ""
     blank = f"; in a CSV file, a blank line ends each sample of {steps} rows"
     if model.card and model.card.states and samples.shape[1] > steps:
         command = f"edgernn stream {model.path.name} --every {steps} --last < FILE"
