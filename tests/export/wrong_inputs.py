@@ -348,7 +348,7 @@ CASES: Sequence[Wrong] = (
     Wrong("train --data train_float_ok.npz --no-scale", "x_train is float32", "only uint8 pixels can be left"),
     Wrong("train --data train_pixels.npz --no-scale", "recipe robust", "unscaled pixels", "only recipe seed"),
     Wrong("train --data idx", "idx:", "no train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz"),
-    Wrong("train --data words.csv", "'.csv'", "expected an .npz with x_train", "or a folder with MNIST's four IDX files"),
+    Wrong("train --data words.csv", "'.csv'", "expected an .npz with x_train", "MNIST's four IDX files"),
     # Artifacts and their inputs.
     _usage("predict digits.tflite", "'INPUT...'", "Missing argument"),
     Wrong("predict missing.tflite ok.npz", "missing.tflite", "no such file"),
