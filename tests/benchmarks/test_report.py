@@ -223,7 +223,7 @@ def test_files_that_cannot_be_recommended_have_their_reasons(made_up_result: Res
     assert "cannot be recommended" not in Page(render([made_up_result])).text
 
 
-def test_columns_that_nobody_reads_first_are_behind_more(page: str) -> None:
+def test_columns_that_decide_nothing_are_behind_more(page: str) -> None:
     before, _, behind = page.partition('<details class="more">')
     heads = [re.findall(r"<button.*?<span>(.*?)</span>", part) for part in (before, behind)]
     assert heads[0] == ["subject", "size", "accuracy", "agreement", "predict", "speed"]

@@ -139,11 +139,12 @@ def test_each_artifact_that_cannot_be_recommended_has_its_reason() -> None:
     seen = result(replace(KERAS, source_sha256="a" * 64), *subjects, task=Task("multilabel"))
     assert judge(seen).refused == {
         "wrong.tflite": "F1 80.00%, the original's is 90.00%, agreement 90.00%",
-        "misread.tflite": "tflite-runtime, which may run it on a device, answers it wrongly",
-        "no-stream.tflite": "it cannot stream; other files can",
-        "inexact.tflite": "its stream differs from predict in bits; those of other files do not",
+        "misread.tflite": "a device may run it with tflite-runtime, which gives wrong answers",
+        "no-stream.tflite": "it cannot stream, and other files can",
+        "inexact.tflite": "its stream and predict differ in some bits; those of other files are equal",
     }
-    assert judge(replace(seen, profile="browser")).refused["good.tflite"] == "onnxruntime on a browser does not run it"
+    in_browser = judge(replace(seen, profile="browser")).refused["good.tflite"]
+    assert in_browser == "a browser cannot run it: expected a file for onnxruntime"
     # Without an original, accuracy is not a reason.
     assert judge(result(*subjects)).refused == {}
 
@@ -245,6 +246,13 @@ def test_with_several_results_one_that_has_the_figure_is_enough(tmp_path: Path) 
     assert check_floor([whole, few], floor) == [
         "a[1].tflite: its speed cannot be judged from 9 rounds, expected at least 10"
     ]
+
+
+def test_a_speed_below_the_floor_names_the_causes_of_either_time(tmp_path: Path) -> None:
+    noisy = replace(measured("Keras", role="original"), turns={"predict": turns(20, noise=0.4)})
+    (tmp_path / "floor.toml").write_text('["a.tflite"]\nspeed.Keras = 90\n', encoding="utf-8")
+    (failure,) = check_floor([result(noisy, measured("a.tflite", 5.0))], read_floor(tmp_path / "floor.toml"))
+    assert "the floor is 90 (unreliable: interval wider than ±12.5%: predict ±" in failure
 
 
 def test_noise_is_no_regression_and_nan_is_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from edgernn.backends import BACKENDS
 from edgernn.errors import SettingError
 from edgernn.suggestions import did_you_mean
-from edgernn.system.extras import WHEEL
+from edgernn.system.extras import wheel_install
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ PROFILES = {
 
 
 def install_command(artifact: str, profile: Profile | None = None) -> str:
-    """Return the `pip install` command for edgernn's wheel with the backend of an artifact; empty without Python.
+    """Return the `pip install` command for a device: edgernn's wheel with the backend of an artifact.
+
+    It is empty for a device without Python.
 
     Args:
         artifact: the name of its file.
@@ -59,7 +61,7 @@ def install_command(artifact: str, profile: Profile | None = None) -> str:
         return ""
     readers = (info for info in BACKENDS if profile is None or info.name in profile.backends)
     extra = next((info.extra for info in readers if artifact.endswith(info.suffix)), "")
-    return f'pip install "{WHEEL}[{extra}]"' if extra else ""
+    return wheel_install(extra) if extra else ""
 
 
 def profile_named(name: str) -> Profile:

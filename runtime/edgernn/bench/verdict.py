@@ -109,14 +109,16 @@ def _refused(
         if limits := broken_limits(result, artifact):
             reasons[artifact.name] = ", ".join(limits)
         elif artifact not in candidates and profile:
-            reasons[artifact.name] = f"{' or '.join(profile.backends)} on {profile.title} does not run it"
+            reasons[artifact.name] = (
+                f"{profile.title} cannot run it: expected a file for {' or '.join(profile.backends)}"
+            )
         elif artifact not in candidates:
             names = find_misreading(Path(artifact.name).suffix, artifact.quantization)
-            reasons[artifact.name] = f"{' and '.join(names)}, which may run it on a device, answers it wrongly"
+            reasons[artifact.name] = f"a device may run it with {' or '.join(names)}, which gives wrong answers"
         elif artifact not in left and STEP in artifact.turns:
-            reasons[artifact.name] = "its stream differs from predict in bits; those of other files do not"
+            reasons[artifact.name] = "its stream and predict differ in some bits; those of other files are equal"
         elif artifact not in left:
-            reasons[artifact.name] = "it cannot stream; other files can"
+            reasons[artifact.name] = "it cannot stream, and other files can"
     return reasons
 
 
@@ -201,7 +203,7 @@ def _place_in_words(result: Result, best: Measured, left: Sequence[Measured], *,
         return f"the fastest{among}"
     speed = result.speed(best, against=first.name)
     within = speed is not None and speed.estimate * TIE >= 1
-    place = f"the smallest within {TIE - 1:.0%} of" if within else "as far as was measured as fast as"
+    place = f"the smallest within {TIE - 1:.0%} of" if within else "not measurably slower than"
     return f"{place} the fastest{among}"
 
 
