@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,9 +23,6 @@ from edgernn_export.recommendation import METHOD, measure
 from edgernn_export.result_table import by_name, print_rows
 from edgernn_export.settings import TIME_LIMIT_S, Settings
 from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, TARGETS, Target, select_targets
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("export", context_settings=EXTRA_ARGUMENTS)
@@ -168,7 +165,7 @@ def command(
         edgernn export digits.keras --samples pixels.npy --scale pixels --labels labels.txt
         edgernn export motion.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
     """
-    refuse_extra_arguments(ctx, "samples follow --samples, and names in a list are separated by commas alone: a,b,c")
+    refuse_extra_arguments(ctx, "give samples with --samples, and separate names by commas without spaces: a,b,c")
     if profile and not timing:
         raise click.UsageError("--for chooses by a measurement; leave out --no-measure")
     settings = Settings(

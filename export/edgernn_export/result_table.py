@@ -1,4 +1,4 @@
-"""The result of an export for people: a table, notes about it, and the file to ship."""
+"""Result of an export as text: the table, its notes, and the artifact to ship."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from edgernn_export.task_inference import describe_guess
 if TYPE_CHECKING:
     from rich.table import Table
 
-_OF_TIMES = " µs: one prediction on this machine, timed for a moment; edgernn compare measures longer."
+_NOTE_ON_TIMES = " µs: one prediction on this machine, timed for a moment; edgernn compare measures longer."
 
 
 def by_name(timed: Result | None) -> dict[str, Measured]:
@@ -47,7 +47,7 @@ def print_rows(
         console.print(
             f"{count_test_samples(proven.samples)}; {keras}. agreement: with Keras. max diff: largest difference from "
             f"Keras {_unit(proven)}. streaming: the same between a stream and predict."
-            f"{_OF_TIMES if timed else ''}",
+            f"{_NOTE_ON_TIMES if timed else ''}",
         )
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)

@@ -1,4 +1,4 @@
-"""Doubts about the truths: does the Keras model itself answer the samples?
+"""Check of the truths: the Keras model must answer the samples better than a guess.
 
 The proof compares an artifact with Keras, so it also passes if the samples are not scaled as in the training, or if
 the classes have another order than the model's outputs. Then Keras itself is no better than a guess.
@@ -13,7 +13,8 @@ from edgernn.arrays import Float32, Int64
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task, show
 
-# A model is hardly better than a guess if it is right in less than this share of the samples that the guess misses.
+# The guess is the most frequent class. Keras is reported if, of the share that this guess misses, it gains less than
+# this part.
 MIN_GAIN = 0.1
 # Another order of the classes is reported if it makes this share more of the answers right.
 MIN_GAIN_OF_ORDER = 0.3
@@ -21,7 +22,7 @@ _ADVICE = "Check that the samples are scaled as in the training (--scale)"
 
 
 def find_doubt(task: Task, reference: Float32, truth: Truth | None, labels: Sequence[str]) -> str:
-    """Find the reason to doubt that samples and truths belong to a Keras model; empty if there is none.
+    """Find a reason why samples and truths may not belong to a Keras model, with advice; empty if there is none.
 
     Args:
         task: of the model.
@@ -33,8 +34,8 @@ def find_doubt(task: Task, reference: Float32, truth: Truth | None, labels: Sequ
         return ""
     if task.kind == REGRESSION:
         r2 = task.measure(reference, truth)["r2"]
-        guess = "Keras is no better on these samples than always answering the mean of y (R² 0)"
-        return f"{guess}. {_ADVICE}." if r2 <= 0 else ""
+        found = f"Keras has R² {r2:,.2f} on these samples, no more than the constant answer mean(y), which has 0"
+        return f"{found}. {_ADVICE}." if r2 <= 0 else ""
     if task.kind not in (CLASSIFICATION, BINARY):
         return ""
     decisions = task.decide(reference).ravel()
@@ -49,8 +50,8 @@ def find_doubt(task: Task, reference: Float32, truth: Truth | None, labels: Sequ
     place = int(counts.argmax())
     name = labels[place] if place < len(labels) else str(place)
     return (
-        f"Keras is hardly better on these samples than always answering {name!r} ({show('accuracy', share)}). {_ADVICE}"
-        ", and the order of the classes (--labels)."
+        f"Keras has accuracy {show('accuracy', accuracy)} on these samples, hardly more than the constant answer "
+        f"{name!r}, which has {show('accuracy', share)}. {_ADVICE}, and the order of the classes (--labels)."
     )
 
 
@@ -71,9 +72,12 @@ def _find_order(decisions: Int64, right: Int64, classes: int) -> Sequence[int]:
 
 
 def _describe_order(decisions: Int64, right: Int64, order: Sequence[int], labels: Sequence[str]) -> str:
-    better = show("accuracy", metrics.accuracy(np.asarray(order)[decisions], right))
+    # -1, an answer of NaN, stays -1.
+    reordered = np.array([*order, -1])[decisions]
+    given, better = (show("accuracy", metrics.accuracy(each, right)) for each in (decisions, reordered))
     names = ",".join(labels[place] if labels else str(place) for place in order)
     return (
-        f"The classes of y seem to have another order than the model's outputs: as {names}, Keras would have accuracy "
-        f"{better}. Give the labels in the order of the outputs (--labels), and if y has numbers, number them so."
+        f"The classes of y seem to have another order than the model's outputs: Keras has accuracy {given}, and with "
+        f"the order {names} it would have {better}. If y has names, pass --labels {names}; if it has numbers, number "
+        "the classes in this order."
     )
