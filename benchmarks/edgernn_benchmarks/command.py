@@ -148,7 +148,7 @@ def command(
 @device_option
 @html_option
 @_FLOOR
-@click.option("--quiet", is_flag=True, help="Print no tables; write the HTML report, check the limits.")
+@click.option("--quiet", is_flag=True, help="Print no tables; only write the HTML report and check the limits.")
 @click.pass_context
 def report(
     ctx: click.Context,

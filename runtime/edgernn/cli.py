@@ -47,7 +47,7 @@ _COMMANDS = {
 }
 
 
-# click 8.1 prints the help itself.
+# click 8.1 has no such error, because it prints the help itself.
 _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 

@@ -209,7 +209,10 @@ def test_an_incomplete_or_too_long_sequence_is_noted(artifacts: Path, x: np.ndar
     assert (len(out.splitlines()), exit_code) == (3, 0)
     assert error == "note: the last sequence has only 14 of 28 rows\n"
     _, error, exit_code = run([path], text)
-    assert (error, exit_code) == ("note: line 29: more rows than the model's 28; see --every 28\n", 0)
+    assert (error, exit_code) == (
+        "note: line 29: the sequence is longer than the model's 28 rows; --every 28 begins a new one after 28 rows\n",
+        0,
+    )
 
 
 def test_a_file_behind_the_artifact_is_refused_with_advice(artifacts: Path) -> None:

@@ -103,7 +103,7 @@ def bench(
 
 
 def _write_report(ctx: click.Context, result: Result, file: Path) -> None:
-    """Write the HTML report by the command `report`: this package does not import the one that draws it."""
+    """Write the HTML report with the command `report`, because the runtime does not import `edgernn_benchmarks`."""
     group = ctx.find_root().command
     with tempfile.TemporaryDirectory() as folder:
         document = Path(folder, "result.json")

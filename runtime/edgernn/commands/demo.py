@@ -90,7 +90,7 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     say(f"All files are in {out}. Open the report in a browser:", "", f"    {out / REPORT}", "")
     say("Copy this file to the device:", "", f"    {out / name}", "")
     say(
-        'On the device, with edgernn\'s wheel (README, "On the device"), these commands run it:',
+        'Copy edgernn\'s wheel to the device, too (README, "On the device"). These commands run the file there:',
         "",
         f"    {install_command(name)}",
         f"    {_SNIPPET.format(name=name)}",

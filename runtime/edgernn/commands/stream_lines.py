@@ -264,7 +264,17 @@ def _answer(
     every: int | None,
     last: bool,
 ) -> int:
-    """Answer the lines on standard input; returns the number of lines that could not be used.
+    """Answer the lines on standard input; return the number of lines that could not be used.
+
+    Args:
+        sequence: the open sequence; its state may be restored.
+        keeper: saves the state.
+        writer: formats the answers.
+        names: of the features, which a header must have; empty if not known.
+        steps: number of rows of the model's sequences; a longer one is noted once. -1 for any number.
+        stop: ends the input early.
+        every: number of rows after which a new sequence begins; None for no limit.
+        last: True to answer only the last row of each sequence.
 
     Raises:
         DataError: a header has other names than `names`, those of the model's features.
@@ -287,10 +297,8 @@ def _answer(
             faults.end()
             if not too_long and every is None and sequence.rows > steps > 0:
                 too_long = True
-                say(
-                    f"note: line {number}: more rows than the model's {steps:,}; see --every {steps}",
-                    err=True,
-                )
+                advice = f"--every {steps} begins a new one after {steps:,} rows"
+                say(f"note: line {number}: the sequence is longer than the model's {steps:,} rows; {advice}", err=True)
             # A restored state may have more rows than --every allows now.
             ends = row is None or (every is not None and sequence.rows >= every)
             answer = writer.line(number, sequence) if (ends if last else row is not None) else None

@@ -18,12 +18,12 @@ else:  # click 8.1 has no type arguments
     _Choice, _ParamType = click.Choice, click.ParamType
 
 
-# For a command that calls `refuse_extra_arguments`.
+# Context settings of a command that calls `refuse_extra_arguments`: without them click refuses first, without advice.
 EXTRA_ARGUMENTS: dict[str, Any] = {"allow_extra_args": True}
 
 
 def refuse_extra_arguments(ctx: click.Context, advice: str) -> None:
-    """Refuse arguments that a command does not take, with advice for the likely mistake; click's message has none.
+    """Refuse arguments that a command does not take, with advice on the likely mistake.
 
     Raises:
         click.UsageError: there are any.
@@ -46,14 +46,14 @@ class Name(_Choice):
 
 
 class Labels(_ParamType):
-    """Labels: a text file with one in each line, or the labels themselves, separated by commas."""
+    """Labels: a list, separated by commas, or the path of a text file with one label in each line."""
 
     name = "labels"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """See click."""
         path = Path(value)
-        # A single name with a suffix is a mistyped file rather than a label.
+        # A single name with a suffix or a folder is a mistyped file rather than a label.
         if path.is_file() or ("," not in value and (path.suffix or len(path.parts) > 1)):
             try:
                 return read_labels(path)

@@ -77,7 +77,7 @@ def read_dataset(path: Path, labels: Sequence[str] = ()) -> Dataset:
 
     Args:
         path: the folder or the file.
-        labels: a name for each class in the data, in place of the names in `path`.
+        labels: the names of the classes, one for each; by default those in `path`.
 
     Raises:
         DataError: a file is missing or damaged, or the arrays do not fit together.
@@ -100,7 +100,7 @@ def read_dataset(path: Path, labels: Sequence[str] = ()) -> Dataset:
 
 
 def _check_label_for_each(labels: Sequence[str], classes: Mapping[str, Int64]) -> None:
-    """Check that there is a label for each class; the faults that `check_classes` finds are left to it."""
+    """Check that there is a label for each class; classes that `check_classes` refuses are left to it."""
     lowest = min(int(y.min(initial=0)) for y in classes.values())
     count = 1 + max(int(y.max(initial=-1)) for y in classes.values())
     from_1 = any(_advise(y, len(labels)) for y in classes.values() if y.size)
