@@ -85,8 +85,10 @@ def main(example: Example, out: Path | None, write_readme: bool) -> None:
         earlier = model_digest(model) if model.is_file() else ""
         trained = train(example, folder)
         click.echo(f"{trained}\n")
-        # A file that fails the proof is reported and not written; the others are complete.
-        run_edgernn("export", str(model), "--samples", str(samples), "--out", str(folder), "--overwrite", failing=True)
+        # An artifact that fails its proof is reported and not written; the others are complete.
+        run_edgernn(
+            "export", str(model), "--samples", str(samples), "--out", str(folder), "--overwrite", allow_failure=True
+        )
         if model_digest(model) != earlier:  # only now, because the new ones are complete
             remove_artifacts_of(folder, earlier)
         streamed = "\n".join(stream(example, choose_streamed(folder), samples))
@@ -142,12 +144,12 @@ def train(example: Example, folder: Path) -> str:
     )
 
 
-def run_edgernn(*words: str, failing: bool = False) -> str:
+def run_edgernn(*words: str, allow_failure: bool = False) -> str:
     """Run an edgernn command; end the process with its exit code if that is not 0.
 
     Args:
         words: of the command line.
-        failing: True to go on after exit code 1.
+        allow_failure: True to continue after exit code 1, with which a command reports that a part failed.
 
     Returns:
         The output of the command.
@@ -156,7 +158,7 @@ def run_edgernn(*words: str, failing: bool = False) -> str:
     with redirect_stdout(io.StringIO()) as printed:
         code = edgernn_command(list(words), prog_name="edgernn", standalone_mode=False)
     click.echo(printed.getvalue())
-    if code and not (failing and code == 1):
+    if code and not (allow_failure and code == 1):
         sys.exit(code)
     return printed.getvalue()
 

@@ -110,7 +110,7 @@ def compare(
         profile_named(profile)
     paths = [Path(path) for path in artifacts] or _artifacts_beside(Path(source))
     loaders = [ArtifactLoader(path, threads=threads, unverified=unverified) for path in paths]
-    left_out = {} if artifacts else sort_out(loaders)
+    left_out = {} if artifacts else find_unusable(loaders)
     loaders = [loader for loader in loaders if loader.path.name not in left_out]
     original, ours = _open(Path(source), Path(samples) if samples else None, scale, loaders)
     progress.note(f"test samples: {original.require_samples().fed_test}")
@@ -174,8 +174,10 @@ def _artifacts_beside(source: Path) -> list[Path]:
     return found
 
 
-def sort_out(loaders: Sequence[ArtifactLoader]) -> dict[str, str]:
-    """Return the reasons why artifacts that were found, not given, cannot be run, by the names of their files.
+def find_unusable(loaders: Sequence[ArtifactLoader]) -> dict[str, str]:
+    """Return the reasons why artifacts cannot be run, by the names of their files.
+
+    It is called for the artifacts in the model's folder; of artifacts that the user names, each must run.
 
     Raises:
         EdgernnError: none of them can be run; the error is that of the first.
@@ -238,9 +240,10 @@ def _read_original(
     features = next((card.inputs[0].features for each in artifacts if (card := each.model.card)), ())
     labels = next((card.labels for each in artifacts if (card := each.model.card) and card.labels), ())
     original = read_original(source, samples, scale, input_meaning=meaning, features=features)
-    if not is_file or labels == original.labels or sorted(labels) != sorted(original.labels):
-        labels = ()
-    else:  # `--labels` of the export has them in another order than the samples' names have
+    # The export's `--labels` may have the samples' names in another order.
+    reordered = is_file and labels != original.labels and sorted(labels) == sorted(original.labels)
+    labels = labels if reordered else ()
+    if reordered:
         original = read_original(source, samples, scale, input_meaning=meaning, features=features, labels=labels)
     _check_scales(original, scales)
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:

@@ -21,7 +21,7 @@ from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import judge
 from edgernn.cli import main
 from edgernn.data.datasets import read_samples
-from edgernn_benchmarks.comparison import BASELINE, _read_original, sort_out
+from edgernn_benchmarks.comparison import BASELINE, _read_original, find_unusable
 from edgernn_benchmarks.originals import CALL, WAYS, KerasLoader
 
 NAMES = (
@@ -234,11 +234,11 @@ def test_found_artifacts_that_cannot_be_run_are_left_out_with_their_reason(artif
     content = bytearray(bad.path.read_bytes())
     content[len(content) // 2] ^= 255
     bad.path.write_bytes(content)
-    left_out = sort_out([good, bad])
+    left_out = find_unusable([good, bad])
     assert list(left_out) == [bad.path.name]
     assert str(tmp_path) not in left_out[bad.path.name]
     with pytest.raises(edgernn.ArtifactError, match=re.escape(str(bad.path))):
-        sort_out([bad])
+        find_unusable([bad])
 
 
 def test_classes_have_the_order_of_the_artifacts(artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
