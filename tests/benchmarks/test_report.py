@@ -187,7 +187,7 @@ def test_what_is_not_to_be_believed_is_marked(made_up_result: Result) -> None:
     text = Page(render([result])).text
     assert "Unreliable times" in text
     assert "the clock changed from 600 to 1,500 MHz" in text
-    assert "1 of 3 subjects has times that are less certain than the recommendation needs" in text
+    assert "1 of 3 subjects has times that are too uncertain to compare files by" in text
     assert re.search(r"⚠ digits-int8.tflite: interval wider than ±12.5%: predict ±\d+%; other processes used its", text)
     # The time and the speed are marked, and no other figure.
     assert text.count("⚠") == render([made_up_result]).count("⚠") + 4

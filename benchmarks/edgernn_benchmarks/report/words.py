@@ -153,10 +153,10 @@ def method_words(result: Result) -> list[str]:
         confidence. It is computed from {RESAMPLES:,} random draws of whole rounds (a bootstrap), because calls of one
         round are alike. Ratios are computed round by round; if the interval of a ratio contains 1, no difference is
         seen.""",
-        f"""A time or a ratio is marked ⚠ as unreliable if its interval is wider than ±{MAX_SPREAD:.1%}, which
-        is the difference of {TIE - 1:.0%} that the recommendation counts. So is every time from fewer than {MIN_ROUNDS}
-        rounds, and a ratio with an unreliable time. Causes that were seen are listed: other programs that used the
-        processor, a changing clock frequency, or times that still fell when they were measured.""",
+        f"""A time or a ratio is marked ⚠ as unreliable if its interval is wider than ±{MAX_SPREAD:.1%}, that is, wider
+        in all than the {TIE - 1:.0%} that decide a recommendation. A time from fewer than {MIN_ROUNDS} rounds is
+        unreliable, too, and so is a ratio with an unreliable time. Causes that were seen are listed: other programs
+        used the processor, its clock frequency changed, or times still fell when they were measured.""",
         *([_accuracy_words(result.task, result)] if result.task else []),
     ]
     return [" ".join(paragraph.split()) for paragraph in paragraphs]
