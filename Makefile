@@ -25,7 +25,7 @@ PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
 .PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
-	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-trust bench-pi readme-picture compatibility support mutants \
+	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-trust bench-pi readme compatibility support mutants \
 	clean
 
 help: ## list the targets
@@ -208,8 +208,12 @@ bench-pi: $(READY) ## count instructions per inference on a Raspberry Pi under Q
 	$(BIN)/python -m benchmarks pi-roots
 	$(BIN)/python -m benchmarks pi-count runs $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
 
-readme-picture: $(READY) ## draw the picture of README.md from a result of `edgernn compare --json`: RESULT=FILE
-	$(BIN)/python -m edgernn_benchmarks.report.picture $(or $(RESULT),$(DEMO)) docs/accuracy-latency-size.svg
+# Every figure and picture from one run; RESULT writes README.md again from its file, without measuring.
+readme: $(READY) ## measure and write the figures of README.md, its picture and the examples, on a quiet machine; RESULT=FILE
+	$(if $(RESULT),,test -f $(DEMO) || $(MAKE) demo)
+	$(if $(RESULT),,$(BIN)/edgernn compare runs/demo --peers --json build/readme.json)
+	$(BIN)/python -m benchmarks readme $(or $(RESULT),build/readme.json)
+	$(if $(RESULT),,$(MAKE) examples README=1)
 
 compatibility: $(READY) ## run every artifact of RUN=DIR on every runtime, for docs/compatibility.md
 	$(BIN)/python -m benchmarks compatibility $(or $(RUN),runs/demo)

@@ -21,6 +21,7 @@ COMMANDS = {
     "pi-roots": "raspberry_pi.root_building",
     "pi-count": "raspberry_pi.counting",
     "pi-page": "raspberry_pi.raspberry_pi_page",
+    "readme": "readme.readme_page",
 }
 
 

@@ -17,7 +17,7 @@ class Change:
         first, later: indices of both results.
         before, after: its measurements.
         speed: its speed in the later result, relative to the first.
-        doubted: whether the times of either are unreliable.
+        doubted: whether one of the two times of `predict` is unreliable.
         unlike: different conditions of the two measurements, which make the times say little about the file.
     """
 

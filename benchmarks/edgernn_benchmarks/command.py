@@ -9,14 +9,13 @@ from typing import Any
 import click
 
 from edgernn.bench.document import dump, read_result
-from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import Result
 from edgernn.bench.session import check_baseline
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.console.html_report import check_html, check_target, html_option
 from edgernn.console.measuring import measuring_options
-from edgernn.console.options import Name, Number
+from edgernn.console.options import Number, device_option
 from edgernn.console.progress import measuring_bar
 from edgernn.console.terminal import say, say_document
 from edgernn.model import MAX_THREADS
@@ -39,13 +38,7 @@ _FLOOR = click.option(
 @click.command("compare")
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
 @click.argument("artifacts", metavar="[ARTIFACT...]", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--for",
-    "profile",
-    type=Name(tuple(PROFILES)),
-    default=None,
-    help="Device that the recommended artifact must run on. [default: any]",
-)
+@device_option
 @click.option(
     "--samples",
     type=click.Path(path_type=Path),
@@ -152,14 +145,16 @@ def command(
 @click.command("report")
 @click.argument("files", metavar="RESULT.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--baseline", metavar="NAME", help="The model that speeds are relative to. [default: each result's]")
+@device_option
 @html_option
 @_FLOOR
-@click.option("--quiet", is_flag=True, help="Print no tables; write the HTML report, check the limits.")
+@click.option("--quiet", is_flag=True, help="Print no tables; only write the HTML report and check the limits.")
 @click.pass_context
 def report(
     ctx: click.Context,
     files: tuple[Path, ...],
     baseline: str | None,
+    profile: str | None,
     html_file: Path | None,
     floor_file: Path | None,
     quiet: bool,
@@ -167,12 +162,14 @@ def report(
     """Show results again, or compare those of several devices or days.
 
     Reads the files that `edgernn compare --json` and `edgernn bench --json` write, and computes all figures from raw
-    times. For several files, shows what became faster or slower, and where there is no clear difference. Needs the
-    packages of the extra `report`, and no TensorFlow.
+    times. For several files, shows what became faster or slower, and where there is no clear difference. --for
+    chooses for another device than the result was made for. Needs the packages of the extra `report`, and no
+    TensorFlow.
 
     \b
     Example:
         edgernn report result.json --html report.html
+        edgernn report result.json --for pi2
         edgernn report workstation.json pi.json
         edgernn report monday.json tuesday.json --floor floor.toml
     """
@@ -183,6 +180,8 @@ def report(
     # One result with the baseline is enough: on a device there is no Keras.
     check_baseline(baseline, list(dict.fromkeys(each.name for result in results.values() for each in result.subjects)))
     results = {name: _with_baseline(result, baseline) for name, result in results.items()}
+    if profile:
+        results = {name: replace(result, profile=profile) for name, result in results.items()}
     _finish(ctx, results, None, html_file, floor, quiet=quiet)
 
 

@@ -22,7 +22,7 @@ from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
 from edgernn.data.feature_scales import Scale
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
-from edgernn.data.run_folder import Original, check_exists, read_original
+from edgernn.data.run_folder import Original, check_exists, read_original, read_run
 from edgernn.errors import ArtifactError, DataError, EdgernnError, InputError, ModelError, SettingError
 from edgernn.inputs import PIXELS, without_warnings
 from edgernn.specs import PIXEL, FeatureScale, InputSpec
@@ -110,7 +110,7 @@ def compare(
         profile_named(profile)
     paths = [Path(path) for path in artifacts] or _artifacts_beside(Path(source))
     loaders = [ArtifactLoader(path, threads=threads, unverified=unverified) for path in paths]
-    left_out = {} if artifacts else sort_out(loaders)
+    left_out = {} if artifacts else find_unusable(loaders)
     loaders = [loader for loader in loaders if loader.path.name not in left_out]
     original, ours = _open(Path(source), Path(samples) if samples else None, scale, loaders)
     progress.note(f"test samples: {original.require_samples().fed_test}")
@@ -156,12 +156,17 @@ def _artifacts_beside(source: Path) -> list[Path]:
 
     Raises:
         SettingError: there are none.
+        ModelError: because there is no Keras model.
+        DataError: because the run folder is incomplete.
     """
     check_exists(source)
     model = source / MODEL if source.is_dir() else source
     digest = model_digest(model) if model.is_file() else ""
     found = [path for path, card in find_artifacts(model.parent) if card.source_sha256 == digest]
     if not found:
+        if source.is_dir():
+            read_run(source)
+        early_checks.check_model(model)
         raise SettingError(
             f"{model.parent}: no artifact of {model.name} there; give .tflite or .onnx files, or make them: "
             f"edgernn export {source}"
@@ -169,8 +174,10 @@ def _artifacts_beside(source: Path) -> list[Path]:
     return found
 
 
-def sort_out(loaders: Sequence[ArtifactLoader]) -> dict[str, str]:
-    """Return the reasons why artifacts that were found, not given, cannot be run, by the names of their files.
+def find_unusable(loaders: Sequence[ArtifactLoader]) -> dict[str, str]:
+    """Return the reasons why artifacts cannot be run, by the names of their files.
+
+    It is called for the artifacts in the model's folder; of artifacts that the user names, each must run.
 
     Raises:
         EdgernnError: none of them can be run; the error is that of the first.
@@ -219,7 +226,7 @@ def _check_baseline(baseline: str | None, artifacts: Sequence[OpenArtifact], pee
 def _read_original(
     source: Path, samples: Path | None, scale: Scale | Path | None, artifacts: Sequence[OpenArtifact]
 ) -> Original:
-    """Read the original, with samples scaled as for the export of the artifacts."""
+    """Read the original, with samples scaled as for the export of the artifacts, and classes in their order."""
     scales = {each.loader.path: found for each in artifacts if (found := _scale_of(each.model))}
     is_file = samples is not None and not source.is_dir()
     if scales and is_file and scale is None:
@@ -231,10 +238,16 @@ def _read_original(
     }
     first, meaning = next(iter(meanings.items()), (source, ""))
     features = next((card.inputs[0].features for each in artifacts if (card := each.model.card)), ())
+    labels = next((card.labels for each in artifacts if (card := each.model.card) and card.labels), ())
     original = read_original(source, samples, scale, input_meaning=meaning, features=features)
+    # The export's `--labels` may have the samples' names in another order.
+    reordered = is_file and labels != original.labels and sorted(labels) == sorted(original.labels)
+    labels = labels if reordered else ()
+    if reordered:
+        original = read_original(source, samples, scale, input_meaning=meaning, features=features, labels=labels)
     _check_scales(original, scales)
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
-        original = read_original(source, samples, "pixels", features=features)
+        original = read_original(source, samples, "pixels", features=features, labels=labels)
     if original.input_meaning in PIXELS:
         first, meaning = source, original.input_meaning
     for path, other in meanings.items():

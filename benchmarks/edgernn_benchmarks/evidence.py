@@ -89,7 +89,7 @@ def _labels(labels: Sequence[str], task: Task, outputs: int) -> list[str]:
 
 def _names(models: Mapping[str, edgernn.Model]) -> Sequence[str]:
     """Return the names of the input's features from the first card that has them; empty if none has."""
-    cards = (getattr(model, "card", None) for model in models.values())
+    cards = (model.card for model in models.values())
     return next((card.inputs[0].features for card in cards if card and card.inputs[0].features), ())
 
 

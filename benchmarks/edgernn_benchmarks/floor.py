@@ -128,8 +128,11 @@ def _check_speed(result: Result, artifact: Measured, against: str, limit: float)
         return f"its speed cannot be judged from {result.method.rounds} rounds, expected at least {MIN_ROUNDS}"
     if speed.high >= limit:
         return ""
-    doubts = () if result.is_speed_reliable(artifact, against=against) else result.doubts_of(artifact)
-    beside = f" (unreliable: {'; '.join(doubts)})" if doubts else ""
+    beside = ""
+    if not result.is_speed_reliable(artifact, against=against):
+        # A cause in the machine concerns both.
+        both = dict.fromkeys((*result.doubts_of(artifact), *result.doubts_of(result.subject(against))))
+        beside = f" (unreliable: {'; '.join(both) or 'the interval is too wide'})"
     return (
         f"{speed.estimate:,.2f} times as quick as {against} ({speed.low:,.2f} to {speed.high:,.2f}), the floor is "
         f"{limit:,g}{beside}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from edgernn.bench.environment import describe
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import Verdict, in_order, judge
+from edgernn.bench.verdict import Verdict, describe_devices, in_order, judge
 from edgernn.console.grading import count_test_samples
 from edgernn.console.measuring import (
     doubt_lines,
@@ -36,16 +36,19 @@ def print_result(result: Result) -> None:
         strangers = (f"    {line}" for line in stranger_lines(result))
         console.print(f"{_STRANGER} Artifacts of another model, which are not judged:", *strangers, sep="\n")
     verdict = judge(result) if result.artifacts else None
-    console.print(_table(result, verdict.recommended if verdict else None))
-    console.print(*_captions(result), *doubt_lines(result), sep="\n")
+    console.print(result_table(result, verdict.recommended if verdict else None))
+    console.print(*_captions(result), *doubt_lines(result, [PREDICT]), sep="\n")
     if verdict:
-        console.print("", *_verdict_lines(result, verdict), sep="\n")
+        console.print("", *verdict_lines(result, verdict), sep="\n")
 
 
-def _verdict_lines(result: Result, verdict: Verdict) -> list[str]:
-    """Describe the recommended, the smallest, the fastest and the most accurate artifact."""
+def verdict_lines(result: Result, verdict: Verdict) -> list[str]:
+    """Describe the recommended artifact, also by device, the smallest, the fastest and the most accurate one."""
+    devices = describe_devices(result)
     lines = [
         f"{verdict.sentence}.",
+        *(["By device (--for):"] if devices else []),
+        *(f"    {line}" for line in devices),
         f"Smallest: {verdict.smallest.name}, {verdict.smallest.size_bytes:,} bytes.",
         f"Fastest: {verdict.fastest.name}, {show_time(verdict.fastest.predict.median_us)}.",
     ]
@@ -89,7 +92,8 @@ def print_changes(results: Sequence[Result], names: Sequence[str], changes: Sequ
         console.print("! has unreliable times; the report of that result says why.")
 
 
-def _table(result: Result, best: Measured | None) -> "Table":
+def result_table(result: Result, best: Measured | None) -> "Table":
+    """Make the table of a result, the recommended artifact first, then by time."""
     shown = _shown(result.task)
     agreement = ("agrees",) if result.task else ()
     memory = ("peak MB",) if any(subject.memory for subject in result.subjects) else ()

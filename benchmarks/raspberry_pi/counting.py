@@ -15,6 +15,7 @@ import click
 
 from common.bench_frame import Progress, json_option, measuring
 from common.bench_runs import GRU64, LSTM64, find_run
+from common.pages import fill_in
 from common.programs import last_line, run_program
 from common.results import FORMAT
 from edgernn.errors import ArtifactError, ExportError, SettingError
@@ -24,7 +25,7 @@ from edgernn_export import export
 from edgernn_export.targets import DEFAULT_TARGETS
 from raspberry_pi import count
 from raspberry_pi.device_answers import takes
-from raspberry_pi.raspberry_pi_page import fill_in, instructions_tables
+from raspberry_pi.raspberry_pi_page import PAGE, instructions_tables
 from raspberry_pi.root_building import check_machine, devices, roots_locked
 from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 
@@ -249,4 +250,4 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     if json_file:
         write_json(json_file, {"format": FORMAT, "instructions": [asdict(row) for row in rows]})
     if docs:
-        click.echo(f"{fill_in('instructions', text)} written", err=True)
+        click.echo(f"{fill_in(PAGE, 'instructions', text)} written", err=True)

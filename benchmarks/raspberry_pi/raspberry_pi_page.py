@@ -7,31 +7,15 @@ from typing import Any
 import click
 
 from common.markdown import table
+from common.pages import fill_in
 from common.results import read_results
 from edgernn.errors import DataError
-from edgernn.system.files import write_bytes
 from raspberry_pi.device_answers import cases
 from raspberry_pi.roots import REPOSITORY, ROOTS
 
 PAGE = REPOSITORY / "docs" / "raspberry-pi.md"
 Row = Mapping[str, Any]
 MIN_REPORTED_RATIO = 1.05  # int8 to float32, from which more instructions are reported
-
-
-def fill_in(name: str, text: str) -> Path:
-    """Put generated text between the two marks of this name in the page.
-
-    Raises:
-        DataError: the page has no such marks.
-    """
-    begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: until here -->"
-    page = PAGE.read_text(encoding="utf-8")
-    before, found, rest = page.partition(begin)
-    _, also_found, after = rest.partition(end)
-    if not found or not also_found:
-        raise DataError(f"{PAGE}: no marks {begin} and {end}")
-    write_bytes(PAGE, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}".encode())
-    return PAGE
 
 
 def answers_tables(found: Mapping[str, Any]) -> str:
@@ -159,4 +143,4 @@ def main(results: Path) -> None:
         python -m benchmarks pi-page build/raspberry-pi.json
     """
     found = read_results(results, "test-pi", ("answers", "systems"))
-    click.echo(f"{fill_in('answers', answers_tables(found))} written")
+    click.echo(f"{fill_in(PAGE, 'answers', answers_tables(found))} written")

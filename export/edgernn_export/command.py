@@ -1,38 +1,31 @@
 """The command `edgernn export`."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from edgernn.artifacts import outdated_note
-from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.verdict import Verdict, in_order, judge
-from edgernn.console.grading import count_test_samples
-from edgernn.console.options import Labels, Name, Number
+from edgernn.bench.verdict import Verdict, judge, recommend_by_device
+from edgernn.console.options import EXTRA_ARGUMENTS, Labels, Name, Number, device_option, refuse_extra_arguments
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.errors import EdgernnError
 from edgernn.system.quiet import standard_error_aside
-from edgernn.tasks import MEASURES, show, show_measures
-from edgernn_export.console import make_console, make_table
 from edgernn_export.formats import FORMATS
-from edgernn_export.pipeline import FAILED, LEFT_OUT, NOT_POSSIBLE, TargetResult, export
+from edgernn_export.pipeline import LEFT_OUT, NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
 from edgernn_export.recommendation import METHOD, measure
+from edgernn_export.result_table import by_name, print_rows
 from edgernn_export.settings import TIME_LIMIT_S, Settings
 from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, TARGETS, Target, select_targets
-from edgernn_export.task_inference import describe_guess
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
-@click.command("export")
+@click.command("export", context_settings=EXTRA_ARGUMENTS)
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
 @click.option("--to", "formats", multiple=True, type=Name(tuple(FORMATS)), help="Only this format; may be repeated.")
 @click.option(
@@ -104,12 +97,7 @@ if TYPE_CHECKING:
     "--measure/--no-measure", "timing", default=True, show_default=True, help="Time the artifacts and recommend one."
 )
 @click.option("--all", "every", is_flag=True, help="Make every kind of artifact.")
-@click.option(
-    "--for",
-    "profile",
-    type=Name(tuple(PROFILES)),
-    help="Device that the recommended artifact must run on; see edgernn compare --help. [default: any]",
-)
+@device_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -177,6 +165,7 @@ def command(
         edgernn export digits.keras --samples pixels.npy --scale pixels --labels labels.txt
         edgernn export motion.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
     """
+    refuse_extra_arguments(ctx, "give samples with --samples, and separate names by commas without spaces: a,b,c")
     if profile and not timing:
         raise click.UsageError("--for chooses by a measurement; leave out --no-measure")
     settings = Settings(
@@ -215,9 +204,10 @@ def command(
                 not_timed = f"note: the artifacts were not timed, and none is recommended: {error}"
     verdict = judge(timed) if timed else None
     if as_json:
-        say_json([_as_json(row, timed, verdict) for row in rows], indent=2)
+        by_device = recommend_by_device(timed) if timed else {}
+        say_json([_as_json(row, timed, verdict, by_device) for row in rows], indent=2)
     else:
-        _print(rows, timed, verdict, keep_failed)
+        print_rows(rows, timed, verdict, keep_failed=keep_failed)
     for note in filter(None, (not_timed, _note_of_outdated(source, rows))):
         say(note, err=True)
     # An impossible layout is an error only if the user asked for it.
@@ -255,14 +245,17 @@ def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:
     return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), model_digest(model))
 
 
-def _as_json(row: TargetResult, timed: Result | None, verdict: Verdict | None) -> dict[str, Any]:
-    subject = _timed(timed).get(row.path.name)
+def _as_json(
+    row: TargetResult, timed: Result | None, verdict: Verdict | None, by_device: Mapping[str, Measured | None]
+) -> dict[str, Any]:
+    subject = by_name(timed).get(row.path.name)
     best = verdict.recommended if verdict else None
     return {
         "path": str(row.path),
         "status": row.status,
         "reason": row.reason,
         "recommended": best is not None and subject is best,
+        "recommended_for": [device for device, chosen in by_device.items() if chosen is not None and chosen is subject],
         "size_bytes": row.size_bytes,
         "predict_us": subject.predict.median_us if subject else None,
         **asdict(row.target),
@@ -271,127 +264,9 @@ def _as_json(row: TargetResult, timed: Result | None, verdict: Verdict | None) -
     }
 
 
-def _timed(timed: Result | None) -> dict[str, Measured]:
-    """Return the timed artifacts by the names of their files."""
-    return {each.name: each for each in timed.artifacts} if timed else {}
-
-
 def _proof_as_json(proof: Proof) -> dict[str, Any]:
     """Convert a proof to JSON values; measures are null if the samples have no truths."""
     measures = {
         side: {name: getattr(proof, side).get(name) for name in proof.task.measures} for side in ("keras", "artifact")
     }
     return {**asdict(proof), **measures}
-
-
-def _print(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None, keep_failed: bool) -> None:
-    console = make_console()
-    if any(row.proof for row in rows):
-        console.print(_table(_sorted(rows, timed, verdict), timed))
-    for line in (*_without_stream(rows), *_left_out(rows)):
-        console.print(line, markup=False)
-    proven = next((row.proof for row in rows if row.proof), None)
-    if proven:
-        keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
-        console.print(
-            f"{count_test_samples(proven.samples)}; {keras}. agreement: with Keras. max diff: largest difference from "
-            f"Keras {_unit(proven)}. streaming: the same between a stream and predict. µs: one prediction on this "
-            "machine, timed for a moment; edgernn compare measures longer.",
-        )
-    if rows[0].fed:
-        console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
-    written = any(row.passed or (row.status == FAILED and keep_failed) for row in rows)
-    console.print(f"In {rows[0].path.parent}" if written else "Nothing was written.", soft_wrap=True)
-    # Last, because they say what to do.
-    for line in _not_passed(rows):
-        console.print(line, markup=False)
-    if verdict:
-        console.print(f"{verdict.sentence}.", markup=False)
-
-
-def _sorted(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None) -> Sequence[TargetResult]:
-    """Sort rows: the recommended artifact first, then by time; artifacts that were not timed come last."""
-    if timed is None:
-        return rows
-    artifacts = in_order(replace(timed, subjects=timed.artifacts), verdict.recommended if verdict else None)
-    places = {each.name: place for place, each in enumerate(artifacts)}
-    return sorted(rows, key=lambda row: places.get(row.path.name, len(places)))
-
-
-def _by_reason(rows: Iterable[tuple[TargetResult, str]]) -> dict[str, str]:
-    """Group rows with the same reason; return the names of each group's artifacts by the reason."""
-    names: dict[str, list[str]] = {}
-    for row, reason in rows:
-        names.setdefault(reason, []).append(row.path.name)
-    return {reason: ", ".join(each) for reason, each in names.items()}
-
-
-def _not_passed(rows: Sequence[TargetResult]) -> list[str]:
-    """Describe which artifacts did not pass and what to do, one line for each reason."""
-    failed = [(row, f"{row.status}: {row.reason}") for row in rows if not row.passed and row.status != LEFT_OUT]
-    return [f"{names}: {reason}" for reason, names in _by_reason(failed).items()]
-
-
-def _left_out(rows: Sequence[TargetResult]) -> list[str]:
-    """Describe which default artifacts were not made, one line for each reason."""
-    groups = _by_reason((row, row.reason) for row in rows if row.status == LEFT_OUT)
-    lines = [f"Left out: {names}: {reason}." for reason, names in groups.items()]
-    return [*lines, "--all makes every kind of artifact."] if lines else []
-
-
-def _unknown(proof: Proof) -> str:
-    return f"{MEASURES[proof.task.headline]}: not known, because the samples have no y; {describe_guess(proof.task)}"
-
-
-def _unit(proof: Proof) -> str:
-    """Describe the unit of `metrics.largest_difference` for the task's answers."""
-    numbers = proof.task.numbers
-    return (
-        "in any probability"
-        if numbers == "probabilities"
-        else f"as a share of the largest {numbers[:-1]}, or of 1 if that is larger"
-    )
-
-
-def _without_stream(rows: Sequence[TargetResult]) -> list[str]:
-    """Describe which artifacts cannot stream, one line for each reason."""
-    groups = _by_reason((row, row.proof.no_stream) for row in rows if row.proof and row.proof.no_stream)
-    every = ", ".join(row.path.name for row in rows if row.proof)
-    return [
-        f"{'No artifact streams' if names == every else f'No streaming with {names}'}: {reason}"
-        for reason, names in groups.items()
-    ]
-
-
-def _table(rows: Sequence[TargetResult], timed: Result | None) -> "Table":
-    """Make the table of exported artifacts; the others have only a reason, which `_not_passed` describes."""
-    proofs = [(row, row.proof) for row in rows if row.proof]
-    measure_name = MEASURES[proofs[0][1].task.headline] if proofs else "score"
-    subjects = _timed(timed)
-    return make_table(
-        ("bytes", measure_name, "agreement", "max diff", "streaming", "µs"),
-        [
-            (
-                f"{row.path.name}{'' if row.passed else ' ✗'}",
-                f"{row.size_bytes:,}",
-                *_figures(proof),
-                f"{subjects[row.path.name].predict.median_us:,.1f}" if row.path.name in subjects else "–",
-            )
-            for row, proof in proofs
-        ],
-    )
-
-
-def _figures(proof: Proof) -> list[str]:
-    if not proof.streamed:
-        streaming = "none"
-    elif proof.stream_difference == 0:
-        streaming = "same bits"
-    else:
-        streaming = f"{proof.stream_difference:.0e}"
-    return [
-        show(proof.task.headline, proof.artifact.get(proof.task.headline)),
-        proof.task.show_agreement(proof.agreement),
-        f"{proof.difference:.0e}",
-        streaming,
-    ]

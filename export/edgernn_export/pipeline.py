@@ -188,7 +188,7 @@ def _check_free(folder: Path, name: str, targets: Sequence[Target]) -> None:
     files = [target.file_name(name) for target in targets]
     existing = [file for file in files if (folder / file).exists()]
     if existing:
-        raise OutputError(f"{folder}: {', '.join(existing)} already there; --overwrite replaces them")
+        raise OutputError(f"{folder.absolute()}: {', '.join(existing)} already there; --overwrite replaces them")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from edgernn.inputs import without_warnings
 from edgernn.metrics import Truth
 from edgernn.model import Model
 from edgernn.tasks import MEASURES, Task
+from edgernn_export.truth_check import find_doubt
 
 # Time steps that a stream is checked on: 2,000 samples of 28 steps, fewer of longer ones.
 STREAM_STEPS = 60_000
@@ -101,6 +102,7 @@ class Proof:
         streamed: number of samples also given row by row; 0 for an artifact that cannot stream.
         stream_agreement, stream_difference: between the stream's answers and those to whole sequences.
         no_stream: why it cannot stream; empty if it can.
+        doubt: why the samples or their truths may not belong to the Keras model; empty if they seem to.
     """
 
     task: Task
@@ -113,6 +115,7 @@ class Proof:
     stream_agreement: float = 1.0
     stream_difference: float = 0.0
     no_stream: str = ""
+    doubt: str = ""
 
     @property
     def drop(self) -> float:
@@ -198,6 +201,7 @@ def prove(model: Model, x: Float32, truth: Truth | None, reference: Float32, str
         artifact=task.measure(answers, truth),
         agreement=task.agreement(answers, reference),
         difference=metrics.largest_difference(answers, reference),
+        doubt=find_doubt(task, reference, truth, model.card.labels if model.card else ()),
     )
     if not streams:
         return proof

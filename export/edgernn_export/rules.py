@@ -6,6 +6,7 @@ imported, and on the loaded model, which decides.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError
@@ -160,7 +161,7 @@ def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path:
         DataError: it does not take them.
     """
     if not _fits(shape, expected):
-        where = name + (f" of {path}" if path else "")
+        where = name + (f" of {path}" if path and Path(path).name != name else "")
         raise DataError(
             f"{where}: samples of shape {shape} do not fit the model, which takes {_text(expected)}; "
             f"{_advise_on_shape(shape, expected, name)}"
@@ -211,5 +212,8 @@ def _advise_on_shape(shape: tuple[int, ...], expected: Shape, name: str) -> str:
     if _fits(shape[::-1], expected):
         return f"{name}.transpose(0, 2, 1) has this shape"
     if _fits(shape[1:], expected[1:]):
-        return f"give sequences of {expected[0]} steps, or export the model for {shape[0]} with --steps {shape[0]}"
+        return (
+            f"give sequences of {expected[0]} steps (in a CSV file a blank line ends each), or export the model for "
+            f"{shape[0]} with --steps {shape[0]}"
+        )
     return f"give samples with the {expected[-1]} features that the model was trained on"

@@ -9,7 +9,7 @@ from edgernn.data.datasets import check_classes, naming
 from edgernn.data.samples import Origin, Samples
 from edgernn.data.truths import is_one_hot, whole_hint
 from edgernn.errors import DataError, ModelError
-from edgernn.labels import check_labels, list_labels
+from edgernn.labels import check_labels, describe_count
 from edgernn.metrics import Truth
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task
 
@@ -140,7 +140,7 @@ def _check_names(labels: Sequence[str], expected: int) -> None:
     check_labels(labels)
     if labels and len(labels) != expected:
         raise DataError(
-            f"{len(labels)} labels ({list_labels(labels)}); expected {expected} or none: --labels, or the array "
+            f"{describe_count(labels, 'label')}; expected {expected} or none: --labels, or the array "
             "`labels` of the samples, names all classes or outputs of the model, in their order"
         )
 

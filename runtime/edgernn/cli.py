@@ -47,6 +47,10 @@ _COMMANDS = {
 }
 
 
+# click 8.1 has no such error, because it prints the help itself.
+_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
 class _LazyGroup(click.Group):
     """Group that imports a command when it is called, and reports errors and signals in one line and an exit code."""
 
@@ -118,6 +122,8 @@ def _printable_usage() -> Iterator[None]:
     """Escape the arguments that click quotes in errors of usage, as they may be file names."""
     try:
         yield
+    except _NO_ARGUMENTS:  # its message is the help, which quotes no argument
+        raise
     except click.ClickException as error:
         vars(error)["message"] = printable(error.message)  # final for type checkers only
         raise

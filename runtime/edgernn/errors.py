@@ -23,6 +23,9 @@ Errors of other libraries are re-raised as one of these, `from` the original. Me
 contents of files, so the root makes every text printable, one line long, and of bounded length.
 """
 
+from collections.abc import Iterable
+from itertools import islice
+
 # Letters and marks without width on a terminal: with them, two names look alike. `str.isprintable` accepts them.
 _INVISIBLE = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 # Persian and Indic words and many emoji contain these two, so names may contain them.
@@ -103,6 +106,12 @@ def first_line(error: BaseException) -> str:
     # TensorFlow puts "in user code:" and a trace before its message.
     line = lines[-1] if lines[0].endswith("in user code:") else lines[0]
     return printable(line)
+
+
+def list_names(names: Iterable[str], limit: int = 8) -> str:
+    """Join names by commas for a message; of more than `limit`, only the first ones and an ellipsis."""
+    shown = list(islice(names, limit + 1))
+    return ", ".join(shown[:limit]) + (", …" if len(shown) > limit else "")
 
 
 def printable(text: str) -> str:

@@ -3,17 +3,18 @@
 Data sets, run folders and cards share this rule, so a device accepts all labels that train and export accept.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgernn.errors import DataError, find_unusable
+from edgernn.errors import DataError, find_unusable, list_names
 from edgernn.json_values import MAX_TEXT
 from edgernn.system.files import check_file
 
 DIGITS = tuple(str(digit) for digit in range(10))  # of MNIST
 
-MAX_FILE_BYTES = 1 << 20
-_MAX_LISTED = 20  # labels in a message
+_MAX_FILE_BYTES = 1 << 20
+MAX_LISTED = 20  # labels in a message
 
 
 def find_fault(labels: Sequence[str], kind: str = "label") -> str:
@@ -63,14 +64,23 @@ def check_label_count(labels: Sequence[str], expected: int, place: str) -> None:
     """
     if len(labels) != expected:
         raise DataError(
-            f"{len(labels)} labels ({list_labels(labels)}), expected {expected}: one for each class of {place}, in the "
-            "order of the class numbers"
+            f"{describe_count(labels, 'label')}, expected {expected}: one for each class of {place}, in the order of "
+            "the class numbers"
         )
 
 
-def list_labels(labels: Sequence[str]) -> str:
-    """List labels in a message; of many, only the first ones."""
-    return ", ".join(labels[:_MAX_LISTED]) + (", …" if len(labels) > _MAX_LISTED else "")
+def describe_count(names: Sequence[str], kind: str) -> str:
+    """Describe the number of names that a user gave, with the names: "2 labels (a, b)".
+
+    A single name with semicolons or spaces is a list with the wrong separator; then the text says so.
+
+    Args:
+        names: the names.
+        kind: what a name is the name of, in the singular, for instance "label".
+    """
+    is_list = len(names) == 1 and len(re.split(r"[;\s]+", names[0].strip())) > 1
+    hint = ", separated by no comma" if is_list else ""
+    return f"{len(names)} {kind}{'' if len(names) == 1 else 's'} ({list_names(names, MAX_LISTED)}{hint})"
 
 
 def read_labels(file: Path) -> tuple[str, ...]:
@@ -79,7 +89,7 @@ def read_labels(file: Path) -> tuple[str, ...]:
     Raises:
         DataError: the file cannot be read, or the labels break the rule of `find_fault`.
     """
-    check_file(file, DataError, MAX_FILE_BYTES)
+    check_file(file, DataError, _MAX_FILE_BYTES)
     try:
         labels = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,13 @@ import edgernn
 from edgernn.bench import result as results
 from edgernn.bench.document import dump, read_result
 from edgernn.bench.isolated import start_isolated
+from edgernn.bench.session import open_artifacts
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import ArtifactLoader
 from edgernn.bench.verdict import judge
 from edgernn.cli import main
 from edgernn.data.datasets import read_samples
-from edgernn_benchmarks.comparison import BASELINE, sort_out
+from edgernn_benchmarks.comparison import BASELINE, _read_original, find_unusable
 from edgernn_benchmarks.originals import CALL, WAYS, KerasLoader
 
 NAMES = (
@@ -153,7 +154,8 @@ def test_json_to_standard_output_is_alone_there(
     document = json.loads(result.stdout)
     assert [row["name"] for row in document["subjects"]] == [*KERAS, NAMES[1]]
     assert (document["baseline"], document["believed"]) == (NAMES[1], False)
-    assert set(document["verdict"]) == {"smallest", "fastest", "most_accurate", "recommended", "why", "sentence"}
+    best = {"smallest", "fastest", "most_accurate", "recommended", "why", "sentence", "by_device"}
+    assert set(document["verdict"]) == best
     assert document["verdict"]["smallest"] == NAMES[1]
 
 
@@ -232,11 +234,24 @@ def test_found_artifacts_that_cannot_be_run_are_left_out_with_their_reason(artif
     content = bytearray(bad.path.read_bytes())
     content[len(content) // 2] ^= 255
     bad.path.write_bytes(content)
-    left_out = sort_out([good, bad])
+    left_out = find_unusable([good, bad])
     assert list(left_out) == [bad.path.name]
     assert str(tmp_path) not in left_out[bad.path.name]
     with pytest.raises(edgernn.ArtifactError, match=re.escape(str(bad.path))):
-        sort_out([bad])
+        find_unusable([bad])
+
+
+def test_classes_have_the_order_of_the_artifacts(artifacts: Path, run_folder: Path, tmp_path: Path) -> None:
+    (artifact,) = open_artifacts([ArtifactLoader(artifacts / "digits-float32.onnx")])
+    names = ("zero", "one", *"23456789")  # as names are sorted, zero would be the last one
+    card = artifact.model.card
+    assert card is not None
+    artifact.model.card = replace(card, outputs=(replace(card.outputs[0], labels=names),))
+    y = np.arange(200) % 10
+    np.savez(tmp_path / "named.npz", x=np.zeros((200, 28, 28), np.float32), y=np.array(names)[y])
+    original = _read_original(run_folder / "model.keras", tmp_path / "named.npz", None, [artifact])
+    assert original.labels == names
+    np.testing.assert_array_equal(original.require_samples().y_test, y[1::2])
 
 
 def test_an_artifact_of_another_model_or_a_broken_one_is_refused(

@@ -18,6 +18,8 @@ RANDOM = np.random.default_rng(0)
 
 
 class NoStep:
+    card = None
+
     def stream(self) -> None:
         raise NoStepError("it reads backwards")
 
@@ -116,5 +118,5 @@ def test_long_sequences_are_shrunk_and_lie_on_their_side(tmp_path: Path) -> None
     np.testing.assert_allclose(pictures["high"], x.max(axis=(0, 1)), rtol=1e-4)
     shown = read_evidence(evidence, "")
     assert shown.wide
-    assert shown.lines
+    assert shown.as_lines
     assert [name for name, _ in shown.examples["samples"][0].lines] == ["x", "y", "z"]

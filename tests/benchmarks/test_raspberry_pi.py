@@ -171,18 +171,6 @@ def test_the_table_has_each_count_and_says_where_int8_takes_more() -> None:
     ]
 
 
-def test_the_page_is_filled_in_between_its_marks_and_nowhere_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(raspberry_pi_page, "PAGE", tmp_path / "page.md")
-    raspberry_pi_page.PAGE.write_text("before <!-- this: generated -->\nold\n<!-- this: until here --> behind\n")
-    raspberry_pi_page.fill_in("this", "new\n")
-    filled = "before <!-- this: generated -->\n\nnew\n\n<!-- this: until here --> behind\n"
-    assert raspberry_pi_page.PAGE.read_text() == filled
-    with pytest.raises(DataError, match="no marks <!-- that: generated -->"):
-        raspberry_pi_page.fill_in("that", "new")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

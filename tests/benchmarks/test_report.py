@@ -18,11 +18,12 @@ from edgernn.bench.document import dump, read_result
 from edgernn.bench.result import Answers, Result
 from edgernn.bench.stopwatch import Round
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import judge
+from edgernn.bench.verdict import describe_devices, judge
 from edgernn.errors import DataError
 from edgernn.system.machine import Memory
 from edgernn.tasks import REGRESSION, Task
 from edgernn_benchmarks.changes import find_changes
+from edgernn_benchmarks.report.figures import Point, draw_trade
 from edgernn_benchmarks.report.label_placement import place_labels
 from edgernn_benchmarks.report.page import render, short_names, write_html
 
@@ -109,7 +110,9 @@ def test_the_verdict_is_a_sentence(page: str, made_up_result: Result) -> None:
     text = Page(page).text
     assert judge(made_up_result).sentence in text
     assert "Ship digits-int8.tflite: " in text
+    assert all(line in text for line in ("By device (--for):", *describe_devices(made_up_result)))
     assert re.search(r"int8.tflite is the .*; the smallest, fastest and most accurate is", text)
+    assert "These samples" in text  # all of those on which an artifact and the original disagree
     assert "Unreliable times" not in text
     assert made_up_result.believed
 
@@ -184,7 +187,7 @@ def test_what_is_not_to_be_believed_is_marked(made_up_result: Result) -> None:
     text = Page(render([result])).text
     assert "Unreliable times" in text
     assert "the clock changed from 600 to 1,500 MHz" in text
-    assert "1 of 3 subjects has times that are less certain than the recommendation needs" in text
+    assert "1 of 3 subjects has times that are too uncertain to compare files by" in text
     assert re.search(r"⚠ digits-int8.tflite: interval wider than ±12.5%: predict ±\d+%; other processes used its", text)
     # The time and the speed are marked, and no other figure.
     assert text.count("⚠") == render([made_up_result]).count("⚠") + 4
@@ -220,7 +223,7 @@ def test_files_that_cannot_be_recommended_have_their_reasons(made_up_result: Res
     assert "cannot be recommended" not in Page(render([made_up_result])).text
 
 
-def test_columns_that_nobody_reads_first_are_behind_more(page: str) -> None:
+def test_columns_that_decide_nothing_are_behind_more(page: str) -> None:
     before, _, behind = page.partition('<details class="more">')
     heads = [re.findall(r"<button.*?<span>(.*?)</span>", part) for part in (before, behind)]
     assert heads[0] == ["subject", "size", "accuracy", "agreement", "predict", "speed"]
@@ -323,6 +326,38 @@ def test_names_are_shown_without_their_common_prefix() -> None:
     assert shown(*names) == ["Keras", "int8.tflite", "int8-loop.tflite", "float32.onnx", "stock-tflite.tflite"]
     assert shown("a.tflite", "b-a.tflite") == ["a.tflite", "b-a.tflite"]
     assert shown("net-int8.tflite") == ["net-int8.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("measures", "times_us", "expected"),
+    [
+        # Times from 10 µs to half a second: the second axis spans 4 powers of ten and has room for two numbers.
+        ((1.0, 0.998, 1.0), (10.0, 42.0, 900.0, 480_000.0), ["99.80%", "100.00%", "10 µs", "20 µs", "40 µs", "100 ms"]),
+        ((0.667, 0.67, 0.67), (71.0, 180.0, 1_060.0, 430_000.0), ["66.7%", "66.9%", "100 µs", "1 ms", "100 ms"]),
+    ],
+)
+def test_axes_have_round_numbers(measures: list[float], times_us: list[float], expected: list[str]) -> None:
+    values = [*measures, measures[0]]
+    points = [
+        Point(f"p{place}", time, measure, size_bytes=100, artifact=place < 2, best=place == 0, chosen=False)
+        for place, (time, measure) in enumerate(zip(times_us, values, strict=True))
+    ]
+    drawn = draw_trade(points, "accuracy", share=True, lower_is_better=False)
+    ticks = [each for each in re.findall(r"<text [^>]*>([^<]+)</text>", drawn) if re.search(r"\d(%| µs| ms| s)$", each)]
+    assert set(expected) <= set(ticks)
+    assert not [each for each in ticks if each.endswith("%") and float(each[:-1]) > 100]
+    assert len(ticks) == len(set(ticks))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [((0.974, 0.98), ["0.974", "0.980"]), ((9_000, 31_000), ["10,000", "30,000"])]
+)
+def test_numbers_of_an_axis_have_equally_many_decimals(values: tuple[float, float], expected: list[str]) -> None:
+    points = [Point(f"p{value}", 10 * value, value, 100, artifact=True, best=True, chosen=False) for value in values]
+    drawn = draw_trade(points, "R²", share=False, lower_is_better=False)
+    ticks = re.findall(r">([\d.,]+)</text>", drawn)
+    assert set(expected) <= set(ticks)
+    assert len({len(each.partition(".")[2]) for each in ticks}) == 1
 
 
 def test_labels_do_not_cover_each_other_where_there_is_room() -> None:

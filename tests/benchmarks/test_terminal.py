@@ -38,6 +38,14 @@ def test_each_figure_stands_under_its_own_heading(capsys: pytest.CaptureFixture[
     assert "! Unreliable times and speeds, and their causes:" in lines
 
 
+def test_a_table_names_only_causes_of_times_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    keras = measured("Keras", role="original")
+    noisy = {"invoke": turns(16.0, noise=0.4)}
+    artifact = measured("a.tflite", seed=1)
+    print_result(result(keras, replace(artifact, turns={**artifact.turns, **noisy})))
+    assert not any("!" in line for line in lines_of(capsys))
+
+
 def test_values_have_their_measures_and_names_their_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     answers = Answers({"r2": 0.9, "mae": 1.234}, 0.99, 0.1)
     keras = measured("Keras", role="original", answers=answers)

@@ -11,7 +11,7 @@ from edgernn.bench.profiles import profile_named
 from edgernn.bench.result import Answers, Measured
 from edgernn.bench.statistics import NO_DIFFERENCE
 from edgernn.bench.stopwatch import Method
-from edgernn.bench.verdict import as_fast_as_the_fastest
+from edgernn.bench.verdict import as_fast_as_the_fastest, describe_devices, recommend_by_device
 from edgernn.errors import DataError
 from edgernn.tasks import Task
 from edgernn_benchmarks import judge
@@ -72,6 +72,46 @@ def test_the_recommendation_is_the_same_in_every_run(seed: int) -> None:
     assert (name, why) == ("d-int8.tflite", f"the fastest of 2 artifacts {expected}")
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_files_that_are_nearly_equally_fast_do_not_change_places(seed: int) -> None:
+    """Times of the demo's files that qualify, on an idle machine: int8 took 1.08 to 1.13 times as long as float32."""
+    noise = np.random.default_rng(seed).uniform(0.95, 1.05, 3)
+    name, _ = verdict_on(
+        named("d-float32.tflite", 10.0 * noise[0], "float32", 32_384, 3 * seed, exact_stream=True),
+        named("d-int8.tflite", 10.9 * noise[1], "int8", 14_880, 3 * seed + 1, exact_stream=True),
+        named("d-int8-loop.tflite", 18.2 * noise[2], "int8", 12_768, 3 * seed + 2, exact_stream=True),
+    )
+    assert name == "d-int8.tflite"
+
+
+def test_each_device_has_its_recommendation(capsys: pytest.CaptureFixture[str]) -> None:
+    """tflite-runtime misreads dynamic files, a microcontroller is short of memory, a browser reads .onnx only."""
+    loop = named("d-int8-loop.tflite", 30.0, "int8", 100, 1, exact_stream=True)
+    int8 = named("d-int8.tflite", 20.0, "int8", 200, 2, exact_stream=True)
+    dynamic = named("d-dynamic.tflite", 10.0, "dynamic", 150, 3, exact_stream=True)
+    onnx = named("d-int8.onnx", 40.0, "int8", 50, 4)
+    measured_here = result(KERAS, loop, int8, dynamic, onnx, task=Task("multilabel"))
+    boards = dict.fromkeys(("pi5", "pi4", "pi3"), dynamic)
+    assert recommend_by_device(measured_here) == {**boards, "pi2": int8, "mcu": loop, "browser": onnx}
+    lines = ["pi5, pi4, pi3: d-dynamic.tflite", "pi2: d-int8.tflite", "mcu: d-int8-loop.tflite", "browser: d-int8.onnx"]
+    assert describe_devices(measured_here) == lines
+    print_result(measured_here)
+    assert "\n    ".join(["By device (--for):", *lines]) + "\n" in capsys.readouterr().out
+    assert describe_devices(replace(measured_here, profile="pi2")) == []
+    assert describe_devices(replace(measured_here, task=None)) == []
+    assert describe_devices(result(KERAS, int8, task=Task("multilabel")))[-1] == "browser: none of them"
+
+
+def test_for_a_device_the_smallest_and_the_fastest_run_there() -> None:
+    int8 = named("d-int8.tflite", 20.0, "int8", 200, 1, exact_stream=True)
+    dynamic = named("d-dynamic.tflite", 10.0, "dynamic", 150, 2, exact_stream=True)
+    onnx = named("d-int8.onnx", 40.0, "int8", 50, 3)
+    verdict = judge(replace(result(KERAS, int8, dynamic, onnx, task=Task("multilabel")), profile="pi2"))
+    assert (verdict.smallest, verdict.fastest, verdict.most_accurate) == (int8, int8, int8)
+    proven = "streams, in the proof on the exporting machine, with the same bits as predict"
+    assert verdict.why.endswith(f"runs correctly on tflite-runtime and {proven}")
+
+
 def test_the_sentence_says_among_which_artifacts_it_is_the_fastest() -> None:
     exact = named("d-int8.tflite", 20.0, "int8", 14_880, 1, exact_stream=True)
     loop = named("d-int8-loop.tflite", 30.0, "int8", 12_768, 2, exact_stream=True)
@@ -100,11 +140,12 @@ def test_each_artifact_that_cannot_be_recommended_has_its_reason() -> None:
     seen = result(replace(KERAS, source_sha256="a" * 64), *subjects, task=Task("multilabel"))
     assert judge(seen).refused == {
         "wrong.tflite": "F1 80.00%, the original's is 90.00%, agreement 90.00%",
-        "misread.tflite": "tflite-runtime, which may run it on a device, answers it wrongly",
-        "no-stream.tflite": "it cannot stream; other files can",
-        "inexact.tflite": "its stream differs from predict in bits; those of other files do not",
+        "misread.tflite": "a device may run it with tflite-runtime, which gives wrong answers",
+        "no-stream.tflite": "it cannot stream, and other files can",
+        "inexact.tflite": "its stream and predict differ in some bits; those of other files are equal",
     }
-    assert judge(replace(seen, profile="browser")).refused["good.tflite"] == "onnxruntime on a browser does not run it"
+    in_browser = judge(replace(seen, profile="browser")).refused["good.tflite"]
+    assert in_browser == "a browser cannot run it: expected a file for onnxruntime"
     # Without an original, accuracy is not a reason.
     assert judge(result(*subjects)).refused == {}
 
@@ -206,6 +247,13 @@ def test_with_several_results_one_that_has_the_figure_is_enough(tmp_path: Path) 
     assert check_floor([whole, few], floor) == [
         "a[1].tflite: its speed cannot be judged from 9 rounds, expected at least 10"
     ]
+
+
+def test_a_speed_below_the_floor_names_the_causes_of_either_time(tmp_path: Path) -> None:
+    noisy = replace(measured("Keras", role="original"), turns={"predict": turns(20, noise=0.4)})
+    (tmp_path / "floor.toml").write_text('["a.tflite"]\nspeed.Keras = 90\n', encoding="utf-8")
+    (failure,) = check_floor([result(noisy, measured("a.tflite", 5.0))], read_floor(tmp_path / "floor.toml"))
+    assert "the floor is 90 (unreliable: interval wider than ±12.5%: predict ±" in failure
 
 
 def test_noise_is_no_regression_and_nan_is_one(tmp_path: Path) -> None:

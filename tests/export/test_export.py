@@ -100,11 +100,15 @@ def test_export_is_repeatable_and_says_what_to_ship(
         assert path.read_bytes() == (artifacts / path.name).read_bytes()
     words = " ".join(text.split())
     assert "Left out: digits-float16.tflite, digits-int16x8.tflite: only needed where all files with" in words
-    # The recommended artifact is in the first row; its sentence is the last line.
+    assert 'On the device: pip install "edgernn-' in text.splitlines()[-1]
+    # The recommended artifact is in the first row; its sentence is before the devices and the last line.
     (best,) = re.findall(r"^Ship (\S+): [\d,]+ bytes, [\d.]+% agreement with Keras, ", text, re.MULTILINE)
     rows = re.findall(r"^ ?(digits-\S+) ", text, re.MULTILINE)
     assert rows[0] == best
     assert set(rows) == NAMES - left_out
+    devices = text[text.index("By device (--for):\n") :]
+    assert re.search(r"^    .*mcu: digits-int8-loop.tflite$", devices, re.MULTILINE)
+    assert "browser: digits-" in devices
 
 
 def test_a_model_that_is_saved_again_gives_the_same_bytes(
@@ -140,6 +144,7 @@ def test_proven_artifacts_are_kept_if_they_cannot_be_timed(
     assert result.exit_code == 0
     assert "note: the artifacts were not timed, and none is recommended: the process ended" in result.stderr
     assert "Ship " not in result.stdout
+    assert "µs" not in result.stdout  # no column without a value, and no explanation of it
     assert [path.name for path in tmp_path.iterdir()] == ["digits-float32.onnx"]
 
 
@@ -148,6 +153,7 @@ def test_json_is_one_document(edgernn_command: Callable[..., Result], run_folder
     (row,) = json.loads(result.stdout)
     assert (row["status"], row["format"], row["quantization"]) == ("passed", "onnx", "float32")
     assert row["recommended"] is True
+    assert row["recommended_for"] == ["pi5", "pi4", "pi3", "browser"]
     assert row["predict_us"] > 0
     assert row["size_bytes"] == Path(row["path"]).stat().st_size
 
@@ -490,6 +496,8 @@ def test_samples_that_lack_the_highest_class_are_accepted(
     [
         (("--all", "--to", "onnx"), "--all makes every kind of artifact; leave out --to"),
         (("--for", "pi4", "--no-measure"), "--for chooses by a measurement; leave out --no-measure"),
+        (("--quantize", "INT9"), "'INT9' is not one of float32, float16, dynamic, int8, int16x8. Did you mean 'int8'?"),
+        (("--for", "PI4", "--no-measure"), "--for chooses by a measurement"),
         (("--for", "pi9"), "'pi9' is not one of pi5, pi4, pi3, pi2, mcu, browser. Did you mean 'pi"),
     ],
 )

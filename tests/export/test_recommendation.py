@@ -8,6 +8,7 @@ import pytest
 from click.testing import Result
 
 import edgernn
+from edgernn.bench.profiles import PROFILES, install_command
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.verdict import judge
 from edgernn.errors import SettingError
@@ -101,6 +102,10 @@ def test_compare_takes_the_artifacts_beside_the_model_and_a_device(
         f"no artifact of model.keras there; give .tflite or .onnx files, or make them: edgernn export {tmp_path}"
         in message
     )
+    (tmp_path / "notes.md").write_text("no model")
+    assert "unsupported file type: '.md'; expected .keras" in refused("compare", tmp_path / "notes.md")
+    (tmp_path / "empty").mkdir()
+    assert "no model.keras in this folder; expected a run" in refused("compare", tmp_path / "empty")
     for name in ("digits-int8.tflite", "digits-int8.onnx"):
         (tmp_path / name).write_bytes((artifacts / name).read_bytes())
     (tmp_path / "other.tflite").write_bytes(edgernn.sample().read_bytes())
@@ -109,3 +114,18 @@ def test_compare_takes_the_artifacts_beside_the_model_and_a_device(
     assert names == ["digits-int8.onnx", "digits-int8.tflite"]
     assert (document["profile"], document["verdict"]["recommended"]) == ("browser", "digits-int8.onnx")
     assert document["verdict"]["sentence"].startswith("Ship digits-int8.onnx for a browser: ")
+
+
+@pytest.mark.parametrize(
+    ("artifact", "device", "extra"),
+    [
+        ("motion-int8.tflite", None, "litert"),
+        ("motion-int8.onnx", "pi4", "onnx"),
+        ("motion-int8.tflite", "pi2", "tflite"),
+        ("motion-int8.tflite", "mcu", ""),
+        ("motion-int8.onnx", "browser", ""),
+    ],
+)
+def test_the_device_needs_the_extra_of_the_artifact(artifact: str, device: str | None, extra: str) -> None:
+    command = install_command(artifact, PROFILES[device] if device else None)
+    assert command == (f'pip install "edgernn-{edgernn.__version__}-py3-none-any.whl[{extra}]"' if extra else "")

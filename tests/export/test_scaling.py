@@ -297,7 +297,10 @@ def test_artifacts_of_two_scales_of_features_are_not_compared(sensor: dict[str, 
 WRONG = {
     "ax,pressure,ay": "column 2 is 'pressure', expected 'ay'; the model takes 3 columns, 'ax', 'ay', .*; reorder",
     "ax,ay,temperature": "column 3 is 'temperature', expected 'pressure'; .*; rename or replace the column",
-    "t,ax,ay,pressure": "4 columns, 't', 'ax', 'ay', 'pressure'; the model takes 3 columns",
+    "t,ax,ay,pressure": "4 columns, 't', 'ax', .*; the model takes 3 columns, 'ax', .*; leave out column 1, 't'",
+    "ax,ay": "2 columns, 'ax', 'ay'; the model takes 3 columns, .*; add 'pressure'",
+    ",ax,ay,pressure,note": "5 columns, .*; leave out column 1, which has no name, and 1 more",
+    "ax,ay,ay,pressure": "4 columns, .*; leave out the columns whose names occur again",
 }
 
 
@@ -316,6 +319,21 @@ def test_columns_of_other_names_are_refused(
     for result in (streamed, predicted, exported):
         assert (result.exit_code, result.stdout) == (1, "")
         assert re.search(message, result.stderr), result.stderr
+
+
+def test_a_sample_of_another_shape_is_refused_with_advice(
+    sensor: dict[str, Any], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    artifact = sensor["rows"][0].path
+    for rows, columns, advice in (
+        (SIZE + 1, 3, f"rows; edgernn stream {artifact.name} --every {SIZE} --last < FILE answers recordings of any"),
+        (SIZE - 1, 3, f"(samples, {SIZE}, 3); in a CSV file, a blank line ends each sample of {SIZE} rows\n"),
+        (SIZE, 4, "; the features are ax, ay, pressure\n"),
+    ):
+        (tmp_path / "other.csv").write_text("\n".join([",".join(["0"] * columns)] * rows) + "\n")
+        result = run("predict", artifact, tmp_path / "other.csv")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert advice in result.stderr
 
 
 def test_columns_of_the_right_names_are_answered(
@@ -353,11 +371,12 @@ def test_commands_report_other_units_once(sensor: dict[str, Any], run: Callable[
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["ax", "ay"], r"2 names of features, expected 3 as in the samples of .*sensor\.keras"),
+        (["ax", "ay"], r"2 feature names \(ax, ay\), expected 3, one for each number in a row of the samples"),
         (["ax", "ay", "ax"], "two features are 'ax'; expected different ones"),
         (["ax", "", "az"], "feature 1 is ''; expected one line of printable text"),
         (["a\u202ex", "ay", "az"], "feature 0 is .*, which contains .*; expected one line of printable text"),
         (["x" * 41, "ay", "az"], "the name of a feature has 41 characters, 'x+'; expected at most 40"),
+        (["ax ay pressure"], r"1 feature name \(ax ay pressure, separated by no comma\), expected 3"),
         ([f"f{number}" for number in range(513)], "513 names of features, expected at most 512"),
     ],
 )

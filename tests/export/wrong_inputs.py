@@ -323,6 +323,9 @@ CASES: Sequence[Wrong] = (
     _of_samples("names.npz", "x has type <U32", "expected uint8 pixels or floating", "save x.astype('float32')"),
     _of_samples("objects.npz", "pickled Python objects", "expected numbers or text", "save array.astype(float)"),
     _of_samples("three_names.npz", "3 labels (a, b, c)", "expected 4 or none", "the array `labels`"),
+    _of_samples(
+        "ok.npz --labels a;b;c;d", "1 label (a;b;c;d, separated by no comma)", "expected 4 or none", "names all"
+    ),
     _of_samples("ok.npz --labels a,b,c,d,e", "5 labels (a, b, c, d, e)", "expected 4 or none", "names all classes"),
     _of_samples("words.csv", "line 2 contains 'two'", "not a number", "expected 0.1,0.2,"),
     _of_samples("few.npz --refine", "12 calibration samples", "expected at least 20", "leave out --refine"),
@@ -345,7 +348,7 @@ CASES: Sequence[Wrong] = (
     Wrong("train --data train_float_ok.npz --no-scale", "x_train is float32", "only uint8 pixels can be left"),
     Wrong("train --data train_pixels.npz --no-scale", "recipe robust", "unscaled pixels", "only recipe seed"),
     Wrong("train --data idx", "idx:", "no train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz"),
-    Wrong("train --data words.csv", "'.csv'", "expected an .npz with x_train", "or a folder of IDX files"),
+    Wrong("train --data words.csv", "'.csv'", "expected an .npz with x_train", "MNIST's four IDX files"),
     # Artifacts and their inputs.
     _usage("predict digits.tflite", "'INPUT...'", "Missing argument"),
     Wrong("predict missing.tflite ok.npz", "missing.tflite", "no such file"),

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgernn.artifacts import find_artifacts
+from edgernn.errors import ArtifactError
+
 ROOT = Path(__file__).parents[2]
 SHAPES = {"activity-recognition": (128, 9), "keyword-spotting": (49, 10), "predictive-maintenance": (50, 17)}
 CLASSES = {"activity-recognition": 6, "keyword-spotting": 12}
@@ -81,17 +84,17 @@ def test_the_model_has_the_published_layers(name: str, script: dict[str, Any]) -
     assert model.layers[-1].activation.__name__ == ("softmax" if name in CLASSES else "linear")
 
 
-def test_the_readme_has_a_place_for_results_and_only_that_changes(script: dict[str, Any], tmp_path: Path) -> None:
-    text = (script["EXAMPLE"].folder / "README.md").read_text(encoding="utf-8")
-    common = sys.modules["examples.common"]
-    readme = tmp_path / "README.md"
-    readme.write_text(text, encoding="utf-8")
-    for results in ("first  \n\nsecond\n", "third"):
-        common.fill_in(readme, results)
-    filled = readme.read_text(encoding="utf-8")
-    assert filled.split(common.BEGIN)[0] == text.split(common.BEGIN)[0]
-    assert filled.split(common.END)[1] == text.split(common.END)[1]
-    assert filled.split(common.BEGIN)[1].split(common.END)[0] == "\n\n    third\n\n"
+def test_the_smallest_int8_file_with_an_exact_stream_is_streamed(
+    script: dict[str, Any], artifacts: Path, tmp_path: Path
+) -> None:
+    common = sys.modules[script["Example"].__module__]
+    chosen = common.choose_streamed(artifacts)
+    exact = {path: card for path, card in find_artifacts(artifacts) if card.exact_stream}
+    sizes = [path.stat().st_size for path, card in exact.items() if card.quantization == "int8"]
+    assert exact[chosen].quantization == "int8"
+    assert chosen.stat().st_size == min(sizes)
+    with pytest.raises(ArtifactError, match="no artifact whose stream has the bits of predict"):
+        common.choose_streamed(tmp_path)
 
 
 def test_answers_are_described_and_scored_by_their_task(name: str, script: dict[str, Any]) -> None:

@@ -35,6 +35,13 @@ def test_help_has_an_example_fits_and_needs_no_tensorflow(command: str) -> None:
     assert result.stderr.strip() == "[]"
 
 
+def test_without_arguments_the_help_is_printed_in_lines() -> None:
+    command = [sys.executable, "-m", "edgernn"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    page = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert (result.stdout + result.stderr).strip() == page.strip()
+
+
 def test_the_list_of_commands_imports_none_and_has_each_on_one_line() -> None:
     program = "import sys; from edgernn.cli import main\nmain(['--help'], standalone_mode=False)\nprint(*sys.modules)"
     *page, modules = subprocess.run(

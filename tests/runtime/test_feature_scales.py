@@ -120,5 +120,5 @@ def test_samples_are_kept_raw_and_scaled(file: Callable[..., Path], tmp_path: Pa
         np.testing.assert_array_equal(samples.raw_inputs("x_test"), x)
         np.testing.assert_array_equal(samples.x_test, ((x - [1.0, 2.0]) * [0.25, 1.0]).astype(np.float32))
     np.save(tmp_path / "raw.npy", x[..., :1])
-    with pytest.raises(DataError, match=r"the scale has 2 features, expected 1 as in raw\.npy, or one number"):
+    with pytest.raises(DataError, match=r"the scale has 2 features, and raw\.npy has 1; both must have those of"):
         read_samples(tmp_path / "raw.npy", scale=scale)

@@ -8,7 +8,9 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,14 @@ from PIL import Image
 
 import edgernn
 from edgernn.cli import main
+from edgernn.console.answers import Lines, Place
 from edgernn.console.grading import MAX_TRUTHS, Grade, describe, grade, read_truth
 from edgernn.console.progress import ProgressBar
 from edgernn.console.text_drawing import ASCII, BLOCKS, draw, ramp_for
 from edgernn.data.datasets import read_samples
+from edgernn.data.named_arrays import IDX_NAMES
 from edgernn.errors import DataError
+from edgernn.specs import CLIPPED_PIXEL
 from edgernn.tasks import Task
 
 from .test_card import card_with
@@ -110,6 +115,22 @@ def test_a_folder_is_read_in_order_of_names_and_skipped_entries_are_reported(
         str(picture),
     ]
     assert result.stderr == f"{picture.parent}: 2 skipped, unsupported file type: inside, notes.md\n"
+
+
+def test_of_a_folder_with_the_files_of_mnist_the_test_images_are_answered_and_graded(
+    edgernn_command: Callable[..., Result], artifacts: Path, digits: np.ndarray, tmp_path: Path
+) -> None:
+    """`edgernn train` and `edgernn export` take the same folder."""
+    pixels = np.rint(digits * 255).astype(np.uint8)
+    truth = np.array([int(label) for label in labels_of(artifacts / INT8, pixels)], np.uint8)
+    for name, array in {"x_train": pixels[:2], "y_train": truth[:2], "x_test": pixels, "y_test": truth}.items():
+        sizes = np.array(array.shape, ">u4").tobytes()
+        (tmp_path / IDX_NAMES[name]).write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+    (tmp_path / "labels.txt").write_text("\n".join("0123456789"))
+    result = edgernn_command("predict", artifacts / INT8, tmp_path, "--expect", tmp_path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "accuracy 100.00%" in result.stdout
+    assert f"on {len(digits)} samples" in result.stdout
 
 
 def test_of_several_inputs_a_bad_one_is_named_and_the_others_are_answered(
@@ -502,6 +523,16 @@ def test_show_draws_the_input_of_the_model(
     assert "\x1b" not in result.stdout
     for drawn, row in zip(lines, digits[0], strict=False):
         assert len(drawn) == (0 if row.max() < 0.2 else 2 * (np.flatnonzero(row >= 0.2).max() + 1))
+
+
+def test_show_draws_pixels_as_the_model_receives_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the meaning "pixel, at most 1", grey ink and black ink are the same number."""
+    sample, answer = np.array([[0, 60, 255], [0, 0, 128]], np.uint8), np.zeros(1, np.float32)
+    card = edgernn.load(edgernn.sample()).card
+    clipped = replace(card, inputs=(replace(card.inputs[0], meaning=CLIPPED_PIXEL),))
+    model: Any = SimpleNamespace(card=clipped, task=Task("regression"))
+    Lines(model, 1, True).answer(Place("x.npy", 0), sample, answer)
+    assert capsys.readouterr().out.splitlines()[:2] == ["  ████", "    ██"]
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (1, 1), (500, 3), (5, 700), (100, 81), (28, 41)])

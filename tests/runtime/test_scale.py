@@ -172,7 +172,7 @@ def test_the_description_names_features_and_scale() -> None:
     lines = describe_card(model.card)
     assert lines["features"].startswith("f0 -50 to 50, f1 -49 to 51, ")
     assert lines["features"].endswith(", f11 -39 to 61, … and 16 more; --json shows them")
-    assert lines["scale"] == "takes raw numbers, standardized: (x - mean) / std"
+    assert lines["scale"] == "edgernn takes raw numbers; the file takes them standardized: (x - mean) / std"
     assert lines["scaled by"] == "Rescaling in the model"
     plain = edgernn.load(edgernn.sample()).card
     assert plain is not None

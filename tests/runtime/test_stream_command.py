@@ -192,6 +192,36 @@ def test_a_bad_line_is_named_and_changes_nothing(artifacts: Path, x: np.ndarray)
     assert [answer["guesses"] for answer in answers(out)] == [answer["guesses"] for answer in answers(clean)]
 
 
+def test_wrong_lines_in_succession_are_counted(artifacts: Path, x: np.ndarray) -> None:
+    text = "1 2\n" * 9 + as_line(x[0][0]) + "1 2\n" * 6 + as_line(x[0][1]) + "1 2\n" * 2
+    out, error, exit_code = run([artifacts / "digits-int8.tflite"], text)
+    assert ([line.split()[0] for line in out.splitlines()], exit_code) == (["10", "17"], 1)
+    found = [line.partition(": 2 numbers")[0] for line in error.splitlines()]
+    reported = [f"error: line {number}" for number in (1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 18, 19)]
+    counted = ["error: 4 lines, 6 to 9, could not be used either", "error: line 16 could not be used either"]
+    assert found == [*reported[:5], counted[0], *reported[5:10], counted[1], *reported[10:]]
+    assert error.count("expected 28; the next ones are only counted") == 2
+
+
+def test_an_incomplete_or_too_long_sequence_is_noted(artifacts: Path, x: np.ndarray) -> None:
+    path, text = artifacts / "digits-int8.tflite", as_lines(x[:3].reshape(-1, 28)[:70])
+    out, error, exit_code = run([path, "--every", "28", "--last"], text)
+    assert (len(out.splitlines()), exit_code) == (3, 0)
+    assert error == "note: the last sequence has only 14 of 28 rows\n"
+    _, error, exit_code = run([path], text)
+    assert (error, exit_code) == (
+        "note: line 29: the sequence is longer than the model's 28 rows; --every 28 begins a new one after 28 rows\n",
+        0,
+    )
+
+
+def test_a_file_behind_the_artifact_is_refused_with_advice(artifacts: Path) -> None:
+    path = artifacts / "digits-int8.tflite"
+    _, error, exit_code = run([path, "rows.csv"], "")
+    assert exit_code == 2
+    assert f"'rows.csv'; rows are read from standard input: edgernn stream {path} < FILE." in error
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40), st.integers(0, 3))
 def test_written_numbers_are_read_back(values: list[float], form: int) -> None:
     text = json.dumps(values) if not form else (" ", ",", "  ,\t")[form - 1].join(map(repr, values))
@@ -212,9 +242,11 @@ def test_any_line_is_numbers_or_an_input_error(line: bytes) -> None:
 
 def test_unscaled_pixels_are_bad_lines(artifacts: Path, x: np.ndarray) -> None:
     raw = np.round(x[1] * 255)
-    out, error, exit_code = run([artifacts / "digits-int8.tflite"], as_lines(x[0]) + as_lines(raw))
+    out, error, exit_code = run([artifacts / "digits-int8.tflite", "--every", "28"], as_lines(x[0]) + as_lines(raw))
     wrong = int((raw > 2).any(axis=1).sum())
-    assert (len(out.splitlines()), len(error.splitlines()), exit_code) == (56 - wrong, wrong, 1)
+    assert (len(out.splitlines()), exit_code) == (56 - wrong, 1)
+    assert error.count("error: line ") == min(wrong, 5)
+    assert f"error: {wrong - 5} lines, " in error
     assert "expected 0 to 1 (pixel / 255); divide by 255" in error
 
 
@@ -223,7 +255,7 @@ def test_numbers_far_from_the_calibration_are_reported_once(artifacts: Path, x: 
     digest = data.index(b'"sha256":"') + len(b'"sha256":"')
     unsealed = data[:digest] + b"0" * 64 + data[digest + 64 :]
     path.write_bytes(seal(unsealed.replace(b'"pixel / 255"', b'"m/s squared"')))
-    out, error, exit_code = run([path], as_lines(x[0]) + as_lines(np.round(x[1] * 255)))
+    out, error, exit_code = run([path, "--every", "28"], as_lines(x[0]) + as_lines(np.round(x[1] * 255)))
     assert (len(out.splitlines()), exit_code) == (56, 0)
     assert len(error.splitlines()) == 1
     assert ", far from 0 to 1, which the model was calibrated on (m/s squared); check its unit and scaling" in error

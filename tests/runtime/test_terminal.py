@@ -145,7 +145,7 @@ def test_no_command_prints_past_the_terminal_module(room: str) -> None:
     # A command that is ended by a signal prints its name, a constant, when nothing can be imported any more.
     found -= {("interrupt.py", "print")}
     assert {call for _, call in found} <= {"console.print"}
-    assert {name for name, _ in found} <= {"command.py", "terminal_table.py", "epoch_progress.py"}
+    assert {name for name, _ in found} <= {"command.py", "result_table.py", "terminal_table.py", "epoch_progress.py"}
 
 
 def write_array(path: Path, values: np.ndarray) -> None:

@@ -37,6 +37,8 @@ def test_seed_shows_summary_epochs_first_prediction_and_results(tiny_npz, out):
     assert sum(line.startswith("epoch ") for line in lines) == 5
     assert any(line.startswith("first test image (noisy) is ") for line in lines)
     assert any(line.startswith("noisy test images: loss ") for line in lines)
+    assert any(line.startswith("clean test images: loss ") for line in lines)
+    assert "recipe seed does not train on clean images, such as your own; recipe robust does" in lines
     assert max(map(len, lines[:-1])) <= 80
     assert str(out) in lines[-1]
     settings = json.loads((out / "settings.json").read_text())
@@ -142,6 +144,13 @@ def test_a_missing_path_is_one_line(tmp_path, out):
     assert_refused(edgernn("train", "--data", tmp_path / "none", "--out", out), "expected sample, mnist or a path", out)
     np.save(tmp_path / "x.npy", np.zeros((2, 28, 28)))
     assert_refused(edgernn("train", "--data", tmp_path / "x.npy", "--out", out), "expected an .npz with x_train", out)
+    (tmp_path / "notes.md").write_text("no arrays")
+    message = "notes.md: unsupported file type '.md'; expected an .npz with x_train"
+    assert_refused(edgernn("train", "--data", tmp_path / "notes.md", "--out", out), message, out)
+    message = (
+        "train-images-idx3-ubyte.gz in this folder; expected an .npz with x_train, y_train, x_test, y_test, or a fol"
+    )
+    assert_refused(edgernn("train", "--data", tmp_path, "--out", out), message, out)
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_a_click_sorts_the_table(browser_page, address: str, made_up_result: Res
     assert browser_page.evaluate(first) == [subject.name for subject in by_size]
     assert click("size") == "descending"
     assert browser_page.evaluate(first) == [subject.name for subject in reversed(by_size)]
-    # The second table sorts by itself. Only one artifact has a step; those without come last in both directions.
+    # The second table is sorted alone. Artifacts without a step come last in both directions.
     for order in ("ascending", "descending"):
         assert click("step") == order
         more = "document.querySelector('details.more tbody th').dataset.value"

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seed of all random numbers, with either recipe.",
 )
-@click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 as they are (recipe seed only).")
+@click.option("--no-scale", is_flag=True, help="Leave pixels 0 to 255 undivided (recipe seed only).")
 @click.option("--name", metavar="NAME", help="Name of the model and its artifacts. [default: that of the data]")
 @click.option(
     "--labels",
@@ -80,9 +80,12 @@ def train(
     divided by 255. A model of another kind begins with `edgernn export model.keras`, without this command.
 
     Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
-    epochs on noisy images. PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train,
-    y_train, x_test and y_test. The names of the classes are those of --labels, the array labels of an .npz, or the
-    lines of a file labels.txt beside IDX files.
+    epochs on noisy images, so it often misreads clean ones, such as your own. The noise cuts values off at 1: with
+    --no-scale, as in the original, every pixel of ink is 1.
+
+    PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train, y_train, x_test and y_test.
+    The names of the classes are those of --labels, the array labels of an .npz, or the lines of a file labels.txt
+    beside IDX files.
 
     \b
     Example:
@@ -128,9 +131,19 @@ def report(trained: Trained, folder: Path) -> str:
             f"{condition} test images: loss {values['loss']:.4f}, accuracy {values['accuracy']:.4f}"
             for condition, values in trained.results.items()
         ),
+        *_untrained(trained),
         f"trained in {trained.duration_s:.0f} s, saved in {folder}",
     ]
     return "\n".join(lines)
+
+
+def _untrained(trained: Trained) -> list[str]:
+    """Warn about conditions that the recipe does not train on, a line each."""
+    return [
+        f"recipe {trained.recipe.name} does not train on {condition} images, such as your own; recipe robust does"
+        for condition in trained.results
+        if condition not in trained.recipe.conditions
+    ]
 
 
 def _first_test_image(trained: Trained) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def load_dataset(source: str | Path, seed: int = 0, labels: Sequence[str] = ()) 
             downloaded once by Keras), or a path that `edgernn.data.datasets.read_dataset` reads. For a file
             or folder named `sample` or `mnist`, write `./sample`.
         seed: seed of the split of `sample`; the others come split.
-        labels: a name for each class, in place of those in the data.
+        labels: the names of the classes, one for each; by default those of the data.
 
     Returns:
         Images uint8 [samples, 28, 28] and classes int64 [samples], or the contents of the path.

@@ -9,7 +9,8 @@ from edgernn.arrays import Array, Float32, Int64
 from edgernn.data.datasets import Dataset
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError
-from edgernn.inputs import scale_pixels
+from edgernn.inputs import PIXELS, scale_pixels
+from edgernn.specs import CLIPPED_PIXEL, PIXEL
 from edgernn_train.noise import add_noise
 from edgernn_train.recipes import Condition, Recipe
 
@@ -24,6 +25,8 @@ class Inputs:
     Attributes:
         x_train: the training images without noise, float32 [samples, steps, features].
         train, test: images by condition, float32 [samples, steps, features].
+        clean_test: the test images without noise, as the runtime gives them to an artifact, float32 [samples, steps,
+            features].
         y_train, y_test: the classes, int64 [samples].
         meaning: meaning of an input value before any noise, for instance "pixel / 255".
     """
@@ -32,6 +35,7 @@ class Inputs:
     train: Conditioned
     y_train: Int64
     test: Conditioned
+    clean_test: Float32
     y_test: Int64
     meaning: str
 
@@ -51,6 +55,7 @@ def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = Tr
         train={name: in_condition(train, name, train_rng) for name in recipe.conditions},
         y_train=dataset.y_train,
         test={name: in_condition(test, name, test_rng) for name in recipe.conditions},
+        clean_test=test if scale else PIXELS[CLIPPED_PIXEL](test),
         y_test=dataset.y_test,
         meaning=_meaning(dataset, scale),
     )
@@ -122,7 +127,8 @@ def _check_unscaled(dataset: Dataset, recipe: Recipe) -> None:
     if "clean" in recipe.conditions:
         raise DataError(
             f"recipe {recipe.name} also trains on clean images, whose unscaled pixels would reach 255 beside "
-            "noisy ones of at most 1; only recipe seed can leave pixels unscaled"
+            "noisy ones of at most 1; only recipe seed can leave pixels unscaled: pass --recipe seed, or leave out "
+            "--no-scale"
         )
 
 
@@ -130,7 +136,7 @@ def _meaning(dataset: Dataset, scale: bool) -> str:
     if dataset.x_train.dtype != np.uint8:
         return "number in [0, 1]"
     # Unscaled pixels are cut off with their noise: a pixel of 0 stays 0, every other one becomes 1.
-    return "pixel / 255" if scale else "pixel, at most 1"
+    return PIXEL if scale else CLIPPED_PIXEL
 
 
 def _choose(count: int, at_most: int, rng: np.random.Generator) -> Int64:

@@ -15,7 +15,7 @@ from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_train.architecture import build_model
 from edgernn_train.batches import batches_per_epoch, endless_batches
 from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs
-from edgernn_train.recipes import LOSS, METRIC, Recipe, find_recipe
+from edgernn_train.recipes import LOSS, METRIC, Condition, Recipe, find_recipe
 
 MAX_SEED = 2**32 - 1
 
@@ -33,7 +33,8 @@ class Trained:
         input_meaning: meaning of an input value, for instance "pixel / 255".
         labels: the name of each class.
         history: loss and accuracy of every epoch, as Keras records them.
-        results: `loss` and `accuracy` on all test images, by condition.
+        results: `loss` and `accuracy` on all test images, by condition; also on clean ones if the recipe does not train
+            on them, as the last.
         first_probabilities: float32 [classes], the answer to the first test image in the first of the recipe's
             conditions.
         first_class: the right class of that image.
@@ -145,10 +146,12 @@ def _train(
 
 
 def _evaluate(model: Any, inputs: Inputs, classes: int) -> dict[str, dict[str, float]]:
-    """Return loss and accuracy on all test images, by condition."""
+    """Return loss and accuracy on all test images, by condition; the last one is clean if no other is."""
     y_test = one_hot(inputs.y_test, classes)
     results = {}
-    for condition, x_test in inputs.test.items():
+    # A user's own pictures have no noise.
+    others: dict[Condition, Float32] = {} if "clean" in inputs.test else {"clean": inputs.clean_test}
+    for condition, x_test in {**inputs.test, **others}.items():
         # Keras computes in float32: digits after the sixth have no meaning.
         values = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
         results[str(condition)] = {name: round(float(value), 6) for name, value in values.items()}

@@ -96,10 +96,12 @@ def draw_trade(points: Sequence[Point], measure: str, share: bool, lower_is_bett
             _scatter(axes, inside, largest, lower_is_better)
         first = panels[0][0]
         first.set_ylabel(measure)
-        places = MaxNLocator(6, steps=_LINEAR_STEPS)
-        first.yaxis.set_major_locator(places)
-        per_cent = PercentFormatter(1, decimals=_decimals(places.tick_values(*first.get_ylim())))
-        first.yaxis.set_major_formatter(per_cent if share else FuncFormatter(lambda y, _: f"{y:,.10g}"))
+        ticks = MaxNLocator(6, steps=_LINEAR_STEPS).tick_values(*first.get_ylim())
+        # No share is above 100 %.
+        first.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if not share or tick < 1 + 1e-9]))
+        unit = 100 if share else 1
+        decimals = _decimals(unit * (ticks[1] - ticks[0]))
+        first.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{unit * y:,.{decimals}f}{'%' if share else ''}"))
         _name(page, "latency (median) →")
         for axes, inside in panels:
             _label(axes, inside, largest)
@@ -236,9 +238,9 @@ def _scale(axes: Axes, times: Sequence[float], max_ticks: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time_us, _: with_unit(time_us / 1e6)))
 
 
-def _decimals(ticks: Sequence[float]) -> int:
-    """Return the number of decimals, in per cent, that distinguish ticks, which are shares."""
-    return max(0, -math.floor(math.log10(100 * (ticks[1] - ticks[0])) + 1e-9))
+def _decimals(step: float) -> int:
+    """Return the number of decimals that distinguish the numbers of an axis with this step."""
+    return max(0, -math.floor(math.log10(step) + 1e-9))
 
 
 def _name(page: Figure, text: str) -> None:

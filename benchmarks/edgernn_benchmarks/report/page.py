@@ -16,7 +16,7 @@ from edgernn import __version__
 from edgernn.bench.result import ARTIFACT, Measured, Result
 from edgernn.bench.statistics import round_medians_us
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import Verdict, judge
+from edgernn.bench.verdict import Verdict, describe_devices, judge
 from edgernn.console.html_report import require_report
 from edgernn.errors import DataError
 from edgernn.system.files import write_bytes
@@ -25,7 +25,7 @@ from edgernn_benchmarks.changes import find_changes
 from edgernn_benchmarks.evidence import KERAS
 from edgernn_benchmarks.report import words
 from edgernn_benchmarks.report.shown import Shown, read_evidence
-from edgernn_benchmarks.report.table import make_table
+from edgernn_benchmarks.report.table import MAX_ROW_NAME, make_table
 from edgernn_export.console import shared_prefix
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from edgernn_benchmarks.report.figures import Point, Spread
 
-# Characters of a name beside a point; a longer one is shortened in its middle.
+# Characters of a name beside a point and in a sentence; a longer one is shortened in its middle.
 MAX_NAME = 30
 
 
@@ -106,6 +106,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "results": results,
         "places": places,
         "verdict": verdict,
+        "devices": describe_devices(result),
         "bests": words.bests(result, verdict) if verdict else [],
         "highlights": words.find_highlights(result, verdict) if verdict else [],
         "highlighted": best,
@@ -117,6 +118,7 @@ def _content(results: Sequence[Result]) -> dict[str, Any]:
         "measured": MEASURES[result.headline] if result.headline else "",
         "method": words.method_words(result),
         "environment": words.environment_rows(results),
+        "max_name": MAX_ROW_NAME,
         "whole": partial(_keep_whole, names=short),
     }
 

@@ -91,17 +91,35 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Shown:
-    """The evidence in the form of a report, examples by condition; parts without evidence are empty."""
+    """The evidence in the form of a report; parts without evidence are empty.
+
+    Attributes:
+        classes: accuracy by class.
+        matrices: confusion matrix of each artifact.
+        disagreeing: decisions of each artifact that differ from the original's.
+        decided: number of decisions.
+        disagreed: number of decisions in which at least one artifact differs from the original.
+        disagreements: samples of those, at most `evidence.MAX_DISAGREEMENTS`.
+        examples: samples by condition.
+        scale: meaning of black and white in the pictures of samples.
+        wide: True if time goes from left to right in a picture.
+        as_lines: True if samples are drawn as a line for each feature, not as pictures.
+        ranges: lowest and highest value of each line, with the feature's name.
+        streamed: answers of each artifact as rows arrive.
+        rows: the evidence of that name.
+        rows_shown: name of the artifact that the text about rows describes.
+    """
 
     classes: Classes | None = None
     matrices: Sequence[Matrix] = ()
     disagreeing: Sequence[Disagreeing] = ()
     decided: int = 0
+    disagreed: int = 0
     disagreements: Sequence[Picture] = ()
     examples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     scale: str = ""
     wide: bool = False
-    lines: bool = False
+    as_lines: bool = False
     ranges: Sequence[tuple[str, float, float]] = ()
     streamed: Sequence[Streamed] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
@@ -129,6 +147,8 @@ def read_evidence(evidence: Mapping[str, Any], shown: str) -> Shown:
         conditions = [str(condition) for condition in evidence.get("conditions", ())]
         parts["decided"] = len(truth)
         parts["disagreeing"] = _disagreeing(truth, decisions)
+        differing = [each != decisions[KERAS] for each in decisions.values()]
+        parts["disagreed"] = int(np.any(differing, axis=0).sum())
         if len(labels) <= MAX_CLASSES:
             parts["classes"] = _classes(truth, decisions, labels, conditions)
             parts["matrices"] = [_matrix(name, truth, each, labels, shown) for name, each in decisions.items()]
@@ -212,7 +232,7 @@ def _pictures(document: Mapping[str, Any], labels: Sequence[str]) -> dict[str, A
         "scale": str(document["scale"]),
         "wide": wide,
         "ranges": [(name, float(low), float(high)) for name, low, high in ranges] if lines else (),
-        "lines": bool(lines),
+        "as_lines": bool(lines),
     }
 
 

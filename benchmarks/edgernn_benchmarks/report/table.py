@@ -14,7 +14,7 @@ from edgernn.tasks import MEASURES, REGRESSION
 from edgernn_benchmarks.report import words
 
 # Characters of a name in the first table: one line on a desktop screen, and on a phone.
-MAX_NAME = 38
+MAX_ROW_NAME = 38
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Column:
         unit: of the figures; empty if they have none.
         meaning: explains the title.
         cell: makes a subject's cell.
-        first: whether the column is in the first table, which everybody reads; otherwise it is in the second one.
+        first: True for a column of the first table, by which a reader decides; the others are in the second table.
     """
 
     title: str
@@ -53,7 +53,7 @@ class TableRow:
     Attributes:
         subject: the subject.
         name: its name, shortened to one line.
-        short: a shorter name, for the second table.
+        short: its name without the prefix that all artifacts share, for the second table.
         recommended: whether it is the recommended artifact.
         doubts: why times in the row are unreliable.
         cells: of the first table.
@@ -99,7 +99,7 @@ def make_table(result: Result, verdict: Verdict | None, short: Mapping[str, str]
     Args:
         result: of a measurement.
         verdict: on the result; None if it has no artifact.
-        short: the shorter name of each subject.
+        short: the name of each subject without the prefix that all artifacts share, see `page.short_names`.
     """
     recommended = verdict.recommended if verdict else None
     size = Column(
@@ -117,7 +117,7 @@ def make_table(result: Result, verdict: Verdict | None, short: Mapping[str, str]
     rows = [
         TableRow(
             subject=subject,
-            name=words.shorten(subject.name, MAX_NAME),
+            name=words.shorten(subject.name, MAX_ROW_NAME),
             short=short[subject.name],
             recommended=subject is recommended,
             doubts=result.doubts_of(subject),

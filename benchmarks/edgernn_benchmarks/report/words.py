@@ -23,14 +23,14 @@ _NOTABLE = (
 
 @dataclass(frozen=True)
 class Highlight:
-    """One part of the verdict.
+    """A card at the top of the report: one artifact that the verdict names.
 
     Attributes:
-        title: what the artifact is: recommended, smallest and so on.
+        title: the place of the artifact: recommended, smallest, fastest or most accurate.
         name: of the artifact.
-        figure: the figure that makes it so.
-        beside: a note on it.
-        facts: in place of one figure several, each with its name.
+        figure: its size, speed or accuracy, whichever the title is about.
+        beside: a comparison of this figure with the original's.
+        facts: several figures in place of one, each after its name.
     """
 
     title: str
@@ -93,11 +93,11 @@ def find_highlights(result: Result, verdict: Verdict) -> list[Highlight]:
 
 
 def _facts(result: Result, best: Measured) -> Iterator[tuple[str, str]]:
-    """Yield the figures that decide a recommendation: what each is, and the figure."""
+    """Yield the figures that decide a recommendation, each after its name."""
     yield "size", _size(best)
     if result.task and best.answers:
         yield "agreement with Keras", result.task.show_agreement(best.answers.agreement)
-    yield "time of an answer", _time(best)
+    yield "latency", _time(best)
 
 
 def _time(subject: Measured) -> str:
@@ -153,10 +153,10 @@ def method_words(result: Result) -> list[str]:
         confidence. It is computed from {RESAMPLES:,} random draws of whole rounds (a bootstrap), because calls of one
         round are alike. Ratios are computed round by round; if the interval of a ratio contains 1, no difference is
         seen.""",
-        f"""A time or a ratio is marked ⚠ as unreliable if its interval is wider than ±{MAX_SPREAD:.1%}, which
-        is the difference of {TIE - 1:.0%} that the recommendation counts. So is every time from fewer than {MIN_ROUNDS}
-        rounds, and a ratio with an unreliable time. Causes that were seen are listed: other programs that used the
-        processor, a changing clock frequency, or times that still fell when they were measured.""",
+        f"""A time or a ratio is marked ⚠ as unreliable if its interval is wider than ±{MAX_SPREAD:.1%}, that is, wider
+        in all than the {TIE - 1:.0%} that decide a recommendation. A time from fewer than {MIN_ROUNDS} rounds is
+        unreliable, too, and so is a ratio with an unreliable time. Causes that were seen are listed: other programs
+        used the processor, its clock frequency changed, or times still fell when they were measured.""",
         *([_accuracy_words(result.task, result)] if result.task else []),
     ]
     return [" ".join(paragraph.split()) for paragraph in paragraphs]

@@ -124,7 +124,7 @@ KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def find_misreading(suffix: str, quantization: str) -> list[str]:
-    """Return the names of the backends that answer files of this suffix and quantization wrongly."""
+    """Return the names of the backends that give wrong answers with files of this suffix and quantization."""
     return [info.name for info in BACKENDS if info.suffix == suffix and quantization in info.misreads]
 
 
@@ -196,7 +196,11 @@ def _named(name: str, path: Path) -> BackendInfo:
     if found.suffix != path.suffix:
         raise SettingError(f"{path}: backend {name} reads {found.suffix} files only")
     if not found.installed and (reason := found.no_wheel()):
-        raise SettingError(f"backend {name} cannot be installed on this machine: {reason}")
+        others = " or ".join(info.name for info in BACKENDS if info.suffix == path.suffix and info is not found)
+        raise SettingError(
+            f"backend {name} cannot be installed on this machine: {reason}"
+            + (f"; choose {others}, or leave the backend out" if others else "")
+        )
     return found
 
 

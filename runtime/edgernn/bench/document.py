@@ -13,7 +13,7 @@ from edgernn.bench.profiles import PROFILES
 from edgernn.bench.result import ROLES, Answers, Measured, Result
 from edgernn.bench.stopwatch import Method, Round
 from edgernn.bench.subjects import PREDICT
-from edgernn.bench.verdict import judge
+from edgernn.bench.verdict import judge, recommend_by_device
 from edgernn.errors import DataError
 from edgernn.json_values import as_flag, as_mapping, as_number, as_optional, as_text, as_whole
 from edgernn.system.files import check_file, to_json
@@ -71,6 +71,7 @@ def _verdict_as_json(result: Result) -> dict[str, Any] | None:
         "recommended": verdict.recommended.name if verdict.recommended else None,
         "why": verdict.why,
         "sentence": verdict.sentence,
+        "by_device": {device: best.name if best else None for device, best in recommend_by_device(result).items()},
     }
 
 

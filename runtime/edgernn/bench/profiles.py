@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from edgernn.backends import BACKENDS
 from edgernn.errors import SettingError
 from edgernn.suggestions import did_you_mean
+from edgernn.system.extras import wheel_install
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,14 @@ class Profile:
         backends: names of the backends that run there.
         by_size: True if the size of the file decides before the time, because times measured here say nothing about
             the device, and its memory is small.
+        has_python: True if edgernn can be installed there.
     """
 
     name: str
     title: str
     backends: tuple[str, ...]
     by_size: bool = False
+    has_python: bool = True
 
     def runs(self, suffix: str, quantization: str) -> bool:
         """Return True if every backend of the device that may read such a file runs it correctly.
@@ -47,11 +50,27 @@ PROFILES = {
         Profile("pi4", "a Raspberry Pi 4", ("native", "litert", "onnxruntime")),
         Profile("pi3", "a Raspberry Pi 3", ("native", "litert", "onnxruntime")),
         Profile("pi2", "a Raspberry Pi 2", ("native", "tflite-runtime")),
-        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True),
+        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True, has_python=False),
         # ONNX Runtime Web reads the files of ONNX Runtime.
-        Profile("browser", "a browser", ("onnxruntime",)),
+        Profile("browser", "a browser", ("onnxruntime",), has_python=False),
     )
 }
+
+
+def install_command(artifact: str, profile: Profile | None = None) -> str:
+    """Return the `pip install` command for a device: edgernn's wheel with the backend of an artifact.
+
+    It is empty for a device without Python.
+
+    Args:
+        artifact: the name of its file.
+        profile: the device; None for any.
+    """
+    if profile and not profile.has_python:
+        return ""
+    readers = (info for info in BACKENDS if profile is None or info.name in profile.backends)
+    extra = next((info.extra for info in readers if artifact.endswith(info.suffix)), "")
+    return wheel_install(extra) if extra else ""
 
 
 def profile_named(name: str) -> Profile:

@@ -93,7 +93,7 @@ class Measured:
 
     @cached_property
     def unreliable(self) -> tuple[str, ...]:
-        """Calls whose times are unreliable: those that are not `Latency.is_reliable`."""
+        """Timed calls whose latency is not `Latency.is_reliable`."""
         return tuple(call for call in _TIMED if call in self.turns and not self.latencies[call].is_reliable)
 
     @cached_property
@@ -139,7 +139,7 @@ class Result:
         samples: the number that was answered for `Measured.answers`.
         limits: for an artifact to be recommended: `max_drop_points` and `min_agreement`.
         profile: name of the device that the artifact is for, as in `edgernn.bench.profiles`; empty for any.
-        left_out: reasons why files were not measured, by name.
+        left_out: reasons why files could not be measured, by name.
         evidence: details for a report, see `edgernn_benchmarks.evidence`; empty if there are none.
     """
 
@@ -207,7 +207,7 @@ class Result:
         return tuple(doubts)
 
     def doubts_of(self, subject: Measured) -> tuple[str, ...]:
-        """Return why times of a subject are unreliable: its own reasons and the machine's; empty if none is."""
+        """Return why times of a subject are unreliable, its own reasons first; empty if all are reliable."""
         return (*subject.doubts, *self.doubts) if subject.unreliable else ()
 
     @property
@@ -216,7 +216,10 @@ class Result:
         return not any(subject.unreliable for subject in self.subjects)
 
     def is_speed_reliable(self, subject: Measured, call: str = PREDICT, against: str | None = None) -> bool:
-        """Return True if both times of `speed` are reliable and its interval is not wider than the verdict's tie."""
+        """Return True if `speed` is reliable: both of its times are, and its own spread is at most `MAX_SPREAD`.
+
+        The arguments are those of `speed`. The baseline's own speed is 1 by definition, and always reliable.
+        """
         base, speed = self.subject(against or self.baseline), self.speed(subject, call, against)
         both = (*subject.unreliable, *base.unreliable)
         return subject is base or (call not in both and (speed is None or speed.spread <= MAX_SPREAD))

@@ -21,12 +21,13 @@ RESAMPLES = 2000
 # outliers, they contain the true value in 94 to 95 of 100 cases, and are narrower than those of the median.
 TRIMMED = 0.2
 NO_DIFFERENCE = "no difference seen"
-# A difference in time below this ratio is a tie, also if it is significant: it may change its sign from run to run, and
-# more so on another machine. The digits' float32 file took 0.88 to 1.2 times the time of their int8 file on one.
+# Two times whose ratio is below this one are a tie, even if the difference is significant: it may change its sign from
+# run to run, and from machine to machine. On one machine the digits' float32 file took 0.88 to 1.2 times as long as
+# their int8 file, from run to run.
 TIE = 1.25
-# Half the width of an interval, as a share, above which a time or a ratio is unreliable: the interval is wider than the
-# difference that counts.
-MAX_SPREAD = round((TIE - 1) / 2, 9)
+# Half the width of an interval, as a share, above which a time or a ratio is unreliable: the interval is then wider
+# than the difference that decides a recommendation.
+MAX_SPREAD = (TIE - 1) / 2
 # Fewer rounds give no interval that can be relied on.
 MIN_ROUNDS = 10
 
@@ -69,7 +70,7 @@ class Latency:
 
     @property
     def is_reliable(self) -> bool:
-        """True if the interval comes from `MIN_ROUNDS` or more and is not wider than the difference of `TIE`."""
+        """True if there were at least `MIN_ROUNDS` rounds and `spread` is at most `MAX_SPREAD`."""
         return self.rounds >= MIN_ROUNDS and self.spread <= MAX_SPREAD
 
 

@@ -1,11 +1,11 @@
 """The verdict on a result: the smallest, the fastest and the most accurate artifact, and the one to ship."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgernn.backends import find_misreading
-from edgernn.bench.profiles import Profile, profile_named
+from edgernn.bench.profiles import PROFILES, Profile, profile_named
 from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import TIE
 from edgernn.bench.subjects import STEP
@@ -21,8 +21,10 @@ class Verdict:
     """The best artifacts by size, speed and accuracy.
 
     Attributes:
-        smallest, fastest: of the artifacts that were exported from the original; if there are none, of all.
-        most_accurate: by the task's headline measure; None if the truth of the samples is not known.
+        smallest, fastest: of the artifacts that were exported from the original; if there are none, of all. With a
+            profile, of those that its backends run, if there are any.
+        most_accurate: of the same artifacts, by the task's headline measure; None if the truth of the samples is not
+            known.
         recommended: see `judge`; None if no artifact keeps the accuracy of the original.
         why: the reason for the recommendation or for its absence, a phrase.
         sentence: the recommendation with its figures, for every place that shows one.
@@ -63,15 +65,39 @@ def judge(result: Result) -> Verdict:
     fast = left if profile and profile.by_size else as_fast_as_the_fastest(result, left)
     best = _first_of(fast)
     why = _why(result, good, left, fast, readable=bool(readable), exact=bool(exact), profile=profile)
+    # A file that the device cannot run is not its smallest one.
+    running = [artifact for artifact in artifacts if profile and _is_readable(artifact, profile)] or artifacts
     return Verdict(
-        smallest=_smallest(artifacts or result.artifacts),
-        fastest=_fastest(artifacts or result.artifacts),
-        most_accurate=_most_accurate(result),
+        smallest=_smallest(running or result.artifacts),
+        fastest=_fastest(running or result.artifacts),
+        most_accurate=_most_accurate(result, running),
         recommended=best,
         why=why,
         sentence=_sentence(result, best, left, profile) if best else f"Ship none of them: {why}",
         refused=_refused(result, candidates, left, profile) if result.task else {},
     )
+
+
+def recommend_by_device(result: Result) -> dict[str, Measured | None]:
+    """Return the artifact that `judge` recommends for each device of `PROFILES`, by the device's name.
+
+    The value is None where the device runs no artifact that keeps the accuracy. The result is empty if accuracy was not
+    measured.
+    """
+    if not result.task or not result.own_artifacts:
+        return {}
+    return {name: judge(replace(result, profile=name)).recommended for name in PROFILES}
+
+
+def describe_devices(result: Result) -> list[str]:
+    """List which artifact to ship to which devices, a line for each artifact.
+
+    The list is empty for a result that is for one device, and where accuracy was not measured.
+    """
+    devices: dict[str, list[str]] = {}
+    for device, artifact in recommend_by_device(result).items() if not result.profile else ():
+        devices.setdefault(artifact.name if artifact else "none of them", []).append(device)
+    return [f"{', '.join(names)}: {artifact}" for artifact, names in devices.items()]
 
 
 def _refused(
@@ -83,14 +109,16 @@ def _refused(
         if limits := broken_limits(result, artifact):
             reasons[artifact.name] = ", ".join(limits)
         elif artifact not in candidates and profile:
-            reasons[artifact.name] = f"{' or '.join(profile.backends)} on {profile.title} does not run it"
+            reasons[artifact.name] = (
+                f"{profile.title} cannot run it: expected a file for {' or '.join(profile.backends)}"
+            )
         elif artifact not in candidates:
             names = find_misreading(Path(artifact.name).suffix, artifact.quantization)
-            reasons[artifact.name] = f"{' and '.join(names)}, which may run it on a device, answers it wrongly"
+            reasons[artifact.name] = f"a device may run it with {' or '.join(names)}, which gives wrong answers"
         elif artifact not in left and STEP in artifact.turns:
-            reasons[artifact.name] = "its stream differs from predict in bits; those of other files do not"
+            reasons[artifact.name] = "its stream and predict differ in some bits; those of other files are equal"
         elif artifact not in left:
-            reasons[artifact.name] = "it cannot stream; other files can"
+            reasons[artifact.name] = "it cannot stream, and other files can"
     return reasons
 
 
@@ -139,9 +167,9 @@ def _smallest(artifacts: Sequence[Measured]) -> Measured:
     return min(artifacts, key=lambda artifact: (artifact.size_bytes, artifact.predict.median_us))
 
 
-def _most_accurate(result: Result) -> Measured | None:
+def _most_accurate(result: Result, artifacts: Sequence[Measured]) -> Measured | None:
     name = result.headline
-    answered = [(each.answers.measures[name], each) for each in result.own_artifacts if each.answers and name]
+    answered = [(each.answers.measures[name], each) for each in artifacts if each.answers and name]
     best = max((score for score, _ in answered if score == score), default=None)
     return _smallest([each for score, each in answered if score == best]) if best is not None else None
 
@@ -175,7 +203,7 @@ def _place_in_words(result: Result, best: Measured, left: Sequence[Measured], *,
         return f"the fastest{among}"
     speed = result.speed(best, against=first.name)
     within = speed is not None and speed.estimate * TIE >= 1
-    place = f"the smallest within {TIE - 1:.0%} of" if within else "as far as was measured as fast as"
+    place = f"the smallest within {TIE - 1:.0%} of" if within else "not measurably slower than"
     return f"{place} the fastest{among}"
 
 
@@ -217,7 +245,9 @@ def _why(
     conditions.append(f"agree{s} with Keras to at least {result.task.show_agreement(limits['min_agreement'])}")
     where = " or ".join(profile.backends) if profile else "every default backend"
     conditions += [f"run{s} correctly on {where}"] if readable else []
-    conditions += [f"stream{s} with the same bits as predict"] if exact else []
+    # The stream was proven with the exporter's backend; that of the device may round otherwise.
+    proven = ", in the proof on the exporting machine," if profile else ""
+    conditions += [f"stream{s}{proven} with the same bits as predict"] if exact else []
     that = f"that {' and '.join(filter(None, [', '.join(conditions[:-1]), conditions[-1]]))}"
     if len(left) == 1:
         return f"the only artifact {that}"

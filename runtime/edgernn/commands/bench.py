@@ -103,7 +103,7 @@ def bench(
 
 
 def _write_report(ctx: click.Context, result: Result, file: Path) -> None:
-    """Write the HTML report by the command `report`: this package does not import the one that draws it."""
+    """Write the HTML report with the command `report`, because the runtime does not import `edgernn_benchmarks`."""
     group = ctx.find_root().command
     with tempfile.TemporaryDirectory() as folder:
         document = Path(folder, "result.json")
@@ -128,7 +128,7 @@ def bench_lines(result: Result) -> list[str]:
     backends = ", ".join(sorted({subject.backend for subject in result.subjects}))
     text += [method_sentence(result), f"{describe(result.machine)}, {backends}"]
     wrapped = [line for each in text for line in click.wrap_text(each, WIDTH).splitlines()]
-    return [*columns([headings, *rows], WIDTH), "", *wrapped, *doubt_lines(result, WIDTH)]
+    return [*columns([headings, *rows], WIDTH), "", *wrapped, *doubt_lines(result, [INVOKE, PREDICT, STEP], WIDTH)]
 
 
 def _row(result: Result, subject: Measured, with_memory: bool, with_speed: bool) -> Sequence[str]:

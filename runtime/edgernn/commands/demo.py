@@ -9,6 +9,7 @@ import click
 
 from edgernn.artifacts import find_artifacts, remove_artifacts_of
 from edgernn.bench.document import read_result
+from edgernn.bench.profiles import install_command
 from edgernn.bench.verdict import judge
 from edgernn.console.device_demo import show_device_demo
 from edgernn.console.terminal import say
@@ -88,9 +89,9 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     name = best.name
     say(f"All files are in {out}. Open the report in a browser:", "", f"    {out / REPORT}", "")
     say("Copy this file to the device:", "", f"    {out / name}", "")
-    extra = "litert" if name.endswith(".tflite") else "onnx"
     say(
-        f'With edgernn\'s wheel and its extra {extra} on the device (README, "On the device"), this command runs it:',
+        'Copy edgernn\'s wheel to the device, too (README, "On the device"). These commands run the file there:',
         "",
+        f"    {install_command(name)}",
         f"    {_SNIPPET.format(name=name)}",
     )

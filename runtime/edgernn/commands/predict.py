@@ -17,7 +17,7 @@ from edgernn.console.progress import ProgressBar
 from edgernn.console.sources import chunks, find_files, read_lines, read_samples
 from edgernn.console.terminal import say
 from edgernn.console.warned import warnings_as_lines
-from edgernn.errors import DataError, EdgernnError
+from edgernn.errors import DataError, EdgernnError, list_names
 from edgernn.metrics import Truth
 from edgernn.model import Model, load
 from edgernn.system.quiet import standard_error_aside
@@ -47,10 +47,12 @@ def predict(artifact: Path, inputs: tuple[Path, ...], labels: Path | None, **opt
 
     INPUT is an .npy, an .npz (its x_test, x, or only array), an IDX file, CSV (one time step a line, a blank line
     between samples), JSON lines (.jsonl: one sample a line, an array of its steps), a picture, or a folder of such
-    files. A picture is prepared like the model's training images: upright, grey, cut to its ink, centred. INPUT -
-    reads JSON lines from standard input and answers each before it reads the next.
+    files; of a folder with MNIST's IDX files, the test images. A picture is prepared like the model's training images:
+    upright, grey, cut to its ink, centred. INPUT - reads JSON lines from standard input and answers each before it
+    reads the next.
 
-    LABELS is a text or CSV file (one line a sample), an .npy, an .npz (its y_test, y, or only array), or an IDX file.
+    LABELS is a text or CSV file (one line a sample), an .npy, an .npz (its y_test, y, or only array), an IDX file, or
+    a folder with MNIST's IDX files.
     Classes are given by name or by number, from 0.
 
     An input that cannot be answered is reported as an error; all others are answered.
@@ -136,7 +138,7 @@ class _Session:
                 self._fail({"path": str(path)}, str(error))
                 continue
             if found.skipped:
-                some = ", ".join(found.skipped[:3]) + (", …" if len(found.skipped) > 3 else "")
+                some = list_names(found.skipped, 3)
                 say(f"{path}: {len(found.skipped):,} skipped, unsupported file type: {some}", err=True)
             yield from found.read
 

@@ -14,13 +14,14 @@ import numpy as np
 from edgernn.arrays import Array, Float32
 from edgernn.artifacts import read_artifact
 from edgernn.console.answers import as_fields, as_text
-from edgernn.console.lines import Front, StopSignals, parse_numbers, read_lines, standard_input
+from edgernn.console.lines import Faults, Front, StopSignals, parse_numbers, read_lines, standard_input
 from edgernn.console.loading import loading_options, warn_unverified
+from edgernn.console.options import EXTRA_ARGUMENTS, refuse_extra_arguments
 from edgernn.console.terminal import say
 from edgernn.console.warned import warnings_as_lines
 from edgernn.data.readers import Archive
 from edgernn.digests import sha256
-from edgernn.errors import ArtifactError, DataError, InputError, OutputError
+from edgernn.errors import ArtifactError, DataError, InputError, OutputError, list_names
 from edgernn.model import Model, load_bytes
 from edgernn.specs import InputSpec
 from edgernn.stream import Stream
@@ -258,31 +259,46 @@ def _answer(
     writer: Writer,
     *,
     names: Sequence[str],
+    steps: int,
     stop: StopSignals,
     every: int | None,
     last: bool,
 ) -> int:
-    """Answer the lines on standard input; returns the number of lines that could not be used.
+    """Answer the lines on standard input; return the number of lines that could not be used.
+
+    Args:
+        sequence: the open sequence; its state may be restored.
+        keeper: saves the state.
+        writer: formats the answers.
+        names: of the features, which a header must have; empty if not known.
+        steps: number of rows of the model's sequences; a longer one is noted once. -1 for any number.
+        stop: ends the input early.
+        every: number of rows after which a new sequence begins; None for no limit.
+        last: True to answer only the last row of each sequence.
 
     Raises:
         DataError: a header has other names than `names`, those of the model's features.
     """
     longest = max(MIN_LINE_LIMIT_BYTES, sequence.features * MAX_NUMBER_BYTES)
-    front = Front(sequence.features, longest, names)
-    number = bad = 0
+    front, faults = Front(sequence.features, longest, names), Faults()
+    number, too_long = 0, False
     with warnings_as_lines(lambda: f"line {number}: "):
         for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
             keeper.count()
             try:
                 if front.contains(number, line):
                     continue
-                row = _parse(line, sequence.features, longest)
+                row = _parse(line, sequence.features, longest, names)
                 if row is not None:
                     sequence.push(row)
             except InputError as error:
-                bad += 1
-                say(f"error: line {number}: {error}", err=True)
+                faults.add(number, str(error))
                 continue
+            faults.end()
+            if not too_long and every is None and sequence.rows > steps > 0:
+                too_long = True
+                advice = f"--every {steps} begins a new one after {steps:,} rows"
+                say(f"note: line {number}: the sequence is longer than the model's {steps:,} rows; {advice}", err=True)
             # A restored state may have more rows than --every allows now.
             ends = row is None or (every is not None and sequence.rows >= every)
             answer = writer.line(number, sequence) if (ends if last else row is not None) else None
@@ -291,12 +307,15 @@ def _answer(
             if answer:
                 say(answer)  # in one piece, with its line end, and flushed
             keeper.save_if_due()
+    faults.end()
     if last and (answer := writer.line(number, sequence)):
         say(answer)
-    return bad
+    if last and every and 0 < sequence.rows < every:
+        say(f"note: the last sequence has only {sequence.rows:,} of {every:,} rows", err=True)
+    return faults.count
 
 
-def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
+def _parse(line: bytes, features: int, longest: int, names: Sequence[str]) -> Float32 | None:
     """Parse the time step in a line; None when the line is empty."""
     if len(line) > longest:
         raise InputError(f"longer than {longest:,} bytes, expected {features} numbers")
@@ -306,7 +325,8 @@ def _parse(line: bytes, features: int, longest: int) -> Float32 | None:
     if len(row) != features:
         commas = len(row) == 2 * features and b"," in line and b";" not in line and not line.lstrip().startswith(b"[")
         hint = "; if these are decimal commas, put semicolons or tabs between the numbers" if commas else ""
-        raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {features}{hint}")
+        expected = f"{features} ({list_names(names)})" if names else f"{features}"
+        raise InputError(f"{len(row)} {'number' if len(row) == 1 else 'numbers'}, expected {expected}{hint}")
     return row
 
 
@@ -320,7 +340,7 @@ def _greet(model: Model) -> None:
         say(f"{numbers}; empty line: new sequence; Ctrl-D ends", err=True)
 
 
-@click.command()
+@click.command(context_settings=EXTRA_ARGUMENTS)
 @click.argument("artifact", metavar="ARTIFACT", type=click.Path(path_type=Path))
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="Number of classes to print.")
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="Begin a new sequence after every N rows.")
@@ -355,7 +375,8 @@ def stream(
     rows of the sequence so far, is printed before the next line is read: the number of the input line, the most
     probable class and its probability; for a regression, the values. An empty line begins a new sequence.
 
-    A line that cannot be used is reported with its number on standard error and skipped. The command ends at the end
+    A line that cannot be used is skipped, and does not count for --every. The first five in succession are reported
+    with their numbers on standard error, the others as a count. The command ends at the end
     of input, on Ctrl-C and on SIGTERM: lines that were read are answered, and the state is saved.
 
     With --state the state is also saved when all lines are answered and no further one has arrived, and while lines
@@ -371,6 +392,7 @@ def stream(
         sensor | edgernn stream activity-int8.tflite --every 128 --json
         edgernn stream digits-int8.tflite --state state.npz < rows.csv
     """
+    refuse_extra_arguments(ctx, f"rows are read from standard input: edgernn stream {artifact} < FILE")
     with StopSignals() as stop:
         data = read_artifact(artifact)
         with standard_error_aside():
@@ -380,5 +402,6 @@ def stream(
         with _kept(kept, sequence) as keeper:
             _greet(model)
             writer, names = Writer(model, top, as_json), model.card.inputs[0].features if model.card else ()
-            bad = _answer(sequence, keeper, writer, names=names, stop=stop, every=every, last=last)
+            steps = model.input_shape[0]
+            bad = _answer(sequence, keeper, writer, names=names, steps=steps, stop=stop, every=every, last=last)
     ctx.exit(int(bad > 0 or keeper.failed) if stop.signal is None else exit_code(stop.signal))

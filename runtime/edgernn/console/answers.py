@@ -12,6 +12,7 @@ from edgernn.console.grading import Grade, describe
 from edgernn.console.terminal import say, say_document, say_json
 from edgernn.console.text_drawing import draw, ramp_for
 from edgernn.errors import InputError
+from edgernn.inputs import scale_pixels
 from edgernn.model import Model
 from edgernn.system.files import to_json
 from edgernn.tasks import REGRESSION
@@ -70,11 +71,15 @@ class Lines:
         )  # standard input may be endless: all its lines are shown
         if place.index < shown:
             if self._show:
-                say(*draw(sample, ramp_for(sys.stdout.encoding)).split("\n"))
+                say(*draw(self._as_input(sample), ramp_for(sys.stdout.encoding)).split("\n"))
             unverified = "" if self._model.card else "  (unverified)"
             say(f"{place}  {as_text(self._model, answer, self._top)}{unverified}")
         elif place.index == place.count - 1:
             say(f"… and {place.count - shown:,} more; --json prints them all")
+
+    def _as_input(self, sample: Array) -> Array:
+        card = self._model.card
+        return scale_pixels(sample, card.input_meaning) if card else sample
 
     def failure(self, where: dict[str, Any], reason: str) -> None:
         """Print nothing; standard error reports it."""

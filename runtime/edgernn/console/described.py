@@ -22,6 +22,7 @@ from edgernn.tasks import MEASURES, Task, show
 _NOT_KNOWN = "not known"
 _SHOWN_PORTS = 8
 _SHOWN_OPERATORS = 12
+_SCALED = "; add --scale if the model was trained on scaled inputs"
 _SHOWN_FEATURES = 12
 _SHOWN_REASONS = 3
 
@@ -105,7 +106,7 @@ class SourceDescription:
 def describe_keras(path: Path) -> SourceDescription:
     """Describe a Keras file without reading it."""
     export = shlex.join(["edgernn", "export", str(path), "--samples", "SAMPLES"])
-    return SourceDescription("a Keras model, not an artifact", f"{export} makes artifacts from it", {})
+    return SourceDescription("a Keras model, not an artifact", f"{export} makes artifacts from it{_SCALED}", {})
 
 
 def describe_folder(path: Path) -> SourceDescription:
@@ -192,7 +193,9 @@ def _features(inputs: Sequence[InputSpec]) -> dict[str, str]:
     """Describe the raw numbers of each feature and how they are scaled; nothing if the card says nothing about them."""
     described = {
         "features": [_describe_features(spec) for spec in inputs],
-        "scale": [f"takes raw numbers, {spec.meaning}" if spec.factor else "" for spec in inputs],
+        "scale": [
+            f"edgernn takes raw numbers; the file takes them {spec.meaning}" if spec.factor else "" for spec in inputs
+        ],
         "scaled by": [f"{' and '.join(spec.layers)} in the model" if spec.layers else "" for spec in inputs],
     }
     return {

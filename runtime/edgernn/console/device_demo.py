@@ -17,7 +17,7 @@ from edgernn.metrics import largest_difference
 from edgernn.model import Model, load
 from edgernn.samples import sample
 from edgernn.samples.drawing import draw_digits
-from edgernn.system.extras import WHEEL
+from edgernn.system.extras import wheel_install
 from edgernn.system.quiet import standard_error_aside
 
 Pixels = Uint8
@@ -115,7 +115,7 @@ Try it yourself:
 
 Your own model: export it on a workstation, and copy the file to this device:
 
-  pip install "{WHEEL}[all]"
+  {wheel_install("all")}
   edgernn export model.keras --samples data.npz
   scp model-int8.tflite DEVICE:"""
     say(*lines.split("\n"))

@@ -9,6 +9,7 @@ import numpy as np
 from edgernn.arrays import Array, Float32, Int64
 from edgernn.card import Card
 from edgernn.data.array_names import find_test_truths
+from edgernn.data.named_arrays import find_idx_file
 from edgernn.data.readers import IDX_SUFFIXES, read_idx, read_npy, read_one_of_npz
 from edgernn.data.readers.text import BOM
 from edgernn.data.readers.text import MAX_BYTES as MAX_TEXT_BYTES
@@ -64,7 +65,7 @@ def count_test_samples(count: int) -> str:
 
 
 def read_truth(path: Path, task: Task, card: Card | None) -> Truth:
-    """Read the right answers to samples: .npy, .npz (its y_test, y, or only array), IDX, or text.
+    """Read the right answers to samples: .npy, .npz (its y_test, y, or only array), IDX, a folder of IDX, or text.
 
     Text and CSV have a line for each sample; CSV may begin with a line that names its columns. A class is given by its
     name or its number, from 0.
@@ -180,6 +181,8 @@ def _read(path: Path, task: Task, card: Card | None) -> Array:
         return np.atleast_1d(read_one_of_npz(path, find_test_truths))
     if name.endswith(IDX_SUFFIXES):
         return read_idx(path)
+    if path.is_dir() and (file := find_idx_file(path, "y_test")):
+        return read_idx(file)
     lines = _read_text(path)
     if task.kind in (REGRESSION, MULTILABEL):
         return _as_numbers(path, lines, task)

@@ -1,4 +1,4 @@
-"""The option --html of several commands, and what is checked before minutes of measuring.
+"""Option --html of several commands, and its checks, which run before minutes of measuring.
 
 The package `edgernn_benchmarks` draws the report; `edgernn report` needs no TensorFlow.
 """
@@ -24,7 +24,7 @@ def html_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "html_file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Also write an HTML report: a single file.",
+        help="Also write an HTML report, a single file.",
     )
     return option(command)
 

@@ -18,14 +18,15 @@ from edgernn.arrays import Float32
 from edgernn.console.terminal import say
 from edgernn.data.readers.rows import find_header_fault, hint, is_remark, split_row
 from edgernn.data.readers.text import BOM
-from edgernn.errors import DataError, InputError
+from edgernn.errors import DataError, InputError, list_names
 
 # Bytes that are read at once. They are answered even when a signal comes, so this is small.
 _CHUNK = 4096
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
-# Characters of a wrong value in a message, and names of columns in a note.
+# Characters of a wrong value in a message.
 _SHOWN = 30
-_SHOWN_NAMES = 8
+# Wrong lines in succession that are reported one by one.
+MAX_FAULTS = 5
 
 
 class StopSignals:
@@ -192,9 +193,41 @@ class Front:
             raise DataError(f"standard input: line {number}: {fault}")
         if len(row.fields) != self._features:
             return False
-        more = ", …" if len(row.fields) > _SHOWN_NAMES else ""
-        say(f"note: line {number} names the columns: {', '.join(row.fields[:_SHOWN_NAMES])}{more}", err=True)
+        say(f"note: line {number} names the columns: {list_names(row.fields)}", err=True)
         return True
+
+
+class Faults:
+    """Lines of standard input that cannot be used: the first ones in succession are reported, the others counted.
+
+    A sensor that sends wrong rows sends some hundred a second, and each would say the same.
+
+    Attributes:
+        count: number of all such lines.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first = self._last = self._in_succession = 0
+
+    def add(self, number: int, reason: str) -> None:
+        """Report line `number`, or count it if the lines before it were reported."""
+        self.count += 1
+        self._in_succession += 1
+        self._last = number
+        if self._in_succession < MAX_FAULTS:
+            say(f"error: line {number}: {reason}", err=True)
+        elif self._in_succession == MAX_FAULTS:
+            self._first = number + 1
+            say(f"error: line {number}: {reason}; the next ones are only counted", err=True)
+
+    def end(self) -> None:
+        """End a succession, because a line could be used or the input ended; report what was only counted."""
+        if self._in_succession > MAX_FAULTS:
+            count = self._in_succession - MAX_FAULTS
+            lines = f"line {self._last}" if count == 1 else f"{count:,} lines, {self._first} to {self._last},"
+            say(f"error: {lines} could not be used either", err=True)
+        self._in_succession = 0
 
 
 def _parse_json(text: str) -> list[Any]:

@@ -32,7 +32,7 @@ _OPTIONS = (
         "--baseline",
         metavar="NAME",
         help="Row of the table that speeds are relative to. "
-        "[default: Keras tf.function; without Keras, the first artifact]",
+        "[default: Keras tf.function; without Keras, as in edgernn bench, the first artifact]",
     ),
 )
 
@@ -78,16 +78,17 @@ def show_spread(share: float) -> str:
     return f"±{share:.1%}" if share < 0.0995 else f"±{share:.0%}"
 
 
-def doubt_lines(result: Result, width: int = 80) -> list[str]:
-    """List why times are unreliable, as lines below a heading; empty if all are reliable."""
-    reasons = [f"all: {doubt}" for doubt in result.doubts]
-    reasons += [f"{each.name}: {'; '.join(each.doubts)}" for each in result.subjects if each.doubts]
-    if not reasons:
+def doubt_lines(result: Result, calls: Sequence[str], width: int = 80) -> list[str]:
+    """List why times of these calls are unreliable, as lines below a heading; empty if all are reliable."""
+    doubted = [each for each in result.subjects if set(calls) & set(each.unreliable)]
+    if not doubted:
         return []
+    reasons = [f"all: {doubt}" for doubt in result.doubts]
+    reasons += [f"{each.name}: {'; '.join(each.doubts)}" for each in doubted if each.doubts]
     wrapper = textwrap.TextWrapper(width, initial_indent="    ", subsequent_indent="      ")
     return [
         "! Unreliable times and speeds, and their causes:",
-        *(line for reason in reasons for line in wrapper.wrap(reason)),
+        *(line for each in reasons for line in wrapper.wrap(each)),
     ]
 
 

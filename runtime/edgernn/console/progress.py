@@ -18,15 +18,16 @@ from edgernn.errors import printable
 AFTER_S = 1.0
 _PARTS = 1000  # steps of the bar for each piece of work
 _MEASURING_WIDTH = 10  # of the bar, so that the line fits into 80 columns
+_AROUND = 7  # click's spaces and brackets around the bar, and a free column at the end
 
 
 class ProgressBar:
     """Progress bar over pieces of work; it appears after `after_s` seconds, and never if `shown` is false.
 
     Args:
-        pieces: the number of pieces.
-        shown: whether the output is a terminal.
-        after_s: seconds without a bar.
+        pieces: number of pieces of work, for instance files.
+        shown: whether the bar may appear, for instance because the output is a terminal.
+        after_s: seconds until the bar appears.
         file: the terminal; standard error by default.
         style: options of `click.progressbar`.
     """
@@ -72,10 +73,14 @@ class ProgressBar:
 
 @contextmanager
 def measuring_bar(file: TextIO | None = None, after_s: float = AFTER_S) -> Iterator[Callable[[Turn], None]]:
-    """Show which subject is being measured, and the seconds left, on standard error by default.
+    """Show which subject is being measured, and the seconds left, in a progress bar.
+
+    Args:
+        file: the terminal; standard error by default. If it is none, nothing is shown.
+        after_s: seconds until the bar appears.
 
     Yields:
-        The function to call before each turn; without a terminal it shows nothing.
+        The function to call before each turn.
     """
     output = file or sys.stderr
     if not output.isatty():
@@ -93,7 +98,7 @@ def measuring_bar(file: TextIO | None = None, after_s: float = AFTER_S) -> Itera
                 pieces = turn.subjects * turn.rounds
                 bar = ProgressBar(pieces, True, after_s, file=output, item_show_func=str, **style)
             done = 0 if (turn.place, turn.round) == (1, 1) else 1
-            room = shutil.get_terminal_size().columns - len(label) - _MEASURING_WIDTH - 7
+            room = shutil.get_terminal_size().columns - len(label) - _MEASURING_WIDTH - _AROUND
             bar.advance(done, label=label, note=_describe(turn, time_left.begin(turn, time.monotonic()), room))
 
         yield before_turn
@@ -103,9 +108,9 @@ def measuring_bar(file: TextIO | None = None, after_s: float = AFTER_S) -> Itera
 
 
 class TimeLeft:
-    """Estimate of the time left: each subject's last turn is taken for each of its turns to come.
+    """Estimate of the time left: each subject will take as long in each round as it took last.
 
-    It begins with the third round: the first one may include loading and compiling, and is longer.
+    There is none before the third round, because the first round may be longer, with loading and compiling.
     """
 
     def __init__(self) -> None:

@@ -12,10 +12,11 @@ from typing import BinaryIO
 import numpy as np
 
 from edgernn.arrays import Array
+from edgernn.data.named_arrays import find_idx_file
 from edgernn.data.pictures import IMAGE_SUFFIXES, read_picture
 from edgernn.data.readers import is_readable, parse_sample, read_array
 from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
-from edgernn.errors import DataError, InputError
+from edgernn.errors import DataError, InputError, list_names
 from edgernn.inputs import SCALING_ADVICE
 from edgernn.model import Model, shape_matches
 from edgernn.specs import SCALED
@@ -49,12 +50,16 @@ class Line:
 def find_files(path: Path) -> Files:
     """List the files of a path: the path itself, or the files in a folder, without its subfolders.
 
+    Of a folder with MNIST's IDX files, these are the test images, as of an .npz.
+
     Raises:
         DataError: a folder cannot be read, or contains no supported file.
     """
     try:
         if not path.is_dir():
             return Files((path,))
+        if tests := find_idx_file(path, "x_test"):
+            return Files((tests,))
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         wanted = [name for name in names if _is_wanted(path / name)]
@@ -97,7 +102,9 @@ def check_samples(x: Array, model: Model) -> Array:
     samples = x[np.newaxis] if shape_matches(x.shape, model.input_shape) else x
     if not shape_matches(samples.shape[1:], model.input_shape):
         expected = ", ".join("any" if size < 0 else str(size) for size in model.input_shape)
-        raise InputError(f"the input has shape {x.shape}, expected ({expected}) or (samples, {expected})")
+        raise InputError(
+            f"the input has shape {x.shape}, expected ({expected}) or (samples, {expected}){_advise(samples, model)}"
+        )
     if not samples.size:
         raise InputError(f"the input has shape {x.shape}, expected at least one sample")
     for start, chunk in chunks(samples):
@@ -140,6 +147,21 @@ def _parse_line(number: int, text: bytes, model: Model) -> Line:
         return Line(number, samples)
     except DataError as error:
         return Line(number, None, str(error))
+
+
+def _advise(samples: Array, model: Model) -> str:
+    """Say what to do with samples of another shape: a recording of any length, or other columns."""
+    if samples.ndim != 3 or len(model.input_shape) != 2:
+        return ""
+    steps, features = model.input_shape
+    if samples.shape[-1] != features:
+        names = model.card.inputs[0].features if model.card else ()
+        return f"; the features are {list_names(names)}" if names else ""
+    blank = f"; in a CSV file, a blank line ends each sample of {steps} rows"
+    if model.card and model.card.states and samples.shape[1] > steps:
+        command = f"edgernn stream {model.path.name} --every {steps} --last < FILE"
+        return f"{blank}; {command} answers recordings of any length"
+    return blank
 
 
 def _is_wanted(path: Path) -> bool:

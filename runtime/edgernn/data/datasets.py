@@ -5,6 +5,7 @@ samples.npz of a run folder.
 """
 
 import math
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from edgernn.arrays import Array, Float32, Int64
 from edgernn.data.array_names import Part, find_parts, truth_name
 from edgernn.data.feature_scales import Scale, check_features
 from edgernn.data.named_arrays import IDX_NAMES, read_arrays, read_idx_folder
-from edgernn.data.readers import is_readable, read_npz
+from edgernn.data.readers import read_npz
 from edgernn.data.samples import Origin, Samples, check_length, check_sequences, check_shape
 from edgernn.data.truths import is_one_hot, read_truths, whole_hint
 from edgernn.errors import DataError
@@ -26,6 +27,7 @@ from edgernn.labels import DIGITS, check_label_count, check_labels
 from edgernn.metrics import Truth
 from edgernn.specs import PIXEL, UNSCALED, FeatureScale
 
+_EXPECTED_DATA = f"an .npz with {', '.join(IDX_NAMES)}, or a folder with MNIST's four IDX files"
 MAX_CALIBRATION_SAMPLES = 4000
 MAX_TEST_SAMPLES = 2000
 
@@ -75,7 +77,7 @@ def read_dataset(path: Path, labels: Sequence[str] = ()) -> Dataset:
 
     Args:
         path: the folder or the file.
-        labels: a name for each class in the data, in place of the names in `path`.
+        labels: the names of the classes, one for each; by default those in `path`.
 
     Raises:
         DataError: a file is missing or damaged, or the arrays do not fit together.
@@ -98,7 +100,7 @@ def read_dataset(path: Path, labels: Sequence[str] = ()) -> Dataset:
 
 
 def _check_label_for_each(labels: Sequence[str], classes: Mapping[str, Int64]) -> None:
-    """Check that there is a label for each class; the faults that `check_classes` finds are left to it."""
+    """Check that there is a label for each class; classes that `check_classes` refuses are left to it."""
     lowest = min(int(y.min(initial=0)) for y in classes.values())
     count = 1 + max(int(y.max(initial=-1)) for y in classes.values())
     from_1 = any(_advise(y, len(labels)) for y in classes.values() if y.size)
@@ -332,15 +334,13 @@ def _numbered(x_train: Array, y_train: Truth) -> tuple[str, ...]:
 
 
 def _read_dataset_arrays(path: Path) -> Mapping[str, Array]:
-    if path.is_file() and path.suffix.lower() != ".npz" and is_readable(path):
-        raise DataError(
-            f"{path}: unsupported file type {path.suffix!r}; expected an .npz with {', '.join(IDX_NAMES)}, or a folder "
-            "of IDX files"
-        )
+    if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
+        found = f"unsupported file type {path.suffix!r}" if path.suffix else "neither an .npz nor a folder"
+        raise DataError(f"{path}: {found}; expected {_EXPECTED_DATA}")
     if not path.is_dir():
         return read_npz(path)
     arrays = read_idx_folder(path)
     missing = [stem for name, stem in IDX_NAMES.items() if name not in arrays]
     if missing:
-        raise DataError(f"{path}: no {missing[0]} or {missing[0]}.gz in this folder")
+        raise DataError(f"{path}: no {missing[0]} or {missing[0]}.gz in this folder; expected {_EXPECTED_DATA}")
     return arrays

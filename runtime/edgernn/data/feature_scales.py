@@ -8,7 +8,7 @@ import numpy as np
 
 from edgernn.arrays import Array, Float64
 from edgernn.data.readers import Archive
-from edgernn.errors import DataError, SettingError
+from edgernn.errors import DataError, SettingError, list_names
 from edgernn.inputs import SCALES
 from edgernn.specs import MAX_DESCRIBED_FEATURES, MAX_NUMBER, MIN_FACTOR, MIN_MAX, STANDARDIZED, FeatureScale
 from edgernn.suggestions import did_you_mean
@@ -66,8 +66,7 @@ def read_feature_scale(path: Path) -> FeatureScale:
     archive = Archive(path, MAX_BYTES, min_axes=1)
     names = next((names for names in _KINDS if set(names) == set(archive)), None)
     if names is None:
-        found = ", ".join(sorted(archive)[:8]) + (", …" if len(archive) > 8 else "")
-        raise DataError(f"{path}: found the arrays {found or '(none)'}, expected {_EXPECTED}")
+        raise DataError(f"{path}: found the arrays {list_names(sorted(archive)) or '(none)'}, expected {_EXPECTED}")
     first, second = _aligned([_numbers(archive[name], f"{path}: {name}") for name in names], path, names)
     meaning = _KINDS[names]
     with np.errstate(over="ignore"):  # infinity is refused below
@@ -95,7 +94,8 @@ def check_features(scale: FeatureScale, features: int, samples: str) -> None:
     """
     if len(scale.factor) not in (1, features):
         raise DataError(
-            f"the scale has {len(scale.factor)} features, expected {features} as in {samples}, or one number"
+            f"the scale has {len(scale.factor)} features, and {samples} has {features}; both must have those of the "
+            "model"
         )
 
 

@@ -50,17 +50,27 @@ def read_idx_folder(folder: Path) -> dict[str, Array]:
     Raises:
         DataError: one cannot be read.
     """
-    found = {}
-    for name, stem in IDX_NAMES.items():
-        try:
-            file = next((path for path in (folder / stem, folder / f"{stem}.gz") if path.exists()), None)
-        except OSError as error:
-            raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
-        if file:
-            found[name] = read_idx(file)
+    found = {name: read_idx(file) for name in IDX_NAMES if (file := find_idx_file(folder, name))}
     if found and (folder / LABELS_FILE).exists():
         found["labels"] = np.array(read_labels(folder / LABELS_FILE))
     return found
+
+
+def find_idx_file(folder: Path, name: str) -> Path | None:
+    """Find the MNIST file, plain or .gz, of an array in a folder; None if there is none.
+
+    Args:
+        folder: the folder.
+        name: name of the array, a key of `IDX_NAMES`.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    stem = IDX_NAMES[name]
+    try:
+        return next((path for path in (folder / stem, folder / f"{stem}.gz") if path.exists()), None)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def _read_folder(folder: Path, features: Sequence[str]) -> Array:

@@ -23,7 +23,7 @@ from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, r
 from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
-from edgernn.labels import check_labels, find_fault
+from edgernn.labels import check_labels, describe_count, find_fault
 from edgernn.specs import MAX_DESCRIBED_FEATURES
 from edgernn.suggestions import did_you_mean_path
 from edgernn.system.files import check_file, find_name_fault, replacing
@@ -127,7 +127,9 @@ def read_original(
         _check_kind(path)
         original = _read_run_folder(path, samples, chosen, features=names, labels=labels)
     if names and original.samples and (count := original.samples.x_test.shape[-1]) != len(names):
-        raise SettingError(f"{len(names)} names of features, expected {count} as in the samples of {path}")
+        raise SettingError(
+            f"{describe_count(names, 'feature name')}, expected {count}, one for each number in a row of the samples"
+        )
     return replace(original, features=names, labels=tuple(labels) or original.labels)
 
 

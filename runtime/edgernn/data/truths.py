@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from edgernn.arrays import Array, Int64
-from edgernn.errors import DataError
+from edgernn.errors import DataError, list_names
 from edgernn.inputs import to_float32
-from edgernn.labels import list_labels
+from edgernn.labels import MAX_LISTED
 from edgernn.metrics import Truth
 
 _MAX_DIGITS = 9  # of a class number
@@ -61,7 +61,9 @@ def class_numbers(texts: Array, labels: Sequence[str]) -> Int64:
     for text in map(str, np.unique(texts)):
         number = known.get(text, int(text) if not labels and _is_number(text) else None)
         if number is None:
-            raise DataError(f"unknown label {text!r}, expected {list_labels(labels) or 'whole numbers from 0'}")
+            raise DataError(
+                f"unknown label {text!r}, expected {list_names(labels, MAX_LISTED) or 'whole numbers from 0'}"
+            )
         numbers[text] = number
     return np.array([numbers[str(text)] for text in texts.ravel()], np.int64).reshape(texts.shape)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from edgernn.errors import ArtifactError
+from edgernn.errors import ArtifactError, list_names
 from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts, find_refusals
 from edgernn.specs import is_state
 
@@ -95,9 +95,9 @@ def _missing(operators: Counter[str], external: bool) -> tuple[str, ...]:
     foreign = sorted(name for name in operators if ":" in name and name.split(":")[0] not in _KNOWN_DOMAINS)
     reasons = []
     if foreign:
-        some = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
         reasons.append(
-            f"needs operators ({some}) that ONNX Runtime does not have; register the library that implements them"
+            f"needs operators ({list_names(foreign)}) that ONNX Runtime does not have; register the library "
+            "that implements them"
         )
     if external:
         reasons.append("its weights are in another file; save it with `onnx.save(…, save_as_external_data=False)`")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edgernn import flatbuffer
 from edgernn import tflite_schema as schema
-from edgernn.errors import ArtifactError
+from edgernn.errors import ArtifactError, list_names
 from edgernn.foreign.facts import MAX_NAME_BYTES, MAX_PORTS, Facts, TensorFacts, find_refusals
 
 _IDENTIFIER = b"TFL3"
@@ -64,18 +64,14 @@ def _missing(operators: Counter[str]) -> tuple[str, ...]:
     reasons = []
     if flex:
         reasons.append(
-            f"needs TensorFlow's own operators ({_some(flex)}), which no light runtime has; convert the model without "
-            "SELECT_TF_OPS, or export the Keras model with `edgernn export`"
+            f"needs TensorFlow's own operators ({list_names(flex)}), which no light runtime has; convert the model "
+            "without SELECT_TF_OPS, or export the Keras model with `edgernn export`"
         )
     if custom:
         reasons.append(
-            f"needs custom operators ({_some(custom)}), which no light runtime has; convert the model without them"
+            f"needs custom operators ({list_names(custom)}), which no light runtime has; convert the model without them"
         )
     return tuple(reasons)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _operator_name(data: bytes, code: int) -> str:

@@ -21,13 +21,18 @@ def require(extra: str, *packages: str) -> None:
             raise MissingExtraError(package, extra)
 
 
+def wheel_install(extra: str) -> str:
+    """Return the `pip install` command for edgernn's wheel with an extra, for where edgernn is not installed."""
+    return f'pip install "{WHEEL}[{extra}]"'
+
+
 def pip_install(extra: str) -> str:
     """Return the `pip install` command for the packages of an extra.
 
     The command names the packages, from the metadata of the installed edgernn: they are on the package index, and
     edgernn is already here. Without metadata, as in a checkout that is not installed, it names the wheel.
     """
-    # Late: an error is rare, and the import takes as long as the package edgernn.
+    # Late: an error is rare, and this import takes as long as that of edgernn.
     from importlib.metadata import PackageNotFoundError, requires
 
     try:
@@ -37,4 +42,4 @@ def pip_install(extra: str) -> str:
     # Such as: numpy<2; (python_version < '3.12') and extra == 'tflite'
     found = [re.match(rf"([^;]+?)\s*;.*\bextra == ['\"]{extra}['\"]", line) for line in lines]
     packages = " ".join(f'"{each[1]}"' for each in found if each)
-    return f"pip install {packages}" if packages else f'pip install "{WHEEL}[{extra}]"'
+    return f"pip install {packages}" if packages else wheel_install(extra)

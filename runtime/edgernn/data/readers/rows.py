@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgernn.errors import InputError
+from edgernn.errors import InputError, list_names
 
 NAMES = {";": "semicolons", "\t": "tabs", ",": "commas", " ": "spaces"}
 _COMMA_BY_SPACE = re.compile(r",\s|\s,")
@@ -106,17 +106,29 @@ def find_header_fault(header: Sequence[str], features: Sequence[str]) -> str:
         return ""
     expected = f"the model takes {len(features)} columns, {_list(features)}"
     if len(header) != len(features):
-        return f"{len(header)} columns, {_list(header)}; {expected}"
+        return f"{len(header)} columns, {_list(header)}; {expected}; {_advise_on_columns(header, features)}"
     place = next(place for place, pair in enumerate(zip(header, features, strict=True)) if pair[0] != pair[1])
     found = f"column {place + 1} is {header[place][:_SHOWN]!r}, expected {features[place]!r}"
     advice = "reorder the columns" if sorted(header) == sorted(features) else "rename or replace the column"
     return f"{found}; {expected}; {advice}"
 
 
+def _advise_on_columns(header: Sequence[str], features: Sequence[str]) -> str:
+    """Name the columns to add to a file or to leave out of it, so that it has those of the model."""
+    missing = [name for name in features if name not in header]
+    if missing:
+        return f"add {_list(missing)}"
+    extra = [(place, name) for place, name in enumerate(header, 1) if name not in features]
+    if not extra:
+        return "leave out the columns whose names occur again"
+    place, name = extra[0]
+    shown = repr(name[:_SHOWN]) if name else "which has no name"
+    more = f", and {len(extra) - 1} more" if len(extra) > 1 else ""
+    return f"leave out column {place}, {shown}{more}"
+
+
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(repr(name[:_SHOWN]) for name in names[:_SHOWN_NAMES]) + (
-        ", …" if len(names) > _SHOWN_NAMES else ""
-    )
+    return list_names((repr(name[:_SHOWN]) for name in names), _SHOWN_NAMES)
 
 
 def _bare(field: str) -> str:

@@ -1,20 +1,16 @@
-"""The README's picture: accuracy, latency and size of one result as a stand-alone SVG file (`make readme-picture`).
+"""The README's picture: accuracy, latency and size of one result as a stand-alone SVG file.
 
 A page passes no colours to a picture in a separate file. The file therefore contains the report's colours, for light
 and for dark, and its own background.
 """
 
 import re
-import sys
 from importlib.resources import files
-from pathlib import Path
 from xml.etree import ElementTree
 
-from edgernn.bench.document import read_result
 from edgernn.bench.result import Result
 from edgernn.bench.verdict import judge
 from edgernn.errors import DataError
-from edgernn.system.files import write_bytes
 from edgernn_benchmarks.report.page import draw_trade, short_names
 
 # In points.
@@ -46,6 +42,7 @@ def draw_picture(result: Result) -> str:
     axes.attrib = {"y": f"{top}", "width": f"{width:g}", "height": f"{height:g}", "viewBox": axes.attrib["viewBox"]}
     size = {"width": f"{width:g}", "height": f"{height + top + MARGIN / 2:g}"}
     root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size})
+    ElementTree.SubElement(root, "desc").text = f"Measured {result.started}"
     ElementTree.SubElement(root, "style").text = _read_colours()
     ElementTree.SubElement(root, "rect", {**size, "rx": "10", "fill": "var(--surface)"})
     for place, text in enumerate(KEY, start=1):
@@ -60,8 +57,3 @@ def _read_colours() -> str:
     css = (files("edgernn_benchmarks.report") / "templates" / "report.css").read_text(encoding="utf-8")
     light, dark = re.findall(r":root \{.*?\}", css, re.DOTALL)[:2]
     return f"{light} @media (prefers-color-scheme: dark) {{ {dark} }}"
-
-
-if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:])
-    write_bytes(target, draw_picture(read_result(source)).encode())

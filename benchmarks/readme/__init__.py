@@ -1,0 +1,1 @@
+"""`make readme`: the figures and the picture of README.md, from one result."""
