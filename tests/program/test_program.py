@@ -3,6 +3,7 @@
 Here are single operators; tests/models compares whole models.
 """
 
+import math
 import random
 import subprocess
 import sys
@@ -17,7 +18,19 @@ from program.one_operator import Port, litert_answers, make_file
 
 import edgernn
 from edgernn.errors import ArtifactError, UnsupportedError
-from edgernn.program.operators import FLOAT32
+from edgernn.program.builder import Memory
+from edgernn.program.folding import fold
+from edgernn.program.operators import (
+    FLOAT32,
+    INT8,
+    Binary,
+    Dequantize,
+    Operator,
+    Quantize,
+    Select,
+    Table,
+    Value,
+)
 from edgernn.program.reader import read_program
 
 ALL = np.arange(-128, 128, dtype=np.int8)
@@ -251,3 +264,42 @@ def test_damaged_files_are_refused_or_read_as_programs_that_stay_within_their_me
         read += 1
         assert not list(invariants.faults(program))
     assert 0 < read < 800
+
+
+def test_a_function_by_way_of_float32_becomes_one_table() -> None:
+    memory = Memory()
+    memory.values += [Value((1, 6), INT8, 0.02, 3, 0), Value((1, 6), INT8, 0.01, 5, 1)]
+    memory.values += [Value((1, 6), FLOAT32, 0.0, 0, number) for number in range(2, 6)]
+    memory.values.append(Value((), FLOAT32, 0.0, 0, 6))
+    memory.constants[6] = np.float32(0.5).tobytes()
+    no_limits = (-math.inf, math.inf)
+    operators = [
+        Dequantize(0, 2),
+        Binary("greater", 2, 6, 3, 6, False, *no_limits),
+        Binary("multiply", 2, 6, 4, 6, False, *no_limits),
+        Select(3, 2, 4, 5),
+        Quantize(5, 1),
+    ]
+
+    (table,) = fold(operators, memory, [1])
+
+    assert isinstance(table, Table)
+    assert (table.x, table.out) == (0, 1)
+    reals = (ALL.astype(np.float32) - 3) * np.float32(0.02)
+    expected = np.rint(np.where(reals > 0.5, reals, reals * np.float32(0.5)) * np.float32(100)) + 5
+    assert np.array_equal(np.frombuffer(table.table, np.int8), np.clip(expected, -128, 127))
+    # The operators stay if another one needs a result between them, or if there are two sources.
+    assert fold(operators, memory, [1, 5])[:4] == operators[:4]
+    two = [Dequantize(0, 2), Dequantize(1, 3), Binary("add", 2, 3, 4, 1, False, *no_limits)]
+    assert fold([*two, Quantize(4, 0)], memory, [0])[:3] == two
+
+
+def test_a_long_chain_of_operators_is_read() -> None:
+    memory = Memory()
+    memory.values += [Value((1, 6), FLOAT32, 0.0, 0, number) for number in range(5_000)]
+    memory.values.append(Value((1, 6), INT8, 0.1, 0, 5_000))
+    chain: list[Operator] = [
+        Binary("add", number, number, number + 1, 1, False, -math.inf, math.inf) for number in range(4_999)
+    ]
+    chain.append(Quantize(4_999, 5_000))
+    assert fold(chain, memory, [5_000]) == chain

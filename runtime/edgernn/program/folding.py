@@ -1,29 +1,33 @@
-"""Folding: functions between a DEQUANTIZE and a QUANTIZE become one table of int8.
+"""Folding: operators that together are a function of one int8 number become one table.
 
-Such a chain is what the activations look like that have no integer kernel: a function of one int8 number, by way of
-float32. Each operator is rounded to float32, as LiteRT does.
+Activations without an integer kernel are such operators: between a DEQUANTIZE and a QUANTIZE, or a selection between
+two results. Each operator is computed as LiteRT does, rounded to float32 or to integers, for all 256 numbers.
 """
 
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
-from edgernn.program.arithmetic import float32
+from edgernn.program.arithmetic import float32, product_multiplier, rescale_table, sum_factors
 from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, Memory, float32s
 from edgernn.program.operators import (
+    INT8,
     Binary,
     Copy,
     Dequantize,
     Function,
     Operator,
     Quantize,
+    Rescale,
     Select,
     Table,
 )
 from edgernn.program.sections import needed_memory, writes
 from edgernn.program.tables import FUNCTIONS
 
-_COUNT = MAX_INTEGER - MIN_INTEGER + 1
+_MAX_DEPTH = 100  # operators in a chain
+_ALL = range(MIN_INTEGER, MAX_INTEGER + 1)
 _BINARIES: Mapping[str, Callable[[float, float], float]] = {
     "add": lambda x, y: x + y,
     "subtract": lambda x, y: x - y,
@@ -37,6 +41,9 @@ _BINARIES: Mapping[str, Callable[[float, float], float]] = {
     "less": lambda x, y: x < y,
     "less_equal": lambda x, y: x <= y,
 }
+
+# The int8 value that a value is a function of, and its 256 results; -1 and one result for a constant.
+_Results = tuple[int, Sequence[float]]
 
 
 class _NotFoldedError(Exception):
@@ -52,7 +59,7 @@ def fold(operators: Sequence[Operator], memory: Memory, results: Sequence[int]) 
         results: values that others read.
     """
     folder = _Folder(operators, memory)
-    found = [folder.folded(each) if isinstance(each, Quantize) else each for each in operators]
+    found = [folder.folded(each) if isinstance(each, Quantize | Select) else each for each in operators]
     if not folder.has_folded:
         return list(operators)
     needed = needed_memory(found, memory.values, results)
@@ -70,62 +77,78 @@ class _Folder:
             for value in writes(operator):
                 base = memory.values[value].base
                 self._writers[base] = None if base in self._writers else operator
-        self._known: dict[int, tuple[int, Sequence[float]]] = {}
+        self._known: dict[int, _Results | None] = {}
+        self._depth = 0
 
-    def folded(self, operator: Quantize) -> Operator:
-        """Return the table that a chain is; the operator itself if it is none."""
+    def folded(self, operator: Quantize | Select) -> Operator:
+        """Return the table that an operator and those in front of it are; the operator itself if they are none."""
         out = self._memory.values[operator.out]
-        inverse = float32(1 / out.scale)
+        if out.type != INT8:
+            return operator
         try:
-            source, reals = self._function(operator.x)
-            if source < 0 or self._elements(source) != self._elements(operator.out):
-                return operator
-            integers = [round(each) + out.zero_point for each in float32s([real * inverse for real in reals])]
+            source, results = self._computed(out.base)
         except (_NotFoldedError, ArithmeticError, ValueError):
             return operator
+        if source < 0 or self._elements(source) != self._elements(operator.out):
+            return operator
         self.has_folded = True
-        table = array("b", [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]).tobytes()
-        return Table(source, operator.out, table)
+        return Table(source, operator.out, array("b", map(int, results)).tobytes())
 
     def _elements(self, value: int) -> int:
         return math.prod(self._memory.values[value].shape)
 
-    def _function(self, value: int) -> tuple[int, Sequence[float]]:
-        """Return the int8 value that a value depends on, and the results; -1 and one result for a constant."""
+    def _function(self, value: int) -> _Results:
+        """Return a value as a function; an int8 value that is none is the source of others."""
         described = self._memory.values[value]
         base = described.base
         if self._elements(base) != self._elements(value):
-            raise _NotFoldedError
+            if described.type != INT8:
+                raise _NotFoldedError
+            return value, _ALL
         if base not in self._known:
-            self._known[base] = self._computed(base)
-        return self._known[base]
+            self._known[base] = (base, _ALL) if described.type == INT8 else None
+            self._depth += 1
+            if self._depth <= _MAX_DEPTH:
+                with suppress(_NotFoldedError):
+                    self._known[base] = self._computed(base)
+            self._depth -= 1
+        known = self._known[base]
+        if known is None:
+            raise _NotFoldedError
+        return known
 
-    def _computed(self, value: int) -> tuple[int, Sequence[float]]:
+    def _computed(self, value: int) -> _Results:
+        """Return the same as `_function`, computed by the operator in front."""
+        values, operator = self._memory.values, self._writers.get(value)
         constant = self._memory.constants.get(value)
         if constant is not None:
-            numbers = array("f", constant)
+            numbers = array("b" if values[value].type == INT8 else "f", constant)
             if len(set(numbers)) != 1:
                 raise _NotFoldedError
             return -1, numbers[:1]
-        operator = self._writers.get(value)
         match operator:
             case Dequantize():
-                x = self._memory.values[operator.x]
-                reals = [(q - x.zero_point) * x.scale for q in range(MIN_INTEGER, MAX_INTEGER + 1)]
-                return operator.x, float32s(reals)
-            case Function():
-                function = FUNCTIONS.get(operator.name)
-                if function is None:
-                    raise _NotFoldedError
-                source, results = self._function(operator.x)
-                return source, float32s([function(each, *operator.parameters) for each in results])
+                x = values[operator.x]
+                source, integers = self._function(operator.x)
+                return source, float32s([(q - x.zero_point) * x.scale for q in integers])
+            case Quantize():
+                out = values[operator.out]
+                source, reals = self._function(operator.x)
+                inverse = float32(1 / out.scale)
+                return source, _clamped(
+                    [round(each) + out.zero_point for each in float32s([x * inverse for x in reals])]
+                )
+            case Table() | Rescale():
+                table = operator.table if isinstance(operator, Table) else self._rescaled(operator)
+                source, integers = self._function(operator.x)
+                results = array("b", table)
+                return source, [results[int(q) - MIN_INTEGER] for q in integers]
+            case Function() if operator.name in FUNCTIONS:
+                source, reals = self._function(operator.x)
+                return source, float32s([FUNCTIONS[operator.name](each, *operator.parameters) for each in reals])
             case Binary():
                 source, (a, b) = self._operands(operator.a, operator.b)
-                first, second = (b, a) if operator.swapped else (a, b)
-                results = float32s(
-                    [_BINARIES[operator.kind](one, other) for one, other in zip(first, second, strict=True)]
-                )
-                return source, [min(max(each, operator.low), operator.high) for each in results]
+                return source, self._binary(operator, a, b)
             case Select():
                 source, (condition, a, b) = self._operands(operator.condition, operator.a, operator.b)
                 return source, [one if true else other for true, one, other in zip(condition, a, b, strict=True)]
@@ -133,6 +156,29 @@ class _Folder:
                 return self._function(operator.x)
             case _:
                 raise _NotFoldedError
+
+    def _rescaled(self, operator: Rescale) -> bytes:
+        return rescale_table(self._memory.values[operator.x], self._memory.values[operator.out])
+
+    def _binary(self, o: Binary, a: Sequence[float], b: Sequence[float]) -> list[float]:
+        """Return the results of an operator for the results of its operands."""
+        first, second, out = (self._memory.values[each] for each in (o.a, o.b, o.out))
+        if first.type != INT8:
+            pairs = zip(b, a, strict=True) if o.swapped else zip(a, b, strict=True)
+            found: Sequence[float] = float32s([_BINARIES[o.kind](one, other) for one, other in pairs])
+        elif o.kind in ("add", "subtract"):
+            one, other, summand, shift = sum_factors(
+                first, second, out, subtract=o.kind == "subtract", swapped=o.swapped, limits=(o.low, o.high)
+            )
+            sums = [int(x) * one + int(y) * other + summand >> shift for x, y in zip(a, b, strict=True)]
+            found = [each + out.zero_point for each in sums]
+        elif o.kind == "multiply":
+            multiplier = product_multiplier(first, second, out)
+            products = [(x - first.zero_point) * (y - second.zero_point) for x, y in zip(a, b, strict=True)]
+            found = [round(each) + out.zero_point for each in float32s([each * multiplier for each in products])]
+        else:
+            raise _NotFoldedError
+        return [min(max(each, o.low), o.high) for each in found]
 
     def _operands(self, *operands: int) -> tuple[int, list[Sequence[float]]]:
         """Return the source of several values, and the results of each in the same number."""
@@ -142,7 +188,11 @@ class _Folder:
         sizes = {self._elements(each) for each, (source, _) in zip(operands, functions, strict=True) if source >= 0}
         if len(sources) > 1 or len(sizes) > 1:
             raise _NotFoldedError
-        count = _COUNT if sources else 1
+        count = len(_ALL) if sources else 1
         return max(sources, default=-1), [
             results if len(results) == count else [results[0]] * count for _, results in functions
         ]
+
+
+def _clamped(integers: Sequence[int]) -> list[float]:
+    return [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]
