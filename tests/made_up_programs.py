@@ -24,6 +24,8 @@ from edgernn.program.operators import (
     Quantize,
     Reduce,
     Repeat,
+    Rescale,
+    Select,
     Softmax,
     Table,
     Value,
@@ -195,6 +197,9 @@ def every_operator() -> dict[str, Program]:
             **window,
         )
 
+    def extreme(kind: str) -> Binary:
+        return Binary(kind, 0, 1, 2, 1, swapped=False, low=-128, high=127)
+
     found = {
         "recurrent": recurrent(),
         "last row": last_row(),
@@ -203,6 +208,7 @@ def every_operator() -> dict[str, Program]:
         "product, addend, table": Product(2, 7, 5, 3, 0, -128, 127, True, True, 0.01, 0).program(),
         "softmax": whole([int8(2, 6, scale=0.1), int8(2, 6, scale=1 / 256, zero_point=-128)], [Softmax(0, 1, 6, 1.0)]),
         "float softmax": whole([float32(2, 6), float32(2, 6)], [Softmax(0, 1, 3, 1.0)]),
+        "rescale": whole([int8(2, 6, scale=0.1, zero_point=7), int8(2, 6, scale=0.04)], [Rescale(0, 1)]),
         "maximum": whole([int8(6, 3), int8(3)], [Reduce("max", 0, 1, 1, 6, 3)]),
         "convolution": whole(
             [int8(6, 3, zero_point=5), int8(3, 4)], [convolution(weights.tobytes(), (0.01,) * 4, -128, 127)]
@@ -210,7 +216,20 @@ def every_operator() -> dict[str, Program]:
         "float convolution": whole(
             [float32(6, 3), float32(3, 4)], [convolution((weights / 99).astype("<f4").tobytes(), (), -INF, INF)]
         ),
+        "mean": whole([int8(6, 3, zero_point=9), int8(3, scale=0.004)], [Reduce("mean", 0, 1, 1, 6, 3)]),
         "pool": whole([int8(6, 3), int8(3, 3)], [Pool("max", 0, 1, **window)]),
+        "pool mean": whole([int8(6, 3), int8(3, 3)], [Pool("mean", 0, 1, **window)]),
+        "minimum of two": whole([int8(2, 3), int8(3), int8(2, 3)], [extreme("minimum")], {1: bytes((100, 7, 200))}),
+        "maximum of two": whole([int8(2, 3), int8(3), int8(2, 3)], [extreme("maximum")], {1: bytes((100, 7, 200))}),
+        "select": whole(
+            [float32(2, 3), float32(2, 3), float32(2, 3), float32(2, 3)],
+            [
+                Function(0, 1, "neg"),
+                Binary("less", 0, 1, 2, 1, swapped=False, low=-INF, high=INF),
+                Select(2, 0, 1, 3),
+            ],
+        ),
+        "fill of integers": whole([int8(1, 3), int8(3)], [Fill(1, -7)]),
         "copy": whole([int8(6, 3), int8(3, 6)], [Copy(0, 1, (3, 6), (1, -3), (6, 1), 15, 0)]),
         "fill": whole([float32(1, 3), float32(3)], [Fill(1, 2.5)]),
         "sum": whole(
@@ -234,7 +253,8 @@ def every_operator() -> dict[str, Program]:
         found[f"float {kind}"] = whole([float32(6, 3), float32(3)], [Reduce(kind, 0, 1, 1, 6, 3)])
     for kind in ("mean", "max"):
         found[f"float pool {kind}"] = whole([float32(6, 3), float32(3, 3)], [Pool(kind, 0, 1, **window)])
-    for kind in ("add", "subtract", "multiply", "divide", "minimum", "maximum", "squared_difference"):
+    kinds = ("add", "subtract", "multiply", "divide", "minimum", "maximum", "squared_difference")
+    for kind in (*kinds, "greater", "greater_equal", "less", "less_equal"):
         operator = Binary(kind, 0, 1, 2, 1, swapped=kind == "divide", low=-2, high=3)
         found[f"float {kind}"] = whole([float32(2, 3), float32(3), float32(2, 3)], [operator], {1: one})
     return found

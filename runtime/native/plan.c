@@ -436,7 +436,13 @@ static void read_reduce(reader *r, instruction *i) {
     if (x->type == INT8 && i->as.reduce.kind == REDUCE_SUM) {
         fail(r, "a sum of int8");
     }
+    if (x->type != INT8) {
+        return;
+    }
     i->as.reduce.multiplier = x->scale / out->scale * (1.0f / (float)i->as.reduce.count);
+    if (!(i->as.reduce.multiplier < 1e9f)) {
+        fail(r, "a multiplier is out of its range");
+    }
     i->as.reduce.offset =
         (float)out->zero_point - (float)(i->as.reduce.count * x->zero_point) * i->as.reduce.multiplier;
 }
