@@ -38,6 +38,8 @@ def faults(program: Program) -> Iterator[str]:
             yield f"value {number} is larger than its memory"
         if value.type == INT8 and not (0 < value.scale < math.inf and -128 <= value.zero_point <= 127):
             yield f"value {number} has scale {value.scale} and zero point {value.zero_point}"
+    used = {program.values[each].base for each in _all_numbers(program)}
+    yield from (f"value {number} is not used" for number, value in enumerate(program.values) if value.base not in used)
     for number, content in program.constants.items():
         if len(content) != _size(program, number) * _BYTES[program.values[number].type]:
             yield f"constant {number} has {len(content)} bytes"
@@ -56,6 +58,22 @@ def faults(program: Program) -> Iterator[str]:
             after.zero_point,
         ):
             yield f"state {state.before} differs from {state.after}"
+
+
+def _all_numbers(program: Program) -> Iterator[int]:
+    yield from (program.input, program.output)
+    for state in program.states:
+        yield from (state.before, state.after)
+    operators = [*program.rows, *program.step, *program.answer]
+    while operators:
+        operator = operators.pop()
+        yield from _sources(operator)
+        if isinstance(operator, Repeat):
+            operators += operator.body
+            yield from (operator.block, *(second for _, second in operator.carried))
+            yield from (operator.answers, operator.answer) if operator.answers >= 0 else ()
+        else:
+            yield operator.out
 
 
 def _section_faults(program: Program, operators: tuple[Operator, ...], written: set[int]) -> Iterator[str]:

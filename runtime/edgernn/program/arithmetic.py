@@ -5,7 +5,7 @@ point with 20 bits, products in float32), and TFLite's requantization of QUANTIZ
 """
 
 import math
-import struct
+from array import array
 
 from edgernn.program.operators import Value
 
@@ -15,9 +15,8 @@ PLAIN_SUM = (1, 1, 0, 0)
 
 
 def float32(number: float) -> float:
-    """Round to float32."""
-    rounded: float = struct.unpack("<f", struct.pack("<f", number))[0]
-    return rounded
+    """Round to float32; what is too large becomes infinite."""
+    return array("f", (number,))[0]
 
 
 def sum_factors(

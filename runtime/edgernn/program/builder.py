@@ -13,6 +13,7 @@ MAX_VALUE_BYTES = 64 << 20
 MAX_PROGRAM_OPERATORS = 100_000
 MIN_INTEGER, MAX_INTEGER = -128, 127
 MAX_COPY_AXES = 5
+MIN_SCALE, MAX_SCALE = 1e-30, 1e30  # so that the inverse of a scale is a normal float32, too
 _NONE, _RELU, _RELU_N1_TO_1, _RELU6 = 0, 1, 2, 3
 
 
@@ -172,10 +173,10 @@ def check_scale(scale: float) -> float:
     """Return a scale.
 
     Raises:
-        ArtifactError: it is not a positive number.
+        ArtifactError: it is not a positive number, or out of its range.
     """
-    if not 0 < scale < math.inf:
-        raise ArtifactError(f"damaged: a scale of {scale:g}, expected a positive number")
+    if not MIN_SCALE < scale < MAX_SCALE:
+        raise ArtifactError(f"damaged: a scale of {scale:g}, expected one from {MIN_SCALE:g} to {MAX_SCALE:g}")
     return scale
 
 

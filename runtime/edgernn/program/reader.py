@@ -11,6 +11,7 @@ from edgernn.program.folding import fold
 from edgernn.program.graph import Graph, GraphFile, GraphOperator
 from edgernn.program.loop import append_loop
 from edgernn.program.operators import Program, ProgramState
+from edgernn.program.pruning import pruned
 from edgernn.program.sections import find_sections
 from edgernn.specs import is_state
 
@@ -59,7 +60,7 @@ def read_program(data: bytes) -> Program:
 
 def _read(data: bytes) -> Program:
     file, step = GraphFile(data), step_signature(data)
-    return _read_whole(file) if step is None else _read_step(file, step)
+    return pruned(_read_whole(file) if step is None else _read_step(file, step))
 
 
 def _read_whole(file: GraphFile) -> Program:
