@@ -1,16 +1,17 @@
 """The artifact: add a card to a converted file, prove it, then add golden samples and a digest."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgernn.card import STREAM_DIFFERENCE, Card, seal
 from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, UnsupportedError
-from edgernn.model import Model, load_bytes
+from edgernn.model import Model, load_bytes, load_opened
 from edgernn_export.cures import describe_failure
 from edgernn_export.formats import format_of, tolerance_of
-from edgernn_export.formats.base import Target
+from edgernn_export.formats.base import Finished, Target
 from edgernn_export.golden_samples import make_golden
 from edgernn_export.proof import Proof, prove
 from edgernn_export.source import Source
@@ -23,11 +24,15 @@ class ExportResult(NamedTuple):
         data: the file's content.
         proof: results of the proof.
         reason: why it fails the proof; empty if it passes.
+        companions: (name, content) of each file that belongs beside it.
+        notes: facts for the user, in words.
     """
 
     data: bytes
     proof: Proof
     reason: str = ""
+    companions: tuple[tuple[str, bytes], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def make_artifact(source: Source, target: Target) -> ExportResult:
@@ -55,35 +60,46 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
     kind = format_of(target)
     finished = kind.convert(source, target, stream)
     tolerance = tolerance_of(target).for_model(source.rounding_error)
-    embed = finished.embed_card
     calibrated = kind.is_calibrated(target) or (source.refines and kind.is_refined(target))
     card = source.card(target, finished, calibrated)
-    model = _load(target, embed, card)
+    model = _load(target, finished, card, _embed(finished, card))
     card = replace(card, states=_states(model))
     samples, settings = source.samples, source.settings
     proof = prove(model, samples.raw_inputs("x_test"), samples.y_test, source.test_answers, streams=bool(card.states))
     proof.check_stream(tolerance)
     broken = proof.find_broken_limit(tolerance, settings.max_drop, settings.min_agreement)
     if samples.scale:  # golden samples are values that the file takes
-        model = _load(target, embed, replace(card, inputs=tuple(spec.without_scale for spec in card.inputs)))
+        unscaled = replace(card, inputs=tuple(spec.without_scale for spec in card.inputs))
+        model = _load(target, finished, unscaled, _embed(finished, unscaled))
     complete = replace(
         card,
         measured=_measured(proof) | ({"failed": broken.reason} if broken else {}),
-        golden=make_golden(
-            model, card, seal(embed(card.encode())), x=samples.x_calibration, tolerance=tolerance.golden
-        ),
+        golden=make_golden(model, card, _embed(finished, card), x=samples.x_calibration, tolerance=tolerance.golden),
     )
     # Load the same bytes that are written later, as a device does, with the check of the golden samples.
-    data = seal(embed(complete.encode()))
-    loaded = load_bytes(Path(target.file_name(card.name)), data, backend=kind.backend)
+    data = _embed(finished, complete)
+    loaded = _load(target, finished, complete, data, unfinished=False)
     if complete.states:
         loaded.stream()
-    return ExportResult(data, proof, reason=describe_failure(broken, source, target) if broken else "")
+    return ExportResult(
+        data,
+        proof,
+        reason=describe_failure(broken, source, target) if broken else "",
+        companions=tuple(finished.companions(data).items()) if finished.companions else (),
+        notes=finished.notes,
+    )
 
 
-def _load(target: Target, embed: Callable[[bytes], bytes], card: Card) -> Model:
-    name, data = Path(target.file_name(card.name)), seal(embed(card.encode()))
-    return load_bytes(name, data, backend=format_of(target).backend, unfinished=True)
+def _embed(finished: Finished, card: Card) -> bytes:
+    return seal(finished.embed_card(card.encode()))
+
+
+def _load(target: Target, finished: Finished, card: Card, data: bytes, unfinished: bool = True) -> Model:
+    """Load a file's content as a device does, or by `Finished.open` if the runtime does not run such files."""
+    name = Path(target.file_name(card.name))
+    if finished.open:
+        return load_opened(name, data, partial(finished.open, data), unfinished=unfinished)
+    return load_bytes(name, data, backend=format_of(target).backend, unfinished=unfinished)
 
 
 def _states(model: Model) -> tuple[tuple[int, str], ...]:

@@ -196,7 +196,7 @@ def command(
             progress=progress,
         )
         timed, not_timed = None, ""
-        if timing and any(row.passed for row in rows):
+        if timing and any(row.runs_here for row in rows):
             progress("timing the artifacts")
             try:
                 timed = measure(rows, settings, profile=profile or "", method=METHOD)
@@ -260,6 +260,7 @@ def _as_json(
         "predict_us": subject.predict.median_us if subject else None,
         **asdict(row.target),
         "fed": row.fed,
+        "notes": row.notes,
         "proof": _proof_as_json(row.proof) if row.proof else None,
     }
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgernn.backends import SUFFIXES
 from edgernn.data.feature_scales import Scale
 from edgernn.data.run_folder import read_original
 from edgernn.errors import ArtifactError, ExportError, OutputError, SettingError, UnsupportedError
@@ -12,6 +13,7 @@ from edgernn.system.extras import require
 from edgernn.system.files import find_name_fault, made_folder, write_bytes
 from edgernn.system.locks import alone_in
 from edgernn_export import early_checks
+from edgernn_export.formats import format_of
 from edgernn_export.formats.base import Plan
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
@@ -46,6 +48,7 @@ class TargetResult:
         proof: results of the proof; None if it was not exported.
         steps: number of time steps of a sample.
         fed: the samples that the model got and their scaling, in words.
+        notes: facts about this file, in words, such as its size on a microcontroller.
     """
 
     target: Target
@@ -56,11 +59,17 @@ class TargetResult:
     proof: Proof | None = None
     steps: int = 0
     fed: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """True if the artifact exists and is proven."""
         return self.status == PASSED
+
+    @property
+    def runs_here(self) -> bool:
+        """True if it passed and the runtime runs such files; C source is for other machines."""
+        return self.passed and self.path.suffix in SUFFIXES
 
 
 def export(
@@ -172,6 +181,9 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
     except (ExportError, ArtifactError) as error:
         return TargetResult(target, path, NOT_EXPORTED, reason=str(error))
     if not result.reason or keep_failed:
+        # The artifact comes last: whoever finds it finds the files beside it.
+        for name, content in result.companions:
+            write_bytes(path.with_name(name), content)
         write_bytes(path, result.data)
     status = FAILED if result.reason else PASSED
     return TargetResult(
@@ -181,11 +193,12 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
         reason=result.reason,
         size_bytes=len(result.data),
         proof=result.proof,
+        notes=result.notes,
     )
 
 
 def _check_free(folder: Path, name: str, targets: Sequence[Target]) -> None:
-    files = [target.file_name(name) for target in targets]
+    files = [file for target in targets for file in format_of(target).files(target, name)]
     existing = [file for file in files if (folder / file).exists()]
     if existing:
         raise OutputError(f"{folder.absolute()}: {', '.join(existing)} already there; --overwrite replaces them")

@@ -28,7 +28,7 @@ def measure(
     They are timed side by side, in a child process without TensorFlow.
 
     Args:
-        rows: from `export`; at least one passed.
+        rows: from `export`; at least one passed that the runtime runs.
         settings: those of the export, whose limits of accuracy apply; defaults if None.
         profile: device that the recommended artifact is for, a name of `edgernn.bench.profiles`; any by default.
         method: how to time.
@@ -43,7 +43,7 @@ def measure(
     if profile:
         profile_named(profile)
     settings = settings or Settings()
-    proofs = [(row, row.proof) for row in rows if row.passed and row.proof]
+    proofs = [(row, row.proof) for row in rows if row.runs_here and row.proof]
     if not proofs:
         raise SettingError("no artifact passed the proof, so there is none to recommend")
     loaders = [ArtifactLoader(row.path, only=(PREDICT,)) for row, _ in proofs]

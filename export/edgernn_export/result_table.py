@@ -39,7 +39,7 @@ def print_rows(
     console = make_console()
     if any(row.proof for row in rows):
         console.print(_table(_sorted(rows, timed, verdict), timed))
-    for line in (*_without_stream(rows), *_left_out(rows)):
+    for line in (*_without_stream(rows), *_left_out(rows), *_notes(rows)):
         console.print(line, markup=False)
     proven = next((row.proof for row in rows if row.proof), None)
     if proven:
@@ -90,6 +90,11 @@ def _not_passed(rows: Sequence[TargetResult]) -> list[str]:
     """Describe which artifacts did not pass and what to do, one line for each reason."""
     failed = [(row, f"{row.status}: {row.reason}") for row in rows if not row.passed and row.status != LEFT_OUT]
     return [f"{names}: {reason}" for reason, names in _by_reason(failed).items()]
+
+
+def _notes(rows: Sequence[TargetResult]) -> list[str]:
+    """List the facts about single artifacts."""
+    return [f"{row.path.name}: {note}." for row in rows for note in row.notes]
 
 
 def _left_out(rows: Sequence[TargetResult]) -> list[str]:

@@ -274,12 +274,43 @@ def load_bytes(
         raise ArtifactError(f"{name}: {error}") from error
 
 
+def load_opened(name: Path, data: bytes, open_backend: Callable[[], Backend], *, unfinished: bool = False) -> Model:
+    """Load an artifact from memory by a backend that is not an installed one, as an export of C source does.
+
+    Args:
+        name: the file's name, for messages.
+        data: its content, with a card.
+        open_backend: opens the content.
+        unfinished: as for `load_bytes`.
+    """
+    try:
+        card = _read_verified(name, data, unfinished=unfinished)
+        return _checked(name, card, open_backend(), 1)
+    except ArtifactError as error:
+        raise ArtifactError(f"{name}: {error}") from error
+
+
 def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Return True if a shape is the expected one; -1 in `expected` stands for any size."""
     return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
 
 
 def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads: int, unfinished: bool) -> Model:
+    card = _read_verified(file, data, unfinished=unfinished)
+    backend = _open(file, data, threads, backend_name)
+    try:
+        return _checked(file, card, backend, threads)
+    except ArtifactError:
+        if backend_name is not None:
+            raise
+        other = _open(file, data, threads, None, with_partial=False)
+        if other.name == backend.name:
+            raise
+        return _checked(file, card, other, threads)
+
+
+def _read_verified(file: Path, data: bytes, *, unfinished: bool) -> Card:
+    """Read the card of an artifact whose answers can be checked."""
     if not has_card(data):
         from edgernn.foreign import check_content  # late: an artifact does not need it
 
@@ -291,16 +322,7 @@ def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads
     card = read_card(data)
     if card.golden is None and not unfinished:
         raise ArtifactError("its card has no golden samples, so its answers cannot be checked; export it again")
-    backend = _open(file, data, threads, backend_name)
-    try:
-        return _checked(file, card, backend, threads)
-    except ArtifactError:
-        if backend_name is not None:
-            raise
-        other = _open(file, data, threads, None, with_partial=False)
-        if other.name == backend.name:
-            raise
-        return _checked(file, card, other, threads)
+    return card
 
 
 def _checked(file: Path, card: Card, backend: Backend, threads: int) -> Model:

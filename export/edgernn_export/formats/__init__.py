@@ -4,12 +4,14 @@ Adding a format adds a folder, and its name to this table:
 
     base      what a format implements; `Target`, one kind of artifact
     tflite/   .tflite files: TensorFlow's converter, number formats, layouts, compact flatbuffers
+    c/        C source for microcontrollers, from the program of a .tflite file
     onnx/     .onnx files: tf2onnx, ONNX's recurrent operators, int8 weights
 """
 
 from typing import TYPE_CHECKING
 
 from edgernn_export.formats.base import Format, Plan, Target
+from edgernn_export.formats.c.format import CFormat
 from edgernn_export.formats.onnx.format import OnnxFormat
 from edgernn_export.formats.tflite.format import TfliteFormat
 from edgernn_export.proof import Tolerance
@@ -17,7 +19,7 @@ from edgernn_export.proof import Tolerance
 if TYPE_CHECKING:
     from edgernn_export.source import Source
 
-FORMATS: dict[str, Format] = {each.name: each for each in (TfliteFormat(), OnnxFormat())}
+FORMATS: dict[str, Format] = {each.name: each for each in (TfliteFormat(), OnnxFormat(), CFormat())}
 
 
 def format_of(target: Target) -> Format:

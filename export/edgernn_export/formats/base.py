@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from edgernn.backends.protocol import Backend
 from edgernn.specs import Range
 from edgernn_export.proof import Tolerance
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from edgernn_export.source import Source
 
 # The layout that artifacts are named without, as the common one.
-PLAIN_LAYOUTS = ("unrolled", "operator")
+PLAIN_LAYOUTS = ("unrolled", "operator", "step")
 # Of every format that computes in float32: other kernels add in another order.
 FLOAT32_TOLERANCE = Tolerance(
     difference=2e-5,
@@ -39,7 +40,7 @@ class Target:
         format: name of its format.
         quantization: float32, float16, dynamic, int8 or int16x8.
         layout: arrangement of the time steps in a .tflite file: unrolled (one after the other), loop, or fused (one
-            TFLite sequence operator per layer); operator for .onnx files (one ONNX operator per layer).
+            TFLite sequence operator per layer); operator for .onnx files (one ONNX operator per layer); step for C.
         io: type of inputs and outputs: float32, or int8 with quantization int8.
         static: whether an .onnx file has fixed dimensions, a batch of one and no states; False for other files.
     """
@@ -71,11 +72,18 @@ class Finished:
             times, with cards of different lengths, so it must keep no state.
         input_limits, output_limits: lowest and highest value that the file's integers can hold, as in the card; None
             where there are no such limits.
+        open: function that opens the file's content, with a card, on this computer; None if the format's backend does.
+        companions: function from the file's final content to the content of the files that belong beside it, by name,
+            such as a C header; None if there are none.
+        notes: facts for the user about this file, in words.
     """
 
     embed_card: Callable[[bytes], bytes]
     input_limits: Range | None = None
     output_limits: Range | None = None
+    open: Callable[[bytes], Backend] | None = None
+    companions: Callable[[bytes], Mapping[str, bytes]] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,9 @@ class Format(ABC):
 
     Attributes:
         name: of the format, as in `--to`.
-        suffix: of its files, that of a backend in `edgernn.backends.BACKENDS`.
-        backend: the backend that computes the proof and the golden answers.
+        suffix: of its files, that of a backend in `edgernn.backends.BACKENDS`, if the runtime runs them.
+        backend: the backend that computes the proof and the golden answers, unless `Finished.open` does.
+        companion_names: patterns of the names of files beside an artifact, with {} for its name without suffix.
         defaults: targets that an export makes without any choice, unless `plan` finds better ones for a model.
         others: targets that are made only when they are chosen.
         tolerances: by quantization.
@@ -110,6 +119,7 @@ class Format(ABC):
     backend: ClassVar[str]
     defaults: ClassVar[tuple[Target, ...]]
     others: ClassVar[tuple[Target, ...]] = ()
+    companion_names: ClassVar[tuple[str, ...]] = ()
     tolerances: ClassVar[Mapping[str, Tolerance]]
 
     @abstractmethod
@@ -152,6 +162,12 @@ class Format(ABC):
         if target.static:
             parts.append("static")
         return f"{'-'.join(parts)}{self.suffix}"
+
+    def files(self, target: Target, name: str) -> tuple[str, ...]:
+        """Return the names of all files that an export of a target writes; the artifact is the first."""
+        artifact = self.file_name(target, name)
+        stem = artifact.removesuffix(self.suffix)
+        return (artifact, *(pattern.format(stem) for pattern in self.companion_names))
 
     def plan(self, source: "Source") -> Plan:
         """Choose from the default targets for a model."""

@@ -1,0 +1,183 @@
+"""Generated C on this computer: compiled to a shared library, and run like any backend."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.arrays import Arrays
+from edgernn.backends.protocol import State, Stepper, check_states
+from edgernn.errors import ExportError
+from edgernn.program.operators import Value
+from edgernn_export.formats.c.writer import Source
+
+# Of a program's file, for every compiler; a fused multiply-add would round a float32 program's sums in another way.
+FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffp-contract=off")
+_COMPILERS = ("cc", "gcc", "clang")
+_DTYPES = {"int8": np.int8, "float32": np.float32}
+
+
+def find_compiler() -> list[str]:
+    """Return the command of a C compiler: $CC, cc, gcc, clang, or zig's from the package ziglang; empty if none."""
+    for name in (os.environ.get("CC", ""), *_COMPILERS):
+        if name and (found := shutil.which(name)):
+            return [found]
+    return [sys.executable, "-m", "ziglang", "cc"] if find_spec("ziglang") else []
+
+
+def compile_library(compiler: Sequence[str], files: Mapping[str, str], path: Path) -> None:
+    """Compile the .c file among files to a shared library.
+
+    Args:
+        compiler: its command.
+        files: text by name.
+        path: of the library.
+
+    Raises:
+        ExportError: the compiler refuses the file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        sources = [name for name in files if name.endswith(".c")]
+        command = [*compiler, *FLAGS, "-fPIC", "-shared", *sources, "-o", str(path), "-lm"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        message = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
+        raise ExportError(f"the C compiler {' '.join(compiler)} refuses the file: {message}")
+
+
+class CompiledModel:
+    """A C program as a backend; see `edgernn.backends.protocol`.
+
+    Args:
+        library: the shared library.
+        source: what was compiled.
+        name: of the backend.
+        scaled: True if the program has a scale of features; rows are scaled already, as every backend gets them.
+    """
+
+    def __init__(self, library: Path, source: Source, name: str, *, scaled: bool) -> None:
+        self.name = name
+        loaded, layout = ctypes.CDLL(str(library)), source.layout
+        self._functions = {each: getattr(loaded, f"{source.prefix}_{each}") for each in ("init", "step", "predict")}
+        if layout.is_int8:
+            suffix = "_scaled" if scaled else ""
+            self._functions["quantize"] = getattr(loaded, f"{source.prefix}_quantize{suffix}")
+        for each in self._functions.values():
+            each.restype = None
+        program = layout.program
+        self._row, self._answer = program.values[layout.row], program.values[layout.answer]
+        self._fields = layout.fields
+        self._features, self._outputs = source.features, source.outputs
+        self.input_shapes: tuple[tuple[int, ...], ...] = ((program.steps, program.values[program.input].shape[2]),)
+        answer = program.values[program.output].shape
+        self.answer_shape = answer[1:]
+        every_step = program.answers_every_step
+        self.output_shapes: tuple[tuple[int, ...], ...] = ((program.steps, *answer[2:]) if every_step else answer[1:],)
+
+    def encode(self, rows: Any) -> Any:
+        """Convert real rows, [..., features], to the program's numbers."""
+        values = np.ascontiguousarray(rows, np.float32)
+        if self._row.type != "int8":
+            return values
+        shape, count = values.shape[:-1], values.size // values.shape[-1]
+        found = np.empty((count, self._features), np.int8)
+        for number in range(count):
+            self._functions["quantize"](
+                _address(values, number * values.shape[-1]), _address(found, number * self._features)
+            )
+        return found.reshape(*shape, self._features)
+
+    def decode(self, answers: Any) -> Any:
+        """Convert answers in the program's numbers to real ones."""
+        if self._answer.type != "int8":
+            return answers
+        return (answers.astype(np.float32) - np.float32(self._answer.zero_point)) * np.float32(self._answer.scale)
+
+    def predict(self, rows: Any) -> Any:
+        """Answer a batch in the program's own numbers: rows [samples, steps, features], answers [samples, ...]."""
+        answers = np.empty((len(rows), *self.output_shapes[0]), _DTYPES[self._answer.type])
+        for number in range(len(rows)):
+            row, answer = rows[0].size * number, answers[0].size * number
+            self._functions["predict"](_address(rows, row), _address(answers, answer))
+        return answers
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Answer a batch; see `Backend`."""
+        return (self.decode(self.predict(self.encode(inputs[0]))),)
+
+    def bare(self, inputs: Arrays) -> Callable[[], object]:
+        """Return the call for one sample; see `Backend`."""
+        return partial(self.predict, self.encode(inputs[0]))
+
+    def start(self) -> Stepper:
+        """Begin a stream; see `Backend`."""
+        return CompiledStream(self)
+
+    def begin(self) -> Any:
+        """Return the memory of a state at the beginning of a stream."""
+        state = np.zeros(sum(each.elements * _size(each.type) for each in self._fields), np.uint8)
+        self._functions["init"](_address(state, 0))
+        return state
+
+    def step(self, state: Any, row: Any) -> Any:
+        """Answer a row in the program's own numbers; the state changes."""
+        answer = np.empty(self._outputs, _DTYPES[self._answer.type])
+        self._functions["step"](_address(state, 0), _address(row, 0), _address(answer, 0))
+        return answer
+
+    @property
+    def fields(self) -> Sequence[Value]:
+        """The arrays of the state, as values."""
+        return [Value((each.elements,), each.type, 0.0, 0, 0) for each in self._fields]
+
+
+class CompiledStream:
+    """One stream; its states are one block of bytes, as in C."""
+
+    def __init__(self, model: CompiledModel) -> None:
+        self._model, self._state = model, model.begin()
+        self.answer_shapes: tuple[tuple[int, ...], ...] = (model.answer_shape,)
+
+    def step(self, rows: Arrays) -> Arrays:
+        """Answer one row; see `Stepper`."""
+        answer = self._model.step(self._state, self._model.encode(rows[0]))
+        return (self._model.decode(answer).reshape(self.answer_shapes[0]),)
+
+    def reset(self) -> None:
+        """Set the states to zero."""
+        self._state = self._model.begin()
+
+    @property
+    def states(self) -> Sequence[State]:
+        """Copies of the states."""
+        states, place = [], 0
+        for each in self._model.fields:
+            count = each.shape[0]
+            states.append(np.frombuffer(self._state.tobytes(), _DTYPES[each.type], count, place).copy())
+            place += count * _size(each.type)
+        return states
+
+    @states.setter
+    def states(self, states: Sequence[State]) -> None:
+        content = b"".join(state.tobytes() for state in check_states(states, self.states))
+        self._state = np.frombuffer(content, np.uint8).copy()
+
+
+def _size(kind: str) -> int:
+    return int(np.dtype(_DTYPES[kind]).itemsize)
+
+
+def _address(values: Any, element: int) -> ctypes.c_void_p:
+    """Return the address of an element of a contiguous array."""
+    return ctypes.c_void_p(values.ctypes.data + element * values.itemsize)

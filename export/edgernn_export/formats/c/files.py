@@ -1,0 +1,102 @@
+"""The files of one model: source, header and test, and the source opened on this computer."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.arrays import Float32
+from edgernn.backends import open_artifact
+from edgernn.backends.interpreter import TensorPort
+from edgernn.backends.protocol import Backend, State
+from edgernn.card import Card, read_card, seal
+from edgernn.errors import UnsupportedError
+from edgernn.golden import inputs_of
+from edgernn.program.operators import INT8, Program
+from edgernn_export.formats.c.compiled import CompiledModel, compile_library, find_compiler
+from edgernn_export.formats.c.golden_test import count_samples, write_test
+from edgernn_export.formats.c.writer import make_source, write_header, write_source
+
+
+class CFiles:
+    """Source, header and test of a program.
+
+    Args:
+        program: with a step.
+        tflite: content of the .tflite file that it was read from; its answers are those that the test expects.
+        stem: name of the files without suffix.
+
+    Raises:
+        UnsupportedError: the program has an operator that C lacks.
+    """
+
+    def __init__(self, program: Program, tflite: bytes, stem: str) -> None:
+        self._tflite, self._stem = tflite, stem
+        self.source = make_source(program, stem)
+        self._compiler = find_compiler()
+
+    def embed_card(self, card: bytes) -> bytes:
+        """Return the source file with a card in it."""
+        # Sealed as a file of its own, so that the card's reader can check it.
+        read = read_card(seal(card))
+        return write_source(self.source, read, card.decode("ascii"), f"{self._stem}.h").encode()
+
+    def open(self, data: bytes) -> Backend:
+        """Compile the source file and load it; without a compiler, open the file that the program was read from.
+
+        Raises:
+            ExportError: the compiler refuses the source.
+        """
+        if not self._compiler:
+            return open_artifact(Path(f"{self._stem}.tflite"), self._tflite, 1)
+        card, text = read_card(data), data.decode("utf-8")
+        files = {f"{self._stem}.c": text, f"{self._stem}.h": write_header(self.source, card)}
+        with tempfile.TemporaryDirectory() as folder:
+            # A name that no other library of this process has: the loader returns a loaded one of the same name.
+            library = Path(folder) / f"{Path(folder).name}.so"
+            compile_library(self._compiler, files, library)
+            name = f"C by {Path(self._compiler[-1]).name}"
+            return CompiledModel(library, self.source, name, scaled=bool(card.inputs[0].factor))
+
+    def companions(self, data: bytes) -> Mapping[str, bytes]:
+        """Return the header and the test that belong to a finished source file."""
+        card = read_card(data)
+        header = write_header(self.source, card)
+        return {f"{self._stem}.h": header.encode(), f"{self._stem}_test.c": self._test(card, data).encode()}
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how much memory the program needs, and how it was proven."""
+        layout = self.source.layout
+        constants = sum(each.size_bytes for each in self.source.constants)
+        state = sum(each.elements * (1 if each.type == INT8 else 4) for each in layout.fields)
+        found = [f"{constants:,} bytes of constants, {state:,} bytes of state for each stream"]
+        if not self._compiler:
+            found.append("not compiled here, because no C compiler was found: proven by the file it was made from")
+        return tuple(found)
+
+    def _test(self, card: Card, data: bytes) -> str:
+        if card.golden is None:
+            raise ValueError("a card without golden samples")
+        layout = self.source.layout
+        samples = inputs_of(card.golden, card)[0][: count_samples(self.source)]
+        answers = open_artifact(Path(f"{self._stem}.tflite"), self._tflite, 1).run((samples,))[0]
+        if not layout.is_int8:
+            return write_test(self.source, samples, answers, f"{self._stem}.h")
+        rows = self._integers(samples, data)
+        return write_test(self.source, rows, self._port(layout.answer).encode(answers), f"{self._stem}.h")
+
+    def _integers(self, samples: Float32, data: bytes) -> State:
+        """Convert samples to the integers of rows, by the compiled program if float32 operators stand in front."""
+        layout = self.source.layout
+        if len(layout.quantize.operators) == 1:
+            return self._port(layout.row).encode(samples)
+        opened = self.open(data)
+        if not isinstance(opened, CompiledModel):
+            raise UnsupportedError("the conversion of rows without a C compiler; install one")
+        rows: State = opened.encode(samples)
+        return rows
+
+    def _port(self, number: int) -> TensorPort:
+        value = self.source.layout.program.values[number]
+        return TensorPort(0, value.shape, np.int8, (value.scale, value.zero_point))

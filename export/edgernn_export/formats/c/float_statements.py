@@ -1,0 +1,125 @@
+"""Operators on float32 values as C statements."""
+
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgernn.errors import UnsupportedError
+from edgernn.program.arithmetic import float32
+from edgernn.program.operators import Binary, Copy, Function, Linear, Quantize, Softmax
+from edgernn_export.formats.c.emitter import Emitter, copy, float_text, loop, loop_each
+from edgernn_export.formats.c.layout import Body, Step
+
+_OPERATIONS = {
+    "add": "{x} + {y}",
+    "subtract": "{x} - {y}",
+    "multiply": "{x} * {y}",
+    "divide": "{x} / {y}",
+    "minimum": "fminf({x}, {y})",
+    "maximum": "fmaxf({x}, {y})",
+    "squared_difference": "({x} - {y}) * ({x} - {y})",
+}
+_FUNCTIONS = {
+    "tanh": "tanhf({x})",
+    "logistic": "1.0f / (1.0f + expf(-{x}))",
+    "relu": "fmaxf({x}, 0.0f)",
+    "relu6": "fminf(fmaxf({x}, 0.0f), 6.0f)",
+    "exp": "expf({x})",
+    "abs": "fabsf({x})",
+    "neg": "-{x}",
+    "sqrt": "sqrtf({x})",
+    "rsqrt": "1.0f / sqrtf({x})",
+    "square": "{x} * {x}",
+    "elu": "{x} < 0.0f ? expm1f({x}) : {x}",
+    "leaky_relu": "{x} < 0.0f ? {x} * {p} : {x}",
+    "gelu": "0.5f * {x} * (1.0f + erff({x} * 0.707106781f))",
+    "gelu_tanh": "0.5f * {x} * (1.0f + tanhf(0.797884561f * ({x} + 0.044715f * {x} * {x} * {x})))",
+    "hard_swish": "{x} * fminf(fmaxf({x} + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f)",
+}
+
+
+def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
+    """Return the statements of an operator, with a comment in front.
+
+    Raises:
+        UnsupportedError: C has no arithmetic for it; the message names it.
+    """
+    write = _WRITERS.get(type(operator))
+    if write is None:
+        raise UnsupportedError(f"operator {type(operator).__name__} of float32")
+    return write(emitter, body, operator)
+
+
+def _linear(emitter: Emitter, body: Body, o: Linear) -> list[str]:
+    weights = emitter.constant("weights", "float", _texts(o.weights), 4, columns=o.inputs)
+    rows = emitter.count(o.x) // o.inputs
+    x, place = emitter.pointer(body, o.x, f"row_number * {o.inputs}" if rows > 1 else ""), "i"
+    if rows > 1:
+        place = f"row_number * {o.outputs} + i"
+    emitter.helpers.add("dot_float")
+    total = f"dot({x}, {weights}[i], {o.inputs})"
+    if o.bias:
+        total = f"{emitter.constant('bias', 'float', _texts(o.bias), 4)}[i] + {total}"
+    target = emitter.element(body, o.out, place)
+    inside = loop(o.outputs, f"{target} = {_limited(total, o.low, o.high)};")
+    if rows > 1:
+        inside = [
+            f"for (int row_number = 0; row_number < {rows}; row_number++) {{",
+            *(f"    {each}" for each in inside),
+            "}",
+        ]
+    return [f"/* product of {o.inputs} inputs with weights of {o.outputs} outputs */", *inside]
+
+
+def _texts(content: bytes) -> list[str]:
+    return [float_text(each) for each in array("f", content)]
+
+
+def _limited(text: str, low: float, high: float) -> str:
+    if low > float("-inf"):
+        text = f"fmaxf({text}, {float_text(low)})"
+    return f"fminf({text}, {float_text(high)})" if high < float("inf") else text
+
+
+def _binary(emitter: Emitter, body: Body, o: Binary) -> list[str]:
+    x, y = emitter.element(body, o.a, "i"), emitter.operand(body, o.b, o.b_run, emitter.count(o.out))
+    if o.swapped:
+        x, y = y, x
+    right = _limited(_OPERATIONS[o.kind].format(x=x, y=y), o.low, o.high)
+    return [f"/* {o.kind.replace('_', ' ')} */", *loop_each(emitter, body, o.out, right)]
+
+
+def _function(emitter: Emitter, body: Body, o: Function) -> list[str]:
+    if o.name not in _FUNCTIONS:
+        raise UnsupportedError(f"function {o.name}")
+    parameter = float_text(o.parameters[0]) if o.parameters else ""
+    right = _FUNCTIONS[o.name].format(x=emitter.element(body, o.x, "i"), p=parameter)
+    return [f"/* {o.name} */", *loop_each(emitter, body, o.out, right)]
+
+
+def _softmax(emitter: Emitter, body: Body, o: Softmax) -> list[str]:
+    emitter.helpers.add("softmax_float")
+    rows = emitter.count(o.x) // o.columns
+    index = f"i * {o.columns}" if rows > 1 else ""
+    source, target = (emitter.pointer(body, each, index) for each in (o.x, o.out))
+    call = f"softmax({source}, {o.columns}, {float_text(float32(o.beta))}, {target});"
+    return ["/* softmax */", *([call] if rows == 1 else loop(rows, call))]
+
+
+def _quantize(emitter: Emitter, body: Body, o: Quantize) -> list[str]:
+    out = emitter.program.values[o.out]
+    emitter.helpers |= {"round_scaled", "clamp"}
+    inverse = float32(1 / float32(out.scale))
+    rounded = f"round_scaled({emitter.element(body, o.x, 'i')} * {float_text(inverse)})"
+    zero_point = f" {'-' if out.zero_point < 0 else '+'} {abs(out.zero_point)}" if out.zero_point else ""
+    return ["/* integers */", *loop_each(emitter, body, o.out, f"clamp({rounded}{zero_point}, -128, 127)")]
+
+
+_WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {
+    Linear: _linear,
+    Binary: _binary,
+    Function: _function,
+    Softmax: _softmax,
+    Quantize: _quantize,
+    Copy: lambda emitter, body, o: ["/* copy */", *copy(emitter, body, o)],
+}

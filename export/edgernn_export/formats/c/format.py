@@ -1,0 +1,76 @@
+"""The C format: int8 and float32 source for microcontrollers, made from the program of a .tflite file."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from edgernn.errors import UnsupportedError
+from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Target
+from edgernn_export.proof import Tolerance
+
+if TYPE_CHECKING:
+    from edgernn_export.source import Source
+
+# Their steps are those of the unrolled layout, and they are made faster for long sequences.
+_PROGRAMS = {each: Target("tflite", each, "loop") for each in ("int8", "float32")}
+
+
+class CFormat(Format):
+    """C99 source files, a header and a test for each, for a microcontroller's own compiler."""
+
+    name = "c"
+    suffix = ".c"
+    backend = "litert"
+    defaults = ()
+    others = tuple(Target("c", each, "step") for each in _PROGRAMS)
+    companion_names = ("{}.h", "{}_test.c")
+    tolerances: ClassVar[Mapping[str, Tolerance]] = {
+        "float32": FLOAT32_TOLERANCE,
+        "int8": Tolerance(
+            difference=1.0, agreement=0.985, drop=0.7, golden=0.1, stream_difference=0.0, stream_agreement=1.0
+        ),
+    }
+
+    def convert(self, source: "Source", target: Target, stream: bool) -> Finished:
+        """See `Format.convert`."""
+        from edgernn.program.reader import read_program
+        from edgernn_export.formats.c.files import CFiles
+
+        if not stream:
+            why = f": {source.no_stream}" if source.no_stream else ""
+            raise UnsupportedError(f"C source answers row by row, which this model cannot{why}")
+        origin = _PROGRAMS[target.quantization]
+        finished = _format_of(origin).convert(source, origin, stream)
+        data = finished.embed_card(b"{}")
+        try:
+            files = CFiles(read_program(data), data, Path(self.file_name(target, source.original.name)).stem)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"C source lacks {error}") from error
+        return replace(
+            finished,
+            embed_card=files.embed_card,
+            open=files.open,
+            companions=files.companions,
+            notes=files.notes(),
+        )
+
+    def file_name(self, target: Target, name: str) -> str:
+        """See `Format.file_name`; without the characters that an #include cannot have."""
+        return super().file_name(target, name).translate({ord('"'): "_", ord("\\"): "_"})
+
+    def is_refined(self, target: Target) -> bool:
+        """See `Format.is_refined`."""
+        origin = _PROGRAMS[target.quantization]
+        return _format_of(origin).is_refined(origin)
+
+    def is_calibrated(self, target: Target) -> bool:
+        """See `Format.is_calibrated`."""
+        origin = _PROGRAMS[target.quantization]
+        return _format_of(origin).is_calibrated(origin)
+
+
+def _format_of(target: Target) -> Format:
+    from edgernn_export.formats import format_of  # late: the table needs this module
+
+    return format_of(target)

@@ -1,0 +1,218 @@
+"""Operators on int8 values as C statements, with integers only.
+
+The sources of each operator's arithmetic are in `edgernn.program.operators`. The float32 product of XNNPACK's
+requantization is a product of integers here, rounded half to even twice; see `helpers.REQUANTIZE`.
+"""
+
+import math
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgernn.errors import UnsupportedError
+from edgernn.program.arithmetic import PLAIN_SUM, product_multiplier, rescale_table, sum_factors
+from edgernn.program.fusion import Fused
+from edgernn.program.operators import Binary, Copy, Linear, Rescale, Softmax, Table
+from edgernn_export.formats.c.emitter import Emitter, copy, loop, loop_each
+from edgernn_export.formats.c.layout import Body, Step
+
+MIN_INTEGER, MAX_INTEGER = -128, 127
+# A float32 has this many bits of precision; `helpers.REQUANTIZE` takes sums below 2^24.
+PRECISION_BITS = 24
+_MIN_SHIFT, _MAX_SHIFT = 16, 55
+_MAX_SUM_SHIFT = 30
+# Powers of e are products of two from a table, in units of 2^-31: of the upper and of the lower four bits of a
+# difference. `helpers.POWER` keeps 22 bits of each product, so that 256 times one, and the sum of this many, have less
+# than 32 bits.
+_LARGEST_POWER, _LOWER = 1 << 31, 16
+MAX_CLASSES = 1_000
+_PROBABILITY_STEP = 1 / 256
+
+
+def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
+    """Return the statements of an operator, with a comment in front.
+
+    Raises:
+        UnsupportedError: there is no integer arithmetic for it; the message names it.
+    """
+    write = _WRITERS.get(type(operator))
+    if write is None:
+        raise UnsupportedError(f"operator {type(operator).__name__} of int8")
+    return write(emitter, body, operator)
+
+
+def pack_multiplier(multiplier: float) -> int:
+    """Return a float32 factor as `mantissa << 8 | shift`: the factor is mantissa / 2^shift, the mantissa has 24 bits.
+
+    Raises:
+        UnsupportedError: it is outside of [2^-32, 256).
+    """
+    fraction, exponent = math.frexp(multiplier)
+    shift = PRECISION_BITS - exponent
+    if not (multiplier > 0 and _MIN_SHIFT <= shift <= _MAX_SHIFT):
+        raise UnsupportedError(f"scales whose quotient is {multiplier:g}, expected one in [2^-32, 256)")
+    return int(math.ldexp(fraction, PRECISION_BITS)) << 8 | shift
+
+
+def _linear(emitter: Emitter, body: Body, o: Linear) -> list[str]:
+    return _fused(emitter, body, Fused(o, -1, b"", o.out))
+
+
+def _fused(emitter: Emitter, body: Body, fused: Fused) -> list[str]:
+    o, values = fused.linear, emitter.program.values
+    weights = array("b", o.weights).tolist()
+    biases = _folded_biases(o, values[o.x].zero_point)
+    emitter.helpers.add("requantize")
+    weights_name = emitter.constant("weights", "int8_t", list(map(str, weights)), 1, columns=o.inputs)
+    packed = [f"{pack_multiplier(each)}u" for each in o.multipliers]
+    multipliers = emitter.constant("multipliers", "uint32_t", packed, 4)
+    rows = emitter.count(o.x) // o.inputs
+    x, place = emitter.pointer(body, o.x, f"row_number * {o.inputs}" if rows > 1 else ""), "i"
+    if rows > 1:
+        place = f"row_number * {o.outputs} + i"
+    total = f"dot({x}, {weights_name}[i], {o.inputs})"
+    emitter.helpers.add("dot")
+    if any(biases):
+        total = f"{emitter.constant('bias', 'int32_t', list(map(str, biases)), 4)}[i] + {total}"
+    if _largest_sum(weights, o.inputs, biases) >= 1 << PRECISION_BITS:
+        emitter.helpers.add("round_sum")
+        total = f"round_sum({total})"
+    low, high, table = int(o.low), int(o.high), fused.table
+    clamped = _clamp_of(table) if table and fused.addend < 0 else None
+    if clamped:
+        low, high, table = max(low, clamped[0]), min(high, clamped[1]), b""
+    emitter.helpers.add("clamp")
+    zero_point = values[o.out].zero_point
+    # The bounds of a sum behind are wider than those of int8, so each stage limits its own result.
+    value = f"clamp(requantize({total}, {multipliers}[i]){_plus(zero_point)}, {low}, {high})"
+    lines = []
+    if fused.addend >= 0 or table:
+        lines.append(f"int32_t value = {value};")
+        value = "value"
+    words = [f"product of {o.inputs} inputs with weights of {o.outputs} outputs"]
+    if fused.addend >= 0:
+        words.append("a sum")
+        limits = _clamp_of(table) or (MIN_INTEGER, MAX_INTEGER)
+        table = b"" if _clamp_of(table) else table
+        lines.append(f"value = clamp(value + {emitter.element(body, fused.addend, place)}, {limits[0]}, {limits[1]});")
+    if table:
+        words.append("an activation")
+        value = f"{_table_name(emitter, table)}[value + 128]"
+    elif len(lines) > 0:
+        value = "(int8_t)value"
+    inside = loop(o.outputs, *lines, f"{emitter.element(body, fused.out, place)} = {value};")
+    if rows > 1:
+        inside = [
+            f"for (int row_number = 0; row_number < {rows}; row_number++) {{",
+            *(f"    {each}" for each in inside),
+            "}",
+        ]
+    return [f"/* {', '.join(words)} */", *inside]
+
+
+def _folded_biases(o: Linear, zero_point: int) -> list[int]:
+    """Return the biases minus the zero point of the inputs times the sum of an output's weights."""
+    biases = array("i", o.bias).tolist() if o.bias else [0] * o.outputs
+    weights = array("b", o.weights)
+    return [
+        bias - zero_point * sum(weights[output * o.inputs : (output + 1) * o.inputs])
+        for output, bias in enumerate(biases)
+    ]
+
+
+def _largest_sum(weights: list[int], inputs: int, biases: list[int]) -> int:
+    """Return the largest absolute value that a sum with a bias can have."""
+    sums = [sum(map(abs, weights[start : start + inputs])) for start in range(0, len(weights), inputs)]
+    return max(-MIN_INTEGER * each + abs(bias) for each, bias in zip(sums, biases, strict=True))
+
+
+def _plus(number: int) -> str:
+    return f" {'-' if number < 0 else '+'} {abs(number)}" if number else ""
+
+
+def _minus(text: str, zero_point: int) -> str:
+    return f"({text}{_plus(-zero_point)})" if zero_point else text
+
+
+def _table_name(emitter: Emitter, table: bytes) -> str:
+    return emitter.constant("table", "int8_t", list(map(str, array("b", table))), 1)
+
+
+def _clamp_of(table: bytes) -> tuple[int, int] | None:
+    """Return the limits of a table that only limits its input; None for any other."""
+    numbers = array("b", table)
+    if not numbers:
+        return None
+    low, high = numbers[0], numbers[-1]
+    limited = [min(max(q, low), high) for q in range(MIN_INTEGER, MAX_INTEGER + 1)]
+    return (low, high) if list(numbers) == limited else None
+
+
+def _table(emitter: Emitter, body: Body, o: Table | Rescale) -> list[str]:
+    values = emitter.program.values
+    table = o.table if isinstance(o, Table) else rescale_table(values[o.x], values[o.out])
+    x, limits = emitter.element(body, o.x, "i"), _clamp_of(table)
+    if limits:
+        emitter.helpers.add("clamp")
+        return ["/* limits */", *loop_each(emitter, body, o.out, f"clamp({x}, {limits[0]}, {limits[1]})")]
+    name = "an activation" if isinstance(o, Table) else "another scale"
+    return [f"/* {name} */", *loop_each(emitter, body, o.out, f"{_table_name(emitter, table)}[{x} + 128]")]
+
+
+def _binary(emitter: Emitter, body: Body, o: Binary) -> list[str]:
+    a, b, out = (emitter.program.values[each] for each in (o.a, o.b, o.out))
+    x = emitter.element(body, o.a, "i")
+    y = emitter.operand(body, o.b, o.b_run, emitter.count(o.out))
+    emitter.helpers.add("clamp")
+    limits = f"{int(o.low)}, {int(o.high)}"
+    if o.kind == "multiply":
+        emitter.helpers.add("requantize")
+        packed = pack_multiplier(product_multiplier(a, b, out))
+        product = f"{_minus(x, a.zero_point)} * {_minus(y, b.zero_point)}"
+        result = f"requantize({product}, {packed}u){_plus(out.zero_point)}"
+        return ["/* product */", *loop_each(emitter, body, o.out, f"clamp({result}, {limits})")]
+    if o.kind not in ("add", "subtract"):
+        raise UnsupportedError(f"operator {o.kind} of int8")
+    factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped)
+    name = "difference" if o.kind == "subtract" else "sum"
+    if factors == PLAIN_SUM:
+        return [f"/* {name} */", *loop_each(emitter, body, o.out, f"clamp({x} + {y}, {limits})")]
+    first, second, summand, shift = factors
+    if not 1 <= shift <= _MAX_SUM_SHIFT:
+        raise UnsupportedError(f"a {name} of scales {a.scale:g} and {b.scale:g} to scale {out.scale:g}")
+    total = f"{x} * {_long(first)} + {y} * {_long(second)} + {_long(summand)}"
+    right = f"clamp((({total}) >> {shift}){_plus(out.zero_point)}, {limits})"
+    return [f"/* {name} of two scales */", *loop_each(emitter, body, o.out, right)]
+
+
+def _long(number: int) -> str:
+    """Return an integer of 32 bits, also where int has 16."""
+    return f"INT32_C({number})" if number >= 0 else f"(-INT32_C({-number}))"
+
+
+def _softmax(emitter: Emitter, body: Body, o: Softmax) -> list[str]:
+    x, out = emitter.program.values[o.x], emitter.program.values[o.out]
+    if (out.scale, out.zero_point) != (_PROBABILITY_STEP, MIN_INTEGER):
+        raise UnsupportedError(f"SOFTMAX with steps of {out.scale:g} from {out.zero_point}, expected 1/256 from -128")
+    if o.columns > MAX_CLASSES:
+        raise UnsupportedError(f"SOFTMAX of {o.columns} classes in int8; expected at most {MAX_CLASSES}")
+    emitter.helpers |= {"softmax", "clamp"}
+    differences = [*range(0, 256, _LOWER), *range(_LOWER)]
+    powers = [round(_LARGEST_POWER * math.exp(-x.scale * o.beta * each)) for each in differences]
+    name = emitter.constant("powers", "uint32_t", [f"{each}u" for each in powers], 4)
+    rows = emitter.count(o.x) // o.columns
+    index = f"i * {o.columns}" if rows > 1 else ""
+    source, target = (emitter.pointer(body, each, index) for each in (o.x, o.out))
+    call = f"softmax({source}, {o.columns}, {name}, {target});"
+    return ["/* softmax */", *([call] if rows == 1 else loop(rows, call))]
+
+
+_WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {
+    Fused: _fused,
+    Linear: _linear,
+    Binary: _binary,
+    Table: _table,
+    Rescale: _table,
+    Softmax: _softmax,
+    Copy: lambda emitter, body, o: ["/* copy */", *copy(emitter, body, o)],
+}

@@ -1,0 +1,271 @@
+"""Layout: which operators belong to which C function, and where each value of the program is kept.
+
+    quantize   float operators in front of the first product, and the row's change to integers (int8 only)
+    step       what only needs the row, and what the next states need
+    answer     what gives the answer
+
+A value is kept in the row, in the state, in a constant array, in the output, or in a work array of a function. Work
+arrays are shared by values that are not needed at the same time.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgernn.errors import UnsupportedError
+from edgernn.program.fusion import Fused, fuse
+from edgernn.program.operators import INT8, Binary, Dequantize, Function, Operator, Program, Quantize, Table
+from edgernn.program.sections import reads, writes
+
+Step = Operator | Fused
+# Names of the parameters in the C functions.
+ROW, STATE, OUT, INPUT = "row", "state", "out", "input"
+
+
+@dataclass(frozen=True)
+class Array:
+    """A C array.
+
+    Attributes:
+        name: in C.
+        type: "int8" or "float32".
+        elements: number of elements.
+    """
+
+    name: str
+    type: str
+    elements: int
+
+
+@dataclass(frozen=True)
+class Body:
+    """Operators of a C function, and its work arrays.
+
+    Attributes:
+        operators: in order.
+        places: C expression of the array that holds a value with memory, by the value's number.
+        work: work arrays.
+    """
+
+    operators: tuple[Step, ...]
+    places: Mapping[int, str]
+    work: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A program divided into C functions.
+
+    Attributes:
+        program: the program.
+        row, answer: values of a row and of an answer, as the C functions take and give them.
+        fields: arrays of the state: the states first, then values that only the answer needs.
+        zeros: number of all elements of each field before the first row.
+        quantize, step, answer_of: the functions; `quantize` has no operators if rows are float32.
+        kept: (field, value) that the step copies into the state at its end.
+    """
+
+    program: Program
+    row: int
+    answer: int
+    fields: tuple[Array, ...]
+    zeros: tuple[int, ...]
+    quantize: Body
+    step: Body
+    answer_of: Body
+    kept: tuple[tuple[Array, int], ...]
+
+    @property
+    def is_int8(self) -> bool:
+        """True if rows and answers are integers."""
+        return self.program.values[self.row].type == INT8
+
+    def elements(self, number: int) -> int:
+        """Return the number of elements of a value."""
+        return math.prod(self.program.values[number].shape)
+
+
+def make_layout(program: Program) -> Layout:
+    """Divide a program with a step into C functions.
+
+    Raises:
+        UnsupportedError: it has no step, or float32 operators between integer ones.
+    """
+    if not program.states:
+        raise UnsupportedError("C source is made of the step of a stream, and this model has none")
+    front, rows, row = _divide_front(program)
+    final, answer = _divide_end(program)
+    step = (*fuse(rows, program), *fuse(program.step, program))
+    answer_operators = fuse(final, program)
+    _check_types(program, (*step, *answer_operators), row)
+    bases = _bases(program)
+    states = _fields(program)
+    kept = [(array, state.after) for array, state in zip(states, program.states, strict=True)]
+    held = {
+        bases[state.after]: f"{STATE}->{array.name}"
+        for array, state in reversed(list(zip(states, program.states, strict=True)))
+        if program.values[state.after].offset == 0
+        and math.prod(program.values[bases[state.after]].shape) == array.elements
+    }
+    # Values of the step that the answer reads and that are no states.
+    before = {bases[state.before] for state in program.states}
+    written = {bases[each] for operator in answer_operators for each in writes_of(operator)}
+    needed = [bases[each] for operator in answer_operators for each in reads_of(operator)] + [bases[answer]]
+    extra = [each for each in dict.fromkeys(needed) if each not in written | set(program.constants) | held.keys()]
+    if before & set(extra):
+        raise UnsupportedError("an answer that reads the states before the step")
+    for number, base in enumerate(extra, start=1):
+        array = Array(f"kept_{number}", program.values[base].type, math.prod(program.values[base].shape))
+        held[base] = f"{STATE}->{array.name}"
+        kept.append((array, base))
+    fixed = {bases[row]: ROW} | {
+        state.before: f"{STATE}->{array.name}" for array, state in zip(states, program.states, strict=True)
+    }
+    end = {bases[each] for _, each in kept}
+    out = {bases[answer]: OUT} if _fills_base(program, answer) and bases[answer] in written else {}
+    return Layout(
+        program=program,
+        row=row,
+        answer=answer,
+        fields=tuple(array for array, _ in kept),
+        zeros=(*(state.zero for state in program.states), *(0 for _ in extra)),
+        quantize=_allocate(program, front, {bases[program.input]: INPUT, bases[row]: OUT}, set()),
+        step=_allocate(program, step, fixed, end),
+        answer_of=_allocate(program, answer_operators, held | out, {bases[answer]}),
+        kept=tuple(kept),
+    )
+
+
+def reads_of(operator: Step) -> tuple[int, ...]:
+    """Return the values that an operator reads."""
+    if isinstance(operator, Fused):
+        return (operator.linear.x, *((operator.addend,) if operator.addend >= 0 else ()))
+    return reads(operator)
+
+
+def writes_of(operator: Step) -> tuple[int, ...]:
+    """Return the values that an operator writes."""
+    return (operator.out,) if isinstance(operator, Fused) else writes(operator)
+
+
+def _bases(program: Program) -> list[int]:
+    return [value.base for value in program.values]
+
+
+def _fills_base(program: Program, number: int) -> bool:
+    value = program.values[number]
+    return value.offset == 0 and math.prod(program.values[value.base].shape) == math.prod(value.shape)
+
+
+def _fields(program: Program) -> list[Array]:
+    values = [program.values[state.before] for state in program.states]
+    return [
+        Array(f"state_{number}", value.type, math.prod(value.shape)) for number, value in enumerate(values, start=1)
+    ]
+
+
+def _divide_front(program: Program) -> tuple[tuple[Operator, ...], tuple[Operator, ...], int]:
+    """Return the operators from the input to the row's integers, the others of the rows, and the row's value."""
+    if not any(value.type == INT8 for value in program.values):
+        return (), program.rows, program.input
+    quantizers = [operator for operator in program.rows if isinstance(operator, Quantize)]
+    if len(quantizers) != 1:
+        raise UnsupportedError(f"rows that become integers in {len(quantizers)} places, expected 1")
+    place = program.rows.index(quantizers[0])
+    front = program.rows[: place + 1]
+    others = tuple(operator for operator in program.rows if operator not in front)
+    return front, others, quantizers[0].out
+
+
+def _divide_end(program: Program) -> tuple[tuple[Operator, ...], int]:
+    """Return the operators of the answer, without its change to real numbers, and the value of the answer."""
+    found = [operator for operator in program.answer if writes(operator) == (program.output,)]
+    if found and isinstance(found[0], Dequantize):
+        return tuple(operator for operator in program.answer if operator is not found[0]), found[0].x
+    if program.values[program.output].type != program.values[program.states[0].before].type:
+        raise UnsupportedError("an answer whose number type is not that of the states")
+    return program.answer, program.output
+
+
+def _check_types(program: Program, operators: Iterable[Step], row: int) -> None:
+    expected = program.values[row].type
+    for operator in operators:
+        for each in (*reads_of(operator), *writes_of(operator)):
+            if program.values[each].type != expected:
+                raise UnsupportedError(
+                    f"{type(operator).__name__} of {program.values[each].type} in a program of {expected}"
+                )
+
+
+@dataclass
+class _Work:
+    """A work array under construction."""
+
+    type: str
+    elements: int
+    free_from: int = 0
+    users: list[int] = field(default_factory=list)
+
+
+def _allocate(program: Program, operators: Sequence[Step], fixed: Mapping[int, str], end: set[int]) -> Body:
+    """Place the values of a function.
+
+    Args:
+        program: the program.
+        operators: of the function.
+        fixed: places of values that are no work arrays.
+        end: values that are still needed behind the last operator.
+    """
+    bases = _bases(program)
+    last: dict[int, int] = dict.fromkeys(end, len(operators))
+    for place, operator in enumerate(operators):
+        for each in (*reads_of(operator), *writes_of(operator)):
+            last[bases[each]] = max(last.get(bases[each], 0), place)
+    places = dict(fixed) | {number: f"constant_{number}" for number in program.constants}
+    work: list[_Work] = []
+    for place, operator in enumerate(operators):
+        for written in writes_of(operator):
+            base = bases[written]
+            if base in places:
+                continue
+            in_place = {bases[each] for each in _in_place(program, operator) if last[bases[each]] == place}
+            chosen = _choose(work, program, base, place, in_place)
+            chosen.free_from = last[base] + 1
+            chosen.users.append(base)
+            places[base] = f"work_{work.index(chosen) + 1}"
+    arrays = tuple(Array(f"work_{number}", each.type, each.elements) for number, each in enumerate(work, start=1))
+    return Body(tuple(operators), places, arrays)
+
+
+def _choose(work: list[_Work], program: Program, base: int, place: int, in_place: set[int]) -> _Work:
+    """Return a work array that is free for a value, or whose value the operator may overwrite; a new one if none is."""
+    value, elements = program.values[base], math.prod(program.values[base].shape)
+    free = [
+        each for each in work if each.type == value.type and (each.free_from <= place or (each.users[-1] in in_place))
+    ]
+    fitting = [each for each in free if each.elements >= elements]
+    if fitting:
+        return min(fitting, key=lambda each: each.elements)
+    if free:
+        chosen = max(free, key=lambda each: each.elements)
+        chosen.elements = elements
+        return chosen
+    work.append(_Work(value.type, elements))
+    return work[-1]
+
+
+def _in_place(program: Program, operator: Step) -> tuple[int, ...]:
+    """Return the operands that the result may overwrite: element i is not read behind the writing of element i."""
+    bases = _bases(program)
+    if isinstance(operator, Table | Function):
+        return (operator.x,)
+    if isinstance(operator, Fused):
+        if operator.addend < 0 or bases[operator.addend] == bases[operator.linear.x]:
+            return ()
+        return (operator.addend,)
+    if isinstance(operator, Binary):
+        elements = math.prod(program.values[operator.out].shape)
+        if math.prod(program.values[operator.b].shape) == elements and operator.b_run == 1:
+            return (operator.a, operator.b)
+        return (operator.a,) if bases[operator.a] != bases[operator.b] else ()
+    return ()

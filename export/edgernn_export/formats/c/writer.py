@@ -1,0 +1,403 @@
+"""The writer: a program and its card as a C source and its header."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from edgernn.card import Card
+from edgernn.program.operators import INT8, Program
+from edgernn_export.formats.c import float_statements, integer_statements
+from edgernn_export.formats.c.emitter import C_TYPES, Constant, Emitter, float_text
+from edgernn_export.formats.c.helpers import definitions
+from edgernn_export.formats.c.layout import INPUT, OUT, ROW, STATE, Array, Body, Layout, Step, make_layout
+from edgernn_export.formats.c.naming import identifier
+
+_WIDTH = 110
+_MATH = re.compile(r"\b(tanhf|expf|expm1f|erff|sqrtf|fabsf|fminf|fmaxf|INFINITY)\b")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program as C.
+
+    Attributes:
+        prefix: of all names that other files see.
+        layout: of the program.
+        constants: constant arrays.
+        quantize, step, answer: statements of the functions.
+        helpers: names of the static functions that they call.
+    """
+
+    prefix: str
+    layout: Layout
+    constants: tuple[Constant, ...]
+    quantize: tuple[str, ...]
+    step: tuple[str, ...]
+    answer: tuple[str, ...]
+    helpers: frozenset[str]
+
+    @property
+    def c_type(self) -> str:
+        """The type of the numbers of rows and answers."""
+        return "int8_t" if self.layout.is_int8 else "float"
+
+    @property
+    def features(self) -> int:
+        """Numbers of a row."""
+        return self.layout.elements(self.layout.row)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of an answer."""
+        return self.layout.elements(self.layout.answer)
+
+
+def make_source(program: Program, name: str) -> Source:
+    """Write a program's functions as statements.
+
+    Args:
+        program: with a step.
+        name: of the files, without a suffix.
+
+    Raises:
+        UnsupportedError: the program has an operator that C lacks; the message names it.
+    """
+    layout = make_layout(program)
+    emitter = Emitter(program)
+    write = integer_statements if layout.is_int8 else float_statements
+    for number, content in program.constants.items():
+        _add_constant(emitter, number, content)
+    fixed = len(emitter.constants)
+    step = _statements(emitter, layout.step, write.statements)
+    answer = _statements(emitter, layout.answer_of, write.statements)
+    front = _statements(emitter, layout.quantize, float_statements.statements)
+    read = "\n".join((*step, *answer, *front))
+    constants = [
+        each for place, each in enumerate(emitter.constants) if place >= fixed or re.search(rf"\b{each.name}\b", read)
+    ]
+    return Source(identifier(name), layout, tuple(constants), front, step, answer, frozenset(emitter.helpers))
+
+
+def _add_constant(emitter: Emitter, number: int, content: bytes) -> None:
+    value = emitter.program.values[number]
+    view = memoryview(content)
+    if value.type == INT8:
+        texts, size = [str(each) for each in view.cast("b")], 1
+    else:
+        texts, size = [float_text(each) for each in view.cast("f")], 4
+    # Not shared with an equal one: its name has the value's number.
+    emitter.constants.append(Constant(f"constant_{number}", C_TYPES[value.type], tuple(texts), 0, size * len(texts)))
+
+
+def _statements(emitter: Emitter, body: Body, write: Callable[[Emitter, Body, Step], list[str]]) -> tuple[str, ...]:
+    return tuple(line for operator in body.operators for line in write(emitter, body, operator))
+
+
+def write_header(source: Source, card: Card) -> str:
+    """Return the text of the header: sizes, scales, the state, and the functions."""
+    layout, prefix, upper = source.layout, source.prefix, source.prefix.upper()
+    values = layout.program.values
+    lines = [
+        f"/* {_in_comment(card.name)}, made by edgernn {card.edgernn}; the source explains its memory. */",
+        f"#ifndef {upper}_H",
+        f"#define {upper}_H",
+        "",
+        "#include <stdint.h>",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        f"#define {upper}_STEPS {layout.program.steps} /* rows of a sequence */",
+        f"#define {upper}_FEATURES {source.features} /* numbers of a row */",
+        f"#define {upper}_OUTPUTS {source.outputs} /* numbers of an answer */",
+        f"#define {upper}_ANSWERS {_answers(source)} /* answers to a sequence */",
+    ]
+    if layout.is_int8:
+        lines += ["", "/* Real number = (integer - zero point) x scale. */"]
+        for word, number in (("INPUT", layout.row), ("OUTPUT", layout.answer)):
+            lines.append(f"#define {upper}_{word}_SCALE {float_text(values[number].scale)}")
+            lines.append(f"#define {upper}_{word}_ZERO_POINT ({values[number].zero_point})")
+    lines += [
+        "",
+        "/* What a stream remembers; one for each stream. */",
+        "typedef struct {",
+        *(f"    {C_TYPES[each.type]} {each.name}[{each.elements}];" for each in layout.fields),
+        f"}} {prefix}_state;",
+        "",
+        *_declarations(source, card),
+        "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
+        f"#endif /* {upper}_H */",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _declarations(source: Source, card: Card) -> list[str]:
+    prefix, upper = source.prefix, source.prefix.upper()
+    lines = [
+        "/* Begins a stream. */",
+        f"{_init(source)};",
+        "",
+        f"/* Takes the next row, [{upper}_FEATURES]. Writes the answer to all rows so far, [{upper}_OUTPUTS], unless",
+        "out is a null pointer, which saves the time of the answer. */",
+        f"{_step(source)};",
+        "",
+        f"/* Writes the answer to the rows so far, [{upper}_OUTPUTS]. */",
+        f"{_answer(source)};",
+        "",
+        f"/* Answers a sequence: rows [{upper}_STEPS][{upper}_FEATURES], out [{upper}_ANSWERS][{upper}_OUTPUTS]. */",
+        f"{_predict(source)};",
+    ]
+    for signature, comment in _prepare_functions(source, card):
+        lines += ["", f"/* {comment} */", f"{signature};"]
+    if card.labels:
+        lines += [
+            "",
+            f"/* Names of the outputs; compile with -D{upper}_WITH_LABELS to have them. */",
+            f"#ifdef {upper}_WITH_LABELS",
+            f"extern const char *const {prefix}_labels[{len(card.labels)}];",
+            "#endif",
+        ]
+    return lines
+
+
+def _prepare_functions(source: Source, card: Card) -> list[tuple[str, str]]:
+    """Return signature and meaning of the functions that prepare a row of real numbers."""
+    prefix, scaled = source.prefix, bool(card.inputs[0].factor)
+    meaning = _in_comment(card.input_meaning) or "numbers as the model was trained with"
+    found = []
+    if source.layout.is_int8:
+        kind = "raw numbers, in the units of the training samples" if scaled else meaning
+        found.append((_quantize(source), f"Makes a row of integers of real numbers: {kind}. The only floating point."))
+    if scaled:
+        scale = f"void {prefix}_scale(const float *{ROW}, float *scaled)"
+        found.append((scale, f"Scales a row of raw numbers, in the units of the training samples; {meaning}."))
+    if scaled and source.layout.is_int8:
+        found.append((_quantize(source, "_scaled"), "The same, for a row that is scaled already."))
+    return found
+
+
+def write_source(source: Source, card: Card, card_json: str, header: str) -> str:
+    """Return the text of the source file.
+
+    Args:
+        source: the program.
+        card: the model's card.
+        card_json: its JSON, which becomes a comment.
+        header: name of the header file.
+    """
+    prefix, upper = source.prefix, source.prefix.upper()
+    functions = [*_functions(source), *_prepare_definitions(source, card)]
+    helpers = definitions(source.helpers)
+    uses_math = _MATH.search("\n".join((*functions, *helpers)))
+    constants = [_constant_text(each) for each in source.constants]
+    labels = [
+        f"#ifdef {upper}_WITH_LABELS",
+        f"const char *const {prefix}_labels[{len(card.labels)}] = {{",
+        *(f"    {_string(each)}," for each in card.labels),
+        "};",
+        "#endif",
+        "",
+    ]
+    includes = ["#include <string.h>", *(["#include <math.h>"] if uses_math else [])]
+    parts = [
+        _introduction(source, card),
+        f"/* The card:\n{_in_comment(card_json)}\n*/",
+        "\n".join([f'#include "{header}"', "", *includes]),
+        *constants,
+        *helpers,
+        *functions,
+        *(["\n".join(labels)] if card.labels else []),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _introduction(source: Source, card: Card) -> str:
+    """Return the comment at the top: what this is, and where its memory is."""
+    layout, prefix = source.layout, source.prefix
+    constant = sum(each.size_bytes for each in source.constants)
+    state = sum(_bytes(each) for each in layout.fields)
+    kind = "int8" if layout.is_int8 else "float32"
+    lines = [
+        f"{_in_comment(card.name)}, {kind}, made by edgernn {card.edgernn}: C99, no malloc, no static state.",
+        "",
+        "Memory:",
+        f"  constants   {constant:,} bytes, all const: a linker puts them into flash",
+        f"  state       {state:,} bytes, {prefix}_state, one for each stream; the caller's:",
+        *(f"                {each.name:<10} {C_TYPES[each.type]} [{each.elements}]" for each in layout.fields),
+        f"  row         {source.features} x {source.c_type}, the caller's",
+        f"  out         {source.outputs} x {source.c_type}, the caller's",
+    ]
+    for name, body in ((f"{prefix}_step", layout.step), (f"{prefix}_answer", layout.answer_of)):
+        if body.work:
+            arrays = ", ".join(f"{each.name} {C_TYPES[each.type]} [{each.elements}]" for each in body.work)
+            lines.append(f"  stack       in {name}: {arrays}")
+    lines += [
+        "",
+        "Weights are [outputs][inputs].",
+    ]
+    if layout.is_int8:
+        lines += [
+            "Biases contain the inputs' zero point. Results are sums times multipliers, rounded; see requantize. Their",
+            "bits are those of LiteRT with XNNPACK, and the same on every core; a softmax may differ from it by 1/256.",
+            "The compiler must shift negative numbers to the right with their sign, as all do for these cores.",
+        ]
+    else:
+        lines.append("Sums are float32; compilers that join products and sums (-ffp-contract) change the last bits.")
+    return "/* " + "\n".join(lines).rstrip() + " */"
+
+
+def _bytes(each: Array) -> int:
+    return each.elements * (1 if each.type == INT8 else 4)
+
+
+def _functions(source: Source) -> list[str]:
+    layout = source.layout
+    reset = [
+        f"memset({STATE}->{each.name}, {zero}, sizeof {STATE}->{each.name});"
+        for each, zero in zip(layout.fields, layout.zeros, strict=True)
+    ]
+    kept = [
+        f"memcpy({STATE}->{each.name}, {Emitter(layout.program).pointer(layout.step, value)}, "
+        f"sizeof {STATE}->{each.name});"
+        for each, value in layout.kept
+    ]
+    step = [
+        *source.step,
+        "/* the states for the next row */",
+        *kept,
+        f"if ({OUT}) {{",
+        f"    {source.prefix}_answer({STATE}, {OUT});",
+        "}",
+    ]
+    return [
+        _function(_init(source), (), reset),
+        _function(_answer(source), layout.answer_of.work, [*source.answer, *_put_answer(layout)]),
+        _function(_step(source), layout.step.work, step),
+        _function(_predict(source), (), _predict_lines(source)),
+    ]
+
+
+def _put_answer(layout: Layout) -> list[str]:
+    """Return the copy of the answer into the output, unless it was computed there."""
+    pointer = Emitter(layout.program).pointer(layout.answer_of, layout.answer)
+    if pointer == OUT:
+        return []
+    c_type = C_TYPES[layout.program.values[layout.answer].type]
+    return [f"memcpy({OUT}, {pointer}, {layout.elements(layout.answer)} * sizeof({c_type}));"]
+
+
+def _predict_lines(source: Source) -> list[str]:
+    prefix, upper = source.prefix, source.prefix.upper()
+    begin = [f"{prefix}_state state;", f"{prefix}_init(&state);"]
+    row = f"rows + i * {upper}_FEATURES"
+    if source.layout.program.answers_every_step:
+        call = f"{prefix}_step(&state, {row}, {OUT} + i * {upper}_OUTPUTS);"
+        return [*begin, f"for (int i = 0; i < {upper}_STEPS; i++) {{", f"    {call}", "}"]
+    call = f"{prefix}_step(&state, {row}, 0);"
+    loop = [f"for (int i = 0; i < {upper}_STEPS; i++) {{", f"    {call}", "}"]
+    return [*begin, *loop, f"{prefix}_answer(&state, {OUT});"]
+
+
+def _prepare_definitions(source: Source, card: Card) -> list[str]:
+    """Return the functions that prepare a row of real numbers, see `_prepare_functions`."""
+    spec, prefix, upper, found = card.inputs[0], source.prefix, source.prefix.upper(), []
+    layout = source.layout
+    if spec.factor:
+        arrays = [
+            Constant(f"scale_{word}", "float", tuple(map(float_text, numbers)), 0, 4 * len(numbers))
+            for word, numbers in (("offset", spec.offset), ("factor", spec.factor))
+        ]
+        index = "i" if len(spec.factor) > 1 else "0"
+        right = f"({ROW}[i] - scale_offset[{index}]) * scale_factor[{index}]"
+        lines = [f"for (int i = 0; i < {upper}_FEATURES; i++) {{", f"    scaled[i] = {right};", "}"]
+        found += [_constant_text(each) for each in arrays]
+        found.append(_function(f"void {prefix}_scale(const float *{ROW}, float *scaled)", (), lines))
+    if not layout.is_int8:
+        return found
+    body = [*source.quantize]
+    if not spec.factor:
+        return [*found, _function(_quantize(source, parameter=INPUT), layout.quantize.work, body)]
+    both = [
+        f"float scaled[{upper}_FEATURES];",
+        f"{prefix}_scale({ROW}, scaled);",
+        f"{prefix}_quantize_scaled(scaled, {OUT});",
+    ]
+    return [
+        *found,
+        _function(_quantize(source, "_scaled", parameter=INPUT), layout.quantize.work, body),
+        _function(_quantize(source, parameter=ROW), (), both),
+    ]
+
+
+def _init(source: Source) -> str:
+    return f"void {source.prefix}_init({source.prefix}_state *{STATE})"
+
+
+def _step(source: Source) -> str:
+    number = source.c_type
+    return f"void {source.prefix}_step({source.prefix}_state *{STATE}, const {number} *{ROW}, {number} *{OUT})"
+
+
+def _answer(source: Source) -> str:
+    return f"void {source.prefix}_answer(const {source.prefix}_state *{STATE}, {source.c_type} *{OUT})"
+
+
+def _predict(source: Source) -> str:
+    return f"void {source.prefix}_predict(const {source.c_type} *rows, {source.c_type} *{OUT})"
+
+
+def _quantize(source: Source, suffix: str = "", parameter: str = ROW) -> str:
+    return f"void {source.prefix}_quantize{suffix}(const float *{parameter}, int8_t *{OUT})"
+
+
+def _answers(source: Source) -> int:
+    program = source.layout.program
+    return program.steps if program.answers_every_step else 1
+
+
+def _function(signature: str, work: Iterable[Array], lines: Sequence[str]) -> str:
+    arrays = [f"    {C_TYPES[each.type]} {each.name}[{each.elements}];" for each in work]
+    return "\n".join([signature, "{", *arrays, *(f"    {line}" for line in lines), "}"]) + "\n"
+
+
+def _constant_text(each: Constant) -> str:
+    rows = [each.numbers]
+    if each.columns:
+        rows = [each.numbers[start : start + each.columns] for start in range(0, len(each.numbers), each.columns)]
+    dimensions = f"[{len(rows)}][{each.columns}]" if each.columns else f"[{len(each.numbers)}]"
+    lines = [f"static const {each.type} {each.name}{dimensions} = {{"]
+    for row in rows:
+        texts = _wrapped(row)
+        if each.columns:
+            texts = [f"{{{texts[0]}", *(f" {text}" for text in texts[1:])]
+            texts[-1] = f"{texts[-1].rstrip(',')}}},"
+        lines += [f"    {text}" for text in texts]
+    return "\n".join([*lines, "};"])
+
+
+def _wrapped(numbers: Sequence[str]) -> list[str]:
+    lines, line = [], ""
+    for number in numbers:
+        if len(line) + len(number) > _WIDTH:
+            lines.append(line.rstrip())
+            line = ""
+        line += f"{number}, "
+    return [*lines, line.rstrip()]
+
+
+def _in_comment(text: str) -> str:
+    r"""Return text that neither ends nor begins a C comment; in JSON, "\/" means "/"."""
+    return text.replace("*/", "*\\/").replace("/*", "\\/*")
+
+
+def _string(text: str) -> str:
+    """Return a C string literal of UTF-8 bytes; other characters than plain ones are octal numbers."""
+    plain = (
+        chr(each) if 32 <= each < 127 and chr(each) not in '"\\?' else f"\\{each:03o}" for each in text.encode("utf-8")
+    )
+    return f'"{"".join(plain)}"'

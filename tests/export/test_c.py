@@ -1,0 +1,277 @@
+"""C source: the bits of the oracle, whole and streamed; names, numbers and refusals."""
+
+import ctypes
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from program import oracle
+
+import edgernn
+from edgernn.card import Card, read_card, seal
+from edgernn.errors import ExportError, UnsupportedError
+from edgernn.program.operators import Function, Program, Reduce, Softmax
+from edgernn.program.reader import read_program
+from edgernn_export import Settings, Target, export, select_targets
+from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
+from edgernn_export.formats.c.emitter import float_text
+from edgernn_export.formats.c.files import CFiles
+from edgernn_export.formats.c.helpers import HELPERS, definitions
+from edgernn_export.formats.c.integer_statements import pack_multiplier
+from edgernn_export.formats.c.layout import make_layout
+from edgernn_export.formats.c.naming import identifier
+from edgernn_export.formats.c.writer import make_source, write_header, write_source
+
+DIGITS = edgernn.sample().read_bytes()
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return read_program(DIGITS)
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return read_card(DIGITS)
+
+
+def files_of(program: Program, card: Card, stem: str = "digits") -> dict[str, str]:
+    source = make_source(program, stem)
+    text = write_source(source, card, card.encode().decode(), f"{stem}.h")
+    return {f"{stem}.h": write_header(source, card), f"{stem}.c": text}
+
+
+def compiled(program: Program, card: Card, folder: Path) -> CompiledModel:
+    library = folder / f"{folder.name}.so"
+    compile_library(find_compiler(), files_of(program, card), library)
+    return CompiledModel(library, make_source(program, "digits"), "C", scaled=bool(card.inputs[0].factor))
+
+
+def run_program(files: Mapping[str, str], folder: Path) -> str:
+    """Compile a program with warnings as errors, run it, and return what it writes."""
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    sources = [name for name in files if name.endswith(".c")]
+    subprocess.run([*find_compiler(), *FLAGS, *sources, "-o", "program", "-lm"], cwd=folder, check=True)
+    done = subprocess.run([folder / "program"], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def streamed(model: CompiledModel, samples: Any) -> Any:
+    stream, answers = model.start(), []
+    for sample in samples:
+        stream.reset()
+        answers.append([stream.step((row,))[0] for row in sample])
+    return np.array(answers)
+
+
+def test_the_digits_have_the_bits_of_the_oracle_whole_and_streamed(
+    program: Program, card: Card, tmp_path: Path
+) -> None:
+    model = compiled(program, card, tmp_path)
+    x = np.random.default_rng(0).uniform(-0.2, 1.2, (300, 28, 28)).astype(np.float32)
+    (answers,) = model.run((x,))
+    expected = oracle.answer(program, x)
+    # Probabilities come from integers: within a step of 1/256. States are exact.
+    assert np.abs(answers - expected).max() <= 1 / 256
+    assert np.mean(answers != expected) < 1e-3
+    assert np.array_equal(streamed(model, x[:5])[:, -1], answers[:5])
+
+    logits = next(each.x for each in program.answer if isinstance(each, Softmax))
+    without_softmax = replace(program, output=logits, answer=program.answer[:1])
+    folder = tmp_path / "logits"
+    folder.mkdir()
+    answers = compiled(without_softmax, card, folder).predict(model.encode(x))
+    assert np.array_equal(answers, oracle.answer(without_softmax, x))
+
+
+def test_requantization_is_that_of_float32(tmp_path: Path) -> None:
+    loop = (
+        "void each(const int32_t *sums, const uint32_t *multipliers, int count, int32_t *out);\n"
+        "void each(const int32_t *sums, const uint32_t *multipliers, int count, int32_t *out)\n"
+        "{\n    for (int i = 0; i < count; i++) {\n"
+        "        out[i] = requantize(round_sum(sums[i]), multipliers[i]);\n    }\n}\n"
+    )
+    text = "\n".join(["#include <stdint.h>", *definitions(["requantize", "round_sum"]), loop])
+    library = tmp_path / "requantize.so"
+    compile_library(find_compiler(), {"requantize.c": text}, library)
+    random = np.random.default_rng(0)
+    count = 400_000
+    multipliers = np.exp2(random.uniform(-32, 7.9, count)).astype(np.float32)
+    # Half of the sums are as near to a half as an integer can be, half of those beyond 24 bits.
+    halves = (random.integers(-140, 140, count) + 0.5) / multipliers.astype(np.float64)
+    sums = np.where(random.random(count) < 0.5, np.rint(halves), random.integers(-(1 << 30), 1 << 30, count))
+    sums = np.clip(sums, -(1 << 31) + 128, (1 << 31) - 129).astype(np.int32)
+    sums[::7] >>= random.integers(0, 31, len(sums[::7]))
+    packed = np.array([pack_multiplier(float(each)) for each in multipliers], np.uint32)
+    found = np.empty(count, np.int32)
+    ctypes.CDLL(str(library)).each(
+        *(ctypes.c_void_p(each.ctypes.data) for each in (sums, packed)), count, ctypes.c_void_p(found.ctypes.data)
+    )
+    expected = np.clip(np.rint(sums.astype(np.float32) * multipliers), -256, 256)
+    assert np.array_equal(np.clip(found, -256, 256), expected)
+    assert (np.abs(expected) < 256).mean() > 0.3
+
+
+@pytest.mark.parametrize("multiplier", [2.0**-33, 256.0, 0.0, -1.0])
+def test_a_multiplier_that_does_not_fit_is_refused(multiplier: float) -> None:
+    with pytest.raises(UnsupportedError, match=r"scales whose quotient is .*, expected one in \[2\^-32, 256\)"):
+        pack_multiplier(multiplier)
+
+
+def test_helpers_call_only_what_stands_in_front_of_them() -> None:
+    defined: set[str] = set()
+    for name, helper in HELPERS.items():
+        assert set(helper.needs) <= defined, name
+        defined.add(name)
+
+
+def test_int8_needs_only_stdint_and_string_and_no_memory_of_its_own(program: Program, card: Card) -> None:
+    text = files_of(program, card)["digits.c"]
+    included = {line.split()[1] for line in text.splitlines() if line.startswith("#include")}
+    assert included == {'"digits.h"', "<string.h>"}
+    assert "malloc" not in text.partition("*/")[2]
+    code = text[text.rindex("*/\n\n#include") :]
+    # Every object outside of a function is constant, and floating point is in the two functions of `quantize` alone.
+    objects = [line for line in code.splitlines() if line.startswith("static") and line.endswith("= {")]
+    assert objects
+    assert all(line.startswith("static const ") for line in objects)
+    functions = code.split("\n}\n")
+    with_floats = [each for each in functions if "float " in each.split("\n{\n")[0].splitlines()[-1]]
+    assert len([each for each in functions if "float" in each.partition("\n{\n")[2]]) == 0
+    assert len(with_floats) == 2
+
+
+def test_a_raw_row_is_scaled_as_the_runtime_scales_it(program: Program, card: Card, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    offset, factor = (tuple(map(float, random.normal(2, 0.5, 28).astype(np.float32))) for _ in range(2))
+    factor = tuple(map(abs, factor))
+    spec = replace(card.inputs[0], offset=offset, factor=factor)
+    model = compiled(program, replace(card, inputs=(spec,)), tmp_path)
+    raw = random.normal(2, 0.5, 28).astype(np.float32)
+    scaled = (raw - np.array(offset, np.float32)) * np.array(factor, np.float32)
+    library = ctypes.CDLL(str(tmp_path / f"{tmp_path.name}.so"))
+    found, integers = np.empty(28, np.float32), np.empty(28, np.int8)
+    library.digits_scale(ctypes.c_void_p(raw.ctypes.data), ctypes.c_void_p(found.ctypes.data))
+    library.digits_quantize(ctypes.c_void_p(raw.ctypes.data), ctypes.c_void_p(integers.ctypes.data))
+    assert np.array_equal(found, scaled)
+    # The backend gets scaled rows.
+    assert np.array_equal(model.encode(scaled[np.newaxis])[0], integers)
+
+
+def test_two_models_link_into_one_program_and_labels_are_optional(program: Program, card: Card, tmp_path: Path) -> None:
+    label = '*/ "x" ??/ \\ ж'
+    named = replace(card, outputs=(replace(card.outputs[0], labels=(label, *card.labels[1:])),))
+    main = (
+        '#include <stdio.h>\n#include "one.h"\n#include "two.h"\n'
+        "int main(void)\n{\n    static int8_t rows[28 * 28], a[10], b[10];\n"
+        "    one_predict(rows, a);\n    two_predict(rows, b);\n"
+        "    return a[0] != b[0] || puts(one_labels[0]) < 0;\n}\n"
+    )
+    files = files_of(program, named, "one") | files_of(program, card, "two") | {"main.c": main}
+    defined = {name: f"#define ONE_WITH_LABELS\n{text}" for name, text in files.items()}
+    assert run_program(defined, tmp_path) == f"{label}\n"
+    assert read_card(seal(files["one.c"].encode())).labels[0] == label
+    assert "one_labels" not in files["one.c"].partition("#ifdef ONE_WITH_LABELS")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("digits-int8", "digits_int8"),
+        ("Digits 2 (b)", "digits_2_b"),
+        ("2x", "model_2x"),
+        ("int", "model_int"),
+        ("модель", "u43cu43eu434u435u43bu44c"),
+        ("--", "model"),
+    ],
+)
+def test_any_name_becomes_an_identifier(name: str, expected: str) -> None:
+    assert identifier(name) == expected
+
+
+@pytest.mark.parametrize("number", [0.0, 1.0, -3.5e-30, 0.1, 16777216.0, 3.4e38, float("inf")])
+def test_a_float_is_written_with_all_its_bits(number: float) -> None:
+    text = float_text(float(np.float32(number)))
+    assert text == "INFINITY" or np.float32(text.removesuffix("f")) == np.float32(number)
+
+
+def test_a_program_that_c_lacks_is_refused_by_name(program: Program) -> None:
+    whole = replace(program, states=())
+    with pytest.raises(UnsupportedError, match="made of the step of a stream"):
+        make_layout(whole)
+    reduced = replace(program, answer=(Reduce("max", 6, 7, 1, 64, 1), *program.answer[1:]))
+    with pytest.raises(UnsupportedError, match="operator Reduce of int8"):
+        make_source(reduced, "digits")
+    # Real numbers between integers.
+    mixed = replace(program, step=(Function(1, 1, "tanh"), *program.step))
+    with pytest.raises(UnsupportedError, match="Function of float32 in a program of int8"):
+        make_source(mixed, "digits")
+
+
+def test_without_a_compiler_the_file_is_proven_by_its_program(
+    program: Program, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgernn_export.formats.c.files.find_compiler", list)
+    files = CFiles(program, DIGITS, "digits")
+    data = seal(files.embed_card(card.encode()))
+    assert not isinstance(files.open(data), CompiledModel)
+    assert "no C compiler was found" in files.notes()[-1]
+    assert set(files.companions(data)) == {"digits.h", "digits_test.c"}
+
+
+def test_a_compiler_that_refuses_the_source_is_quoted(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"the C compiler .* refuses the file: .*error"):
+        compile_library(find_compiler(), {"wrong.c": "int wrong(void) { return x; }"}, tmp_path / "wrong.so")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder with all kinds of cells as C, and the .tflite files of the same program."""
+    from in_process import InProcess
+    from keras import Input, Sequential, layers, utils
+
+    folder = tmp_path_factory.mktemp("c")
+    utils.set_random_seed(3)
+    cells = (layers.GRU(7, return_sequences=True), layers.LSTM(6, return_sequences=True), layers.SimpleRNN(5))
+    Sequential([Input((6, 3)), *cells, layers.Dense(9, "relu"), layers.Dense(2)]).save(folder / "cells.keras")
+    np.savez(folder / "samples.npz", x=np.random.default_rng(0).normal(size=(40, 6, 3)).astype(np.float32))
+    targets = [*select_targets(["c"]), *(Target("tflite", kind, "loop") for kind in ("int8", "float32"))]
+    settings = Settings(keep_failed=True, refine=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgernn_export.pipeline.Worker", InProcess)
+        rows = export(folder / "cells.keras", targets=targets, samples=folder / "samples.npz", settings=settings)
+    assert all(row.proof and row.proof.streamed and row.proof.stream_difference == 0 for row in rows[:2])
+    assert [row.runs_here for row in rows[:2]] == [False, False]
+    assert all("bytes of constants" in row.notes[0] for row in rows[:2])
+    yield folder
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.0), ("float32", 2e-6)])
+def test_an_export_of_all_cells_answers_as_the_oracle(exported: Path, kind: str, tolerance: float) -> None:
+    program = read_program((exported / f"cells-{kind}-loop.tflite").read_bytes())
+    files = {each.name: each.read_text("utf-8") for each in exported.glob(f"cells-{kind}.[ch]")}
+    library = exported / f"{kind}.so"
+    compile_library(find_compiler(), files, library)
+    model = CompiledModel(library, make_source(program, f"cells-{kind}"), "C", scaled=False)
+    x = np.random.default_rng(5).normal(size=(200, 6, 3)).astype(np.float32)
+    (answers,) = model.run((x,))
+    np.testing.assert_allclose(answers, oracle.answer(program, x), rtol=0, atol=tolerance)
+    assert np.array_equal(streamed(model, x[:20])[:, -1], answers[:20])
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_the_test_beside_an_export_passes(exported: Path, kind: str, tmp_path: Path) -> None:
+    files = {each.name: each.read_text("utf-8") for each in exported.glob(f"cells-{kind}[._]*[ch]")}
+    assert len(files) == 3
+    written = run_program(files, tmp_path)
+    assert f"cells_{kind}: 4 samples, 0 wrong numbers, 0 streams that differ" in written
+    broken = {name: re.sub(r"(?m)(weights_1.*\n    \{)", r"\g<1>99, ", text, count=1) for name, text in files.items()}
+    shifted = {name: re.sub(r"(\{99, .*), [-0-9.ef]+\}", r"\1}", text, count=1) for name, text in broken.items()}
+    with pytest.raises(subprocess.CalledProcessError):
+        run_program(shifted, tmp_path)
