@@ -120,6 +120,9 @@ class CompiledModel:
         """Return the call for one sample; see `Backend`."""
         return partial(self.predict, self.encode(inputs[0]))
 
+    def direct_predict(self, max_square: float) -> None:
+        """Return None: there is no direct call."""
+
     def start(self) -> Stepper:
         """Begin a stream; see `Backend`."""
         return CompiledStream(self)
@@ -153,6 +156,9 @@ class CompiledStream:
         """Answer one row; see `Stepper`."""
         answer = self._model.step(self._state, self._model.encode(rows[0]))
         return (self._model.decode(answer).reshape(self.answer_shapes[0]),)
+
+    def direct_push(self, max_square: float) -> None:
+        """Return None: there is no direct call."""
 
     def reset(self) -> None:
         """Set the states to zero."""

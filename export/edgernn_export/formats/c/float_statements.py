@@ -6,7 +6,17 @@ from typing import Any
 
 from edgernn.errors import UnsupportedError
 from edgernn.program.arithmetic import float32
-from edgernn.program.operators import Binary, Copy, Function, Linear, Quantize, Softmax
+from edgernn.program.operators import (
+    Binary,
+    Copy,
+    Fill,
+    Function,
+    Linear,
+    Quantize,
+    Reduce,
+    Select,
+    Softmax,
+)
 from edgernn_export.formats.c.emitter import Emitter, copy, float_text, loop, loop_each
 from edgernn_export.formats.c.layout import Body, Step
 
@@ -18,6 +28,10 @@ _OPERATIONS = {
     "minimum": "fminf({x}, {y})",
     "maximum": "fmaxf({x}, {y})",
     "squared_difference": "({x} - {y}) * ({x} - {y})",
+    "greater": "{x} > {y} ? 1.0f : 0.0f",
+    "greater_equal": "{x} >= {y} ? 1.0f : 0.0f",
+    "less": "{x} < {y} ? 1.0f : 0.0f",
+    "less_equal": "{x} <= {y} ? 1.0f : 0.0f",
 }
 _FUNCTIONS = {
     "tanh": "tanhf({x})",
@@ -25,6 +39,8 @@ _FUNCTIONS = {
     "relu": "fmaxf({x}, 0.0f)",
     "relu6": "fminf(fmaxf({x}, 0.0f), 6.0f)",
     "exp": "expf({x})",
+    "log": "logf({x})",
+    "sign": "{x} > 0.0f ? 1.0f : {x} < 0.0f ? -1.0f : 0.0f",
     "abs": "fabsf({x})",
     "neg": "-{x}",
     "sqrt": "sqrtf({x})",
@@ -97,6 +113,31 @@ def _function(emitter: Emitter, body: Body, o: Function) -> list[str]:
     return [f"/* {o.name} */", *loop_each(emitter, body, o.out, right)]
 
 
+def _select(emitter: Emitter, body: Body, o: Select) -> list[str]:
+    condition, a, b = (emitter.element(body, each, "i") for each in (o.condition, o.a, o.b))
+    # The condition is 0 or 1; a comparison with 0 would draw a warning of some compilers.
+    return ["/* choice */", *loop_each(emitter, body, o.out, f"{condition} > 0.5f ? {a} : {b}")]
+
+
+def _reduce(emitter: Emitter, body: Body, o: Reduce) -> list[str]:
+    x = emitter.element(body, o.x, f"(j * {o.count} + k) * {o.inner} + i")
+    first = emitter.element(body, o.x, f"j * {o.count * o.inner} + i")
+    joined = f"fmaxf(result, {x})" if o.kind == "max" else f"result + {x}"
+    result = f"result / {o.count}.0f" if o.kind == "mean" else "result"
+    return [
+        f"/* {o.kind} of {o.count} */",
+        f"for (int j = 0; j < {o.outer}; j++) {{",
+        f"    for (int i = 0; i < {o.inner}; i++) {{",
+        f"        float result = {first};",
+        f"        for (int k = 1; k < {o.count}; k++) {{",
+        f"            result = {joined};",
+        "        }",
+        f"        {emitter.element(body, o.out, f'j * {o.inner} + i')} = {result};",
+        "    }",
+        "}",
+    ]
+
+
 def _softmax(emitter: Emitter, body: Body, o: Softmax) -> list[str]:
     emitter.helpers.add("softmax_float")
     rows = emitter.count(o.x) // o.columns
@@ -121,5 +162,8 @@ _WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {
     Function: _function,
     Softmax: _softmax,
     Quantize: _quantize,
+    Select: _select,
+    Reduce: _reduce,
+    Fill: lambda emitter, body, o: ["/* constant */", *loop_each(emitter, body, o.out, float_text(o.number))],
     Copy: lambda emitter, body, o: ["/* copy */", *copy(emitter, body, o)],
 }

@@ -12,7 +12,7 @@ from typing import Any
 from edgernn.errors import UnsupportedError
 from edgernn.program.arithmetic import PLAIN_SUM, product_multiplier, rescale_table, sum_factors
 from edgernn.program.fusion import Fused
-from edgernn.program.operators import Binary, Copy, Linear, Rescale, Softmax, Table
+from edgernn.program.operators import Binary, Copy, Fill, Linear, Rescale, Softmax, Table
 from edgernn_export.formats.c.emitter import Emitter, copy, loop, loop_each
 from edgernn_export.formats.c.layout import Body, Step
 
@@ -171,9 +171,12 @@ def _binary(emitter: Emitter, body: Body, o: Binary) -> list[str]:
         product = f"{_minus(x, a.zero_point)} * {_minus(y, b.zero_point)}"
         result = f"requantize({product}, {packed}u){_plus(out.zero_point)}"
         return ["/* product */", *loop_each(emitter, body, o.out, f"clamp({result}, {limits})")]
+    if o.kind in ("minimum", "maximum"):
+        larger = f"{x} {'<' if o.kind == 'minimum' else '>'} {y} ? {x} : {y}"
+        return [f"/* {o.kind} */", *loop_each(emitter, body, o.out, f"clamp({larger}, {limits})")]
     if o.kind not in ("add", "subtract"):
         raise UnsupportedError(f"operator {o.kind} of int8")
-    factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped)
+    factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped, limits=(o.low, o.high))
     name = "difference" if o.kind == "subtract" else "sum"
     if factors == PLAIN_SUM:
         return [f"/* {name} */", *loop_each(emitter, body, o.out, f"clamp({x} + {y}, {limits})")]
@@ -214,5 +217,6 @@ _WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {
     Table: _table,
     Rescale: _table,
     Softmax: _softmax,
+    Fill: lambda emitter, body, o: ["/* constant */", *loop_each(emitter, body, o.out, str(int(o.number)))],
     Copy: lambda emitter, body, o: ["/* copy */", *copy(emitter, body, o)],
 }

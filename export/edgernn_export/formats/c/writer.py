@@ -13,7 +13,7 @@ from edgernn_export.formats.c.layout import INPUT, OUT, ROW, STATE, Array, Body,
 from edgernn_export.formats.c.naming import identifier
 
 _WIDTH = 110
-_MATH = re.compile(r"\b(tanhf|expf|expm1f|erff|sqrtf|fabsf|fminf|fmaxf|INFINITY)\b")
+_MATH = re.compile(r"\b(tanhf|expf|expm1f|erff|sqrtf|fabsf|fminf|fmaxf|logf|INFINITY)\b")
 
 
 @dataclass(frozen=True)
