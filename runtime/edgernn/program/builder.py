@@ -24,6 +24,14 @@ class Memory:
         self.values: list[Value] = []
         self.constants: dict[int, bytes] = {}
         self._bytes = 0
+        self._contents: dict[int, tuple[memoryview, bytes]] = {}
+
+    def content(self, constant: memoryview) -> bytes:
+        """Return the bytes of a constant; operators that share it share the bytes."""
+        known = self._contents.get(id(constant))
+        if known is None:
+            known = self._contents[id(constant)] = constant, bytes(constant)
+        return known[1]
 
     def add(self, shape: tuple[int, ...], like: Value) -> int:
         """Add a value with memory; its type and scale are those of another one."""
@@ -65,7 +73,7 @@ class Builder:
         if tensor.constant is None:
             raise ArtifactError(f"damaged: an operator takes tensor {tensor_number} before it is computed")
         number = self.add(tensor_number)
-        self.memory.constants[number] = bytes(tensor.constant)
+        self.memory.constants[number] = self.memory.content(tensor.constant)
         return number
 
     def add(self, tensor_number: int) -> int:

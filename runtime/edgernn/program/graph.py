@@ -118,6 +118,7 @@ class GraphFile:
         if data[4:8] != b"TFL3":
             raise ArtifactError(f"not a .tflite file: found {data[4:8]!r} at byte 4, expected b'TFL3'")
         self._data = data
+        self._contents: dict[int, memoryview] = {}
         model = flatbuffer.unsigned(data, 0)
         self._names = tuple(
             _operator_name(data, flatbuffer.follow(data, place))
@@ -201,13 +202,19 @@ class GraphFile:
             raise ArtifactError(f"damaged: a tensor has {len(scales)} scales and {len(zero_points)} zero points")
         return scales, zero_points, flatbuffer.integer(self._data, table, schema.QUANTIZATION_AXIS)
 
+    def _content(self, number: int) -> memoryview:
+        """Return the content of a buffer, the same object at each call."""
+        found = self._contents.get(number)
+        if found is None:
+            table = flatbuffer.follow(self._data, self._buffers[number])
+            found = self._contents[number] = flatbuffer.content(self._data, table, schema.BUFFER_DATA)
+        return found
+
     def _constant(self, tensor: int, type_name: str, elements: int) -> memoryview | None:
         number = flatbuffer.integer(self._data, tensor, schema.TENSOR_BUFFER)
         if not 0 <= number < len(self._buffers):
             raise ArtifactError(f"damaged: a tensor's content is buffer {number} of {len(self._buffers)}")
-        content = flatbuffer.content(
-            self._data, flatbuffer.follow(self._data, self._buffers[number]), schema.BUFFER_DATA
-        )
+        content = self._content(number)
         if not content:
             return None
         expected = ELEMENT_BYTES.get(type_name)

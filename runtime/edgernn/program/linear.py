@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, check_scale, float32s, limits, tensor_number
@@ -66,17 +67,19 @@ def read_weights(builder: Builder, operator: GraphOperator, x: int, out: int, ou
     if math.prod(weights.shape) // outputs > MAX_INPUTS:
         raise UnsupportedError(f"{operator.name} with more than {MAX_INPUTS:,} weights for each output")
     is_int8 = values[x].type == INT8
-    content = bytes(weights.constant)
+    content = builder.memory.content(weights.constant)
     if is_int8 and b"\x80" in content:
         raise UnsupportedError(f"{operator.name} with weights of -128, expected at least -127")
     return Weights(
         content,
-        _read_bias(operator, bias, outputs, weights if is_int8 else None),
+        _read_bias(builder, operator, bias, outputs, weights if is_int8 else None),
         _multipliers(operator, values[x], weights, values[out], axis) if is_int8 else (),
     )
 
 
-def _read_bias(operator: GraphOperator, bias: Tensor | None, outputs: int, weights: Tensor | None) -> bytes:
+def _read_bias(
+    builder: Builder, operator: GraphOperator, bias: Tensor | None, outputs: int, weights: Tensor | None
+) -> bytes:
     """Read a bias: of integers, if there are weights of integers."""
     if bias is None:
         return b""
@@ -85,7 +88,7 @@ def _read_bias(operator: GraphOperator, bias: Tensor | None, outputs: int, weigh
         raise UnsupportedError(f"{operator.name} with a bias of type {bias.type}, expected constant {expected}")
     if bias.elements != outputs:
         raise ArtifactError(f"damaged: {operator.name} has a bias of {bias.elements} elements, expected {outputs}")
-    content = bytes(bias.constant)
+    content = builder.memory.content(bias.constant)
     if weights:
         if len(bias.scales) != len(weights.scales):  # then LiteRT takes other kernels, which round in another way
             raise UnsupportedError(
@@ -97,6 +100,14 @@ def _read_bias(operator: GraphOperator, bias: Tensor | None, outputs: int, weigh
     return content
 
 
+@lru_cache(maxsize=64)  # all steps of an unrolled sequence have the same
+def _quotients(x_scale: float, scales: tuple[float, ...], out_scale: float) -> tuple[float, ...]:
+    for scale in scales:
+        check_scale(scale)
+    products = float32s([x_scale * scale for scale in scales])
+    return float32s([product / out_scale for product in products])
+
+
 def _multipliers(operator: GraphOperator, x: Value, weights: Tensor, out: Value, axis: int) -> tuple[float, ...]:
     outputs = weights.shape[axis]
     scales = weights.scales
@@ -105,10 +116,7 @@ def _multipliers(operator: GraphOperator, x: Value, weights: Tensor, out: Value,
             f"{operator.name} with {len(scales)} scales along axis {weights.axis} or zero points other than 0; "
             f"expected 1 or {outputs} along axis {axis}, and 0"
         )
-    for scale in scales:
-        check_scale(scale)
-    products = float32s([x.scale * scale for scale in scales])
-    found = float32s([product / out.scale for product in products])
+    found = _quotients(x.scale, scales, out.scale)
     if not all(_MIN_MULTIPLIER <= each < _MAX_MULTIPLIER for each in found):
         raise UnsupportedError(f"{operator.name} with scales whose quotient is outside of [2^-32, 256)")
     return found * (outputs // len(found))

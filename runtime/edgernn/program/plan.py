@@ -101,15 +101,18 @@ class _Writer:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.constants = bytearray()
+        self._places: dict[bytes, int] = {}
 
     def value(self, number: int) -> Value:
         return self.program.values[number]
 
     def constant(self, content: bytes) -> int:
-        """Add a constant at a multiple of 4 bytes; return its place."""
-        self.constants.extend(bytes(-len(self.constants) % 4))
-        place = len(self.constants)
-        self.constants.extend(content)
+        """Add a constant at a multiple of 4 bytes, once; return its place."""
+        place = self._places.get(content)
+        if place is None:
+            self.constants.extend(bytes(-len(self.constants) % 4))
+            place = self._places[content] = len(self.constants)
+            self.constants.extend(content)
         return place
 
     def section(self, operators: Sequence[Operator | Fused]) -> "tuple[int, array[int]]":
