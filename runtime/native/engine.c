@@ -91,6 +91,20 @@ static void reduce_i8(const instruction *i, const int8_t *x, int8_t *out) {
     }
 }
 
+/* Copies bytes that were just written. The C library may load 64 at once, and such a load waits until smaller stores to
+them have reached the cache. */
+static inline void copy_written(void *to, const void *from, size_t bytes) {
+    uint8_t *target = (uint8_t *)to;
+    const uint8_t *source = (const uint8_t *)from;
+    size_t done = 0;
+    if (source + bytes <= target || target + bytes <= source) {
+        for (; done + 16 <= bytes; done += 16) {
+            memcpy(target + done, source + done, 16);
+        }
+    }
+    memmove(target + done, source + done, bytes - done);
+}
+
 /* Gathers the inputs of one output step side by side, then multiplies them by the weights. */
 static void convolve(const edgernn_kernels *kernels, const instruction *i, const uint8_t *x, uint8_t *out,
                      uint8_t *window) {
@@ -222,8 +236,8 @@ static void run_repeat(const edgernn_program *program, const instruction *i, con
                     at(all, &i->as.repeat.answer, step), (size_t)i->as.repeat.answer_bytes);
         }
         for (int64_t k = 0; k < i->as.repeat.carried; k++) {
-            memmove(at(all, i->as.repeat.pairs + 2 * k, step), at(all, i->as.repeat.pairs + 2 * k + 1, step),
-                    (size_t)i->as.repeat.pair_bytes[k]);
+            copy_written(at(all, i->as.repeat.pairs + 2 * k, step), at(all, i->as.repeat.pairs + 2 * k + 1, step),
+                         (size_t)i->as.repeat.pair_bytes[k]);
         }
     }
 }
@@ -329,7 +343,7 @@ static void run_rows(const edgernn_program *program, const memories *all, size_t
 static void keep_states(const edgernn_program *program, const memories *all, size_t step) {
     for (int64_t k = 0; k < program->state_count; k++) {
         const state *each = program->states + k;
-        memmove(at(all, &each->before, 0), at(all, &each->after, step), each->bytes);
+        copy_written(at(all, &each->before, 0), at(all, &each->after, step), each->bytes);
     }
 }
 

@@ -35,16 +35,29 @@ static void prepare_table(const int8_t *table, uint8_t *prepared) {
     }
 }
 
+static inline __m256i table_part(const uint8_t *prepared, int part) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * part)));
+}
+
 static inline __m256i looked_up(const uint8_t *prepared, __m256i x) {
-    const __m256i sixteen = _mm256_set1_epi8(16);
-    __m256i result = _mm256_setzero_si256();
-    for (int i = 0; i < 16; i++) {
-        const __m256i part =
-            _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * i)));
-        result = _mm256_xor_si256(result, _mm256_shuffle_epi8(part, x));
-        x = i < 8 ? _mm256_sub_epi8(x, sixteen) : _mm256_subs_epi8(x, sixteen);
-    }
-    return result;
+    const __m256i wrapped = _mm256_xor_si256(x, _mm256_set1_epi8((char)-128));
+    __m256i low = _mm256_setzero_si256(), high = low;
+/* Written out, because no subtraction needs to wait for another. */
+#define LOOK_UP(i)                                                                                              \
+    low = _mm256_xor_si256(                                                                                     \
+        low, _mm256_shuffle_epi8(table_part(prepared, i), _mm256_sub_epi8(x, _mm256_set1_epi8(16 * (i)))));     \
+    high = _mm256_xor_si256(high, _mm256_shuffle_epi8(table_part(prepared, 8 + (i)),                            \
+                                                      _mm256_subs_epi8(wrapped, _mm256_set1_epi8(16 * (i)))))
+    LOOK_UP(0);
+    LOOK_UP(1);
+    LOOK_UP(2);
+    LOOK_UP(3);
+    LOOK_UP(4);
+    LOOK_UP(5);
+    LOOK_UP(6);
+    LOOK_UP(7);
+#undef LOOK_UP
+    return _mm256_xor_si256(low, high);
 }
 
 static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t *out) {

@@ -31,16 +31,29 @@ static void prepare_table(const int8_t *table, uint8_t *prepared) {
     }
 }
 
+static inline __m512i table_part(const uint8_t *prepared, int part) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * part)));
+}
+
 static inline __m512i looked_up(const uint8_t *prepared, __m512i x) {
-    const __m512i sixteen = _mm512_set1_epi8(16);
-    __m512i result = _mm512_setzero_si512();
-    for (int i = 0; i < 16; i++) {
-        const __m512i part =
-            _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * i)));
-        result = _mm512_xor_si512(result, _mm512_shuffle_epi8(part, x));
-        x = i < 8 ? _mm512_sub_epi8(x, sixteen) : _mm512_subs_epi8(x, sixteen);
-    }
-    return result;
+    const __m512i wrapped = _mm512_xor_si512(x, _mm512_set1_epi8((char)-128));
+    __m512i low = _mm512_setzero_si512(), high = low;
+/* As in kernels_avx2_body.h. */
+#define LOOK_UP(i)                                                                                              \
+    low = _mm512_xor_si512(                                                                                     \
+        low, _mm512_shuffle_epi8(table_part(prepared, i), _mm512_sub_epi8(x, _mm512_set1_epi8(16 * (i)))));     \
+    high = _mm512_xor_si512(high, _mm512_shuffle_epi8(table_part(prepared, 8 + (i)),                            \
+                                                      _mm512_subs_epi8(wrapped, _mm512_set1_epi8(16 * (i)))))
+    LOOK_UP(0);
+    LOOK_UP(1);
+    LOOK_UP(2);
+    LOOK_UP(3);
+    LOOK_UP(4);
+    LOOK_UP(5);
+    LOOK_UP(6);
+    LOOK_UP(7);
+#undef LOOK_UP
+    return _mm512_xor_si512(low, high);
 }
 
 static inline __mmask64 first_bytes(int count) { return count >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << count) - 1; }
