@@ -176,6 +176,27 @@ def last_row() -> Program:
     )
 
 
+def repeated_in_rows() -> Program:
+    """Return a streaming program whose rows are multiplied by constants that repeat, in both directions."""
+    numbers = np.array((1, -2, 3), "<f4").tobytes()
+    operators = (
+        Binary("multiply", 0, 1, 2, 1, swapped=False, low=-INF, high=INF),
+        Binary("subtract", 2, 1, 3, 2, swapped=True, low=-INF, high=INF),
+    )
+    return Program(
+        values=_numbered([float32(1, 6), float32(3), *[float32(1, 6)] * 4]),
+        constants={1: numbers},
+        rows=operators,
+        step=(Binary("add", 4, 3, 5, 1, swapped=False, low=-INF, high=INF),),
+        answer=(),
+        states=(ProgramState(before=4, after=5, zero=0),),
+        input=0,
+        output=5,
+        steps=4,
+        answers_every_step=False,
+    )
+
+
 def every_operator() -> dict[str, Program]:
     """Return programs that use each operator of the engine, in each of its types."""
     one = np.arange(1, 4, dtype="<f4").tobytes()
@@ -203,6 +224,7 @@ def every_operator() -> dict[str, Program]:
     found = {
         "recurrent": recurrent(),
         "last row": last_row(),
+        "repeated in rows": repeated_in_rows(),
         "float product": float_product(2, 7, 5),
         "product": Product(2, 7, 5, 3, -4, -100, 90, False, False, 0.01, 0).program(),
         "product, addend, table": Product(2, 7, 5, 3, 0, -128, 127, True, True, 0.01, 0).program(),

@@ -291,6 +291,9 @@ def test_buffers_of_another_size_are_refused() -> None:
         with pytest.raises(ValueError, match="expected"):
             engine.step(*parts)
     assert engine.step(row, states, answer)
+    plan = make_plan(float_product(1, 1, 1))
+    with pytest.raises(TypeError, match="the program has no step"):
+        _native.Program(plan.words, plan.constants).step(row, states, answer)
 
 
 # Threads and choices
