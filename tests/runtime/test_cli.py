@@ -139,7 +139,7 @@ def test_info_refuses_what_has_no_card(refused: Callable[..., str], tmp_path: Pa
         ("tensorflow", ["train"], '"mlxtend<0.26,>=0.23"'),
         ("tf2onnx", ["export", "RUN"], '"tf2onnx<1.18,>=1.17"'),
         ("keras", ["compare", "RUN", "ARTIFACT"], '"matplotlib>=3.9"'),
-        ("ai_edge_litert", ["predict", "ARTIFACT", "PICTURE"], '"ai-edge-litert<3,>=2.1"'),
+        ("ai_edge_litert", ["predict", "DYNAMIC", "PICTURE"], '"ai-edge-litert<3,>=2.1"'),
         ("PIL", ["predict", "ARTIFACT", "PICTURE"], '"pillow>=11"'),
         ("matplotlib", ["bench", "ARTIFACT", "--html", "report.html"], '"matplotlib>=3.9"'),
         ("rich", ["report", "result.json"], '"rich>=13.9"'),
@@ -149,6 +149,7 @@ def test_a_missing_package_says_the_pip_install(
     package: str, words: list[str], install: str, run_folder: Path, artifacts: Path, picture: Path, tmp_path: Path
 ) -> None:
     places = {"RUN": run_folder, "ARTIFACT": artifacts / "digits-int8.tflite", "PICTURE": picture}
+    places["DYNAMIC"] = artifacts / "digits-dynamic.tflite"  # which native does not run
     program = (
         "import importlib.machinery\n"
         "finder = importlib.machinery.PathFinder\n"

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgernn.errors import ArtifactError, SettingError, UnsupportedError
+from edgernn.errors import ArtifactError, MissingExtraError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -153,18 +153,25 @@ def open_artifact(
         except UnsupportedError as error:
             raise ArtifactError(f"{backend} does not run this file: {error}; use another backend") from error
     check_suffix(path)
-    full = _preferred(path)
-    if with_partial or not (full and full.installed):
+    refusals = []
+    if with_partial or not any(info.installed for info in _full_backends(path)):
         for info in BACKENDS:
             if info.is_partial and info.suffix == path.suffix and info.installed and threads == 1:
                 try:
                     return _open(info, data, threads)
-                except UnsupportedError:
-                    continue
+                except UnsupportedError as error:
+                    refusals.append(f"{info.name}: {error}")
+    full = _preferred(path)
     if full is None:
-        reasons = "; ".join(f"{info.name}: {info.no_wheel()}" for info in _full_backends(path))
+        reasons = "; ".join([*refusals, *(f"{info.name}: {info.no_wheel()}" for info in _full_backends(path))])
         raise ArtifactError(f"{path}: no backend for it can be installed on this machine; {reasons}")
-    return _open(full, data, threads)
+    try:
+        return _open(full, data, threads)
+    except MissingExtraError as error:
+        if not refusals:
+            raise
+        package, extra = error.args
+        raise MissingExtraError(f"{'; '.join(refusals)}; {package}", extra) from error
 
 
 def _open(info: BackendInfo, data: bytes, threads: int) -> "Backend":
