@@ -268,7 +268,7 @@ def test_a_backend_asked_for_that_has_no_wheel_here_is_refused(monkeypatch: pyte
     monkeypatch.setattr("edgernn.backends.BackendInfo.installed", False)
     with pytest.raises(
         SettingError,
-        match=r"tflite-runtime cannot be .*: it has no wheel for Python 3.12 and later; choose native, litert or tflite-micro",
+        match=r"tflite-runtime cannot be .*: it has no wheel for Python 3.12 and later; choose native or litert",
     ):
         open_artifact(FILE, Interpreter.content, 1, "tflite-runtime")
 
