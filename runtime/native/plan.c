@@ -14,9 +14,21 @@
 /* Kernels may read this many bytes beyond the end of an int8 operand, never use them, and never write there. */
 #define READ_BEYOND 64
 
+/* A matrix that is packed already: the steps of an unrolled sequence share their weights. */
+typedef struct {
+    const uint8_t *weights, *bias, *multipliers;
+    int type, inputs, outputs, zero_point; /* the zero point is that of the input */
+    edgernn_linear_i8 i8;
+    edgernn_linear_f32 f32;
+} packed_matrix;
+
+#define KNOWN_MATRICES 16
+
 typedef struct {
     edgernn_program *program;
     const int32_t *plan;
+    packed_matrix known[KNOWN_MATRICES]; /* the last ones */
+    size_t known_count;
     size_t words, next;
     size_t constant_bytes, work, packed;
     int64_t section_end; /* of the loop that is being read */
@@ -67,7 +79,7 @@ static void *new_block(reader *r, size_t bytes) {
         program->blocks = blocks;
         program->block_room = room;
     }
-    /* Several instructions may share weights in the constants, but not in memory. */
+    /* Many instructions may share weights in the constants, but only the last matrices share them in memory. */
     if (bytes > MAX_PACKED - r->packed) {
         fail(r, "the program needs too much memory");
         return NULL;
@@ -242,6 +254,34 @@ static const uint8_t *prepare_table(reader *r, const uint8_t *table) {
     return prepared;
 }
 
+/* Packs a matrix, or finds it among the last ones. */
+static void pack(reader *r, const value *x, int type, int inputs, int outputs, const uint8_t *weights,
+                 const uint8_t *bias, const uint8_t *multipliers, edgernn_linear_i8 *i8, edgernn_linear_f32 *f32) {
+    for (size_t k = 0; k < KNOWN_MATRICES && k < r->known_count; k++) {
+        const packed_matrix *known = r->known + k;
+        if (known->type == type && known->weights == weights && known->bias == bias &&
+            known->multipliers == multipliers && known->inputs == inputs && known->outputs == outputs &&
+            known->zero_point == x->zero_point) {
+            if (type == INT8) {
+                *i8 = known->i8;
+            } else {
+                *f32 = known->f32;
+            }
+            return;
+        }
+    }
+    packed_matrix *made = r->known + r->known_count++ % KNOWN_MATRICES;
+    *made = (packed_matrix){.weights = weights, .bias = bias, .multipliers = multipliers, .type = type,
+                            .inputs = inputs, .outputs = outputs, .zero_point = x->zero_point};
+    if (type == INT8) {
+        pack_i8(r, &made->i8, x, inputs, outputs, weights, bias, multipliers);
+        *i8 = made->i8;
+    } else {
+        pack_f32(r, &made->f32, inputs, outputs, weights, bias);
+        *f32 = made->f32;
+    }
+}
+
 /* Weights, bias, multipliers, limits and zero point of a product, in this order in the plan. The zero point is not that
 of `out` if a table follows. */
 static void read_weights(reader *r, const value *x, const value *out, int64_t inputs, int64_t outputs,
@@ -265,13 +305,12 @@ static void read_weights(reader *r, const value *x, const value *out, int64_t in
     if (r->reason) {
         return;
     }
+    pack(r, x, out->type, (int)inputs, (int)outputs, weights, bias, multipliers, i8, f32);
     if (out->type == INT8) {
-        pack_i8(r, i8, x, (int)inputs, (int)outputs, weights, bias, multipliers);
         i8->low = (int)count(r, -128, 127);
         i8->high = (int)count(r, i8->low, 127);
         i8->zero_point = (int)count(r, -128, 127);
     } else {
-        pack_f32(r, f32, (int)inputs, (int)outputs, weights, bias);
         f32->low = real(r);
         f32->high = real(r);
         word(r);

@@ -147,6 +147,22 @@ def test_float_products_are_near_those_of_the_oracle(rows: int, inputs: int, out
     check_near(float_product(rows, inputs, outputs))
 
 
+def test_products_that_share_weights_share_memory_only_where_they_are_the_same() -> None:
+    random = np.random.default_rng(0)
+    multipliers = (0.002,) * 6
+    matrices = [random.integers(-127, 128, 36).astype(np.int8).tobytes() for _ in range(20)]
+    # More matrices than are kept, each once with another zero point and twice with the same one.
+    order = [number for number in range(20) for _ in range(3)]
+    zero_points = [(0, 5, 0)[place % 3] for place in range(len(order) + 1)]
+    operators = [
+        Linear(place, place + 1, 6, 6, matrices[number], b"", multipliers, -128, 127)
+        for place, number in enumerate(order)
+    ]
+    program = whole([int8(1, 6, zero_point=zero_point) for zero_point in zero_points], operators)
+    check_equal(program)
+    assert len(make_plan(program).constants) == 20 * 36 + 4 * len(multipliers)
+
+
 @pytest.mark.parametrize("name", every_operator())
 def test_every_operator_answers_as_the_oracle(name: str) -> None:
     program = every_operator()[name]
