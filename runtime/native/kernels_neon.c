@@ -12,8 +12,10 @@
 #define INPUT_OFFSET 0
 #if defined(__aarch64__)
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
+#define TOGETHER 8 /* registers of sums that are computed side by side */
 #else
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#define TOGETHER 4 /* of 16 registers, the others are needed for products */
 #endif
 
 static int column_place(int column) { return column; }
@@ -36,21 +38,24 @@ static inline int32x4_t pairs_added(int32x4_t a, int32x4_t b) {
 int16 holds it, because no weight is -128. */
 static inline void sums_of(const edgernn_linear_i8 *linear, const int8_t *weights, const int8_t *x, int32x4_t *sums) {
     int32x4_t two[8];
-    for (int r = 0; r < 8; r++) {
-        two[r] = vdupq_n_s32(0);
-    }
-    int group = 0;
-    for (; group + 1 < linear->groups; group += 2, weights += 128) {
-        const int8x8_t first = four_inputs(x + 4 * group), second = four_inputs(x + 4 * group + 4);
-        for (int r = 0; r < 8; r++) {
-            const int16x8_t products = vmull_s8(first, vld1_s8(weights + 8 * r));
-            two[r] = vpadalq_s16(two[r], vmlal_s8(products, second, vld1_s8(weights + 64 + 8 * r)));
+    for (int from = 0; from < 8; from += TOGETHER) {
+        const int8_t *w = weights + 8 * from;
+        for (int r = 0; r < TOGETHER; r++) {
+            two[from + r] = vdupq_n_s32(0);
         }
-    }
-    if (group < linear->groups) {
-        const int8x8_t inputs = four_inputs(x + 4 * group);
-        for (int r = 0; r < 8; r++) {
-            two[r] = vpadalq_s16(two[r], vmull_s8(inputs, vld1_s8(weights + 8 * r)));
+        int group = 0;
+        for (; group + 1 < linear->groups; group += 2, w += 128) {
+            const int8x8_t first = four_inputs(x + 4 * group), second = four_inputs(x + 4 * group + 4);
+            for (int r = 0; r < TOGETHER; r++) {
+                const int16x8_t products = vmull_s8(first, vld1_s8(w + 8 * r));
+                two[from + r] = vpadalq_s16(two[from + r], vmlal_s8(products, second, vld1_s8(w + 64 + 8 * r)));
+            }
+        }
+        if (group < linear->groups) {
+            const int8x8_t inputs = four_inputs(x + 4 * group);
+            for (int r = 0; r < TOGETHER; r++) {
+                two[from + r] = vpadalq_s16(two[from + r], vmull_s8(inputs, vld1_s8(w + 8 * r)));
+            }
         }
     }
     for (int i = 0; i < 4; i++) {
