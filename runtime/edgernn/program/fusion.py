@@ -5,7 +5,7 @@ In a recurrent cell that is a whole step: the state's product, plus the row's, t
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgernn.program.arithmetic import PLAIN_SUM, sum_factors
 from edgernn.program.operators import INT8, Binary, Linear, Operator, Program, Repeat, Table
@@ -14,8 +14,7 @@ from edgernn.program.sections import reads
 _NONE = -1
 
 
-@dataclass(frozen=True)
-class Fused:
+class Fused(NamedTuple):
     """A product with what follows it, at the place of the last one.
 
     Attributes:

@@ -5,7 +5,7 @@ Offsets are those of TFLite's schema (tensorflow/lite/schema/schema.fbs); `edger
 
 import math
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgernn import flatbuffer
 from edgernn import tflite_schema as schema
@@ -17,8 +17,7 @@ MAX_TENSORS, MAX_OPERATORS = 100_000, 50_000
 ELEMENT_BYTES = {"float32": 4, "int8": 1, "int32": 4, "int64": 8, "bool": 1}
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A tensor of a graph.
 
     Attributes:
@@ -42,8 +41,7 @@ class Tensor:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """Options of an operator: a table of the file, whose fields depend on the operator.
 
     Attributes:
@@ -71,8 +69,7 @@ class Options:
         return () if self.table is None else _integers(flatbuffer.numbers(self.data, self.table, field, "i"))
 
 
-@dataclass(frozen=True)
-class GraphOperator:
+class GraphOperator(NamedTuple):
     """An operator of a graph.
 
     Attributes:
@@ -88,8 +85,7 @@ class GraphOperator:
     options: Options
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """A graph of a file.
 
     Attributes:

@@ -1,8 +1,8 @@
 """Operators with weights: FULLY_CONNECTED."""
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, check_scale, float32s, limits, tensor_number
@@ -15,8 +15,7 @@ _MAX_BIAS = 1 << 30
 _MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """Constants of an operator with weights; see `Linear`."""
 
     weights: bytes

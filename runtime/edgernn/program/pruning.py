@@ -1,7 +1,6 @@
 """Pruning: a program without the values and constants that nothing uses."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
 
 from edgernn.program.operators import Operator, Program, ProgramState, Repeat
 from edgernn.program.sections import reads, writes
@@ -21,10 +20,9 @@ def pruned(program: Program) -> Program:
     if len(used) == len(program.values):
         return program
     renumbered = {number: place for place, number in enumerate(sorted(used))}
-    return replace(
-        program,
+    return program._replace(
         values=tuple(
-            replace(program.values[number], base=renumbered[program.values[number].base]) for number in renumbered
+            program.values[number]._replace(base=renumbered[program.values[number].base]) for number in renumbered
         ),
         constants={renumbered[number]: each for number, each in program.constants.items() if number in used},
         rows=tuple(_renumbered(each, renumbered) for each in program.rows),
@@ -51,11 +49,9 @@ def _used(operator: Operator) -> Iterator[int]:
 
 def _renumbered(operator: Operator, numbers: Mapping[int, int]) -> Operator:
     changes: dict[str, object] = {
-        field.name: numbers.get(getattr(operator, field.name), -1)
-        for field in fields(operator)
-        if field.name in _NUMBERS
+        name: numbers.get(getattr(operator, name), -1) for name in operator._fields if name in _NUMBERS
     }
     if isinstance(operator, Repeat):
         changes["body"] = tuple(_renumbered(each, numbers) for each in operator.body)
         changes["carried"] = tuple((numbers[first], numbers[second]) for first, second in operator.carried)
-    return replace(operator, **changes)  # type: ignore[arg-type]  # the names are those of the fields
+    return operator._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
