@@ -9,6 +9,7 @@
 #define MAX_ELEMENTS ((int64_t)1 << 24) /* of a value */
 #define MAX_WORK ((size_t)1 << 28)      /* bytes of a call */
 #define MAX_PACKED ((size_t)1 << 30)    /* bytes of a program */
+#define MAX_COUNT ((int64_t)1 << 20)    /* of values, states and instructions; their tables fit 32 bits */
 #define MAX_STEPS ((int64_t)1 << 20)
 #define ALIGNMENT 64
 /* Kernels may read this many bytes beyond the end of an int8 operand, never use them, and never write there. */
@@ -789,7 +790,7 @@ static void read_plan(reader *r) {
         fail(r, "not a plan of this format");
         return;
     }
-    const int64_t most = (int64_t)r->words;
+    const int64_t most = r->words < MAX_COUNT ? (int64_t)r->words : MAX_COUNT;
     program->steps = (size_t)count(r, 1, MAX_STEPS);
     program->value_count = count(r, 1, most);
     program->state_count = count(r, 0, most);
