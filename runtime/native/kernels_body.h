@@ -52,6 +52,13 @@ static void block_sums_f32(const float *x, int inputs, const float *weights, con
 }
 #endif
 
+static inline void limit_f32(const float *x, int count, float low, float high, float *out) {
+    for (int i = 0; i < count; i++) {
+        const float above = x[i] < low ? low : x[i];
+        out[i] = above > high ? high : above;
+    }
+}
+
 static void linear_f32(const edgernn_linear_f32 *linear, const float *x, int rows, float *out) {
     const int inputs = linear->inputs, outputs = linear->outputs;
     for (int row = 0; row < rows; row++, x += inputs, out += outputs) {
@@ -59,11 +66,11 @@ static void linear_f32(const edgernn_linear_f32 *linear, const float *x, int row
             const int first = block * COLUMNS_F32, left = outputs - first;
             float sums[COLUMNS_F32];
             block_sums_f32(x, inputs, linear->weights + (ptrdiff_t)first * inputs, linear->bias + first, sums);
-            for (int c = 0; c < COLUMNS_F32; c++) {
-                const float above = sums[c] < linear->low ? linear->low : sums[c];
-                sums[c] = above > linear->high ? linear->high : above;
+            if (left >= COLUMNS_F32) {
+                limit_f32(sums, COLUMNS_F32, linear->low, linear->high, out + first);
+            } else {
+                limit_f32(sums, left, linear->low, linear->high, out + first);
             }
-            memcpy(out + first, sums, sizeof(float) * (size_t)(left < COLUMNS_F32 ? left : COLUMNS_F32));
         }
     }
 }
@@ -124,15 +131,15 @@ static inline float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
     const float n = round_small(x * 1.44269504f);
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    const float r = MULTIPLY_ADD(n, 2.12194440e-4f, MULTIPLY_ADD(n, -0.693359375f, x));
     float y = 1.0f / 5040.0f;
-    y = y * r + 1.0f / 720.0f;
-    y = y * r + 1.0f / 120.0f;
-    y = y * r + 1.0f / 24.0f;
-    y = y * r + 1.0f / 6.0f;
-    y = y * r + 0.5f;
-    y = y * r + 1.0f;
-    y = y * r + 1.0f;
+    y = MULTIPLY_ADD(y, r, 1.0f / 720.0f);
+    y = MULTIPLY_ADD(y, r, 1.0f / 120.0f);
+    y = MULTIPLY_ADD(y, r, 1.0f / 24.0f);
+    y = MULTIPLY_ADD(y, r, 1.0f / 6.0f);
+    y = MULTIPLY_ADD(y, r, 0.5f);
+    y = MULTIPLY_ADD(y, r, 1.0f);
+    y = MULTIPLY_ADD(y, r, 1.0f);
     const int32_t bits = ((int32_t)(n == n ? n : 0.0f) + 127) * (1 << 23); /* of NaN, y is NaN */
     float power;
     memcpy(&power, &bits, sizeof power);
@@ -143,10 +150,10 @@ static inline float exponential(float x) {
 static inline float hyperbolic_tangent(float x) {
     const float square = x * x;
     float near = 62.0f / 2835.0f;
-    near = near * square - 17.0f / 315.0f;
-    near = near * square + 2.0f / 15.0f;
-    near = near * square - 1.0f / 3.0f;
-    near = near * square * x + x;
+    near = MULTIPLY_ADD(near, square, -17.0f / 315.0f);
+    near = MULTIPLY_ADD(near, square, 2.0f / 15.0f);
+    near = MULTIPLY_ADD(near, square, -1.0f / 3.0f);
+    near = MULTIPLY_ADD(near * square, x, x);
     const float far = 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f);
     return square < 0.09f ? near : far;
 }
