@@ -10,7 +10,7 @@ import numpy as np
 import edgernn
 from bars.fidelity import MISSING, Fidelity, count_differing, mean_fidelity, pair_steps, stream
 from bars.latency import CHECKED_SAMPLES, find_quickest, ratio, time_calls
-from bars.operators import count_control_flow, count_custom
+from bars.operator_counts import count_control_flow, count_custom
 from common import exports
 from common.bare_subjects import CLASSIFIER, from_artifact
 from common.bench_frame import Progress

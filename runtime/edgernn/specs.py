@@ -4,7 +4,7 @@ A card can describe up to 16 of each. This version exports and runs models with 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from functools import cached_property, partial
@@ -188,6 +188,11 @@ def widened(span: Range) -> Range:
 def is_state(name: str) -> bool:
     """Return True if an input of a file with this name is a state, not an input of the model."""
     return name.startswith("state_") and name.removeprefix("state_").isdecimal()
+
+
+def order_states(names: Iterable[str]) -> list[str]:
+    """Return those of the names that are states, in the order of their numbers."""
+    return sorted(filter(is_state, names), key=lambda name: int(name.removeprefix("state_")))
 
 
 def explain_count(inputs: int, outputs: int) -> str:

@@ -3,7 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
-from bars.operators import count_control_flow, count_custom
+from bars.operator_counts import count_control_flow, count_custom
 from common import sensors
 from edgernn_export.formats.tflite.graph import Graph, Operator, write
 

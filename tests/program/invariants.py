@@ -1,4 +1,4 @@
-"""What native code trusts in a program: every number of every operator stays within the memory of its values."""
+"""Properties of a program that native code trusts: every number of every operator fits its values."""
 
 import math
 from collections.abc import Iterator

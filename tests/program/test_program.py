@@ -18,7 +18,7 @@ from program.one_operator import Port, litert_answers, make_file
 
 import edgernn
 from edgernn.errors import ArtifactError, UnsupportedError
-from edgernn.program.builder import Memory
+from edgernn.program.builder import ProgramMemory
 from edgernn.program.folding import fold
 from edgernn.program.operators import (
     FLOAT32,
@@ -32,6 +32,7 @@ from edgernn.program.operators import (
     Value,
 )
 from edgernn.program.reader import read_program
+from edgernn.specs import order_states
 
 ALL = np.arange(-128, 128, dtype=np.int8)
 PAIRS = np.stack([np.repeat(ALL, 256), np.tile(ALL, 256)])
@@ -63,6 +64,10 @@ def test_the_digits_program_is_a_step_of_a_few_operators() -> None:
     assert names == [["Quantize", "Linear"], ["Linear", "Binary", "Table"], ["Linear", "Softmax", "Dequantize"]]
     assert (program.steps, program.answers_every_step, len(program.states)) == (28, False, 1)
     assert program.values[program.input].type == program.values[program.output].type == FLOAT32
+
+
+def test_states_are_in_the_order_of_their_numbers() -> None:
+    assert order_states(["state_10", "input", "state_2"]) == ["state_2", "state_10"]
 
 
 def test_a_program_is_read_without_numpy() -> None:
@@ -267,7 +272,7 @@ def test_damaged_files_are_refused_or_read_as_programs_that_stay_within_their_me
 
 
 def test_a_function_by_way_of_float32_becomes_one_table() -> None:
-    memory = Memory()
+    memory = ProgramMemory()
     memory.values += [Value((1, 6), INT8, 0.02, 3, 0), Value((1, 6), INT8, 0.01, 5, 1)]
     memory.values += [Value((1, 6), FLOAT32, 0.0, 0, number) for number in range(2, 6)]
     memory.values.append(Value((), FLOAT32, 0.0, 0, 6))
@@ -295,7 +300,7 @@ def test_a_function_by_way_of_float32_becomes_one_table() -> None:
 
 
 def test_a_long_chain_of_operators_is_read() -> None:
-    memory = Memory()
+    memory = ProgramMemory()
     memory.values += [Value((1, 6), FLOAT32, 0.0, 0, number) for number in range(5_000)]
     memory.values.append(Value((1, 6), INT8, 0.1, 0, 5_000))
     chain: list[Operator] = [

@@ -70,7 +70,7 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTables:
     """Every figure of a result, in two tables, and the refused files.
 
     Attributes:
@@ -91,7 +91,7 @@ class Table:
         return [row.subject for row in self.rows if row.subject.unreliable]
 
 
-def make_table(result: Result, verdict: Verdict | None, short: Mapping[str, str]) -> Table:
+def make_table(result: Result, verdict: Verdict | None, short: Mapping[str, str]) -> ResultTables:
     """Make the table of a result, the recommended artifact first, then by time.
 
     Columns that are empty for every subject are left out.
@@ -126,7 +126,7 @@ def make_table(result: Result, verdict: Verdict | None, short: Mapping[str, str]
         )
         for subject in in_order(result, recommended)
     ]
-    return Table(first, more, rows, [*_refused(result, verdict), *result.left_out.items()])
+    return ResultTables(first, more, rows, [*_refused(result, verdict), *result.left_out.items()])
 
 
 def _refused(result: Result, verdict: Verdict | None) -> Iterator[tuple[str, str]]:

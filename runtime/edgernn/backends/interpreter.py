@@ -15,7 +15,7 @@ from edgernn.backends.exclusive_access import ExclusiveAccess
 from edgernn.backends.protocol import State, Stepper, check_states
 from edgernn.backends.tflite_file import STEP, PortNames, sequence_names, step_file
 from edgernn.errors import ArtifactError, NoStepError, first_line
-from edgernn.specs import is_state
+from edgernn.specs import is_state, order_states
 
 # Errors that interpreters raise for an unsupported file or graph: pybind11 converts most of them from C++ exceptions;
 # tflite-micro's first reads the flatbuffer with struct.
@@ -336,8 +336,8 @@ def _split_states(
 ) -> tuple[Mapping[str, TensorPort], Mapping[str, TensorPort]]:
     """Return the ports of the rows or answers by name, and those of the states, in the order of their numbers."""
     named = dict(zip(names, ports, strict=True))
-    states = sorted((name for name in named if is_state(name)), key=lambda name: int(name.removeprefix("state_")))
-    return {name: port for name, port in named.items() if not is_state(name)}, {name: named[name] for name in states}
+    rest = {name: port for name, port in named.items() if not is_state(name)}
+    return rest, {name: named[name] for name in order_states(named)}
 
 
 def _in_order(ports: Mapping[str, TensorPort], names: Sequence[str]) -> Mapping[str, TensorPort]:

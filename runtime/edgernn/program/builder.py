@@ -5,8 +5,8 @@ from array import array
 from collections.abc import Collection, Sequence
 
 from edgernn.errors import ArtifactError, UnsupportedError
-from edgernn.program.arithmetic import float32
-from edgernn.program.graph import Graph, GraphOperator, Tensor, read_integers
+from edgernn.program.file_graph import GraphOperator, Subgraph, Tensor, read_integers
+from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import FLOAT32, INT8, Copy, Operator, Value
 
 MAX_VALUE_BYTES = 64 << 20
@@ -17,7 +17,7 @@ MIN_SCALE, MAX_SCALE = 1e-30, 1e30  # so that the inverse of a scale is a normal
 _NONE, _RELU, _RELU_N1_TO_1, _RELU6 = 0, 1, 2, 3
 
 
-class Memory:
+class ProgramMemory:
     """The values of a program and the content of its constants, which all its graphs share."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Builder:
         memory: the values.
     """
 
-    def __init__(self, graph: Graph, memory: Memory) -> None:
+    def __init__(self, graph: Subgraph, memory: ProgramMemory) -> None:
         self.graph, self.memory = graph, memory
         self.operators: list[Operator] = []
         self._numbers: dict[int, int] = {}

@@ -4,13 +4,13 @@ import math
 import struct
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.arithmetic import float32
 from edgernn.program.builder import (
     Builder,
     limits,
     strides,
 )
-from edgernn.program.graph import GraphOperator
+from edgernn.program.file_graph import GraphOperator
+from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import (
     FLOAT32,
     INT8,

@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from edgernn.program.arithmetic import float32, product_multiplier, rescale_table, sum_factors
-from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, Memory, float32s
+from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, ProgramMemory, float32s
+from edgernn.program.integer_arithmetic import float32, product_multiplier, rescale_table, sum_factors
 from edgernn.program.operators import (
     INT8,
     Binary,
@@ -50,7 +50,7 @@ class _NotFoldedError(Exception):
     """A value is not a function of one int8 number."""
 
 
-def fold(operators: Sequence[Operator], memory: Memory, results: Sequence[int]) -> list[Operator]:
+def fold(operators: Sequence[Operator], memory: ProgramMemory, results: Sequence[int]) -> list[Operator]:
     """Fold what can be folded; operators that are no longer needed are left out.
 
     Args:
@@ -69,7 +69,7 @@ def fold(operators: Sequence[Operator], memory: Memory, results: Sequence[int]) 
 class _Folder:
     """Values as functions of one int8 number: [256] results, or one number for a constant."""
 
-    def __init__(self, operators: Sequence[Operator], memory: Memory) -> None:
+    def __init__(self, operators: Sequence[Operator], memory: ProgramMemory) -> None:
         self._memory = memory
         self.has_folded = False
         self._writers: dict[int, Operator | None] = {}

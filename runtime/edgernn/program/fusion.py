@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from edgernn.program.arithmetic import PLAIN_SUM, sum_factors
+from edgernn.program.integer_arithmetic import PLAIN_SUM, sum_factors
 from edgernn.program.operators import INT8, Binary, Linear, Operator, Program, Repeat, Table
 from edgernn.program.sections import reads
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, check_scale, float32s, limits, tensor_number
-from edgernn.program.graph import GraphOperator, Tensor, read_integers
+from edgernn.program.file_graph import GraphOperator, Tensor, read_integers
 from edgernn.program.operators import INT8, Linear, Value
 
 MAX_INPUTS = 32_768  # sums of products of int8 numbers stay within 32 bits
@@ -15,7 +15,7 @@ _MAX_BIAS = 1 << 30
 _MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
 
 
-class Weights(NamedTuple):
+class ProductConstants(NamedTuple):
     """Constants of an operator with weights; see `Linear`."""
 
     weights: bytes
@@ -45,7 +45,9 @@ def fully_connected(builder: Builder, operator: GraphOperator) -> None:
     builder.emit(Linear(x, out, inputs, outputs, constants.weights, constants.bias, constants.multipliers, low, high))
 
 
-def read_weights(builder: Builder, operator: GraphOperator, x: int, out: int, outputs: int, axis: int) -> Weights:
+def read_weights(
+    builder: Builder, operator: GraphOperator, x: int, out: int, outputs: int, axis: int
+) -> ProductConstants:
     """Read the weights, the bias and the multipliers of an operator.
 
     Args:
@@ -69,7 +71,7 @@ def read_weights(builder: Builder, operator: GraphOperator, x: int, out: int, ou
     content = builder.memory.content(weights.constant)
     if is_int8 and b"\x80" in content:
         raise UnsupportedError(f"{operator.name} with weights of -128, expected at least -127")
-    return Weights(
+    return ProductConstants(
         content,
         _read_bias(builder, operator, bias, outputs, weights if is_int8 else None),
         _multipliers(operator, values[x], weights, values[out], axis) if is_int8 else (),

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, copy, strides, tensor_number
+from edgernn.program.file_graph import GraphFile, GraphOperator, Subgraph, read_integers
 from edgernn.program.folding import fold
-from edgernn.program.graph import Graph, GraphFile, GraphOperator, read_integers
 from edgernn.program.operators import Repeat
 from edgernn.program.shapes import check_same
 
@@ -60,7 +60,7 @@ def append_loop(builder: Builder, operator: GraphOperator, file: GraphFile, appe
     body.finish(operator, states)
 
 
-def _count_rounds(condition: Graph) -> tuple[int, int]:
+def _count_rounds(condition: Subgraph) -> tuple[int, int]:
     """Return which input of a condition is the counter, and the number of rounds."""
     operators = condition.operators
     if len(operators) == 1 and operators[0].name == "LESS" and operators[0].outputs == condition.outputs:

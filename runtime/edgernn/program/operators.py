@@ -326,7 +326,7 @@ class ProgramState(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What a .tflite file computes for one sample.
+    """Computation of a .tflite file for one sample.
 
     Attributes:
         values: all values; the number of a value is its place here.

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.arithmetic import product_multiplier, rescale_table, sum_factors
 from edgernn.program.fusion import Fused, fuse
+from edgernn.program.integer_arithmetic import product_multiplier, rescale_table, sum_factors
 from edgernn.program.operators import (
     FLOAT32,
     INT8,

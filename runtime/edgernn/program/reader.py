@@ -6,14 +6,14 @@ from edgernn import flatbuffer
 from edgernn.backends.tflite_file import StepSignature, step_signature
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program import elementwise, linear, shapes, windows
-from edgernn.program.builder import Builder, Memory
+from edgernn.program.builder import Builder, ProgramMemory
+from edgernn.program.file_graph import GraphFile, GraphOperator, Subgraph
 from edgernn.program.folding import fold
-from edgernn.program.graph import Graph, GraphFile, GraphOperator
 from edgernn.program.loop import append_loop
 from edgernn.program.operators import Program, ProgramState
 from edgernn.program.pruning import pruned
 from edgernn.program.sections import find_sections
-from edgernn.specs import is_state
+from edgernn.specs import is_state, order_states
 
 OPERATORS: Mapping[str, Callable[[Builder, GraphOperator], None]] = {
     **dict.fromkeys(elementwise.KINDS, elementwise.binary),
@@ -66,7 +66,7 @@ def _read(data: bytes) -> Program:
 def _read_whole(file: GraphFile) -> Program:
     graph = _known_graph(file, 0)
     _check_count(len(graph.inputs), len(graph.outputs))
-    memory = Memory()
+    memory = ProgramMemory()
     builder = Builder(graph, memory)
     source, result = add_input(builder, graph.inputs[0]), graph.outputs[0]
     add_operators(builder, file)
@@ -93,15 +93,15 @@ def _read_whole(file: GraphFile) -> Program:
 def _read_step(file: GraphFile, step: StepSignature) -> Program:
     """Read the step, and how many steps a sequence has."""
     graph = _known_graph(file, step.graph_number)
-    memory = Memory()
+    memory = ProgramMemory()
     builder = Builder(graph, memory)
     inputs = dict(zip(step.names.inputs, graph.inputs, strict=True))
     outputs = dict(zip(step.names.outputs, graph.outputs, strict=True))
     rows, answers = ([each for each in names if not is_state(each)] for names in (inputs, outputs))
     _check_count(len(rows), len(answers))
-    states = sorted(each for each in inputs if is_state(each))
-    if states != sorted(each for each in outputs if is_state(each)):
-        raise ArtifactError(f"its step takes the states {states} and returns {sorted(outputs)}; expected the same")
+    states, returned = order_states(inputs), order_states(outputs)
+    if states != returned:
+        raise ArtifactError(f"its step takes the states {states} and returns {returned}; expected the same")
     before = {name: add_input(builder, inputs[name]) for name in states}
     row = add_input(builder, inputs[rows[0]])
     add_operators(builder, file)
@@ -161,7 +161,7 @@ def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) ->
     raise UnsupportedError(f"a step with answers of shape {answer} to sequences with answers of shape {answers}")
 
 
-def _known_graph(file: GraphFile, number: int) -> Graph:
+def _known_graph(file: GraphFile, number: int) -> Subgraph:
     """Return a graph without missing operators: they are the clearest reason, so they are looked for first."""
     graph = file.graph(number)
     for operator in graph.operators:

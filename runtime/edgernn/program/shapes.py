@@ -6,7 +6,7 @@ from operator import mul as operator_mul
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, check_shape, copy, strides, tensor_number
-from edgernn.program.graph import MAX_ELEMENTS, GraphOperator
+from edgernn.program.file_graph import MAX_ELEMENTS, GraphOperator
 from edgernn.program.operators import INT8, Fill, Value
 
 

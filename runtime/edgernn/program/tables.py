@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.arithmetic import float32
 from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, float32s
 from edgernn.program.fixed_point import inverse_square_root, multiplied, quantized_multiplier
+from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import Value
 
 

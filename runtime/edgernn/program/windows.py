@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, limits, tensor_number
-from edgernn.program.graph import GraphOperator
+from edgernn.program.file_graph import GraphOperator
 from edgernn.program.linear import read_weights
 from edgernn.program.operators import INT8, Convolution, Pool, Reduce
 from edgernn.program.shapes import check_same, normalized

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.arithmetic import float32
+from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import (
     Binary,
     Copy,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.arithmetic import PLAIN_SUM, product_multiplier, rescale_table, sum_factors
 from edgernn.program.fusion import Fused
+from edgernn.program.integer_arithmetic import PLAIN_SUM, product_multiplier, rescale_table, sum_factors
 from edgernn.program.operators import Binary, Copy, Fill, Linear, Rescale, Softmax, Table
 from edgernn_export.formats.c.emitter import Emitter, copy, loop, loop_each
 from edgernn_export.formats.c.layout import Body, Step

@@ -85,7 +85,7 @@ class GraphOperator(NamedTuple):
     options: Options
 
 
-class Graph(NamedTuple):
+class Subgraph(NamedTuple):
     """A graph of a file.
 
     Attributes:
@@ -125,7 +125,7 @@ class GraphFile:
         )
         self._buffers = flatbuffer.table_places(data, model, schema.MODEL_BUFFERS)
 
-    def graph(self, number: int) -> Graph:
+    def graph(self, number: int) -> Subgraph:
         """Read a graph."""
         data, place = self._data, self._place(number)
         tensors = tuple(self._tensor(table) for table in self._tensor_tables(place))
@@ -133,7 +133,7 @@ class GraphFile:
         if len(operators) > MAX_OPERATORS:
             raise ArtifactError(f"a graph of {len(operators):,} operators, expected at most {MAX_OPERATORS:,}")
         inputs, outputs = self._ports(place, len(tensors))
-        return Graph(
+        return Subgraph(
             tensors,
             tuple(self._operator(flatbuffer.follow(data, each), len(tensors)) for each in operators),
             inputs,
