@@ -42,6 +42,8 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=20_000, help="of files")
     parser.add_argument("--files", type=Path, help="folder with more .tflite files")
     words = parser.parse_args()
+    if words.files and not any(words.files.glob("*.tflite")):
+        sys.exit(f"{words.files}: no .tflite files in this folder")
     if not shutil.which("clang"):
         sys.exit("no clang found, which has libFuzzer: apt-get install clang libclang-rt-14-dev")
     seeds = words.folder / "seeds"
@@ -51,7 +53,11 @@ def main() -> None:
     good = [make_plan(program) for program in made_up_programs.every_operator().values()]
     for plan in [*good, *_fuzz_reader(files, words.mutants)]:
         _write(plan, seeds)
-    sys.exit(_fuzz_engine(words.folder, words.seconds))
+    try:
+        program = _compile(words.folder)
+    except (subprocess.CalledProcessError, build_native.NativeBuildError) as error:
+        sys.exit(f"{error}; libFuzzer is in the package libclang-rt-14-dev, or that of another version of clang")
+    sys.exit(_fuzz_engine(program, words.folder, words.seconds))
 
 
 def _fuzz_reader(files: list[bytes], count: int) -> Iterator[Plan]:
@@ -106,9 +112,8 @@ def _write(plan: Plan, folder: Path) -> None:
         (folder / hashlib.sha256(data).hexdigest()[:20]).write_bytes(data)
 
 
-def _fuzz_engine(folder: Path, seconds: int) -> int:
-    """Compile fuzz_engine.c and run it; return its exit code."""
-    program = _compile(folder)
+def _fuzz_engine(program: Path, folder: Path, seconds: int) -> int:
+    """Run fuzz_engine.c; return its exit code."""
     for name in ("corpus", "found"):
         (folder / name).mkdir(exist_ok=True)
     limits = [f"-max_total_time={seconds}", f"-timeout={SECONDS_OF_AN_INPUT}", f"-rss_limit_mb={MEGABYTES}"]
@@ -126,6 +131,7 @@ def _fuzz_engine(folder: Path, seconds: int) -> int:
 
 
 def _compile(folder: Path) -> Path:
+    """Compile fuzz_engine.c with the engine for this machine."""
     target = build_native.TARGETS[build_native.this_machine()]
     own = Path(__file__).parent / "fuzz_engine.c"
     objects = []
