@@ -86,7 +86,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
         proof,
         reason=describe_failure(broken, source, target) if broken else "",
         companions=tuple(finished.companions(data).items()) if finished.companions else (),
-        notes=finished.notes,
+        notes=finished.describe(data) if finished.describe else (),
     )
 
 

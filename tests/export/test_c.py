@@ -18,6 +18,7 @@ from edgernn.errors import ExportError, UnsupportedError
 from edgernn.program.operators import Function, Program, Reduce, Softmax
 from edgernn.program.reader import read_program
 from edgernn_export import Settings, Target, export, select_targets
+from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.emitter import float_text
 from edgernn_export.formats.c.files import CFiles
@@ -221,8 +222,31 @@ def test_without_a_compiler_the_file_is_proven_by_its_program(
     files = CFiles(program, DIGITS, "digits")
     data = seal(files.embed_card(card.encode()))
     assert not isinstance(files.open(data), CompiledModel)
-    assert "no C compiler was found" in files.notes()[-1]
+    monkeypatch.setattr(cortex_m, "measure_sizes", lambda *_: [])
+    monkeypatch.setattr(cortex_m, "count_instructions", lambda *_: None)
+    assert files.describe(data) == (
+        "7,760 bytes of constants; 102 bytes of RAM for a stream with its row and answer",
+        "not compiled here, because no C compiler was found: proven by the file it was made from",
+    )
     assert set(files.companions(data)) == {"digits.h", "digits_test.c"}
+
+
+def test_its_size_on_small_cores_is_that_of_constants_and_code(program: Program, card: Card) -> None:
+    sizes = cortex_m.measure_sizes(files_of(program, card), "digits")
+    assert [each.core for each in sizes] == ["Cortex-M0+", "Cortex-M3"]
+    for each in sizes:
+        # 7,760 bytes of constants.
+        assert 8_200 < each.flash_bytes < 8_900, each
+        assert each.stack_bytes <= 320
+
+
+def test_without_a_compiler_for_arm_there_are_no_sizes(
+    program: Program, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cortex_m, "find_arm_compiler", lambda _core: [])
+    files = files_of(program, card)
+    assert cortex_m.measure_sizes(files, "digits") == []
+    assert cortex_m.count_instructions(files, "digits") is None
 
 
 def test_a_compiler_that_refuses_the_source_is_quoted(tmp_path: Path) -> None:
@@ -245,11 +269,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     settings = Settings(keep_failed=True, refine=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgernn_export.pipeline.Worker", InProcess)
+        patch.setattr(cortex_m, "measure_sizes", lambda *_: [])
+        patch.setattr(cortex_m, "count_instructions", lambda *_: None)
         patch.setattr("edgernn_export.source.why_no_stream", lambda *_: "")  # tested elsewhere, and slow
         rows = export(folder / "cells.keras", targets=targets, samples=folder / "samples.npz", settings=settings)
     assert all(row.proof and row.proof.streamed and row.proof.stream_difference == 0 for row in rows[:2])
     assert [row.runs_here for row in rows[:2]] == [False, False]
-    assert all("bytes of constants" in row.notes[0] for row in rows[:2])
+    assert all("bytes of RAM" in row.notes[0] for row in rows[:2])
     yield folder
 
 

@@ -75,7 +75,7 @@ class Finished:
         open: function that opens the file's content, with a card, on this computer; None if the format's backend does.
         companions: function from the file's final content to the content of the files that belong beside it, by name,
             such as a C header; None if there are none.
-        notes: facts for the user about this file, in words.
+        describe: function from the file's final content to facts for the user, in words; None if there are none.
     """
 
     embed_card: Callable[[bytes], bytes]
@@ -83,7 +83,7 @@ class Finished:
     output_limits: Range | None = None
     open: Callable[[bytes], Backend] | None = None
     companions: Callable[[bytes], Mapping[str, bytes]] | None = None
-    notes: tuple[str, ...] = ()
+    describe: Callable[[bytes], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)

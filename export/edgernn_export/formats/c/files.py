@@ -14,6 +14,7 @@ from edgernn.card import Card, read_card, seal
 from edgernn.errors import UnsupportedError
 from edgernn.golden import inputs_of
 from edgernn.program.operators import INT8, Program
+from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.compiled import CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.golden_test import count_samples, write_test
 from edgernn_export.formats.c.writer import make_source, write_header, write_source
@@ -50,12 +51,11 @@ class CFiles:
         """
         if not self._compiler:
             return open_artifact(Path(f"{self._stem}.tflite"), self._tflite, 1)
-        card, text = read_card(data), data.decode("utf-8")
-        files = {f"{self._stem}.c": text, f"{self._stem}.h": write_header(self.source, card)}
+        card = read_card(data)
         with tempfile.TemporaryDirectory() as folder:
             # A name that no other library of this process has: the loader returns a loaded one of the same name.
             library = Path(folder) / f"{Path(folder).name}.so"
-            compile_library(self._compiler, files, library)
+            compile_library(self._compiler, self._files(data), library)
             name = f"C by {Path(self._compiler[-1]).name}"
             return CompiledModel(library, self.source, name, scaled=bool(card.inputs[0].factor))
 
@@ -65,15 +65,34 @@ class CFiles:
         header = write_header(self.source, card)
         return {f"{self._stem}.h": header.encode(), f"{self._stem}_test.c": self._test(card, data).encode()}
 
-    def notes(self) -> tuple[str, ...]:
-        """Say how much memory the program needs, and how it was proven."""
-        layout = self.source.layout
-        constants = sum(each.size_bytes for each in self.source.constants)
-        state = sum(each.elements * (1 if each.type == INT8 else 4) for each in layout.fields)
-        found = [f"{constants:,} bytes of constants, {state:,} bytes of state for each stream"]
+    def describe(self, data: bytes) -> tuple[str, ...]:
+        """Say how much memory and time the program needs on a microcontroller, and whether it was compiled here."""
+        source, files = self.source, self._files(data)
+        state = sum(each.elements * _size_of(each.type) for each in source.layout.fields)
+        numbers = (source.features + source.outputs) * _size_of(source.layout.program.values[source.layout.row].type)
+        ram = f"{state + numbers:,} bytes of RAM for a stream with its row and answer"
+        sizes = cortex_m.measure_sizes(files, source.prefix)
+        if not sizes:
+            constants = sum(each.size_bytes for each in source.constants)
+            parts = [f"{constants:,} bytes of constants", ram]
+        else:
+            flash = ", ".join(f"{each.flash_bytes:,} on {each.core}" for each in sizes)
+            parts = [f"bytes of flash with -Os, before the compiler's library: {flash}", ram]
+        if stack := max((each.stack_bytes for each in sizes), default=0):
+            parts.append(f"at most {stack:,} bytes of stack")
+        instructions = cortex_m.count_instructions(files, source.prefix) if source.layout.is_int8 else None
+        if instructions:
+            parts.append(f"{instructions:,} instructions a prediction on Cortex-M3")
+        found = ["; ".join(parts)]
         if not self._compiler:
             found.append("not compiled here, because no C compiler was found: proven by the file it was made from")
         return tuple(found)
+
+    def _files(self, data: bytes) -> dict[str, str]:
+        return {
+            f"{self._stem}.c": data.decode("utf-8"),
+            f"{self._stem}.h": write_header(self.source, read_card(data)),
+        }
 
     def _test(self, card: Card, data: bytes) -> str:
         if card.golden is None:
@@ -100,3 +119,7 @@ class CFiles:
     def _port(self, number: int) -> TensorPort:
         value = self.source.layout.program.values[number]
         return TensorPort(0, value.shape, np.int8, (value.scale, value.zero_point))
+
+
+def _size_of(number_type: str) -> int:
+    return 1 if number_type == INT8 else 4

@@ -52,7 +52,7 @@ class CFormat(Format):
             embed_card=files.embed_card,
             open=files.open,
             companions=files.companions,
-            notes=files.notes(),
+            describe=files.describe,
         )
 
     def file_name(self, target: Target, name: str) -> str:
