@@ -46,7 +46,7 @@ def print_rows(
         keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
         console.print(
             f"{count_test_samples(proven.samples)}; {keras}. agreement: with Keras. max diff: largest difference from "
-            f"Keras {_unit(proven)}. streaming: the same between a stream and predict."
+            f"Keras {_unit(proven)}. streaming: largest difference between a stream and predict."
             f"{_NOTE_ON_TIMES if timed else ''}",
         )
     if rows[0].fed:
