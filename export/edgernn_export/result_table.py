@@ -66,7 +66,9 @@ def print_rows(
     if timed and verdict and verdict.recommended:
         profile = profile_named(timed.profile) if timed.profile else None
         if command := install_command(verdict.recommended.name, profile):
-            console.print(f"On the device: {command}", markup=False, soft_wrap=True)
+            # The backends of the command have no wheels for 32-bit systems, unless --for names one.
+            device = profile.title if profile else "a 64-bit device"
+            console.print(f"On {device}: {command}", markup=False, soft_wrap=True)
 
 
 def _sorted(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None) -> Sequence[TargetResult]:
