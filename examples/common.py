@@ -164,7 +164,7 @@ def run_edgernn(*words: str, allow_failure: bool = False) -> str:
 
 
 def choose_streamed(folder: Path) -> Path:
-    """Return the smallest artifact whose stream had the bits of `predict`, of int8 if there is one.
+    """Return the artifact to stream: the smallest whose stream has the bits of `predict`, int8 before others.
 
     Raises:
         ArtifactError: there is none.
@@ -175,7 +175,9 @@ def choose_streamed(folder: Path) -> Path:
         if card.exact_stream
     ]
     if not exact:
-        raise edgernn.ArtifactError(f"{folder}: no artifact whose stream has the bits of predict, expected one")
+        raise edgernn.ArtifactError(
+            f"{folder}: no artifact has a stream with the bits of predict; expected one, such as an int8 .tflite file"
+        )
     return min(exact)[-1]
 
 

@@ -44,5 +44,5 @@ def _split(page: Path, name: str) -> tuple[str, str, str]:
     before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     part, also_found, after = rest.partition(end)
     if not found or not also_found:
-        raise DataError(f"{page}: no marks {begin} and {end}")
+        raise DataError(f"{page}: no marks {begin} and {end}; add both where the generated part belongs")
     return before, part, after

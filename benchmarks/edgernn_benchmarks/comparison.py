@@ -156,8 +156,8 @@ def _artifacts_beside(source: Path) -> list[Path]:
 
     Raises:
         SettingError: there are none.
-        ModelError: because there is no Keras model.
-        DataError: because the run folder is incomplete.
+        ModelError: there are none, and no Keras model to export them from.
+        DataError: there are none, and the run folder is incomplete.
     """
     check_exists(source)
     model = source / MODEL if source.is_dir() else source

@@ -43,7 +43,7 @@ def print_result(result: Result) -> None:
 
 
 def verdict_lines(result: Result, verdict: Verdict) -> list[str]:
-    """Describe the recommended artifact, also by device, the smallest, the fastest and the most accurate one."""
+    """Describe the artifact to ship, that for each device, the smallest, the fastest and the most accurate one."""
     devices = describe_devices(result)
     lines = [
         f"{verdict.sentence}.",

@@ -56,7 +56,9 @@ def example_part(result: Result) -> str:
     subjects = {each.name: each for each in result.subjects}
     missing = [name for name in (TFLITE, FUNCTION, PREDICT) if name not in subjects]
     if best is None or headline is None or missing:
-        reason = f"{missing[0]!r} was not measured" if missing else "no artifact is recommended, or no truth is known"
+        reason = (
+            f"{missing[0]!r} was not measured" if missing else "no artifact is recommended, or accuracy is not known"
+        )
         raise DataError(f"{reason}; expected a result of `edgernn compare runs/demo --peers --json FILE`")
     stock, function, predict = (subjects[name] for name in (TFLITE, FUNCTION, PREDICT))
 

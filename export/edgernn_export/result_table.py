@@ -46,7 +46,7 @@ def print_rows(
         keras = f"Keras has {show_measures(proven.keras)}" if proven.keras else _unknown(proven)
         console.print(
             f"{count_test_samples(proven.samples)}; {keras}. agreement: with Keras. max diff: largest difference from "
-            f"Keras {_unit(proven)}. streaming: the same between a stream and predict."
+            f"Keras {_unit(proven)}. streaming: largest difference between a stream and predict."
             f"{_NOTE_ON_TIMES if timed else ''}",
         )
     if rows[0].fed:
@@ -66,7 +66,9 @@ def print_rows(
     if timed and verdict and verdict.recommended:
         profile = profile_named(timed.profile) if timed.profile else None
         if command := install_command(verdict.recommended.name, profile):
-            console.print(f"On the device: {command}", markup=False, soft_wrap=True)
+            # The backends of the command have no wheels for 32-bit systems, unless --for names one.
+            device = profile.title if profile else "a 64-bit device"
+            console.print(f"On {device}: {command}", markup=False, soft_wrap=True)
 
 
 def _sorted(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None) -> Sequence[TargetResult]:

@@ -56,10 +56,10 @@ def find_doubt(task: Task, reference: Float32, truth: Truth | None, labels: Sequ
 
 
 def _find_order(decisions: Int64, right: Int64, classes: int) -> Sequence[int]:
-    """Find the order of the truths' classes in the model's outputs, if another order makes many more answers right.
+    """Find another order of the classes with which many more answers of the model are right.
 
     Returns:
-        The class of y for each output; empty if the present order is the best, or the answers do not tell.
+        The class of y for each output; empty if there is none, or if two outputs fit the same class.
     """
     table = np.zeros((classes, classes), np.int64)
     answered = decisions >= 0
@@ -76,8 +76,10 @@ def _describe_order(decisions: Int64, right: Int64, order: Sequence[int], labels
     reordered = np.array([*order, -1])[decisions]
     given, better = (show("accuracy", metrics.accuracy(each, right)) for each in (decisions, reordered))
     names = ",".join(labels[place] if labels else str(place) for place in order)
+    advice = "Number the classes of y in this order."
+    if labels:
+        advice = f"If y has names, pass --labels {names}; if it has numbers, number the classes in this order."
     return (
         f"The classes of y seem to have another order than the model's outputs: Keras has accuracy {given}, and with "
-        f"the order {names} it would have {better}. If y has names, pass --labels {names}; if it has numbers, number "
-        "the classes in this order."
+        f"the order {names} it would have {better}. {advice}"
     )

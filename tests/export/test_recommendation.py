@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from made_up import measured, result
 
 import edgernn
 from edgernn.bench.profiles import PROFILES, install_command
@@ -15,6 +16,7 @@ from edgernn.errors import SettingError
 from edgernn.tasks import Task
 from edgernn_export import Settings, TargetResult, measure
 from edgernn_export.proof import Proof
+from edgernn_export.result_table import print_rows
 from edgernn_export.targets import DEFAULT_TARGETS, Target
 
 BRIEF = Method(2, 0.0)
@@ -129,3 +131,21 @@ def test_compare_takes_the_artifacts_beside_the_model_and_a_device(
 def test_the_device_needs_the_extra_of_the_artifact(artifact: str, device: str | None, extra: str) -> None:
     command = install_command(artifact, PROFILES[device] if device else None)
     assert command == (f'pip install "edgernn-{edgernn.__version__}-py3-none-any.whl[{extra}]"' if extra else "")
+
+
+@pytest.mark.parametrize(
+    ("profile", "line"),
+    [
+        ("", "On a 64-bit device: pip install .*[litert]"),
+        ("pi2", "On a Raspberry Pi 2: pip install .*[tflite]"),
+        ("mcu", ""),
+    ],
+)
+def test_the_last_line_says_what_to_install_where(profile: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    timed = result(measured("Keras", role="original"), measured("a.tflite"), profile=profile)
+    proof = Proof(Task("classification"), 10, SAME, SAME, 1.0, 0.0)
+    row = TargetResult(Target("tflite", "int8", "unrolled"), Path("a.tflite"), "passed", size_bytes=9, proof=proof)
+    print_rows([row], timed, judge(timed), keep_failed=False)
+    last = capsys.readouterr().out.splitlines()[-1]
+    begin, _, end = line.partition(".*")
+    assert (last.startswith(begin) and last.endswith(f'{end}"')) if line else not last.startswith("On ")

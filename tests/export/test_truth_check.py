@@ -32,7 +32,8 @@ def test_another_order_of_the_classes_is_found(labels: tuple[str, ...], names: s
     swapped = np.array([0, 2, 1])[CLASSES]
     doubt = find_doubt(Task("classification"), ANSWERS, swapped, labels)
     assert f"another order than the model's outputs: Keras has accuracy 33.33%, and with the order {names} it" in doubt
-    assert f"would have 97.33%. If y has names, pass --labels {names};" in doubt
+    advice = f"If y has names, pass --labels {names};" if labels else "Number the classes of y in this order."
+    assert f"would have 97.33%. {advice}" in doubt
 
 
 def test_an_order_that_is_no_exchange_is_given_for_the_outputs() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from edgernn.bench.statistics import MAX_SPREAD, MIN_ROUNDS, TIE
 from edgernn.cli import main
 from edgernn.system.extras import WHEEL
 
@@ -88,3 +89,16 @@ def test_the_lock_names_no_host() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     assert "--hash=sha256:" in lock
+
+
+def test_documents_and_help_state_the_limit_of_unreliable_times() -> None:
+    limit = f"±{100 * MAX_SPREAD:g} %"
+    texts = [(DOCS / name).read_text(encoding="utf-8") for name in ("benchmarks.md", "glossary.md")]
+    ctx = click.Context(main)
+    for name in ("bench", "compare"):
+        command = main.get_command(ctx, name)
+        assert command is not None
+        texts.append(command.help or "")
+    assert [text for text in texts if limit not in " ".join(text.split())] == []
+    assert f"below {TIE - 1:.0%}".replace("%", " %") in texts[0]
+    assert all(f"fewer than {MIN_ROUNDS} rounds" in text for text in texts[:2])

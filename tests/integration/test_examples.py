@@ -93,7 +93,7 @@ def test_the_smallest_int8_file_with_an_exact_stream_is_streamed(
     sizes = [path.stat().st_size for path, card in exact.items() if card.quantization == "int8"]
     assert exact[chosen].quantization == "int8"
     assert chosen.stat().st_size == min(sizes)
-    with pytest.raises(ArtifactError, match="no artifact whose stream has the bits of predict"):
+    with pytest.raises(ArtifactError, match="no artifact has a stream with the bits of predict"):
         common.choose_streamed(tmp_path)
 
 

@@ -80,8 +80,8 @@ def train(
     divided by 255. A model of another kind begins with `edgernn export model.keras`, without this command.
 
     Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
-    epochs on noisy images, so it often misreads clean ones, such as your own. The noise cuts values off at 1: with
-    --no-scale, as in the original, every pixel of ink is 1.
+    epochs on noisy images, so it often misreads clean ones, such as your own. With --no-scale, as in the original,
+    pixels reach 255, and the noise sets values above 1 to 1: every pixel of ink becomes 1.
 
     PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train, y_train, x_test and y_test.
     The names of the classes are those of --labels, the array labels of an .npz, or the lines of a file labels.txt
@@ -138,7 +138,7 @@ def report(trained: Trained, folder: Path) -> str:
 
 
 def _untrained(trained: Trained) -> list[str]:
-    """Warn about conditions that the recipe does not train on, a line each."""
+    """Return a warning for each condition of test images that the recipe does not train on."""
     return [
         f"recipe {trained.recipe.name} does not train on {condition} images, such as your own; recipe robust does"
         for condition in trained.results

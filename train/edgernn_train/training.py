@@ -33,8 +33,8 @@ class Trained:
         input_meaning: meaning of an input value, for instance "pixel / 255".
         labels: the name of each class.
         history: loss and accuracy of every epoch, as Keras records them.
-        results: `loss` and `accuracy` on all test images, by condition; also on clean ones if the recipe does not train
-            on them, as the last.
+        results: `loss` and `accuracy` on all test images, by condition; clean images are always among the
+            conditions, as the last one if the recipe does not train on them.
         first_probabilities: float32 [classes], the answer to the first test image in the first of the recipe's
             conditions.
         first_class: the right class of that image.
@@ -146,7 +146,7 @@ def _train(
 
 
 def _evaluate(model: Any, inputs: Inputs, classes: int) -> dict[str, dict[str, float]]:
-    """Return loss and accuracy on all test images, by condition; the last one is clean if no other is."""
+    """Return loss and accuracy on all test images, by condition; clean images are always among the conditions."""
     y_test = one_hot(inputs.y_test, classes)
     results = {}
     # A user's own pictures have no noise.

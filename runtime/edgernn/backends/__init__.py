@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
+from edgernn.system.extras import is_64_bit
 
 if TYPE_CHECKING:
     from edgernn.backends.protocol import Backend
@@ -64,8 +65,7 @@ class BackendInfo(NamedTuple):
 
 
 def _for_64_bit() -> str:
-    # Python's word size counts: a 32-bit system may run on a 64-bit kernel.
-    return "" if sys.maxsize > 1 << 32 else "it has no wheel for 32-bit systems"
+    return "" if is_64_bit() else "it has no wheel for 32-bit systems"
 
 
 def _of_tflite_runtime() -> str:

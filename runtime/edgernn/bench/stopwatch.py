@@ -72,7 +72,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Turn:
-    """Turn of one subject in one round, for progress.
+    """One subject's turn in a round, as progress reports it.
 
     Attributes:
         name: of the subject.

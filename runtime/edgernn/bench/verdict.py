@@ -103,7 +103,7 @@ def describe_devices(result: Result) -> list[str]:
 def _refused(
     result: Result, candidates: Sequence[Measured], left: Sequence[Measured], profile: Profile | None
 ) -> dict[str, str]:
-    """Return the reason against each artifact that did not reach condition (4) of `judge`, by name."""
+    """Return why artifacts cannot be recommended, by name: the first of conditions (1) to (3) of `judge` that fails."""
     reasons = {}
     for artifact in result.own_artifacts:
         if limits := broken_limits(result, artifact):

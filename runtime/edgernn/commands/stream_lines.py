@@ -266,22 +266,14 @@ def _answer(
 ) -> int:
     """Answer the lines on standard input; return the number of lines that could not be used.
 
-    Args:
-        sequence: the open sequence; its state may be restored.
-        keeper: saves the state.
-        writer: formats the answers.
-        names: of the features, which a header must have; empty if not known.
-        steps: number of rows of the model's sequences; a longer one is noted once. -1 for any number.
-        stop: ends the input early.
-        every: number of rows after which a new sequence begins; None for no limit.
-        last: True to answer only the last row of each sequence.
+    The first sequence that is longer than the model's `steps` (-1: any number) is noted.
 
     Raises:
         DataError: a header has other names than `names`, those of the model's features.
     """
     longest = max(MIN_LINE_LIMIT_BYTES, sequence.features * MAX_NUMBER_BYTES)
     front, faults = Front(sequence.features, longest, names), Faults()
-    number, too_long = 0, False
+    number, noted = 0, False
     with warnings_as_lines(lambda: f"line {number}: "):
         for number, line in enumerate(read_lines(standard_input(), stop, longest, keeper.save), 1):
             keeper.count()
@@ -295,8 +287,8 @@ def _answer(
                 faults.add(number, str(error))
                 continue
             faults.end()
-            if not too_long and every is None and sequence.rows > steps > 0:
-                too_long = True
+            if not noted and every is None and sequence.rows > steps > 0:
+                noted = True
                 advice = f"--every {steps} begins a new one after {steps:,} rows"
                 say(f"note: line {number}: the sequence is longer than the model's {steps:,} rows; {advice}", err=True)
             # A restored state may have more rows than --every allows now.

@@ -3,7 +3,6 @@
 The package `edgernn_benchmarks` draws the report; `edgernn report` needs no TensorFlow.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from edgernn.errors import MissingExtraError, SettingError
-from edgernn.system.extras import require
+from edgernn.system.extras import is_64_bit, require
 from edgernn.system.files import made_folder
 
 _PACKAGES = ("rich", "jinja2", "matplotlib", "PIL")
@@ -39,7 +38,7 @@ def require_report() -> None:
     try:
         require("report", *_PACKAGES)
     except MissingExtraError as error:
-        if sys.maxsize > 1 << 32:
+        if is_64_bit():
             raise
         raise SettingError(
             f"{error}; matplotlib has no wheel for 32-bit systems. Save the result, edgernn bench ARTIFACT --json > "

@@ -93,7 +93,7 @@ def doubt_lines(result: Result, calls: Sequence[str], width: int = 80) -> list[s
 
 
 def stranger_reasons(result: Result) -> dict[str, str]:
-    """Return the reason against each artifact that was exported from another model than the original, by name."""
+    """Return the artifacts that were exported from another model than the original, by name, each with the reason."""
     original = result.original
     return {
         each.name: f"exported from another model, digest {each.source_sha256[:12]}…, expected the original's "

@@ -1,6 +1,7 @@
 """Packages that only some commands need: each belongs to an extra of the distribution."""
 
 import re
+import sys
 from importlib.util import find_spec
 
 from edgernn import __version__
@@ -8,6 +9,11 @@ from edgernn.errors import MissingExtraError
 
 # The file that `make wheel` builds.
 WHEEL = f"edgernn-{__version__}-py3-none-any.whl"
+
+
+def is_64_bit() -> bool:
+    """Return True if Python is a 64-bit program, for which more wheels exist; its system's kernel may be another."""
+    return sys.maxsize > 1 << 32
 
 
 def require(extra: str, *packages: str) -> None:
