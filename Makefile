@@ -24,7 +24,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-pi \
+.PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-c test-pi \
 	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-trust bench-pi readme compatibility support mutants \
 	clean
 
@@ -120,6 +120,11 @@ $(WEB)/.ready: tests/web/package.json tests/web/package-lock.json
 test-cpp: $(READY) ## compare the C++ program of docs/ with edgernn; FLAGS="…" for LiteRT's SDK; RUN=DIR
 	@test -n "$(FLAGS)" || { echo 'FLAGS is missing: pass the options that compile and link with LiteRT, FLAGS="-I… …/libLiteRt.so"'; exit 1; }
 	FLAGS="$(FLAGS)" RUN="$(RUN)" $(BIN)/pytest -q tests/cpp
+
+test-c: $(READY) ## compare generated C on Cortex-M3, ARMv6, AArch64, RISC-V under QEMU with this machine
+	@for program in clang arm-none-eabi-gcc qemu-system-arm qemu-arm; do command -v $$program >/dev/null \
+		|| { echo "no $$program found: apt-get install clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-user"; exit 1; }; done
+	$(BIN)/pytest -q tests/microcontroller
 
 # Needs root's rights, because it enters other systems.
 test-pi: $(READY) ## test every artifact and command on Raspberry Pi OS under QEMU; needs root; RUN=DIR, DOCS=1

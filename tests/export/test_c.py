@@ -3,13 +3,14 @@
 import ctypes
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from made_up_c import export_cells
 from program import oracle
 
 import edgernn
@@ -17,7 +18,6 @@ from edgernn.card import Card, read_card, seal
 from edgernn.errors import ExportError, UnsupportedError
 from edgernn.program.operators import Function, Program, Reduce, Softmax
 from edgernn.program.reader import read_program
-from edgernn_export import Settings, Target, export, select_targets
 from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.emitter import float_text
@@ -255,28 +255,14 @@ def test_a_compiler_that_refuses_the_source_is_quoted(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a GRU and an LSTM as C, and the .tflite files of the same program."""
-    from in_process import InProcess
-    from keras import Input, Sequential, layers, utils
-
     folder = tmp_path_factory.mktemp("c")
-    utils.set_random_seed(3)
-    cells = (layers.GRU(7, return_sequences=True), layers.LSTM(6))
-    Sequential([Input((6, 3)), *cells, layers.Dense(5, "relu"), layers.Dense(2)]).save(folder / "cells.keras")
-    np.savez(folder / "samples.npz", x=np.random.default_rng(0).normal(size=(40, 6, 3)).astype(np.float32))
-    targets = [*select_targets(["c"]), *(Target("tflite", kind, "loop") for kind in ("int8", "float32"))]
-    settings = Settings(keep_failed=True, refine=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgernn_export.pipeline.Worker", InProcess)
-        patch.setattr(cortex_m, "measure_sizes", lambda *_: [])
-        patch.setattr(cortex_m, "count_instructions", lambda *_: None)
-        patch.setattr("edgernn_export.source.why_no_stream", lambda *_: "")  # tested elsewhere, and slow
-        rows = export(folder / "cells.keras", targets=targets, samples=folder / "samples.npz", settings=settings)
+    rows = export_cells(folder)
     assert all(row.proof and row.proof.streamed and row.proof.stream_difference == 0 for row in rows[:2])
     assert [row.runs_here for row in rows[:2]] == [False, False]
     assert all("bytes of RAM" in row.notes[0] for row in rows[:2])
-    yield folder
+    return folder
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.0), ("float32", 2e-6)])

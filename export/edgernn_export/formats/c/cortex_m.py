@@ -67,7 +67,7 @@ void reset(void)
 
 __attribute__((section(".vectors"), used)) void (*const vectors[2])(void) = {{(void (*)(void))0x20010000, reset}};
 """
-_LINKER_SCRIPT = """\
+LINKER_SCRIPT = """\
 MEMORY
 {
   FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 4M
@@ -149,7 +149,7 @@ def count_instructions(files: Mapping[str, str], prefix: str) -> int | None:
         (source,) = _write(folder, files)
         header = next(each for each in files if each.endswith(".h"))
         (folder / "main.c").write_text(_MAIN.format(header=header, prefix=prefix, upper=prefix.upper()), "utf-8")
-        (folder / "link.ld").write_text(_LINKER_SCRIPT, "utf-8")
+        (folder / "link.ld").write_text(LINKER_SCRIPT, "utf-8")
         gcc = [] if "ziglang" in compiler else ["--specs=nano.specs"]
         options = ["-std=gnu99", "-Os", "-Iinclude", *gcc, "-nostartfiles", "-T", "link.ld"]
         if _run([*compiler, *options, source, "main.c", "-o", "image.elf"], folder) is None:
@@ -166,11 +166,18 @@ def _write(folder: Path, files: Mapping[str, str]) -> list[str]:
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     include = folder / "include"
-    include.mkdir()
-    if not shutil.which("arm-none-eabi-gcc"):
-        (include / "string.h").write_text(_STRING_H, encoding="utf-8")
-        (include / "math.h").write_text(_MATH_H, encoding="utf-8")
+    if shutil.which("arm-none-eabi-gcc"):
+        include.mkdir()
+    else:
+        write_headers(include)
     return [name for name in files if name.endswith(".c")]
+
+
+def write_headers(folder: Path) -> None:
+    """Write the headers that zig lacks for a machine without an operating system into a new folder."""
+    folder.mkdir()
+    (folder / "string.h").write_text(_STRING_H, encoding="utf-8")
+    (folder / "math.h").write_text(_MATH_H, encoding="utf-8")
 
 
 def _run(command: Sequence[str], folder: Path, seconds: float = 300) -> str | None:

@@ -78,7 +78,7 @@ int {prefix}_test(void)
         digest = digest_of(out, sizeof out, digest);
         for (int i = 0; i < {upper}_ANSWERS * {upper}_OUTPUTS; i++) {{
             const {c_type} *right = expected[sample];
-            wrong += out[i] > right[i] + LARGEST_DIFFERENCE || out[i] < right[i] - LARGEST_DIFFERENCE;
+            wrong += out[i] > right[i] + MAX_DIFFERENCE || out[i] < right[i] - MAX_DIFFERENCE;
         }}
         {prefix}_init(&state);
         for (int i = 0; i < {upper}_STEPS; i++) {{
@@ -130,7 +130,7 @@ def write_test(source: Source, rows: Any, answers: Any, header: str) -> str:
         header=header,
         header_stem=header.removesuffix(".h"),
         samples=len(rows),
-        largest=f"#define LARGEST_DIFFERENCE {largest}",
+        largest=f"#define MAX_DIFFERENCE {largest}",
         c_type=source.c_type,
         rows=texts[0],
         expected=texts[1],

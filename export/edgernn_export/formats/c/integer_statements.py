@@ -24,7 +24,7 @@ _MAX_SUM_SHIFT = 30
 # Powers of e are products of two from a table, in units of 2^-31: of the upper and of the lower four bits of a
 # difference. `helpers.POWER` keeps 22 bits of each product, so that 256 times one, and the sum of this many, have less
 # than 32 bits.
-_LARGEST_POWER, _LOWER = 1 << 31, 16
+_ONE, _LOWER = 1 << 31, 16
 MAX_CLASSES = 1_000
 _PROBABILITY_STEP = 1 / 256
 
@@ -201,7 +201,7 @@ def _softmax(emitter: Emitter, body: Body, o: Softmax) -> list[str]:
         raise UnsupportedError(f"SOFTMAX of {o.columns} classes in int8; expected at most {MAX_CLASSES}")
     emitter.helpers |= {"softmax", "clamp"}
     differences = [*range(0, 256, _LOWER), *range(_LOWER)]
-    powers = [round(_LARGEST_POWER * math.exp(-x.scale * o.beta * each)) for each in differences]
+    powers = [round(_ONE * math.exp(-x.scale * o.beta * each)) for each in differences]
     name = emitter.constant("powers", "uint32_t", [f"{each}u" for each in powers], 4)
     rows = emitter.count(o.x) // o.columns
     index = f"i * {o.columns}" if rows > 1 else ""
