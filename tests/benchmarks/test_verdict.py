@@ -109,7 +109,7 @@ def test_for_a_device_the_smallest_and_the_fastest_run_there() -> None:
     verdict = judge(replace(result(KERAS, int8, dynamic, onnx, task=Task("multilabel")), profile="pi2"))
     assert (verdict.smallest, verdict.fastest, verdict.most_accurate) == (int8, int8, int8)
     proven = "streams, in the proof on the exporting machine, with the same bits as predict"
-    assert verdict.why.endswith(f"runs correctly on tflite-runtime and {proven}")
+    assert verdict.why.endswith(f"runs correctly on native or tflite-runtime and {proven}")
 
 
 def test_the_sentence_says_among_which_artifacts_it_is_the_fastest() -> None:

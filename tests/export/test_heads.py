@@ -173,7 +173,7 @@ def test_labels_must_fit_the_task() -> None:
     assert infer_task(*binary, ("off", "on")).kind == "binary"
     for case, labels, message in (
         (classes, ("a", "b"), r"2 labels \(a, b\); expected 4 or none"),
-        (binary, ("on",), r"1 labels \(on\); expected 2 or none"),
+        (binary, ("on",), r"1 label \(on\); expected 2 or none"),
         (classes, ("a", "b", "c", "a"), "two labels are 'a'"),
     ):
         with pytest.raises(edgernn.DataError, match=message):
@@ -296,7 +296,8 @@ def test_a_comparison_measures_what_the_proof_measured(
     for subject, row in zip(artifacts, exported.rows, strict=True):
         assert row.proof
         answers = {**subject["answers"], **subject["answers"]["measures"]}
-        assert {key: answers[key] for key in row.proof.artifact} == row.proof.artifact
+        # The proof runs on LiteRT, the comparison on native kernels: float32 differs in the last digits.
+        assert {key: answers[key] for key in row.proof.artifact} == pytest.approx(row.proof.artifact, rel=1e-6)
     assert document["verdict"]["recommended"]
 
 

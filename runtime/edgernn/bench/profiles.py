@@ -68,7 +68,8 @@ def install_command(artifact: str, profile: Profile | None = None) -> str:
     """
     if profile and not profile.has_python:
         return ""
-    readers = (info for info in BACKENDS if profile is None or info.name in profile.backends)
+    # The pure wheel lacks the native kernels, so the extra of the next backend is named.
+    readers = (info for info in BACKENDS if info.extra and (profile is None or info.name in profile.backends))
     extra = next((info.extra for info in readers if artifact.endswith(info.suffix)), "")
     return wheel_install(extra) if extra else ""
 
