@@ -30,7 +30,7 @@ from edgernn.program.operators import (
     Table,
     Value,
 )
-from edgernn.program.plan import Plan
+from edgernn.program.plan import EnginePlan
 
 INF = math.inf
 TANH = np.clip(np.rint(np.tanh(np.arange(-128, 128) / 32) * 128), -128, 127).astype(np.int8).tobytes()
@@ -131,7 +131,7 @@ def float_product(rows: int, inputs: int, outputs: int, seed: int = 0) -> Progra
     return whole([float32(rows, inputs), float32(rows, outputs)], [linear])
 
 
-def fuzz_input(plan: Plan) -> bytes:
+def fuzz_input(plan: EnginePlan) -> bytes:
     """Return a plan as tests/native/*.c read it: the number of its words, the words, the constants."""
     return struct.pack("<I", len(plan.words) // 4) + plan.words + plan.constants
 

@@ -181,7 +181,7 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
     except (ExportError, ArtifactError) as error:
         return TargetResult(target, path, NOT_EXPORTED, reason=str(error))
     if not result.reason or keep_failed:
-        # The artifact comes last: whoever finds it finds the files beside it.
+        # The artifact comes last, so that the files beside it are complete when it exists.
         for name, content in result.companions:
             write_bytes(path.with_name(name), content)
         write_bytes(path, result.data)

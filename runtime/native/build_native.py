@@ -51,7 +51,7 @@ class CompilerError(Exception):
 
 
 @dataclass(frozen=True)
-class Target:
+class NativeTarget:
     """A kind of machine.
 
     Attributes:
@@ -72,7 +72,7 @@ class Target:
 AVX512 = "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni"
 # zig takes -mcpu=NAME+FEATURE-FEATURE in place of -march and -mfpu.
 TARGETS = {
-    "x86_64": Target(
+    "x86_64": NativeTarget(
         triple="x86_64-linux-gnu.2.17",
         tag="manylinux_2_17_x86_64",
         flags="-mcpu=x86_64",
@@ -82,13 +82,13 @@ TARGETS = {
             "avx512vnni": f"-mcpu=x86_64 {AVX512}",
         },
     ),
-    "aarch64": Target(
+    "aarch64": NativeTarget(
         triple="aarch64-linux-gnu.2.17",
         tag="manylinux_2_17_aarch64",
         flags="-mcpu=generic",
         kernels={"neon": "-mcpu=generic", "neondot": "-mcpu=generic+dotprod"},
     ),
-    "armv7l": Target(
+    "armv7l": NativeTarget(
         triple="arm-linux-gnueabihf.2.17",
         tag="linux_armv7l",
         flags="-mcpu=generic+v7a-neon-d32",
@@ -96,7 +96,7 @@ TARGETS = {
         bits=32,
     ),
     # The processor of Raspberry Pi 1, Zero and Zero W.
-    "armv6l": Target(
+    "armv6l": NativeTarget(
         triple="arm-linux-gnueabihf.2.17", tag="linux_armv6l", flags="-mcpu=arm1176jzf_s", kernels={}, bits=32
     ),
 }
@@ -137,7 +137,7 @@ def build(machine: str, folder: Path) -> Path:
     return library
 
 
-def files_and_flags(target: Target) -> Iterator[tuple[Path, list[str]]]:
+def files_and_flags(target: NativeTarget) -> Iterator[tuple[Path, list[str]]]:
     """Yield each C file to compile for a target and its flags; kernels of other processor families are left out."""
     for source in sorted(SOURCES.glob("*.c")):
         instruction_set = source.stem.removeprefix("kernels_")
@@ -147,7 +147,7 @@ def files_and_flags(target: Target) -> Iterator[tuple[Path, list[str]]]:
             yield source, [target.flags, *SMALL_FLAGS.get(source.stem, [])]
 
 
-def header_flags(target: Target, folder: Path) -> list[str]:
+def header_flags(target: NativeTarget, folder: Path) -> list[str]:
     """Return the flags that find Python's headers, which are those of the running Python.
 
     Its pyconfig.h describes this machine. For a target with other sizes, a corrected copy is included first; its guard
@@ -169,7 +169,7 @@ def header_flags(target: Target, folder: Path) -> list[str]:
     return ["-include", str(corrected), *flags]
 
 
-def zig_cc(target: Target, words: list[str]) -> None:
+def zig_cc(target: NativeTarget, words: list[str]) -> None:
     """Run zig's C compiler for a target.
 
     Raises:

@@ -22,7 +22,7 @@ import made_up_programs
 
 import edgernn
 from edgernn.errors import EdgernnError
-from edgernn.program.plan import Plan, make_plan
+from edgernn.program.plan import EnginePlan, make_plan
 from edgernn.program.reader import read_program
 
 SANITIZERS = "address,undefined"
@@ -60,7 +60,7 @@ def main() -> None:
     sys.exit(_fuzz_engine(program, words.folder, words.seconds))
 
 
-def _fuzz_reader(files: list[bytes], count: int) -> Iterator[Plan]:
+def _fuzz_reader(files: list[bytes], count: int) -> Iterator[EnginePlan]:
     """Yield the plans of good files and of damaged ones that are accepted; print what became of them."""
     outcomes: Counter[str] = Counter()
     slowest = 0.0
@@ -105,7 +105,7 @@ def _damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(content)
 
 
-def _write(plan: Plan, folder: Path) -> None:
+def _write(plan: EnginePlan, folder: Path) -> None:
     """Write a plan as an input of fuzz_engine.c; the name is that of its content."""
     data = made_up_programs.fuzz_input(plan)
     if len(data) <= MAX_INPUT_BYTES:

@@ -19,7 +19,7 @@ import edgernn
 from edgernn.backends.native import VARIABLE, open_artifact
 from edgernn.errors import InputError, SettingError
 from edgernn.program.operators import FLOAT32, Binary, Dequantize, Function, Linear, Program, Quantize, Table
-from edgernn.program.plan import Plan, make_plan
+from edgernn.program.plan import EnginePlan, make_plan
 
 if sys.platform == "linux":
     from edgernn import _native
@@ -233,11 +233,11 @@ def test_nan_between_kernels_stays_nan_and_becomes_the_lowest_integer() -> None:
 
 
 @pytest.fixture(scope="module")
-def plans() -> list[Plan]:
+def plans() -> list[EnginePlan]:
     return [make_plan(program) for program in every_operator().values()]
 
 
-def test_a_plan_that_is_cut_off_is_refused(plans: list[Plan]) -> None:
+def test_a_plan_that_is_cut_off_is_refused(plans: list[EnginePlan]) -> None:
     for plan in plans:
         for length in range(len(plan.words)):
             with pytest.raises(ValueError, match="plan"):
@@ -246,7 +246,7 @@ def test_a_plan_that_is_cut_off_is_refused(plans: list[Plan]) -> None:
             _native.Program(plan.words + bytes(4), plan.constants)
 
 
-def test_a_plan_with_any_other_word_is_refused_or_runs(plans: list[Plan]) -> None:
+def test_a_plan_with_any_other_word_is_refused_or_runs(plans: list[EnginePlan]) -> None:
     accepted = refused = 0
     for plan in plans:
         words = array("i", plan.words)
@@ -277,7 +277,7 @@ def _run_once(engine: Any) -> None:
         engine.step(row, engine.zero_states(), answer)
 
 
-def test_constants_that_are_missing_are_refused(plans: list[Plan]) -> None:
+def test_constants_that_are_missing_are_refused(plans: list[EnginePlan]) -> None:
     for plan in plans:
         for length in range(len(plan.constants)):
             with pytest.raises(ValueError, match="constant"):

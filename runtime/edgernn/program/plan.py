@@ -57,7 +57,7 @@ _AXES = 5
 _NONE = -1
 
 
-class Plan(NamedTuple):
+class EnginePlan(NamedTuple):
     """A program for the native engine.
 
     Attributes:
@@ -69,7 +69,7 @@ class Plan(NamedTuple):
     constants: bytes
 
 
-def make_plan(program: Program) -> Plan:
+def make_plan(program: Program) -> EnginePlan:
     """Write a program as a plan.
 
     Raises:
@@ -92,7 +92,7 @@ def make_plan(program: Program) -> Plan:
         words.extend(each)
     for state in program.states:
         words.extend((state.before, state.after, state.zero))
-    return Plan(words.tobytes(), bytes(writer.constants))
+    return EnginePlan(words.tobytes(), bytes(writer.constants))
 
 
 class _Writer:
