@@ -15,11 +15,11 @@ from common.checks import Check, environment
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError
 from edgernn_export import export
-from native import batches
-from native.answers import answer_checks, draw_samples
-from native.batches import batch_check
-from native.calls import Files, call_checks
-from native.limits import is_avx2_machine
+from native import batch_times
+from native.answer_bits import answer_checks, draw_samples
+from native.batch_times import batch_check
+from native.call_times import ModelFiles, call_checks
+from native.native_limits import is_avx2_machine
 from native.sizes import size_checks
 from native.starts import extension_check, start_checks
 from peers.contest import KINDS, LSTM, MODELS, find_run
@@ -80,11 +80,13 @@ def _measure(kind: str, run: Path, folder: Path, say: Progress, *, avx2: bool) -
     say(f"{title}: comparing answers")
     checks = answer_checks(title, [int8, loop], x)
     say(f"{title}: timing calls")
-    single = {name: subject for name, subject in subjects.items() if name not in batches.PEERS}
+    single = {name: subject for name, subject in subjects.items() if name not in batch_times.PEERS}
     one = np.ascontiguousarray(x[:1])
-    checks += call_checks(Files(kind=kind, title=title, int8=int8, float32=float32, peers=single, x=one), avx2=avx2)
+    checks += call_checks(
+        ModelFiles(kind=kind, title=title, int8=int8, float32=float32, peers=single, x=one), avx2=avx2
+    )
     say(f"{title}: timing batches")
-    several = {name: subject for name, subject in subjects.items() if name in batches.PEERS}
+    several = {name: subject for name, subject in subjects.items() if name in batch_times.PEERS}
     checks.append(batch_check(kind, title, int8, several, x, avx2=avx2))
     say(f"{title}: starting processes")
     return [*checks, *start_checks(title, int8)], missing
@@ -93,7 +95,7 @@ def _measure(kind: str, run: Path, folder: Path, say: Progress, *, avx2: bool) -
 def _make_peers(kind: str, run: Path, samples: Any, say: Progress) -> tuple[dict[str, BareSubject], Mapping[str, str]]:
     # Of ONNX's recurrent operators, ONNX Runtime quantizes only LSTM.
     dynamic = {name: peer for name, peer in onnx_runtime.PEERS.items() if "dynamic" in name and kind == LSTM}
-    peers: dict[str, Peer] = {**emx.PEERS, **dynamic, **batches.PEERS}
+    peers: dict[str, Peer] = {**emx.PEERS, **dynamic, **batch_times.PEERS}
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])
     reference = exports.predict_isolated(run / "model.keras", x)
     results, missing = make_isolated(

@@ -8,9 +8,9 @@ from common.bench_frame import Progress
 from common.checks import Check
 from edgernn.bench.stopwatch import Local, Method, Ready
 from edgernn_export import Settings, export
-from native import limits
-from native.calls import LITERT, NATIVE, bare_call, time_calls
-from native.limits import timing_check
+from native import native_limits as limits
+from native.call_times import LITERT, NATIVE, bare_call, time_calls
+from native.native_limits import timing_check
 from peers.growth import USUAL_HIDDEN, USUAL_STEPS, ModelSize, build_isolated
 
 _LARGE = 512

@@ -4,8 +4,8 @@ import zlib
 from pathlib import Path
 
 from common.checks import Check, ratio_check
-from native.calls import LITERT, NATIVE
-from native.limits import MAX_COMPRESSED_BYTES, MAX_START_RATIO, MAX_START_RATIO_WITHOUT_NUMPY
+from native.call_times import LITERT, NATIVE
+from native.native_limits import MAX_COMPRESSED_BYTES, MAX_START_RATIO, MAX_START_RATIO_WITHOUT_NUMPY
 from overhead.cold_start import load_and_predict, measure_starts
 
 

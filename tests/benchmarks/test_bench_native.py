@@ -5,9 +5,9 @@ import edgernn
 from bars.fidelity import count_differing
 from common.checks import Check
 from edgernn_export import cells
-from native import limits
-from native.answers import draw_samples
-from native.limits import MAX_RATIOS, is_avx2_machine, ratio_limit, timing_check
+from native import native_limits as limits
+from native.answer_bits import draw_samples
+from native.native_limits import MAX_RATIOS, is_avx2_machine, ratio_limit, timing_check
 from overhead.cold_start import load_and_predict, measure_starts
 from peers.contest import GRU, KINDS, LSTM
 

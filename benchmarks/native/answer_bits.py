@@ -9,7 +9,7 @@ from bars.fidelity import count_differing
 from common.checks import Check
 from common.row_streams import answers_by_row
 from edgernn.arrays import Float32
-from native.limits import MAX_DIFFERING
+from native.native_limits import MAX_DIFFERING
 
 SAMPLES = 2000
 _NOISE = 0.25

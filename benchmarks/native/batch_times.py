@@ -13,8 +13,8 @@ from common.bare_subjects import CLASSIFIER, BareSubject, open_interpreter
 from common.checks import Check
 from edgernn.arrays import Float32
 from edgernn.bench.stopwatch import Call, Local, Method, Ready
-from native.calls import NATIVE, time_calls
-from native.limits import BATCH, timing_check
+from native.call_times import NATIVE, time_calls
+from native.native_limits import BATCH, timing_check
 from peers import graphs
 from peers.registry import ROUNDED, SAME, Peer, as_onnx, by_name
 from peers.tools import mnn, onnx_runtime

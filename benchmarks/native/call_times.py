@@ -14,8 +14,8 @@ from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
 from edgernn.bench.statistics import summarize
 from edgernn.bench.stopwatch import Call, Local, Method, Ready, measure
-from native import limits
-from native.limits import timing_check
+from native import native_limits as limits
+from native.native_limits import timing_check
 from peers.contest import LSTM
 
 HOT = Method(rounds=40, seconds=1.0)
@@ -24,7 +24,7 @@ NATIVE, LITERT = "native", "litert"
 
 
 @dataclass(frozen=True)
-class Files:
+class ModelFiles:
     """Files of one model.
 
     Attributes:
@@ -64,7 +64,7 @@ def time_calls(loaders: Mapping[str, Local], method: Method) -> dict[str, float]
     }
 
 
-def call_checks(files: Files, *, avx2: bool) -> list[Check]:
+def call_checks(files: ModelFiles, *, avx2: bool) -> list[Check]:
     """Measure a model: both backends by every call, and the bare call of native beside other tools, hot and cold."""
     peers = {name: Local(partial(_load_peer, subject, files.x)) for name, subject in files.peers.items()}
     ours = {backend: Local(partial(_load_backend, files, backend)) for backend in (NATIVE, LITERT)}
@@ -96,7 +96,7 @@ def call_checks(files: Files, *, avx2: bool) -> list[Check]:
     return checks
 
 
-def _load_backend(files: Files, backend: str) -> Ready:
+def _load_backend(files: ModelFiles, backend: str) -> Ready:
     model = edgernn.load(files.int8, backend=backend)
     sample: Float32 = np.ascontiguousarray(files.x[0])
     return Ready(
@@ -109,7 +109,7 @@ def _load_backend(files: Files, backend: str) -> Ready:
     )
 
 
-def _load_bare(files: Files) -> Ready:
+def _load_bare(files: ModelFiles) -> Ready:
     return Ready({limits.BARE: bare_call(files.int8, NATIVE, files.x)})
 
 
