@@ -11,7 +11,7 @@ from edgernn.card import read_card, seal
 from edgernn.program.reader import read_program
 from edgernn_export import Settings, Target, TargetResult, export, select_targets
 from edgernn_export.formats.c import cortex_m
-from edgernn_export.formats.c.files import CFiles
+from edgernn_export.formats.c.c_files import CFiles
 
 
 def export_cells(folder: Path) -> Sequence[TargetResult]:

@@ -21,7 +21,7 @@ from edgernn.program.reader import read_program
 from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.emitter import float_text
-from edgernn_export.formats.c.files import CFiles
+from edgernn_export.formats.c.c_files import CFiles
 from edgernn_export.formats.c.helpers import HELPERS, definitions
 from edgernn_export.formats.c.integer_statements import pack_multiplier
 from edgernn_export.formats.c.layout import make_layout
@@ -218,7 +218,7 @@ def test_a_program_that_c_lacks_is_refused_by_name(program: Program) -> None:
 def test_without_a_compiler_the_file_is_proven_by_its_program(
     program: Program, card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgernn_export.formats.c.files.find_compiler", list)
+    monkeypatch.setattr("edgernn_export.formats.c.c_files.find_compiler", list)
     files = CFiles(program, DIGITS, "digits")
     data = seal(files.embed_card(card.encode()))
     assert not isinstance(files.open(data), CompiledModel)

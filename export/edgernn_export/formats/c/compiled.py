@@ -18,7 +18,7 @@ from edgernn.arrays import Arrays
 from edgernn.backends.protocol import State, Stepper, check_states
 from edgernn.errors import ExportError
 from edgernn.program.operators import Value
-from edgernn_export.formats.c.writer import Source
+from edgernn_export.formats.c.writer import CSource
 
 # Of a program's file, for every compiler; a fused multiply-add would round a float32 program's sums in another way.
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffp-contract=off")
@@ -66,7 +66,7 @@ class CompiledModel:
         scaled: True if the program has a scale of features; rows are scaled already, as every backend gets them.
     """
 
-    def __init__(self, library: Path, source: Source, name: str, *, scaled: bool) -> None:
+    def __init__(self, library: Path, source: CSource, name: str, *, scaled: bool) -> None:
         self.name = name
         loaded, layout = ctypes.CDLL(str(library)), source.layout
         self._functions = {each: getattr(loaded, f"{source.prefix}_{each}") for each in ("init", "step", "predict")}

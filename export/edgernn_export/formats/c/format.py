@@ -35,7 +35,7 @@ class CFormat(Format):
     def convert(self, source: "Source", target: Target, stream: bool) -> Finished:
         """See `Format.convert`."""
         from edgernn.program.reader import read_program
-        from edgernn_export.formats.c.files import CFiles
+        from edgernn_export.formats.c.c_files import CFiles
 
         if not stream:
             why = f": {source.no_stream}" if source.no_stream else ""

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgernn.program.operators import Softmax
 from edgernn_export.formats.c.emitter import float_text
-from edgernn_export.formats.c.writer import Source
+from edgernn_export.formats.c.writer import CSource
 
 MAX_SAMPLES = 4
 # In all rows of the test together: they must fit beside the model.
@@ -101,13 +101,13 @@ int main(void)
 """
 
 
-def count_samples(source: Source) -> int:
+def count_samples(source: CSource) -> int:
     """Return how many samples a test has."""
     size = source.layout.program.steps * source.features * (1 if source.layout.is_int8 else 4)
     return max(1, min(MAX_SAMPLES, MAX_BYTES // size))
 
 
-def write_test(source: Source, rows: Any, answers: Any, header: str) -> str:
+def write_test(source: CSource, rows: Any, answers: Any, header: str) -> str:
     """Return the text of the test.
 
     Args:

@@ -17,7 +17,7 @@ _MATH = re.compile(r"\b(tanhf|expf|expm1f|erff|sqrtf|fabsf|fminf|fmaxf|logf|INFI
 
 
 @dataclass(frozen=True)
-class Source:
+class CSource:
     """A program as C.
 
     Attributes:
@@ -52,7 +52,7 @@ class Source:
         return self.layout.elements(self.layout.answer)
 
 
-def make_source(program: Program, name: str) -> Source:
+def make_source(program: Program, name: str) -> CSource:
     """Write a program's functions as statements.
 
     Args:
@@ -75,7 +75,7 @@ def make_source(program: Program, name: str) -> Source:
     constants = [
         each for place, each in enumerate(emitter.constants) if place >= fixed or re.search(rf"\b{each.name}\b", read)
     ]
-    return Source(identifier(name), layout, tuple(constants), front, step, answer, frozenset(emitter.helpers))
+    return CSource(identifier(name), layout, tuple(constants), front, step, answer, frozenset(emitter.helpers))
 
 
 def _add_constant(emitter: Emitter, number: int, content: bytes) -> None:
@@ -93,7 +93,7 @@ def _statements(emitter: Emitter, body: Body, write: Callable[[Emitter, Body, St
     return tuple(line for operator in body.operators for line in write(emitter, body, operator))
 
 
-def write_header(source: Source, card: Card) -> str:
+def write_header(source: CSource, card: Card) -> str:
     """Return the text of the header: sizes, scales, the state, and the functions."""
     layout, prefix, upper = source.layout, source.prefix, source.prefix.upper()
     values = layout.program.values
@@ -136,7 +136,7 @@ def write_header(source: Source, card: Card) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _declarations(source: Source, card: Card) -> list[str]:
+def _declarations(source: CSource, card: Card) -> list[str]:
     prefix, upper = source.prefix, source.prefix.upper()
     lines = [
         "/* Begins a stream. */",
@@ -165,7 +165,7 @@ def _declarations(source: Source, card: Card) -> list[str]:
     return lines
 
 
-def _prepare_functions(source: Source, card: Card) -> list[tuple[str, str]]:
+def _prepare_functions(source: CSource, card: Card) -> list[tuple[str, str]]:
     """Return signature and meaning of the functions that prepare a row of real numbers."""
     prefix, scaled = source.prefix, bool(card.inputs[0].factor)
     meaning = _in_comment(card.input_meaning) or "numbers as the model was trained with"
@@ -181,7 +181,7 @@ def _prepare_functions(source: Source, card: Card) -> list[tuple[str, str]]:
     return found
 
 
-def write_source(source: Source, card: Card, card_json: str, header: str) -> str:
+def write_source(source: CSource, card: Card, card_json: str, header: str) -> str:
     """Return the text of the source file.
 
     Args:
@@ -216,7 +216,7 @@ def write_source(source: Source, card: Card, card_json: str, header: str) -> str
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _introduction(source: Source, card: Card) -> str:
+def _introduction(source: CSource, card: Card) -> str:
     """Return the comment at the top: what this is, and where its memory is."""
     layout, prefix = source.layout, source.prefix
     constant = sum(each.size_bytes for each in source.constants)
@@ -255,7 +255,7 @@ def _bytes(each: Array) -> int:
     return each.elements * (1 if each.type == INT8 else 4)
 
 
-def _functions(source: Source) -> list[str]:
+def _functions(source: CSource) -> list[str]:
     layout = source.layout
     reset = [
         f"memset({STATE}->{each.name}, {zero}, sizeof {STATE}->{each.name});"
@@ -291,7 +291,7 @@ def _put_answer(layout: Layout) -> list[str]:
     return [f"memcpy({OUT}, {pointer}, {layout.elements(layout.answer)} * sizeof({c_type}));"]
 
 
-def _predict_lines(source: Source) -> list[str]:
+def _predict_lines(source: CSource) -> list[str]:
     prefix, upper = source.prefix, source.prefix.upper()
     begin = [f"{prefix}_state state;", f"{prefix}_init(&state);"]
     row = f"rows + i * {upper}_FEATURES"
@@ -303,7 +303,7 @@ def _predict_lines(source: Source) -> list[str]:
     return [*begin, *loop, f"{prefix}_answer(&state, {OUT});"]
 
 
-def _prepare_definitions(source: Source, card: Card) -> list[str]:
+def _prepare_definitions(source: CSource, card: Card) -> list[str]:
     """Return the functions that prepare a row of real numbers, see `_prepare_functions`."""
     spec, prefix, upper, found = card.inputs[0], source.prefix, source.prefix.upper(), []
     layout = source.layout
@@ -334,28 +334,28 @@ def _prepare_definitions(source: Source, card: Card) -> list[str]:
     ]
 
 
-def _init(source: Source) -> str:
+def _init(source: CSource) -> str:
     return f"void {source.prefix}_init({source.prefix}_state *{STATE})"
 
 
-def _step(source: Source) -> str:
+def _step(source: CSource) -> str:
     number = source.c_type
     return f"void {source.prefix}_step({source.prefix}_state *{STATE}, const {number} *{ROW}, {number} *{OUT})"
 
 
-def _answer(source: Source) -> str:
+def _answer(source: CSource) -> str:
     return f"void {source.prefix}_answer(const {source.prefix}_state *{STATE}, {source.c_type} *{OUT})"
 
 
-def _predict(source: Source) -> str:
+def _predict(source: CSource) -> str:
     return f"void {source.prefix}_predict(const {source.c_type} *rows, {source.c_type} *{OUT})"
 
 
-def _quantize(source: Source, suffix: str = "", parameter: str = ROW) -> str:
+def _quantize(source: CSource, suffix: str = "", parameter: str = ROW) -> str:
     return f"void {source.prefix}_quantize{suffix}(const float *{parameter}, int8_t *{OUT})"
 
 
-def _answers(source: Source) -> int:
+def _answers(source: CSource) -> int:
     program = source.layout.program
     return program.steps if program.answers_every_step else 1
 

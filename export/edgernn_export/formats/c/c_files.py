@@ -39,7 +39,7 @@ class CFiles:
 
     def embed_card(self, card: bytes) -> bytes:
         """Return the source file with a card in it."""
-        # Sealed as a file of its own, so that the card's reader can check it.
+        # Sealed without the file around it, so that the card's reader can check it.
         read = read_card(seal(card))
         return write_source(self.source, read, card.decode("ascii"), f"{self._stem}.h").encode()
 
