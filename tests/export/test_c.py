@@ -19,9 +19,9 @@ from edgernn.errors import ExportError, UnsupportedError
 from edgernn.program.operators import Function, Program, Reduce, Softmax
 from edgernn.program.reader import read_program
 from edgernn_export.formats.c import cortex_m
+from edgernn_export.formats.c.c_files import CFiles
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.emitter import float_text
-from edgernn_export.formats.c.c_files import CFiles
 from edgernn_export.formats.c.helpers import HELPERS, definitions
 from edgernn_export.formats.c.integer_statements import pack_multiplier
 from edgernn_export.formats.c.layout import make_layout
