@@ -43,7 +43,9 @@ def did_you_mean_path(path: Path) -> str:
 def _nearest(name: str, known: Iterable[str], min_similarity: float) -> str:
     from difflib import get_close_matches  # late: a run without errors does not need it
 
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=min_similarity)), "")
+    names = list(known)
+    same = next((each for each in names if each.casefold() == name.casefold()), "")
+    return same or next(iter(get_close_matches(name, names, n=1, cutoff=min_similarity)), "")
 
 
 def _ask(found: str) -> str:

@@ -373,6 +373,10 @@ def test_commands_report_other_units_once(sensor: dict[str, Any], run: Callable[
     [
         (["ax", "ay"], r"2 feature names \(ax, ay\), expected 3, one for each number in a row of the samples"),
         (["ax", "ay", "ax"], "two features are 'ax'; expected different ones"),
+        (
+            ["ax", "1e3", "nan"],
+            "feature name '1e3' is a number, so a CSV header would be read as a row; expected a name",
+        ),
         (["ax", "", "az"], "feature 1 is ''; expected one line of printable text"),
         (["a\u202ex", "ay", "az"], "feature 0 is .*, which contains .*; expected one line of printable text"),
         (["x" * 41, "ay", "az"], "the name of a feature has 41 characters, 'x+'; expected at most 40"),

@@ -44,6 +44,12 @@ def test_minimum_and_maximum(file: Callable[..., Path]) -> None:
     )
 
 
+def test_the_names_of_the_arrays_may_be_in_upper_case(file: Callable[..., Path]) -> None:
+    assert find_scale(file(Mean=[1.0], STD=[2.0])) == find_scale(file(mean=[1.0], std=[2.0]))
+    with pytest.raises(DataError, match="STD contains NaN"):
+        find_scale(file(Mean=[1.0], STD=[np.nan]))
+
+
 def test_a_constant_feature_is_not_divided_as_in_scikit_learn(file: Callable[..., Path]) -> None:
     from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -75,6 +81,7 @@ def test_numbers_are_those_of_float32(stds: list[float]) -> None:
         ({"mean": [[1.0, 2.0], [3.0, 4.0]], "std": [1.0, 2.0]}, r"mean has shape \(2, 2\), expected \(features,\)"),
         ({"mean": [], "std": [1.0]}, r"mean has shape \(0,\), expected \(features,\)"),
         ({"mean": np.zeros(513), "std": np.ones(513)}, r"mean has shape \(513,\), expected \(features,\), at most 512"),
+        ({"Mean": [1.0], "mean": [1.0], "std": [1.0]}, "found the arrays Mean, mean, std, expected mean and std"),
         ({"mean": ["a"], "std": [1.0]}, "mean has type <U1, expected numbers"),
         ({"mean": [np.nan], "std": [1.0]}, "mean contains NaN or infinity, expected finite numbers"),
         ({"mean": [1.0, 1.0], "std": [1.0, -2.0]}, "std of feature 1 is -2, expected at least 0"),

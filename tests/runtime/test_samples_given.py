@@ -88,6 +88,28 @@ def test_a_large_array_is_split_from_all_over(tmp_path: Path) -> None:
         np.testing.assert_array_equal(y_part, x_part[:, 0, 0] // 1000)
 
 
+@pytest.mark.parametrize(("count", "calibration", "test"), [(240, 120, 120), (9000, 2250, 1500)])
+def test_classes_that_take_turns_are_in_both_halves(tmp_path: Path, count: int, calibration: int, test: int) -> None:
+    x = np.arange(count, dtype=np.float32).reshape(-1, 1, 1)
+    y = np.arange(count) % 4
+    np.savez(tmp_path / "turns.npz", x=x, y=y)
+    samples = read_samples(tmp_path / "turns.npz")
+    assert not np.intersect1d(samples.x_calibration, samples.x_test).size
+    for name, size in (("calibration", calibration), ("test", test)):
+        x_part, y_part = getattr(samples, f"x_{name}"), getattr(samples, f"y_{name}")
+        np.testing.assert_allclose(np.bincount(y_part), [size / 4] * 4, atol=1)
+        np.testing.assert_array_equal(y_part, x_part[:, 0, 0] % 4)
+        origin = samples.origin(f"y_{name}")
+        assert [origin.sample(index) for index in range(size)] == x_part[:, 0, 0].tolist()
+    assert samples.fed.endswith(f"{calibration:,} samples calibrate, {test:,} others between them of each class test")
+
+
+def test_a_rare_class_does_not_change_the_split(tmp_path: Path) -> None:
+    y = np.where(np.arange(240) % 40 == 0, 1, 0)  # six, all at even numbers
+    np.savez(tmp_path / "rare.npz", x=X, y=y)
+    np.testing.assert_array_equal(read_samples(tmp_path / "rare.npz").x_test, X[1::2])
+
+
 def test_each_part_has_its_own_truth_or_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x_train=X, y_train=Y, x_test=X[:7])
     samples = read_samples(tmp_path / "own.npz")
@@ -138,7 +160,7 @@ def test_there_is_a_label_for_each_class_number(tmp_path: Path) -> None:
 
 
 def test_numbers_as_text_are_numbers(tmp_path: Path) -> None:
-    y = np.arange(240) % 12
+    y = np.arange(240) // 20
     np.savez(tmp_path / "own.npz", x=X, y=y.astype(str))
     samples = read_samples(tmp_path / "own.npz")
     np.testing.assert_array_equal(samples.y_test, y[1::2])

@@ -14,6 +14,7 @@ from edgernn.system.files import check_file
     [
         ("modle.keras", "model.keras"),
         ("model.kears", "model.keras"),
+        ("MODEL.KERAS", "model.keras"),
         ("rnus", "runs"),
         ("rnus/digits.tflite", "runs/digits.tflite"),
         ("runs/digit.tflite", "runs/digits.tflite"),

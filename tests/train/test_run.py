@@ -147,9 +147,11 @@ def test_of_two_trainings_into_one_folder_the_second_is_refused_at_once(tmp_path
     assert names_in(tmp_path) == []
 
 
-def test_artifacts_have_the_name_of_the_data():
+def test_artifacts_have_the_name_of_the_data(tmp_path):
     assert [name_of(source) for source in ("sample", "mnist")] == ["digits", "digits"]
     assert [name_of(path) for path in ("data/fashion", "fashion.npz", Path("fashion"))] == ["fashion"] * 3
+    (tmp_path / "v1.2").mkdir()
+    assert name_of(tmp_path / "v1.2") == "v1.2"
     assert default_folder("fashion", "robust").as_posix() == "runs/fashion-robust"
     with pytest.raises(SettingError, match="begins with '-'; set another with --name"):
         name_of("data/-fashion.npz")

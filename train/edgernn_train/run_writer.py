@@ -118,7 +118,8 @@ def name_of(source: str | Path) -> str:
     """
     if source in (SAMPLE, MNIST):
         return "digits"
-    name = Path(source).resolve().stem
+    path = Path(source).resolve()
+    name = path.name if path.is_dir() else path.stem  # `v1.2` of a folder has no suffix
     if fault := find_name_fault(name):
         raise SettingError(f"artifacts would have the name {name!r}, which {fault}; set another with --name")
     return name

@@ -33,6 +33,9 @@ MAX_TEST_SAMPLES = 2000
 
 # Fewer samples than this are used both to calibrate and to test; more are split.
 MIN_SPLIT_SAMPLES = 100
+# A class with this number of samples must be in both parts of a split array. By chance it is in one part only once in
+# 2 ** 9 times.
+MIN_CLASS_SAMPLES = 10
 
 _INPUTS = ("x_calibration", "x_test")
 _WHITE = 255  # the lightest pixel
@@ -120,8 +123,9 @@ def read_samples(
     Args:
         path: a run folder, or a path that `edgernn.data.named_arrays.read_arrays` reads. The first 4,000 training
             samples are for calibration, the first 2,000 test samples for testing. A single array is split: every other
-            sample is for calibration, the others for testing; fewer than 100 samples are used for both. Truths may be
-            as in `Samples`, names of classes, or missing.
+            sample is for calibration, the others for testing; every other one of each class if one of the two would
+            have no sample of a frequent class. Fewer than 100 samples are used for both. Truths may be as in
+            `Samples`, names of classes, or missing.
         input_meaning: how uint8 samples are scaled, one of `edgernn.inputs.PIXELS`; empty to leave them as numbers
             from 0 to 255.
         scale: how all samples are scaled, one of `edgernn.inputs.SCALES` or a scale of features; None to scale uint8
@@ -197,8 +201,12 @@ def _choose_samples(
             check_length(arrays[part.x], part.x, truths[part.y], part.y)
     chosen: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    for kind, part, rows in zip(("calibration", "test"), parts, _split(arrays, parts), strict=True):
-        x_origin = Origin(part.x, rows.start, rows.step)
+    slices = _split(arrays, parts)
+    order = _order_by_class(truths[parts[0].y], slices) if parts[0].y and parts[0] == parts[1] else None
+    for kind, part, chosen_slice in zip(("calibration", "test"), parts, slices, strict=True):
+        rows = chosen_slice if order is None else np.sort(order[chosen_slice])
+        numbers = () if order is None else tuple(np.sort(order[chosen_slice]).tolist())
+        x_origin = Origin(part.x, chosen_slice.start, chosen_slice.step, numbers)
         origins |= {f"x_{kind}": x_origin, f"y_{kind}": replace(x_origin, name=part.y or truth_name(part.x))}
         x = _as_pixels_or_float(arrays[part.x][rows], part.x)
         chosen[f"x_{kind}"] = x
@@ -233,6 +241,24 @@ def _split(arrays: Mapping[str, Array], parts: tuple[Part, Part]) -> tuple[slice
     # Spread over the whole array, which may be sorted by class. Even and odd numbers keep the two sets separate.
     calibrate, test = (2 * math.ceil(count / (2 * most)) for most in (MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES))
     return slice(0, count, calibrate), slice(1, count, test)
+
+
+def _order_by_class(y: Truth, slices: tuple[slice, slice]) -> Int64 | None:
+    """Return the numbers of all samples, sorted by class, for a split in which each class is in both parts.
+
+    Recordings of several classes by turns have one class at all even numbers.
+
+    Returns:
+        None if a split by even and odd numbers has this property, or `y` [samples, ...] is not one class a sample.
+    """
+    if y.dtype.kind == "f" or y.size != len(y) or slices[0] == slices[1]:
+        return None
+    flat = y.reshape(-1)
+    classes, counts = np.unique(flat, return_counts=True)
+    frequent = classes[counts >= MIN_CLASS_SAMPLES]
+    if all(np.isin(frequent, flat[rows]).all() for rows in slices):
+        return None
+    return np.argsort(flat, kind="stable")
 
 
 def _scale_features(chosen: dict[str, Any], origins: Mapping[str, Origin], scale: FeatureScale) -> dict[str, Float32]:
@@ -283,12 +309,14 @@ def _describe_fed(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str
     if first == second:
         same = "sample calibrates and tests" if len(x) == 1 else f"{len(x):,} samples calibrate and test"
         return f"{fed}; the same {same}"
-    return f"{fed}; {len(x):,} samples calibrate, {len(test):,} others between them test"
+    each = " of each class" if first.numbers else ""
+    return f"{fed}; {len(x):,} samples calibrate, {len(test):,} others between them{each} test"
 
 
 def _describe_test(file: Path, origins: Mapping[str, Origin], chosen: Mapping[str, Any], meaning: str) -> str:
     name, origin = _INPUTS[1], origins[_INPUTS[1]]
     skipped = f", every {origin.every}th sample" if origin.every > 2 else ", every other sample"
+    skipped += " of each class" if origin.numbers else ""
     fed = _describe_arrays(file, [origin.name], chosen[name], meaning)
     return fed + (skipped if origin.every > 1 else "")
 

@@ -58,16 +58,21 @@ def find_scale(scale: Scale | Path) -> Scale:
 def read_feature_scale(path: Path) -> FeatureScale:
     """Read a scale of features from an .npz with the arrays `mean` and `std` (or `scale`), or `min` and `max`.
 
+    The names of the arrays may be in lower or upper case.
+
     A feature that is constant, with a standard deviation of 0 or equal ends, is not divided, as in scikit-learn.
 
     Raises:
         DataError: the file cannot be read, has other arrays, or a number cannot be used.
     """
     archive = Archive(path, MAX_BYTES, min_axes=1)
-    names = next((names for names in _KINDS if set(names) == set(archive)), None)
+    written = {name.lower(): name for name in archive}
+    names = next((names for names in _KINDS if set(names) == set(written) and len(written) == len(archive)), None)
     if names is None:
         raise DataError(f"{path}: found the arrays {list_names(sorted(archive)) or '(none)'}, expected {_EXPECTED}")
-    first, second = _aligned([_numbers(archive[name], f"{path}: {name}") for name in names], path, names)
+    first, second = _aligned(
+        [_numbers(archive[written[name]], f"{path}: {written[name]}") for name in names], path, names
+    )
     meaning = _KINDS[names]
     with np.errstate(over="ignore"):  # infinity is refused below
         divisor = second - first if meaning == MIN_MAX else second

@@ -19,6 +19,7 @@ import numpy as np
 
 from edgernn.data.datasets import read_samples
 from edgernn.data.feature_scales import Scale, find_scale, name_scale
+from edgernn.data.readers.rows import Row
 from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, recover, wrong_files
 from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
@@ -138,6 +139,10 @@ def _check_names(features: Sequence[str]) -> None:
     fault = find_fault(features, "feature")
     if fault or len(features) > MAX_DESCRIBED_FEATURES:
         raise SettingError(fault or f"{len(features)} names of features, expected at most {MAX_DESCRIBED_FEATURES}")
+    if number := next((name for name in features if not Row([name], ",").is_header), ""):
+        raise SettingError(
+            f"feature name {number!r} is a number, so a CSV header would be read as a row; expected a name such as ax"
+        )
     longest = max(features, key=len, default="")
     if len(longest) > MAX_FEATURE_NAME:
         raise SettingError(

@@ -23,11 +23,13 @@ class Origin:
     Attributes:
         name: name of the user's array, for messages.
         first, every: the samples are number `first`, `first + every`, and so on, of the user's array.
+        numbers: the numbers of the samples in the user's array if they are not evenly spaced; else empty.
     """
 
     name: str
     first: int = 0
     every: int = 1
+    numbers: tuple[int, ...] = ()
 
     def place(self, index: Sequence[int]) -> str:
         """Return the place of an element [sample, ...] in the user's array, for instance x_train[12, 0]."""
@@ -36,7 +38,7 @@ class Origin:
 
     def sample(self, index: int) -> int:
         """Return the number of a sample in the user's array."""
-        return self.first + self.every * int(index)
+        return self.numbers[index] if self.numbers else self.first + self.every * int(index)
 
 
 @dataclass(frozen=True)

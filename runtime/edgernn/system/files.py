@@ -15,6 +15,7 @@ from edgernn.system.locks import try_lock
 
 MAX_NAME_BYTES = 100  # with an artifact's additions to the name, under the 255 of every file system
 _SEPARATORS = "/\\:"  # `a:b` is a file on another machine for scp, and on another drive on Windows
+_WILDCARDS = '*?"<>|'
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³")}
 _LFS_BEGINNING = b"version https://git-lfs.github.com/spec/"
 _MAX_LFS_BYTES = 1024  # by Git LFS's specification, a pointer is shorter
@@ -65,6 +66,8 @@ def find_name_fault(name: str) -> str:
         return f"is longer than {MAX_NAME_BYTES} bytes"
     if found := next((each for each in name if each in _SEPARATORS), ""):
         return f"contains {found!r}, so it is a path and not a name"
+    if found := next((each for each in name if each in _WILDCARDS), ""):
+        return f"contains {found!r}, which no file name on Windows has"
     if unusable := find_unusable(name):
         return f"contains {unusable}, which is not a printable character"
     if name[0] in ".-~":
