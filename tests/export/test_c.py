@@ -181,6 +181,16 @@ def test_two_models_link_into_one_program_and_labels_are_optional(program: Progr
     assert "one_labels" not in files["one.c"].partition("#ifdef ONE_WITH_LABELS")[0]
 
 
+def test_the_program_of_the_page_compiles(program: Program, card: Card, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "microcontrollers.md").read_text("utf-8")
+    (block,) = re.findall(r"```c\n(.*?)```", page, re.S)
+    block = block.replace("void setup", "void setup_model(void);\nint next_row(const float *sensor);\nvoid setup", 1)
+    main = (
+        f"{block}int main(void)\n{{\n    static float row[28];\n    setup_model();\n    return next_row(row) > 9;\n}}\n"
+    )
+    assert run_program(files_of(program, card, "digits-int8") | {"main.c": main}, tmp_path) == ""
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

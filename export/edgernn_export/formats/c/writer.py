@@ -177,7 +177,7 @@ def _prepare_functions(source: CSource, card: Card) -> list[tuple[str, str]]:
         scale = f"void {prefix}_scale(const float *{ROW}, float *scaled)"
         found.append((scale, f"Scales a row of raw numbers, in the units of the training samples; {meaning}."))
     if scaled and source.layout.is_int8:
-        found.append((_quantize(source, "_scaled"), "The same, for a row that is scaled already."))
+        found.append((_quantize(source, "_scaled"), "Makes a row of integers of a row that is scaled already."))
     return found
 
 
