@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from edgernn.card import Card, read_card, seal
 from edgernn.errors import ExportError, UnsupportedError
 from edgernn.program.operators import Function, Program, Reduce, Softmax
 from edgernn.program.reader import read_program
+from edgernn_export.formats.base import Target
 from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.c_files import CFiles
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.emitter import float_text
+from edgernn_export.formats.c.format import CFormat
 from edgernn_export.formats.c.helpers import HELPERS, definitions
 from edgernn_export.formats.c.integer_statements import pack_multiplier
 from edgernn_export.formats.c.layout import make_layout
@@ -183,7 +186,7 @@ def test_two_models_link_into_one_program_and_labels_are_optional(program: Progr
 
 def test_the_program_of_the_page_compiles(program: Program, card: Card, tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "microcontrollers.md").read_text("utf-8")
-    (block,) = re.findall(r"```c\n(.*?)```", page, re.S)
+    block, _ = re.findall(r"```c\n(.*?)```", page, re.S)
     block = block.replace("void setup", "void setup_model(void);\nint next_row(const float *sensor);\nvoid setup", 1)
     main = (
         f"{block}int main(void)\n{{\n    static float row[28];\n    setup_model();\n    return next_row(row) > 9;\n}}\n"
@@ -223,6 +226,20 @@ def test_a_program_that_c_lacks_is_refused_by_name(program: Program) -> None:
     mixed = program._replace(step=(Function(1, 1, "tanh"), *program.step))
     with pytest.raises(UnsupportedError, match="Function of float32 in a program of int8"):
         make_source(mixed, "digits")
+
+
+@pytest.mark.parametrize(("quantization", "way_out"), [("int8", "; try --quantize float32"), ("float32", "")])
+def test_a_refused_int8_program_has_a_way_out(monkeypatch: pytest.MonkeyPatch, quantization: str, way_out: str) -> None:
+    def refuse(*_: Any) -> None:
+        raise UnsupportedError("operator Reduce")
+
+    made = Mock(**{"convert.return_value.embed_card.return_value": DIGITS})
+    monkeypatch.setattr("edgernn_export.formats.c.format._format_of", lambda _: made)
+    monkeypatch.setattr("edgernn_export.formats.c.c_files.CFiles", refuse)
+    source = Mock(**{"original.name": "digits"})
+    with pytest.raises(UnsupportedError) as caught:
+        CFormat().convert(source, Target("c", quantization, "step"), True)
+    assert str(caught.value) == f"C source lacks operator Reduce{way_out}"
 
 
 def test_without_a_compiler_the_file_is_proven_by_its_program(

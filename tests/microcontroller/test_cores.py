@@ -34,15 +34,7 @@ SYSTEMS = {
     "AArch64": ("qemu-aarch64", "aarch64-linux-musl", "-mcpu=generic"),
     "RISC-V": ("qemu-riscv32", "riscv32-linux-musl", "-mcpu=baseline_rv32"),
 }
-# Vectors in front of newlib's own start, which calls main and prints through QEMU.
-START = """\
-extern void _start(void);
-__attribute__((section(".vectors"), used)) void (*const vectors[2])(void) = {(void (*)(void))0x20010000, _start};
-"""
-SYMBOLS = """\
-  __bss_start__ = ADDR(.bss); __bss_end__ = ADDR(.bss) + SIZEOF(.bss);
-  end = __bss_end__; __end__ = end; __stack = 0x20010000;
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "microcontrollers.md"
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +117,13 @@ def test_a_system_has_the_bits_of_this_machine(
 def test_a_cortex_m3_has_the_bits_of_this_machine(
     sources: Mapping[str, Mapping[str, str]], folder: Path, model: str
 ) -> None:
-    names = write({**sources[model], "start.c": START}, folder)
-    script = cortex_m.LINKER_SCRIPT.replace("(reset)", "(_start)").replace("SECTIONS\n{\n", f"SECTIONS\n{{\n{SYMBOLS}")
-    (folder / "link.ld").write_text(script, "utf-8")
-    flags = ["-mthumb", "-mcpu=cortex-m3", "-std=gnu99", "-Os", "--specs=rdimon.specs", "-T", "link.ld"]
-    run([GCC, *flags, *names, "-o", "image.elf", "-lm"], folder)
-    host = ["-semihosting-config", "enable=on,target=native"]
-    written = run(["qemu-system-arm", "-M", "mps2-an385", "-nographic", *host, "-kernel", "image.elf"], folder)
+    page = PAGE.read_text("utf-8")
+    _, vectors = re.findall(r"```c\n(.*?)```", page, re.S)
+    compiled, started = re.findall(r"^    ((?:arm-none-eabi-gcc|qemu-system-arm) .*)", page, re.M)
+    write({**sources[model], "vectors.c": vectors}, folder)
+    name = next(name.removesuffix("_test.c") for name in sources[model] if name.endswith("_test.c"))
+    run(compiled.replace("digits-int8", name).split(), folder)
+    written = run(started.split(), folder)
     assert model == "cells-float32" or digest_of(written) == host_digest(sources[model], folder)
 
 

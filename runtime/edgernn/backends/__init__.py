@@ -193,6 +193,8 @@ def check_suffix(path: Path) -> None:
         raise ArtifactError(f"{path}: is a folder, expected {expected}; name a file in it")
     found = repr(path.suffix) if path.suffix else "without a suffix"
     way_out = "; `edgernn export` makes one from a Keras model" if path.suffix in KERAS_SUFFIXES else ""
+    if path.suffix == ".c":
+        way_out = "; C source is for a compiler, and `edgernn export --to tflite` makes a file with the same answers"
     raise ArtifactError(f"{path}: unsupported file type {found}; expected {expected}{way_out}")
 
 

@@ -46,7 +46,8 @@ class CFormat(Format):
         try:
             files = CFiles(read_program(data), data, Path(self.file_name(target, source.original.name)).stem)
         except UnsupportedError as error:
-            raise UnsupportedError(f"C source lacks {error}") from error
+            way_out = "; try --quantize float32" if target.quantization == "int8" else ""
+            raise UnsupportedError(f"C source lacks {error}{way_out}") from error
         return replace(
             finished,
             embed_card=files.embed_card,
