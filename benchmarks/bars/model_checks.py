@@ -19,18 +19,18 @@ from common.checks import Check, without_missing
 from common.exports import Exported, export_run
 from edgernn.arrays import Float32, Int64
 from edgernn_export import Target, select_targets
-from edgernn_export.targets import TARGETS
+from edgernn_export.targets import RUNTIME_TARGETS
 from peers import stock
 from peers.isolated_tools import make_isolated
 
 MAX_DIFFERENCE, MAX_STREAM_DIFFERENCE, MIN_STREAM_AGREEMENT = 2e-5, 1e-5, 0.99
 INT8_LAYOUTS = (exports.INT8, exports.INT8_LOOP)
-FLOAT32_FILES = tuple(target for target in TARGETS if target.quantization == "float32")
+FLOAT32_FILES = tuple(target for target in RUNTIME_TARGETS if target.quantization == "float32")
 ROUNDED = (exports.DYNAMIC, exports.INT16X8, exports.ONNX_INT8)
 TIMED = (exports.FLOAT32, *INT8_LAYOUTS, exports.ONNX_FLOAT32, exports.ONNX_INT8)
-_FUSED = tuple(target for target in TARGETS if target.layout == "fused")
+_FUSED = tuple(target for target in RUNTIME_TARGETS if target.layout == "fused")
 EXPORTED = tuple(dict.fromkeys((*INT8_LAYOUTS, *FLOAT32_FILES, *_FUSED, *ROUNDED)))
-EVERY_TARGET = (*TARGETS, *select_targets(io_type="int8"))
+EVERY_TARGET = (*RUNTIME_TARGETS, *select_targets(io_type="int8"))
 
 
 @dataclass(frozen=True)

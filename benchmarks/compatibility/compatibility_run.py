@@ -17,7 +17,7 @@ from edgernn.data.run_folder import read_original
 from edgernn.errors import ModelError
 from edgernn.system.files import write_bytes
 from edgernn_export import export, select_targets
-from edgernn_export.targets import TARGETS
+from edgernn_export.targets import RUNTIME_TARGETS
 
 PAGE = ROOT / "docs" / "compatibility.md"
 
@@ -58,7 +58,7 @@ def main(run: Path, out: Path) -> None:
 
 
 def _export(run: Path, folder: Path, say: Progress) -> list[Path]:
-    targets = (*TARGETS, *select_targets(io_type="int8"))
+    targets = (*RUNTIME_TARGETS, *select_targets(io_type="int8"))
     rows = export(run, folder, targets=targets, progress=say)
     missing = [f"{row.path.name}: {row.reason}" for row in rows if not row.passed]
     if missing:

@@ -18,7 +18,7 @@ from edgernn_export import rebuilding, select_targets
 from edgernn_export.artifact import make_artifact
 from edgernn_export.settings import Settings
 from edgernn_export.source import Source
-from edgernn_export.targets import TARGETS, Target
+from edgernn_export.targets import RUNTIME_TARGETS, Target
 from matrix.architectures import Architecture
 from matrix.building import original
 from matrix.draws import draw
@@ -91,7 +91,7 @@ class MatrixResult:
 def look_at(number: int, examine: Examine = _no_more) -> MatrixResult:
     """Export the model of a number as every artifact, and compare each with Keras."""
     more = INTEGERS_IN_AND_OUT if number % _INTEGERS_EVERY == 0 else ()
-    return look(draw(number), (*TARGETS, *more), refine=number % _REFINED_EVERY == 1, examine=examine)
+    return look(draw(number), (*RUNTIME_TARGETS, *more), refine=number % _REFINED_EVERY == 1, examine=examine)
 
 
 def look_isolated(count: int) -> Iterator[MatrixResult]:
@@ -115,7 +115,7 @@ def _looker() -> Callable[[int], MatrixResult]:
 
 def look(
     architecture: Architecture,
-    targets: Sequence[Target] = TARGETS,
+    targets: Sequence[Target] = RUNTIME_TARGETS,
     refine: bool = False,
     examine: Examine = _no_more,
 ) -> MatrixResult:

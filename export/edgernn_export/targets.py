@@ -2,14 +2,26 @@
 
 from collections.abc import Sequence
 
+from edgernn.backends import SUFFIXES
 from edgernn.errors import SettingError
 from edgernn_export.formats import FORMATS, all_targets, default_targets
 from edgernn_export.formats.base import Target
 
-__all__ = ["DEFAULT_TARGETS", "IO_TYPES", "LAYOUTS", "QUANTIZATIONS", "TARGETS", "Target", "select_targets"]
+__all__ = [
+    "DEFAULT_TARGETS",
+    "IO_TYPES",
+    "LAYOUTS",
+    "QUANTIZATIONS",
+    "RUNTIME_TARGETS",
+    "TARGETS",
+    "Target",
+    "select_targets",
+]
 
 DEFAULT_TARGETS = default_targets()
 TARGETS = all_targets()
+# Those whose artifacts the runtime runs; C source is for other programs.
+RUNTIME_TARGETS = tuple(target for target in TARGETS if FORMATS[target.format].suffix in SUFFIXES)
 QUANTIZATIONS = tuple(dict.fromkeys(target.quantization for target in TARGETS))
 LAYOUTS = ("unrolled", "loop", "fused")
 IO_TYPES = ("float32", "int8")
@@ -24,6 +36,7 @@ def select_targets(
 ) -> list[Target]:
     """Select the targets of these formats, quantizations and layouts; an empty choice means all of them.
 
+    C source is selected only by its format.
     Without any choice these are the default targets; with `io_type` int8 or `static`, all targets that can have it.
 
     Raises:
@@ -33,7 +46,7 @@ def select_targets(
         raise SettingError("--static makes .onnx files, whose inputs and outputs are float32; leave out --io int8")
     known: Sequence[Target] = [target for each in FORMATS.values() for target in each.variants(io_type, static)]
     if io_type == "float32" and not static:
-        known = all_targets() if formats or quantizations or layouts else default_targets()
+        known = TARGETS if formats else RUNTIME_TARGETS if quantizations or layouts else default_targets()
     choices = (("format", formats), ("quantization", quantizations), ("layout", layouts))
     chosen = [
         target

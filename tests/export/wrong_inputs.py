@@ -264,7 +264,9 @@ CASES: Sequence[Wrong] = (
     Wrong("train --data smaple", "smaple", "expected sample, mnist or a path", "Did you mean 'sample'?"),
     _usage("train --epochs 0", "0 is", "not in the range x>=1"),
     _usage("train --seed -1", "-1 is", "not in the range 0<=x<=4294967295"),
-    _usage("predict digits.tflite ok.npz --backend litrt", "'litrt'", "not one of litert", "Did you mean 'litert'?"),
+    _usage(
+        "predict digits.tflite ok.npz --backend litrt", "'litrt'", "not one of native, litert", "Did you mean 'litert'?"
+    ),
     _usage("compare ok.keras digits.tflite --for pi44", "'pi44'", "not one of pi5, pi4", "Did you mean 'pi4'?"),
     Wrong("bench digits.tflite --baseline digit.tflite", "'digit.tflite'", "expected one of", "Did you mean 'digits"),
     _usage("bench digits.tflite --rounds 0", "0 is", "not in the range 2<=x<=1000"),

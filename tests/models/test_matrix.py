@@ -14,7 +14,7 @@ from program import comparing
 
 from edgernn.arrays import Float32
 from edgernn.errors import UnsupportedError
-from edgernn_export.targets import TARGETS, Target
+from edgernn_export.targets import RUNTIME_TARGETS, Target
 from matrix.architectures import BINARY, FUNCTIONAL, HEADS, MERGE_MODES, RECURRENT, SEQUENTIAL, Architecture, LayerSpec
 from matrix.checking import look, look_at, problems
 from matrix.draws import ACTIVATIONS, GATE_ACTIVATIONS
@@ -24,7 +24,7 @@ MODELS = int(os.environ.get("EDGERNN_MODELS", "12"))
 SMALL = int(os.environ.get("EDGERNN_SMALL_MODELS", str(max(6, MODELS // 4))))
 # Operators that programs lack: a sequence or a step in one operator, sparsemax, and integers that no kernel measures.
 WITHOUT_PROGRAM = ("UNIDIRECTIONAL_SEQUENCE_", "ZEROS_LIKE", "TOPK_V2", "of int8", "quotient")
-FLOAT32 = tuple(target for target in TARGETS if target.quantization == "float32" and target.layout != "fused")
+FLOAT32 = tuple(target for target in RUNTIME_TARGETS if target.quantization == "float32" and target.layout != "fused")
 
 
 def program_faults(target: Target, data: bytes, x: Float32) -> Iterator[str]:
