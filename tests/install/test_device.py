@@ -17,7 +17,7 @@ from edgernn.cli import main
 from edgernn.data.datasets import read_samples
 
 ROOT = Path(__file__).parents[2]
-MAX_WHEEL_BYTES = 530_000
+MAX_WHEEL_BYTES = 580_000
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,8 @@ def test_a_device_runs_the_demo_and_what_it_says_to_try(device: Path, tmp_path: 
 
     shown = run("demo", cwd=tmp_path)
     version = next(line for line in (ROOT / "requirements.lock").read_text().splitlines() if "ai-edge-litert==" in line)
-    assert f"litert {version.split('==')[1].split()[0]} runs it" in shown
+    # The pure wheel has no native kernels.
+    assert f"Backend: litert {version.split('==')[1].split()[0]}\n" in shown
     commands = [line.strip() for line in shown.splitlines() if line.startswith("  ")]
     (folder,) = (Path(shlex.split(line)[1]) for line in commands if line.startswith("cd "))
     assert device.parents[1] in folder.parents
