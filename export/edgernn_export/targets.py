@@ -18,10 +18,15 @@ __all__ = [
     "select_targets",
 ]
 
+
+def runtime_targets() -> tuple[Target, ...]:
+    """Return all targets whose artifacts the runtime runs; C source is for other programs."""
+    return tuple(target for target in all_targets() if FORMATS[target.format].suffix in SUFFIXES)
+
+
 DEFAULT_TARGETS = default_targets()
 TARGETS = all_targets()
-# Those whose artifacts the runtime runs; C source is for other programs.
-RUNTIME_TARGETS = tuple(target for target in TARGETS if FORMATS[target.format].suffix in SUFFIXES)
+RUNTIME_TARGETS = runtime_targets()
 QUANTIZATIONS = tuple(dict.fromkeys(target.quantization for target in TARGETS))
 LAYOUTS = ("unrolled", "loop", "fused")
 IO_TYPES = ("float32", "int8")
@@ -46,7 +51,7 @@ def select_targets(
         raise SettingError("--static makes .onnx files, whose inputs and outputs are float32; leave out --io int8")
     known: Sequence[Target] = [target for each in FORMATS.values() for target in each.variants(io_type, static)]
     if io_type == "float32" and not static:
-        known = TARGETS if formats else RUNTIME_TARGETS if quantizations or layouts else default_targets()
+        known = all_targets() if formats else runtime_targets() if quantizations or layouts else default_targets()
     choices = (("format", formats), ("quantization", quantizations), ("layout", layouts))
     chosen = [
         target
