@@ -1,6 +1,7 @@
 """An artifact as a subject of the stopwatch."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,10 +65,7 @@ class LoadedArtifact:
         Raises:
             ArtifactError: the backend cannot run the artifact.
         """
-        calls = self._all_calls()
-        return {name: call for name, call in calls.items() if name in self._only} if self._only else calls
-
-    def _all_calls(self) -> Mapping[str, Call]:
+        wanted = self._only or (INVOKE, PREDICT, STEP)
         try:
             self.answer()  # before the bare call, whose errors are the library's own
             calls: dict[str, Call] = {
@@ -77,12 +75,11 @@ class LoadedArtifact:
         except InputError as error:
             raise ArtifactError(f"{self.model.path}: {error}") from error
         calls[INVOKE]()
-        try:
-            calls[STEP] = partial(self.model.stream().push, self.x[0])
-        except NoStepError:
-            return calls
-        calls[STEP]()
-        return calls
+        if STEP in wanted:  # opening a stream answers the golden samples row by row
+            with suppress(NoStepError):
+                calls[STEP] = partial(self.model.stream().push, self.x[0])
+                calls[STEP]()
+        return {name: call for name, call in calls.items() if name in wanted}
 
 
 def usual_input(model: Model) -> Float32:
