@@ -8,6 +8,8 @@ Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the
 #include <immintrin.h>
 #include <string.h>
 
+#include "kernels_x86_table.h"
+
 #define COLUMNS_I8 32
 #define COLUMNS_F32 32
 #define HAS_BLOCK_SUMS_F32
@@ -16,23 +18,6 @@ Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the
 static int column_place(int column) {
     const int quarter = (column % 16) / 4, half = column / 16;
     return quarter * 8 + half * 4 + column % 4;
-}
-
-/* A shuffle looks up 16 bytes and gives 0 for an index with the highest bit. Subtracting 16 again and again leaves that
-bit unset as long as the index is not below a table: XOR of all tables from the first to the right one is its content,
-if each table is stored as XOR with the one before. The indices from 128 on wrap around once, which the second half of
-the tables takes off. */
-static void prepare_table(const int8_t *table, uint8_t *prepared) {
-    uint8_t by_bits[256], change[256];
-    for (int q = -128; q < 128; q++) {
-        by_bits[(uint8_t)q] = (uint8_t)table[q + 128];
-    }
-    for (int i = 0; i < 256; i++) {
-        change[i] = (uint8_t)(by_bits[i] ^ (i < 16 ? 0 : by_bits[i - 16]));
-    }
-    for (int i = 0; i < 256; i++) {
-        prepared[i] = (uint8_t)(change[i] ^ (i < 128 ? 0 : change[i - 128]));
-    }
 }
 
 static inline __m256i table_part(const uint8_t *prepared, int part) {

@@ -6,6 +6,7 @@ a product takes five cycles before the next can be added to it. */
 #include <string.h>
 
 #include "kernels.h"
+#include "kernels_x86_table.h"
 
 #define KERNELS edgernn_kernels_avx512vnni
 #define NAME "avx512vnni"
@@ -16,20 +17,6 @@ a product takes five cycles before the next can be added to it. */
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
 
 static int column_place(int column) { return column; }
-
-/* As in kernels_avx2_body.h. */
-static void prepare_table(const int8_t *table, uint8_t *prepared) {
-    uint8_t by_bits[256], change[256];
-    for (int q = -128; q < 128; q++) {
-        by_bits[(uint8_t)q] = (uint8_t)table[q + 128];
-    }
-    for (int i = 0; i < 256; i++) {
-        change[i] = (uint8_t)(by_bits[i] ^ (i < 16 ? 0 : by_bits[i - 16]));
-    }
-    for (int i = 0; i < 256; i++) {
-        prepared[i] = (uint8_t)(change[i] ^ (i < 128 ? 0 : change[i - 128]));
-    }
-}
 
 static inline __m512i table_part(const uint8_t *prepared, int part) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * part)));

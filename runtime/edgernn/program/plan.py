@@ -119,16 +119,17 @@ class _Writer:
         """Return the number of instructions, those of loops included, and their words."""
         count, words = 0, array("i")
         for operator in operators:
-            write = _WRITERS.get(type(operator))
-            if write is None:
-                raise UnsupportedError(f"operator {type(operator).__name__}")
-            name, arguments = write(self, operator)
-            words.extend((_OPERATORS.index(name) + 1, len(arguments), *arguments))
-            count += 1
+            inside, body = 0, array("i")
             if isinstance(operator, Repeat):
                 inside, body = self.section(fuse(operator.body, self.program))
-                words.extend(body)
-                count += inside
+                name, arguments = "repeat", _repeat(operator, inside)
+            elif (write := _WRITERS.get(type(operator))) is not None:
+                name, arguments = write(self, operator)
+            else:
+                raise UnsupportedError(f"operator {type(operator).__name__}")
+            words.extend((_OPERATORS.index(name) + 1, len(arguments), *arguments))
+            words.extend(body)
+            count += 1 + inside
         return count, words
 
 
@@ -208,10 +209,10 @@ def _copy(_writer: _Writer, o: Copy) -> tuple[str, tuple[int, ...]]:
     return "copy", (o.x, o.out, *(number for each in axes for number in each), o.x_offset, o.out_offset)
 
 
-def _repeat(writer: _Writer, o: Repeat) -> tuple[str, tuple[int, ...]]:
-    body, _ = writer.section(fuse(o.body, writer.program))
+def _repeat(o: Repeat, body: int) -> tuple[int, ...]:
+    """Return the arguments of a loop, whose body has that many instructions."""
     pairs = [number for pair in o.carried for number in pair]
-    return "repeat", (o.rounds, body, o.blocks, o.block, o.answers, o.answer, len(o.carried), *pairs)
+    return (o.rounds, body, o.blocks, o.block, o.answers, o.answer, len(o.carried), *pairs)
 
 
 _WRITERS: Mapping[type, Callable[[_Writer, Any], tuple[str, tuple[int, ...]]]] = {
@@ -223,7 +224,6 @@ _WRITERS: Mapping[type, Callable[[_Writer, Any], tuple[str, tuple[int, ...]]]] =
     Convolution: _convolution,
     Pool: _pool,
     Copy: _copy,
-    Repeat: _repeat,
     Quantize: lambda _, o: ("quantize", (o.x, o.out)),
     Dequantize: lambda _, o: ("dequantize", (o.x, o.out)),
     Rescale: lambda w, o: ("table", (o.x, o.out, w.constant(rescale_table(w.value(o.x), w.value(o.out))))),
