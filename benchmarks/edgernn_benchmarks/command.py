@@ -106,8 +106,8 @@ def command(
 
     \b
     Devices of --for:
-        pi5, pi4, pi3  Raspberry Pi, 64-bit: LiteRT, ONNX Runtime
-        pi2            Raspberry Pi, 32-bit: tflite-runtime
+        pi5, pi4, pi3  Raspberry Pi, 64-bit: native, LiteRT, ONNX Runtime
+        pi2            Raspberry Pi, 32-bit: native, tflite-runtime
         mcu            microcontroller: tflite-micro; the smallest file
         browser        ONNX Runtime Web
 

@@ -11,7 +11,7 @@ from edgernn.errors import ArtifactError, ExportError, ModelError, NoStepError, 
 from edgernn.model import Model, load_bytes, load_opened
 from edgernn_export.cures import describe_failure
 from edgernn_export.formats import format_of, tolerance_of
-from edgernn_export.formats.base import Finished, Target
+from edgernn_export.formats.base import DeviceFacts, Finished, Target
 from edgernn_export.golden_samples import make_golden
 from edgernn_export.proof import Proof, prove
 from edgernn_export.source import Source
@@ -25,14 +25,14 @@ class ExportResult(NamedTuple):
         proof: results of the proof.
         reason: why it fails the proof; empty if it passes.
         companions: (name, content) of each file that belongs beside it.
-        notes: facts for the user, in words.
+        device: its needs on a device, for artifacts that a device compiles.
     """
 
     data: bytes
     proof: Proof
     reason: str = ""
     companions: tuple[tuple[str, bytes], ...] = ()
-    notes: tuple[str, ...] = ()
+    device: DeviceFacts | None = None
 
 
 def make_artifact(source: Source, target: Target) -> ExportResult:
@@ -86,7 +86,7 @@ def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult
         proof,
         reason=describe_failure(broken, source, target) if broken else "",
         companions=tuple(finished.companions(data).items()) if finished.companions else (),
-        notes=finished.describe(data) if finished.describe else (),
+        device=finished.describe(data) if finished.describe else None,
     )
 
 

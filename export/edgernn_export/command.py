@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from edgernn.artifacts import outdated_note
-from edgernn.bench.result import Measured, Result
-from edgernn.bench.verdict import Verdict, judge, recommend_by_device
+from edgernn.bench.result import Result
+from edgernn.bench.verdict import judge
 from edgernn.console.options import EXTRA_ARGUMENTS, Labels, Name, Number, device_option, refuse_extra_arguments
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
@@ -19,7 +19,7 @@ from edgernn.system.quiet import standard_error_aside
 from edgernn_export.formats import FORMATS
 from edgernn_export.pipeline import LEFT_OUT, NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
-from edgernn_export.recommendation import METHOD, measure
+from edgernn_export.recommendation import METHOD, choose_by_device, choose_source, measure
 from edgernn_export.result_table import by_name, print_rows
 from edgernn_export.settings import TIME_LIMIT_S, Settings
 from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, TARGETS, Target, select_targets
@@ -204,10 +204,13 @@ def command(
                 not_timed = f"note: the artifacts were not timed, and none is recommended: {error}"
     verdict = judge(timed) if timed else None
     if as_json:
-        by_device = recommend_by_device(timed) if timed else {}
-        say_json([_as_json(row, timed, verdict, by_device) for row in rows], indent=2)
+        by_device = choose_by_device(rows, timed)
+        best = verdict.recommended.name if verdict and verdict.recommended else ""
+        if source_code := choose_source(rows, profile or ""):
+            best = source_code.path.name
+        say_json([_as_json(row, timed, best, by_device) for row in rows], indent=2)
     else:
-        print_rows(rows, timed, verdict, keep_failed=keep_failed)
+        print_rows(rows, timed, verdict, profile=profile or "", keep_failed=keep_failed)
     for note in filter(None, (not_timed, _note_of_outdated(source, rows))):
         say(note, err=True)
     # An impossible layout is an error only if the user asked for it.
@@ -245,22 +248,19 @@ def _note_of_outdated(source: Path, rows: Sequence[TargetResult]) -> str:
     return outdated_note(path.parent, path.name.removesuffix(target.file_name("")), model_digest(model))
 
 
-def _as_json(
-    row: TargetResult, timed: Result | None, verdict: Verdict | None, by_device: Mapping[str, Measured | None]
-) -> dict[str, Any]:
+def _as_json(row: TargetResult, timed: Result | None, recommended: str, by_device: Mapping[str, str]) -> dict[str, Any]:
     subject = by_name(timed).get(row.path.name)
-    best = verdict.recommended if verdict else None
     return {
         "path": str(row.path),
         "status": row.status,
         "reason": row.reason,
-        "recommended": best is not None and subject is best,
-        "recommended_for": [device for device, chosen in by_device.items() if chosen is not None and chosen is subject],
+        "recommended": row.path.name == recommended,
+        "recommended_for": [device for device, chosen in by_device.items() if chosen == row.path.name],
         "size_bytes": row.size_bytes,
         "predict_us": subject.predict.median_us if subject else None,
         **asdict(row.target),
         "fed": row.fed,
-        "notes": row.notes,
+        "device": asdict(row.device) if row.device else None,
         "proof": _proof_as_json(row.proof) if row.proof else None,
     }
 

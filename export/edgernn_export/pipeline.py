@@ -14,7 +14,7 @@ from edgernn.system.files import find_name_fault, made_folder, write_bytes
 from edgernn.system.locks import alone_in
 from edgernn_export import early_checks
 from edgernn_export.formats import format_of
-from edgernn_export.formats.base import Plan
+from edgernn_export.formats.base import DeviceFacts, Plan
 from edgernn_export.proof import Proof
 from edgernn_export.settings import Settings
 from edgernn_export.targets import Target, select_targets
@@ -48,7 +48,7 @@ class TargetResult:
         proof: results of the proof; None if it was not exported.
         steps: number of time steps of a sample.
         fed: the samples that the model got and their scaling, in words.
-        notes: facts about this file, in words, such as its size on a microcontroller.
+        device: its needs on a device; None for artifacts that the runtime runs.
     """
 
     target: Target
@@ -59,7 +59,7 @@ class TargetResult:
     proof: Proof | None = None
     steps: int = 0
     fed: str = ""
-    notes: tuple[str, ...] = ()
+    device: DeviceFacts | None = None
 
     @property
     def passed(self) -> bool:
@@ -193,7 +193,7 @@ def _export_one(worker: Worker, target: Target, path: Path, keep_failed: bool) -
         reason=result.reason,
         size_bytes=len(result.data),
         proof=result.proof,
-        notes=result.notes,
+        device=result.device,
     )
 
 

@@ -1,14 +1,17 @@
-"""The recommendation: exported artifacts timed for a moment, and judged by the rule of `edgernn compare`."""
+"""The recommendation: exported artifacts timed for a moment, and judged by the rule of `edgernn compare`.
+
+C source is not timed. For devices that compile, it comes first.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edgernn.bench.profiles import profile_named
+from edgernn.bench.profiles import PROFILES, profile_named
 from edgernn.bench.result import ORIGINAL, Answers, Measured, Result
 from edgernn.bench.session import open_artifacts, run_session
 from edgernn.bench.stopwatch import Method
 from edgernn.bench.subjects import PREDICT, ArtifactLoader
-from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT
+from edgernn.bench.verdict import MAX_DROP_POINTS, MIN_AGREEMENT, recommend_by_device
 from edgernn.errors import SettingError
 from edgernn.system.child import Child
 from edgernn_export.pipeline import TargetResult
@@ -65,6 +68,34 @@ def measure(
         },
         profile=profile,
     )
+
+
+def choose_source(rows: Sequence[TargetResult], profile: str) -> TargetResult | None:
+    """Return the source that a device should compile: of those that passed, the one that takes least flash.
+
+    Args:
+        rows: from `export`.
+        profile: a name of `edgernn.bench.profiles`; may be empty.
+
+    Returns:
+        None if the device does not compile source, or none passed.
+    """
+    if not profile or not profile_named(profile).compiles:
+        return None
+    sources = [(row.device.flash_bytes, row.path.name, row) for row in rows if row.passed and row.device]
+    return min(sources, default=(0, "", None))[-1]
+
+
+def choose_by_device(rows: Sequence[TargetResult], timed: Result | None) -> dict[str, str]:
+    """Return the name of the artifact to ship for each device, with sources; empty where it runs none.
+
+    Args:
+        rows: from `export`.
+        timed: from `measure`; None if nothing was timed. Then there are only devices that get a source.
+    """
+    found = {name: best.name if best else "" for name, best in recommend_by_device(timed).items()} if timed else {}
+    sources = {name: choose_source(rows, name) for name in PROFILES}
+    return found | {name: source.path.name for name, source in sources.items() if source}
 
 
 def _serve() -> Callable[[tuple[Sequence[ArtifactLoader], Method]], Result]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from edgernn.bench.profiles import install_command, profile_named
 from edgernn.bench.result import Measured, Result
-from edgernn.bench.verdict import Verdict, describe_devices, in_order
+from edgernn.bench.verdict import Verdict, group_devices, in_order
 from edgernn.console.grading import count_test_samples
 from edgernn.tasks import MEASURES, show, show_measures
 from edgernn_export.console import make_console, make_table
 from edgernn_export.pipeline import FAILED, LEFT_OUT, TargetResult
 from edgernn_export.proof import Proof
+from edgernn_export.recommendation import choose_by_device, choose_source
 from edgernn_export.task_inference import describe_guess
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ def by_name(timed: Result | None) -> dict[str, Measured]:
 
 
 def print_rows(
-    rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None, *, keep_failed: bool
+    rows: Sequence[TargetResult],
+    timed: Result | None,
+    verdict: Verdict | None,
+    *,
+    profile: str = "",
+    keep_failed: bool,
 ) -> None:
     """Print the table of an export, its notes, and the recommendation.
 
@@ -34,6 +40,7 @@ def print_rows(
         rows: from `export`.
         timed: from `measure`; None if the artifacts were not timed.
         verdict: about `timed`.
+        profile: the device of --for; empty without it.
         keep_failed: whether artifacts that failed the proof were written.
     """
     console = make_console()
@@ -59,16 +66,29 @@ def print_rows(
     # Last, because they say what to do.
     for line in _not_passed(rows):
         console.print(line, markup=False)
-    if verdict:
-        console.print(f"{verdict.sentence}.", markup=False)
-    if devices := describe_devices(timed) if timed else []:
+    source = choose_source(rows, profile)
+    if sentence := _ship_source(source, profile) if source else verdict.sentence if verdict else "":
+        console.print(f"{sentence}.", markup=False)
+    if profile and not source and profile_named(profile).compiles:
+        console.print("--to c makes C source, which needs no interpreter there.", markup=False)
+    if devices := [] if profile else group_devices(choose_by_device(rows, timed)):
         console.print("By device (--for):", *(f"    {line}" for line in devices), sep="\n", markup=False)
-    if timed and verdict and verdict.recommended:
-        profile = profile_named(timed.profile) if timed.profile else None
-        if command := install_command(verdict.recommended.name, profile):
+    if verdict and verdict.recommended:
+        device = profile_named(profile) if profile else None
+        if command := install_command(verdict.recommended.name, device):
             # The backends of the command have no wheels for 32-bit systems, unless --for names one.
-            device = profile.title if profile else "a 64-bit device"
-            console.print(f"On {device}: {command}", markup=False, soft_wrap=True)
+            where = device.title if device else "a 64-bit device"
+            console.print(f"On {where}: {command}", markup=False, soft_wrap=True)
+
+
+def _ship_source(row: TargetResult, profile: str) -> str:
+    """Recommend a source, with its figures."""
+    facts = []
+    if row.device:
+        facts += [f"{row.device.flash_bytes:,} bytes of flash", f"{row.device.ram_bytes:,} bytes of RAM"]
+    if row.proof:
+        facts.append(f"{row.proof.task.show_agreement(row.proof.agreement)} agreement with Keras")
+    return f"Ship {row.path.name} for {profile_named(profile).title}: {', '.join(facts)}, no interpreter"
 
 
 def _sorted(rows: Sequence[TargetResult], timed: Result | None, verdict: Verdict | None) -> Sequence[TargetResult]:
@@ -96,7 +116,7 @@ def _not_passed(rows: Sequence[TargetResult]) -> list[str]:
 
 def _notes(rows: Sequence[TargetResult]) -> list[str]:
     """List the facts about single artifacts."""
-    return [f"{row.path.name}: {note}." for row in rows for note in row.notes]
+    return [f"{row.path.name}: {note}." for row in rows if row.device for note in row.device.sentences]
 
 
 def _left_out(rows: Sequence[TargetResult]) -> list[str]:

@@ -19,7 +19,7 @@ from edgernn.card import Card, read_card, seal
 from edgernn.errors import ExportError, UnsupportedError
 from edgernn.program.operators import Function, Program, Reduce, Softmax
 from edgernn.program.reader import read_program
-from edgernn_export.formats.base import Target
+from edgernn_export.formats.base import DeviceFacts, Target
 from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.c_files import CFiles
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
@@ -30,6 +30,7 @@ from edgernn_export.formats.c.integer_statements import pack_multiplier
 from edgernn_export.formats.c.layout import make_layout
 from edgernn_export.formats.c.naming import identifier
 from edgernn_export.formats.c.writer import make_source, write_header, write_source
+from edgernn_export.recommendation import choose_by_device, choose_source
 
 DIGITS = edgernn.sample().read_bytes()
 
@@ -251,9 +252,13 @@ def test_without_a_compiler_the_file_is_proven_by_its_program(
     assert not isinstance(files.open(data), CompiledModel)
     monkeypatch.setattr(cortex_m, "measure_sizes", lambda *_: [])
     monkeypatch.setattr(cortex_m, "count_instructions", lambda *_: None)
-    assert files.describe(data) == (
-        "7,760 bytes of constants; 102 bytes of RAM for a stream with its row and answer",
-        "not compiled here, because no C compiler was found: proven by the file it was made from",
+    assert files.describe(data) == DeviceFacts(
+        7_760,
+        102,
+        (
+            "7,760 bytes of constants; 102 bytes of RAM for a stream with its row and answer",
+            "not compiled here, because no C compiler was found: proven by the file it was made from",
+        ),
     )
     assert set(files.companions(data)) == {"digits.h", "digits_test.c"}
 
@@ -288,7 +293,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = export_cells(folder)
     assert all(row.proof and row.proof.streamed and row.proof.stream_difference == 0 for row in rows[:2])
     assert [row.runs_here for row in rows[:2]] == [False, False]
-    assert all("bytes of RAM" in row.notes[0] for row in rows[:2])
+    assert all(row.device and "bytes of RAM" in row.device.sentences[0] for row in rows[:2])
+    assert choose_source(rows, "mcu") is rows[0]
+    assert choose_by_device(rows, None) == {"mcu": "cells-int8.c"}
+    assert choose_source(rows, "pi4") is choose_source(rows[2:], "mcu") is None
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from edgernn.bench.verdict import judge
 from edgernn.errors import SettingError
 from edgernn.tasks import Task
 from edgernn_export import Settings, TargetResult, measure
+from edgernn_export.formats.base import DeviceFacts
 from edgernn_export.proof import Proof
 from edgernn_export.result_table import print_rows
 from edgernn_export.targets import DEFAULT_TARGETS, Target
@@ -133,6 +135,33 @@ def test_the_device_needs_the_extra_of_the_artifact(artifact: str, device: str |
     assert command == (f'pip install "edgernn-{edgernn.__version__}-py3-none-any.whl[{extra}]"' if extra else "")
 
 
+def test_a_microcontroller_gets_source_of_which_a_line_says_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    timed = result(measured("Keras", role="original"), measured("a.tflite"))
+    proof = Proof(Task("classification"), 10, SAME, SAME, 1.0, 0.0)
+    file = TargetResult(Target("tflite", "int8", "unrolled"), Path("a.tflite"), "passed", size_bytes=9, proof=proof)
+    sources = [
+        TargetResult(Target("c", kind, "step"), Path(f"{kind}.c"), status, size_bytes=9, proof=proof, device=facts)
+        for kind, status, facts in (
+            ("float32", "passed", DeviceFacts(5_000, 80, ())),
+            ("int8", "passed", DeviceFacts(4_000, 60, ("small",))),
+            ("wrong", "failed", DeviceFacts(3_000, 60, ())),
+        )
+    ]
+    print_rows([file, *sources], timed, judge(timed), keep_failed=False)
+    written = " ".join(capsys.readouterr().out.split())
+    assert "mcu: int8.c" in written
+    assert "int8.c: small." in written
+    timed = replace(timed, profile="mcu")
+    print_rows([file, *sources], timed, judge(timed), profile="mcu", keep_failed=False)
+    written = " ".join(capsys.readouterr().out.split())
+    assert written.endswith(
+        "Ship int8.c for a microcontroller: 4,000 bytes of flash, 60 bytes of RAM, 100.00% agreement with Keras, no "
+        "interpreter."
+    )
+    print_rows([file], timed, judge(timed), profile="mcu", keep_failed=False)
+    assert "--to c makes C source, which needs no interpreter there." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("profile", "line"),
     [
@@ -145,7 +174,7 @@ def test_the_last_line_says_what_to_install_where(profile: str, line: str, capsy
     timed = result(measured("Keras", role="original"), measured("a.tflite"), profile=profile)
     proof = Proof(Task("classification"), 10, SAME, SAME, 1.0, 0.0)
     row = TargetResult(Target("tflite", "int8", "unrolled"), Path("a.tflite"), "passed", size_bytes=9, proof=proof)
-    print_rows([row], timed, judge(timed), keep_failed=False)
+    print_rows([row], timed, judge(timed), profile=profile, keep_failed=False)
     last = capsys.readouterr().out.splitlines()[-1]
     begin, _, end = line.partition(".*")
     assert (last.startswith(begin) and last.endswith(f'{end}"')) if line else not last.startswith("On ")

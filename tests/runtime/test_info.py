@@ -80,6 +80,18 @@ def test_measures_that_are_known_are_shown_beside_those_that_are_not(
     assert "drift: written by a later version of edgernn; --json shows them" in shown
 
 
+def test_the_golden_samples_of_c_source_are_those_of_its_test(
+    tmp_path: Path, edgernn_command: Callable[..., Result]
+) -> None:
+    source = tmp_path / "digits-int8.c"
+    source.write_bytes(sealed())
+    samples = f"{CARD.golden.samples if CARD.golden else 0} samples, tolerance "
+    (line,) = (each for each in edgernn_command("info", source).stdout.splitlines() if samples in each)
+    assert line.endswith(", checked at export")
+    (tmp_path / "digits-int8_test.c").write_text("/* … */\n#define SAMPLES 4\n")
+    assert f"{line}; digits-int8_test.c has the first 4\n" in edgernn_command("info", source).stdout
+
+
 def test_unknown_fields_survive_reading_and_writing() -> None:
     card = read_card(sealed(drift={"edges": [1, 2.5]}, unknown="a name that is taken here"))
     assert card.unknown == {"drift": {"edges": [1, 2.5]}, "unknown": "a name that is taken here"}

@@ -64,6 +64,21 @@ class Target:
 
 
 @dataclass(frozen=True)
+class DeviceFacts:
+    """Needs of a program on a device, for artifacts that a device compiles.
+
+    Attributes:
+        flash_bytes: code and constants, on the processor that needs most; constants alone without a compiler for one.
+        ram_bytes: of a stream with its row and answer, without the stack.
+        sentences: these and other facts for the user, without a full stop.
+    """
+
+    flash_bytes: int
+    ram_bytes: int
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Finished:
     """A converted file, complete except for its card.
 
@@ -75,7 +90,7 @@ class Finished:
         open: function that opens the file's content, with a card, on this computer; None if the format's backend does.
         companions: function from the file's final content to the content of the files that belong beside it, by name,
             such as a C header; None if there are none.
-        describe: function from the file's final content to facts for the user, in words; None if there are none.
+        describe: function from the file's final content to what it needs on a device; None if the runtime runs it.
     """
 
     embed_card: Callable[[bytes], bytes]
@@ -83,7 +98,7 @@ class Finished:
     output_limits: Range | None = None
     open: Callable[[bytes], Backend] | None = None
     companions: Callable[[bytes], Mapping[str, bytes]] | None = None
-    describe: Callable[[bytes], tuple[str, ...]] | None = None
+    describe: Callable[[bytes], DeviceFacts] | None = None
 
 
 @dataclass(frozen=True)

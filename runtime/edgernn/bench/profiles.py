@@ -19,6 +19,7 @@ class Profile:
         by_size: True if the size of the file decides before the time, because times measured here say nothing about
             the device, and its memory is small.
         has_python: True if edgernn can be installed there.
+        compiles: True if C source comes before every file, because the device then needs no interpreter.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Profile:
     backends: tuple[str, ...]
     by_size: bool = False
     has_python: bool = True
+    compiles: bool = False
 
     def runs(self, suffix: str, quantization: str) -> bool:
         """Return True if every backend of the device that may read such a file runs it correctly.
@@ -50,7 +52,7 @@ PROFILES = {
         Profile("pi4", "a Raspberry Pi 4", ("native", "litert", "onnxruntime")),
         Profile("pi3", "a Raspberry Pi 3", ("native", "litert", "onnxruntime")),
         Profile("pi2", "a Raspberry Pi 2", ("native", "tflite-runtime")),
-        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True, has_python=False),
+        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True, has_python=False, compiles=True),
         # ONNX Runtime Web reads the files of ONNX Runtime.
         Profile("browser", "a browser", ("onnxruntime",), has_python=False),
     )

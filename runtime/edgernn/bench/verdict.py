@@ -94,9 +94,20 @@ def describe_devices(result: Result) -> list[str]:
 
     The list is empty for a result that is for one device, and where accuracy was not measured.
     """
+    if result.profile:
+        return []
+    return group_devices({device: best.name if best else "" for device, best in recommend_by_device(result).items()})
+
+
+def group_devices(artifacts: Mapping[str, str]) -> list[str]:
+    """List devices by the artifact that they get, a line for each artifact.
+
+    Args:
+        artifacts: name of an artifact's file by device; empty where the device runs none of them.
+    """
     devices: dict[str, list[str]] = {}
-    for device, artifact in recommend_by_device(result).items() if not result.profile else ():
-        devices.setdefault(artifact.name if artifact else "none of them", []).append(device)
+    for device, artifact in artifacts.items():
+        devices.setdefault(artifact or "none of them", []).append(device)
     return [f"{', '.join(names)}: {artifact}" for artifact, names in devices.items()]
 
 

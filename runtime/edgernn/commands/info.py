@@ -1,5 +1,6 @@
 """The command `edgernn info`."""
 
+import re
 from pathlib import Path
 
 import click
@@ -20,6 +21,8 @@ from edgernn.errors import ArtifactError, ModelError
 from edgernn.foreign import check_content
 from edgernn.system.extras import pip_install
 from edgernn.system.files import check_file
+
+_MAX_TEST_BYTES = 1 << 20  # NAME_test.c of the C export is smaller
 
 
 @click.command()
@@ -75,6 +78,18 @@ def _show_backends(as_json: bool) -> None:
         say(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
 
 
+def _note_of_test(path: Path) -> str:
+    """Describe which golden samples of a C source the program beside it tests; empty for other files."""
+    if path.suffix != ".c":
+        return ""
+    program = path.with_name(f"{path.stem}_test.c")
+    found = None
+    if program.is_file() and program.stat().st_size <= _MAX_TEST_BYTES:
+        found = re.search(rb"^#define SAMPLES (\d{1,3})$", program.read_bytes(), re.MULTILINE)
+    tested = f"; {program.name} has the first {int(found[1])}" if found else ""
+    return f", checked at export{tested}"
+
+
 def _look(path: Path) -> Described:
     if path.is_dir():
         return describe_folder(path)
@@ -86,7 +101,7 @@ def _look(path: Path) -> Described:
         check_suffix(path)
     try:
         if has_card(data):
-            return CardDescription(read_card(data))
+            return CardDescription(read_card(data), golden_note=_note_of_test(path))
         return FileDescription(check_content(path.suffix, data))
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error

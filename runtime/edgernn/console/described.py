@@ -39,13 +39,20 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class CardDescription:
-    """Description of an artifact, from its card."""
+    """Description of an artifact, from its card.
+
+    Attributes:
+        card: its card.
+        golden_note: what is to be said about its golden samples, behind their number; may be empty.
+    """
 
     card: Card
+    golden_note: str = ""
 
     def lines(self) -> Mapping[str, str]:
         """See `Described`."""
-        return describe_card(self.card)
+        lines = describe_card(self.card)
+        return lines | {"golden": f"{lines['golden']}{self.golden_note}"}
 
     def as_json(self) -> Mapping[str, Any]:
         """See `Described`."""

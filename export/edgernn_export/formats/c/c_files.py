@@ -14,6 +14,7 @@ from edgernn.card import Card, read_card, seal
 from edgernn.errors import UnsupportedError
 from edgernn.golden import inputs_of
 from edgernn.program.operators import INT8, Program
+from edgernn_export.formats.base import DeviceFacts
 from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.compiled import CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.golden_test import count_samples, write_test
@@ -65,15 +66,15 @@ class CFiles:
         header = write_header(self.source, card)
         return {f"{self._stem}.h": header.encode(), f"{self._stem}_test.c": self._test(card, data).encode()}
 
-    def describe(self, data: bytes) -> tuple[str, ...]:
-        """Say how much memory and time the program needs on a microcontroller, and whether it was compiled here."""
+    def describe(self, data: bytes) -> DeviceFacts:
+        """Measure the memory and the time of the program on a microcontroller."""
         source, files = self.source, self._files(data)
         state = sum(each.elements * _size_of(each.type) for each in source.layout.fields)
         numbers = (source.features + source.outputs) * _size_of(source.layout.program.values[source.layout.row].type)
         ram = f"{state + numbers:,} bytes of RAM for a stream with its row and answer"
+        constants = sum(each.size_bytes for each in source.constants)
         sizes = cortex_m.measure_sizes(files, source.prefix)
         if not sizes:
-            constants = sum(each.size_bytes for each in source.constants)
             parts = [f"{constants:,} bytes of constants", ram]
         else:
             flash = ", ".join(f"{each.flash_bytes:,} on {each.core}" for each in sizes)
@@ -86,7 +87,8 @@ class CFiles:
         found = ["; ".join(parts)]
         if not self._compiler:
             found.append("not compiled here, because no C compiler was found: proven by the file it was made from")
-        return tuple(found)
+        flash_bytes = max((each.flash_bytes for each in sizes), default=constants)
+        return DeviceFacts(flash_bytes, state + numbers, tuple(found))
 
     def _files(self, data: bytes) -> dict[str, str]:
         return {
