@@ -1,22 +1,23 @@
-from itertools import islice
-
 import numpy as np
 import pytest
 
-from edgernn_train import RECIPES
-from edgernn_train.batches import batches_per_epoch, endless_batches
+from edgernn_train import RECIPES, batches
+from edgernn_train.batches import EpochImages
 from edgernn_train.prepared_inputs import prepare_inputs
 
 
-def epochs(tiny, name, count):
-    """Return the images and labels of a number of epochs, each sorted into the order of the training images."""
-    recipe = RECIPES[name]
-    inputs = prepare_inputs(tiny, recipe, seed=0)
-    steps = batches_per_epoch(inputs, recipe)
-    stream = endless_batches(inputs, recipe, 10, np.random.default_rng(0))
-    for _ in range(count):
-        x, y = (np.concatenate(part) for part in zip(*islice(stream, steps), strict=True))
-        yield inputs, x, y
+@pytest.fixture
+def images_of(tiny):
+    def make(name, seed=0):
+        recipe = RECIPES[name]
+        return EpochImages(prepare_inputs(tiny, recipe, seed=0), recipe, 10, seed)
+
+    return make
+
+
+def whole(images, epoch):
+    groups = list(images.groups(epoch))
+    return np.concatenate([group.x for group in groups]), np.concatenate([group.y for group in groups])
 
 
 def as_rows(x):
@@ -24,40 +25,62 @@ def as_rows(x):
 
 
 @pytest.mark.parametrize(("name", "steps"), [("seed", 7), ("robust", 7)])
-def test_an_epoch_is_every_image_in_every_condition(tiny, name, steps):
+def test_an_epoch_is_every_image_in_every_condition(images_of, name, steps):
     # 200 images in batches of 32; 400 in batches of 64: the last batch is smaller.
-    inputs = prepare_inputs(tiny, RECIPES[name], seed=0)
-    assert batches_per_epoch(inputs, RECIPES[name]) == steps
+    assert images_of(name).batches == steps
 
 
 @pytest.mark.parametrize("name", ["seed", "robust"])
-def test_the_first_epoch_shows_each_image_once_in_a_new_order(tiny, name):
-    [(inputs, x, y)] = epochs(tiny, name, 1)
-    wanted = np.concatenate(list(inputs.train.values()))
-    assert as_rows(x) == as_rows(wanted)
-    assert not np.array_equal(x, wanted)
+def test_an_epoch_shows_each_image_once_in_a_new_order(images_of, name):
+    images = images_of(name)
+    x, y = whole(images, 0)
+    assert len(x) == images.count
     assert y.shape == (len(x), 10)
     np.testing.assert_array_equal(y.sum(axis=1), 1)
+    wanted = images.inputs.train["noisy" if name == "seed" else "clean"]
+    assert set(as_rows(wanted)) <= set(as_rows(x))
+    assert not np.array_equal(x[: len(wanted)], wanted)
 
 
-def test_every_image_keeps_its_label(tiny):
-    [(inputs, x, y)] = epochs(tiny, "robust", 1)
-    label_of = {
-        bytes(image): label
-        for images in inputs.train.values()
-        for image, label in zip(images, tiny.y_train, strict=True)
-    }
-    assert [label_of[bytes(image)] for image in x] == list(y.argmax(axis=1))
+def test_every_image_keeps_its_label(images_of, tiny):
+    images = images_of("robust")
+    x, y = whole(images, 0)
+    label_of = {bytes(image): label for image, label in zip(images.inputs.train["clean"], tiny.y_train, strict=True)}
+    found = [
+        (label_of[bytes(image)], label)
+        for image, label in zip(x, y.argmax(axis=1), strict=True)
+        if bytes(image) in label_of
+    ]
+    assert len(found) == 200
+    assert all(wanted == label for wanted, label in found)
+    np.testing.assert_array_equal(np.bincount(y.argmax(axis=1)), 2 * np.bincount(tiny.y_train))
 
 
-def test_seed_draws_its_noise_once(tiny):
-    (_, first, _), (_, second, _) = epochs(tiny, "seed", 2)
-    assert as_rows(first) == as_rows(second)
+def test_seed_draws_its_noise_once(images_of):
+    images = images_of("seed")
+    (first, _), (second, _) = whole(images, 0), whole(images, 1)
+    assert as_rows(first) == as_rows(second) == as_rows(images.inputs.train["noisy"])
     assert not np.array_equal(first, second)
 
 
-def test_robust_draws_fresh_noise_every_epoch(tiny):
-    (inputs, first, _), (_, second, _) = epochs(tiny, "robust", 2)
-    clean = set(as_rows(inputs.train["clean"]))
-    assert clean <= set(as_rows(first))
+def test_robust_draws_fresh_noise_every_epoch(images_of):
+    images = images_of("robust")
+    (first, _), (second, _) = whole(images, 0), whole(images, 1)
+    clean = set(as_rows(images.inputs.train["clean"]))
     assert set(as_rows(first)) & set(as_rows(second)) == clean
+
+
+def test_an_epoch_follows_from_its_number_and_the_seed_alone(images_of):
+    later, _ = whole(images_of("robust"), 5)
+    again, _ = whole(images_of("robust"), 5)
+    np.testing.assert_array_equal(later, again)
+    other, _ = whole(images_of("robust", seed=1), 5)
+    assert not np.array_equal(later, other)
+
+
+def test_groups_are_whole_batches_and_small(images_of, monkeypatch):
+    images = images_of("seed")
+    monkeypatch.setattr(batches, "_MAX_GROUP_BATCHES", 3)
+    assert [len(group.x) for group in images.groups(0)] == [96, 96, 8]
+    monkeypatch.setattr(batches, "_MAX_GROUP_BYTES", 2 * 32 * 28 * 28 * 4)
+    assert [len(group.x) for group in images.groups(0)] == [64, 64, 64, 8]

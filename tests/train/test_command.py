@@ -80,6 +80,19 @@ def test_no_scale_keeps_pixels_and_cuts_them_off_at_one(tiny_npz, tiny, out):
         assert (samples["x_test"][tiny.x_test > 0] == 1.0).all()
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_other_cells_are_trained_and_recorded(tiny_npz, out, cell):
+    import keras
+
+    words = ("--recipe", "seed", "--cell", cell, "--units", 4, "--layers", 2, "--epochs", 1, "--quiet")
+    result = edgernn("train", "--data", tiny_npz, *words, "--out", out)
+    assert result.exit_code == 0, result.output
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["cell"], settings["units"], settings["layers"]) == (cell, 4, 2)
+    model = keras.models.load_model(out / "model.keras")
+    assert [type(layer).__name__.lower() for layer in model.layers] == [cell, cell, "dense"]
+
+
 def test_help_has_an_example_and_loads_no_tensorflow():
     import subprocess
     import sys

@@ -1,18 +1,18 @@
 """The command `edgernn train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from edgernn.artifacts import outdated_note
 from edgernn.console.options import Labels, Name
 from edgernn.console.terminal import say_json
-from edgernn.data.datasets import Dataset
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.system.extras import require
 from edgernn.system.files import find_name_fault
+from edgernn_train.architecture import CELLS, Architecture
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.prepared_inputs import check_values
@@ -20,8 +20,7 @@ from edgernn_train.recipes import RECIPES, find_recipe
 from edgernn_train.run_writer import default_folder, name_of, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
 
-if TYPE_CHECKING:
-    from rich.console import Console
+MAX_UNITS, MAX_LAYERS = 1024, 8
 
 
 @click.command()
@@ -35,6 +34,27 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--recipe", type=Name(list(RECIPES)), default="robust", show_default=True, help="How to train, see above."
+)
+@click.option(
+    "--cell",
+    type=Name(list(CELLS)),
+    default=Architecture.cell,
+    show_default=True,
+    help="Kind of the recurrent layers.",
+)
+@click.option(
+    "--units",
+    type=click.IntRange(1, MAX_UNITS),
+    default=Architecture.units,
+    show_default=True,
+    help="Values of a recurrent layer's state.",
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(1, MAX_LAYERS),
+    default=Architecture.layers,
+    show_default=True,
+    help="Number of recurrent layers.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs. [default: the recipe's]")
 @click.option(
@@ -64,6 +84,9 @@ if TYPE_CHECKING:
 def train(
     source: str,
     recipe: str,
+    cell: str,
+    units: int,
+    layers: int,
     epochs: int | None,
     seed: int,
     no_scale: bool,
@@ -76,8 +99,9 @@ def train(
 ) -> None:
     """Train a small classifier and write a run folder for export.
 
-    The model is always SimpleRNN(64) and Dense(softmax). It reads sequences of values from 0 to 1; uint8 pixels are
-    divided by 255. A model of another kind begins with `edgernn export model.keras`, without this command.
+    The model is SimpleRNN(64) and Dense(softmax), or the layers of --cell, --units and --layers. It reads sequences of
+    values from 0 to 1; uint8 pixels are divided by 255. A model of another kind begins with `edgernn export
+    model.keras`, without this command.
 
     Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
     epochs on noisy images, so it often misreads clean ones, such as your own. With --no-scale, as in the original,
@@ -92,17 +116,32 @@ def train(
         edgernn train
         edgernn train --data mnist --recipe seed --out runs/seed
         edgernn train --data gestures.npz --labels shake,rest,walk
+        edgernn train --cell gru --units 32 --layers 2 --data gestures.npz
     """
     require("train", "tensorflow", "keras", "mlxtend", "rich")
     console = make_console(stderr=as_json, quiet=quiet)
+    architecture = Architecture(cell, units, layers)
     dataset = load_dataset(source, labels=labels or ())
     check_values(dataset, find_recipe(recipe), not no_scale)
     name = name_of(source) if name is None else name
     if fault := find_name_fault(name):
         raise click.UsageError(f"--name: {name!r} {fault}; give a name that a file can have")
     folder = out or default_folder(name, recipe)
+    epochs = find_recipe(recipe).epochs if epochs is None else epochs
     with open_run(folder, overwrite) as staging:
-        trained = _fit(console, dataset, recipe, epochs, seed, not no_scale)
+        sequences = f"{len(dataset.x_train):,} + {len(dataset.x_test):,} sequences"
+        say(console, f"recipe {recipe}, {architecture}, {epochs} epochs, {sequences}; loading TensorFlow ...")
+        with epoch_lines(console, epochs) as callback:
+            trained = fit(
+                dataset,
+                recipe,
+                build=architecture,
+                epochs=epochs,
+                seed=seed,
+                scale=not no_scale,
+                callbacks=[callback],
+                note=lambda text: say(console, text),
+            )
         settings = write_run(staging, trained, source, name)
     say(console, report(trained, folder))
     left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))
@@ -110,14 +149,6 @@ def train(
         say(console, left)
     if as_json:
         say_json({"run": str(folder), **settings, "first_test_image": _first_test_image(trained)}, indent=2)
-
-
-def _fit(console: "Console", dataset: Dataset, recipe: str, epochs: int | None, seed: int, scale: bool) -> Trained:
-    epochs = find_recipe(recipe).epochs if epochs is None else epochs
-    images = f"{len(dataset.x_train):,} + {len(dataset.x_test):,} sequences"
-    say(console, f"recipe {recipe}, {epochs} epochs, {images}; loading TensorFlow ...")
-    with epoch_lines(console, epochs) as callback:
-        return fit(dataset, recipe, epochs=epochs, seed=seed, scale=scale, callbacks=[callback])
 
 
 def report(trained: Trained, folder: Path) -> str:

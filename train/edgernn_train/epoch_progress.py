@@ -36,24 +36,31 @@ def epoch_lines(console: "Console", epochs: int) -> Iterator[Any]:
         TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("steps"),
+        TextColumn("batches, {task.fields[figures]}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
-    task = bar.add_task("training", total=None)
+    task = bar.add_task("training", total=None, figures="")
+    finished = 0  # batches of the finished epochs
 
     def begin(_: object) -> None:
         callback.model.summary(line_length=_SUMMARY_WIDTH, print_fn=lambda text: say(console, text))
         bar.update(task, total=epochs * callback.params["steps"])
 
-    def advance(batch: int, logs: object) -> None:  # noqa: ARG001 (Keras passes them by name)
-        bar.advance(task)
+    def begin_epoch(epoch: int, logs: object) -> None:  # noqa: ARG001 (Keras passes them by name)
+        nonlocal finished
+        finished = epoch * callback.params["steps"]
+
+    def advance(batch: int, logs: Mapping[str, float]) -> None:
+        figures = f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
+        bar.update(task, completed=finished + batch + 1, figures=figures)
 
     # Functions in place of a subclass: the class would need Keras when this module is imported.
     callback = keras.callbacks.LambdaCallback(
         on_train_begin=begin,
+        on_epoch_begin=begin_epoch,
         on_train_batch_end=advance,
         on_epoch_end=lambda epoch, logs: say(console, epoch_line(epoch + 1, epochs, logs)),
     )

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def describe(trained: Trained, source: str, name: str | None = None) -> dict[str
         "recipe": trained.recipe.name,
         "seed": trained.seed,
         "epochs": trained.epochs,
+        "engine": trained.engine,
+        **(asdict(trained.architecture) if trained.architecture else {}),
         "batch_size": trained.recipe.batch_size,
         "data": source,
         "scaled": trained.scaled,

@@ -12,12 +12,14 @@ from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dat
 from edgernn.data.samples import Samples
 from edgernn.errors import SettingError
 from edgernn.system.tensorflow_setup import quiet_tensorflow
-from edgernn_train.architecture import build_model
-from edgernn_train.batches import batches_per_epoch, endless_batches
+from edgernn_train.architecture import Architecture
+from edgernn_train.batches import EpochImages
+from edgernn_train.engines import Engine, EngineName, Evaluator, choose_engine, make_engine
 from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs
-from edgernn_train.recipes import LOSS, METRIC, Condition, Recipe, find_recipe
+from edgernn_train.recipes import LOSS, METRIC, Recipe, find_recipe
 
 MAX_SEED = 2**32 - 1
+_DEFAULT_ARCHITECTURE = Architecture()
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,11 @@ class Trained:
         recipe: recipe of the training.
         seed: seed of all random numbers.
         epochs: number of epochs.
+        engine: what ran the epochs, see `edgernn_train.engines`.
         scaled: whether pixels were divided by 255.
         input_meaning: meaning of an input value, for instance "pixel / 255".
         labels: the name of each class.
-        history: loss and accuracy of every epoch, as Keras records them.
+        history: loss and accuracy of every epoch, by Keras's names.
         results: `loss` and `accuracy` on all test images, by condition; clean images are always among the
             conditions, as the last one if the recipe does not train on them.
         first_probabilities: float32 [classes], the answer to the first test image in the first of the recipe's
@@ -40,12 +43,14 @@ class Trained:
         first_class: the right class of that image.
         samples: calibration and test samples as the network receives them.
         duration_s: duration of the training, in seconds.
+        architecture: recurrent layers of the model; None for a model that the caller built.
     """
 
     model: Any
     recipe: Recipe
     seed: int
     epochs: int
+    engine: EngineName
     scaled: bool
     input_meaning: str
     labels: tuple[str, ...]
@@ -55,17 +60,20 @@ class Trained:
     first_class: int
     samples: Samples
     duration_s: float
+    architecture: Architecture | None = None
 
 
 def fit(
     dataset: Dataset,
     recipe: str | Recipe = "robust",
     *,
-    build: Callable[..., Any] = build_model,
+    build: Callable[..., Any] = _DEFAULT_ARCHITECTURE,
     epochs: int | None = None,
     seed: int = 0,
     scale: bool = True,
+    engine: EngineName | None = None,
     callbacks: Sequence[Any] = (),
+    note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train a model on a data set.
 
@@ -75,11 +83,14 @@ def fit(
     Args:
         dataset: uint8 pixels, or float32 in [0, 1].
         recipe: `seed`, `robust`, or another `Recipe`.
-        build: makes the untrained model; called like `build_model`, with steps, features, classes and seed.
+        build: makes the untrained model: an `Architecture`, or a function with the same arguments.
         epochs: number of epochs; by default the recipe's.
         seed: 0 to 2^32 - 1.
         scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
-        callbacks: Keras callbacks, for instance `edgernn_train.epoch_progress.epoch_lines`.
+        engine: `xla` or `fit`; by default the one that is quicker for this number of batches.
+        callbacks: Keras callbacks, for instance `edgernn_train.epoch_progress.epoch_lines`. With engine `xla`, the
+            batches between two calls of on_train_batch_end are more than one.
+        note: receives a line if XLA cannot compile the model, so that `model.fit` trains it.
 
     Raises:
         DataError: the recipe cannot add noise to the values.
@@ -97,22 +108,33 @@ def fit(
     classes = len(dataset.labels)
     steps, features = inputs.x_train.shape[1:]
     model = build(steps, features, classes, seed=seed)
-    history = _train(model, inputs, chosen, epochs, seed, callbacks)
+    images = EpochImages(inputs, chosen, classes, seed)
+    # Keras's own use of XLA compiles each batch separately, which takes longer and gains little.
+    model.compile(chosen.optimizer(epochs * images.batches), LOSS, metrics=[METRIC], jit_compile=False)
+    called = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=images.batches)
+    called.on_train_begin()  # before the compilation, which takes seconds
+    model.optimizer.build(model.trainable_variables)
+    runner = make_engine(engine or choose_engine(images, epochs), model, images, note)
+    evaluate = Evaluator(model, (steps, features), classes)
+    history = _train(model, runner, images, epochs, evaluate, called)
+    called.on_train_end()
     first = next(iter(inputs.test.values()))[:1]
     return Trained(
         model=model,
         recipe=chosen,
         seed=seed,
         epochs=epochs,
+        engine=runner.name,
         scaled=scale,
         input_meaning=inputs.meaning,
         labels=dataset.labels,
         history=history,
-        results=_evaluate(model, inputs, classes),
+        results=_evaluate(evaluate, inputs, classes),
         first_probabilities=np.asarray(model(first))[0],
         first_class=int(inputs.y_test[0]),
         samples=draw_samples(inputs, MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, seed),
         duration_s=time.monotonic() - started,
+        architecture=build if isinstance(build, Architecture) else None,
     )
 
 
@@ -124,35 +146,36 @@ def _check_settings(epochs: int, seed: int) -> None:
 
 
 def _train(
-    model: Any, inputs: Inputs, recipe: Recipe, epochs: int, seed: int, callbacks: Sequence[Any]
+    model: Any, engine: Engine, images: EpochImages, epochs: int, evaluate: Evaluator, called: Any
 ) -> dict[str, list[float]]:
-    """Compile and train `model`; each epoch ends with a validation on the test images of all conditions."""
-    steps, classes = batches_per_epoch(inputs, recipe), model.output_shape[-1]
-    # Compiling with XLA, Keras's default where possible, takes 3 s here and gains nothing on a small model.
-    model.compile(recipe.optimizer(epochs * steps), LOSS, metrics=[METRIC], jit_compile=False)
+    """Train a compiled model; each epoch ends with a validation on the test images of all conditions.
+
+    `called` is Keras's list of callbacks.
+    """
+    inputs = images.inputs
     x_test = np.concatenate(list(inputs.test.values()))
-    y_test = np.tile(one_hot(inputs.y_test, classes), (len(inputs.test), 1))
-    history = model.fit(
-        endless_batches(inputs, recipe, classes, np.random.default_rng([seed, 3])),
-        steps_per_epoch=steps,
-        epochs=epochs,
-        validation_data=(x_test, y_test),
-        # The batches have a new order every epoch anyway; with shuffle on, Keras only warns.
-        shuffle=False,
-        callbacks=list(callbacks),
-        verbose=0,
-    )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+    y_test = np.tile(one_hot(inputs.y_test, images.classes), (len(inputs.test), 1))
+    history: dict[str, list[float]] = {}
+    model.stop_training = False
+    for epoch in range(epochs):
+        called.on_epoch_begin(epoch)
+        logs = engine.train(images, epoch, lambda batches, logs: called.on_train_batch_end(batches - 1, logs))
+        logs |= {f"val_{name}": value for name, value in evaluate(x_test, y_test).items()}
+        for name, value in logs.items():
+            history.setdefault(name, []).append(value)
+        called.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    return history
 
 
-def _evaluate(model: Any, inputs: Inputs, classes: int) -> dict[str, dict[str, float]]:
+def _evaluate(evaluate: Evaluator, inputs: Inputs, classes: int) -> dict[str, dict[str, float]]:
     """Return loss and accuracy on all test images, by condition; clean images are always among the conditions."""
     y_test = one_hot(inputs.y_test, classes)
-    results = {}
     # A user's own pictures have no noise.
-    others: dict[Condition, Float32] = {} if "clean" in inputs.test else {"clean": inputs.clean_test}
-    for condition, x_test in {**inputs.test, **others}.items():
-        # Keras computes in float32: digits after the sixth have no meaning.
-        values = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
-        results[str(condition)] = {name: round(float(value), 6) for name, value in values.items()}
-    return results
+    conditions = inputs.test if "clean" in inputs.test else {**inputs.test, "clean": inputs.clean_test}
+    return {
+        # The network computes in float32: digits after the sixth have no meaning.
+        str(condition): {name: round(value, 6) for name, value in evaluate(x_test, y_test).items()}
+        for condition, x_test in conditions.items()
+    }

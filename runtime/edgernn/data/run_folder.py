@@ -250,7 +250,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 def _training(folder: Path, settings: Mapping[str, Any]) -> str:
     """Return the command that trains a run again."""
     words = ["edgernn", "train"]
-    for name in ("data", "recipe", "epochs", "seed"):
+    for name in ("data", "recipe", "cell", "units", "layers", "epochs", "seed"):
         if name in settings:
             words += [f"--{name}", str(settings[name])]
     if settings.get("scaled") is False:
