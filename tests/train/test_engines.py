@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from edgernn_train import Architecture, batches, find_recipe, fit
+from edgernn_train import Network, batches, find_recipe, fit
 from edgernn_train.batches import EpochImages
 from edgernn_train.engines import MIN_XLA_BATCHES, choose_engine
 from edgernn_train.prepared_inputs import prepare_inputs
 
-SMALL = Architecture(units=4)
+SMALL = Network(units=4)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgernn.errors import SettingError
-from edgernn_train import Architecture, build_model
+from edgernn_train import Network, build_model
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +43,18 @@ def test_the_recurrent_kernel_starts_orthogonal(model):
     np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(64), atol=1e-5)
 
 
-def test_an_architecture_has_layers_of_one_kind():
-    model = Architecture("gru", units=8, layers=2)(6, 3, 4, seed=1)
+def test_a_network_has_layers_of_one_kind():
+    model = Network("gru", units=8, layers=2)(6, 3, 4, seed=1)
     assert [type(layer).__name__ for layer in model.layers] == ["GRU", "GRU", "Dense"]
     assert [layer.units for layer in model.layers] == [8, 8, 4]
     assert model.output_shape == (None, 4)
     kernels = [layer.cell.kernel.numpy() for layer in model.layers[:2]]
     assert kernels[0].shape == (3, 24)
-    assert str(Architecture("lstm", 32, 3)) == "3 × LSTM(32)"
+    assert str(Network("lstm", 32, 3)) == "3 × LSTM(32)"
 
 
 def test_the_seed_of_the_dense_layer_does_not_depend_on_the_number_of_layers():
-    one, two = (Architecture(units=5, layers=layers)(6, 3, 4, seed=2).get_weights() for layers in (1, 2))
+    one, two = (Network(units=5, layers=layers)(6, 3, 4, seed=2).get_weights() for layers in (1, 2))
     np.testing.assert_array_equal(one[-2], two[-2])
     np.testing.assert_array_equal(one[0], two[0])
     assert not np.array_equal(two[1], two[4])
@@ -67,6 +67,6 @@ def test_the_seed_of_the_dense_layer_does_not_depend_on_the_number_of_layers():
         ({"units": 0}, "1 layers of 0 units; expected at least 1 of each"),
     ],
 )
-def test_an_architecture_that_cannot_be_is_refused(values, message):
+def test_a_network_that_cannot_be_is_refused(values, message):
     with pytest.raises(SettingError, match=message):
-        Architecture(**values)
+        Network(**values)

@@ -7,7 +7,7 @@ trained.results["noisy"]["accuracy"]
 TensorFlow is imported only when it is needed.
 """
 
-from edgernn_train.architecture import Architecture, build_model
+from edgernn_train.architecture import Network, build_model
 from edgernn_train.data import load_dataset
 from edgernn_train.noise import add_noise
 from edgernn_train.recipes import RECIPES, Recipe, find_recipe
@@ -16,7 +16,7 @@ from edgernn_train.training import Trained, fit
 
 __all__ = [
     "RECIPES",
-    "Architecture",
+    "Network",
     "Recipe",
     "Trained",
     "add_noise",

@@ -16,7 +16,7 @@ CELLS: Mapping[str, str] = MappingProxyType({"simple_rnn": "SimpleRNN", "gru": "
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Network:
     """Recurrent layers of one kind and size, then Dense and softmax; a call builds the untrained model.
 
     Attributes:
@@ -100,4 +100,4 @@ def build_model(steps: int, features: int, classes: int, units: int = 64, seed: 
     Returns:
         A `keras.Model` from float32 [batch, steps, features] to probabilities float32 [batch, classes].
     """
-    return Architecture(units=units)(steps, features, classes, seed=seed)
+    return Network(units=units)(steps, features, classes, seed=seed)

@@ -12,7 +12,7 @@ from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.system.extras import require
 from edgernn.system.files import find_name_fault
-from edgernn_train.architecture import CELLS, Architecture
+from edgernn_train.architecture import CELLS, Network
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.prepared_inputs import check_values
@@ -38,21 +38,21 @@ MAX_UNITS, MAX_LAYERS = 1024, 8
 @click.option(
     "--cell",
     type=Name(list(CELLS)),
-    default=Architecture.cell,
+    default=Network.cell,
     show_default=True,
     help="Kind of the recurrent layers.",
 )
 @click.option(
     "--units",
     type=click.IntRange(1, MAX_UNITS),
-    default=Architecture.units,
+    default=Network.units,
     show_default=True,
     help="Values of a recurrent layer's state.",
 )
 @click.option(
     "--layers",
     type=click.IntRange(1, MAX_LAYERS),
-    default=Architecture.layers,
+    default=Network.layers,
     show_default=True,
     help="Number of recurrent layers.",
 )
@@ -120,7 +120,7 @@ def train(
     """
     require("train", "tensorflow", "keras", "mlxtend", "rich")
     console = make_console(stderr=as_json, quiet=quiet)
-    architecture = Architecture(cell, units, layers)
+    network = Network(cell, units, layers)
     dataset = load_dataset(source, labels=labels or ())
     check_values(dataset, find_recipe(recipe), not no_scale)
     name = name_of(source) if name is None else name
@@ -130,12 +130,12 @@ def train(
     epochs = find_recipe(recipe).epochs if epochs is None else epochs
     with open_run(folder, overwrite) as staging:
         sequences = f"{len(dataset.x_train):,} + {len(dataset.x_test):,} sequences"
-        say(console, f"recipe {recipe}, {architecture}, {epochs} epochs, {sequences}; loading TensorFlow ...")
+        say(console, f"recipe {recipe}, {network}, {epochs} epochs, {sequences}; loading TensorFlow ...")
         with epoch_lines(console, epochs) as callback:
             trained = fit(
                 dataset,
                 recipe,
-                build=architecture,
+                build=network,
                 epochs=epochs,
                 seed=seed,
                 scale=not no_scale,

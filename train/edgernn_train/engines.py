@@ -29,7 +29,7 @@ MIN_XLA_BATCHES = 300
 _EVALUATED_AT_ONCE = 1000
 
 
-class Engine(Protocol):
+class TrainingEngine(Protocol):
     """Trains a compiled Keras model for one epoch."""
 
     @property
@@ -45,7 +45,7 @@ def choose_engine(images: EpochImages, epochs: int) -> EngineName:
     return "xla" if images.batches * epochs >= MIN_XLA_BATCHES else "fit"
 
 
-def make_engine(name: EngineName, model: Any, images: EpochImages, note: Callable[[str], None]) -> Engine:
+def make_engine(name: EngineName, model: Any, images: EpochImages, note: Callable[[str], None]) -> TrainingEngine:
     """Make an engine for a compiled model; if XLA cannot compile it, note why and make the other one."""
     if name == "fit":
         return FitEngine(model)

@@ -87,7 +87,7 @@ def describe(trained: Trained, source: str, name: str | None = None) -> dict[str
         "seed": trained.seed,
         "epochs": trained.epochs,
         "engine": trained.engine,
-        **(asdict(trained.architecture) if trained.architecture else {}),
+        **(asdict(trained.network) if trained.network else {}),
         "batch_size": trained.recipe.batch_size,
         "data": source,
         "scaled": trained.scaled,

@@ -12,14 +12,14 @@ from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dat
 from edgernn.data.samples import Samples
 from edgernn.errors import SettingError
 from edgernn.system.tensorflow_setup import quiet_tensorflow
-from edgernn_train.architecture import Architecture
+from edgernn_train.architecture import Network
 from edgernn_train.batches import EpochImages
-from edgernn_train.engines import Engine, EngineName, Evaluator, choose_engine, make_engine
+from edgernn_train.engines import EngineName, Evaluator, TrainingEngine, choose_engine, make_engine
 from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs
 from edgernn_train.recipes import LOSS, METRIC, Recipe, find_recipe
 
 MAX_SEED = 2**32 - 1
-_DEFAULT_ARCHITECTURE = Architecture()
+_DEFAULT_NETWORK = Network()
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Trained:
         first_class: the right class of that image.
         samples: calibration and test samples as the network receives them.
         duration_s: duration of the training, in seconds.
-        architecture: recurrent layers of the model; None for a model that the caller built.
+        network: recurrent layers of the model; None for a model that the caller built.
     """
 
     model: Any
@@ -60,14 +60,14 @@ class Trained:
     first_class: int
     samples: Samples
     duration_s: float
-    architecture: Architecture | None = None
+    network: Network | None = None
 
 
 def fit(
     dataset: Dataset,
     recipe: str | Recipe = "robust",
     *,
-    build: Callable[..., Any] = _DEFAULT_ARCHITECTURE,
+    build: Callable[..., Any] = _DEFAULT_NETWORK,
     epochs: int | None = None,
     seed: int = 0,
     scale: bool = True,
@@ -83,7 +83,7 @@ def fit(
     Args:
         dataset: uint8 pixels, or float32 in [0, 1].
         recipe: `seed`, `robust`, or another `Recipe`.
-        build: makes the untrained model: an `Architecture`, or a function with the same arguments.
+        build: makes the untrained model: an `Network`, or a function with the same arguments.
         epochs: number of epochs; by default the recipe's.
         seed: 0 to 2^32 - 1.
         scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
@@ -134,7 +134,7 @@ def fit(
         first_class=int(inputs.y_test[0]),
         samples=draw_samples(inputs, MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, seed),
         duration_s=time.monotonic() - started,
-        architecture=build if isinstance(build, Architecture) else None,
+        network=build if isinstance(build, Network) else None,
     )
 
 
@@ -146,7 +146,7 @@ def _check_settings(epochs: int, seed: int) -> None:
 
 
 def _train(
-    model: Any, engine: Engine, images: EpochImages, epochs: int, evaluate: Evaluator, called: Any
+    model: Any, engine: TrainingEngine, images: EpochImages, epochs: int, evaluate: Evaluator, called: Any
 ) -> dict[str, list[float]]:
     """Train a compiled model; each epoch ends with a validation on the test images of all conditions.
 
