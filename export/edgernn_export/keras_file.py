@@ -88,6 +88,7 @@ def read_config(path: Path) -> SavedConfig:
         if saved.is_keras2:
             keras2.check_classes(saved.config)
         else:
+            _check_suffix(path, (".h5", ".hdf5") if saved.is_hdf5 else (".keras",))
             _check_no_code(saved.config)
             _check_own_classes(saved.config)
     return saved
@@ -140,7 +141,7 @@ def _config_of_archive(path: Path) -> SavedConfig:
 
 def _read_hdf5(path: Path, saved: SavedConfig) -> Any:
     if not saved.is_keras2:
-        return _load(path, (".h5", ".hdf5"))
+        return _load(path)
     with hdf5.opened(path.read_bytes()) as file:
         model = _build(saved.config)
         keras2_weights.read_h5(file, saved.config, model)
@@ -151,23 +152,27 @@ def _read_archive(path: Path, saved: SavedConfig) -> Any:
     with zipfile.ZipFile(path) as archive:
         weights = archive.read(_WEIGHTS) if _WEIGHTS in archive.namelist() else None
     if weights is None:
-        return _load(path, (".keras",))
+        return _load(path)
     with hdf5.opened(weights) as file:  # checks the weights of Keras 3, too
         if saved.is_keras2:
             model = _build(saved.config)
             keras2_weights.read_keras(file, saved.config, model)
             return model
-    return _load(path, (".keras",))
+    return _load(path)
 
 
-def _load(path: Path, suffixes: tuple[str, ...]) -> Any:
-    """Let Keras read a file of Keras 3; Keras chooses the format by the suffix."""
-    import keras
-
+def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Check that a file of Keras 3 has a suffix of its content: Keras chooses the format by the suffix."""
     if path.suffix not in suffixes:
         raise ModelError(
             f"the content is that of a {suffixes[0]} file of Keras 3; rename it to {path.stem}{suffixes[0]}"
         )
+
+
+def _load(path: Path) -> Any:
+    """Let Keras read a file of Keras 3."""
+    import keras
+
     # Keras's safe mode, its default, stays on: a model of unknown origin must not run code.
     return keras.saving.load_model(path, compile=False)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import h5py
 import numpy as np
 
 STEPS, FEATURES, CLASSES, SAMPLES = 6, 3, 4, 120
@@ -217,6 +218,10 @@ def write_files(folder: Path) -> None:
     with zipfile.ZipFile(folder / "zip.keras", "w") as archive:
         archive.writestr("readme.txt", "")
     _save(folder / "there.keras", *_MODELS["ok"])
+    _save(folder / "archive.h5", *_MODELS["ok"])
+    with h5py.File(folder / "hdf5.keras", "w") as file:
+        config, file.attrs["keras_version"] = _MODELS["ok"]
+        file.attrs["model_config"] = json.dumps(config)
     with zipfile.ZipFile(folder / "no_json.keras", "w") as archive:
         archive.writestr("config.json", "{")
     for name in ("empty", "saved_model", "idx"):
@@ -279,6 +284,8 @@ CASES: Sequence[Wrong] = (
     Wrong("export digits.tflite", "'.tflite'", "expected .keras, .h5"),
     Wrong("export text.keras", "it starts with b'not a mo'", "expected a zip archive or HDF5"),
     Wrong("export empty.keras", "empty.keras", "the file is empty"),
+    Wrong("export archive.h5", "the content is that of a .keras file", "of Keras 3", "rename it to archive.keras"),
+    Wrong("export hdf5.keras", "the content is that of a .h5 file", "of Keras 3", "rename it to hdf5.h5"),
     Wrong("export zip.keras", "without config.json", "expected a model", "model.save(…) writes it"),
     Wrong("export no_json.keras", "line 1 column 2", "the configuration is not JSON", "the file is damaged"),
     # Models that are not supported.
