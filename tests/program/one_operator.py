@@ -14,12 +14,13 @@ _TYPES = {"float32": 0, "int32": 2, "int8": 9, "int16": 7}
 # Versions of operators that accept int8; others are of version 1.
 _VERSIONS = dict.fromkeys(("ADD", "MUL", "TANH", "LOGISTIC", "QUANTIZE", "SOFTMAX", "MAX_POOL_2D", "MEAN", "PAD"), 2)
 _VERSIONS |= dict.fromkeys(("AVERAGE_POOL_2D", "CONCATENATION", "MINIMUM", "MAXIMUM", "RSQRT", "SQUARED_DIFFERENCE"), 2)
-_VERSIONS |= dict.fromkeys(("RELU", "RELU6", "GELU", "EXP", "TRANSPOSE"), 2)
+_VERSIONS |= dict.fromkeys(("RELU", "RELU6", "GELU", "EXP", "TRANSPOSE", "LOG", "SQRT", "ABS", "LEAKY_RELU"), 2)
 _VERSIONS |= {"SUB": 3, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4}
 _OPTIONS = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions", "MEAN": "ReducerOptions"}
 _OPTIONS |= {"REDUCE_MAX": "ReducerOptions", "MAX_POOL_2D": "Pool2DOptions", "AVERAGE_POOL_2D": "Pool2DOptions"}
 _OPTIONS |= {"FULLY_CONNECTED": "FullyConnectedOptions", "SOFTMAX": "SoftmaxOptions", "SPLIT": "SplitOptions"}
 _OPTIONS |= {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "CONCATENATION": "ConcatenationOptions"}
+_OPTIONS |= {"LEAKY_RELU": "LeakyReluOptions"}
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,36 @@ def test_a_smaller_operand_is_repeated(shape: tuple[int, ...], swapped: bool) ->
     ],
 )
 def test_functions_of_all_integers(name: str, x: tuple[float, int], out: tuple[float, int]) -> None:
+    check_function(name, x, out)
+
+
+def check_function(name: str, x: tuple[float, int], out: tuple[float, int], **options: float) -> None:
     ports = [Port((1, 1, 256), (each[0],), each[1]) for each in (x, out)]
-    check_bits(make_file(name, ports[:1], ports[1]), ALL[np.newaxis, np.newaxis])
+    check_bits(make_file(name, ports[:1], ports[1], options), ALL[np.newaxis, np.newaxis])
+
+
+@pytest.mark.parametrize("name", ["SQRT", "LOG", "ABS", "HARD_SWISH", "LEAKY_RELU"])
+def test_functions_with_integer_kernels_for_many_scales(name: str) -> None:
+    for _ in range(40):
+        scale = float(np.float32(np.exp(RANDOM.uniform(-8, 1))))
+        out_scale, zeros = float(scale * np.exp(RANDOM.uniform(-1.5, 1.5))), RANDOM.integers(-128, 128, 2).tolist()
+        if name == "SQRT":  # of integers that have roots, too
+            zeros, out_scale = (-128, zeros[1]), float(np.sqrt(scale))
+        options = {"alpha": float(RANDOM.choice([0.1, 0.25, 0.3]))} if name == "LEAKY_RELU" else {}
+        check_function(name, (scale, zeros[0]), (out_scale, zeros[1]), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "message"),
+    [
+        ("LEAKY_RELU", (0.02, 0), "LEAKY_RELU of int8 with a quotient of scales of 1 and slope 0.001"),
+        ("HARD_SWISH", (0.0001, 0), "HARD_SWISH of int8 with scales 0.02 and 0.0001"),
+        ("NEG", (0.02, 0), "NEG of int8"),
+    ],
+)
+def test_functions_with_other_kernels_are_refused(name: str, out: tuple[float, int], message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        check_function(name, (0.02, 3), out, alpha=0.001)
 
 
 @pytest.mark.parametrize("name", ["MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE"])

@@ -180,7 +180,7 @@ def function(builder: Builder, operator: GraphOperator) -> None:
     if types == (FLOAT32, FLOAT32):
         builder.emit(Function(x, out, name, parameters))
     elif types == (INT8, INT8):
-        builder.emit(Table(x, out, table_of(name, values[x], values[out])))
+        builder.emit(Table(x, out, table_of(name, values[x], values[out], parameters)))
     else:
         raise UnsupportedError(f"{operator.name} of {types[0]} to {types[1]}")
 

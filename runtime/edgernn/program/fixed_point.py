@@ -2,6 +2,8 @@
 
 import math
 
+from edgernn.program.integer_arithmetic import float32
+
 _MAX = (1 << 31) - 1
 _HALF_SQRT_2 = 1_518_500_250  # sqrt(1/2) × 2^31
 _ONE, _THREE_HALVES = 1 << 28, (1 << 28) + (1 << 27)  # with 3 integer bits
@@ -47,3 +49,39 @@ def inverse_square_root(x: int) -> tuple[int, int]:
         root = (_doubled_high(_THREE_HALVES, root) - _doubled_high(half, cube)) << 3
     root = _doubled_high(root, _HALF_SQRT_2)
     return (root << -shift, 0) if shift < 0 else (root, -shift)
+
+
+def hard_swish(x: int, scale: float, out_scale: float) -> int:
+    """Return x × min(max(x + 3, 0), 6) / 6 of an integer without zero point, in units of the scale of the result.
+
+    In 16 bits: the factor min(max(x / 3, -1), 1) + 1, in units of 2^-15, times x in units near the result's.
+    """
+    fine = float32(float32(scale) / 128)
+    (out_multiplier, out_shift), (multiplier, shift) = (
+        (_upper_half(whole), exponent)
+        for whole, exponent in map(
+            quantized_multiplier, (float32(fine / out_scale), float32(fine / float32(3 / 32_768)))
+        )
+    )
+    wide = x * 128
+    factor = _multiplied_halves(_short(wide << max(shift - 1, 0)), multiplier)
+    factor = _short(factor << 1) if shift > 0 else _halved(factor, -shift)
+    product = (factor + (1 << 15) >> 1) * _multiplied_halves(wide, out_multiplier)
+    truncated = product >> 15 if product >= 0 else -(-product >> 15)
+    return _halved(truncated, -out_shift)
+
+
+def _short(x: int) -> int:
+    """Return x limited to 16 bits."""
+    return min(max(x, -(1 << 15)), (1 << 15) - 1)
+
+
+def _upper_half(multiplier: int) -> int:
+    """Return the upper 16 bits of a multiplier, rounded."""
+    return min(multiplier + (1 << 15) >> 16, (1 << 15) - 1)
+
+
+def _multiplied_halves(a: int, b: int) -> int:
+    """Return a × b / 2^15 in 16 bits, rounded to the nearest integer."""
+    product = a * b + ((1 << 14) if a * b >= 0 else 1 - (1 << 14))
+    return product >> 15 if product >= 0 else -(-product >> 15)

@@ -1,17 +1,18 @@
-"""Tables of int8 functions: the 256 results of an operator of one number.
+"""Tables of int8 functions: the 256 results of an operator of one number, with LiteRT's bits.
 
-Each is the function in float64, rounded to float32, divided by the scale and rounded to the nearest integer, ties to
-even. This gives LiteRT's bits, which computes in float32.
+Most are the function in float64, rounded to float32, divided by the scale and rounded to the nearest integer, ties to
+even. LiteRT computes the others in its own integer arithmetic (tensorflow/lite/kernels/elementwise.cc and
+internal/reference/hard_swish.h; XNNPACK's src/reference for leaky ReLU), or rounds them down.
 """
 
 import math
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from edgernn.errors import UnsupportedError
 from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, float32s
-from edgernn.program.fixed_point import inverse_square_root, multiplied, quantized_multiplier
+from edgernn.program.fixed_point import hard_swish, inverse_square_root, multiplied, quantized_multiplier
 from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import Value
 
@@ -28,6 +29,10 @@ def _elu(x: float) -> float:
     return x if x > 0 else math.expm1(x)
 
 
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
+
+
 def _gelu(x: float) -> float:
     return 0.5 * x * math.erfc(-x / math.sqrt(2))
 
@@ -35,7 +40,9 @@ def _gelu(x: float) -> float:
 _MAX_EXPONENT = 700.0  # exp of more is no float64; in float32 it is infinite
 _MAX_QUOTIENT = 1e9
 # Whose int8 kernels are tables of the function; the others' results have other bits.
-_TABLES = ("tanh", "logistic", "exp", "elu", "gelu")
+_TABLES = ("tanh", "logistic", "exp", "elu", "gelu", "log")
+# Quotients of scales, times the slope: outside of these, LiteRT takes another kernel.
+_MIN_SLOPE, _MAX_SLOPE = 2.0**-8, 2.0**7
 # Operators of one number, as functions in float64.
 FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "tanh": math.tanh,
@@ -45,7 +52,7 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "gelu": _gelu,
     "relu": lambda x: max(x, 0.0),
     "relu6": lambda x: min(max(x, 0.0), 6.0),
-    "log": math.log,
+    "log": _log,
     "sqrt": math.sqrt,
     "abs": abs,
     "neg": lambda x: -x,
@@ -54,20 +61,21 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
 }
 
 
-def table_of(name: str, x: Value, out: Value) -> bytes:
+def table_of(name: str, x: Value, out: Value, parameters: tuple[float, ...] = ()) -> bytes:
     """Return the results of a function for -128, …, 127.
 
     Args:
         name: of `operators.Function`.
         x, out: int8 values.
+        parameters: of `operators.Function`.
 
     Raises:
         UnsupportedError: there is no such function between integers.
     """
     if name in ("relu", "relu6"):
         return _clamp_table(name, x, out)
-    if name == "rsqrt":
-        return _inverse_square_roots(x, out)
+    if name in _INTEGERS:
+        return _limited(_INTEGERS[name](x, out, *parameters))
     return _table(name, x.scale, x.zero_point, out.scale, out.zero_point)
 
 
@@ -78,7 +86,10 @@ def _table(name: str, scale: float, zero_point: int, out_scale: float, out_zero_
         raise UnsupportedError(f"{name.upper()} of int8")
     reals = float32s([function(each) for each in float32s([scale * (q - zero_point) for q in range(-128, 128)])])
     quotients = float32s([real / out_scale for real in reals])
-    integers = [round(min(each, _MAX_QUOTIENT)) + out_zero_point for each in quotients]
+    return _limited([round(max(min(each, _MAX_QUOTIENT), -_MAX_QUOTIENT)) + out_zero_point for each in quotients])
+
+
+def _limited(integers: Sequence[int]) -> bytes:
     return array("b", [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]).tobytes()
 
 
@@ -86,17 +97,54 @@ def _clamp_table(name: str, x: Value, out: Value) -> bytes:
     if (x.scale, x.zero_point) != (out.scale, out.zero_point):
         raise UnsupportedError(f"{name.upper()} of int8 to another scale")
     high = math.inf if name == "relu" else math.floor(float32(6 / out.scale) + 0.5) + out.zero_point
-    numbers = range(MIN_INTEGER, MAX_INTEGER + 1)
-    return array("b", [int(min(max(q, out.zero_point), high)) for q in numbers]).tobytes()
+    return _limited([int(min(max(q, out.zero_point), high)) for q in _ALL])
 
 
-def _inverse_square_roots(x: Value, out: Value) -> bytes:
+def _inverse_square_roots(x: Value, out: Value) -> list[int]:
     multiplier, shift = quantized_multiplier(1 / float32(float32(math.sqrt(x.scale)) * out.scale))
     found = []
-    for q in range(MIN_INTEGER, MAX_INTEGER + 1):
+    for q in _ALL:
         integer = MAX_INTEGER  # also for 0 and below, where there is no root
         if q > x.zero_point:
             root, root_shift = inverse_square_root(q - x.zero_point)
             integer = multiplied(multiplied(1, root, root_shift + 20), multiplier, shift - 20) + out.zero_point
-        found.append(min(max(integer, MIN_INTEGER), MAX_INTEGER))
-    return array("b", found).tobytes()
+        found.append(integer)
+    return found
+
+
+def _square_roots(x: Value, out: Value) -> list[int]:
+    """Return the roots rounded down; LiteRT fails on numbers below 0, for which these are 0."""
+    roots = float32s([math.sqrt(max(float32(x.scale * (q - x.zero_point)), 0.0)) for q in _ALL])
+    return [math.floor(min(float32(root / out.scale), _MAX_QUOTIENT)) + out.zero_point for root in roots]
+
+
+def _absolutes(x: Value, out: Value) -> list[int]:
+    multiplier = quantized_multiplier(float32(x.scale / out.scale))
+    sizes = [abs(q - x.zero_point) for q in _ALL]
+    return [(each if x.scale == out.scale else multiplied(each, *multiplier)) + out.zero_point for each in sizes]
+
+
+def _leaky_relus(x: Value, out: Value, slope: float) -> list[int]:
+    quotient = float32(x.scale / out.scale)
+    factors = quotient, float32(quotient * slope)
+    if not all(_MIN_SLOPE <= abs(each) < _MAX_SLOPE for each in factors):
+        raise UnsupportedError(f"LEAKY_RELU of int8 with a quotient of scales of {quotient:g} and slope {slope:g}")
+    positive, negative = (round(256 * each) for each in factors)
+    reals = [q - x.zero_point for q in _ALL]
+    return [(each * (positive if each > 0 else negative) + 128 >> 8) + out.zero_point for each in reals]
+
+
+def _hard_swishes(x: Value, out: Value) -> list[int]:
+    if float32(x.scale / 128) / out.scale >= 1:
+        raise UnsupportedError(f"HARD_SWISH of int8 with scales {x.scale:g} and {out.scale:g}")
+    return [hard_swish(q - x.zero_point, x.scale, out.scale) + out.zero_point for q in _ALL]
+
+
+_ALL = range(MIN_INTEGER, MAX_INTEGER + 1)
+_INTEGERS: Mapping[str, Callable[..., list[int]]] = {
+    "rsqrt": _inverse_square_roots,
+    "sqrt": _square_roots,
+    "abs": _absolutes,
+    "leaky_relu": _leaky_relus,
+    "hard_swish": _hard_swishes,
+}
