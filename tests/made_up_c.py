@@ -15,12 +15,12 @@ from edgernn_export.formats.c.c_files import CFiles
 
 
 def export_cells(folder: Path) -> Sequence[TargetResult]:
-    """Export a GRU and an LSTM in one model as C, int8 and float32, and the .tflite files of the same programs."""
+    """Export a GRU, a LayerNormalization and an LSTM in one model as C, int8 and float32, and the .tflite files of the same programs."""
     from in_process import InProcess
     from keras import Input, Sequential, layers, utils
 
     utils.set_random_seed(3)
-    cells = (layers.GRU(7, return_sequences=True), layers.LSTM(6))
+    cells = (layers.GRU(7, return_sequences=True), layers.LayerNormalization(), layers.LSTM(6))
     Sequential([Input((6, 3)), *cells, layers.Dense(5, "relu"), layers.Dense(2)]).save(folder / "cells.keras")
     np.savez(folder / "samples.npz", x=np.random.default_rng(0).normal(size=(40, 6, 3)).astype(np.float32))
     targets = [*select_targets(["c"]), *(Target("tflite", kind, "loop") for kind in ("int8", "float32"))]

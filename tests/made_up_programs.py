@@ -243,6 +243,11 @@ def every_operator() -> dict[str, Program]:
         "pool mean": whole([int8(6, 3), int8(3, 3)], [Pool("mean", 0, 1, **window)]),
         "minimum of two": whole([int8(2, 3), int8(3), int8(2, 3)], [extreme("minimum")], {1: bytes((100, 7, 200))}),
         "maximum of two": whole([int8(2, 3), int8(3), int8(2, 3)], [extreme("maximum")], {1: bytes((100, 7, 200))}),
+        "squared difference": whole(
+            [int8(2, 3, scale=0.03, zero_point=4), int8(3, zero_point=-9), int8(2, 3, scale=0.002, zero_point=-128)],
+            [Binary("squared_difference", 0, 1, 2, 1, swapped=False, low=-128, high=127)],
+            {1: bytes((100, 7, 200))},
+        ),
         "select": whole(
             [float32(2, 3), float32(2, 3), float32(2, 3), float32(2, 3)],
             [

@@ -71,7 +71,9 @@ def measure(
 
 
 def choose_source(rows: Sequence[TargetResult], profile: str) -> TargetResult | None:
-    """Return the source that a device should compile: of those that passed, the one that takes least flash.
+    """Return the source that a device should compile: int8 before float32, of those that passed.
+
+    float32 also needs the compiler's mathematical functions, and four times the memory for a stream.
 
     Args:
         rows: from `export`.
@@ -82,8 +84,8 @@ def choose_source(rows: Sequence[TargetResult], profile: str) -> TargetResult | 
     """
     if not profile or not profile_named(profile).compiles:
         return None
-    sources = [(row.device.flash_bytes, row.path.name, row) for row in rows if row.passed and row.device]
-    return min(sources, default=(0, "", None))[-1]
+    sources = [row for row in rows if row.passed and row.device]
+    return min(sources, key=lambda row: row.target.quantization != "int8", default=None)
 
 
 def choose_by_device(rows: Sequence[TargetResult], timed: Result | None) -> dict[str, str]:

@@ -178,6 +178,17 @@ static void extreme_i8(const instruction *i, const int8_t *a, const int8_t *b, i
     }
 }
 
+/* Squares of differences, in TFLite's fixed point: rounded once to 31 bits, and once more. */
+static void squares_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
+    const int shift = i->as.squares.shift;
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t difference = i->as.squares.a_table[a[k] + 128] - i->as.squares.b_table[b[k] + 128];
+        const int64_t square = (difference * difference * i->as.squares.multiplier + (1 << 30)) >> 31;
+        const int64_t result = ((square + ((int64_t)1 << shift >> 1)) >> shift) + i->as.squares.zero_point;
+        out[k] = (int8_t)(result > 127 ? 127 : result);
+    }
+}
+
 static void choose(const instruction *i, const float *condition, const uint8_t *a, const uint8_t *b, uint8_t *out) {
     const int64_t size = i->type == INT8 ? 1 : 4;
     for (int64_t k = 0; k < i->elements; k++) {
@@ -314,6 +325,7 @@ static void run_instruction(const edgernn_program *program, const instruction *i
         case OP_REPEAT: run_repeat(program, i, all, step); break;
         case OP_EXTREME: extreme_i8(i, x8, b8, out8, count); break;
         case OP_SELECT: choose(i, at(all, &i->as.select.condition, step), x, b, out); break;
+        case OP_SQUARES: squares_i8(i, x8, b8, out8, count); break;
     }
 }
 

@@ -407,6 +407,27 @@ static void read_extreme(reader *r, instruction *i) {
     read_operands_of_two(r, i, INT8);
 }
 
+static const int32_t *read_square_table(reader *r) {
+    const uint8_t *table = constant(r, 256 * sizeof(int32_t), sizeof(int32_t));
+    for (size_t k = 0; table && k < 256; k++) {
+        int32_t entry;
+        memcpy(&entry, table + k * sizeof entry, sizeof entry);
+        if (entry < -(1 << 14) || entry > 1 << 14) {
+            fail(r, "a table of squares has too large a number");
+        }
+    }
+    return (const int32_t *)(const void *)table;
+}
+
+static void read_squares(reader *r, instruction *i) {
+    read_operands_of_two(r, i, INT8);
+    i->as.squares.a_table = read_square_table(r);
+    i->as.squares.b_table = read_square_table(r);
+    i->as.squares.multiplier = count(r, 0, INT32_MAX);
+    i->as.squares.shift = (int)count(r, 0, 31);
+    i->as.squares.zero_point = (int)count(r, -128, 127);
+}
+
 static void read_select(reader *r, instruction *i) {
     const value *condition = typed_value(r, FLOAT32), *a = next_value(r), *b = typed_value(r, a->type);
     const value *out = result(r, a->type);
@@ -660,6 +681,7 @@ static void read_instruction(reader *r, instruction *i, int64_t left, int in_row
             break;
         case OP_EXTREME: read_extreme(r, i); break;
         case OP_SELECT: read_select(r, i); break;
+        case OP_SQUARES: read_squares(r, i); break;
     }
     if (!r->reason && r->next != end) {
         fail(r, "an instruction has the wrong number of arguments");
@@ -730,7 +752,7 @@ static void mark_rows(reader *r) {
                                       [OP_PRODUCT] = 2, [OP_BINARY] = 3, [OP_TABLE] = 1, [OP_FUNCTION] = 2,
                                       [OP_SOFTMAX] = 1, [OP_REDUCE] = 2, [OP_CONVOLUTION] = 1, [OP_POOL] = 2,
                                       [OP_COPY] = 1, [OP_FILL] = 0, [OP_REPEAT] = 0, [OP_EXTREME] = 3,
-                                      [OP_SELECT] = 3};
+                                      [OP_SELECT] = 3, [OP_SQUARES] = 2};
         const size_t place = r->next + (size_t)results[op];
         if (r->next + (size_t)arguments > r->words || results[op] >= arguments) {
             fail(r, "the plan is too short");

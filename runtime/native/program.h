@@ -44,11 +44,12 @@ typedef enum {
     OP_FILL,
     OP_REPEAT,
     OP_EXTREME,
-    OP_SELECT
+    OP_SELECT,
+    OP_SQUARES
 } operation;
 
 enum { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX };
-#define LAST_OP OP_SELECT
+#define LAST_OP OP_SQUARES
 #define MAX_AXES 5
 
 typedef struct instruction {
@@ -113,6 +114,11 @@ typedef struct instruction {
         struct {
             operand condition;
         } select;
+        struct {
+            const int32_t *a_table, *b_table; /* of -128 to 127, at most 2^14 */
+            int64_t multiplier;
+            int shift, zero_point;
+        } squares;
         struct {
             int64_t rounds, body, block_bytes, answer_bytes, carried;
             operand blocks, block, answers, answer;

@@ -1,9 +1,10 @@
 """C source: the bits of the oracle, whole and streamed; names, numbers and refusals."""
 
 import ctypes
+import math
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,23 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from made_up_c import export_cells
+from made_up_programs import float32, int8, whole
 from program import oracle
 
 import edgernn
 from edgernn.card import Card, read_card, seal
 from edgernn.errors import ExportError, UnsupportedError
-from edgernn.program.operators import Function, Program, Reduce, Softmax
+from edgernn.program.operators import (
+    Binary,
+    Function,
+    Operator,
+    Program,
+    ProgramState,
+    Quantize,
+    Reduce,
+    Softmax,
+    Value,
+)
 from edgernn.program.reader import read_program
 from edgernn_export.formats.base import DeviceFacts, Target
 from edgernn_export.formats.c import cortex_m
@@ -220,13 +232,70 @@ def test_a_program_that_c_lacks_is_refused_by_name(program: Program) -> None:
     whole = program._replace(states=())
     with pytest.raises(UnsupportedError, match="made of the step of a stream"):
         make_layout(whole)
-    reduced = program._replace(answer=(Reduce("max", 6, 7, 1, 64, 1), *program.answer[1:]))
-    with pytest.raises(UnsupportedError, match="operator Reduce of int8"):
+    reduced = program._replace(answer=(Reduce("sum", 6, 7, 1, 64, 1), *program.answer[1:]))
+    with pytest.raises(UnsupportedError, match="operator sum of int8"):
         make_source(reduced, "digits")
+    values = int8(1, 300, scale=0.1), int8(1, 1, scale=0.1)
+    with pytest.raises(UnsupportedError, match="MEAN of 300 numbers in int8; expected at most 255"):
+        make_source(streaming(values, Reduce("mean", 0, 1, 1, 300, 1)), "mean")
     # Real numbers between integers.
     mixed = program._replace(step=(Function(1, 1, "tanh"), *program.step))
     with pytest.raises(UnsupportedError, match="Function of float32 in a program of int8"):
         make_source(mixed, "digits")
+
+
+def streaming(values: Sequence[Value], operator: Operator, constants: Mapping[int, bytes] | None = None) -> Program:
+    """Return a program that answers each row with the result of an operator."""
+    one_operator = whole(values, [operator], constants)
+    count = len(values)
+    state, before = ProgramState(before=count, after=count - 1, zero=0), values[-1]._replace(base=count)
+    row = float32(*values[0].shape[1:])._replace(base=count + 1)
+    return one_operator._replace(
+        values=(*one_operator.values, before, row),
+        input=count + 1,
+        rows=(Quantize(count + 1, 0),),
+        step=(operator,),
+        answer=(),
+        states=(state,),
+        answers_every_step=True,
+    )
+
+
+def integer_operators() -> Iterator[tuple[Program, str]]:
+    """Yield operators of int8 with many scales, and what each is."""
+    random = np.random.default_rng(4)
+    for _ in range(3):
+        scale, other = (float(np.exp(random.uniform(-7, 0))) for _ in range(2))
+        zeros = random.integers(-128, 128, 3).tolist()
+        for outer, count, inner in ((1, 24, 1), (4, 1, 6), (2, 3, 4), (1, 255, 1)):
+            values = int8(1, outer * count * inner, scale=scale, zero_point=zeros[0])
+            for kind, result in (("mean", scale * random.uniform(0.1, 1.5)), ("max", scale)):
+                out = int8(1, outer * inner, scale=result, zero_point=zeros[0 if kind == "max" else 1])
+                yield streaming([values, out], Reduce(kind, 0, 1, outer, count, inner)), f"{kind} of {count}"
+        # A mean of the same scale, whose results are often exactly between two integers.
+        same = int8(1, 16, scale=0.5, zero_point=zeros[0]), int8(1, 1, scale=0.5, zero_point=zeros[1])
+        yield streaming(same, Reduce("mean", 0, 1, 1, 16, 1)), "mean of the same scale"
+        a, b = int8(1, 64, scale=scale, zero_point=zeros[0]), int8(1, 16, scale=other, zero_point=zeros[1])
+        out = int8(1, 64, scale=max(scale, other) ** 2 * random.uniform(0.01, 5), zero_point=zeros[2])
+        square = Binary("squared_difference", 0, 1, 2, random.choice([1, 4]).item(), False, -128, 127)
+        content = random.integers(-128, 128, 16).astype(np.int8).tobytes()
+        yield streaming([a, b, out], square, {1: content}), "squared difference"
+
+
+def test_integer_operators_have_the_bits_of_the_oracle(card: Card, tmp_path: Path) -> None:
+    random, files, programs = np.random.default_rng(5), {}, list(integer_operators())
+    for number, (program, _) in enumerate(programs):
+        files |= files_of(program, card, f"operator_{number}")
+    library = tmp_path / "operators.so"
+    compile_library(find_compiler(), files, library)
+    for number, (program, name) in enumerate(programs):
+        model = CompiledModel(library, make_source(program, f"operator_{number}"), "C", scaled=False)
+        value = program.values[0]
+        integers = random.integers(-128, 128, (200, 1, math.prod(value.shape)))
+        integers[:100] = np.clip(integers[:100] // 16 + random.integers(-128, 128, (100, 1, 1)), -128, 127)
+        rows = ((integers - value.zero_point) * value.scale).astype(np.float32)
+        found = model.predict(integers.astype(np.int8))
+        assert np.array_equal(found.reshape(200, -1), oracle.answer(program, rows).reshape(200, -1)), name
 
 
 @pytest.mark.parametrize(("quantization", "way_out"), [("int8", "; try --quantize float32"), ("float32", "")])

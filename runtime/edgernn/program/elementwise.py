@@ -10,6 +10,7 @@ from edgernn.program.builder import (
     strides,
 )
 from edgernn.program.file_graph import GraphOperator
+from edgernn.program.fixed_point import square_multipliers
 from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import (
     FLOAT32,
@@ -98,6 +99,9 @@ def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> No
     elif kind in ("add", "subtract"):
         for each in (a, b):
             _check_quotient(operator, float32(each.scale / out.scale), _SUM_SCALES)
+    elif kind == "squared_difference":
+        if square_multipliers(a.scale, b.scale, out.scale)[2][1] > 0:
+            raise UnsupportedError(f"SQUARED_DIFFERENCE of scales {a.scale:g} and {b.scale:g} to {out.scale:g}")
     elif kind == "multiply":
         _check_quotient(operator, float32(float32(a.scale * b.scale) / out.scale), _PRODUCT_SCALES)
 

@@ -35,6 +35,15 @@ def _halved(x: int, times: int) -> int:
     return (x >> times) + ((x & mask) > (mask >> 1) + (x < 0))
 
 
+def square_multipliers(
+    scale: float, other_scale: float, out_scale: float
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return multipliers and shifts of a squared difference: of both operands, 128 times larger, and of the square."""
+    largest = 2 * max(scale, other_scale)
+    first, second = (quantized_multiplier(each / largest) for each in (scale, other_scale))
+    return first, second, quantized_multiplier(largest**2 / (2**14 * out_scale))
+
+
 def inverse_square_root(x: int) -> tuple[int, int]:
     """Return 1 / sqrt(x) of an integer from 1 as a multiplier and a shift, by five steps of Newton's method."""
     if x == 1:

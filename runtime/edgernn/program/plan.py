@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from edgernn.errors import UnsupportedError
+from edgernn.program.fixed_point import multiplied, square_multipliers
 from edgernn.program.fusion import Fused, fuse
 from edgernn.program.integer_arithmetic import product_multiplier, rescale_table, sum_factors
 from edgernn.program.operators import (
@@ -41,7 +42,7 @@ from edgernn.program.operators import (
 _MAGIC, _FORMAT = 0x4E4E5245, 1
 _OPERATORS = (
     *("quantize", "dequantize", "linear", "sum", "product", "binary", "table", "function", "softmax", "reduce"),
-    *("convolution", "pool", "copy", "fill", "repeat", "extreme", "select"),
+    *("convolution", "pool", "copy", "fill", "repeat", "extreme", "select", "squares"),
 )
 _FUNCTIONS = (
     *("tanh", "logistic", "relu", "relu6", "exp", "log", "sqrt", "rsqrt", "abs", "neg", "square", "gelu", "gelu_tanh"),
@@ -174,10 +175,22 @@ def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
         return "product", (o.a, o.b, o.out, o.b_run, multiplier, *_limits(out, o.low, o.high))
     if o.kind in ("minimum", "maximum") and (o.low, o.high) == (-128, 127):
         return "extreme", (int(o.kind == "maximum"), o.a, o.b, o.out, o.b_run)
+    if o.kind == "squared_difference" and (o.low, o.high) == (-128, 127):
+        return "squares", (o.a, o.b, o.out, o.b_run, *_squares(writer, a, b, out))
     if o.kind not in ("add", "subtract"):
         raise UnsupportedError(f"operator {o.kind} of int8")
     factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped, limits=(o.low, o.high))
     return "sum", (o.a, o.b, o.out, o.b_run, *factors, out.zero_point, *_limits(out, o.low, o.high))
+
+
+def _squares(writer: _Writer, a: Value, b: Value, out: Value) -> tuple[int, ...]:
+    """Return tables of both operands, the multiplier and the shift of the square, and the zero point."""
+    *pairs, (multiplier, shift) = square_multipliers(a.scale, b.scale, out.scale)
+    tables = [
+        array("i", [multiplied(128 * (q - value.zero_point), *pair) for q in range(-128, 128)])
+        for value, pair in zip((a, b), pairs, strict=True)
+    ]
+    return (*(writer.constant(each.tobytes()) for each in tables), multiplier, -shift, out.zero_point)
 
 
 def _function(_writer: _Writer, o: Function) -> tuple[str, tuple[int, ...]]:

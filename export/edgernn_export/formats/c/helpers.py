@@ -114,6 +114,32 @@ static void softmax(const int8_t *x, int count, const uint32_t *powers, int8_t *
     }
 }
 """
+MULTIPLIED = """\
+/* value x multiplier / 2^(31 + shift), rounded to the nearest integer after 31 bits, and again at the end. */
+static int32_t multiplied(int32_t value, uint32_t multiplier, int shift)
+{
+    const uint32_t size = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
+    const uint64_t product = (uint64_t)size * multiplier + (value < 0 ? 0x3fffffffu : 0x40000000u);
+    const uint32_t result = ((uint32_t)(product >> 31) + (1u << shift >> 1)) >> shift;
+    return value < 0 ? -(int32_t)result : (int32_t)result;
+}
+"""
+LEVEL = """\
+/* How many of 255 ascending limits a sum reaches, from -128. */
+static int8_t level(int32_t sum, const int16_t *limits)
+{
+    int low = 0, high = 255;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (sum >= limits[middle]) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return (int8_t)(low - 128);
+}
+"""
 ROUND_SCALED = """\
 /* The nearest integer, halves to the even one; 512 stands for anything larger. By the bits of the float32, so that no
 compiler can join the rounding with the product in front. */
@@ -169,6 +195,8 @@ HELPERS: dict[str, Helper] = {
     "round_sum": Helper(ROUND_SUM, ("round_half_even",)),
     "requantize": Helper(REQUANTIZE, ("round_half_even",)),
     "round_scaled": Helper(ROUND_SCALED, ("round_half_even",)),
+    "multiplied": Helper(MULTIPLIED),
+    "level": Helper(LEVEL),
     "power": Helper(POWER),
     "softmax": Helper(SOFTMAX, ("clamp", "power")),
     "softmax_float": Helper(SOFTMAX_FLOAT),

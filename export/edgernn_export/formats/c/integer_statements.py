@@ -6,13 +6,15 @@ requantization is a product of integers here, rounded half to even twice; see `h
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgernn.errors import UnsupportedError
+from edgernn.program.fixed_point import square_multipliers
 from edgernn.program.fusion import Fused
-from edgernn.program.integer_arithmetic import PLAIN_SUM, product_multiplier, rescale_table, sum_factors
-from edgernn.program.operators import Binary, Copy, Fill, Linear, Rescale, Softmax, Table
+from edgernn.program.integer_arithmetic import PLAIN_SUM, float32, product_multiplier, rescale_table, sum_factors
+from edgernn.program.operators import Binary, Copy, Fill, Linear, Reduce, Rescale, Softmax, Table, Value
 from edgernn_export.formats.c.emitter import Emitter, copy, loop, loop_each
 from edgernn_export.formats.c.layout import Body, Step
 
@@ -26,6 +28,8 @@ _MAX_SUM_SHIFT = 30
 # than 32 bits.
 _ONE, _LOWER = 1 << 31, 16
 MAX_CLASSES = 1_000
+# Numbers of a mean: sums of them and limits of sums have 16 bits.
+MAX_MEAN = 255
 _PROBABILITY_STEP = 1 / 256
 
 
@@ -174,6 +178,8 @@ def _binary(emitter: Emitter, body: Body, o: Binary) -> list[str]:
     if o.kind in ("minimum", "maximum"):
         larger = f"{x} {'<' if o.kind == 'minimum' else '>'} {y} ? {x} : {y}"
         return [f"/* {o.kind} */", *loop_each(emitter, body, o.out, f"clamp({larger}, {limits})")]
+    if o.kind == "squared_difference":
+        return _squares(emitter, body, o)
     if o.kind not in ("add", "subtract"):
         raise UnsupportedError(f"operator {o.kind} of int8")
     factors = sum_factors(a, b, out, subtract=o.kind == "subtract", swapped=o.swapped, limits=(o.low, o.high))
@@ -186,6 +192,69 @@ def _binary(emitter: Emitter, body: Body, o: Binary) -> list[str]:
     total = f"{x} * {_long(first)} + {y} * {_long(second)} + {_long(summand)}"
     right = f"clamp((({total}) >> {shift}){_plus(out.zero_point)}, {limits})"
     return [f"/* {name} of two scales */", *loop_each(emitter, body, o.out, right)]
+
+
+def _squares(emitter: Emitter, body: Body, o: Binary) -> list[str]:
+    a, b, out = (emitter.program.values[each] for each in (o.a, o.b, o.out))
+    emitter.helpers.add("multiplied")
+    *pairs, (multiplier, shift) = square_multipliers(a.scale, b.scale, out.scale)
+    reals = (
+        _minus(emitter.element(body, o.a, "i"), a.zero_point),
+        _minus(emitter.operand(body, o.b, o.b_run, emitter.count(o.out)), b.zero_point),
+    )
+    one, other = (
+        f"multiplied({real} * INT32_C(128), {factor}u, {-places})"
+        for real, (factor, places) in zip(reals, pairs, strict=True)
+    )
+    square = f"multiplied(difference * difference, {multiplier}u, {-shift}){_plus(out.zero_point)}"
+    right = f"clamp({square}, {int(o.low)}, {int(o.high)})"
+    lines = [f"const int32_t difference = {one} - {other};", f"{emitter.element(body, o.out, 'i')} = {right};"]
+    return ["/* square of a difference */", *loop(emitter.count(o.out), *lines)]
+
+
+def _reduce(emitter: Emitter, body: Body, o: Reduce) -> list[str]:
+    place = emitter.element(body, o.x, f"(j * {o.count} + k) * {o.inner} + i")
+    first, joined, result = "0", f"result += {place};", "result"
+    if o.kind == "max":
+        first, joined, result = str(MIN_INTEGER), f"result = {place} > result ? {place} : result;", "(int8_t)result"
+    elif o.kind == "mean":
+        emitter.helpers.add("level")
+        limits = mean_limits(emitter.program.values[o.x], emitter.program.values[o.out], o.count)
+        result = f"level(result, {emitter.constant('limits', 'int16_t', list(map(str, limits)), 2)})"
+    else:
+        raise UnsupportedError(f"operator {o.kind} of int8")
+    return [
+        f"/* {o.kind} of {o.count} */",
+        f"for (int j = 0; j < {o.outer}; j++) {{",
+        f"    for (int i = 0; i < {o.inner}; i++) {{",
+        f"        int32_t result = {first};",
+        f"        for (int k = 0; k < {o.count}; k++) {{",
+        f"            {joined}",
+        "        }",
+        f"        {emitter.element(body, o.out, f'j * {o.inner} + i')} = {result};",
+        "    }",
+        "}",
+    ]
+
+
+def mean_limits(x: Value, out: Value, count: int) -> list[int]:
+    """Return the smallest sum whose mean is at least q, for q from -127 to 127.
+
+    A mean is float32(float32(sum × m) + c), rounded to the nearest integer, and never falls when the sum rises. So its
+    results can be told by 255 limits of the sum.
+
+    Raises:
+        UnsupportedError: a sum has more than 16 bits.
+    """
+    if count > MAX_MEAN:
+        raise UnsupportedError(f"MEAN of {count:,} numbers in int8; expected at most {MAX_MEAN}")
+    multiplier = float32(float32(x.scale / out.scale) * float32(1 / count))
+    offset = float32(out.zero_point - float32(count * x.zero_point * multiplier))
+    means = [
+        round(float32(float32(total * multiplier) + offset))
+        for total in range(MIN_INTEGER * count, MAX_INTEGER * count + 1)
+    ]
+    return [bisect_left(means, q) + MIN_INTEGER * count for q in range(MIN_INTEGER + 1, MAX_INTEGER + 1)]
 
 
 def _long(number: int) -> str:
@@ -217,6 +286,7 @@ _WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {
     Table: _table,
     Rescale: _table,
     Softmax: _softmax,
+    Reduce: _reduce,
     Fill: lambda emitter, body, o: ["/* constant */", *loop_each(emitter, body, o.out, str(int(o.number)))],
     Copy: lambda emitter, body, o: ["/* copy */", *copy(emitter, body, o)],
 }
