@@ -94,6 +94,24 @@ class Task:
         sigmoid: Float32 = np.exp(-np.logaddexp(np.float32(0), -answers))
         return sigmoid
 
+    def find_confident_mistakes(self, answers: Float32, truth: Truth, limit: int) -> Int64:
+        """Find the wrong decisions with the highest probabilities; for a classification or a binary task.
+
+        Args:
+            answers: [samples, outputs].
+            truth: the right class of each sample, [samples].
+            limit: of the number of mistakes.
+
+        Returns:
+            Indices of the samples, the most confident mistake first.
+        """
+        import numpy as np
+
+        decisions, shares = self.decide(answers), self.probabilities(answers)
+        confidence = shares.max(axis=-1) if self.kind == CLASSIFICATION else np.maximum(shares, 1 - shares)[..., 0]
+        wrong = np.flatnonzero((decisions != truth.reshape(decisions.shape)) & (decisions >= 0))
+        return wrong[np.argsort(-confidence[wrong], kind="stable")[:limit]]
+
     def measure(self, answers: Float32, truth: Truth | None) -> Mapping[str, float]:
         """Measure the accuracy of answers against the truth.
 

@@ -387,3 +387,22 @@ def test_commands_report_other_units_once(sensor: dict[str, Any], run: Callable[
 def test_names_that_cannot_be_are_refused(sensor: dict[str, Any], names: list[str], message: str) -> None:
     with pytest.raises(edgernn.SettingError, match=message):
         export(sensor["folder"] / "sensor.keras", samples=sensor["folder"] / "raw.npz", features=names)
+
+
+def test_a_model_of_unscaled_pixels_is_exported_end_to_end(
+    edgernn_command: Callable[..., Result], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ("train", "--recipe", "seed", "--no-scale", "--epochs", "1", "--quiet", "--out", run)
+    assert edgernn_command(*words).exit_code == 0
+    # float32, because a model after one epoch decides so narrowly that int8 may change too many decisions.
+    result = edgernn_command(
+        "export", run, "--to", "tflite", "--quantize", "float32", "--layout", "loop", "--no-measure"
+    )
+    assert result.exit_code == 0, result.output
+    model = edgernn.load(run / "digits-float32-loop.tflite")
+    assert model.card is not None
+    assert model.card.input_meaning == "pixel, at most 1"
+    # Ink of any brightness is 1 for the model, so raw pixels and those cut off at 1 are one input.
+    ink = np.tile(np.arange(0, 252, 9, dtype=np.uint8), (28, 1))
+    np.testing.assert_array_equal(model.predict(ink), model.predict(np.minimum(ink, 1).astype(np.float32)))

@@ -154,6 +154,18 @@ def test_logits_become_probabilities_without_an_overflow() -> None:
         assert (Task(kind).probabilities(x) == x).all()
 
 
+def test_mistakes_begin_with_the_most_confident_one() -> None:
+    answers = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [NAN, 1], [0.1, 0.9]], np.float32)
+    truth = np.array([0, 1, 0, 0, 0])
+    assert Task("classification").find_confident_mistakes(answers, truth, 9).tolist() == [4, 2, 1]
+    assert Task("classification").find_confident_mistakes(answers, truth, 2).tolist() == [4, 2]
+    # Of logits, the larger difference is the more confident answer, not the larger number.
+    logits = np.array([[9, 8.9], [0, -3]], np.float32)
+    assert Task("classification", logits=True).find_confident_mistakes(logits, np.array([1, 1]), 9).tolist() == [1, 0]
+    yes = np.array([[0.7], [0.05], [0.9], [NAN]], np.float32)
+    assert Task("binary").find_confident_mistakes(yes, np.array([[0], [1], [1], [0]]), 9).tolist() == [1, 0]
+
+
 def test_what_people_read() -> None:
     assert [show(name, 0.93456) for name in MEASURES] == ["93.46%", "93.46%", "0.9346", "0.935"]
     assert Task("binary").show_agreement(0.998) == "99.80%"

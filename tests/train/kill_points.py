@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.data.run_commit import PICTURES
 from edgernn.data.run_folder import read_original, write_samples
 from edgernn.data.run_settings import write_settings
 from edgernn.data.samples import Samples
@@ -31,6 +32,7 @@ def fill(staging: Path, number: int) -> None:
     (staging / "model.keras").write_bytes(f"model {number}".encode() * 1000)
     (staging / "history.json").write_text(json.dumps({"loss": [number]}))
     write_samples(staging, Samples.unnamed(x, np.zeros(2, np.int64), x, np.zeros(2, np.int64)))
+    (staging / PICTURES[0]).write_text(f"picture {number}")
     write_settings(staging, {"name": f"run{number}", "labels": [], "input": "", "data": "sample", "seed": number})
 
 
@@ -67,14 +69,16 @@ def look(folder: Path) -> dict[str, Any]:
     except EdgernnError as error:
         return {"error": str(error), "seen": sorted(before)}
     after = {name: (folder / name).read_bytes() for name in FILES}
-    others = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - set(FILES)
+    others = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {*FILES, *PICTURES}
     found = {
         original.name.removeprefix("run"),
         original.model.read_bytes()[:7].decode().removeprefix("model "),
         str(int(original.require_samples().x_test[0, 0, 0])),
         str(json.loads(after["history.json"])["loss"][0]),
     }
-    return {"runs": sorted(found), "untouched": before == after, "others": sorted(others)}
+    picture = folder / PICTURES[0]
+    shown = picture.read_text().removeprefix("picture ") if picture.exists() else None
+    return {"runs": sorted(found), "picture": shown, "untouched": before == after, "others": sorted(others)}
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgernn.errors import DataError
-from edgernn_train import RECIPES
+from edgernn_train import RECIPES, with_noise
 from edgernn_train.prepared_inputs import draw_samples, one_hot, prepare_inputs
 
 SEED, ROBUST = RECIPES["seed"], RECIPES["robust"]
@@ -31,6 +31,14 @@ def test_seed_shows_noisy_images_only(tiny):
     black = inputs.train["noisy"][tiny.x_train == 0]
     assert black.mean() == pytest.approx(0.5, abs=0.005)
     assert inputs.train["noisy"].max() == 1.0
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_the_noisy_copy_has_the_images_of_the_training(tiny, scale):
+    noisy, inputs = with_noise(tiny, 5, scale), prepare_inputs(tiny, SEED, 5, scale)
+    np.testing.assert_array_equal(noisy.x_train, inputs.train["noisy"])
+    np.testing.assert_array_equal(noisy.x_test, inputs.test["noisy"])
+    assert noisy.y_test is tiny.y_test
 
 
 def test_without_scaling_every_inked_pixel_becomes_one(tiny):

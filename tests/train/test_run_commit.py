@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgernn.data.run_commit import PICTURES
 from edgernn.data.run_folder import read_original, write_samples
 from edgernn.data.run_settings import write_settings
 from edgernn.data.samples import Samples
@@ -69,13 +70,17 @@ def test_at_every_point_a_reader_finds_the_old_run_or_the_new_one(tmp_path: Path
             assert each["runs"] in ([["1"], ["2"]] if before == "old" else [["2"]])
             # Until the commit the old run keeps its file names, also for programs without edgernn.
             assert each["runs"] == ["2"] or each["untouched"]
+            # A picture is of the run that it lies beside.
+            assert each["picture"] in (None, *each["runs"])
             assert each["others"] == (["digits.tflite"] if before == "old" else [])
         assert each["next"]["runs"] == ["3"]
-        assert each["left"] == sorted([*FILES, *(["digits.tflite"] if before == "old" else [])])
+        assert each["next"]["picture"] == "3"
+        assert each["left"] == sorted([*FILES, PICTURES[0], *(["digits.tflite"] if before == "old" else [])])
     new = [each.get("runs") == ["2"] for each in seen]
     if ending == "kill":
         assert new == sorted(new)  # after the commit it stays the new run
     assert new[-1]
+    assert seen[-1]["picture"] == "2"
     assert any(
         each.get("untouched") is False for each in seen
     )  # an end after the commit: the reader finished the replacement
@@ -204,4 +209,4 @@ def test_who_reads_meanwhile_never_sees_files_of_both(run: Path) -> None:
             seen.add((original.name, int(original.require_samples().x_test.max())))
     assert process.returncode == 0
     assert seen <= {("run1", 1), ("run2", 2)}
-    assert sorted(path.name for path in run.iterdir()) == FILES
+    assert sorted(path.name for path in run.iterdir()) == sorted([*FILES, PICTURES[0]])

@@ -3,7 +3,7 @@ import pytest
 
 from edgernn.errors import DataError, SettingError
 from edgernn.inputs import scale_pixels
-from edgernn_train import find_recipe, fit
+from edgernn_train import find_recipe, fit, with_noise
 from edgernn_train.prepared_inputs import one_hot, prepare_inputs
 from edgernn_train.run_writer import describe
 
@@ -30,6 +30,33 @@ def test_seed_is_validated_on_the_noisy_test_images(by_seed_recipe):
     assert by_seed_recipe.results["noisy"]["accuracy"] == pytest.approx(
         by_seed_recipe.history["val_accuracy"][-1], abs=1e-6
     )
+
+
+def test_a_training_predicts_and_evaluates_as_it_was_tested(by_seed_recipe, tiny):
+    noisy = with_noise(tiny)
+    assert by_seed_recipe.evaluate(noisy.x_test, noisy.y_test) == by_seed_recipe.results["noisy"]
+    # uint8 pixels are scaled as in the training.
+    assert by_seed_recipe.evaluate(tiny.x_test, tiny.y_test) == by_seed_recipe.results["clean"]
+    answers = by_seed_recipe.predict(noisy.x_test)
+    assert answers.shape == (60, 10)
+    np.testing.assert_allclose(by_seed_recipe.predict(noisy.x_test[0]), answers[0], atol=1e-6)
+    np.testing.assert_allclose(answers[0], by_seed_recipe.first_probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.zeros((2, 28, 27), np.float32), [0, 1], r"x has shape \(2, 28, 27\), expected \(samples, 28, 28\) or"),
+        (np.zeros((0, 28, 28), np.float32), [], r"x has shape \(0, 28, 28\), expected"),
+        (np.zeros(784, np.float32), [0], r"x has shape \(784,\), expected"),
+        (np.zeros((2, 28, 28), np.float32), [0], r"y has shape \(1,\) and type int64, expected whole numbers \(2,\)"),
+        (np.zeros((2, 28, 28), np.float32), np.eye(10)[:2], r"y has shape \(2, 10\) and type float64, expected"),
+        (np.zeros((2, 28, 28), np.float32), [0, 10], r"y\[1\] is 10, expected a class from 0 to 9"),
+    ],
+)
+def test_samples_of_another_shape_are_refused(by_seed_recipe, x, y, message):
+    with pytest.raises(DataError, match=message):
+        by_seed_recipe.evaluate(x, np.array(y))
 
 
 def test_seed_is_also_tested_on_clean_images(by_seed_recipe, tiny):

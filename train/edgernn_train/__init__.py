@@ -10,7 +10,10 @@ TensorFlow is imported only when it is needed.
 from edgernn_train.architecture import Network, build_model
 from edgernn_train.data import load_dataset
 from edgernn_train.noise import add_noise
+from edgernn_train.plots import show_digit, show_grid
+from edgernn_train.prepared_inputs import one_hot, with_noise
 from edgernn_train.recipes import RECIPES, Recipe, find_recipe
+from edgernn_train.run_pictures import write_pictures
 from edgernn_train.run_writer import open_run, write_run
 from edgernn_train.training import Trained, fit
 
@@ -24,6 +27,11 @@ __all__ = [
     "find_recipe",
     "fit",
     "load_dataset",
+    "one_hot",
     "open_run",
+    "show_digit",
+    "show_grid",
+    "with_noise",
+    "write_pictures",
     "write_run",
 ]

@@ -17,6 +17,7 @@ from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say
 from edgernn_train.prepared_inputs import check_values
 from edgernn_train.recipes import RECIPES, find_recipe
+from edgernn_train.run_pictures import write_pictures
 from edgernn_train.run_writer import default_folder, name_of, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
 
@@ -111,6 +112,8 @@ def train(
     The names of the classes are those of --labels, the array labels of an .npz, or the lines of a file labels.txt
     beside IDX files.
 
+    The run folder also gets pictures of the training: curves, confusions, mistakes, samples, accuracy row by row.
+
     \b
     Example:
         edgernn train
@@ -118,7 +121,7 @@ def train(
         edgernn train --data gestures.npz --labels shake,rest,walk
         edgernn train --cell gru --units 32 --layers 2 --data gestures.npz
     """
-    require("train", "tensorflow", "keras", "mlxtend", "rich")
+    require("train", "tensorflow", "keras", "mlxtend", "rich", "matplotlib")
     console = make_console(stderr=as_json, quiet=quiet)
     network = Network(cell, units, layers)
     dataset = load_dataset(source, labels=labels or ())
@@ -143,6 +146,7 @@ def train(
                 note=lambda text: say(console, text),
             )
         settings = write_run(staging, trained, source, name)
+        write_pictures(staging, trained)
     say(console, report(trained, folder))
     left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))
     if left:

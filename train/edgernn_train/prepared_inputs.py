@@ -1,7 +1,7 @@
 """The network's inputs from a data set: scaled images in each of a recipe's conditions, one-hot classes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from edgernn.errors import DataError
 from edgernn.inputs import PIXELS, scale_pixels
 from edgernn.specs import CLIPPED_PIXEL, PIXEL
 from edgernn_train.noise import add_noise
-from edgernn_train.recipes import Condition, Recipe
+from edgernn_train.recipes import Condition, Recipe, find_recipe
 
 # The images of every condition, each float32 [samples, steps, features], all in the same order.
 Conditioned = dict[Condition, Float32]
@@ -59,6 +59,23 @@ def prepare_inputs(dataset: Dataset, recipe: Recipe, seed: int, scale: bool = Tr
         y_test=dataset.y_test,
         meaning=_meaning(dataset, scale),
     )
+
+
+def with_noise(dataset: Dataset, seed: int = 0, scale: bool = True) -> Dataset:
+    """Return a noisy copy of a data set: the images that `fit` trains and tests on with recipe `seed`.
+
+    Pass `fit` the data set itself, because it adds this noise.
+
+    Args:
+        dataset: uint8 pixels, or float32 in [0, 1].
+        seed: that of the training.
+        scale: False leaves pixels 0 to 255, so that every pixel of ink becomes 1.
+
+    Raises:
+        DataError: as for `prepare_inputs`.
+    """
+    inputs = prepare_inputs(dataset, find_recipe("seed"), seed, scale)
+    return replace(dataset, x_train=inputs.train["noisy"], x_test=inputs.test["noisy"])
 
 
 def check_values(dataset: Dataset, recipe: Recipe, scale: bool = True) -> None:

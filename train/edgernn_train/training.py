@@ -3,20 +3,25 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgernn.arrays import Float32
-from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset
-from edgernn.data.samples import Samples
-from edgernn.errors import SettingError
+from edgernn.arrays import Array, ArrayLike, Float32
+from edgernn.data.datasets import MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, Dataset, check_classes
+from edgernn.data.samples import Origin, Samples
+from edgernn.errors import DataError, SettingError
+from edgernn.inputs import as_array, scale_pixels
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_train.architecture import Network
 from edgernn_train.batches import EpochImages
 from edgernn_train.engines import EngineName, Evaluator, TrainingEngine, choose_engine, make_engine
+from edgernn_train.plots import draw_curves
 from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs
 from edgernn_train.recipes import LOSS, METRIC, Recipe, find_recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_SEED = 2**32 - 1
 _DEFAULT_NETWORK = Network()
@@ -61,6 +66,58 @@ class Trained:
     samples: Samples
     duration_s: float
     network: Network | None = None
+
+    def predict(self, x: ArrayLike) -> Float32:
+        """Return the model's probabilities.
+
+        Args:
+            x: [samples, steps, features], or one sample [steps, features]: uint8 pixels, which are scaled as in the
+                training, or numbers as the network receives them.
+
+        Returns:
+            float32 [samples, classes], or [classes] for one sample.
+
+        Raises:
+            DataError: the inputs have another shape.
+        """
+        array = as_array(x)
+        answers: Float32 = self.model.predict(self._inputs(array), verbose=0)
+        return answers if array.ndim == 3 else answers[0]
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+        """Return `loss` and `accuracy` on samples.
+
+        Args:
+            x: as for `predict`.
+            y: the class of each sample, whole numbers [samples].
+
+        Raises:
+            DataError: the inputs or the classes have another shape, or there is no such class.
+        """
+        inputs, truth = self._inputs(as_array(x)), np.atleast_1d(as_array(y))
+        if truth.shape != inputs.shape[:1] or truth.dtype.kind not in "iu":
+            raise DataError(
+                f"y has shape {truth.shape} and type {truth.dtype}, expected whole numbers ({len(inputs)},): one class "
+                "for each sample"
+            )
+        classes = truth.astype(np.int64)
+        check_classes(classes, len(self.labels), Origin("y"))
+        evaluate = Evaluator(self.model, inputs.shape[1:], len(self.labels))
+        return _measure(evaluate, inputs, one_hot(classes, len(self.labels)))
+
+    def show_history(self) -> "Figure":
+        """Draw the loss and the accuracy after each epoch, for training and validation.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        return draw_curves(self.history)
+
+    def _inputs(self, x: Array) -> Float32:
+        expected = self.samples.x_test.shape[1:]
+        if x.shape[-2:] != expected or x.ndim not in (2, 3) or not len(x):
+            raise DataError(f"x has shape {x.shape}, expected (samples, {expected[0]}, {expected[1]}) or {expected}")
+        return scale_pixels(x.reshape(-1, *expected), self.input_meaning)
 
 
 def fit(
@@ -174,8 +231,9 @@ def _evaluate(evaluate: Evaluator, inputs: Inputs, classes: int) -> dict[str, di
     y_test = one_hot(inputs.y_test, classes)
     # A user's own pictures have no noise.
     conditions = inputs.test if "clean" in inputs.test else {**inputs.test, "clean": inputs.clean_test}
-    return {
-        # The network computes in float32: digits after the sixth have no meaning.
-        str(condition): {name: round(value, 6) for name, value in evaluate(x_test, y_test).items()}
-        for condition, x_test in conditions.items()
-    }
+    return {str(condition): _measure(evaluate, x_test, y_test) for condition, x_test in conditions.items()}
+
+
+def _measure(evaluate: Evaluator, x: Float32, y: Float32) -> dict[str, float]:
+    # The network computes in float32: digits after the sixth have no meaning.
+    return {name: round(value, 6) for name, value in evaluate(x, y).items()}

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Int64, Uint8
+from edgernn.data.samples import is_drawn_as_lines, is_wide
 from edgernn.labels import find_fault
 from edgernn_benchmarks.evidence import KERAS
 
 # Classes of the largest matrix that is still readable.
 MAX_CLASSES = 20
-# A sequence with more steps than this number times its features is drawn with time to the right.
-LONG = 1.5
-# Features of a sequence that is drawn as lines; one with more, such as a spectrogram, is drawn as a picture.
-MAX_LINES = 16
 
 
 @dataclass(frozen=True)
@@ -217,11 +214,10 @@ def _disagreeing(truth: Int64, decisions: Mapping[str, Int64]) -> list[Disagreei
 
 def _pictures(document: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     shape = int(document["steps"]), int(document["features"])
-    wide = shape[0] > LONG * shape[1]
+    wide = is_wide(*shape)
     names = [str(name) for name in document.get("names", ())] or [f"feature {n}" for n in range(1, shape[1] + 1)]
     ranges = list(zip(names, document.get("low", ()), document.get("high", ()), strict=False))
-    # Pixels are drawn as a picture, numbers of sensors as lines.
-    lines = names if shape[1] <= MAX_LINES and (ranges or wide) else []
+    lines = names if is_drawn_as_lines(*shape, pixels=not ranges) else []
     examples: dict[str, list[Picture]] = {}
     for each in document["examples"]:
         picture = _picture(each, shape, wide, lines, labels)

@@ -1,8 +1,9 @@
 """Run folders replaced as a whole: a reader finds the old run or the new one, never files of both.
 
 A new run is written into a hidden staging folder inside the run folder. Renaming its settings.json, which holds the
-digests of the other files, into the run folder is the commit. Before the commit the old run is untouched. After it the
-other files are moved; if that is interrupted, the next reader finds them by their digests and moves them.
+digests of the other files, into the run folder is the commit. Before the commit the old run is untouched, except that
+its pictures are removed last, so that none is ever beside a run that it does not show. After the commit the other files
+are moved; if that is interrupted, the next reader finds them by their digests and moves them.
 """
 
 import shutil
@@ -18,6 +19,10 @@ from edgernn.system.locks import alone_in
 
 MODEL, SETTINGS, HISTORY, SAMPLES = "model.keras", "settings.json", "history.json", "samples.npz"
 FILES = (MODEL, HISTORY, SAMPLES)
+# Pictures of the training, for people; a run may lack any of them.
+PICTURES = tuple(
+    f"training-{name}.png" for name in ("curves", "confusions", "mistakes", "samples", "rows", "corruptions")
+)
 MAX_MODEL_BYTES = 2 << 30
 STAGING_PREFIX = ".run-"
 _POLL_S = 0.02
@@ -44,6 +49,8 @@ def staging(folder: Path) -> Iterator[Path]:
             yield staged
             for path in (*(staged / name for name in (*FILES, SETTINGS)), staged):
                 sync(path)
+            for name in PICTURES:
+                (folder / name).unlink(missing_ok=True)
             complete = True
             (staged / SETTINGS).replace(folder / SETTINGS)
         finally:
@@ -120,7 +127,9 @@ def _has_digest(path: Path, digest: str) -> bool:
 
 
 def _move_up(staged: Path, folder: Path, names: Iterable[str]) -> None:
-    for name in names:
+    # The pictures first: a reader who finishes an interrupted move looks for the other files only.
+    pictures = [name for name in PICTURES if (staged / name).is_file()]
+    for name in (*pictures, *names):
         (staged / name).replace(folder / name)
     sync(folder)
     shutil.rmtree(staged, ignore_errors=True)

@@ -15,6 +15,11 @@ from edgernn.specs import FeatureScale
 UNNAMED = ""  # name of the only input or output, if the user gave it none
 T = TypeVar("T")
 
+# A sequence with more steps than this number times its features is drawn with time to the right.
+_LONG = 1.5
+# Features of a sequence that is drawn as lines; one with more, such as a spectrogram, is drawn as a picture.
+_MAX_LINES = 16
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -249,3 +254,18 @@ def _check_numbers(x: Array, origin: Origin) -> None:
         raise DataError(
             f"{origin.name} contains NaN or infinity, first in sample {origin.sample(bad[0])}; remove or fill it in"
         )
+
+
+def is_wide(steps: int, features: int) -> bool:
+    """Return True if the picture of a sequence has time to the right; otherwise a row of it is a time step."""
+    return steps > _LONG * features
+
+
+def is_drawn_as_lines(steps: int, features: int, pixels: bool) -> bool:
+    """Return True if a sequence is drawn as a line for each feature, as numbers of sensors are, not as a picture.
+
+    Args:
+        steps, features: of the sequence.
+        pixels: True if all values are from 0 to 1.
+    """
+    return features <= _MAX_LINES and (not pixels or is_wide(steps, features))

@@ -1,0 +1,123 @@
+"""Pictures of a training for its run folder: curves, confusions, mistakes, samples, and accuracy as rows arrive."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgernn.arrays import Float32, Int64
+from edgernn.data.run_commit import PICTURES
+from edgernn.system.files import write_bytes
+from edgernn.tasks import CLASSIFICATION, Task
+from edgernn_train import plots
+from edgernn_train.training import Trained
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The samples whose answers after each row are drawn; a curve of more looks the same.
+MAX_STREAMED = 500
+MAX_MISTAKES = 20
+MAX_EXAMPLES = 10
+# Characters of a label above an image.
+_MAX_LABEL = 14
+
+
+def write_pictures(folder: Path, trained: Trained) -> list[Path]:
+    """Draw a training and write the pictures into `folder`, made by `open_run`.
+
+    training-curves.png      loss and accuracy after each epoch
+    training-confusions.png  the confusion matrix of the test samples
+    training-mistakes.png    the mistakes with the highest probabilities, if there are any
+    training-samples.png     test samples in each condition, for instance clean and noisy
+    training-rows.png        accuracy after each row of the sequence
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError: a file cannot be written, for instance because the disk is full.
+        MissingExtraError: matplotlib is not installed.
+    """
+    written = []
+    for name, figure in _draw(trained):
+        file = folder / f"training-{name}.png"
+        if file.name not in PICTURES:
+            raise ValueError(f"{file.name} is not in the list of pictures that a run folder replaces")
+        write_bytes(file, plots.png_of(figure))
+        written.append(file)
+    return written
+
+
+def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
+    x, truth = trained.samples.x_test, np.asarray(trained.samples.y_test, np.int64)
+    conditions = [str(condition) for condition in trained.recipe.conditions]
+    answers = trained.predict(x)
+    labels = trained.labels
+    decisions = answers.argmax(axis=-1)
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(counts, (truth, decisions), 1)
+    yield "curves", trained.show_history()
+    yield "confusions", plots.draw_confusions(counts, labels)
+    mistakes = Task(CLASSIFICATION).find_confident_mistakes(answers, truth, MAX_MISTAKES)
+    if len(mistakes):
+        titles = [
+            f"{_short(labels[truth[each]])}\nread as {_short(labels[decisions[each]])}\n{answers[each].max():.1%}"
+            for each in mistakes
+        ]
+        yield "mistakes", plots.show_grid(x[mistakes], titles)
+    yield "samples", _draw_samples(x, truth, labels, conditions)
+    rows = answers_by_row(trained.model, x[:MAX_STREAMED])
+    if rows is not None:
+        right = rows.argmax(axis=-1) == truth[:MAX_STREAMED, np.newaxis]
+        turns = len(conditions)
+        shares = {name: right[turn::turns].mean(axis=0) for turn, name in enumerate(conditions)}
+        yield "rows", plots.draw_rows({name: list(each) for name, each in shares.items()})
+
+
+def _draw_samples(x: Float32, truth: Int64, labels: Sequence[str], conditions: Sequence[str]) -> "Figure":
+    """Draw the first sample of each class, a row or more for each condition; samples alternate between conditions."""
+    turns = len(conditions)
+    chosen = []
+    for turn in range(turns):
+        _, first = np.unique(truth[turn::turns], return_index=True)
+        chosen.append([(turn + turns * int(place), conditions[turn]) for place in first[:MAX_EXAMPLES]])
+    listed = list(chain.from_iterable(chosen))
+    titles = [f"{_short(labels[truth[place]])}, {condition}" for place, condition in listed]
+    columns = max(len(each) for each in chosen)
+    return plots.show_grid(x[[place for place, _ in listed]], titles, columns)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _MAX_LABEL else f"{label[: _MAX_LABEL - 1]}…"
+
+
+def answers_by_row(model: Any, x: Float32) -> Float32 | None:
+    """Return the model's answers after each row of a sequence, as if the sequence ended there.
+
+    Args:
+        model: a `keras.Sequential`.
+        x: float32 [samples, steps, features].
+
+    Returns:
+        float32 [samples, steps, classes]; None if the model has a layer other than forward recurrent layers and Dense
+        layers behind them.
+    """
+    import keras
+
+    recurrent = (keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM)
+    values: Any = x
+    for layer in model.layers:
+        if isinstance(layer, recurrent) and not layer.go_backwards:
+            # The same layer, with a state for each row in place of the last one.
+            states = type(layer).from_config(layer.get_config() | {"return_sequences": True})
+            states.build(values.shape)
+            states.set_weights(layer.get_weights())
+            values = states(values)
+        elif isinstance(layer, keras.layers.Dense | keras.layers.Dropout):
+            values = layer(values)
+        else:
+            return None
+    return np.asarray(values)
