@@ -22,6 +22,7 @@ __all__ = [
     "Float64",
     "Floats",
     "Int8",
+    "Int32",
     "Int64",
     "Uint8",
     "Uint32",
@@ -34,6 +35,7 @@ Float32: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
 Float64: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 Floats: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.floating[Any]]]
 Int8: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.int8]]
+Int32: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.int32]]
 Int64: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
 Uint8: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.uint8]]
 Uint32: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.uint32]]

@@ -7,9 +7,9 @@ trained.results["noisy"]["accuracy"]
 TensorFlow is imported only when it is needed.
 """
 
+from edgernn.data.noise import add_noise
 from edgernn_train.architecture import Network, build_model
 from edgernn_train.data import load_dataset
-from edgernn_train.noise import add_noise
 from edgernn_train.plots import show_digit, show_grid
 from edgernn_train.prepared_inputs import one_hot, with_noise
 from edgernn_train.recipes import RECIPES, Recipe, find_recipe

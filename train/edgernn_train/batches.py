@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from edgernn.arrays import Float32, Int64
-from edgernn_train.noise import add_noise
+from edgernn.data.noise import add_noise
 from edgernn_train.prepared_inputs import Inputs, one_hot
 from edgernn_train.recipes import Recipe
 

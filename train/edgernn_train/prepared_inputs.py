@@ -7,11 +7,11 @@ import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
 from edgernn.data.datasets import Dataset
+from edgernn.data.noise import add_noise
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError
 from edgernn.inputs import PIXELS, scale_pixels
 from edgernn.specs import CLIPPED_PIXEL, PIXEL
-from edgernn_train.noise import add_noise
 from edgernn_train.recipes import Condition, Recipe, find_recipe
 
 # The images of every condition, each float32 [samples, steps, features], all in the same order.

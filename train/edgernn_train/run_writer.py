@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn import __version__
+from edgernn.data.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn.data.run_commit import HISTORY, MODEL, SETTINGS, STAGING_PREFIX, finish, remove_stagings, staging
 from edgernn.data.run_folder import write_samples
 from edgernn.data.run_settings import expected_digests, read_settings, write_settings
@@ -16,7 +17,6 @@ from edgernn.errors import DataError, OutputError, SettingError
 from edgernn.system.files import TEMPORARY_PREFIX, find_name_fault, made_folder, remove_abandoned, write_json
 from edgernn.system.locks import LOCK_NAME, alone_in
 from edgernn_train.data import MNIST, SAMPLE
-from edgernn_train.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
 from edgernn_train.recipes import Recipe
 from edgernn_train.training import Trained
 

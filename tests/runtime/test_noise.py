@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgernn_train import add_noise
+from edgernn.data.noise import add_noise
 
 
 def test_the_noise_has_the_recipe_s_mean_and_standard_deviation():
