@@ -15,7 +15,7 @@ from edgernn_export.formats.c.c_files import CFiles
 
 
 def export_cells(folder: Path) -> Sequence[TargetResult]:
-    """Export a GRU, a LayerNormalization and an LSTM in one model as C, int8 and float32, and the .tflite files of the same programs."""
+    """Export a GRU, a LayerNormalization and an LSTM in one model as C, and the .tflite files of the same programs."""
     from in_process import InProcess
     from keras import Input, Sequential, layers, utils
 

@@ -14,6 +14,11 @@ from edgernn.errors import ModelError
 from edgernn_export import keras_file, rebuilding, rules, synthetic_inputs
 from edgernn_export.cells import Cell, cell_of
 
+# Layers and activations whose operators every format has.
+_COMMON_LAYERS = frozenset(
+    ("Activation", "Dense", "Dropout", "Flatten", "ReLU", "Reshape", "Softmax", "TimeDistributed")
+)
+_COMMON_ACTIVATIONS = frozenset(("linear", "tanh", "sigmoid", "relu", "softmax"))
 # Number of samples that Keras answers at once, which limits the memory that it takes.
 _BATCH = 500
 
@@ -109,6 +114,20 @@ def scaling_layers(model: Any) -> tuple[str, ...]:
     kinds = (keras.layers.Normalization, keras.layers.Rescaling)
     layers = (layer for layer in each(model) if not isinstance(layer, keras.layers.InputLayer))
     return tuple(type(layer).__name__ for layer in takewhile(lambda layer: isinstance(layer, kinds), layers))
+
+
+def special_layers(model: Any) -> tuple[str, ...]:
+    """Describe the layers that may need operators which a format lacks: of a rare kind, or with a rare activation."""
+    import keras
+
+    found = []
+    for layer in _layers(model):
+        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        if not isinstance(layer, keras.layers.RNN) and type(layer).__name__ not in _COMMON_LAYERS:
+            found.append(f"'{layer.name}' ({type(layer).__name__})")
+        elif activation not in _COMMON_ACTIVATIONS:
+            found.append(f"'{layer.name}' (activation {activation})")
+    return tuple(found)
 
 
 def predict(model: Any, x: Float32) -> Float32:

@@ -79,6 +79,11 @@ class Source:
         """Reason why the Keras model cannot answer row by row; empty if it can."""
         return why_no_stream(self._model, self.samples.x_calibration)
 
+    @property
+    def special_layers(self) -> tuple[str, ...]:
+        """The layers that may need operators which a format lacks, in words."""
+        return keras_model.special_layers(self._model)
+
     def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return an intermediate result of a format that several targets share; it is made once for each key."""
         if key not in self._shared:

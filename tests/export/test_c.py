@@ -306,10 +306,23 @@ def test_a_refused_int8_program_has_a_way_out(monkeypatch: pytest.MonkeyPatch, q
     made = Mock(**{"convert.return_value.embed_card.return_value": DIGITS})
     monkeypatch.setattr("edgernn_export.formats.c.format._format_of", lambda _: made)
     monkeypatch.setattr("edgernn_export.formats.c.c_files.CFiles", refuse)
-    source = Mock(**{"original.name": "digits"})
+    layers = "'a' (RMSNormalization)", "'b' (activation celu)", "'c' (ELU)", "'d' (Dot)"
+    source = Mock(**{"original.name": "digits", "special_layers": layers})
     with pytest.raises(UnsupportedError) as caught:
         CFormat().convert(source, Target("c", quantization, "step"), True)
-    assert str(caught.value) == f"C source lacks operator Reduce{way_out}"
+    origin = "; this may come from layer 'a' (RMSNormalization), 'b' (activation celu), 'c' (ELU) and 1 more"
+    assert str(caught.value) == f"C source lacks operator Reduce{origin}{way_out}"
+
+
+def test_the_layers_that_a_format_may_lack_are_named() -> None:
+    from keras import Input, Model, Sequential, layers
+
+    from edgernn_export.keras_model import special_layers
+
+    inside = Sequential([Input((4,)), layers.RMSNormalization(name="rms"), layers.Dense(3, "celu", name="rare")])
+    x = Input((5, 2))
+    plain = layers.Dense(2, "relu")(inside(layers.Dropout(0.1)(layers.GRU(4)(x))))
+    assert special_layers(Model(x, plain)) == ("'rms' (RMSNormalization)", "'rare' (activation celu)")
 
 
 def test_without_a_compiler_the_file_is_proven_by_its_program(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Their steps are those of the unrolled layout, and they are made faster for long sequences.
 _PROGRAMS = {each: Target("tflite", each, "loop") for each in ("int8", "float32")}
+# Layers that a refusal names.
+_MAX_NAMED = 3
 
 
 class CFormat(Format):
@@ -39,15 +41,20 @@ class CFormat(Format):
 
         if not stream:
             why = f": {source.no_stream}" if source.no_stream else ""
-            raise UnsupportedError(f"C source answers row by row, which this model cannot{why}")
+            raise UnsupportedError(
+                f"C source answers row by row, which this model cannot{why}; --to tflite makes a file for tflite-micro"
+            )
         origin = _PROGRAMS[target.quantization]
         finished = _format_of(origin).convert(source, origin, stream)
         data = finished.embed_card(b"{}")
         try:
             files = CFiles(read_program(data), data, Path(self.file_name(target, source.original.name)).stem)
         except UnsupportedError as error:
+            layers = source.special_layers
+            more = f" and {len(layers) - _MAX_NAMED} more" if len(layers) > _MAX_NAMED else ""
+            origin_of = f"; this may come from layer {', '.join(layers[:_MAX_NAMED])}{more}" if layers else ""
             way_out = "; try --quantize float32" if target.quantization == "int8" else ""
-            raise UnsupportedError(f"C source lacks {error}{way_out}") from error
+            raise UnsupportedError(f"C source lacks {error}{origin_of}{way_out}") from error
         return replace(
             finished,
             embed_card=files.embed_card,

@@ -183,7 +183,8 @@ def _divide_end(program: Program) -> tuple[tuple[Operator, ...], int]:
     if found and isinstance(found[0], Dequantize):
         return tuple(operator for operator in program.answer if operator is not found[0]), found[0].x
     if program.values[program.output].type != program.values[program.states[0].before].type:
-        raise UnsupportedError("an answer whose number type is not that of the states")
+        before = program.values[program.states[0].before].type
+        raise UnsupportedError(f"an answer of {program.values[program.output].type} behind states of {before}")
     return program.answer, program.output
 
 
