@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import edgernn
-from edgernn.backends.interpreter import TensorPort
+from edgernn.backends.tensor_port import TensorPort
 
 STREAMED = 200  # number of samples that are also streamed row by row
 MAX_ARENA, ARENA_STEP = 1 << 20, 16

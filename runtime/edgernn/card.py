@@ -8,7 +8,7 @@ the SHA-256 of the whole file, computed with zeros in place of that field's digi
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from dataclasses import fields as fields_of
 from functools import partial
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from edgernn.json_values import (
     read_field,
     shorten,
 )
+from edgernn.records import record
 from edgernn.specs import (
     USUAL,
     InputSpec,
@@ -71,7 +72,7 @@ _BASE64_DIGITS = frozenset(BASE64)
 _SHORT_DIGEST_LENGTH = 8
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Golden:
     """Golden samples: inputs that `edgernn.golden` generates from seeds, and the exporter's answers to them.
 
@@ -106,7 +107,7 @@ class Golden:
         return len(self.seeds) // SEED_DIGITS
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Card:
     """Description of an artifact, stored in the artifact.
 

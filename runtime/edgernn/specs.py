@@ -5,8 +5,8 @@ A card can describe up to 16 of each. This version exports and runs models with 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from edgernn.json_values import (
     shorten,
 )
 from edgernn.labels import find_fault
+from edgernn.records import record
 from edgernn.tasks import BINARY, Task
 
 # Names in the files that edgernn exports.
@@ -70,7 +71,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class FeatureScale:
     """Scale between the numbers that a user passes and those that a file takes: (number - offset) * factor.
 
@@ -87,7 +88,7 @@ class FeatureScale:
     meaning: str
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class InputSpec:
     """An input of a model, and the values that it accepts.
 
@@ -157,7 +158,7 @@ class InputSpec:
         return math.inf if self.limits is None else _CUT_OFF * max(map(abs, self.limits))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class OutputSpec:
     """An output of a model, and what its answers stand for.
 

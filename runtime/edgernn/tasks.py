@@ -6,8 +6,9 @@ NumPy is imported only to compute with answers, so a card, which names a task, i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from edgernn.records import record
 
 if TYPE_CHECKING:
     from edgernn.arrays import Float32, Int64
@@ -23,7 +24,7 @@ MEASURES = {"accuracy": "accuracy", "f1": "F1", "r2": "R²", "mae": "MAE"}
 _HEADLINES = {CLASSIFICATION: "accuracy", BINARY: "f1", MULTILABEL: "f1", REGRESSION: "r2"}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Task:
     """Kind of a model's answers [..., outputs], for a whole sequence or for each of its steps.
 

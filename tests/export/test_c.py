@@ -100,7 +100,7 @@ def test_the_digits_have_the_bits_of_the_oracle_whole_and_streamed(
     assert np.array_equal(streamed(model, x[:5])[:, -1], answers[:5])
 
     logits = next(each.x for each in program.answer if isinstance(each, Softmax))
-    without_softmax = program._replace(output=logits, answer=program.answer[:1])
+    without_softmax = replace(program, output=logits, answer=program.answer[:1])
     folder = tmp_path / "logits"
     folder.mkdir()
     answers = compiled(without_softmax, card, folder).predict(model.encode(x))
@@ -229,17 +229,17 @@ def test_a_float_is_written_with_all_its_bits(number: float) -> None:
 
 
 def test_a_program_that_c_lacks_is_refused_by_name(program: Program) -> None:
-    whole = program._replace(states=())
+    whole = replace(program, states=())
     with pytest.raises(UnsupportedError, match="made of the step of a stream"):
         make_layout(whole)
-    reduced = program._replace(answer=(Reduce("sum", 6, 7, 1, 64, 1), *program.answer[1:]))
+    reduced = replace(program, answer=(Reduce("sum", 6, 7, 1, 64, 1), *program.answer[1:]))
     with pytest.raises(UnsupportedError, match="operator sum of int8"):
         make_source(reduced, "digits")
     values = int8(1, 300, scale=0.1), int8(1, 1, scale=0.1)
     with pytest.raises(UnsupportedError, match="MEAN of 300 numbers in int8; expected at most 255"):
         make_source(streaming(values, Reduce("mean", 0, 1, 1, 300, 1)), "mean")
     # Real numbers between integers.
-    mixed = program._replace(step=(Function(1, 1, "tanh"), *program.step))
+    mixed = replace(program, step=(Function(1, 1, "tanh"), *program.step))
     with pytest.raises(UnsupportedError, match="Function of float32 in a program of int8"):
         make_source(mixed, "digits")
 

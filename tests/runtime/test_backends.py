@@ -12,8 +12,9 @@ import pytest
 
 from edgernn import backends, load
 from edgernn.backends import BACKENDS, open_artifact
-from edgernn.backends.interpreter import TensorPort, TfliteBackend
+from edgernn.backends.interpreter import TfliteBackend
 from edgernn.backends.litert import open_engine
+from edgernn.backends.tensor_port import TensorPort
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError
 

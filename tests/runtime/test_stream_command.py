@@ -460,7 +460,8 @@ def test_answers_of_every_task_have_their_line(
 ) -> None:
     model = edgernn.load(artifacts / "digits-int8.tflite")
     assert model.card is not None
-    sequence = OpenSequence(model.stream(), 28, rows=3, answer=np.array(answer, np.float32))
+    sequence = OpenSequence(model.stream(), 28)
+    sequence.rows, sequence.answer = 3, np.array(answer, np.float32)
     model.task = Task(task)
     output = replace(model.card.outputs[0], labels=("no", "yes"), shape=(len(answer),))
     model.card = replace(model.card, outputs=(output,))

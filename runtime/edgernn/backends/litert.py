@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
+from edgernn.backends.interpreter import Engine, TfliteBackend
 from edgernn.backends.protocol import Backend
+from edgernn.backends.tensor_port import TensorPort
 from edgernn.errors import MissingExtraError
 
 

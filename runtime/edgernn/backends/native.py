@@ -13,8 +13,8 @@ import numpy as np
 
 from edgernn import __version__
 from edgernn.arrays import Arrays
-from edgernn.backends.interpreter import TensorPort
 from edgernn.backends.protocol import Backend, Direct, State, Stepper, check_states
+from edgernn.backends.tensor_port import TensorPort
 from edgernn.errors import InputError, NoStepError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
 

@@ -8,23 +8,25 @@ separate interpreter over the same bytes with two graphs exchanged. Offsets are 
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from edgernn import flatbuffer
 from edgernn import tflite_schema as schema
 from edgernn.errors import ArtifactError
+from edgernn.records import record
 
 STEP = "step"
 
 
-class PortNames(NamedTuple):
+@record(frozen=True)
+class PortNames:
     """Names of a graph's inputs and outputs in a signature, in the graph's order."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
-class StepFile(NamedTuple):
+@record(frozen=True)
+class StepFile:
     """File whose first graph is the step.
 
     Attributes:
@@ -36,7 +38,8 @@ class StepFile(NamedTuple):
     names: PortNames
 
 
-class StepSignature(NamedTuple):
+@record(frozen=True)
+class StepSignature:
     """The signature `step` of a file.
 
     Attributes:
@@ -107,7 +110,8 @@ def count_ports(data: bytes) -> tuple[int, int]:
     return inputs, outputs
 
 
-class _Signature(NamedTuple):
+@record(frozen=True)
+class _Signature:
     """A signature: its key, the offset of its table, and its graph's number and offset."""
 
     key: str

@@ -5,8 +5,9 @@ Its kernels are those of the C++ library for microcontrollers, so the answers ar
 
 from typing import Any
 
-from edgernn.backends.interpreter import Engine, TensorPort, TfliteBackend
+from edgernn.backends.interpreter import Engine, TfliteBackend
 from edgernn.backends.protocol import Backend
+from edgernn.backends.tensor_port import TensorPort
 from edgernn.backends.tflite_file import count_ports
 from edgernn.errors import MissingExtraError, SettingError, first_line
 

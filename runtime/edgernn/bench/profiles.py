@@ -1,14 +1,13 @@
 """Profiles: the devices that an artifact can be chosen for, with the backends that they have."""
 
-from dataclasses import dataclass
-
 from edgernn.backends import BACKENDS
 from edgernn.errors import SettingError
+from edgernn.records import record
 from edgernn.suggestions import did_you_mean
 from edgernn.system.extras import wheel_install
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Profile:
     """A kind of device.
 

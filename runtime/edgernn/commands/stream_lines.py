@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from edgernn.data.readers import Archive
 from edgernn.digests import sha256
 from edgernn.errors import ArtifactError, DataError, InputError, OutputError, list_names
 from edgernn.model import Model, load_bytes
+from edgernn.records import record
 from edgernn.specs import InputSpec
 from edgernn.stream import Stream
 from edgernn.system.files import make_folder, replacing, to_json
@@ -44,7 +44,6 @@ MAX_UNSAVED_ROWS = 1000
 MAX_UNSAVED_S = 1.0
 
 
-@dataclass
 class OpenSequence:
     """Sequence that is read row by row.
 
@@ -55,10 +54,10 @@ class OpenSequence:
         answer: to these rows; None before the first row that this process read.
     """
 
-    stream: Stream
-    features: int
-    rows: int = 0
-    answer: Float32 | None = None
+    def __init__(self, stream: Stream, features: int) -> None:
+        self.stream, self.features = stream, features
+        self.rows = 0
+        self.answer: Float32 | None = None
 
     def push(self, row: Float32) -> None:
         """Answer a time step.
@@ -81,7 +80,7 @@ class OpenSequence:
         self.rows, self.answer = 0, None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class StateFile:
     """File that keeps a sequence from one process to the next: its states and its number of rows.
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from edgernn.console.text_drawing import draw, ramp_for
 from edgernn.errors import InputError
 from edgernn.inputs import scale_pixels
 from edgernn.model import Model
+from edgernn.records import record
 from edgernn.system.files import to_json
 from edgernn.tasks import REGRESSION
 
@@ -21,7 +21,7 @@ from edgernn.tasks import REGRESSION
 SHOWN = 20
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Place:
     """Origin of a sample: a file and its index in it, or a line of standard input.
 

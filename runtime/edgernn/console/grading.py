@@ -1,7 +1,6 @@
 """The right answers to samples, read from a file, and the comparison of an artifact's answers with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from edgernn.data.readers.text import MAX_BYTES as MAX_TEXT_BYTES
 from edgernn.data.truths import as_text, class_numbers
 from edgernn.errors import DataError
 from edgernn.metrics import Truth
+from edgernn.records import record
 from edgernn.system.files import check_file
 from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task, show_measures
 
@@ -27,7 +27,7 @@ _NAME_WIDTH = 14
 _MAX_CONFUSIONS = 10
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Grade:
     """Measures of how right answers are.
 

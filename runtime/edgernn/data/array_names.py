@@ -1,9 +1,9 @@
 """Names of the arrays in a file of samples: which of them are inputs and which are truths."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from edgernn.errors import DataError
+from edgernn.records import record
 
 # Names in lower or upper case; if there are several for one part, the first one is used.
 _CALIBRATION, _TEST, _BOTH = ("x_calibration", "x_train"), ("x_test",), "x"
@@ -12,7 +12,7 @@ _TRUTHS = ("y_calibration", "y_train", "y_test")
 _KNOWN = (*_INPUTS, *_TRUTHS, "y", "labels")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Part:
     """Names of an array of inputs and of the array with their truths; None if there are no truths."""
 

@@ -5,11 +5,11 @@ Offsets are those of TFLite's schema (tensorflow/lite/schema/schema.fbs); `edger
 
 import math
 import struct
-from typing import NamedTuple
 
 from edgernn import flatbuffer
 from edgernn import tflite_schema as schema
 from edgernn.errors import ArtifactError
+from edgernn.records import record
 
 MAX_AXES = 6
 MAX_ELEMENTS = 1 << 24
@@ -17,7 +17,8 @@ MAX_TENSORS, MAX_OPERATORS = 100_000, 50_000
 ELEMENT_BYTES = {"float32": 4, "int8": 1, "int32": 4, "int64": 8, "bool": 1}
 
 
-class Tensor(NamedTuple):
+@record(frozen=True)
+class Tensor:
     """A tensor of a graph.
 
     Attributes:
@@ -41,7 +42,8 @@ class Tensor(NamedTuple):
         return math.prod(self.shape)
 
 
-class Options(NamedTuple):
+@record(frozen=True)
+class Options:
     """Options of an operator: a table of the file, whose fields depend on the operator.
 
     Attributes:
@@ -69,7 +71,8 @@ class Options(NamedTuple):
         return () if self.table is None else _integers(flatbuffer.numbers(self.data, self.table, field, "i"))
 
 
-class GraphOperator(NamedTuple):
+@record(frozen=True)
+class GraphOperator:
     """An operator of a graph.
 
     Attributes:
@@ -85,7 +88,8 @@ class GraphOperator(NamedTuple):
     options: Options
 
 
-class Subgraph(NamedTuple):
+@record(frozen=True)
+class Subgraph:
     """A graph of a file.
 
     Attributes:

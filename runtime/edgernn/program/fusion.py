@@ -5,16 +5,17 @@ In a recurrent cell that is a whole step: the state's product, plus the row's, t
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from edgernn.program.integer_arithmetic import PLAIN_SUM, sum_factors
 from edgernn.program.operators import INT8, Binary, Linear, Operator, Program, Repeat, Table
 from edgernn.program.sections import reads
+from edgernn.records import record
 
 _NONE = -1
 
 
-class Fused(NamedTuple):
+@record(frozen=True)
+class Fused:
     """A product with what follows it, at the place of the last one.
 
     Attributes:

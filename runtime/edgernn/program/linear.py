@@ -2,12 +2,12 @@
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, check_scale, float32s, limits, tensor_number
 from edgernn.program.file_graph import GraphOperator, Tensor, read_integers
 from edgernn.program.operators import INT8, Linear, Value
+from edgernn.records import record
 
 MAX_INPUTS = 32_768  # sums of products of int8 numbers stay within 32 bits
 _MAX_BIAS = 1 << 30
@@ -15,7 +15,8 @@ _MAX_BIAS = 1 << 30
 _MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
 
 
-class ProductConstants(NamedTuple):
+@record(frozen=True)
+class ProductConstants:
     """Constants of an operator with weights; see `Linear`."""
 
     weights: bytes

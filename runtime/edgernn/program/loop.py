@@ -6,7 +6,6 @@ answers to the same kind of place. Integers of the graph are numbers a + b × co
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, copy, strides, tensor_number
@@ -14,20 +13,23 @@ from edgernn.program.file_graph import GraphFile, GraphOperator, Subgraph, read_
 from edgernn.program.folding import fold
 from edgernn.program.operators import Repeat
 from edgernn.program.shapes import check_same
+from edgernn.records import record
 
 MAX_ROUNDS = 1 << 20
 
 Append = Callable[[Builder, GraphOperator], None]
 
 
-class _Number(NamedTuple):
+@record(frozen=True)
+class _Number:
     """An integer of a body's graph: constant + factor × counter."""
 
     constant: int
     factor: int
 
 
-class _Answers(NamedTuple):
+@record(frozen=True)
+class _Answers:
     """Answers of a loop: the place of the carried tensor, the value of a block, and the place that it is written to."""
 
     place: int
@@ -175,7 +177,7 @@ class _Body:
         target, block = tensor_number(operator, 0), self._inside.input(operator, 1)
         index = self.number(tensor_number(operator, 2))
         shape, found = graph.tensors[target].shape, self._inside.memory.values[block].shape
-        is_whole = bool(index) and all(each == (0, 0) for each in index[1:])
+        is_whole = bool(index) and all(each == _Number(0, 0) for each in index[1:])
         if self._answers is not None or target not in graph.inputs or not is_whole:
             raise UnsupportedError("WHILE with more than one DYNAMIC_UPDATE_SLICE, or not of whole blocks")
         if len(index) != len(shape) or shape != (self._rounds, *found[1:]) or found[0] != 1:
@@ -184,9 +186,9 @@ class _Body:
         self._answers = _Answers(graph.inputs.index(target), block, index[0])
 
     def _is_forward(self, index: _Number) -> bool:
-        if index == (0, 1):
+        if index == _Number(0, 1):
             return True
-        if index == (self._rounds - 1, -1):
+        if index == _Number(self._rounds - 1, -1):
             return False
         raise UnsupportedError(f"WHILE with block {index.constant} + {index.factor} × counter")
 

@@ -16,13 +16,14 @@ ties to even; all products of scales are rounded to float32.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-# Named tuples: a dataclass takes five times as long to define, and these would be half of the time to load a file.
+from edgernn.records import record
+
 INT8, FLOAT32 = "int8", "float32"
 
 
-class Value(NamedTuple):
+@record(frozen=True)
+class Value:
     """An array of a program.
 
     Attributes:
@@ -41,21 +42,24 @@ class Value(NamedTuple):
     offset: int = 0
 
 
-class Quantize(NamedTuple):
+@record(frozen=True)
+class Quantize:
     """float32 to int8: q = clamp(rint(x × float32(1 / s)) + z)."""
 
     x: int
     out: int
 
 
-class Dequantize(NamedTuple):
+@record(frozen=True)
+class Dequantize:
     """int8 to float32: (q - z) × s."""
 
     x: int
     out: int
 
 
-class Rescale(NamedTuple):
+@record(frozen=True)
+class Rescale:
     """int8 to int8 with another scale or zero point: q = clamp(((q_x - z_x) × m + 128 >> 8) + z), >> rounding down.
 
     m = rint(256 × float32(s_x / s)); the quotient is in [2^-8, 2^7).
@@ -65,7 +69,8 @@ class Rescale(NamedTuple):
     out: int
 
 
-class Linear(NamedTuple):
+@record(frozen=True)
+class Linear:
     """Product of each row of x with a matrix: out[row, j] = Σ_i x[row, i] × weights[j, i] + bias[j].
 
     int8: q = clamp(rint(float32(Σ (x - z_x) × w + bias) × multipliers[j]) + z_out, low, high).
@@ -90,7 +95,8 @@ class Linear(NamedTuple):
     high: float
 
 
-class Binary(NamedTuple):
+@record(frozen=True)
+class Binary:
     """Operator of two arrays, element by element.
 
     float32: the operator, limited to low and high. int8, with a and b in the file's order and their zero points
@@ -124,7 +130,8 @@ class Binary(NamedTuple):
     high: float
 
 
-class Select(NamedTuple):
+@record(frozen=True)
+class Select:
     """Element by element, a where the condition is not 0, otherwise b.
 
     Attributes:
@@ -138,7 +145,8 @@ class Select(NamedTuple):
     out: int
 
 
-class Table(NamedTuple):
+@record(frozen=True)
+class Table:
     """int8 to int8 through a table: out = table[q_x + 128], for activations and other functions of one number.
 
     Attributes:
@@ -150,7 +158,8 @@ class Table(NamedTuple):
     table: bytes
 
 
-class Function(NamedTuple):
+@record(frozen=True)
+class Function:
     """Function of one float32 number.
 
     Attributes:
@@ -164,7 +173,8 @@ class Function(NamedTuple):
     parameters: tuple[float, ...] = ()
 
 
-class Softmax(NamedTuple):
+@record(frozen=True)
+class Softmax:
     """Softmax over rows of `columns` elements.
 
     int8: q = clamp(round(p / (Σ p × s_out)) + z) with p = expf(-s_x × beta × (max - q_x)), the maximum over the row.
@@ -176,7 +186,8 @@ class Softmax(NamedTuple):
     beta: float
 
 
-class Reduce(NamedTuple):
+@record(frozen=True)
+class Reduce:
     """Mean, sum or maximum over the middle of the axes [outer, count, inner].
 
     int8 mean: q = clamp(rint(float32(float32(Σ q_x × m) + c))), each operation in float32, no fused multiplication,
@@ -191,11 +202,12 @@ class Reduce(NamedTuple):
     x: int
     out: int
     outer: int
-    count: int  # type: ignore[assignment]  # replaces a method of tuples
+    count: int
     inner: int
 
 
-class Convolution(NamedTuple):
+@record(frozen=True)
+class Convolution:
     """Convolution along the time steps: x [steps, channels] to out [out_steps, outputs].
 
     out[t, j] = Σ_k Σ_c x[t × stride + k × dilation - before, c] × weights[j, k, c] + bias[j]; zero outside of x. For
@@ -224,7 +236,8 @@ class Convolution(NamedTuple):
     high: float
 
 
-class Pool(NamedTuple):
+@record(frozen=True)
+class Pool:
     """Maximum or mean of windows along the time steps: x [steps, channels] to out [out_steps, channels].
 
     Steps outside of x do not count. x and out have the same scale and zero point. int8 mean: the sum of the integers
@@ -245,7 +258,8 @@ class Pool(NamedTuple):
     before: int
 
 
-class Copy(NamedTuple):
+@record(frozen=True)
+class Copy:
     """Copy of an array with other strides, for transpositions, reversals, slices and joins.
 
     Attributes:
@@ -263,14 +277,16 @@ class Copy(NamedTuple):
     out_offset: int
 
 
-class Fill(NamedTuple):
+@record(frozen=True)
+class Fill:
     """Set all elements to one number, in the value's own numbers (integers for int8)."""
 
     out: int
     number: float
 
 
-class Repeat(NamedTuple):
+@record(frozen=True)
+class Repeat:
     """Repetition of operators, for a loop over blocks of time steps.
 
     In round r, the value `block` is part r of the value `blocks`; with `answers`, `answer` becomes its part r. Behind
@@ -312,7 +328,8 @@ Operator = (
 )
 
 
-class ProgramState(NamedTuple):
+@record(frozen=True)
+class ProgramState:
     """A state from one time step to the next.
 
     Attributes:
@@ -325,7 +342,8 @@ class ProgramState(NamedTuple):
     zero: int
 
 
-class Program(NamedTuple):
+@record(frozen=True)
+class Program:
     """Computation of a .tflite file for one sample.
 
     Attributes:

@@ -9,7 +9,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from edgernn.errors import UnsupportedError
 from edgernn.program.fixed_point import multiplied, square_multipliers
@@ -37,6 +37,7 @@ from edgernn.program.operators import (
     Table,
     Value,
 )
+from edgernn.records import record
 
 # The same numbers as in runtime/native: the head of a plan, operators, functions, binary operators, reductions.
 _MAGIC, _FORMAT = 0x4E4E5245, 1
@@ -58,7 +59,8 @@ _AXES = 5
 _NONE = -1
 
 
-class EnginePlan(NamedTuple):
+@record(frozen=True)
+class EnginePlan:
     """A program for the native engine.
 
     Attributes:

@@ -1,6 +1,7 @@
 """Pruning: a program without the values and constants that nothing uses."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 
 from edgernn.program.operators import Operator, Program, ProgramState, Repeat
 from edgernn.program.sections import reads, writes
@@ -20,9 +21,10 @@ def pruned(program: Program) -> Program:
     if len(used) == len(program.values):
         return program
     renumbered = {number: place for place, number in enumerate(sorted(used))}
-    return program._replace(
+    return replace(
+        program,
         values=tuple(
-            program.values[number]._replace(base=renumbered[program.values[number].base]) for number in renumbered
+            replace(program.values[number], base=renumbered[program.values[number].base]) for number in renumbered
         ),
         constants={renumbered[number]: each for number, each in program.constants.items() if number in used},
         rows=tuple(_renumbered(each, renumbered) for each in program.rows),
@@ -49,9 +51,9 @@ def _used(operator: Operator) -> Iterator[int]:
 
 def _renumbered(operator: Operator, numbers: Mapping[int, int]) -> Operator:
     changes: dict[str, object] = {
-        name: numbers.get(getattr(operator, name), -1) for name in operator._fields if name in _NUMBERS
+        each.name: numbers.get(getattr(operator, each.name), -1) for each in fields(operator) if each.name in _NUMBERS
     }
     if isinstance(operator, Repeat):
         changes["body"] = tuple(_renumbered(each, numbers) for each in operator.body)
         changes["carried"] = tuple((numbers[first], numbers[second]) for first, second in operator.carried)
-    return operator._replace(**changes)  # type: ignore[arg-type]  # the names are those of the fields
+    return replace(operator, **changes)  # type: ignore[arg-type]  # the names are those of the fields

@@ -1,12 +1,13 @@
 """Sections of a program: which operators need only the row, which the next states, which the answer."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from edgernn.program.operators import Binary, Fill, Operator, Repeat, Select, Value
+from edgernn.records import record
 
 
-class Sections(NamedTuple):
+@record(frozen=True)
+class Sections:
     """Operators of a program in three sections; see `operators`."""
 
     rows: tuple[Operator, ...]

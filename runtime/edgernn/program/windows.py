@@ -1,7 +1,6 @@
 """Operators on windows of time steps: convolutions, pools, and reductions over whole axes."""
 
 import math
-from typing import NamedTuple
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, limits, tensor_number
@@ -9,6 +8,7 @@ from edgernn.program.file_graph import GraphOperator
 from edgernn.program.linear import read_weights
 from edgernn.program.operators import INT8, Convolution, Pool, Reduce
 from edgernn.program.shapes import check_same, normalized
+from edgernn.records import record
 
 _SAME, _VALID = 0, 1
 _MAX_WINDOW = 4_096
@@ -17,7 +17,8 @@ POOLS = {"MAX_POOL_2D": "max", "AVERAGE_POOL_2D": "mean"}
 REDUCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max"}
 
 
-class _Windows(NamedTuple):
+@record(frozen=True)
+class _Windows:
     """Windows along the time steps; see `Convolution`."""
 
     out_steps: int

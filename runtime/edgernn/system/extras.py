@@ -2,7 +2,6 @@
 
 import re
 import sys
-from importlib.util import find_spec
 
 from edgernn import __version__
 from edgernn.errors import MissingExtraError
@@ -22,6 +21,8 @@ def require(extra: str, *packages: str) -> None:
     Raises:
         MissingExtraError: one is not installed; the message is the `pip install` command for it.
     """
+    from importlib.util import find_spec  # late: loading an artifact does not need it
+
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtraError(package, extra)

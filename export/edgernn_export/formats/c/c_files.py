@@ -8,8 +8,8 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
-from edgernn.backends.interpreter import TensorPort
 from edgernn.backends.protocol import Backend, State
+from edgernn.backends.tensor_port import TensorPort
 from edgernn.card import Card, read_card, seal
 from edgernn.errors import UnsupportedError
 from edgernn.golden import inputs_of

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -19,6 +18,7 @@ import numpy as np
 
 from edgernn.arrays import Array
 from edgernn.errors import DataError, first_line
+from edgernn.records import record
 from edgernn.system.files import check_file
 
 # Larger than the data sets of such models, and within a workstation's memory.
@@ -183,7 +183,7 @@ def read_one_of_npz(path: Path, choose: Callable[[Iterable[str]], str]) -> Array
     return archive[name]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Header:
     """Header of an .npy file."""
 

@@ -8,9 +8,9 @@ there may be remarks and the names of the columns.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from edgernn.errors import InputError, list_names
+from edgernn.records import record
 
 NAMES = {";": "semicolons", "\t": "tabs", ",": "commas", " ": "spaces"}
 _COMMA_BY_SPACE = re.compile(r",\s|\s,")
@@ -22,7 +22,7 @@ _SHOWN_NAMES = 12
 _REMARK = re.compile(r'\s*"?(#|sep=.?"?\s*$)', re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Row:
     """Row of text, split into fields.
 

@@ -1,0 +1,94 @@
+"""Frozen dataclasses that are defined fast, for classes that every start of a program defines.
+
+`dataclass(frozen=True)` writes and compiles source code for each class, which takes 30 times as long as to add the
+common methods of this module, and was most of the time in which a card's module is imported. `record` makes the same
+kind of class: `dataclasses.fields`, `replace` and `asdict` work as usual, and type checkers see a dataclass.
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+
+__all__ = ["record"]
+
+T = TypeVar("T")
+
+
+def _record(*, frozen: Literal[True]) -> Callable[[type[T]], type[T]]:  # noqa: ARG001  the argument of a dataclass
+    """Make a class a frozen dataclass; its fields may have a default or a `default_factory`, and no other option."""
+    return _make
+
+
+def _make(cls: type[T]) -> type[T]:
+    dataclass(init=False, repr=False, eq=False)(cls)
+    for name, member in _MEMBERS.items():
+        setattr(cls, name, member)
+    return cls
+
+
+class _Signature:
+    """The signature of a record, for documentation; made when it is asked for."""
+
+    def __get__(self, _instance: object, owner: type[Any]) -> Any:
+        from inspect import Parameter, Signature
+
+        parameters = []
+        for name, field in owner.__dataclass_fields__.items():
+            default = Parameter.empty if (value := _default(field)) is MISSING else value
+            parameters.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=field.type, default=default))
+        return Signature(parameters)
+
+
+class _Record:
+    """The members of a record, which are copied into the class: methods that work by the names of its fields."""
+
+    __match_args__: tuple[str, ...]
+    __dataclass_fields__: dict[str, Field[Any]]
+    __signature__ = _Signature()
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        names, values = self.__match_args__, vars(self)
+        values.update(zip(names, args, strict=False))
+        if named or len(args) != len(names):
+            fields = self.__dataclass_fields__
+            wrong = values.keys() & named.keys() or named.keys() - fields.keys() or set(args[len(names) :])
+            values.update(named)
+            values.update({name: _default(fields[name]) for name in names if name not in values})
+            missing = [name for name in names if values[name] is MISSING]
+            if wrong or missing:
+                problem = f"{wrong} given twice or unknown" if wrong else f"{missing} missing"
+                raise TypeError(f"{type(self).__name__}: {problem}; expected {', '.join(names)}")
+        if hasattr(self, "__post_init__"):
+            self.__post_init__()
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
+        return f"{type(self).__qualname__}({fields})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self.__match_args__))
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _default(field: Field[Any]) -> Any:
+    """Return a field's default; `MISSING` if there is none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+_NAMES = ("__signature__", "__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
+_MEMBERS = {name: vars(_Record)[name] for name in _NAMES}
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as record
+else:
+    record = _record
