@@ -16,6 +16,7 @@ enum {
     LEAF7_EBX_AVX512F = 1 << 16,
     LEAF7_EBX_AVX512DQ = 1 << 17,
     LEAF7_EBX_AVX512BW = 1 << 30,
+    LEAF7_ECX_AVX512VBMI = 1 << 1,
     LEAF7_ECX_AVX512VNNI = 1 << 11,
     LEAF7_1_EAX_AVXVNNI = 1 << 4,
     /* Registers that the operating system saves for each process: XMM, YMM; opmask, upper ZMM, ZMM 16 to 31. */
@@ -43,7 +44,7 @@ unsigned edgernn_instruction_sets(void) {
     found |= EDGERNN_AVX2;
     const unsigned avx512 = LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ | LEAF7_EBX_AVX512BW | LEAF7_EBX_AVX512VL;
     if (has(saved, XCR0_AVX512) && has(ebx, avx512) && has(ecx, LEAF7_ECX_AVX512VNNI)) {
-        found |= EDGERNN_AVX512VNNI;
+        found |= has(ecx, LEAF7_ECX_AVX512VBMI) ? EDGERNN_AVX512VNNI | EDGERNN_AVX512VBMI : EDGERNN_AVX512VNNI;
     }
     if (subleaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has(eax, LEAF7_1_EAX_AVXVNNI)) {
         found |= EDGERNN_AVXVNNI;
@@ -86,6 +87,7 @@ const char *edgernn_instruction_set_name(unsigned instruction_set) {
         case EDGERNN_AVX2: return "avx2";
         case EDGERNN_AVXVNNI: return "avxvnni";
         case EDGERNN_AVX512VNNI: return "avx512vnni";
+        case EDGERNN_AVX512VBMI: return "avx512vbmi";
         default: return NULL;
     }
 }

@@ -1,4 +1,4 @@
-/* Running a program: its instructions, one after the other, on the memory of one call. */
+/* Running a program: its instructions, one after the other, each in all lanes, on the memory of one call. */
 #include "engine.h"
 
 #include <math.h>
@@ -7,16 +7,27 @@
 
 #include "program.h"
 
-/* The memories of a call, by `memory`. Constants are only read; plan.c refuses to write there. */
+/* The memories of a call, by `memory`, and its lanes. Constants and the input are only read; plan.c refuses to write
+there. */
 typedef struct {
     uint8_t *of[MEMORIES];
-} memories;
+    size_t lanes;
+} call;
 
-static inline void *at(const memories *all, const operand *each, size_t step) {
-    return all->of[each->memory] + each->place + step * each->stride;
+static inline void *at_alone(const call *c, const operand *each, size_t step) {
+    return c->of[each->memory] + each->place + step * each->stride;
 }
 
-static void softmax_i8(const instruction *i, const int8_t *x, int8_t *out, int64_t rows) {
+static inline void *at(const call *c, const operand *each, size_t step, size_t lane) {
+    return (uint8_t *)at_alone(c, each, step) + each->base * (c->lanes - 1) + lane * each->lane;
+}
+
+static const edgernn_rows ONE_ROW = {.count = 1};
+
+/* Functions that are used in two places, for a sample alone and in lanes. */
+#define NOT_INLINE __attribute__((noinline)) static void
+
+NOT_INLINE softmax_i8(const instruction *i, const int8_t *x, int8_t *out, int64_t rows) {
     const int64_t columns = i->as.softmax.columns;
     for (int64_t row = 0; row < rows; row++, x += columns, out += columns) {
         int largest = -128;
@@ -38,7 +49,7 @@ static void softmax_i8(const instruction *i, const int8_t *x, int8_t *out, int64
     }
 }
 
-static void softmax_f32(const instruction *i, const float *x, float *out, int64_t rows) {
+NOT_INLINE softmax_f32(const instruction *i, const float *x, float *out, int64_t rows) {
     const int64_t columns = i->as.softmax.columns;
     for (int64_t row = 0; row < rows; row++, x += columns, out += columns) {
         float largest = x[0], sum = 0.0f;
@@ -55,7 +66,7 @@ static void softmax_f32(const instruction *i, const float *x, float *out, int64_
     }
 }
 
-static void reduce_f32(const instruction *i, const float *x, float *out) {
+NOT_INLINE reduce_f32(const instruction *i, const float *x, float *out) {
     const int64_t count = i->as.reduce.count, inner = i->as.reduce.inner;
     const float factor = 1.0f / (float)count;
     for (int64_t outer = 0; outer < i->as.reduce.outer; outer++) {
@@ -72,7 +83,7 @@ static void reduce_f32(const instruction *i, const float *x, float *out) {
 }
 
 /* The maximum, or the mean: the sum in float32 times the multiplier, plus the offset, rounded. */
-static void reduce_i8(const instruction *i, const int8_t *x, int8_t *out) {
+NOT_INLINE reduce_i8(const instruction *i, const int8_t *x, int8_t *out) {
     const int64_t count = i->as.reduce.count, inner = i->as.reduce.inner;
     for (int64_t outer = 0; outer < i->as.reduce.outer; outer++) {
         for (int64_t c = 0; c < inner; c++) {
@@ -106,7 +117,7 @@ static inline void copy_written(void *to, const void *from, size_t bytes) {
 }
 
 /* Gathers the inputs of one output step side by side, then multiplies them by the weights. */
-static void convolve(const edgernn_kernels *kernels, const instruction *i, const uint8_t *x, uint8_t *out,
+NOT_INLINE convolve(const edgernn_kernels *kernels, const instruction *i, const uint8_t *x, uint8_t *out,
                      uint8_t *window) {
     const int64_t channels = i->as.convolution.channels, size = i->type == INT8 ? 1 : 4;
     const size_t row = (size_t)(channels * size);
@@ -121,10 +132,10 @@ static void convolve(const edgernn_kernels *kernels, const instruction *i, const
             }
         }
         if (i->type == INT8) {
-            kernels->linear_i8(&i->as.convolution.i8, (const int8_t *)window, 1, NULL, (int8_t *)out + t * outputs);
+            kernels->linear_i8(&i->as.convolution.i8, (const int8_t *)window, NULL, (int8_t *)out + t * outputs, &ONE_ROW);
         } else {
-            kernels->linear_f32(&i->as.convolution.f32, (const float *)(const void *)window, 1,
-                                (float *)(void *)out + t * outputs);
+            kernels->linear_f32(&i->as.convolution.f32, (const float *)(const void *)window,
+                                (float *)(void *)out + t * outputs, &ONE_ROW);
         }
     }
 }
@@ -158,7 +169,7 @@ static void pool_i8(const instruction *i, const int8_t *x, int8_t *out, int64_t 
     }
 }
 
-static void pool(const instruction *i, const void *x, void *out) {
+NOT_INLINE pool(const instruction *i, const void *x, void *out) {
     const int64_t channels = i->as.pool.channels;
     for (int64_t t = 0; t < i->as.pool.out_steps; t++) {
         int64_t first = t * i->as.pool.stride - i->as.pool.before, last = first + i->as.pool.kernel;
@@ -172,14 +183,14 @@ static void pool(const instruction *i, const void *x, void *out) {
     }
 }
 
-static void extreme_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
+NOT_INLINE extreme_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
     for (int64_t k = 0; k < count; k++) {
         out[k] = (a[k] > b[k]) == i->as.extreme.is_maximum ? a[k] : b[k];
     }
 }
 
 /* Squares of differences, in TFLite's fixed point: rounded once to 31 bits, and once more. */
-static void squares_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
+NOT_INLINE squares_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
     const int shift = i->as.squares.shift;
     for (int64_t k = 0; k < count; k++) {
         const int64_t difference = i->as.squares.a_table[a[k] + 128] - i->as.squares.b_table[b[k] + 128];
@@ -189,14 +200,14 @@ static void squares_i8(const instruction *i, const int8_t *a, const int8_t *b, i
     }
 }
 
-static void choose(const instruction *i, const float *condition, const uint8_t *a, const uint8_t *b, uint8_t *out) {
+NOT_INLINE choose(const instruction *i, const float *condition, const uint8_t *a, const uint8_t *b, uint8_t *out) {
     const int64_t size = i->type == INT8 ? 1 : 4;
     for (int64_t k = 0; k < i->elements; k++) {
         memcpy(out + k * size, (condition[k] != 0.0f ? a : b) + k * size, (size_t)size);
     }
 }
 
-static void copy(const instruction *i, const uint8_t *x, uint8_t *out) {
+NOT_INLINE copy(const instruction *i, const uint8_t *x, uint8_t *out) {
     const int64_t size = i->type == INT8 ? 1 : 4;
     const int64_t *sizes = i->as.copy.sizes, *from = i->as.copy.x_strides, *to = i->as.copy.out_strides;
     /* The innermost axis is copied at once where its elements are neighbours. */
@@ -222,7 +233,7 @@ static void copy(const instruction *i, const uint8_t *x, uint8_t *out) {
 }
 
 /* Repeats the elements of b until there are `count`; returns them. */
-static const void *expand(const instruction *i, const void *b, int64_t count, void *expanded) {
+__attribute__((noinline)) static const void *expand(const instruction *i, const void *b, int64_t count, void *expanded) {
     const int64_t size = i->type == INT8 ? 1 : 4;
     for (int64_t k = 0; k < count; k++) {
         memcpy((uint8_t *)expanded + k * size, (const uint8_t *)b + (k / i->b_run) % i->b_elements * size,
@@ -231,38 +242,48 @@ static const void *expand(const instruction *i, const void *b, int64_t count, vo
     return expanded;
 }
 
-static void run_instruction(const edgernn_program *program, const instruction *i, const memories *all, size_t step,
-                            int64_t times);
+/* Copies values between operands in all lanes, `to_more` and `from_more` bytes behind their places. */
+static void copy_lanes(const call *c, const operand *to, size_t to_step, size_t to_more, const operand *from,
+                       size_t from_step, size_t from_more, size_t bytes) {
+    for (size_t lane = 0; lane < c->lanes; lane++) {
+        copy_written((uint8_t *)at(c, to, to_step, lane) + to_more, (uint8_t *)at(c, from, from_step, lane) + from_more,
+                     bytes);
+    }
+}
 
-static void run_repeat(const edgernn_program *program, const instruction *i, const memories *all, size_t step) {
-    for (int64_t r = 0; r < i->as.repeat.rounds; r++) {
-        memmove(at(all, &i->as.repeat.block, step),
-                (uint8_t *)at(all, &i->as.repeat.blocks, step) + r * i->as.repeat.block_bytes,
-                (size_t)i->as.repeat.block_bytes);
+static void run_instruction(const edgernn_program *program, const instruction *i, const call *c, size_t step,
+                            size_t times);
+
+static void run_repeat(const edgernn_program *program, const instruction *i, const call *c, size_t step) {
+    const size_t block_bytes = (size_t)i->as.repeat.block_bytes, answer_bytes = (size_t)i->as.repeat.answer_bytes;
+    for (size_t r = 0; r < (size_t)i->as.repeat.rounds; r++) {
+        copy_lanes(c, &i->as.repeat.block, step, 0, &i->as.repeat.blocks, step, r * block_bytes, block_bytes);
         for (int64_t k = 0; k < i->as.repeat.body; k++) {
-            run_instruction(program, i + 1 + k, all, step, 1);
+            run_instruction(program, i + 1 + k, c, step, 1);
         }
-        if (i->as.repeat.answer_bytes) {
-            memmove((uint8_t *)at(all, &i->as.repeat.answers, step) + r * i->as.repeat.answer_bytes,
-                    at(all, &i->as.repeat.answer, step), (size_t)i->as.repeat.answer_bytes);
+        if (answer_bytes) {
+            copy_lanes(c, &i->as.repeat.answers, step, r * answer_bytes, &i->as.repeat.answer, step, 0, answer_bytes);
         }
         for (int64_t k = 0; k < i->as.repeat.carried; k++) {
-            copy_written(at(all, i->as.repeat.pairs + 2 * k, step), at(all, i->as.repeat.pairs + 2 * k + 1, step),
-                         (size_t)i->as.repeat.pair_bytes[k]);
+            copy_lanes(c, i->as.repeat.pairs + 2 * k, step, 0, i->as.repeat.pairs + 2 * k + 1, step, 0,
+                       (size_t)i->as.repeat.pair_bytes[k]);
         }
     }
 }
 
-/* Runs an instruction on `times` time steps that lie side by side. */
-static void run_instruction(const edgernn_program *program, const instruction *i, const memories *all, size_t step,
-                            int64_t times) {
+/* Runs an instruction on `times` time steps or lanes that lie side by side, for kernels that take them in rows on each
+of these rows. */
+static inline __attribute__((always_inline)) void run_elements(
+    const edgernn_program *program, const instruction *i, const call *c, size_t step, size_t lane, size_t times,
+    const edgernn_rows *rows, int is_alone) {
     const edgernn_kernels *kernels = program->kernels;
-    const int64_t count = i->elements * times;
-    const void *x = at(all, &i->x, step), *b = at(all, &i->b, step);
+    const int64_t count = i->elements * (int64_t)times;
+    const void *x = is_alone ? at_alone(c, &i->x, step) : at(c, &i->x, step, lane);
+    const void *b = is_alone ? at_alone(c, &i->b, step) : at(c, &i->b, step, lane);
+    void *out = is_alone ? at_alone(c, &i->out, step) : at(c, &i->out, step, lane);
     if (i->b_repeats) {
-        b = expand(i, b, count, all->of[IN_WORK] + i->expanded);
+        b = expand(i, b, count, c->of[IN_WORK] + i->expanded * c->lanes);
     }
-    void *out = at(all, &i->out, step);
     const int8_t *x8 = (const int8_t *)x, *b8 = (const int8_t *)b;
     const float *x32 = (const float *)x, *b32 = (const float *)b;
     int8_t *out8 = (int8_t *)out;
@@ -270,26 +291,32 @@ static void run_instruction(const edgernn_program *program, const instruction *i
     switch (i->op) {
         case OP_QUANTIZE: kernels->quantize(i->scale_in, i->zero_point, x32, (int)count, out8); break;
         case OP_DEQUANTIZE: kernels->dequantize(i->scale_in, i->zero_point, x8, (int)count, out32); break;
-        case OP_LINEAR:
+        case OP_LINEAR: {
+            edgernn_rows several;
+            if (rows->count == 1) {
+                rows = &i->as.linear.rows;
+            }
+            if (times > 1) {
+                several = *rows;
+                several.count *= (int)times;
+                rows = &several;
+            }
             if (i->type == INT8) {
-                kernels->linear_i8(&i->as.linear.i8, x8, (int)(i->as.linear.rows * times),
-                                   i->as.linear.has_addend ? b8 : NULL, out8);
+                kernels->linear_i8(&i->as.linear.i8, x8, i->as.linear.has_addend ? b8 : NULL, out8, rows);
             } else {
-                kernels->linear_f32(&i->as.linear.f32, x32, (int)(i->as.linear.rows * times), out32);
+                kernels->linear_f32(&i->as.linear.f32, x32, out32, rows);
             }
             break;
+        }
         case OP_SUM:
             if (i->as.sum.shift == 0) {
-                kernels->saturating_sum_i8(x8, b8, (int)count, out8);
+                kernels->saturating_sum_i8(x8, b8, (int)count, out8, rows);
             } else {
-                kernels->sum_i8(&i->as.sum, x8, b8, (int)count, out8);
+                kernels->sum_i8(&i->as.sum, x8, b8, (int)count, out8, rows);
             }
             break;
-        case OP_PRODUCT: kernels->product_i8(&i->as.product, x8, b8, (int)count, out8); break;
-        case OP_BINARY:
-            kernels->binary_f32(i->as.binary.kind, i->as.binary.swapped ? b32 : x32, i->as.binary.swapped ? x32 : b32,
-                                (int)count, i->as.binary.low, i->as.binary.high, out32);
-            break;
+        case OP_PRODUCT: kernels->product_i8(&i->as.product, x8, b8, (int)count, out8, rows); break;
+        case OP_BINARY: kernels->binary_f32(&i->as.binary, x32, b32, (int)count, out32, rows); break;
         case OP_TABLE: kernels->table_i8(i->as.table.prepared, x8, (int)count, out8); break;
         case OP_FUNCTION:
             kernels->function_f32(i->as.function.kind, i->as.function.parameters, x32, (int)count, out32);
@@ -309,7 +336,7 @@ static void run_instruction(const edgernn_program *program, const instruction *i
             }
             break;
         case OP_CONVOLUTION:
-            convolve(kernels, i, x, out, all->of[IN_WORK] + i->as.convolution.window);
+            convolve(kernels, i, x, out, c->of[IN_WORK] + i->as.convolution.window * c->lanes);
             break;
         case OP_POOL: pool(i, x, out); break;
         case OP_COPY: copy(i, x, out); break;
@@ -322,95 +349,140 @@ static void run_instruction(const edgernn_program *program, const instruction *i
                 }
             }
             break;
-        case OP_REPEAT: run_repeat(program, i, all, step); break;
         case OP_EXTREME: extreme_i8(i, x8, b8, out8, count); break;
-        case OP_SELECT: choose(i, at(all, &i->as.select.condition, step), x, b, out); break;
+        case OP_SELECT: choose(i, at(c, &i->as.select.condition, step, lane), x, b, out); break;
         case OP_SQUARES: squares_i8(i, x8, b8, out8, count); break;
+        case OP_REPEAT: run_repeat(program, i, c, step); break;
     }
 }
 
-static void run_section(const edgernn_program *program, const instruction *from, int64_t count, const memories *all,
+static void run_rows_of_lanes(const edgernn_program *program, const instruction *i, const call *c, size_t step,
+                              size_t lane, size_t times, const edgernn_rows *rows) {
+    run_elements(program, i, c, step, lane, times, rows, 0);
+}
+
+static void run_in_lanes(const edgernn_program *program, const instruction *i, const call *c, size_t step,
+                         size_t times) {
+    /* All time steps of a lane are followed by the next lane's. */
+    if (i->is_joined || (i->is_whole && times == program->steps)) {
+        run_rows_of_lanes(program, i, c, step, 0, times * c->lanes, &ONE_ROW);
+    } else if (i->has_rows && times == 1) {
+        edgernn_rows rows = i->lanes;
+        rows.count = (int)c->lanes;
+        run_rows_of_lanes(program, i, c, step, 0, 1, &rows);
+    } else {
+        for (size_t lane = 0; lane < c->lanes; lane++) {
+            run_rows_of_lanes(program, i, c, step, lane, times, &ONE_ROW);
+        }
+    }
+}
+
+/* Runs an instruction in all lanes, on `times` time steps that lie side by side. A sample alone has its own code, because
+the instructions of small cells are short. */
+static void run_instruction(const edgernn_program *program, const instruction *i, const call *c, size_t step,
+                            size_t times) {
+    if (c->lanes == 1) {
+        run_elements(program, i, c, step, 0, times, &ONE_ROW, 1);
+    } else if (i->op == OP_REPEAT) {
+        run_repeat(program, i, c, step);
+    } else {
+        run_in_lanes(program, i, c, step, times);
+    }
+}
+
+static void run_section(const edgernn_program *program, const instruction *from, int64_t count, const call *c,
                         size_t step) {
     for (int64_t k = 0; k < count; k++) {
-        run_instruction(program, from + k, all, step, 1);
+        run_instruction(program, from + k, c, step, 1);
         if (from[k].op == OP_REPEAT) {
             k += from[k].as.repeat.body;
         }
     }
 }
 
-static void run_rows(const edgernn_program *program, const memories *all, size_t steps) {
+static void run_rows(const edgernn_program *program, const call *c, size_t steps) {
     for (int64_t k = 0; k < program->rows; k++) {
         const instruction *i = program->instructions + k;
         if (i->is_whole) {
-            run_instruction(program, i, all, 0, (int64_t)steps);
+            run_instruction(program, i, c, 0, steps);
             continue;
         }
         for (size_t step = 0; step < steps; step++) {
-            run_instruction(program, i, all, step, 1);
+            run_instruction(program, i, c, step, 1);
         }
     }
 }
 
-static void keep_states(const edgernn_program *program, const memories *all, size_t step) {
-    for (int64_t k = 0; k < program->state_count; k++) {
-        const state *each = program->states + k;
-        copy_written(at(all, &each->before, 0), at(all, &each->after, step), each->bytes);
-    }
-}
-
-static void run_one(const edgernn_program *program, const memories *all, uint8_t *output) {
+/* Answers a sample in each lane; their answers, each of `answer_bytes` bytes, follow each other. */
+static void run_lanes(const edgernn_program *program, const call *c, uint8_t *output, size_t answer_bytes) {
     const instruction *step = program->instructions + program->rows, *answer = step + program->step;
     const size_t bytes = program->step_answer_bytes, steps = program->state_count ? program->steps : 1;
-    run_rows(program, all, steps);
+    run_rows(program, c, steps);
     for (size_t t = 0; t < steps; t++) {
-        run_section(program, step, program->step, all, t);
+        run_section(program, step, program->step, c, t);
         if (program->answers_every_step || t + 1 == steps) {
-            run_section(program, answer, program->answer, all, t);
-            memcpy(output, at(all, &program->output, t), bytes);
+            run_section(program, answer, program->answer, c, t);
+            for (size_t lane = 0; lane < c->lanes; lane++) {
+                memcpy(output + lane * answer_bytes, at(c, &program->output, t, lane), bytes);
+            }
             output += bytes;
         }
-        keep_states(program, all, t);
+        for (int64_t k = 0; k < program->state_count; k++) {
+            const state *each = program->states + k;
+            copy_lanes(c, &each->before, 0, 0, &each->after, t, 0, each->bytes);
+        }
     }
 }
 
-static memories new_memories(const edgernn_program *program, void **block) {
-    memories all;
-    *block = malloc(program->work_bytes + 64);
+static call new_call(const edgernn_program *program, size_t lanes, void **block) {
+    call c;
+    *block = malloc(program->work_bytes * lanes + 64);
     const uintptr_t start = ((uintptr_t)*block + 63u) & ~(uintptr_t)63;
-    all.of[IN_WORK] = (uint8_t *)start;
-    all.of[IN_CONSTANTS] = program->constants;
-    return all;
+    c.of[IN_WORK] = (uint8_t *)start;
+    c.of[IN_CONSTANTS] = program->constants;
+    c.lanes = lanes;
+    return c;
+}
+
+/* Makes samples the input of the lanes: a float32 input is read where it is, an int8 input is copied, because kernels
+read beyond its end. The input is only read, see plan.c. */
+static void set_input(const edgernn_program *program, call *c, const void *input, size_t bytes) {
+    c->of[IN_INPUT] = (uint8_t *)(uintptr_t)input;
+    if (program->input.memory == IN_WORK) {
+        memcpy(at(c, &program->input, 0, 0), input, bytes * c->lanes);
+    }
 }
 
 edgernn_status edgernn_run(
     const edgernn_program *program, const void *input, size_t samples, void *output, int is_finite) {
     const size_t bytes = program->row_bytes * program->steps;
-    if (!is_finite && program->float_input && !program->kernels->all_finite((const float *)input, samples * bytes / 4)) {
-        return EDGERNN_NOT_FINITE;
-    }
+    const int is_checked = !is_finite && program->float_input;
     void *block;
-    memories all = new_memories(program, &block);
+    call c = new_call(program, samples < program->lanes ? samples : program->lanes, &block);
     if (!block) {
         return EDGERNN_NO_MEMORY;
     }
+    edgernn_status status = EDGERNN_OK;
     edgernn_sizes sizes;
     edgernn_get_sizes(program, &sizes);
-    for (size_t sample = 0; sample < samples; sample++) {
-        memcpy(at(&all, &program->input, 0), (const uint8_t *)input + sample * bytes, bytes);
+    for (size_t sample = 0; sample < samples; sample += c.lanes) {
+        c.lanes = samples - sample < c.lanes ? samples - sample : c.lanes;
+        const uint8_t *x = (const uint8_t *)input + sample * bytes;
+        if (is_checked && !program->kernels->all_finite((const float *)(const void *)x, c.lanes * bytes / 4)) {
+            status = EDGERNN_NOT_FINITE;
+            break;
+        }
+        set_input(program, &c, x, bytes);
         for (int64_t k = 0; k < program->state_count; k++) {
             const state *each = program->states + k;
-            uint8_t *before = (uint8_t *)at(&all, &each->before, 0);
-            if (each->type == INT8) {
-                memset(before, (int)(each->zero & 255u), each->bytes);
-            } else {
-                memset(before, 0, each->bytes);
+            for (size_t lane = 0; lane < c.lanes; lane++) {
+                memset(at(&c, &each->before, 0, lane), each->type == INT8 ? (int)(each->zero & 255u) : 0, each->bytes);
             }
         }
-        run_one(program, &all, (uint8_t *)output + sample * sizes.answer_bytes);
+        run_lanes(program, &c, (uint8_t *)output + sample * sizes.answer_bytes, sizes.answer_bytes);
     }
     free(block);
-    return EDGERNN_OK;
+    return status;
 }
 
 edgernn_status edgernn_step(
@@ -419,23 +491,23 @@ edgernn_status edgernn_step(
         return EDGERNN_NOT_FINITE;
     }
     void *block;
-    memories all = new_memories(program, &block);
+    call c = new_call(program, 1, &block);
     if (!block) {
         return EDGERNN_NO_MEMORY;
     }
-    memcpy(at(&all, &program->input, 0), row, program->row_bytes);
+    set_input(program, &c, row, program->row_bytes);
     uint8_t *place = (uint8_t *)states;
     for (int64_t k = 0; k < program->state_count; place += program->states[k].bytes, k++) {
-        memcpy(at(&all, &program->states[k].before, 0), place, program->states[k].bytes);
+        memcpy(at(&c, &program->states[k].before, 0, 0), place, program->states[k].bytes);
     }
-    run_rows(program, &all, 1);
+    run_rows(program, &c, 1);
     const instruction *step = program->instructions + program->rows;
-    run_section(program, step, program->step, &all, 0);
-    run_section(program, step + program->step, program->answer, &all, 0);
-    memcpy(answer, at(&all, &program->output, 0), program->step_answer_bytes);
+    run_section(program, step, program->step, &c, 0);
+    run_section(program, step + program->step, program->answer, &c, 0);
+    memcpy(answer, at(&c, &program->output, 0, 0), program->step_answer_bytes);
     place = (uint8_t *)states;
     for (int64_t k = 0; k < program->state_count; place += program->states[k].bytes, k++) {
-        memcpy(place, at(&all, &program->states[k].after, 0), program->states[k].bytes);
+        memcpy(place, at(&c, &program->states[k].after, 0, 0), program->states[k].bytes);
     }
     free(block);
     return EDGERNN_OK;
@@ -461,5 +533,6 @@ void edgernn_get_sizes(const edgernn_program *program, edgernn_sizes *sizes) {
         .float_output = program->float_output,
         .streams = program->state_count > 0,
         .work_bytes = program->work_bytes,
+        .lanes = program->lanes,
     };
 }

@@ -1,4 +1,4 @@
-/* Engine: runs a program for one sample after the other.
+/* Engine: runs a program for the samples of a batch, several side by side.
 
 A program is read from a plan, a list of 32-bit integers in the processor's byte order, and constants, a block of bytes.
 `edgernn/program/plan.py` writes both. Everything in them is checked here once: afterwards nothing that a caller passes can
@@ -38,7 +38,8 @@ void edgernn_close(edgernn_program *program);
 typedef struct {
     size_t steps, row_bytes, answer_bytes, step_answer_bytes, state_bytes;
     int float_input, float_output, streams;
-    size_t work_bytes; /* memory of one call */
+    size_t work_bytes; /* memory that a sample needs */
+    size_t lanes;      /* samples of a batch that run side by side */
 } edgernn_sizes;
 void edgernn_get_sizes(const edgernn_program *program, edgernn_sizes *sizes);
 

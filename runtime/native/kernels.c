@@ -9,6 +9,7 @@ const edgernn_kernels *edgernn_kernels_of(unsigned instruction_set) {
         case EDGERNN_AVX2: return &edgernn_kernels_avx2;
         case EDGERNN_AVXVNNI: return &edgernn_kernels_avxvnni;
         case EDGERNN_AVX512VNNI: return &edgernn_kernels_avx512vnni;
+        case EDGERNN_AVX512VBMI: return &edgernn_kernels_avx512vbmi;
 #endif
 #if defined(EDGERNN_HAS_NEON)
         case EDGERNN_NEON: return &edgernn_kernels_neon;

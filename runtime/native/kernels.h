@@ -24,7 +24,7 @@ typedef struct {
     const int32_t *bias;
     const float *multipliers;
     int zero_point, low, high;
-    const uint8_t *table; /* 256 results by the bits of the int8 index, or NULL */
+    const uint8_t *table; /* prepared, or NULL */
 } edgernn_linear_i8;
 
 typedef struct {
@@ -33,6 +33,13 @@ typedef struct {
     const float *bias;
     float low, high;
 } edgernn_linear_f32;
+
+/* Rows of operands: their number, and the elements from one row to the next. The rows of several samples need not lie
+side by side. */
+typedef struct {
+    int count;
+    ptrdiff_t x, b, out;
+} edgernn_rows;
 
 /* out = clamp(((a × a_multiplier + b × b_multiplier + bias) >> shift) + zero_point), halves rounded up. */
 typedef struct {
@@ -82,21 +89,33 @@ typedef enum {
     EDGERNN_BINARIES
 } edgernn_binary;
 
+/* out = clamp(kind(a, b)), or with `swapped` of kind(b, a). */
+typedef struct {
+    edgernn_binary kind;
+    int swapped;
+    float low, high;
+} edgernn_binary_f32;
+
 typedef struct {
     const char *name;
     int columns_i8, columns_f32; /* columns of a block */
     int input_offset;            /* what its int8 product adds to each input; the bias takes it off again */
     /* Place of a column among the packed columns of its int8 block. */
     int (*place)(int column);
-    void (*linear_i8)(const edgernn_linear_i8 *linear, const int8_t *x, int rows, const int8_t *addend, int8_t *out);
-    void (*linear_f32)(const edgernn_linear_f32 *linear, const float *x, int rows, float *out);
-    /* The table is 16 × 16 bytes by the bits of the index, prepared by `prepare_table`. */
+    /* The addend is NULL for none. */
+    void (*linear_i8)(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
+                      const edgernn_rows *rows);
+    void (*linear_f32)(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows);
+    /* A table has 256 results by the bits of the index; `prepare_table` arranges them in EDGERNN_TABLE_BYTES zeros. */
     void (*prepare_table)(const int8_t *table, uint8_t *prepared);
     void (*table_i8)(const uint8_t *prepared, const int8_t *x, int count, int8_t *out);
-    void (*sum_i8)(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int count, int8_t *out);
-    void (*saturating_sum_i8)(const int8_t *a, const int8_t *b, int count, int8_t *out);
-    void (*product_i8)(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int count, int8_t *out);
-    void (*binary_f32)(edgernn_binary kind, const float *a, const float *b, int count, float low, float high, float *out);
+    void (*sum_i8)(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int columns, int8_t *out,
+                   const edgernn_rows *rows);
+    void (*saturating_sum_i8)(const int8_t *a, const int8_t *b, int columns, int8_t *out, const edgernn_rows *rows);
+    void (*product_i8)(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int columns, int8_t *out,
+                       const edgernn_rows *rows);
+    void (*binary_f32)(const edgernn_binary_f32 *binary, const float *a, const float *b, int columns, float *out,
+                       const edgernn_rows *rows);
     void (*function_f32)(edgernn_function kind, const float *parameters, const float *x, int count, float *out);
     void (*quantize)(float inverse_scale, int zero_point, const float *x, int count, int8_t *out);
     void (*dequantize)(float scale, int zero_point, const int8_t *x, int count, float *out);
@@ -105,7 +124,7 @@ typedef struct {
     float (*sum_of_squares)(const float *x, size_t count);
 } edgernn_kernels;
 
-#define EDGERNN_TABLE_BYTES 256
+#define EDGERNN_TABLE_BYTES (256 + 64)
 
 /* Returns the kernels of one bit of cpu.h; NULL if they are not compiled in. */
 const edgernn_kernels *edgernn_kernels_of(unsigned instruction_set);
@@ -115,6 +134,7 @@ extern const edgernn_kernels edgernn_kernels_scalar;
 extern const edgernn_kernels edgernn_kernels_avx2;
 extern const edgernn_kernels edgernn_kernels_avxvnni;
 extern const edgernn_kernels edgernn_kernels_avx512vnni;
+extern const edgernn_kernels edgernn_kernels_avx512vbmi; /* in kernels_avx512vnni.c */
 #endif
 /* On 32-bit Arm, only the file of these kernels is compiled for NEON. */
 #if defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)

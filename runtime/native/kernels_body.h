@@ -30,15 +30,17 @@ static inline int8_t round_clamped(float x, float low, float high, int zero_poin
     return (int8_t)((int32_t)round_small(limited) + zero_point);
 }
 
-static void linear_i8(
-    const edgernn_linear_i8 *linear, const int8_t *x, int rows, const int8_t *addend, int8_t *out) {
-    for (int row = 0; row < rows; row++) {
+#ifndef HAS_LINEAR_I8
+static void linear_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
+                      const edgernn_rows *rows) {
+    for (int row = 0; row < rows->count; row++) {
         linear_row_i8(linear, x, addend, out);
-        x += linear->inputs;
-        out += linear->outputs;
-        addend = addend ? addend + linear->outputs : NULL;
+        x += rows->x;
+        addend = addend ? addend + rows->b : NULL;
+        out += rows->out;
     }
 }
+#endif
 
 /* Of each block, `block_sums_f32` computes bias + Σ x × weights, of an instruction set or in plain C. */
 #ifndef HAS_BLOCK_SUMS_F32
@@ -59,9 +61,9 @@ static inline void limit_f32(const float *x, int count, float low, float high, f
     }
 }
 
-static void linear_f32(const edgernn_linear_f32 *linear, const float *x, int rows, float *out) {
+static void linear_f32(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows) {
     const int inputs = linear->inputs, outputs = linear->outputs;
-    for (int row = 0; row < rows; row++, x += inputs, out += outputs) {
+    for (int row = 0; row < rows->count; row++, x += rows->x, out += rows->out) {
         for (int block = 0; block < linear->blocks; block++) {
             const int first = block * COLUMNS_F32, left = outputs - first;
             float sums[COLUMNS_F32];
@@ -75,41 +77,72 @@ static void linear_f32(const edgernn_linear_f32 *linear, const float *x, int row
     }
 }
 
-static void sum_i8(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int count, int8_t *out) {
+/* Kernels of two operands: of one row, and of several. A loop around the loop over elements would make the compiler
+check more for operands that overlap. */
+#define ROW __attribute__((noinline)) static void
+#define EACH_ROW(call)                                                                                 \
+    for (int row = 0; row < rows->count; row++, a += rows->x, b += rows->b, out += rows->out) call
+
+#ifndef HAS_SUM_AND_PRODUCT_I8
+ROW sum_row(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int columns, int8_t *out) {
     const edgernn_sum_i8 s = *sum;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < columns; i++) {
         const int32_t total = s.bias + a[i] * s.a_multiplier + b[i] * s.b_multiplier;
         out[i] = clamp_i8((total >> s.shift) + s.zero_point, s.low, s.high);
     }
 }
 
-static void saturating_sum_i8(const int8_t *a, const int8_t *b, int count, int8_t *out) {
-    for (int i = 0; i < count; i++) {
-        out[i] = clamp_i8((int32_t)a[i] + b[i], -128, 127);
-    }
+static void sum_i8(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int columns, int8_t *out,
+                   const edgernn_rows *rows) {
+    EACH_ROW(sum_row(sum, a, b, columns, out));
 }
 
-static void product_i8(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int count, int8_t *out) {
+ROW product_row(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int columns, int8_t *out) {
     const edgernn_product_i8 p = *product;
     const float low = (float)(p.low - p.zero_point), high = (float)(p.high - p.zero_point);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < columns; i++) {
         const int32_t exact = (a[i] - p.a_zero_point) * (b[i] - p.b_zero_point);
         out[i] = round_clamped((float)exact * p.multiplier, low, high, p.zero_point);
     }
 }
 
-#define EACH_BINARY(expression)                      \
-    for (int i = 0; i < count; i++) {                \
-        const float x = a[i], y = b[i];              \
-        const float result = (expression);           \
+static void product_i8(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int columns, int8_t *out,
+                       const edgernn_rows *rows) {
+    EACH_ROW(product_row(product, a, b, columns, out));
+}
+#endif
+
+ROW saturating_sum_row(const int8_t *a, const int8_t *b, int columns, int8_t *out) {
+    for (int i = 0; i < columns; i++) {
+        out[i] = clamp_i8((int32_t)a[i] + b[i], -128, 127);
+    }
+}
+
+static void saturating_sum_i8(const int8_t *a, const int8_t *b, int columns, int8_t *out, const edgernn_rows *rows) {
+    EACH_ROW(saturating_sum_row(a, b, columns, out));
+}
+
+/* Loops that are rarely long are kept small. */
+#define SMALL_LOOP _Pragma("clang loop interleave(disable) unroll(disable)")
+
+#define EACH_BINARY(expression)                          \
+    SMALL_LOOP                                           \
+    for (int i = 0; i < columns; i++) {                  \
+        const float x = a[i], y = b[i];                  \
+        const float result = (expression);               \
         const float above = result < low ? low : result; \
-        out[i] = above > high ? high : above;        \
-    }                                                \
+        out[i] = above > high ? high : above;            \
+    }                                                    \
     return
 
-static void binary_f32(
-    edgernn_binary kind, const float *a, const float *b, int count, float low, float high, float *out) {
-    switch (kind) {
+ROW binary_row(const edgernn_binary_f32 *binary, const float *a, const float *b, int columns, float *out) {
+    const float low = binary->low, high = binary->high;
+    if (binary->swapped) {
+        const float *first = a;
+        a = b;
+        b = first;
+    }
+    switch (binary->kind) {
         case EDGERNN_ADD: EACH_BINARY(x + y);
         case EDGERNN_SUBTRACT: EACH_BINARY(x - y);
         case EDGERNN_MULTIPLY: EACH_BINARY(x *y);
@@ -123,6 +156,11 @@ static void binary_f32(
         case EDGERNN_LESS_EQUAL: EACH_BINARY(x <= y ? 1.0f : 0.0f);
         case EDGERNN_BINARIES: break;
     }
+}
+
+static void binary_f32(const edgernn_binary_f32 *binary, const float *a, const float *b, int columns, float *out,
+                       const edgernn_rows *rows) {
+    EACH_ROW(binary_row(binary, a, b, columns, out));
 }
 
 /* e^x, within 2 units of the last place: x = n ln 2 + r, then Taylor's series of e^r to r^7, whose rest is below 1e-9
@@ -161,6 +199,7 @@ static inline float hyperbolic_tangent(float x) {
 static inline float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
 #define EACH_FUNCTION(expression)        \
+    SMALL_LOOP                           \
     for (int i = 0; i < count; i++) {    \
         const float v = x[i];            \
         out[i] = (expression);           \
@@ -234,8 +273,9 @@ static float sum_of_squares(const float *x, size_t count) {
     return total;
 }
 
-const edgernn_kernels KERNELS = {
-    NAME,        COLUMNS_I8,        COLUMNS_F32, INPUT_OFFSET, column_place,  linear_i8, linear_f32,   prepare_table,
-    table_i8,    sum_i8,            saturating_sum_i8,         product_i8,    binary_f32, function_f32, quantize,
-    dequantize,  all_finite,        sum_of_squares,
-};
+#define KERNELS_LIST(name, prepare)                                                                                   \
+    {name,     COLUMNS_I8, COLUMNS_F32, INPUT_OFFSET,      column_place, linear_i8,  linear_f32,   prepare,           \
+     table_i8, sum_i8,     saturating_sum_i8, product_i8, binary_f32,   function_f32, quantize, dequantize, all_finite, \
+     sum_of_squares}
+
+const edgernn_kernels KERNELS = KERNELS_LIST(NAME, prepare_table);

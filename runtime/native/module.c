@@ -238,7 +238,8 @@ static PyGetSetDef attributes[] = {
     SIZE(answer_bytes, "Bytes of the answer to a sequence."),
     SIZE(step_answer_bytes, "Bytes of the answer to one row."),
     SIZE(state_bytes, "Bytes of all states."),
-    SIZE(work_bytes, "Memory of one call."),
+    SIZE(work_bytes, "Memory that a sample needs in a call."),
+    SIZE(lanes, "Samples of a batch that run side by side."),
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -12,6 +12,10 @@
 #define MAX_COUNT ((int64_t)1 << 20)    /* of values, states and instructions; their tables fit 32 bits */
 #define MAX_STEPS ((int64_t)1 << 20)
 #define ALIGNMENT 64
+/* Samples that run side by side: enough for the tiles of every instruction set, within the memory of one sample and this
+much more. */
+#define MAX_LANES 16
+#define MAX_LANES_WORK ((size_t)1 << 20)
 /* Kernels may read this many bytes beyond the end of an int8 operand, never use them, and never write there. */
 #define READ_BEYOND 64
 
@@ -27,6 +31,7 @@ typedef struct {
 
 typedef struct {
     edgernn_program *program;
+    const value *input;
     const int32_t *plan;
     packed_matrix known[KNOWN_MATRICES]; /* the last ones */
     size_t known_count;
@@ -139,29 +144,39 @@ static const value *typed_value(reader *r, int type) {
 static operand operand_of(const reader *r, const value *v) {
     const edgernn_program *program = r->program;
     const value *base = program->values + v->base;
-    const size_t offset = (size_t)v->offset * size_of(v->type);
-    operand found = {IN_WORK, 0, base->is_per_step ? (size_t)base->elements * size_of(base->type) : 0};
+    const size_t offset = (size_t)v->offset * size_of(v->type), bytes = (size_t)base->elements * size_of(base->type);
     if (base->constant >= 0) {
-        found.memory = IN_CONSTANTS;
-        found.place = (size_t)base->constant + offset;
-    } else {
-        found.place = base->place + offset;
+        return (operand){.memory = IN_CONSTANTS, .place = (size_t)base->constant + offset};
     }
-    return found;
+    return (operand){.memory = base == r->input && base->type == FLOAT32 ? IN_INPUT : IN_WORK,
+                     .place = base->place + offset,
+                     .stride = base->is_per_step ? bytes : 0,
+                     .base = base->place,
+                     .lane = base->is_per_step ? bytes * program->steps : bytes};
+}
+
+static void check_writable(reader *r, operand found) {
+    if (found.memory != IN_WORK) {
+        fail(r, "an instruction would write to a constant or to the input");
+    }
 }
 
 static const value *result(reader *r, int type) {
     const value *found = type < 0 ? next_value(r) : typed_value(r, type);
-    const value *base = r->program->values + found->base;
-    if (base->constant >= 0) {
-        fail(r, "an instruction would write to a constant");
-    }
+    check_writable(r, operand_of(r, found));
     return found;
 }
 
-static int is_whole(const edgernn_program *program, const value *v) {
+/* True if a value is all of its memory at a time step; `per_step` says whether that of other time steps follows. */
+static int is_base(const edgernn_program *program, const value *v, int per_step) {
     const value *base = program->values + v->base;
-    return base->is_per_step && v->offset == 0 && v->elements == base->elements;
+    return base->constant < 0 && base->is_per_step == per_step && v->offset == 0 && v->elements == base->elements;
+}
+
+/* True for operands that lie side by side from one time step to the next, or from one lane to the next. */
+static int are_joined(const edgernn_program *program, const value *x, const value *b, const value *out, int per_step) {
+    return is_base(program, out, per_step) && (!x || is_base(program, x, per_step)) &&
+           (!b || is_base(program, b, per_step));
 }
 
 static void set_operands(reader *r, instruction *i, const value *x, const value *b, const value *out) {
@@ -171,7 +186,8 @@ static void set_operands(reader *r, instruction *i, const value *x, const value 
     i->out = operand_of(r, out);
     i->elements = out->elements;
     i->type = out->type;
-    i->is_whole = is_whole(program, out) && (!x || is_whole(program, x)) && (!b || is_whole(program, b));
+    i->is_whole = are_joined(program, x, b, out, 1);
+    i->is_joined = are_joined(program, x, b, out, 0);
 }
 
 static int equal_elements(reader *r, const value *a, const value *b) {
@@ -330,9 +346,10 @@ static void read_linear(reader *r, instruction *i) {
     }
     const value *b = addend < 0 ? NULL : value_at(r, addend);
     set_operands(r, i, x, b, out);
-    i->as.linear.rows = x->elements / inputs;
+    const int64_t rows = x->elements / inputs;
+    i->as.linear.rows = (edgernn_rows){(int)rows, (ptrdiff_t)inputs, (ptrdiff_t)outputs, (ptrdiff_t)outputs};
     i->as.linear.has_addend = b != NULL;
-    if (x->elements % inputs || out->elements != i->as.linear.rows * outputs) {
+    if (x->elements % inputs || out->elements != rows * outputs) {
         fail(r, "a product does not fit its operands");
     }
     if (b && (b->type != INT8 || out->type != INT8 || i->as.linear.i8.zero_point || !equal_elements(r, b, out))) {
@@ -340,7 +357,7 @@ static void read_linear(reader *r, instruction *i) {
     }
     if (table >= 0 && out->type == INT8) {
         r->next--;
-        i->as.linear.i8.table = prepare_table(r, constant(r, EDGERNN_TABLE_BYTES, 1));
+        i->as.linear.i8.table = prepare_table(r, constant(r, 256, 1));
     }
 }
 
@@ -353,10 +370,11 @@ static void read_operands_of_two(reader *r, instruction *i, int type) {
     if (b->elements == out->elements && i->b_run == 1) {
         return;
     }
-    /* A constant repeats also from one time step to the next. */
+    /* A constant repeats also from one time step, or lane, to the next. */
     i->b_repeats = 1;
     const int is_constant = r->program->values[b->base].constant >= 0;
-    i->is_whole = is_constant && is_whole(r->program, a) && is_whole(r->program, out);
+    i->is_whole = is_constant && are_joined(r->program, a, NULL, out, 1);
+    i->is_joined = is_constant && are_joined(r->program, a, NULL, out, 0);
     i->expanded = reserve(r, (size_t)out->elements * size_of(type) * (i->is_whole ? r->program->steps : 1));
 }
 
@@ -436,7 +454,7 @@ static void read_select(reader *r, instruction *i) {
     equal_elements(r, b, out);
     equal_elements(r, condition, out);
     i->as.select.condition = operand_of(r, condition);
-    i->is_whole = 0;
+    i->is_whole = i->is_joined = 0;
 }
 
 static void read_of_one(reader *r, instruction *i, int type) {
@@ -486,7 +504,7 @@ static void read_reduce(reader *r, instruction *i) {
     i->as.reduce.kind = (int)count(r, 0, REDUCE_MAX);
     const value *x = next_value(r), *out = result(r, x->type);
     set_operands(r, i, x, NULL, out);
-    i->is_whole = 0;
+    i->is_whole = i->is_joined = 0;
     i->as.reduce.outer = count(r, 1, MAX_ELEMENTS);
     i->as.reduce.count = count(r, 1, MAX_ELEMENTS);
     i->as.reduce.inner = count(r, 1, MAX_ELEMENTS);
@@ -523,7 +541,7 @@ static void read_convolution(reader *r, instruction *i) {
     }
     read_weights(r, x, out, kernel * channels, outputs, &i->as.convolution.i8, &i->as.convolution.f32);
     set_operands(r, i, x, NULL, out);
-    i->is_whole = 0;
+    i->is_whole = i->is_joined = 0;
     i->as.convolution.steps = steps;
     i->as.convolution.channels = channels;
     i->as.convolution.out_steps = out_steps;
@@ -536,7 +554,7 @@ static void read_pool(reader *r, instruction *i) {
     i->as.pool.kind = (int)count(r, 0, REDUCE_MAX);
     const value *x = next_value(r), *out = result(r, x->type);
     set_operands(r, i, x, NULL, out);
-    i->is_whole = 0;
+    i->is_whole = i->is_joined = 0;
     i->as.pool.steps = count(r, 1, MAX_ELEMENTS);
     i->as.pool.channels = count(r, 1, MAX_ELEMENTS);
     i->as.pool.out_steps = count(r, 1, MAX_ELEMENTS);
@@ -569,7 +587,7 @@ static void check_reach(reader *r, const int64_t *sizes, const int64_t *strides,
 static void read_copy(reader *r, instruction *i) {
     const value *x = next_value(r), *out = result(r, x->type);
     set_operands(r, i, x, NULL, out);
-    i->is_whole = 0;
+    i->is_whole = i->is_joined = 0;
     i->as.copy.axes = MAX_AXES;
     for (int axis = 0; axis < MAX_AXES; axis++) {
         i->as.copy.sizes[axis] = count(r, 1, MAX_ELEMENTS);
@@ -614,9 +632,7 @@ static void read_repeat(reader *r, instruction *i, int64_t left) {
         i->as.repeat.answers = operand_of(r, all);
         i->as.repeat.answer = operand_of(r, one);
         i->as.repeat.answer_bytes = one->elements * (int64_t)size_of(one->type);
-        if (i->as.repeat.answers.memory != IN_WORK) {
-            fail(r, "an instruction would write to a constant");
-        }
+        check_writable(r, i->as.repeat.answers);
     }
     i->as.repeat.carried = count(r, 0, 1 << 10);
     i->as.repeat.pairs = new_block(r, (size_t)i->as.repeat.carried * 2 * sizeof(operand));
@@ -627,14 +643,13 @@ static void read_repeat(reader *r, instruction *i, int64_t left) {
         i->as.repeat.pairs[2 * k] = operand_of(r, before);
         i->as.repeat.pairs[2 * k + 1] = operand_of(r, after);
         i->as.repeat.pair_bytes[k] = before->elements * (int64_t)size_of(before->type);
-        if (before->type != after->type || i->as.repeat.pairs[2 * k].memory != IN_WORK) {
+        check_writable(r, i->as.repeat.pairs[2 * k]);
+        if (before->type != after->type) {
             fail(r, "a loop's states do not fit");
         }
     }
-    if (i->as.repeat.block.memory != IN_WORK) {
-        fail(r, "an instruction would write to a constant");
-    }
-    i->is_whole = 0;
+    check_writable(r, i->as.repeat.block);
+    i->is_whole = i->is_joined = 0;
 }
 
 static void read_instruction(reader *r, instruction *i, int64_t left, int in_rows) {
@@ -653,7 +668,7 @@ static void read_instruction(reader *r, instruction *i, int64_t left, int in_row
         case OP_BINARY: read_binary(r, i); break;
         case OP_TABLE:
             read_of_one(r, i, INT8);
-            i->as.table.prepared = prepare_table(r, constant(r, EDGERNN_TABLE_BYTES, 1));
+            i->as.table.prepared = prepare_table(r, constant(r, 256, 1));
             break;
         case OP_FUNCTION:
             i->as.function.kind = (edgernn_function)count(r, 0, EDGERNN_FUNCTIONS - 1);
@@ -683,6 +698,12 @@ static void read_instruction(reader *r, instruction *i, int64_t left, int in_row
         case OP_SELECT: read_select(r, i); break;
         case OP_SQUARES: read_squares(r, i); break;
     }
+    i->has_rows = (i->op == OP_LINEAR && i->as.linear.rows.count == 1) ||
+                  ((i->op == OP_SUM || i->op == OP_PRODUCT || i->op == OP_BINARY) && !i->b_repeats);
+    const size_t size = size_of(i->type);
+    i->lanes = (edgernn_rows){.x = (ptrdiff_t)(i->x.lane / size),
+                              .b = (ptrdiff_t)(i->b.lane / size),
+                              .out = (ptrdiff_t)(i->out.lane / size)};
     if (!r->reason && r->next != end) {
         fail(r, "an instruction has the wrong number of arguments");
     }
@@ -767,8 +788,7 @@ static void mark_rows(reader *r) {
 
 static void lay_out(reader *r, const value *input) {
     edgernn_program *program = r->program;
-    const int streams = program->state_count > 0;
-    if (streams) {
+    if (program->state_count > 0) {
         program->values[input->base].is_per_step = 1;
     }
     for (int64_t k = 0; k < program->value_count && !r->reason; k++) {
@@ -781,7 +801,9 @@ static void lay_out(reader *r, const value *input) {
             fail(r, "the program needs too much memory");
             return;
         }
-        v->place = reserve(r, v->is_per_step ? bytes * program->steps : bytes);
+        if (v != input || v->type != FLOAT32) {
+            v->place = reserve(r, v->is_per_step ? bytes * program->steps : bytes);
+        }
     }
 }
 
@@ -800,7 +822,8 @@ static void read_states(reader *r) {
         if (program->state_bytes > MAX_WORK) {
             fail(r, "the program needs too much memory");
         }
-        if (before->type != after->type || each->before.memory != IN_WORK || each->before.stride) {
+        check_writable(r, each->before);
+        if (before->type != after->type || each->before.stride) {
             fail(r, "a state does not fit");
         }
     }
@@ -819,7 +842,7 @@ static void read_plan(reader *r) {
     program->rows = count(r, 0, most);
     program->step = count(r, 0, most);
     program->answer = count(r, 0, most);
-    const int64_t input_number = count(r, 0, program->value_count - 1);
+    program->input_number = count(r, 0, program->value_count - 1);
     const int64_t output_number = count(r, 0, program->value_count - 1);
     program->answers_every_step = (int)count(r, 0, 1);
     program->instruction_count = program->rows + program->step + program->answer;
@@ -839,7 +862,8 @@ static void read_plan(reader *r) {
     if (r->reason) {
         return;
     }
-    const value *input = program->values + input_number, *output = program->values + output_number;
+    const value *input = program->values + program->input_number, *output = program->values + output_number;
+    r->input = input;
     mark_rows(r);
     lay_out(r, input);
     if (r->reason) {
@@ -854,7 +878,7 @@ static void read_plan(reader *r) {
     if (program->answers_every_step && (size_t)output->elements * size_of(output->type) > MAX_WORK / program->steps) {
         fail(r, "the program needs too much memory");
     }
-    if (input->base != input_number || input->constant >= 0 ||
+    if (input->base != program->input_number || input->constant >= 0 ||
         (!streams && (size_t)input->elements % program->steps)) {
         fail(r, "the input does not fit");
     }
@@ -866,6 +890,9 @@ static void read_plan(reader *r) {
     program->row_bytes = streams ? bytes : bytes / program->steps;
     program->step_answer_bytes = (size_t)output->elements * size_of(output->type);
     program->work_bytes = r->work + READ_BEYOND;
+    /* So all lanes together have at most MAX_LANES_WORK more than one: numbers of their elements fit 32 bits. */
+    const size_t more = MAX_LANES_WORK / program->work_bytes;
+    program->lanes = 1 + (more < MAX_LANES - 1 ? more : MAX_LANES - 1);
 }
 
 edgernn_program *edgernn_open(

@@ -4,13 +4,15 @@
 
 #include "engine.h"
 
-/* Memory that an operand lies in. */
-typedef enum { IN_WORK, IN_CONSTANTS, MEMORIES } memory;
+/* Memory that an operand lies in. A float32 input stays in the caller's memory. */
+typedef enum { IN_WORK, IN_CONSTANTS, IN_INPUT, MEMORIES } memory;
 
-/* Where an operand is: in which memory, at which byte, and how many bytes further at each time step. */
+/* Where an operand is: at which byte, `stride` bytes further at each time step and `lane` bytes further in each lane.
+Several samples run side by side, each in a lane. Of every base, the lanes follow each other: with another number of
+lanes than one, the base is at `base` × lanes, not at `base`. */
 typedef struct {
     memory memory;
-    size_t place, stride;
+    size_t place, stride, base, lane;
 } operand;
 
 typedef struct {
@@ -21,7 +23,7 @@ typedef struct {
     int zero_point;
     float scale;
     int is_per_step; /* has memory for each time step, because it is computed from rows alone */
-    size_t place;    /* in the memory of a call, for a base */
+    size_t place;    /* in the memory of one lane, for a base */
 } value;
 
 enum { INT8, FLOAT32 };
@@ -56,22 +58,21 @@ typedef struct instruction {
     operation op;
     int type; /* of the result */
     int is_whole; /* of rows: operands of all time steps lie side by side, so it runs once for all */
+    int is_joined; /* the operands of all lanes lie side by side, so it runs once for all */
+    int has_rows;  /* its kernel takes the lanes as rows; `lanes` has the elements from one lane to the next */
+    edgernn_rows lanes;
     operand x, b, out;
     int64_t elements; /* of the result */
     union {
         struct {
             edgernn_linear_i8 i8;
             edgernn_linear_f32 f32;
-            int64_t rows;
-            int has_addend; /* operand b */
+            edgernn_rows rows; /* of one lane and time step */
+            int has_addend;    /* operand b */
         } linear;
         edgernn_sum_i8 sum;
         edgernn_product_i8 product;
-        struct {
-            edgernn_binary kind;
-            int swapped;
-            float low, high;
-        } binary;
+        edgernn_binary_f32 binary;
         struct {
             const uint8_t *prepared;
         } table;
@@ -145,13 +146,14 @@ struct edgernn_program {
     const edgernn_kernels *kernels;
     uint8_t *constants;
     value *values;
-    int64_t value_count;
+    int64_t value_count, input_number;
     instruction *instructions; /* rows, step, answer, then the bodies of loops */
     int64_t instruction_count;
     int64_t rows, step, answer;
     state *states;
     int64_t state_count;
-    size_t steps, work_bytes, row_bytes, step_answer_bytes, state_bytes;
+    size_t steps, work_bytes, row_bytes, step_answer_bytes, state_bytes; /* work: of one lane */
+    size_t lanes; /* samples of a batch that run side by side */
     int answers_every_step, float_input, float_output;
     operand input, output;
     void **blocks; /* memory to free */

@@ -13,10 +13,11 @@ anything differs. Behind each operand is memory with other bytes in each call, w
 #include "../../runtime/native/kernels.h"
 
 #define MAX_SIZE 130
-#define MAX_ROWS 3
+#define MAX_ROWS 9 /* more than the rows that any instruction set computes together */
+#define MAX_GAP 70 /* elements between the end of a row and the next */
 #define BEYOND 64
 #define SETS 32
-#define ELEMENTS (MAX_ROWS * MAX_SIZE)
+#define ELEMENTS (MAX_ROWS * (MAX_SIZE + MAX_GAP))
 /* Largest difference of float32 sums, whose order differs, by the sum of their terms' sizes. */
 #define MAX_DIFFERENCE 1e-6f
 
@@ -50,13 +51,14 @@ static uint32_t digest(uint32_t sum, const void *bytes, size_t count) {
 
 typedef struct {
     int8_t a[ELEMENTS + BEYOND], b[ELEMENTS + BEYOND]; /* of products */
-    int8_t c[MAX_SIZE], d[MAX_SIZE];
+    int8_t c[MAX_SIZE];
+    int8_t e[ELEMENTS], f[ELEMENTS]; /* of sums and products of two operands */
     float x[ELEMENTS], y[ELEMENTS];
     int8_t weights[MAX_SIZE * MAX_SIZE], table[256];
     float real_weights[MAX_SIZE * MAX_SIZE];
     int32_t bias[MAX_SIZE];
     float multipliers[MAX_SIZE];
-    int rows, inputs, outputs, count, has_addend, has_table, offset, binary, function;
+    int rows, inputs, outputs, gap, count, has_addend, has_table, offset, binary, function;
     edgernn_linear_i8 linear;
     edgernn_sum_i8 sum;
     edgernn_product_i8 product;
@@ -74,6 +76,7 @@ static void draw(numbers *n) {
     n->rows = between(1, MAX_ROWS);
     n->inputs = between(1, MAX_SIZE);
     n->outputs = between(1, MAX_SIZE);
+    n->gap = between(0, 1) ? 0 : between(1, MAX_GAP);
     n->count = between(1, MAX_SIZE);
     n->has_addend = between(0, 1);
     n->has_table = between(0, 1);
@@ -83,7 +86,8 @@ static void draw(numbers *n) {
     fill_i8(n->a, ELEMENTS, -128);
     fill_i8(n->b, ELEMENTS, -128);
     fill_i8(n->c, MAX_SIZE, -128);
-    fill_i8(n->d, MAX_SIZE, -128);
+    fill_i8(n->e, ELEMENTS, -128);
+    fill_i8(n->f, ELEMENTS, -128);
     fill_i8(n->table, 256, -128);
     fill_i8(n->weights, sizeof n->weights, -127);
     for (int k = 0; k < ELEMENTS; k++) {
@@ -109,6 +113,10 @@ static void draw(numbers *n) {
     n->scale = ldexpf((float)between(1, 1000), between(-20, 5));
 }
 
+static edgernn_rows rows_of(const numbers *n, int inputs, int outputs) {
+    return (edgernn_rows){n->rows, inputs + n->gap, outputs + n->gap, outputs + n->gap};
+}
+
 /* Packs the weights as plan.c does. */
 static void run_linear(const edgernn_kernels *kernels, const numbers *n, results *found) {
     const int groups = (n->inputs + 3) / 4, columns = kernels->columns_i8, real_columns = kernels->columns_f32;
@@ -118,7 +126,7 @@ static void run_linear(const edgernn_kernels *kernels, const numbers *n, results
     float *multipliers = calloc((size_t)(blocks * columns), 4);
     float *real_weights = calloc((size_t)(real_blocks * real_columns * n->inputs), 4);
     float *real_bias = calloc((size_t)(real_blocks * real_columns), 4);
-    uint8_t prepared[EDGERNN_TABLE_BYTES];
+    uint8_t prepared[EDGERNN_TABLE_BYTES] = {0};
     kernels->prepare_table(n->table, prepared);
     for (int j = 0; j < n->outputs; j++) {
         const int block = j / columns, place = kernels->place(j % columns);
@@ -143,13 +151,14 @@ static void run_linear(const edgernn_kernels *kernels, const numbers *n, results
     linear.bias = bias;
     linear.multipliers = multipliers;
     linear.table = n->has_table ? prepared : NULL;
-    kernels->linear_i8(&linear, n->a, n->rows, n->has_addend ? n->b : NULL, found->linear);
+    const edgernn_rows rows = rows_of(n, n->inputs, n->outputs);
+    kernels->linear_i8(&linear, n->a, n->has_addend ? n->b : NULL, found->linear, &rows);
     const edgernn_linear_f32 real_linear = {n->inputs, n->outputs, real_blocks, real_weights, real_bias, -1e30f, 1e30f};
     float x[ELEMENTS];
     for (int k = 0; k < ELEMENTS; k++) {
         x[k] = (float)n->a[k] / 64.0f;
     }
-    kernels->linear_f32(&real_linear, x, n->rows, found->real_linear);
+    kernels->linear_f32(&real_linear, x, found->real_linear, &rows);
     kernels->table_i8(prepared, n->c, n->count, found->table);
     free(weights);
     free(bias);
@@ -162,17 +171,19 @@ static void run_kernels(const edgernn_kernels *kernels, numbers *n, results *fou
     memset(found, 0, sizeof *found);
     /* Other bytes in every call. */
     static uint8_t beyond = 1;
-    memset(n->a + n->rows * n->inputs, beyond, BEYOND);
-    memset(n->b + n->rows * n->outputs, beyond, BEYOND);
+    memset(n->a + (n->rows - 1) * (n->inputs + n->gap) + n->inputs, beyond, BEYOND);
+    memset(n->b + (n->rows - 1) * (n->outputs + n->gap) + n->outputs, beyond, BEYOND);
     beyond = (uint8_t)(beyond * 5u + 3u);
     run_linear(kernels, n, found);
     const float parameters[2] = {0.1f, 0.0f};
-    kernels->sum_i8(&n->sum, n->c, n->d, n->count, found->sum);
-    kernels->saturating_sum_i8(n->c, n->d, n->count, found->saturating);
-    kernels->product_i8(&n->product, n->c, n->d, n->count, found->product);
+    const edgernn_rows rows = rows_of(n, n->count, n->count);
+    kernels->sum_i8(&n->sum, n->e, n->f, n->count, found->sum, &rows);
+    kernels->saturating_sum_i8(n->e, n->f, n->count, found->saturating, &rows);
+    kernels->product_i8(&n->product, n->e, n->f, n->count, found->product, &rows);
     kernels->quantize(n->scale, n->product.zero_point, n->x, n->count, found->quantized);
     kernels->dequantize(n->scale, n->product.zero_point, n->c, n->count, found->dequantized);
-    kernels->binary_f32((edgernn_binary)n->binary, n->x, n->y, n->count, -1e6f, 1e6f, found->binary);
+    const edgernn_binary_f32 binary = {(edgernn_binary)n->binary, 0, -1e6f, 1e6f};
+    kernels->binary_f32(&binary, n->x, n->y, n->count, found->binary, &rows);
     kernels->function_f32((edgernn_function)n->function, parameters, n->x, n->count, found->function);
     found->finite = kernels->all_finite(n->x, (size_t)n->count);
 }

@@ -2,8 +2,9 @@
 
     run_plans FILE...
 
-A file is an input of fuzz_engine.c: the number of the plan's words (4 bytes), the plan, the constants. A program with a
-step is run whole and row by row; if the answers differ, the digest is "differs". */
+A file is an input of fuzz_engine.c: the number of the plan's words (4 bytes), the plan, the constants. A program is run
+on a batch, on one sample after the other and, with a step, row by row; if the answers differ, the digest is
+"differs". */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ step is run whole and row by row; if the answers differ, the digest is "differs"
 #include "../../runtime/native/engine.h"
 #include "made_up_input.h"
 
-#define SAMPLES 3
+#define SAMPLES 21 /* more than run side by side */
 #define MAX_FILE_BYTES (1 << 20)
 
 static void *checked(void *block) {
@@ -45,6 +46,19 @@ static int streams_as_whole(const edgernn_program *program, const edgernn_sizes 
     return same;
 }
 
+/* Answers one sample after the other; true if the answers are those of the batch. */
+static int is_as_alone(const edgernn_program *program, const edgernn_sizes *sizes, const uint8_t *x,
+                       const uint8_t *answers) {
+    uint8_t *answer = checked(malloc(sizes->answer_bytes));
+    int same = 1;
+    for (size_t sample = 0; sample < SAMPLES; sample++) {
+        edgernn_run(program, x + sample * sizes->steps * sizes->row_bytes, 1, answer, 0);
+        same &= memcmp(answer, answers + sample * sizes->answer_bytes, sizes->answer_bytes) == 0;
+    }
+    free(answer);
+    return same;
+}
+
 static void run_plan(const char *path, const edgernn_kernels *kernels) {
     static union {
         uint8_t bytes[MAX_FILE_BYTES];
@@ -66,7 +80,8 @@ static void run_plan(const char *path, const edgernn_kernels *kernels) {
     uint8_t *x = checked(malloc(bytes)), *answers = checked(malloc(answer_bytes));
     fill_input(x, bytes, sizes.float_input);
     edgernn_run(program, x, SAMPLES, answers, 0);
-    if (sizes.streams && !streams_as_whole(program, &sizes, x, answers)) {
+    if (!is_as_alone(program, &sizes, x, answers) ||
+        (sizes.streams && !streams_as_whole(program, &sizes, x, answers))) {
         printf(" differs");
     } else {
         printf(" %08lx", (unsigned long)digest(answers, answer_bytes));

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from program import invariants, oracle
+from program import batches, invariants, oracle
 
 from edgernn.backends.litert import open_artifact
 from edgernn.program.operators import INT8, Program
@@ -30,6 +30,7 @@ def faults(data: bytes, x: Any, streamed: int = 3) -> Iterator[str]:
     backend = open_artifact(data, 1)
     values = _numbers(program, program.input, x)
     yield from _differences("whole", program, backend.run((x,))[0], oracle.answer(program, values))
+    yield from batches.faults(program, np.resize(values, (batches.SAMPLES, *values.shape[1:])))
     if program.states:
         expected = []
         for sample in x[:streamed]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_up_programs import INF, Product, every_operator, float32, float_product, int8, whole
-from program import oracle
+from program import batches, oracle
 
 import edgernn
 from edgernn.backends.native import VARIABLE, open_artifact
@@ -31,8 +31,11 @@ SOURCES = Path(__file__).parents[2] / "runtime" / "native"
 X86 = {
     "avx2": {"avx2", "fma"},
     "avxvnni": {"avx2", "fma", "avx_vnni"},
-    "avx512vnni": {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
+    "avx512vnni": (avx512 := {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"}),
+    "avx512vbmi": avx512 | {"avx512vbmi"},
 }
+# Kernels that are in the file of others.
+FILES = {"avx512vbmi": "avx512vnni"}
 ARM = {"neon": {"asimd"}, "neondot": {"asimd", "asimddp"}}
 SAMPLES = 2
 # Of sums in another order, relative to values of about 1.
@@ -47,7 +50,8 @@ def test_it_finds_the_instruction_sets_that_linux_reports() -> None:
     assert found
     words = set(found[2].split())
     known = X86 if found[1] == "flags" else ARM
-    usable = [name for name, parts in known.items() if parts <= words and (SOURCES / f"kernels_{name}.c").exists()]
+    files = {name: SOURCES / f"kernels_{FILES.get(name, name)}.c" for name in known}
+    usable = [name for name, parts in known.items() if parts <= words and files[name].exists()]
     assert _native.instruction_sets() == ("scalar", *usable)
 
 
@@ -194,6 +198,41 @@ def test_a_stream_gives_the_answers_of_the_whole_and_keeps_states_of_the_row_alo
             for row, expected in zip(x[0], right[0], strict=True):
                 assert engine.step(row, states, answer)
                 np.testing.assert_array_equal(answer, expected)
+
+
+# Batches
+
+
+@pytest.mark.parametrize("name", [*every_operator(), "37 units", "64 units", "96 units"])
+def test_a_batch_has_the_bits_of_its_samples_alone(name: str) -> None:
+    if name in every_operator():
+        program = every_operator()[name]
+    else:
+        units = int("".join(each for each in name if each.isdigit()))
+        program = made_up_programs.recurrent(units=units, features=units // 3)
+    batches.check_bits(program, make_input(program, batches.SAMPLES))
+
+
+def test_the_memory_of_a_batch_is_bounded() -> None:
+    found = set()
+    for steps in (1, 2_000, 20_000, 200_000):
+        plan = make_plan(made_up_programs.recurrent(units=16, steps=steps))
+        engine = _native.Program(plan.words, plan.constants)
+        assert engine.lanes * engine.work_bytes <= engine.work_bytes + (1 << 20)
+        found.add(engine.lanes)
+    assert min(found) == 1
+    assert len(found) > 2
+
+
+def test_a_batch_that_is_not_finite_is_refused_wherever_the_number_is() -> None:
+    program = made_up_programs.recurrent()
+    plan, x = make_plan(program), make_input(program, 40)
+    for sample in (0, 15, 16, 39):
+        wrong = x.copy()
+        wrong[sample, 0, 0] = np.nan
+        for name in _native.instruction_sets():
+            engine = _native.Program(plan.words, plan.constants, name)
+            assert not engine.run(len(x), wrong, bytearray(len(x) * engine.answer_bytes))
 
 
 # Numbers that are not finite
