@@ -155,6 +155,30 @@ def test_functions_with_other_kernels_are_refused(name: str, out: tuple[float, i
         check_function(name, (0.02, 3), out, alpha=0.001)
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_sum_with_a_small_constant_has_the_bits_of_tflite(swapped: bool) -> None:
+    for _ in range(40):
+        scale = float(np.exp(RANDOM.uniform(-8, 1)))
+        small = scale * float(np.exp(RANDOM.uniform(-14, -7.5)))
+        x, out = (Port((1, 1, 256), (scale * factor,), integers().item()) for factor in (1.0, RANDOM.uniform(0.9, 1.2)))
+        addend = Port((), (small,), integers().item(), data=integers(low=-128))
+        check_bits(make_file("ADD", [x, addend][:: -1 if swapped else 1], out), ALL[np.newaxis, np.newaxis])
+
+
+def test_such_a_sum_that_is_nearly_between_two_integers_rounds_as_tflite_does() -> None:
+    draws = 40_000
+    scales = np.exp(RANDOM.uniform(-8, 1, draws))
+    small, out = scales * np.exp(RANDOM.uniform(-14, -7.5, draws)), scales * RANDOM.uniform(1.02, 1.2, draws)
+    scales, small, out = (each.astype(np.float32).astype(np.float64) for each in (scales, small, out))
+    x, other = (RANDOM.integers(-127, 128, draws) for _ in range(2))
+    exact = (x * scales + other * small) / out
+    near = np.nonzero(np.abs(exact - np.floor(exact) - 0.5) < 2e-6)[0]
+    assert len(near) > 50
+    for place in near:
+        ports = Port((1, 1, 1), (scales[place],)), Port((), (small[place],), data=np.int8(other[place]))
+        check_bits(make_file("ADD", ports, Port((1, 1, 1), (out[place],))), np.full((1, 1, 1), x[place], np.int8))
+
+
 @pytest.mark.parametrize("name", ["MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE"])
 def test_binary_operators_of_all_pairs_of_integers(name: str) -> None:
     b = Port((1, 1, 65_536), (0.0117,), 5, data=PAIRS[1])

@@ -2,15 +2,18 @@
 
 import math
 import struct
+from array import array
 
 from edgernn.errors import UnsupportedError
 from edgernn.program.builder import (
+    MAX_INTEGER,
+    MIN_INTEGER,
     Builder,
     limits,
     strides,
 )
 from edgernn.program.file_graph import GraphOperator
-from edgernn.program.fixed_point import square_multipliers
+from edgernn.program.fixed_point import square_multipliers, wide_sum
 from edgernn.program.integer_arithmetic import float32
 from edgernn.program.operators import (
     FLOAT32,
@@ -27,7 +30,7 @@ from edgernn.program.operators import (
     Value,
 )
 from edgernn.program.shapes import check_same
-from edgernn.program.tables import table_of
+from edgernn.program.tables import limited, table_of
 
 KINDS = {
     "ADD": "add",
@@ -75,17 +78,42 @@ def binary(builder: Builder, operator: GraphOperator) -> None:
     types = {values[a].type, values[b].type, values[out].type}
     if len(types) > 1:
         raise UnsupportedError(f"{operator.name} of {values[a].type} and {values[b].type} to {values[out].type}")
-    if values[out].type == INT8:
-        _check_scales(operator, values[a], values[b], values[out])
     swapped = math.prod(values[a].shape) < math.prod(shape)
     if swapped:
         a, b = b, a
+    if values[out].type == INT8:
+        table = _table_of_sum(builder, operator, a, b, out)
+        if table:
+            builder.emit(Table(a, out, table))
+            return
+        _check_scales(operator, values[a], values[b], values[out])
     a = _repeated(builder, a, shape)
     run = _run(values[b].shape, shape)
     if run is None:
         b, run = _repeated(builder, b, shape), 1
     low, high = limits(operator, values[out], operator.options.byte(0) if kind in _WITH_ACTIVATION else 0)
     builder.emit(Binary(kind, a, b, out, run, swapped, low, high))
+
+
+def _table_of_sum(builder: Builder, operator: GraphOperator, a: int, b: int, out: int) -> bytes:
+    """Return the table of a sum with one constant number whose scales XNNPACK lacks, such as the epsilon of a variance.
+
+    Empty for all other operators.
+    """
+    values, content = builder.memory.values, builder.memory.constants.get(b, b"")
+    one, other, result = values[a], values[b], values[out]
+    quotients = [float32(each.scale / result.scale) for each in (one, other)]
+    fits = all(_SUM_SCALES[0] <= each < _SUM_SCALES[1] for each in quotients)
+    if operator.name != "ADD" or fits or len(set(content)) != 1 or operator.options.byte(0):
+        return b""
+    if math.prod(one.shape) != math.prod(result.shape) or max(quotients) >= _SUM_SCALES[1]:
+        return b""
+    (constant,) = set(array("b", content))
+    sums = (
+        wide_sum(q - one.zero_point, constant - other.zero_point, one.scale, other.scale, result.scale)
+        for q in range(MIN_INTEGER, MAX_INTEGER + 1)
+    )
+    return limited([each + result.zero_point for each in sums])
 
 
 def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> None:

@@ -75,7 +75,7 @@ def table_of(name: str, x: Value, out: Value, parameters: tuple[float, ...] = ()
     if name in ("relu", "relu6"):
         return _clamp_table(name, x, out)
     if name in _INTEGERS:
-        return _limited(_INTEGERS[name](x, out, *parameters))
+        return limited(_INTEGERS[name](x, out, *parameters))
     return _table(name, x.scale, x.zero_point, out.scale, out.zero_point)
 
 
@@ -86,10 +86,11 @@ def _table(name: str, scale: float, zero_point: int, out_scale: float, out_zero_
         raise UnsupportedError(f"{name.upper()} of int8")
     reals = float32s([function(each) for each in float32s([scale * (q - zero_point) for q in range(-128, 128)])])
     quotients = float32s([real / out_scale for real in reals])
-    return _limited([round(max(min(each, _MAX_QUOTIENT), -_MAX_QUOTIENT)) + out_zero_point for each in quotients])
+    return limited([round(max(min(each, _MAX_QUOTIENT), -_MAX_QUOTIENT)) + out_zero_point for each in quotients])
 
 
-def _limited(integers: Sequence[int]) -> bytes:
+def limited(integers: Sequence[int]) -> bytes:
+    """Return integers as int8; those that are too large or small become the largest or the smallest."""
     return array("b", [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]).tobytes()
 
 
@@ -97,7 +98,7 @@ def _clamp_table(name: str, x: Value, out: Value) -> bytes:
     if (x.scale, x.zero_point) != (out.scale, out.zero_point):
         raise UnsupportedError(f"{name.upper()} of int8 to another scale")
     high = math.inf if name == "relu" else math.floor(float32(6 / out.scale) + 0.5) + out.zero_point
-    return _limited([int(min(max(q, out.zero_point), high)) for q in _ALL])
+    return limited([int(min(max(q, out.zero_point), high)) for q in _ALL])
 
 
 def _inverse_square_roots(x: Value, out: Value) -> list[int]:
