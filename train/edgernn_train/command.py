@@ -1,5 +1,8 @@
 """The command `edgernn train`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +10,22 @@ import click
 
 from edgernn.artifacts import outdated_note
 from edgernn.console.options import Labels, Name
+from edgernn.console.terminal import say as say_line
 from edgernn.console.terminal import say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
+from edgernn.data.run_settings import read_settings
 from edgernn.system.extras import require
 from edgernn.system.files import find_name_fault
 from edgernn_train.architecture import CELLS, Network
+from edgernn_train.checkpoints import Checkpoints, digest_of
 from edgernn_train.data import load_dataset
-from edgernn_train.epoch_progress import epoch_lines, make_console, say
+from edgernn_train.epoch_progress import epoch_lines, make_console, say, tensorboard_callbacks
 from edgernn_train.prepared_inputs import check_values
 from edgernn_train.recipes import RECIPES, find_recipe
+from edgernn_train.repeating import DATA_DIGEST, check_same_data, command_to_resume, read_from
 from edgernn_train.run_pictures import write_pictures
-from edgernn_train.run_writer import default_folder, name_of, open_run, write_run
+from edgernn_train.run_writer import default_folder, is_complete, name_of, open_run, write_run
 from edgernn_train.training import MAX_SEED, Trained, fit
 
 MAX_UNITS, MAX_LAYERS = 1024, 8
@@ -79,10 +86,28 @@ MAX_UNITS, MAX_LAYERS = 1024, 8
     metavar="DIR",
     help="The run folder. [default: runs/NAME-RECIPE]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder, finished or interrupted.")
+@click.option("--resume", is_flag=True, help="Go on after the last finished epoch of an interrupted training.")
+@click.option(
+    "--from",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    callback=read_from,
+    metavar="settings.json",
+    help="Repeat the run of these settings; other options replace theirs.",
+)
+@click.option(
+    "--tensorboard",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also write loss and accuracy for TensorBoard.",
+)
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON; the rest goes to standard error.")
+@click.pass_context
 def train(
+    ctx: click.Context,
     source: str,
     recipe: str,
     cell: str,
@@ -95,6 +120,9 @@ def train(
     labels: tuple[str, ...] | None,
     out: Path | None,
     overwrite: bool,
+    resume: bool,
+    settings_file: Path | None,
+    tensorboard: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -108,6 +136,9 @@ def train(
     epochs on noisy images, so it often misreads clean ones, such as your own. With --no-scale, as in the original,
     pixels reach 255, and the noise sets values above 1 to 1: every pixel of ink becomes 1.
 
+    The state of the training is saved in DIR/checkpoints after each epoch. After a power cut, a kill or Ctrl-C, the
+    same command with --resume goes on, and ends with the weights of a training that was not interrupted.
+
     PATH is a folder of IDX files (plain or .gz), an mnist.npz, or an .npz with x_train, y_train, x_test and y_test.
     The names of the classes are those of --labels, the array labels of an .npz, or the lines of a file labels.txt
     beside IDX files.
@@ -120,8 +151,11 @@ def train(
         edgernn train --data mnist --recipe seed --out runs/seed
         edgernn train --data gestures.npz --labels shake,rest,walk
         edgernn train --cell gru --units 32 --layers 2 --data gestures.npz
+        edgernn train --from runs/seed/settings.json --out runs/again
     """
     require("train", "tensorflow", "keras", "mlxtend", "rich", "matplotlib")
+    if tensorboard:
+        require("tensorboard", "tensorboard")
     console = make_console(stderr=as_json, quiet=quiet)
     network = Network(cell, units, layers)
     dataset = load_dataset(source, labels=labels or ())
@@ -131,10 +165,29 @@ def train(
         raise click.UsageError(f"--name: {name!r} {fault}; give a name that a file can have")
     folder = out or default_folder(name, recipe)
     epochs = find_recipe(recipe).epochs if epochs is None else epochs
+    digest = digest_of(dataset)
+    check_same_data(settings_file, digest, ctx.get_parameter_source("source"))
+    wanted = {
+        "data": source,
+        DATA_DIGEST: digest,
+        "recipe": recipe,
+        "epochs": epochs,
+        "seed": seed,
+        "scaled": not no_scale,
+        **asdict(network),
+    }
+    checkpoints = Checkpoints(folder, {"name": name, "labels": list(dataset.labels), **wanted}, resume)
+    if resume and not overwrite and is_complete(folder, wanted):
+        say(console, f"{folder} contains the whole run; nothing is left to train")
+        checkpoints.remove()
+        if as_json:
+            say_json({"run": str(folder), **read_settings(folder)}, indent=2)
+        return
     with open_run(folder, overwrite) as staging:
+        checkpoints.check_free(overwrite)
         sequences = f"{len(dataset.x_train):,} + {len(dataset.x_test):,} sequences"
         say(console, f"recipe {recipe}, {network}, {epochs} epochs, {sequences}; loading TensorFlow ...")
-        with epoch_lines(console, epochs) as callback:
+        with epoch_lines(console, epochs) as callback, _advising(ctx, checkpoints):
             trained = fit(
                 dataset,
                 recipe,
@@ -142,17 +195,30 @@ def train(
                 epochs=epochs,
                 seed=seed,
                 scale=not no_scale,
-                callbacks=[callback],
+                callbacks=[callback, *tensorboard_callbacks(tensorboard)],
+                checkpoints=checkpoints,
                 note=lambda text: say(console, text),
             )
-        settings = write_run(staging, trained, source, name)
+        settings = write_run(staging, trained, source, name, **{DATA_DIGEST: digest})
         write_pictures(staging, trained)
+    checkpoints.remove()
     say(console, report(trained, folder))
     left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))
     if left:
         say(console, left)
     if as_json:
         say_json({"run": str(folder), **settings, "first_test_image": _first_test_image(trained)}, indent=2)
+
+
+@contextmanager
+def _advising(context: click.Context, checkpoints: Checkpoints) -> Iterator[None]:
+    """If Ctrl-C or SIGTERM ends this block, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if epochs := checkpoints.finished_epochs():
+            say_line(f"epochs 1 to {epochs} are saved; go on with: {command_to_resume(context)}", err=True)
+        raise
 
 
 def report(trained: Trained, folder: Path) -> str:

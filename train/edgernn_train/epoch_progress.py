@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgernn.console.terminal import escaping
@@ -66,6 +67,16 @@ def epoch_lines(console: "Console", epochs: int) -> Iterator[Any]:
     )
     with bar:
         yield callback
+
+
+def tensorboard_callbacks(folder: Path | None) -> list[Any]:
+    """Return the Keras callbacks that write figures for TensorBoard into a folder; none for None."""
+    if folder is None:
+        return []
+    with quiet_tensorflow():
+        import keras
+
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:

@@ -1,7 +1,7 @@
 """Writer of the run folder: the model, its settings, its history and its samples."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -10,6 +10,7 @@ from typing import Any
 
 from edgernn import __version__
 from edgernn.data.noise import MAX_VALUE, NOISE_MEAN, NOISE_STDDEV
+from edgernn.data.run_checkpoint import FOLDER
 from edgernn.data.run_commit import HISTORY, MODEL, SETTINGS, STAGING_PREFIX, finish, remove_stagings, staging
 from edgernn.data.run_folder import write_samples
 from edgernn.data.run_settings import expected_digests, read_settings, write_settings
@@ -50,7 +51,7 @@ def open_run(folder: Path, overwrite: bool = False) -> Iterator[Path]:
             yield staged
 
 
-def write_run(folder: Path, trained: Trained, source: str, name: str | None = None) -> dict[str, Any]:
+def write_run(folder: Path, trained: Trained, source: str, name: str | None = None, **fields: Any) -> dict[str, Any]:
     """Write the four files of a run into `folder`, made by `open_run`.
 
     Args:
@@ -58,6 +59,7 @@ def write_run(folder: Path, trained: Trained, source: str, name: str | None = No
         trained: result of `fit`.
         source: the data set, in the form of `--data`.
         name: of the model's artifacts; `name_of(source)` by default.
+        fields: more fields of settings.json.
 
     Returns:
         The contents of settings.json.
@@ -65,7 +67,7 @@ def write_run(folder: Path, trained: Trained, source: str, name: str | None = No
     Raises:
         OutputError: a file cannot be written, for instance because the disk is full.
     """
-    settings = describe(trained, source, name)
+    settings = {**describe(trained, source, name), **fields}
     try:
         trained.model.save(folder / MODEL)
     except OSError as error:
@@ -128,6 +130,15 @@ def name_of(source: str | Path) -> str:
     return name
 
 
+def is_complete(folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Return True if a folder contains a run with these fields in its settings.json."""
+    try:
+        settings = read_settings(folder)
+    except DataError:
+        return False
+    return all(settings.get(name) == value for name, value in wanted.items())
+
+
 def default_folder(name: str, recipe: str) -> Path:
     """Return the default folder of a run: runs/NAME-RECIPE."""
     return Path("runs") / f"{name}-{recipe}"
@@ -139,7 +150,7 @@ def _check_free(folder: Path, overwrite: bool) -> None:
             return
         if not folder.is_dir():
             raise OutputError(f"cannot write into {folder}: it is a file, expected a folder; choose another with --out")
-        names = {path.name for path in folder.iterdir() if not path.name.startswith(_OURS)}
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(_OURS)} - {FOLDER}
     except OSError as error:
         raise OutputError(f"cannot read {folder}: {error.strerror or error}") from error
     if not names:

@@ -15,6 +15,7 @@ from edgernn.inputs import as_array, scale_pixels
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_train.architecture import Network
 from edgernn_train.batches import EpochImages
+from edgernn_train.checkpoints import Checkpoints, Saver, describe_facts, engine_of, restore
 from edgernn_train.engines import EngineName, Evaluator, TrainingEngine, choose_engine, make_engine
 from edgernn_train.plots import draw_curves
 from edgernn_train.prepared_inputs import Inputs, draw_samples, one_hot, prepare_inputs
@@ -130,6 +131,7 @@ def fit(
     scale: bool = True,
     engine: EngineName | None = None,
     callbacks: Sequence[Any] = (),
+    checkpoints: Checkpoints | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train a model on a data set.
@@ -147,11 +149,14 @@ def fit(
         engine: `xla` or `fit`; by default the one that is quicker for this number of batches.
         callbacks: Keras callbacks, for instance `edgernn_train.epoch_progress.epoch_lines`. With engine `xla`, the
             batches between two calls of on_train_batch_end are more than one.
-        note: receives a line if XLA cannot compile the model, so that `model.fit` trains it.
+        checkpoints: place of the state after each epoch, from which an interrupted training can go on; None: the
+            training cannot go on.
+        note: receives lines about the engine and about a training that goes on.
 
     Raises:
         DataError: the recipe cannot add noise to the values.
-        SettingError: an unknown recipe, less than one epoch, a seed out of range.
+        OutputError: a checkpoint cannot be written.
+        SettingError: an unknown recipe, less than one epoch, a seed out of range, or a checkpoint of another training.
     """
     chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
     epochs = chosen.epochs if epochs is None else epochs
@@ -161,6 +166,10 @@ def fit(
         import keras
 
     started = time.monotonic()
+    facts, resumed = {}, None
+    if checkpoints:
+        facts = describe_facts(dataset, recipe=chosen, network=build, seed=seed, epochs=epochs, scaled=scale)
+        resumed = checkpoints.read(facts)
     keras.utils.set_random_seed(seed)
     classes = len(dataset.labels)
     steps, features = inputs.x_train.shape[1:]
@@ -171,9 +180,19 @@ def fit(
     called = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=images.batches)
     called.on_train_begin()  # before the compilation, which takes seconds
     model.optimizer.build(model.trainable_variables)
-    runner = make_engine(engine or choose_engine(images, epochs), model, images, note)
+    samples = draw_samples(inputs, MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, seed)
+    if resumed:
+        restore(model, resumed)
+        started -= resumed.duration_s
+        note(f"going on after epoch {resumed.epochs} of {epochs}")
+    elif checkpoints:
+        checkpoints.begin(model, samples)
+    runner = make_engine(engine_of(resumed) or engine or choose_engine(images, epochs), model, images, note)
     evaluate = Evaluator(model, (steps, features), classes)
-    history = _train(model, runner, images, epochs, evaluate, called)
+    saver = (
+        Saver(checkpoints, inputs.meaning, facts | {"engine": runner.name}, started, resumed) if checkpoints else None
+    )
+    history = _train(model, runner, images, epochs, evaluate, called, saver)
     called.on_train_end()
     first = next(iter(inputs.test.values()))[:1]
     return Trained(
@@ -189,7 +208,7 @@ def fit(
         results=_evaluate(evaluate, inputs, classes),
         first_probabilities=np.asarray(model(first))[0],
         first_class=int(inputs.y_test[0]),
-        samples=draw_samples(inputs, MAX_CALIBRATION_SAMPLES, MAX_TEST_SAMPLES, seed),
+        samples=samples,
         duration_s=time.monotonic() - started,
         network=build if isinstance(build, Network) else None,
     )
@@ -203,7 +222,13 @@ def _check_settings(epochs: int, seed: int) -> None:
 
 
 def _train(
-    model: Any, engine: TrainingEngine, images: EpochImages, epochs: int, evaluate: Evaluator, called: Any
+    model: Any,
+    engine: TrainingEngine,
+    images: EpochImages,
+    epochs: int,
+    evaluate: Evaluator,
+    called: Any,
+    saver: Saver | None,
 ) -> dict[str, list[float]]:
     """Train a compiled model; each epoch ends with a validation on the test images of all conditions.
 
@@ -212,14 +237,17 @@ def _train(
     inputs = images.inputs
     x_test = np.concatenate(list(inputs.test.values()))
     y_test = np.tile(one_hot(inputs.y_test, images.classes), (len(inputs.test), 1))
-    history: dict[str, list[float]] = {}
+    earlier = saver.checkpoint.history if saver and saver.checkpoint else {}
+    history = {name: list(values) for name, values in earlier.items()}
     model.stop_training = False
-    for epoch in range(epochs):
+    for epoch in range(len(history.get("loss", ())), epochs):
         called.on_epoch_begin(epoch)
         logs = engine.train(images, epoch, lambda batches, logs: called.on_train_batch_end(batches - 1, logs))
         logs |= {f"val_{name}": value for name, value in evaluate(x_test, y_test).items()}
         for name, value in logs.items():
             history.setdefault(name, []).append(value)
+        if saver:
+            saver(model, history)
         called.on_epoch_end(epoch, logs)
         if model.stop_training:
             break

@@ -52,6 +52,8 @@ class Labels(_ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """See click."""
+        if isinstance(value, tuple):  # read already
+            return value
         path = Path(value)
         # A single name with a suffix or a folder is a mistyped file rather than a label.
         if path.is_file() or ("," not in value and (path.suffix or len(path.parts) > 1)):

@@ -269,9 +269,10 @@ def check_exists(path: Path) -> None:
         raise ModelError(f"{path}: no such file or folder; expected {expected}")
 
 
-def write_samples(folder: Path, samples: Samples) -> None:
-    """Write samples.npz; truths that are not known are left out."""
+def write_samples(folder: Path, samples: Samples, compressed: bool = True) -> None:
+    """Write samples.npz; truths that are not known are left out. Compressing noise takes a second and saves little."""
     names = ("x_calibration", "y_calibration", "x_test", "y_test")
     arrays = {name: getattr(samples, name) for name in names}
     with replacing(folder / SAMPLES) as temporary:
-        np.savez_compressed(temporary, **{name: array for name, array in arrays.items() if array is not None})
+        save = np.savez_compressed if compressed else np.savez
+        save(temporary, **{name: array for name, array in arrays.items() if array is not None})

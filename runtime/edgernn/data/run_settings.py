@@ -21,7 +21,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: it is missing, damaged, or of a format that this version does not support.
     """
-    file = folder / SETTINGS
+    return read_settings_file(folder / SETTINGS)
+
+
+def read_settings_file(file: Path) -> dict[str, Any]:
+    """Read a file such as settings.json.
+
+    Raises:
+        DataError: as for `read_settings`.
+    """
     check_file(file, DataError, MAX_SETTINGS_BYTES)
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,137 @@
+"""`edgernn train` interrupted, resumed, and repeated from its settings."""
+
+import json
+import shlex
+import signal
+
+import pytest
+from click.testing import CliRunner
+
+from edgernn.cli import main
+from edgernn.data.run_checkpoint import read_checkpoint
+from edgernn.system.interrupt import Interrupted
+from edgernn_train import command
+
+WORDS = ("--recipe", "seed", "--units", "4", "--epochs", "3", "--seed", "2")
+
+
+def edgernn(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "a run"
+
+
+@pytest.fixture
+def train(tiny_npz, out):
+    return lambda *words: edgernn("train", "--data", tiny_npz, *WORDS, "--out", out, *words)
+
+
+@pytest.fixture
+def interrupted(train, monkeypatch):
+    """Interrupt a training by a signal after epoch 2 of 3; return the result of its command."""
+    import keras
+
+    def interrupt(epoch, logs):  # noqa: ARG001 (Keras passes them by name)
+        if epoch == 1:
+            raise Interrupted(signal.SIGINT)
+
+    def fit(dataset, recipe, *, callbacks, **settings):
+        callbacks = [*callbacks, keras.callbacks.LambdaCallback(on_epoch_end=interrupt)]
+        return whole_fit(dataset, recipe, callbacks=callbacks, **settings)
+
+    whole_fit = command.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "fit", fit)
+        return train()
+
+
+def figures(out):
+    settings = json.loads((out / "settings.json").read_text())
+    return settings["results"], json.loads((out / "history.json").read_text())
+
+
+def test_an_interrupt_saves_and_says_how_to_go_on(interrupted, out, tiny_npz, train):
+    assert interrupted.exit_code == 130
+    line = interrupted.stderr.splitlines()[-1]
+    beginning, _, resume = line.partition("; go on with: edgernn ")
+    assert beginning == "epochs 1 to 2 are saved"
+    assert shlex.split(resume) == ["train", "--data", str(tiny_npz), *WORDS, "--out", str(out), "--resume"]
+    assert [path.name for path in out.iterdir()] == ["checkpoints"]
+
+    resumed = edgernn(*shlex.split(resume))
+    assert resumed.exit_code == 0, resumed.output
+    lines = resumed.stdout.splitlines()
+    assert "going on after epoch 2 of 3" in lines
+    assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["3/3"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "history.json",
+        "model.keras",
+        "samples.npz",
+        "settings.json",
+    ]
+
+    # The same from the beginning has the same figures.
+    found = figures(out)
+    assert train("--overwrite", "--quiet").exit_code == 0
+    assert figures(out) == found
+
+    again = train("--resume")
+    assert again.exit_code == 0
+    assert again.stdout == f"{out} contains the whole run; nothing is left to train\n"
+
+
+def test_an_interrupted_training_is_not_replaced_by_accident(interrupted, out, train):
+    assert interrupted.exit_code == 130
+    refused = train()
+    assert refused.exit_code == 1
+    assert f"{out} contains a training that was interrupted; go on with --resume" in refused.stderr
+    assert read_checkpoint(out / "checkpoints" / "last.npz").epochs == 2
+    assert train("--overwrite", "--epochs", "1", "--quiet").exit_code == 0
+    assert not (out / "checkpoints").exists()
+
+
+def test_a_run_is_repeated_from_its_settings_alone(tiny_npz, tiny, write_npz, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ("--cell", "gru", "--units", 3, "--no-scale", "--recipe", "seed", "--epochs", 1, "--seed", 9, "--quiet")
+    labels = ",".join("abcdefghij")
+    done = edgernn("train", "--data", tiny_npz, *words, "--labels", labels, "--name", "mine", "--out", first)
+    assert done.exit_code == 0, done.output
+    done = edgernn("train", "--from", first / "settings.json", "--out", second, "--quiet")
+    assert done.exit_code == 0, done.output
+    one, two = (json.loads((folder / "settings.json").read_text()) for folder in (first, second))
+    for settings in (one, two):
+        del settings["duration_s"], settings["sha256"]
+    assert one == two
+    assert one["labels"] == list("abcdefghij")
+
+    x = tiny.x_train.copy()
+    x[0] = 0
+    write_npz(tiny_npz, tiny, x_train=x)
+    refused = edgernn("train", "--from", first / "settings.json", "--out", tmp_path / "third")
+    assert refused.exit_code == 1
+    assert "tiny.npz has changed: its SHA-256 is " in refused.stderr
+    # The user chose these data.
+    allowed = edgernn(
+        "train", "--from", first / "settings.json", "--data", tiny_npz, "--out", tmp_path / "third", "--quiet"
+    )
+    assert allowed.exit_code == 0, allowed.output
+
+
+def test_other_settings_are_one_line(tmp_path):
+    file = tmp_path / "settings.json"
+    result = edgernn("train", "--from", file)
+    assert (result.exit_code, result.stderr) == (1, f"error: {file}: no such file\n")
+    file.write_text(json.dumps({"format": 1, "name": "x", "labels": [], "input": "", "data": "sample"}))
+    result = edgernn("train", "--from", file)
+    assert result.exit_code == 1
+    assert "recipe, seed, epochs missing; expected settings that `edgernn train` wrote" in result.stderr
+
+
+def test_tensorboard_is_an_extra(train, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgernn.system.extras.find_spec", lambda name: None if name == "tensorboard" else object())
+    result = train("--tensorboard", tmp_path / "logs")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: tensorboard is not installed: pip install ")
