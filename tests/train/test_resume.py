@@ -3,6 +3,7 @@
 import json
 import shlex
 import signal
+from importlib.util import find_spec
 
 import pytest
 from click.testing import CliRunner
@@ -66,12 +67,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(interrupted, out, tiny_npz, tr
     lines = resumed.stdout.splitlines()
     assert "going on after epoch 2 of 3" in lines
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["3/3"]
-    assert sorted(path.name for path in out.iterdir()) == [
-        "history.json",
-        "model.keras",
-        "samples.npz",
-        "settings.json",
-    ]
+    assert not (out / "checkpoints").exists()
 
     # The same from the beginning has the same figures.
     found = figures(out)
@@ -131,7 +127,9 @@ def test_other_settings_are_one_line(tmp_path):
 
 
 def test_tensorboard_is_an_extra(train, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgernn.system.extras.find_spec", lambda name: None if name == "tensorboard" else object())
+    monkeypatch.setattr(
+        "edgernn.system.extras.find_spec", lambda name: None if name == "tensorboard" else find_spec(name)
+    )
     result = train("--tensorboard", tmp_path / "logs")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: tensorboard is not installed: pip install ")

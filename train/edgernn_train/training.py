@@ -142,7 +142,7 @@ def fit(
     Args:
         dataset: uint8 pixels, or float32 in [0, 1].
         recipe: `seed`, `robust`, or another `Recipe`.
-        build: makes the untrained model: an `Network`, or a function with the same arguments.
+        build: makes the untrained model: a `Network`, or a function with the same arguments.
         epochs: number of epochs; by default the recipe's.
         seed: 0 to 2^32 - 1.
         scale: False leaves pixels 0 to 255, as the original of recipe `seed` does.
