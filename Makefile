@@ -24,7 +24,7 @@ PEERS := build/peers
 PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
-.PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-web test-report test-cpp test-c test-pi \
+.PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-post test-web test-report test-cpp test-c test-pi \
 	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-trust bench-pi readme compatibility support mutants \
 	clean
 
@@ -97,6 +97,9 @@ test-install: $(READY) ## install the wheel on a device without TensorFlow and t
 
 test-models: $(READY) ## compare every artifact of N=160 generated models with Keras
 	EDGERNN_MODELS=$(or $(N),160) $(BIN)/pytest -q tests/models
+
+test-post: $(READY) ## run every cell of the notebook examples/post on the bundled digits
+	$(BIN)/pytest -q tests/post
 
 docs: $(READY) ## build the pages of docs/ and of the API in build/docs/ and check them; a warning is an error
 	$(BIN)/pytest -q tests/site

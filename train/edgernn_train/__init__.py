@@ -10,6 +10,7 @@ TensorFlow is imported only when it is needed.
 from edgernn.data.noise import add_noise
 from edgernn_train.architecture import Network, build_model
 from edgernn_train.data import load_dataset
+from edgernn_train.epoch_progress import print_epochs
 from edgernn_train.plots import show_digit, show_grid
 from edgernn_train.prepared_inputs import one_hot, with_noise
 from edgernn_train.recipes import RECIPES, Recipe, find_recipe
@@ -29,6 +30,7 @@ __all__ = [
     "load_dataset",
     "one_hot",
     "open_run",
+    "print_epochs",
     "show_digit",
     "show_grid",
     "with_noise",

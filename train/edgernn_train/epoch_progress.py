@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgernn.console import terminal
 from edgernn.console.terminal import escaping
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 
@@ -77,6 +78,17 @@ def tensorboard_callbacks(folder: Path | None) -> list[Any]:
         import keras
 
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
+
+
+def print_epochs() -> Any:
+    """Return a Keras callback for `fit` that prints a line after each epoch, for instance in a notebook."""
+    with quiet_tensorflow():
+        import keras
+
+    callback: Any = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: terminal.say(epoch_line(epoch + 1, callback.params["epochs"], logs))
+    )
+    return callback
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:

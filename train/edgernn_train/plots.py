@@ -73,7 +73,7 @@ def show_digit(image: Array, label: object = None, numbers: bool = False) -> "Fi
     values = _as_images(np.asarray(image)[np.newaxis], "image")[0]
     if numbers and values.size > MAX_NUMBERS:
         raise DataError(f"image has {values.size:,} values, expected at most {MAX_NUMBERS:,} to write as numbers")
-    side = 8.0 if numbers else 3.0
+    side = 6.4 if numbers else 3.0  # in inches
     with _style():
         drawn = _new_figure(side, side)
         axes = drawn.subplots()
@@ -254,7 +254,7 @@ def _write_values(axes: Any, values: Array) -> None:
     for (row, column), value in np.ndenumerate(values):
         colour = "black" if float(value) > (low + high) / 2 else "white"
         text = f"{value:.{decimals}f}".removeprefix("0") if decimals else f"{value}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=5, color=colour)
+        axes.text(column, row, text, ha="center", va="center", fontsize=4.4, color=colour)
 
 
 def _style() -> Any:
