@@ -48,6 +48,8 @@ KINDS = {
 _WITH_ACTIVATION = ("add", "subtract", "multiply", "divide")
 # Quotients of scales, from … to below …: outside of these, LiteRT leaves the operator to other kernels.
 _SUM_SCALES, _PRODUCT_SCALES, _RESCALES = (2.0**-10, 2.0**8), (2.0**-16, 2.0**8), (2.0**-8, 2.0**7)
+# LiteRT computes every 8 numbers of such sums with vector instructions, which round in another way.
+_MAX_SCALAR = 7
 # Operators of one number, in the names of `Function`.
 FUNCTIONS = {
     "TANH": "tanh",
@@ -106,7 +108,8 @@ def _table_of_sum(builder: Builder, operator: GraphOperator, a: int, b: int, out
     fits = all(_SUM_SCALES[0] <= each < _SUM_SCALES[1] for each in quotients)
     if operator.name != "ADD" or fits or len(set(content)) != 1 or operator.options.byte(0):
         return b""
-    if math.prod(one.shape) != math.prod(result.shape) or max(quotients) >= _SUM_SCALES[1]:
+    elements = math.prod(result.shape)
+    if math.prod(one.shape) != elements or elements > _MAX_SCALAR or max(quotients) >= _SUM_SCALES[1]:
         return b""
     (constant,) = set(array("b", content))
     sums = (

@@ -36,15 +36,13 @@ def _halved(x: int, times: int) -> int:
 
 
 def wide_sum(x: int, other: int, scale: float, other_scale: float, out_scale: float) -> int:
-    """Return the sum of two integers without zero points, as TFLite's own ADD computes it, for scales XNNPACK lacks.
-
-    LiteRT's kernel rounds the scaled operands down, and only the result to the nearest integer.
-    """
-    largest, total = 2 * max(scale, other_scale), 0
-    for number, own in ((x, scale), (other, other_scale)):
-        multiplier, shift = quantized_multiplier(own / largest)
-        total += _doubled_high(number << 20, multiplier) >> -shift
-    return multiplied(total, *quantized_multiplier(largest / (2**20 * out_scale)))
+    """Return the sum of two integers without zero points, as TFLite's own ADD computes it, for scales XNNPACK lacks."""
+    largest = 2 * max(scale, other_scale)
+    first, second = (
+        multiplied(number << 20, *quantized_multiplier(own / largest))
+        for number, own in ((x, scale), (other, other_scale))
+    )
+    return multiplied(first + second, *quantized_multiplier(largest / (2**20 * out_scale)))
 
 
 def square_multipliers(
