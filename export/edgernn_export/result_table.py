@@ -75,9 +75,9 @@ def print_rows(
         console.print("By device (--for):", *(f"    {line}" for line in devices), sep="\n", markup=False)
     if verdict and verdict.recommended:
         device = profile_named(profile) if profile else None
-        if command := install_command(verdict.recommended.name, device):
-            # The backends of the command have no wheels for 32-bit systems, unless --for names one.
-            where = device.title if device else "a 64-bit device"
+        if command := install_command(verdict.recommended.name, verdict.recommended.backend, device):
+            # The command names the wheel of a machine.
+            where = device.title if device else "a 64-bit Raspberry Pi"
             console.print(f"On {where}: {command}", markup=False, soft_wrap=True)
 
 

@@ -119,12 +119,12 @@ def test_the_sentence_says_among_which_artifacts_it_is_the_fastest() -> None:
     ship = "Ship d-int8.tflite: 14,880 bytes, 100.00% agreement with Keras, the fastest"
     for float32, sentence in ((slow, ship), (quick, f"{ship} of the 2 that qualify")):
         verdict = judge(result(KERAS, exact, loop, float32, task=Task("multilabel")))
-        assert verdict.sentence == sentence
+        assert verdict.sentence == f"{sentence} (timed with litert)"
         assert (verdict.fastest is verdict.recommended) == (float32 is slow)
     tied = replace(exact, name="d-float16.tflite", size_bytes=19_000, turns={"predict": turns(18.0, seed=4)})
     verdict = judge(result(KERAS, exact, tied, task=Task("multilabel")))
     assert verdict.recommended == exact
-    assert verdict.sentence.endswith(", the smallest within 25% of the fastest")
+    assert verdict.sentence.endswith(", the smallest within 25% of the fastest (timed with litert)")
 
 
 def test_each_artifact_that_cannot_be_recommended_has_its_reason() -> None:

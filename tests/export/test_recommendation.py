@@ -121,18 +121,24 @@ def test_compare_takes_the_artifacts_beside_the_model_and_a_device(
 
 
 @pytest.mark.parametrize(
-    ("artifact", "device", "extra"),
+    ("artifact", "backend", "device", "wheel"),
     [
-        ("motion-int8.tflite", None, "litert"),
-        ("motion-int8.onnx", "pi4", "onnx"),
-        ("motion-int8.tflite", "pi2", "tflite"),
-        ("motion-int8.tflite", "mcu", ""),
-        ("motion-int8.onnx", "browser", ""),
+        ("motion-int8.tflite", "native 0.1.0 avx2", None, "manylinux_2_17_aarch64.whl"),
+        ("motion-dynamic.tflite", "litert 2.3.0", None, '"manylinux_2_17_aarch64.whl[litert]"'),
+        ("motion-int8.onnx", "onnxruntime 1.32.0", "pi4", '"manylinux_2_17_aarch64.whl[onnx]"'),
+        ("motion-int8.tflite", "native 0.1.0 avx2", "pi2", "linux_armv7l.whl"),
+        ("motion-int8.tflite", "litert 2.3.0", "pi2", '"linux_armv7l.whl[tflite]"'),
+        ("motion-int8.tflite", "native 0.1.0 avx2", "mcu", ""),
+        ("motion-int8.onnx", "onnxruntime 1.32.0", "browser", ""),
     ],
 )
-def test_the_device_needs_the_extra_of_the_artifact(artifact: str, device: str | None, extra: str) -> None:
-    command = install_command(artifact, PROFILES[device] if device else None)
-    assert command == (f'pip install "edgernn-{edgernn.__version__}-py3-none-any.whl[{extra}]"' if extra else "")
+def test_the_device_needs_an_extra_only_for_what_native_does_not_run(
+    artifact: str, backend: str, device: str | None, wheel: str
+) -> None:
+    command = install_command(artifact, backend, PROFILES[device] if device else None)
+    assert command.replace(f"edgernn-{edgernn.__version__}-cp311-abi3-", "") == (
+        f"pip install {wheel}" if wheel else ""
+    )
 
 
 def test_a_microcontroller_gets_source_of_which_a_line_says_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +171,7 @@ def test_a_microcontroller_gets_source_of_which_a_line_says_the_memory(capsys: p
 @pytest.mark.parametrize(
     ("profile", "line"),
     [
-        ("", "On a 64-bit device: pip install .*[litert]"),
+        ("", "On a 64-bit Raspberry Pi: pip install .*[litert]"),
         ("pi2", "On a Raspberry Pi 2: pip install .*[tflite]"),
         ("mcu", ""),
     ],

@@ -12,6 +12,7 @@ import pytest
 from build_native import TARGETS, VARIABLE, CompilerError, NativeBuildError, NativeBuildHook
 
 from edgernn import __version__
+from edgernn.system.extras import NATIVE_WHEELS
 
 
 @pytest.fixture
@@ -120,7 +121,8 @@ def test_a_product_and_a_sum_are_rounded_apart(sources: Path, machine: str, kern
 def test_the_page_about_installing_names_every_wheel() -> None:
     page = (Path(build_native.__file__).parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
     names = [f"edgernn-{__version__}-cp311-abi3-{target.tag}.whl" for target in TARGETS.values()]
-    assert re.findall(r"edgernn-[^ ]*-abi3-[^ ]*\.whl", page) == names
+    assert list(dict.fromkeys(re.findall(r"edgernn-[\w.-]*-abi3-\w*\.whl", page))) == names
+    assert list(NATIVE_WHEELS.items()) == list(zip(TARGETS, names, strict=True))
 
 
 def test_headers_for_32_bits_differ_from_those_here(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from edgernn.backends.litert import open_engine
 from edgernn.backends.tensor_port import TensorPort
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError
+from edgernn.system.extras import NATIVE_WHEELS, native_machine
 
 FILE = Path("any.tflite")
 
@@ -139,7 +140,8 @@ def test_another_backend_runs_what_native_answers_wrongly(artifacts: Path, monke
 
 @pytest.mark.usefixtures("without_native", "without_litert", "without_tflite_runtime")
 def test_with_neither_the_preferred_one_is_named() -> None:
-    with pytest.raises(MissingExtraError, match=r'LiteRT, .*: pip install "ai-edge-litert<3,>=2\.1"$'):
+    wheel = rf"native is not installed: pip install {NATIVE_WHEELS[native_machine()]}"
+    with pytest.raises(MissingExtraError, match=rf'^{wheel}; LiteRT, .*: pip install "ai-edge-litert<3,>=2\.1"$'):
         open_artifact(FILE, Interpreter.content, 1)
 
 
@@ -148,11 +150,11 @@ def test_on_a_32_bit_system_the_one_that_it_has_is_named(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
     monkeypatch.setattr("sys.version_info", (3, 11, 2))
     monkeypatch.setattr("platform.machine", lambda: "armv7l")
-    with pytest.raises(MissingExtraError, match=r'pip install "numpy<2" "tflite-runtime>=2\.14"$'):
+    with pytest.raises(MissingExtraError, match=r'_armv7l\.whl; .* pip install "numpy<2" "tflite-runtime>=2\.14"$'):
         open_artifact(FILE, Interpreter.content, 1)
     monkeypatch.setattr("platform.machine", lambda: "armv6l")
     with pytest.raises(
-        ArtifactError, match=r"no backend .* can be installed on this machine; litert: .* 32-bit .*: .* armv6l linux"
+        ArtifactError, match=r"no backend runs it here; native .*_armv6l\.whl; litert: .* 32-bit .*: .* armv6l linux"
     ):
         open_artifact(FILE, Interpreter.content, 1)
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 from packaging.requirements import Requirement
 
-from edgernn.system.extras import pip_install
+from edgernn.system.extras import native_machine, pip_install, wheel_install
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -38,3 +38,31 @@ def test_without_metadata_it_names_the_wheel(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("importlib.metadata.requires", requires)
     assert pip_install("litert") == 'pip install "edgernn-0.1.0-py3-none-any.whl[litert]"'
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "is_64_bit", "found"),
+    [
+        ("linux", "x86_64", True, "x86_64"),
+        ("linux", "aarch64", True, "aarch64"),
+        ("linux", "aarch64", False, "armv7l"),
+        ("linux", "armv8l", False, "armv7l"),
+        ("linux", "armv7l", False, "armv7l"),
+        ("linux", "armv6l", False, "armv6l"),
+        ("linux", "x86_64", False, ""),
+        ("linux", "riscv64", True, ""),
+        ("darwin", "x86_64", True, ""),
+    ],
+)
+def test_a_machine_has_the_wheel_of_its_python(
+    monkeypatch: pytest.MonkeyPatch, platform: str, machine: str, is_64_bit: bool, found: str
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("sys.maxsize", (1 << 63) - 1 if is_64_bit else (1 << 31) - 1)
+    assert native_machine() == found
+
+
+def test_a_wheel_is_named_with_and_without_an_extra() -> None:
+    assert wheel_install(machine="armv6l") == "pip install edgernn-0.1.0-cp311-abi3-linux_armv6l.whl"
+    assert wheel_install("tflite", "armv7l") == 'pip install "edgernn-0.1.0-cp311-abi3-linux_armv7l.whl[tflite]"'

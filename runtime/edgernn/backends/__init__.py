@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgernn.errors import ArtifactError, MissingExtraError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
-from edgernn.system.extras import is_64_bit
+from edgernn.system.extras import is_64_bit, native_machine, pip_install, wheel_install
 
 if TYPE_CHECKING:
     from edgernn.backends.protocol import Backend
@@ -52,6 +52,11 @@ class BackendInfo(NamedTuple):
         return find_spec(self.library) is not None
 
     @property
+    def install_command(self) -> str:
+        """The `pip install` command for its library on this machine."""
+        return pip_install(self.extra) if self.extra else wheel_install(machine=native_machine())
+
+    @property
     def version(self) -> str:
         """Version of its library, which must be installed."""
         # Late: its import takes as long as all of this package, and loading an artifact does not need it.
@@ -81,9 +86,9 @@ def _for_x86_64_linux() -> str:
 
 
 def _of_native() -> str:
-    machines = ("x86_64", "aarch64", "armv8l", "armv7l", "armv6l")
-    has_wheel = sys.platform == "linux" and platform.machine() in machines
-    return "" if has_wheel else f"its kernels in C are not built for {platform.machine()} {sys.platform}"
+    bits = 64 if is_64_bit() else 32
+    unknown = f"its kernels in C are not built for {platform.machine()} {sys.platform} with {bits} bits"
+    return "" if native_machine() else unknown
 
 
 # For each suffix, the first installed backend is used, unless another one is asked for.
@@ -144,8 +149,9 @@ def open_artifact(
         ArtifactError: no backend reads the suffix, or the backend refuses the content.
         SettingError: the backend is unknown, reads other files, cannot be installed on this machine, or does not
             support that number of threads.
-        MissingExtraError: no backend for it is installed; the message names the preferred one of those available for
-            this Python and machine. If there is none, an ArtifactError gives the reasons.
+        MissingExtraError: no backend for it is installed; the message names edgernn's wheel with native kernels, and
+            the preferred one of the other backends for this Python and machine. If there is none, an ArtifactError
+            gives the reasons.
     """
     if backend is not None:
         try:
@@ -156,7 +162,10 @@ def open_artifact(
     refusals = []
     if with_partial or not any(info.installed for info in _full_backends(path)):
         for info in BACKENDS:
-            if info.is_partial and info.suffix == path.suffix and info.installed and threads == 1:
+            if info.is_partial and info.suffix == path.suffix and threads == 1 and not info.no_wheel():
+                if not info.installed:
+                    refusals.append(f"{info.name} is not installed: {info.install_command}")
+                    continue
                 try:
                     return _open(info, data, threads)
                 except UnsupportedError as error:
@@ -164,7 +173,7 @@ def open_artifact(
     full = _preferred(path)
     if full is None:
         reasons = "; ".join([*refusals, *(f"{info.name}: {info.no_wheel()}" for info in _full_backends(path))])
-        raise ArtifactError(f"{path}: no backend for it can be installed on this machine; {reasons}")
+        raise ArtifactError(f"{path}: no backend runs it here; {reasons}")
     try:
         return _open(full, data, threads)
     except MissingExtraError as error:

@@ -17,6 +17,7 @@ from edgernn.backends.protocol import Backend, Direct, State, Stepper, check_sta
 from edgernn.backends.tensor_port import TensorPort
 from edgernn.errors import InputError, NoStepError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
+from edgernn.system.extras import native_machine, wheel_install
 
 if TYPE_CHECKING:
     from edgernn._native import Direct as DirectCalls
@@ -41,8 +42,8 @@ def open_artifact(data: bytes, threads: int) -> Backend:
         from edgernn import _native
     except ImportError as error:
         raise SettingError(
-            "backend native is not installed: this edgernn has no kernels in C; a wheel for this machine has them, and "
-            "`make native` builds them in a checkout"
+            "backend native is not installed: this edgernn has no kernels in C; the wheel for this machine has them, "
+            f"{wheel_install(machine=native_machine())}, and in a checkout `make native` builds them"
         ) from error
     if threads != 1:
         raise SettingError(f"{threads} threads; native uses only 1 for each call")

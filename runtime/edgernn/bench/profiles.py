@@ -17,7 +17,7 @@ class Profile:
         backends: names of the backends that run there.
         by_size: True if the size of the file decides before the time, because times measured here say nothing about
             the device, and its memory is small.
-        has_python: True if edgernn can be installed there.
+        machine: key of `edgernn.system.extras.NATIVE_WHEELS`; empty if edgernn cannot be installed there.
         compiles: True if C source comes before every file, because the device then needs no interpreter.
     """
 
@@ -25,7 +25,7 @@ class Profile:
     title: str
     backends: tuple[str, ...]
     by_size: bool = False
-    has_python: bool = True
+    machine: str = ""
     compiles: bool = False
 
     def runs(self, suffix: str, quantization: str) -> bool:
@@ -47,32 +47,34 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("pi5", "a Raspberry Pi 5", ("native", "litert", "onnxruntime")),
-        Profile("pi4", "a Raspberry Pi 4", ("native", "litert", "onnxruntime")),
-        Profile("pi3", "a Raspberry Pi 3", ("native", "litert", "onnxruntime")),
-        Profile("pi2", "a Raspberry Pi 2", ("native", "tflite-runtime")),
-        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True, has_python=False, compiles=True),
+        Profile("pi5", "a Raspberry Pi 5", ("native", "litert", "onnxruntime"), machine="aarch64"),
+        Profile("pi4", "a Raspberry Pi 4", ("native", "litert", "onnxruntime"), machine="aarch64"),
+        Profile("pi3", "a Raspberry Pi 3", ("native", "litert", "onnxruntime"), machine="aarch64"),
+        Profile("pi2", "a Raspberry Pi 2", ("native", "tflite-runtime"), machine="armv7l"),
+        Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True, compiles=True),
         # ONNX Runtime Web reads the files of ONNX Runtime.
-        Profile("browser", "a browser", ("onnxruntime",), has_python=False),
+        Profile("browser", "a browser", ("onnxruntime",)),
     )
 }
 
 
-def install_command(artifact: str, profile: Profile | None = None) -> str:
-    """Return the `pip install` command for a device: edgernn's wheel with the backend of an artifact.
+def install_command(artifact: str, backend: str, profile: Profile | None = None) -> str:
+    """Return the `pip install` command for a device: edgernn's wheel, with an extra for files that native does not run.
 
     It is empty for a device without Python.
 
     Args:
         artifact: the name of its file.
-        profile: the device; None for any.
+        backend: what ran it here, with its version; native runs the same files on every machine.
+        profile: the device; None for a 64-bit Raspberry Pi.
     """
-    if profile and not profile.has_python:
+    profile = profile or PROFILES["pi5"]
+    if not profile.machine:
         return ""
-    # The pure wheel lacks the native kernels, so the extra of the next backend is named.
-    readers = (info for info in BACKENDS if info.extra and (profile is None or info.name in profile.backends))
-    extra = next((info.extra for info in readers if artifact.endswith(info.suffix)), "")
-    return wheel_install(extra) if extra else ""
+    needs_extra = not backend.startswith("native ")
+    readers = (info for info in BACKENDS if info.extra and info.name in profile.backends)
+    extra = next((info.extra for info in readers if needs_extra and artifact.endswith(info.suffix)), "")
+    return wheel_install(extra, profile.machine)
 
 
 def profile_named(name: str) -> Profile:

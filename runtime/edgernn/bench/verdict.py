@@ -198,7 +198,9 @@ def _sentence(result: Result, best: Measured, left: Sequence[Measured], profile:
         facts.append(f"{result.task.show_agreement(best.answers.agreement)} agreement with Keras")
     if len(left) > 1:
         by_size = bool(profile and profile.by_size)
-        here = " (timed on this machine)" if profile and not by_size else ""
+        # A loop is as fast as unrolled steps with native, but not with LiteRT.
+        backend = best.backend.partition(" ")[0]
+        here = "" if by_size else f" (timed with {backend}{' on this machine' if profile else ''})"
         facts.append(_place_in_words(result, best, left, by_size=by_size) + here)
     return f"Ship {best.name}{f' for {profile.title}' if profile else ''}: {', '.join(facts)}"
 

@@ -90,8 +90,9 @@ def _train_export_compare(ctx: click.Context, out: Path) -> None:
     say(f"All files are in {out}. Open the report in a browser:", "", f"    {out / REPORT}", "")
     say("Copy this file to the device:", "", f"    {out / name}", "")
     say(
-        'Copy edgernn\'s wheel to the device, too (README, "On the device"). These commands run the file there:',
+        "On a 64-bit Raspberry Pi, copy edgernn's wheel to it, too (docs/install.md has the wheels of other machines). "
+        "These commands run the file there:",
         "",
-        f"    {install_command(name)}",
+        f"    {install_command(name, best.backend)}",
         f"    {_SNIPPET.format(name=name)}",
     )

@@ -19,7 +19,6 @@ from edgernn.console.terminal import say, say_json
 from edgernn.data.run_commit import MAX_MODEL_BYTES
 from edgernn.errors import ArtifactError, ModelError
 from edgernn.foreign import check_content
-from edgernn.system.extras import pip_install
 from edgernn.system.files import check_file
 
 _MAX_TEST_BYTES = 1 << 20  # NAME_test.c of the C export is smaller
@@ -72,7 +71,7 @@ def _show_backends(as_json: bool) -> None:
         say_json(documents, indent=2)
         return
     for known in BACKENDS:
-        install = known.no_wheel() or pip_install(known.extra)
+        install = known.no_wheel() or known.install_command
         found = versions[known.name] or f"not installed: {install}"
         asked = "  (used only with --backend)" if known.only_asked_for and known.installed else ""
         say(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
