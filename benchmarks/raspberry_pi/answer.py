@@ -1,7 +1,7 @@
-"""Answer samples with artifacts, whole and row by row; run in a root, by its Python.
+"""Answer samples with artifacts, in a batch, one by one, and row by row; run in a root, by its Python.
 
 Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and what it needs can be imported here. The result
-has, for each artifact, NAME/answers, NAME/streams and NAME/backend, or NAME/refused with the message.
+has, for each artifact, NAME/answers, NAME/singles, NAME/streams and NAME/backend, or NAME/refused with the message.
 """
 
 import sys
@@ -20,7 +20,8 @@ def _answer(path: Path, backend: str, x: Any) -> dict[str, Any]:
         return {"refused": str(error)}
     stream = model.stream()
     streams = np.stack([stream.answer(sample) for sample in x])
-    return {"answers": model.predict(x), "streams": streams, "backend": model.backend}
+    singles = np.stack([model.predict(sample) for sample in x])
+    return {"answers": model.predict(x), "singles": singles, "streams": streams, "backend": model.backend}
 
 
 def main() -> None:

@@ -174,7 +174,8 @@ def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Progress
             for backend in device.root.backends:
                 places.setdefault((device.board.name, backend), device)
         for model, run in runs:
-            artifacts = _artifacts(run)
+            quantizations = _artifacts(run)
+            artifacts = list(quantizations)
             for artifact in artifacts:
                 shutil.copy(artifact, shared)
             for (_, backend), device in places.items():
@@ -182,18 +183,18 @@ def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Progress
                 rows += [
                     count_instructions(device, backend, artifact, model, plugin)
                     for artifact in artifacts
-                    if takes(backend, artifact.suffix)
+                    if takes(backend, artifact.suffix, quantizations[artifact])
                 ]
     return rows
 
 
-def _artifacts(run: Path) -> list[Path]:
+def _artifacts(run: Path) -> dict[Path, str]:
+    """Return the artifacts of a folder with their quantizations; a bad file is reported here."""
     found = visible_files(run, (".tflite", ".onnx"))
     if not found:
         raise ArtifactError(f"{run}: no artifacts; make them with `edgernn export {run}`")
-    for path in found:
-        load(path)  # so that a bad file is reported here
-    return found
+    cards = {path: load(path).card for path in found}
+    return {path: card.quantization for path, card in cards.items() if card}
 
 
 def find_runs(folder: Path, progress: Progress) -> list[tuple[str, Path]]:

@@ -11,6 +11,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.backends import BACKENDS
 from edgernn.errors import ArtifactError
+from edgernn.model import load
 from edgernn_export.targets import DEFAULT_TARGETS, Target
 from raspberry_pi import answer
 from raspberry_pi.roots import HOME, ROOTS, SHARED, Board, Device, Root
@@ -20,18 +21,26 @@ SAMPLES = "digits.npy"
 TIME_LIMIT_S = 1200
 
 
+def _no_answers() -> Float32:
+    return np.empty((0, 0), np.float32)
+
+
 @dataclass(frozen=True)
 class DeviceAnswers:
     """Answers of an artifact on one machine.
 
     Attributes:
-        whole: answers to whole samples, float32 [samples, classes].
+        whole: answers to all samples in one batch, float32 [samples, classes].
+        single: answers to one sample after the other, float32 [samples, classes].
         streamed: answers after the last row of each sample, float32 [samples, classes].
+        backend: what ran it, with its version, for instance "native 0.1.0 neon".
         refused: reason why it did not answer; empty if it did.
     """
 
-    whole: Float32 = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    streamed: Float32 = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    whole: Float32 = field(default_factory=_no_answers)
+    single: Float32 = field(default_factory=_no_answers)
+    streamed: Float32 = field(default_factory=_no_answers)
+    backend: str = ""
     refused: str = ""
 
 
@@ -63,13 +72,32 @@ def cases() -> list[Case]:
         for board in root.boards
         for backend in root.backends
         for target in DEFAULT_TARGETS
-        if takes(backend, f".{target.format}")
+        if takes(backend, f".{target.format}", target.quantization)
     ]
 
 
-def takes(backend: str, suffix: str) -> bool:
-    """Return True if a backend runs files of this suffix."""
-    return any(known.name == backend and known.suffix == suffix for known in BACKENDS)
+def takes(backend: str, suffix: str, quantization: str) -> bool:
+    """Return True if a backend reads files of this suffix and quantization, correctly or not."""
+    return any(
+        known.name == backend and known.suffix == suffix and quantization not in known.refuses for known in BACKENDS
+    )
+
+
+def answer_here(path: Path, backend: str, x: Float32) -> DeviceAnswers:
+    """Answer samples with an artifact on this machine, as `answer` does on a device.
+
+    Args:
+        path: the artifact's file.
+        backend: name of the backend; empty for the one that is chosen by default.
+        x: float32 [samples, steps, features].
+    """
+    model = load(path, backend=backend or None)
+    return DeviceAnswers(
+        whole=model.predict(x),
+        single=np.stack([model.predict(sample) for sample in x]),
+        streamed=np.stack([model.stream().push_many(sample)[-1] for sample in x]),
+        backend=model.backend,
+    )
 
 
 def share(folder: Path, artifacts: Sequence[Path], x: Float32) -> None:
@@ -100,4 +128,9 @@ def _answers(found: Any, name: str, backend: str) -> DeviceAnswers:
     ran = str(found[f"{name}/backend"])
     if ran.split()[0] != backend:
         raise ArtifactError(f"{name}: {ran} ran it, expected {backend}")
-    return DeviceAnswers(found[f"{name}/answers"], found[f"{name}/streams"])
+    return DeviceAnswers(
+        whole=found[f"{name}/answers"],
+        single=found[f"{name}/singles"],
+        streamed=found[f"{name}/streams"],
+        backend=ran,
+    )

@@ -13,6 +13,7 @@ from edgernn.errors import DataError
 from raspberry_pi.device_answers import cases
 from raspberry_pi.roots import REPOSITORY, ROOTS
 
+BESIDE_NATIVE = "litert beside native"  # field of the results
 PAGE = REPOSITORY / "docs" / "raspberry-pi.md"
 Row = Mapping[str, Any]
 MIN_REPORTED_RATIO = 1.05  # int8 to float32, from which more instructions are reported
@@ -46,8 +47,30 @@ def answers_tables(found: Mapping[str, Any]) -> str:
     streams = _device_table(there, _stream)
     return (
         f"{systems}\nCompared with the host:\n\n{answers}\n"
-        f"A stream's last answer compared with `predict`, both on the device:\n\n{streams}"
+        f"A stream's last answer compared with `predict`, both on the device:\n\n{streams}\n"
+        f"int8 with LiteRT compared with native, which has the host's bits, on the same processor:\n\n"
+        f"{_beside_native(found[BESIDE_NATIVE])}"
     )
+
+
+def _beside_native(rows: Sequence[Row]) -> str:
+    """Return a table with one artifact a line: the samples whose answers differ, by root."""
+    columns = [root for root in ROOTS if any(row["root"] == root.name for row in rows)]
+    lines = []
+    for artifact in dict.fromkeys(row["artifact"] for row in rows):
+        line = [f"`{artifact}`"]
+        for root in columns:
+            chosen = [row for row in rows if (row["artifact"], row["root"]) == (artifact, root.name)]
+            line.append(_same({row["board"]: _differing(row) for row in chosen}))
+        lines.append(line)
+    return table(["", *(root.title for root in columns)], lines)
+
+
+def _differing(row: Row) -> str:
+    if not row["differing"]:
+        return "same bits"
+    numbers = f"{row['differing']} of {row['samples']}"
+    return f"{numbers} differ, by at most {256 * row['difference']:.0f}/256; {100 * row['agreement']:.1f} % same class"
 
 
 def _device_table(there: Mapping[tuple[str, str, str, str], Row], say: Callable[[Row], str]) -> str:
@@ -86,20 +109,25 @@ def _stream(row: Row) -> str:
 
 
 def instructions_tables(rows: Sequence[Row]) -> str:
-    """Return one table a model, in thousands of instructions; the boards of a root are side by side."""
-    parts = []
+    """Return one table a model, in thousands of instructions: an artifact and a backend a line, a board a column."""
     titles = {root.name: root.title for root in ROOTS}
+    systems: dict[str, dict[str, None]] = {}
+    for row in rows:
+        systems.setdefault(f"{titles[row['root']]}: {row['backend']}", {})[_short(row["board"])] = None
+    parts = ["".join(f"- {system} on {', '.join(boards)}\n" for system, boards in systems.items())]
     for model in dict.fromkeys(row["model"] for row in rows):
         chosen = [row for row in rows if row["model"] == model]
-        columns = list(dict.fromkeys((row["root"], row["backend"], row["board"]) for row in chosen))
-        cells = {(row["artifact"], row["root"], row["backend"], row["board"]): _count(row) for row in chosen}
+        boards = list(dict.fromkeys(row["board"] for row in chosen))
+        cells = {(row["artifact"], row["backend"], row["board"]): _count(row) for row in chosen}
         artifacts = {row["artifact"]: row["size_bytes"] for row in chosen}
-        heads = ["", "bytes", *(f"{_short(board)}, {titles[root]}: {backend}" for root, backend, board in columns)]
+        backends = list(dict.fromkeys(row["backend"] for row in chosen))
         lines = [
-            [f"`{artifact}`", f"{size:,}", *(cells.get((artifact, *column), "–") for column in columns)]
+            [f"`{artifact}`", f"{size:,}", backend, *(cells.get((artifact, backend, board), "–") for board in boards)]
             for artifact, size in artifacts.items()
+            for backend in backends
+            if any((artifact, backend, board) in cells for board in boards)
         ]
-        parts.append(f"**{model}**\n\n{table(heads, lines)}")
+        parts.append(f"**{model}**\n\n{table(['', 'bytes', 'backend', *map(_short, boards)], lines)}")
     return "\n".join([*parts, *_larger_integers(rows)])
 
 
@@ -142,5 +170,5 @@ def main(results: Path) -> None:
     Example:
         python -m benchmarks pi-page build/raspberry-pi.json
     """
-    found = read_results(results, "test-pi", ("answers", "systems"))
+    found = read_results(results, "test-pi", ("answers", "systems", BESIDE_NATIVE))
     click.echo(f"{fill_in(PAGE, 'answers', answers_tables(found))} written")

@@ -85,8 +85,8 @@ def build_all(progress: Progress) -> None:
     """
     check_machine()
     with roots_locked(), ThreadPoolExecutor(max_workers=2) as pool:
-        wheel = _build_wheel(cache_folder() / "wheel")
-        for done in [pool.submit(_build, root, wheel, progress) for root in ROOTS]:
+        wheels = {name: build_wheel(name, cache_folder() / "wheel" / name) for name in {root.wheel for root in ROOTS}}
+        for done in [pool.submit(_build, root, wheels[root.wheel], progress) for root in ROOTS]:
             done.result()
 
 
@@ -113,9 +113,16 @@ def check_machine() -> None:
             _call(["update-binfmts", "--enable", f"qemu-{emulator}"])
 
 
-def _build_wheel(folder: Path) -> Path:
+def build_wheel(name: str, folder: Path) -> Path:
+    """Build edgernn's wheel with native kernels for a platform of runtime/native/build_native.py; return its path.
+
+    Args:
+        name: of the platform.
+        folder: for the wheel; anything in it is removed.
+    """
     shutil.rmtree(folder, ignore_errors=True)
-    _call([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder])
+    build: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    _call(["env", f"EDGERNN_WHEEL_PLATFORM={name}", *build])
     (wheel,) = folder.glob("edgernn-*.whl")
     return wheel
 
@@ -185,7 +192,8 @@ def _install(device: Device, wheel: Path) -> None:
     shutil.copy(wheel, device.shared)
     options = ["--system-site-packages"] if device.root.uses_debian_numpy else []
     _in(device, ["/usr/bin/python3", "-m", "venv", "--clear", *options, ENVIRONMENT])
-    _in(device, ["pip", "install", *_INDEX, f"edgernn[{','.join(device.root.extras)}]"])
+    extras = f"[{','.join(device.root.extras)}]" if device.root.extras else ""
+    _in(device, ["pip", "install", *_INDEX, f"edgernn{extras}"])
 
 
 def _digest(*values: object) -> str:

@@ -78,6 +78,16 @@ PI_2 = Board(
     features="half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm",
     architecture=7,
 )
+# Pi 1 and Zero W have the same processor. Linux reports architecture 7 for it, because its MMU is one of ARMv7.
+PI_ZERO = Board(
+    name="Raspberry Pi Zero",
+    cpu="arm1176",
+    part=0xB76,
+    variant=0,
+    revision=7,
+    features="half thumb fastmult vfp edsp java tls",
+    architecture=7,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ class Root:
         python: its version of Python.
         glibc: its minor version of glibc 2; wheels for older ones can be installed.
         wheel_architecture: name of the architecture in wheels.
+        wheel: edgernn's wheel that is installed, a platform of runtime/native/build_native.py.
         extras: extras of edgernn.
         backends: backends of these extras.
         boards: boards whose processors are emulated; the first one for everything that does not depend on processors.
@@ -106,6 +117,7 @@ class Root:
     python: str
     glibc: int
     wheel_architecture: str
+    wheel: str
     extras: tuple[str, ...]
     backends: tuple[str, ...]
     boards: tuple[Board, ...]
@@ -115,7 +127,7 @@ class Root:
     @property
     def emulator(self) -> str:
         """QEMU's name of the architecture."""
-        return {"arm64": "aarch64", "armhf": "arm"}[self.architecture]
+        return {"arm64": "aarch64", "armhf": "arm", "armel": "arm"}[self.architecture]
 
     @property
     def platforms(self) -> list[str]:
@@ -138,8 +150,9 @@ ROOTS = (
         title="64-bit, trixie",
         architecture="arm64",
         wheel_architecture="aarch64",
+        wheel="aarch64",
         extras=("litert", "onnx", "images", "report"),
-        backends=("litert", "onnxruntime"),
+        backends=("native", "litert", "onnxruntime"),
         boards=(PI_5, PI_4, PI_3),
     ),
     _bookworm(
@@ -147,8 +160,9 @@ ROOTS = (
         title="64-bit, bookworm",
         architecture="arm64",
         wheel_architecture="aarch64",
+        wheel="aarch64",
         extras=("litert", "onnx", "tflite", "images"),
-        backends=("litert", "onnxruntime", "tflite-runtime"),
+        backends=("native", "litert", "onnxruntime", "tflite-runtime"),
         boards=(PI_5, PI_4),
         requirements=("tflite-runtime>=2.14", "numpy<2"),
     ),
@@ -157,11 +171,25 @@ ROOTS = (
         title="32-bit, bookworm",
         architecture="armhf",
         wheel_architecture="armv7l",
+        wheel="armv7l",
         extras=("tflite",),
-        backends=("tflite-runtime",),
+        backends=("native", "tflite-runtime"),
         boards=(PI_2,),
         packages=("python3-numpy", "python3-pil"),
         requirements=("tflite-runtime>=2.14",),
+    ),
+    # Stands in for Raspbian, whose packages are built for ARMv6 with floating-point numbers in registers of the
+    # floating-point unit. Debian has ARMv6 only with the calling convention of armel, which passes them in others.
+    _bookworm(
+        name="armel-bookworm",
+        title="ARMv6, bookworm",
+        architecture="armel",
+        wheel_architecture="armv6l",
+        wheel="armv6l-armel",
+        extras=(),
+        backends=("native",),
+        boards=(PI_ZERO,),
+        packages=("python3-numpy", "python3-pil"),
     ),
 )
 

@@ -13,7 +13,7 @@ from edgernn.errors import DataError, SettingError
 from raspberry_pi import counting, raspberry_pi_page, root_building
 from raspberry_pi.counting import CALLS, ROUNDS, Instructions, per_call
 from raspberry_pi.device_answers import cases
-from raspberry_pi.roots import PI_2, PI_3, PI_4, PI_5, ROOTS
+from raspberry_pi.roots import PI_2, PI_3, PI_4, PI_5, PI_ZERO, ROOTS
 
 
 def marks(per_round: list[list[int]]) -> list[int]:
@@ -39,7 +39,9 @@ def test_rounds_that_do_not_repeat_and_missing_marks_are_reported() -> None:
         per_call(marks([[1] * ROUNDS] * 3)[1:], "here")
 
 
-@pytest.mark.parametrize(("board", "part"), [(PI_5, 0xD0B), (PI_4, 0xD08), (PI_3, 0xD03), (PI_2, 0xC07)])
+@pytest.mark.parametrize(
+    ("board", "part"), [(PI_5, 0xD0B), (PI_4, 0xD08), (PI_3, 0xD03), (PI_2, 0xC07), (PI_ZERO, 0xB76)]
+)
 def test_a_board_shows_its_processor_for_each_core(board: Any, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     blocks = board.cpuinfo().strip().split("\n\n")
@@ -72,16 +74,35 @@ def results() -> dict[str, Any]:
         for case in cases()
     ]
     systems = {root.name: {"python": f"{root.python}.1", "installed": "numpy 2"} for root in ROOTS}
-    return {"format": FORMAT, "answers": rows, "systems": systems}
+    beside = [
+        {
+            "root": "arm64-trixie",
+            "board": board.name,
+            "artifact": "lstm-int8.tflite",
+            "samples": 200,
+            "differing": differing,
+            "difference": 0.125,
+            "agreement": 0.995,
+        }
+        for board, differing in ((PI_5, 60), (PI_4, 0), (PI_3, 0))
+    ]
+    return {"format": FORMAT, "answers": rows, "systems": systems, raspberry_pi_page.BESIDE_NATIVE: beside}
 
 
 def test_the_table_shows_boards_that_differ_and_refused_artifacts() -> None:
     text = raspberry_pi_page.answers_tables(results())
     (line, streams) = [line for line in text.splitlines() if line.startswith("| `digits-int8.tflite` |")]
-    assert line.startswith("| `digits-int8.tflite` | Pi 5, Pi 3: same bits; Pi 4: 99.5 %, 2e-01 | – |")
-    assert streams.startswith("| `digits-int8.tflite` | same bits | – |")
+    differing = "Pi 5, Pi 3: same bits; Pi 4: 99.5 %, 2e-01"
+    assert line.startswith(f"| `digits-int8.tflite` | {differing} | {differing} | – |")
+    assert streams.startswith("| `digits-int8.tflite` | same bits | same bits | – |")
     (line, _) = [line for line in text.splitlines() if line.startswith("| `digits-dynamic.tflite` |")]
-    assert line.endswith("| refused: misread | refused: misread |")
+    assert line.endswith("| refused: misread | – | refused: misread | – |")
+
+
+def test_the_table_shows_on_how_many_samples_litert_differs() -> None:
+    lines = raspberry_pi_page.answers_tables(results()).splitlines()
+    differing = "Pi 5: 60 of 200 differ, by at most 32/256; 99.5 % same class; Pi 4, Pi 3: same bits"
+    assert lines[-1] == f"| `lstm-int8.tflite` | {differing} |"
 
 
 def test_a_run_without_one_of_the_artifacts_is_not_whole() -> None:
@@ -164,10 +185,14 @@ ROWS = [
 def test_the_table_has_each_count_and_says_where_int8_takes_more() -> None:
     rows = [{**row, **{name: 1000 * row[name] for name in counting.NAMES}} for row in ROWS]
     lines = raspberry_pi_page.instructions_tables(rows).splitlines()
-    assert "| `a-int8.tflite` | 300 | 60 / 70 / 40 | 150 / 9 / 9 |" in lines
-    assert "| `a-dynamic.tflite` | 300 | – | refused |" in lines
+    assert "|  | bytes | backend | Pi 5 | Pi 2 |" in lines
+    assert "| `a-int8.tflite` | 300 | litert | 60 / 70 / 40 | – |" in lines
+    assert "| `a-int8.tflite` | 300 | tflite-runtime | – | 150 / 9 / 9 |" in lines
+    assert "| `a-dynamic.tflite` | 300 | tflite-runtime | – | refused |" in lines
     assert [line for line in lines if line.startswith("- ")] == [
-        "- GRU(64), Pi 2, 32-bit, bookworm, tflite-runtime: 1.50 ×"
+        "- 64-bit, trixie: litert on Pi 5",
+        "- 32-bit, bookworm: tflite-runtime on Pi 2",
+        "- GRU(64), Pi 2, 32-bit, bookworm, tflite-runtime: 1.50 ×",
     ]
 
 
@@ -175,7 +200,7 @@ def test_the_table_has_each_count_and_says_where_int8_takes_more() -> None:
     ("content", "message"),
     [
         (
-            json.dumps({"format": 1, "systems": {}, "answers": []}),
+            json.dumps({"format": 1, "systems": {}, "answers": [], raspberry_pi_page.BESIDE_NATIVE: []}),
             "arm64-trixie: missing; expected the results of a complete run",
         ),
         ("{", "cannot be read as JSON"),
