@@ -13,9 +13,11 @@ from edgernn.bench.verdict import judge
 from edgernn.console.options import EXTRA_ARGUMENTS, Labels, Name, Number, device_option, refuse_extra_arguments
 from edgernn.console.terminal import say, say_json
 from edgernn.data.model_digest import model_digest
+from edgernn.data.run_checkpoint import KINDS, Kind
 from edgernn.data.run_commit import MODEL
 from edgernn.errors import EdgernnError
 from edgernn.system.quiet import standard_error_aside
+from edgernn_export.early_look import make_run
 from edgernn_export.formats import FORMATS
 from edgernn_export.pipeline import LEFT_OUT, NOT_POSSIBLE, TargetResult, export
 from edgernn_export.proof import Proof
@@ -27,6 +29,11 @@ from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, TARGETS, Ta
 
 @click.command("export", context_settings=EXTRA_ARGUMENTS)
 @click.argument("source", metavar="MODEL.keras|MODEL.h5|RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoint",
+    type=Name(KINDS),
+    help="Export an unfinished training, RUN: its best or last epoch so far, into RUN/checkpoints.",
+)
 @click.option("--to", "formats", multiple=True, type=Name(tuple(FORMATS)), help="Only this format; may be repeated.")
 @click.option(
     "--quantize",
@@ -110,6 +117,7 @@ from edgernn_export.targets import IO_TYPES, LAYOUTS, QUANTIZATIONS, TARGETS, Ta
 def command(
     ctx: click.Context,
     source: Path,
+    checkpoint: Kind | None,
     formats: tuple[str, ...],
     quantizations: tuple[str, ...],
     layouts: tuple[str, ...],
@@ -161,6 +169,7 @@ def command(
     \b
     Example:
         edgernn export runs/digits-robust
+        edgernn export runs/digits-robust --checkpoint best --quantize int8
         edgernn export gestures.keras --samples gestures.npz --to tflite --quantize int8
         edgernn export digits.keras --samples pixels.npy --scale pixels --labels labels.txt
         edgernn export motion.keras --samples raw.npz --scale scaler.npz --features ax,ay,az
@@ -182,6 +191,9 @@ def command(
         def progress(step: str) -> None:
             say(f"{step} …", file=terminal)
 
+        if checkpoint:
+            progress(f"reading the {checkpoint} epoch")
+            source = make_run(source, checkpoint)
         rows = export(
             source,
             out,

@@ -127,9 +127,7 @@ def test_other_settings_are_one_line(tmp_path):
 
 
 def test_tensorboard_is_an_extra(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "edgernn.system.extras.find_spec", lambda name: None if name == "tensorboard" else find_spec(name)
-    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tensorboard" else find_spec(name))
     result = train("--tensorboard", tmp_path / "logs")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: tensorboard is not installed: pip install ")

@@ -20,6 +20,7 @@ import numpy as np
 from edgernn.data.datasets import read_samples
 from edgernn.data.feature_scales import Scale, find_scale, name_scale
 from edgernn.data.readers.rows import Row
+from edgernn.data.run_checkpoint import FOLDER, STATE_FILE
 from edgernn.data.run_commit import MAX_MODEL_BYTES, MODEL, SAMPLES, SETTINGS, recover, wrong_files
 from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
@@ -221,6 +222,11 @@ def read_run(folder: Path) -> dict[str, Any]:
         DataError: the settings cannot be read, or a file has another digest.
     """
     if not (folder / SETTINGS).is_file() and not (folder / MODEL).is_file():
+        if (folder / FOLDER / STATE_FILE).is_file():
+            raise ModelError(
+                f"{folder}: the training in this folder is not finished; go on with `edgernn train … --resume`, or "
+                f"look at it early with `edgernn export {folder} --checkpoint best`"
+            )
         raise ModelError(f"{folder}: no {MODEL} in this folder; expected a run folder that `edgernn train` wrote")
     if not (folder / SETTINGS).is_file():
         raise DataError(
