@@ -248,9 +248,10 @@ def streaming(values: Sequence[Value], operator: Operator, constants: Mapping[in
     """Return a program that answers each row with the result of an operator."""
     one_operator = whole(values, [operator], constants)
     count = len(values)
-    state, before = ProgramState(before=count, after=count - 1, zero=0), values[-1]._replace(base=count)
-    row = float32(*values[0].shape[1:])._replace(base=count + 1)
-    return one_operator._replace(
+    state, before = ProgramState(before=count, after=count - 1, zero=0), replace(values[-1], base=count)
+    row = replace(float32(*values[0].shape[1:]), base=count + 1)
+    return replace(
+        one_operator,
         values=(*one_operator.values, before, row),
         input=count + 1,
         rows=(Quantize(count + 1, 0),),
