@@ -24,9 +24,6 @@ static inline void *at(const call *c, const operand *each, size_t step, size_t l
 
 static const edgernn_rows ONE_ROW = {.count = 1};
 
-/* Functions that are used in two places, for a sample alone and in lanes. */
-#define NOT_INLINE __attribute__((noinline)) static void
-
 NOT_INLINE softmax_i8(const instruction *i, const int8_t *x, int8_t *out, int64_t rows) {
     const int64_t columns = i->as.softmax.columns;
     for (int64_t row = 0; row < rows; row++, x += columns, out += columns) {

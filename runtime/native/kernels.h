@@ -14,6 +14,9 @@ so that four neighbouring inputs are multiplied by one load of weights. */
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of functions that are large, or would need many registers where they are called. */
+#define NOT_INLINE __attribute__((noinline)) static void
+
 /* A matrix of int8 weights: out = clamp(rint((x · w + bias) × multiplier) + zero_point), then plus an addend, then
 through a table. */
 typedef struct {

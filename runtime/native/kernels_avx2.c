@@ -3,6 +3,7 @@
 
 #define KERNELS edgernn_kernels_avx2
 #define NAME "avx2"
+#define TILE_ROWS 2
 #define INPUT_OFFSET 0
 
 /* maddubs multiplies unsigned by signed bytes: |x| and the weight with the sign of x. Sums of two such products stay

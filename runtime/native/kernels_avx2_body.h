@@ -4,7 +4,8 @@ A block has 32 columns in four registers of 8. Packing four registers of int32 t
 the registers, so the columns are packed in the order that makes the result come out in theirs: register r has the
 columns 4r to 4r + 3 and 16 + 4r to 16 + 4r + 3.
 
-Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the products of 4 inputs each. */
+Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the products of 4 inputs each; and TILE_ROWS,
+the rows that are computed together, so that weights are loaded once for them. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the
 #define COLUMNS_I8 32
 #define COLUMNS_F32 32
 #define HAS_BLOCK_SUMS_F32
+#define TILE_ROWS_F32 3
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
 
 static int column_place(int column) {
@@ -83,13 +85,46 @@ static void block_sums_f32(const float *x, int inputs, const float *weights, con
     }
 }
 
+/* The same for TILE_ROWS_F32 rows, half a block at once, because there are 16 registers. */
+NOT_INLINE tile_sums_f32(
+    const float *x, ptrdiff_t x_stride, int inputs, const float *weights, const float *bias, float *sums) {
+    for (int half = 0; half < COLUMNS_F32; half += COLUMNS_F32 / 2) {
+        __m256 even[TILE_ROWS_F32][2], odd[TILE_ROWS_F32][2];
+        for (int r = 0; r < TILE_ROWS_F32; r++) {
+            for (int k = 0; k < 2; k++) {
+                even[r][k] = _mm256_loadu_ps(bias + half + 8 * k);
+                odd[r][k] = _mm256_setzero_ps();
+            }
+        }
+        const float *w = weights + half;
+        int i = 0;
+        for (; i + 2 <= inputs; i += 2, w += 2 * COLUMNS_F32) {
+            for (int k = 0; k < 2; k++) {
+                const __m256 first = _mm256_loadu_ps(w + 8 * k), second = _mm256_loadu_ps(w + COLUMNS_F32 + 8 * k);
+                for (int r = 0; r < TILE_ROWS_F32; r++) {
+                    even[r][k] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * x_stride + i]), first, even[r][k]);
+                    odd[r][k] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * x_stride + i + 1]), second, odd[r][k]);
+                }
+            }
+        }
+        for (int r = 0; r < TILE_ROWS_F32; r++) {
+            for (int k = 0; k < 2; k++) {
+                if (i < inputs) {
+                    even[r][k] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * x_stride + i]), _mm256_loadu_ps(w + 8 * k), even[r][k]);
+                }
+                _mm256_storeu_ps(sums + COLUMNS_F32 * r + half + 8 * k, _mm256_add_ps(even[r][k], odd[r][k]));
+            }
+        }
+    }
+}
+
 static inline __m256i rounded(__m256i sums, const float *multipliers, __m256 high) {
     /* A product below -2^31 becomes -2^31, which the packing limits; one above 2^31 would, too, so it is limited before. */
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(multipliers));
     return _mm256_cvtps_epi32(_mm256_min_ps(scaled, high));
 }
 
-static void linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
+NOT_INLINE linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
     const int8_t *weights = linear->weights;
     const __m256i zero_point = _mm256_set1_epi16((short)linear->zero_point);
     const __m256i low = _mm256_set1_epi8((char)linear->low), high = _mm256_set1_epi8((char)linear->high);
@@ -127,6 +162,66 @@ static void linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, cons
             int8_t rest[COLUMNS_I8];
             _mm256_storeu_si256((__m256i *)(void *)rest, result);
             memcpy(out + first, rest, (size_t)left);
+        }
+    }
+}
+
+/* Rounds the sums of a block, adds the addend, looks up the table, and writes the results of a row. */
+static inline void finish(
+    const edgernn_linear_i8 *linear, const __m256i *sums, int first, const int8_t *addend, int8_t *out) {
+    const __m256i zero_point = _mm256_set1_epi16((short)linear->zero_point);
+    const __m256i low = _mm256_set1_epi8((char)linear->low), high = _mm256_set1_epi8((char)linear->high);
+    const __m256 limit = _mm256_set1_ps((float)(127 - linear->zero_point));
+    const float *multipliers = linear->multipliers + first;
+    const __m256i ab = _mm256_packs_epi32(rounded(sums[0], multipliers, limit), rounded(sums[1], multipliers + 8, limit));
+    const __m256i cd = _mm256_packs_epi32(rounded(sums[2], multipliers + 16, limit), rounded(sums[3], multipliers + 24, limit));
+    __m256i result =
+        _mm256_packs_epi16(_mm256_adds_epi16(ab, zero_point), _mm256_adds_epi16(cd, zero_point));
+    result = _mm256_min_epi8(_mm256_max_epi8(result, low), high);
+    if (addend) {
+        result = _mm256_adds_epi8(result, _mm256_loadu_si256((const __m256i *)(const void *)(addend + first)));
+    }
+    if (linear->table) {
+        result = looked_up(linear->table, result);
+    }
+    const int left = linear->outputs - first;
+    if (left >= COLUMNS_I8) {
+        _mm256_storeu_si256((__m256i *)(void *)(out + first), result);
+    } else {
+        int8_t rest[COLUMNS_I8];
+        _mm256_storeu_si256((__m256i *)(void *)rest, result);
+        memcpy(out + first, rest, (size_t)left);
+    }
+}
+
+/* Computes TILE_ROWS rows. */
+NOT_INLINE linear_tile_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
+                          const edgernn_rows *rows) {
+    const int8_t *weights = linear->weights;
+    for (int first = 0; first < linear->outputs; first += COLUMNS_I8) {
+        __m256i sums[TILE_ROWS][4];
+        for (int r = 0; r < TILE_ROWS; r++) {
+            for (int k = 0; k < 4; k++) {
+                sums[r][k] = _mm256_loadu_si256((const __m256i *)(const void *)(linear->bias + first) + k);
+            }
+        }
+        for (int group = 0; group < linear->groups; group++, weights += 4 * COLUMNS_I8) {
+            __m256i inputs[TILE_ROWS];
+            for (int r = 0; r < TILE_ROWS; r++) {
+                int32_t four;
+                memcpy(&four, x + r * rows->x + 4 * group, sizeof four);
+                inputs[r] = INPUTS(_mm256_set1_epi32(four));
+            }
+            for (int k = 0; k < 4; k++) {
+                const __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)weights + k);
+                for (int r = 0; r < TILE_ROWS; r++) {
+                    sums[r][k] = DOT(sums[r][k], inputs[r], w);
+                }
+            }
+        }
+        _Pragma("clang loop unroll(full)") /* sums stay in registers */
+        for (int r = 0; r < TILE_ROWS; r++) {
+            finish(linear, sums[r], first, addend ? addend + r * rows->b : NULL, out + r * rows->out);
         }
     }
 }

@@ -15,6 +15,7 @@ that weights are loaded once for them. */
 #define COLUMNS_I8 16
 #define COLUMNS_F32 64
 #define HAS_BLOCK_SUMS_F32
+#define TILE_ROWS_F32 3
 #define INPUT_OFFSET 128
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
 
@@ -68,26 +69,44 @@ static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t
 }
 
 /* As in kernels_avx2_body.h. */
-static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
-    __m512 even[4], odd[4];
-    for (int k = 0; k < 4; k++) {
-        even[k] = _mm512_loadu_ps(bias + 16 * k);
-        odd[k] = _mm512_setzero_ps();
+static inline __attribute__((always_inline)) void add_products_f32(
+    const float *x, ptrdiff_t x_stride, int height, int inputs, const float *weights, const float *bias, float *sums) {
+    __m512 even[TILE_ROWS_F32][4], odd[TILE_ROWS_F32][4];
+    for (int r = 0; r < height; r++) {
+        for (int k = 0; k < 4; k++) {
+            even[r][k] = _mm512_loadu_ps(bias + 16 * k);
+            odd[r][k] = _mm512_setzero_ps();
+        }
     }
     int i = 0;
     for (; i + 2 <= inputs; i += 2, weights += 2 * COLUMNS_F32) {
-        const __m512 first = _mm512_set1_ps(x[i]), second = _mm512_set1_ps(x[i + 1]);
         for (int k = 0; k < 4; k++) {
-            even[k] = _mm512_fmadd_ps(first, _mm512_loadu_ps(weights + 16 * k), even[k]);
-            odd[k] = _mm512_fmadd_ps(second, _mm512_loadu_ps(weights + COLUMNS_F32 + 16 * k), odd[k]);
+            const __m512 first = _mm512_loadu_ps(weights + 16 * k);
+            const __m512 second = _mm512_loadu_ps(weights + COLUMNS_F32 + 16 * k);
+            for (int r = 0; r < height; r++) {
+                even[r][k] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * x_stride + i]), first, even[r][k]);
+                odd[r][k] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * x_stride + i + 1]), second, odd[r][k]);
+            }
         }
     }
-    for (int k = 0; k < 4; k++) {
-        if (i < inputs) {
-            even[k] = _mm512_fmadd_ps(_mm512_set1_ps(x[i]), _mm512_loadu_ps(weights + 16 * k), even[k]);
+    for (int r = 0; r < height; r++) {
+        for (int k = 0; k < 4; k++) {
+            if (i < inputs) {
+                const __m512 last = _mm512_loadu_ps(weights + 16 * k);
+                even[r][k] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * x_stride + i]), last, even[r][k]);
+            }
+            _mm512_storeu_ps(sums + COLUMNS_F32 * r + 16 * k, _mm512_add_ps(even[r][k], odd[r][k]));
         }
-        _mm512_storeu_ps(sums + 16 * k, _mm512_add_ps(even[k], odd[k]));
     }
+}
+
+static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
+    add_products_f32(x, 0, 1, inputs, weights, bias, sums);
+}
+
+NOT_INLINE tile_sums_f32(
+    const float *x, ptrdiff_t x_stride, int inputs, const float *weights, const float *bias, float *sums) {
+    add_products_f32(x, x_stride, TILE_ROWS_F32, inputs, weights, bias, sums);
 }
 
 /* Rounds the sums of at most 4 blocks, adds the addend, looks up the table, and writes the results of a row. */
@@ -203,36 +222,28 @@ static inline __attribute__((always_inline)) void tile_of_rows(
     }
 }
 
-/* Computes `blocks` blocks of all rows. */
-static inline __attribute__((always_inline)) void strip(
-    const edgernn_linear_i8 *linear, const int8_t *x, int first, int blocks, const int8_t *addend, int8_t *out,
-    const edgernn_rows *rows) {
-    for (int row = 0, together; row < rows->count; row += together) {
-        together = row + TILE_ROWS <= rows->count ? TILE_ROWS : 1;
-        if (together > 1) {
-            tile_of_rows(linear, x, first, blocks, addend, out, rows);
-        } else {
-            tile_of_row(linear, x, first, blocks, addend, out);
-        }
-        x += together * rows->x;
-        addend = addend ? addend + together * rows->b : NULL;
-        out += together * rows->out;
-    }
-}
-
-#define HAS_LINEAR_I8
-static void linear_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
-                      const edgernn_rows *rows) {
+NOT_INLINE linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
     int block = 0;
     for (; block + 4 <= linear->blocks; block += 4) {
-        strip(linear, x, 16 * block, 4, addend, out, rows);
+        tile_of_row(linear, x, 16 * block, 4, addend, out);
     }
     if (block + 2 <= linear->blocks) {
-        strip(linear, x, 16 * block, 2, addend, out, rows);
+        tile_of_row(linear, x, 16 * block, 2, addend, out);
         block += 2;
     }
     if (block < linear->blocks) {
-        strip(linear, x, 16 * block, 1, addend, out, rows);
+        tile_of_row(linear, x, 16 * block, 1, addend, out);
+    }
+}
+
+NOT_INLINE linear_tile_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
+                           const edgernn_rows *rows) {
+    int block = 0;
+    for (; block + 4 <= linear->blocks; block += 4) {
+        tile_of_rows(linear, x, 16 * block, 4, addend, out, rows);
+    }
+    for (; block < linear->blocks; block++) {
+        tile_of_rows(linear, x, 16 * block, 1, addend, out, rows);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #define KERNELS edgernn_kernels_avxvnni
 #define NAME "avxvnni"
+#define TILE_ROWS 2
 #define INPUT_OFFSET 128
 
 #define INPUTS(x) _mm256_xor_si256(x, _mm256_set1_epi8((char)-128))

@@ -30,19 +30,33 @@ static inline int8_t round_clamped(float x, float low, float high, int zero_poin
     return (int8_t)((int32_t)round_small(limited) + zero_point);
 }
 
-#ifndef HAS_LINEAR_I8
-static void linear_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
-                      const edgernn_rows *rows) {
-    for (int row = 0; row < rows->count; row++) {
-        linear_row_i8(linear, x, addend, out);
-        x += rows->x;
-        addend = addend ? addend + rows->b : NULL;
-        out += rows->out;
-    }
-}
+/* `linear_row_i8` computes a row, `linear_tile_i8` TILE_ROWS rows. */
+#ifndef TILE_ROWS
+#define TILE_ROWS 1
+#define linear_tile_i8(linear, x, addend, out, rows) linear_row_i8(linear, x, addend, out)
 #endif
 
-/* Of each block, `block_sums_f32` computes bias + Σ x × weights, of an instruction set or in plain C. */
+static void linear_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
+                      const edgernn_rows *rows) {
+    if (rows->count == 1) {
+        linear_row_i8(linear, x, addend, out);
+        return;
+    }
+    for (int row = 0, height; row < rows->count; row += height) {
+        height = TILE_ROWS > 1 && row + TILE_ROWS <= rows->count ? TILE_ROWS : 1;
+        if (height == 1) {
+            linear_row_i8(linear, x, addend, out);
+        } else {
+            linear_tile_i8(linear, x, addend, out, rows);
+        }
+        x += height * rows->x;
+        addend = addend ? addend + height * rows->b : NULL;
+        out += height * rows->out;
+    }
+}
+
+/* Of each block, `block_sums_f32` computes bias + Σ x × weights, of an instruction set or in plain C; `tile_sums_f32`
+computes TILE_ROWS_F32 rows, with COLUMNS_F32 results behind those of the row before. */
 #ifndef HAS_BLOCK_SUMS_F32
 static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
     memcpy(sums, bias, COLUMNS_F32 * sizeof *sums);
@@ -61,30 +75,61 @@ static inline void limit_f32(const float *x, int count, float low, float high, f
     }
 }
 
-static void linear_f32(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows) {
+NOT_INLINE linear_row_f32(const edgernn_linear_f32 *linear, const float *x, float *out) {
     const int inputs = linear->inputs, outputs = linear->outputs;
-    for (int row = 0; row < rows->count; row++, x += rows->x, out += rows->out) {
-        for (int block = 0; block < linear->blocks; block++) {
-            const int first = block * COLUMNS_F32, left = outputs - first;
-            float sums[COLUMNS_F32];
-            block_sums_f32(x, inputs, linear->weights + (ptrdiff_t)first * inputs, linear->bias + first, sums);
-            if (left >= COLUMNS_F32) {
-                limit_f32(sums, COLUMNS_F32, linear->low, linear->high, out + first);
-            } else {
-                limit_f32(sums, left, linear->low, linear->high, out + first);
-            }
+    for (int block = 0; block < linear->blocks; block++) {
+        const int first = block * COLUMNS_F32, left = outputs - first;
+        float sums[COLUMNS_F32];
+        block_sums_f32(x, inputs, linear->weights + (ptrdiff_t)first * inputs, linear->bias + first, sums);
+        if (left >= COLUMNS_F32) {
+            limit_f32(sums, COLUMNS_F32, linear->low, linear->high, out + first);
+        } else {
+            limit_f32(sums, left, linear->low, linear->high, out + first);
+        }
+    }
+}
+
+#ifdef TILE_ROWS_F32
+/* Computes TILE_ROWS_F32 rows, each with the bits of `linear_row_f32`. */
+NOT_INLINE linear_tile_f32(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows) {
+    const int inputs = linear->inputs;
+    for (int block = 0; block < linear->blocks; block++) {
+        const int first = block * COLUMNS_F32, left = linear->outputs - first;
+        float sums[TILE_ROWS_F32 * COLUMNS_F32];
+        tile_sums_f32(x, rows->x, inputs, linear->weights + (ptrdiff_t)first * inputs, linear->bias + first, sums);
+        for (int r = 0; r < TILE_ROWS_F32; r++) {
+            limit_f32(sums + r * COLUMNS_F32, left < COLUMNS_F32 ? left : COLUMNS_F32, linear->low, linear->high,
+                      out + r * rows->out + first);
+        }
+    }
+}
+#else
+#define TILE_ROWS_F32 1
+#define linear_tile_f32(linear, x, out, rows) linear_row_f32(linear, x, out)
+#endif
+
+static void linear_f32(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows) {
+    if (rows->count == 1) {
+        linear_row_f32(linear, x, out);
+        return;
+    }
+    for (int row = 0, height; row < rows->count; row += height, x += height * rows->x, out += height * rows->out) {
+        height = TILE_ROWS_F32 > 1 && row + TILE_ROWS_F32 <= rows->count ? TILE_ROWS_F32 : 1;
+        if (height == 1) {
+            linear_row_f32(linear, x, out);
+        } else {
+            linear_tile_f32(linear, x, out, rows);
         }
     }
 }
 
 /* Kernels of two operands: of one row, and of several. A loop around the loop over elements would make the compiler
 check more for operands that overlap. */
-#define ROW __attribute__((noinline)) static void
 #define EACH_ROW(call)                                                                                 \
     for (int row = 0; row < rows->count; row++, a += rows->x, b += rows->b, out += rows->out) call
 
 #ifndef HAS_SUM_AND_PRODUCT_I8
-ROW sum_row(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int columns, int8_t *out) {
+NOT_INLINE sum_row(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int columns, int8_t *out) {
     const edgernn_sum_i8 s = *sum;
     for (int i = 0; i < columns; i++) {
         const int32_t total = s.bias + a[i] * s.a_multiplier + b[i] * s.b_multiplier;
@@ -97,7 +142,7 @@ static void sum_i8(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, 
     EACH_ROW(sum_row(sum, a, b, columns, out));
 }
 
-ROW product_row(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int columns, int8_t *out) {
+NOT_INLINE product_row(const edgernn_product_i8 *product, const int8_t *a, const int8_t *b, int columns, int8_t *out) {
     const edgernn_product_i8 p = *product;
     const float low = (float)(p.low - p.zero_point), high = (float)(p.high - p.zero_point);
     for (int i = 0; i < columns; i++) {
@@ -112,7 +157,7 @@ static void product_i8(const edgernn_product_i8 *product, const int8_t *a, const
 }
 #endif
 
-ROW saturating_sum_row(const int8_t *a, const int8_t *b, int columns, int8_t *out) {
+NOT_INLINE saturating_sum_row(const int8_t *a, const int8_t *b, int columns, int8_t *out) {
     for (int i = 0; i < columns; i++) {
         out[i] = clamp_i8((int32_t)a[i] + b[i], -128, 127);
     }
@@ -135,7 +180,7 @@ static void saturating_sum_i8(const int8_t *a, const int8_t *b, int columns, int
     }                                                    \
     return
 
-ROW binary_row(const edgernn_binary_f32 *binary, const float *a, const float *b, int columns, float *out) {
+NOT_INLINE binary_row(const edgernn_binary_f32 *binary, const float *a, const float *b, int columns, float *out) {
     const float low = binary->low, high = binary->high;
     if (binary->swapped) {
         const float *first = a;
