@@ -33,9 +33,9 @@ def export_cells(folder: Path) -> Sequence[TargetResult]:
         return export(folder / "cells.keras", targets=targets, samples=folder / "samples.npz", settings=settings)
 
 
-def digits_files() -> dict[str, str]:
+def digits_files(stem: str = "digits") -> dict[str, str]:
     """Return source, header and test of the package's digits, by name."""
     data = edgernn.sample().read_bytes()
-    files = CFiles(read_program(data), data, "digits")
+    files = CFiles(read_program(data), data, stem)
     source = seal(files.embed_card(read_card(data).encode()))
-    return {"digits.c": source.decode()} | {name: text.decode() for name, text in files.companions(source).items()}
+    return {f"{stem}.c": source.decode()} | {name: text.decode() for name, text in files.companions(source).items()}

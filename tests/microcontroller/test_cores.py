@@ -137,3 +137,58 @@ def test_the_digits_keep_their_limits() -> None:
     instructions = cortex_m.count_instructions(files, "digits")
     assert instructions is not None
     assert instructions <= 1_200_000
+
+
+# What the example programs use of each SDK.
+STUBS = {
+    "arduino": {
+        "Arduino.h": "enum { A0, LED_BUILTIN, OUTPUT, HIGH, LOW };\nint analogRead(int);\nvoid pinMode(int, int);\n"
+        "void digitalWrite(int, int);\nvoid delay(unsigned long);\n"
+    },
+    "pico": {
+        "hardware/adc.h": "#include <stdint.h>\nvoid adc_init(void);\nvoid adc_gpio_init(unsigned);\n"
+        "void adc_select_input(unsigned);\nuint16_t adc_read(void);\n",
+        "pico/stdlib.h": "#include <stdbool.h>\n#define PICO_DEFAULT_LED_PIN 25\n#define GPIO_OUT true\n"
+        "void gpio_init(unsigned);\nvoid gpio_set_dir(unsigned, bool);\nvoid gpio_put(unsigned, bool);\n"
+        "void sleep_ms(unsigned);\n",
+    },
+    "esp-idf": {
+        "driver/gpio.h": "#include <stdint.h>\ntypedef enum { GPIO_NUM_2 = 2 } gpio_num_t;\n"
+        "typedef enum { GPIO_MODE_OUTPUT } gpio_mode_t;\nint gpio_set_direction(gpio_num_t, gpio_mode_t);\n"
+        "int gpio_set_level(gpio_num_t, uint32_t);\n",
+        "freertos/FreeRTOS.h": "#define pdMS_TO_TICKS(ms) ((unsigned)(ms))\n",
+        "freertos/task.h": "void vTaskDelay(unsigned);\nvoid app_main(void);\n",
+    },
+}
+EXAMPLES = Path(__file__).parents[2] / "examples" / "microcontroller"
+PROGRAMS = {
+    "arduino": EXAMPLES / "arduino/EdgernnModel/examples/blink_model/blink_model.ino",
+    "pico": EXAMPLES / "pico/main.c",
+    "esp-idf": EXAMPLES / "esp-idf/main/main.c",
+}
+
+
+@pytest.mark.parametrize("kit", STUBS)
+def test_an_example_compiles_for_a_cortex_m0_with_the_declarations_of_its_sdk(kit: str, tmp_path: Path) -> None:
+    for name, text in STUBS[kit].items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    write(digits_files("motion-int8"), tmp_path)
+    core = CORES["gcc for Cortex-M0+"][1:]
+    if kit == "arduino":
+        library = EXAMPLES / "arduino/EdgernnModel/src"
+        compiler, how = "arm-none-eabi-g++", ("-std=gnu++11", "-x", "c++", "-include", "Arduino.h", f"-I{library}")
+    else:
+        compiler, how = GCC, ("-std=gnu11",)
+    flags = ("-Wall", "-Wextra", "-Werror", "-Os", "-I.", "-c")
+    run([compiler, *core, *how, *flags, str(PROGRAMS[kit]), "-o", "program.o"], tmp_path)
+    run([GCC, *core, *WARNINGS, "-Os", "-c", "motion-int8.c", "-o", "model.o"], tmp_path)
+
+
+def test_the_arduino_library_has_the_fields_that_its_rules_require() -> None:
+    lines = (EXAMPLES / "arduino/EdgernnModel/library.properties").read_text("utf-8").splitlines()
+    fields = dict(line.split("=", 1) for line in lines)
+    required = {"name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url", "architectures"}
+    assert required <= fields.keys()
+    assert all(fields.values())
+    assert (EXAMPLES / "arduino" / fields["name"] / "src" / fields["includes"]).is_file()

@@ -17,9 +17,12 @@ static void read_sensor(float *row)
 
 int main(void)
 {
-    motion_int8_state state;
+    static motion_int8_state state;
     motion_int8_init(&state);
     adc_init();
+    for (unsigned pin = 26; pin < 29; pin++) {
+        adc_gpio_init(pin);
+    }
     gpio_init(PICO_DEFAULT_LED_PIN);
     gpio_set_dir(PICO_DEFAULT_LED_PIN, GPIO_OUT);
     for (;;) {

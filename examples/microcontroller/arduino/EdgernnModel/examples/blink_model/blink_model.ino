@@ -1,5 +1,5 @@
 /* Gives a row to the model every 20 ms, and lights the board's LED while the answer is CLASS. */
-#include "motion-int8.h"
+#include <EdgernnModel.h>
 
 static const int CLASS = 0;
 static motion_int8_state state;
