@@ -103,6 +103,7 @@ def sensor_evidence() -> dict[str, Any]:
             "high": [40] * 9,
             "examples": [window, window],
             "disagreements": [window],
+            "mistakes": [window | {"keras": 1, "confidence": 0.93}],
         },
     }
 

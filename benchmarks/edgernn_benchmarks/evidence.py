@@ -10,8 +10,10 @@ rows        steps: rows of a sequence; samples: number of streamed samples; unit
             accuracy {name: [steps]}, after each row; settled {name: [steps]}, the share that stays right from there on
 pictures    steps, features: of each picture; scale: meaning of black and white; names: of the features, if known;
             low, high: [features], the values drawn as 0 and 255, unless those are 0 and 1;
-            examples, disagreements: [{sample, truth, keras, pixels, condition?, answers {name: decision}}]; pixels is
-            Base64 of uint8 [steps, features]
+            examples, disagreements, mistakes: [{sample, truth, keras, pixels, condition?, confidence?, answers {name:
+            decision}}]; pixels is Base64 of uint8 [steps, features]; mistakes are the original's, with its probability
+            as confidence, the highest first
+corruptions samples: number of clean pictures of the run folder; accuracy {name: {corruption: share}}, of the artifacts
 values      of a regression: output: name of the output, if there are several; truth [n], answers {name: [n]}, a subset
 history     {series: [epochs]}, as in history.json
 """
@@ -27,7 +29,9 @@ from typing import Any
 import numpy as np
 
 import edgernn
+from edgernn import metrics
 from edgernn.arrays import Bools, Float32, Int64
+from edgernn.data.corruptions import CLEAN, are_pictures, corrupted_copies
 from edgernn.data.datasets import read_samples
 from edgernn.data.run_commit import HISTORY, SAMPLES
 from edgernn.data.run_settings import read_settings
@@ -41,7 +45,8 @@ KERAS = "Keras"
 # Limits that keep the file small and the report readable.
 MAX_DECISIONS, MAX_VALUES = 20_000, 400
 MAX_STREAMED, MAX_ROWS = 500, 20_000
-MAX_DISAGREEMENTS, MAX_EXAMPLES = 24, 10
+MAX_DISAGREEMENTS, MAX_EXAMPLES, MAX_MISTAKES = 24, 10, 20
+MAX_CORRUPTED = 500
 MAX_EPOCHS = 2_000
 # Pixels of a picture's side: shorter samples are not drawn, longer sides are shrunk.
 MIN_SIDE, MAX_SIDE = 2, 96
@@ -73,7 +78,11 @@ def collect(
             found["decisions"] = {name: each.ravel().tolist() for name, each in decisions.items()}
         if right.ndim == 1:
             found["rows"] = _rows(question, right, models)
-            found["pictures"] = _pictures(x, right, decisions, conditions, _names(models))
+            mistakes = task.find_confident_mistakes(reference, truth, MAX_MISTAKES).tolist()
+            confidence = [round(float(share), 4) for share in task.confidence(reference[mistakes])]
+            confident = dict(zip(mistakes, confidence, strict=True))
+            found["pictures"] = _pictures(x, right, decisions, conditions, _names(models), confident)
+            found["corruptions"] = _corruptions(question, right, conditions, models)
         else:
             found["rows"] = _steps(right, decisions)
     elif truth is not None and task.kind == REGRESSION:
@@ -172,9 +181,36 @@ def _shares(met: Bools) -> list[float]:
     return [round(float(share), 4) for share in met.mean(axis=0)]
 
 
-def _pictures(
-    x: Float32, right: Int64, decisions: Decisions, conditions: Sequence[str], names: Sequence[str]
+def _corruptions(
+    question: Question, right: Int64, conditions: Sequence[str], models: Mapping[str, edgernn.Model]
 ) -> dict[str, Any]:
+    """Return the artifacts' accuracy on clean pictures of the run folder, and on corrupted copies of them."""
+    if CLEAN not in conditions:
+        return {}
+    clean = slice(list(conditions).index(CLEAN), MAX_CORRUPTED * len(conditions), len(conditions))
+    pictures, truth = question.x[clean], right[clean]
+    if not are_pictures(pictures):
+        return {}
+    copies = corrupted_copies(pictures)
+    accuracy = {
+        name: {
+            each: round(metrics.accuracy(question.task.decide(model.predict(copy)), truth), 4)
+            for each, copy in copies.items()
+        }
+        for name, model in models.items()
+    }
+    return {"samples": len(pictures), "accuracy": accuracy} if accuracy else {}
+
+
+def _pictures(
+    x: Float32,
+    right: Int64,
+    decisions: Decisions,
+    conditions: Sequence[str],
+    names: Sequence[str],
+    mistakes: Mapping[int, float],
+) -> dict[str, Any]:
+    """Return the samples to draw; `mistakes` are the original's, each with its confidence."""
     if x.shape[1] < MIN_SIDE:
         return {}
     low, high, scale = _range_of(x)
@@ -191,6 +227,7 @@ def _pictures(
             "answers": others,
             "pixels": base64.b64encode(np.rint(255 * pixels).astype(np.uint8).tobytes()).decode("ascii"),
             **({"condition": conditions[sample % len(conditions)]} if conditions else {}),
+            **({"confidence": mistakes[sample]} if sample in mistakes else {}),
         }
 
     steps, features = _shrunk(x[0]).shape
@@ -202,6 +239,7 @@ def _pictures(
         **({} if scale == PIXEL_SCALE or len(low) != features else {"low": _rounded(low), "high": _rounded(high)}),
         "examples": [picture(sample) for sample in examples],
         "disagreements": [picture(sample) for sample in disagreements],
+        "mistakes": [picture(sample) for sample in mistakes],
     }
 
 

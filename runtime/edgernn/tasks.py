@@ -95,6 +95,15 @@ class Task:
         sigmoid: Float32 = np.exp(-np.logaddexp(np.float32(0), -answers))
         return sigmoid
 
+    def confidence(self, answers: Float32) -> Float32:
+        """Return the probability of each decision, float32 [...]; for a classification or a binary task."""
+        import numpy as np
+
+        shares = self.probabilities(answers)
+        each = shares if self.kind == CLASSIFICATION else np.concatenate([shares, 1 - shares], axis=-1)
+        highest: Float32 = each.max(axis=-1)
+        return highest
+
     def find_confident_mistakes(self, answers: Float32, truth: Truth, limit: int) -> Int64:
         """Find the wrong decisions with the highest probabilities; for a classification or a binary task.
 
@@ -108,8 +117,7 @@ class Task:
         """
         import numpy as np
 
-        decisions, shares = self.decide(answers), self.probabilities(answers)
-        confidence = shares.max(axis=-1) if self.kind == CLASSIFICATION else np.maximum(shares, 1 - shares)[..., 0]
+        decisions, confidence = self.decide(answers), self.confidence(answers)
         wrong = np.flatnonzero((decisions != truth.reshape(decisions.shape)) & (decisions >= 0))
         return wrong[np.argsort(-confidence[wrong], kind="stable")[:limit]]
 

@@ -8,6 +8,7 @@ from made_up_report import write_run
 
 import edgernn
 from edgernn.bench.result import Result
+from edgernn.data.corruptions import CORRUPTIONS
 from edgernn.errors import NoStepError
 from edgernn.tasks import BINARY, CLASSIFICATION, KINDS, MULTILABEL, REGRESSION, Task
 from edgernn_benchmarks.evidence import MAX_DISAGREEMENTS, MAX_SIDE, collect
@@ -65,6 +66,29 @@ def test_what_disagrees_is_shown(made_up_result: Result) -> None:
     assert shown[0]["answers"] == {"digits-int8.tflite": 0, "digits-float32.onnx": 0}
     assert [each["condition"] for each in shown] == ["clean", "noisy", "clean"]
     assert evidence["history"]["loss"] == [0.9, 0.5, 0.4]
+
+
+def test_the_mistakes_of_the_original_are_shown_with_their_confidence(made_up_result: Result) -> None:
+    mistakes = made_up_result.evidence["pictures"]["mistakes"]
+    assert {0, 1, 2} <= {each["sample"] for each in mistakes}
+    assert all(each["keras"] != each["truth"] for each in mistakes)
+    confidences = [each["confidence"] for each in mistakes]
+    assert confidences == sorted(confidences, reverse=True)
+    shown = read_evidence(made_up_result.evidence, "").mistakes
+    assert [each.confidence for each in shown] == [f"{share:.1%}" for share in confidences]
+
+
+def test_artifacts_are_tested_on_corrupted_copies_of_the_clean_pictures(made_up_result: Result) -> None:
+    evidence = made_up_result.evidence
+    (name, shares), *_ = evidence["corruptions"]["accuracy"].items()
+    # Every second of the 40 samples is clean.
+    assert evidence["corruptions"]["samples"] == 20
+    assert list(shares) == ["clean", *CORRUPTIONS]
+    decisions = np.array(evidence["decisions"][name])[::2]
+    assert shares["clean"] == np.mean(decisions == np.array(evidence["truth"])[::2])
+    table = read_evidence(evidence, name).corruptions
+    assert table is not None
+    assert [title for title, _ in table.columns] == list(shares)
 
 
 def test_answers_as_rows_arrive_are_those_of_a_stream(made_up_result: Result) -> None:

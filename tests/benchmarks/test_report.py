@@ -36,6 +36,8 @@ SECTIONS = {
         "latencies",
         "classes",
         "disagreements",
+        "mistakes",
+        "corruptions",
         "samples",
         "rows",
         "training",
@@ -234,15 +236,16 @@ def test_sensor_windows_are_lines_with_the_names_of_features(made_up_result: Res
     evidence = sensor_evidence()
     evidence["pictures"]["names"][2] = f"{EVIL}temperature"
     read = Page(render([replace(made_up_result, evidence=evidence)]))
-    assert read.tags.count("polyline") == 3 * 9
-    assert read.text.count(f"{EVIL}temperature") == 3 + 1  # each window, and the ranges
+    assert read.tags.count("polyline") == 4 * 9
+    assert read.text.count(f"{EVIL}temperature") == 4 + 1  # each window, and the ranges
     assert "temperature -3.5 to 40" in read.text
+    assert "read as walking downstairs 1" in read.text
     assert "img" not in read.tags
     del evidence["pictures"]["names"], evidence["pictures"]["low"]
     assert "feature 3" in Page(render([replace(made_up_result, evidence=evidence)])).text
     # Pixels stay a picture.
     evidence["pictures"] |= {"steps": 20, "features": 18}
-    assert Page(render([replace(made_up_result, evidence=evidence)])).tags.count("img") == 3
+    assert Page(render([replace(made_up_result, evidence=evidence)])).tags.count("img") == 4
 
 
 def test_a_single_artifact_and_numbers_that_are_none(made_up_result: Result) -> None:
@@ -302,6 +305,7 @@ def test_a_page_of_several_results(made_up_result: Result) -> None:
         {"labels": ["a"], "truth": [0], "decisions": {"another": [0]}},
         {"pictures": {"steps": 2, "features": 2, "scale": "", "examples": [{"pixels": "AAA"}], "disagreements": []}},
         {"rows": {"accuracy": {}}},
+        {"corruptions": {"samples": 5, "accuracy": {"a": {"clean": 1.0}, "b": {}}}},
         {"history": {"loss": ["high"]}},
         {"values": {"truth": [1.0]}},
     ],

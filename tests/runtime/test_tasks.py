@@ -162,7 +162,9 @@ def test_mistakes_begin_with_the_most_confident_one() -> None:
     # Of logits, the larger difference is the more confident answer, not the larger number.
     logits = np.array([[9, 8.9], [0, -3]], np.float32)
     assert Task("classification", logits=True).find_confident_mistakes(logits, np.array([1, 1]), 9).tolist() == [1, 0]
+    np.testing.assert_allclose(Task("classification").confidence(answers[:3]), [0.9, 0.6, 0.8])
     yes = np.array([[0.7], [0.05], [0.9], [NAN]], np.float32)
+    np.testing.assert_allclose(Task("binary").confidence(yes[:3]), [0.7, 0.95, 0.9])
     assert Task("binary").find_confident_mistakes(yes, np.array([[0], [1], [1], [0]]), 9).tolist() == [1, 0]
 
 

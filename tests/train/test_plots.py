@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from edgernn.data.corruptions import CORRUPTIONS, corrupt
 from edgernn.data.run_commit import PICTURES
 from edgernn.errors import DataError, OutputError
 from edgernn_train import build_model, show_digit, show_grid, write_pictures
 from edgernn_train.plots import draw_confusions, draw_curves
-from edgernn_train.run_pictures import answers_by_row
+from edgernn_train.run_pictures import _draw_corruptions, answers_by_row
 
 
 def images_of(figure):
@@ -89,6 +90,18 @@ def test_a_training_without_mistakes_has_all_other_pictures(trained, tmp_path):
         f"training-{name}.png" for name in ("curves", "confusions", "samples", "rows")
     ]
     assert {path.name for path in tmp_path.iterdir()} <= set(PICTURES)
+
+
+def test_the_table_of_corruptions_has_the_accuracy_on_corrupted_pictures(trained, tiny):
+    ((name, figure),) = _draw_corruptions(trained, tiny)
+    assert name == "corruptions"
+    clean = trained.results["clean"]["accuracy"]
+    texts = texts_of(figure.axes[0])
+    assert len(texts) == 1 + len(CORRUPTIONS)
+    assert texts[0] == f"{clean:.1%}"
+    blurred = corrupt(tiny.x_test / np.float32(255), "blur")
+    assert texts[1 + list(CORRUPTIONS).index("blur")] == f"{trained.evaluate(blurred, tiny.y_test)['accuracy']:.1%}"
+    assert not list(_draw_corruptions(dataclasses.replace(trained, scaled=False), tiny))
 
 
 def test_a_full_disk_is_one_message(trained, tmp_path, monkeypatch):

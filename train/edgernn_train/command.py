@@ -200,7 +200,7 @@ def train(
                 note=lambda text: say(console, text),
             )
         settings = write_run(staging, trained, source, name, **{DATA_DIGEST: digest})
-        write_pictures(staging, trained)
+        write_pictures(staging, trained, dataset)
     checkpoints.remove()
     say(console, report(trained, folder))
     left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))

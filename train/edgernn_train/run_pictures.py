@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgernn.arrays import Float32, Int64
+from edgernn.data.corruptions import are_pictures, corrupted_copies
+from edgernn.data.datasets import Dataset
 from edgernn.data.run_commit import PICTURES
+from edgernn.inputs import scale_pixels
+from edgernn.metrics import accuracy
 from edgernn.system.files import write_bytes
 from edgernn.tasks import CLASSIFICATION, Task
 from edgernn_train import plots
@@ -19,13 +23,14 @@ if TYPE_CHECKING:
 
 # The samples whose answers after each row are drawn; a curve of more looks the same.
 MAX_STREAMED = 500
+MAX_CORRUPTED = 1000
 MAX_MISTAKES = 20
 MAX_EXAMPLES = 10
 # Characters of a label above an image.
 _MAX_LABEL = 14
 
 
-def write_pictures(folder: Path, trained: Trained) -> list[Path]:
+def write_pictures(folder: Path, trained: Trained, dataset: Dataset | None = None) -> list[Path]:
     """Draw a training and write the pictures into `folder`, made by `open_run`.
 
     training-curves.png      loss and accuracy after each epoch
@@ -33,6 +38,12 @@ def write_pictures(folder: Path, trained: Trained) -> list[Path]:
     training-mistakes.png    the mistakes with the highest probabilities, if there are any
     training-samples.png     test samples in each condition, for instance clean and noisy
     training-rows.png        accuracy after each row of the sequence
+    training-corruptions.png accuracy on corrupted test pictures; only with `dataset`, if it has pictures
+
+    Args:
+        folder: the folder that `open_run` yielded.
+        trained: result of `fit`.
+        dataset: the data set of the training.
 
     Returns:
         The files.
@@ -42,7 +53,7 @@ def write_pictures(folder: Path, trained: Trained) -> list[Path]:
         MissingExtraError: matplotlib is not installed.
     """
     written = []
-    for name, figure in _draw(trained):
+    for name, figure in chain(_draw(trained), _draw_corruptions(trained, dataset)):
         file = folder / f"training-{name}.png"
         if file.name not in PICTURES:
             raise ValueError(f"{file.name} is not in the list of pictures that a run folder replaces")
@@ -61,10 +72,11 @@ def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
     np.add.at(counts, (truth, decisions), 1)
     yield "curves", trained.show_history()
     yield "confusions", plots.draw_confusions(counts, labels)
-    mistakes = Task(CLASSIFICATION).find_confident_mistakes(answers, truth, MAX_MISTAKES)
+    task = Task(CLASSIFICATION)
+    mistakes, confidence = task.find_confident_mistakes(answers, truth, MAX_MISTAKES), task.confidence(answers)
     if len(mistakes):
         titles = [
-            f"{_short(labels[truth[each]])}\nread as {_short(labels[decisions[each]])}\n{answers[each].max():.1%}"
+            f"{_short(labels[truth[each]])}\nread as {_short(labels[decisions[each]])}\n{confidence[each]:.1%}"
             for each in mistakes
         ]
         yield "mistakes", plots.show_grid(x[mistakes], titles)
@@ -75,6 +87,22 @@ def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
         turns = len(conditions)
         shares = {name: right[turn::turns].mean(axis=0) for turn, name in enumerate(conditions)}
         yield "rows", plots.draw_rows({name: list(each) for name, each in shares.items()})
+
+
+def _draw_corruptions(trained: Trained, dataset: Dataset | None) -> Iterator[tuple[str, "Figure"]]:
+    """Yield the table of corruptions; nothing for other data than pictures, or unscaled pixels."""
+    if dataset is None or not trained.scaled:
+        return
+    pictures, truth = (
+        scale_pixels(dataset.x_test[:MAX_CORRUPTED], trained.input_meaning),
+        dataset.y_test[:MAX_CORRUPTED],
+    )
+    if are_pictures(pictures):
+        shares = {
+            name: accuracy(trained.predict(copy).argmax(axis=-1), truth)
+            for name, copy in corrupted_copies(pictures).items()
+        }
+        yield "corruptions", plots.draw_shares(shares, f"accuracy on {len(truth):,} test pictures, clean and corrupted")
 
 
 def _draw_samples(x: Float32, truth: Int64, labels: Sequence[str], conditions: Sequence[str]) -> "Figure":

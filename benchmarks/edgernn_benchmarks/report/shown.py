@@ -27,7 +27,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Classes:
-    """Accuracy per condition and per class: title and number of decisions of each column, and a line a subject."""
+    """Accuracy by class or by corruption: title and number of decisions of each column, and a line a subject."""
 
     columns: Sequence[tuple[str, int]]
     lines: Sequence[tuple[str, Sequence[Share]]]
@@ -62,6 +62,7 @@ class Disagreeing:
 class Picture:
     """A sample: its picture as a data address or its lines, its truth, and the answers with True for right ones.
 
+    `confidence` is the original's probability of its answer, as text; empty if it is not to be shown.
     `lines` has the name of each feature and the points of its line, for SVG: x is a step, y is from 0, the feature's
     highest value, to 255, its lowest.
     """
@@ -73,6 +74,7 @@ class Picture:
     condition: str
     keras: str
     keras_right: bool
+    confidence: str
     answers: Sequence[tuple[str, bool, Sequence[str]]]
 
 
@@ -97,6 +99,8 @@ class Shown:
         decided: number of decisions.
         disagreed: number of decisions in which at least one artifact differs from the original.
         disagreements: samples of those, at most `evidence.MAX_DISAGREEMENTS`.
+        mistakes: the original's wrong decisions with the highest probabilities.
+        corruptions: accuracy under each corruption of the clean pictures.
         examples: samples by condition.
         scale: meaning of black and white in the pictures of samples.
         wide: True if time goes from left to right in a picture.
@@ -113,6 +117,8 @@ class Shown:
     decided: int = 0
     disagreed: int = 0
     disagreements: Sequence[Picture] = ()
+    mistakes: Sequence[Picture] = ()
+    corruptions: Classes | None = None
     examples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     scale: str = ""
     wide: bool = False
@@ -151,6 +157,8 @@ def read_evidence(evidence: Mapping[str, Any], shown: str) -> Shown:
             parts["matrices"] = [_matrix(name, truth, each, labels, shown) for name, each in decisions.items()]
     if "pictures" in evidence:
         parts |= _pictures(evidence["pictures"], labels)
+    if "corruptions" in evidence:
+        parts["corruptions"] = _corruptions(evidence["corruptions"])
     if "rows" in evidence:
         parts["rows"] = evidence["rows"]
         parts["streamed"] = _streamed(evidence["rows"])
@@ -173,9 +181,20 @@ def _classes(truth: Int64, decisions: Mapping[str, Int64], labels: Sequence[str]
     groups = [(name, turns == turn) for turn, name in enumerate(conditions) if len(conditions) > 1]
     groups += [(label, truth == index) for index, label in enumerate(labels) if (truth == index).any()]
     shares = {name: [float((each == truth)[group].mean()) for _, group in groups] for name, each in decisions.items()}
+    return _heat([(name, int(group.sum())) for name, group in groups], shares)
+
+
+def _corruptions(document: Mapping[str, Any]) -> Classes:
+    samples, accuracy = int(document["samples"]), document["accuracy"]
+    titles = [str(title) for title in next(iter(accuracy.values()))]
+    shares = {str(name): [float(line[title]) for title in titles] for name, line in accuracy.items()}
+    return _heat([(title, samples) for title in titles], shares)
+
+
+def _heat(columns: Sequence[tuple[str, int]], shares: Mapping[str, Sequence[float]]) -> Classes:
     worst = max(0.02, *(1 - share for line in shares.values() for share in line))
     return Classes(
-        [(name, int(group.sum())) for name, group in groups],
+        columns,
         [(name, [Share(f"{100 * share:.1f}", (1 - share) / worst) for share in line]) for name, line in shares.items()],
     )
 
@@ -225,6 +244,8 @@ def _pictures(document: Mapping[str, Any], labels: Sequence[str]) -> dict[str, A
     return {
         "examples": examples,
         "disagreements": [_picture(each, shape, wide, lines, labels) for each in document["disagreements"]],
+        # Results of older versions have none.
+        "mistakes": [_picture(each, shape, wide, lines, labels) for each in document.get("mistakes", ())],
         "scale": str(document["scale"]),
         "wide": wide,
         "ranges": [(name, float(low), float(high)) for name, low, high in ranges] if lines else (),
@@ -258,6 +279,7 @@ def _picture(
         condition=condition,
         keras=_label(labels, keras),
         keras_right=keras == truth,
+        confidence=f"{float(document['confidence']):.1%}" if "confidence" in document else "",
         answers=[(_label(labels, each), each == truth, names) for each, names in answers.items()],
     )
 

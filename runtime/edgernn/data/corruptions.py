@@ -13,11 +13,13 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.data.noise import add_noise
+from edgernn.data.samples import is_drawn_as_lines, is_wide
 from edgernn.data.warping import affine_maps, warp
 from edgernn.errors import InputError
 
 Corruption = Callable[[Float32, np.random.Generator], Float32]
 
+CLEAN = "clean"  # name of the pictures without a corruption
 SHIFT_PIXELS = 2
 ROTATION_RAD = np.deg2rad(10)
 BLUR_STDDEV = 1.0  # pixels
@@ -50,6 +52,19 @@ def corrupt(pictures: Float32, name: str, seed: int = 0) -> Float32:
     # One stream for each corruption: the result does not depend on which others are computed.
     rng = np.random.default_rng([seed, list(CORRUPTIONS).index(name)])
     return CORRUPTIONS[name](pictures, rng)
+
+
+def are_pictures(samples: Float32) -> bool:
+    """Return True if samples [samples, rows, columns] can be corrupted: pictures with values from 0 to 1."""
+    rows, columns = samples.shape[1:]
+    if is_wide(rows, columns) or is_drawn_as_lines(rows, columns, pixels=True):
+        return False
+    return bool(samples.min() >= 0 and samples.max() <= 1)
+
+
+def corrupted_copies(pictures: Float32) -> dict[str, Float32]:
+    """Return the pictures without and with each corruption, by name; `CLEAN` is the first."""
+    return {CLEAN: pictures, **{name: corrupt(pictures, name) for name in CORRUPTIONS}}
 
 
 def _shift(pictures: Float32, rng: np.random.Generator) -> Float32:
