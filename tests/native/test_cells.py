@@ -58,3 +58,9 @@ def test_stacks_give_the_bits_of_litert(units: tuple[int, int], sequences: bool)
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_bidirectional_layers_give_the_bits_of_litert(kind: str) -> None:
     check(Architecture((layer(kind, "concat", units=24), layer(kind, units=10, go_backwards=True)), outputs=5))
+
+
+@pytest.mark.parametrize("kind", ["LayerNormalization", "RMSNormalization"])
+def test_normalization_gives_the_bits_of_litert(kind: str) -> None:
+    normalized = (layer("GRU", units=24), layer("LSTM", units=10))
+    check(Architecture(normalized, between=(layer(kind),), behind=(layer(kind),), outputs=4))
