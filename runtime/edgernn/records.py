@@ -26,7 +26,7 @@ def _make(cls: type[T]) -> type[T]:
     return cls
 
 
-class _Signature:
+class _SignatureOnDemand:
     """The signature of a record, for documentation; made when it is asked for."""
 
     def __get__(self, _instance: object, owner: type[Any]) -> Any:
@@ -44,7 +44,7 @@ class _Record:
 
     __match_args__: tuple[str, ...]
     __dataclass_fields__: dict[str, Field[Any]]
-    __signature__ = _Signature()
+    __signature__ = _SignatureOnDemand()
 
     def __init__(self, *args: Any, **named: Any) -> None:
         names, values = self.__match_args__, vars(self)
