@@ -47,17 +47,17 @@ class _Record:
     __signature__ = _SignatureOnDemand()
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        names, values = self.__match_args__, vars(self)
+        names, fields, values = self.__match_args__, self.__dataclass_fields__, vars(self)
         values.update(zip(names, args, strict=False))
-        if named or len(args) != len(names):
-            fields = self.__dataclass_fields__
-            wrong = values.keys() & named.keys() or named.keys() - fields.keys() or set(args[len(names) :])
-            values.update(named)
-            values.update({name: _default(fields[name]) for name in names if name not in values})
-            missing = [name for name in names if values[name] is MISSING]
-            if wrong or missing:
-                problem = f"{wrong} given twice or unknown" if wrong else f"{missing} missing"
-                raise TypeError(f"{type(self).__name__}: {problem}; expected {', '.join(names)}")
+        values.update(named)
+        if len(values) != len(args) + len(named) or not named.keys() <= fields.keys():
+            raise TypeError(f"{_call(self, args, named)}: too many values, a name twice, or an unknown one")
+        if len(values) < len(names):
+            for name in names:
+                if name not in values and (default := _default(fields[name])) is not MISSING:
+                    values[name] = default
+            if len(values) < len(names):
+                raise TypeError(f"{_call(self, args, named)}: {[each for each in names if each not in values]} missing")
         if hasattr(self, "__post_init__"):
             self.__post_init__()
 
@@ -83,6 +83,12 @@ class _Record:
 def _default(field: Field[Any]) -> Any:
     """Return a field's default; `MISSING` if there is none."""
     return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _call(self: _Record, args: tuple[Any, ...], named: dict[str, Any]) -> str:
+    """Describe a call for a message: what was found, and the fields that were expected."""
+    found = f"{len(args)} values" + (f" and {', '.join(named)}" if named else "")
+    return f"{type(self).__name__}({', '.join(self.__match_args__)}): found {found}"
 
 
 _NAMES = ("__signature__", "__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
