@@ -32,6 +32,7 @@ MAX_IMAGES = 100
 MAX_NUMBERS = 1024
 # Classes of the largest matrix whose counts are readable.
 MAX_COUNTED = 20
+_MAX_LABEL = 14  # characters
 # Lowest and highest value of pixels.
 _PIXEL_LIMITS = ((0, 1), (0, 255))
 _STYLE: Mapping[Any, Any] = {
@@ -114,7 +115,12 @@ def show_grid(images: Array, labels: Sequence[object] = (), columns: int = MAX_C
     width, height = (2.6, 1.4) if lines else (1.1, 1.05)
     with _style():
         drawn = _new_figure(width * columns, (height + title_height) * rows)
-        grid = drawn.subplots(rows, columns, squeeze=False).ravel()
+        # All cells have one size, so no layout needs to be searched, which takes longer than the drawing.
+        drawn.set_layout_engine("none")
+        places = {"left": 0.01, "right": 0.99, "bottom": 0.05 / drawn.get_figheight(), "wspace": 0.08}
+        places["top"] = 1 - (title_height + 0.05) / drawn.get_figheight()
+        places["hspace"] = (title_height + 0.05) / height
+        grid = drawn.subplots(rows, columns, squeeze=False, gridspec_kw=places).ravel()
         for axes in grid:
             axes.set_axis_off()
         for index, (axes, image) in enumerate(zip(grid, shown, strict=False)):
@@ -154,7 +160,7 @@ def draw_confusions(counts: Int64, labels: Sequence[str]) -> "Figure":
     """
     classes = len(labels)
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    side = min(12.0, 2.2 + 0.42 * min(classes, 24))
+    side = min(12.0, 2.2 + 0.42 * min(classes, 24) + 0.07 * min(_MAX_LABEL, max(map(len, labels))))
     with _style():
         drawn = _new_figure(side, side)
         axes = drawn.subplots()
@@ -164,8 +170,9 @@ def draw_confusions(counts: Int64, labels: Sequence[str]) -> "Figure":
         axes.set_ylabel("true class")
         if classes <= MAX_COUNTED:
             upright = max(map(len, labels)) > 3
-            axes.set_xticks(range(classes), labels, rotation=90 if upright else 0)
-            axes.set_yticks(range(classes), labels)
+            names = [shorten(label) for label in labels]
+            axes.set_xticks(range(classes), names, rotation=90 if upright else 0)
+            axes.set_yticks(range(classes), names)
             for row, column in zip(*np.nonzero(counts), strict=True):
                 colour = "white" if shares[row, column] > 0.4 else INK
                 axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8, color=colour)
@@ -207,6 +214,11 @@ def draw_shares(shares: Mapping[str, float], title: str) -> "Figure":
         return drawn
 
 
+def shorten(label: str) -> str:
+    """Shorten a label so that it fits above an image."""
+    return label if len(label) <= _MAX_LABEL else f"{label[: _MAX_LABEL - 1]}…"
+
+
 def _as_images(images: Array, name: str) -> Array:
     """Return the images as they are, or without a last axis of one channel; check their shape and values."""
     values = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
@@ -244,7 +256,8 @@ def _draw_sequence(axes: Any, values: Array, low: float, high: float) -> None:
 def _colours(count: int) -> Iterator[Any]:
     from matplotlib import colormaps
 
-    palette = [ACCENT, SECOND, *map(colormaps["tab20"], range(4, 20))]
+    # Without the blue, the orange and the red that resemble the first two.
+    palette = [ACCENT, SECOND, *map(colormaps["tab10"], (2, 4, 9, 6, 8, 5, 7))]
     return islice(cycle(palette), count)
 
 

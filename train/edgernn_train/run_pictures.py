@@ -26,8 +26,6 @@ MAX_STREAMED = 500
 MAX_CORRUPTED = 1000
 MAX_MISTAKES = 20
 MAX_EXAMPLES = 10
-# Characters of a label above an image.
-_MAX_LABEL = 14
 
 
 def write_pictures(folder: Path, trained: Trained, dataset: Dataset | None = None) -> list[Path]:
@@ -75,10 +73,8 @@ def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
     task = Task(CLASSIFICATION)
     mistakes, confidence = task.find_confident_mistakes(answers, truth, MAX_MISTAKES), task.confidence(answers)
     if len(mistakes):
-        titles = [
-            f"{_short(labels[truth[each]])}\nread as {_short(labels[decisions[each]])}\n{confidence[each]:.1%}"
-            for each in mistakes
-        ]
+        short = [plots.shorten(label) for label in labels]
+        titles = [f"{short[truth[n]]}\nread as {short[decisions[n]]}\n{confidence[n]:.1%}" for n in mistakes]
         yield "mistakes", plots.show_grid(x[mistakes], titles)
     yield "samples", _draw_samples(x, truth, labels, conditions)
     rows = answers_by_row(trained.model, x[:MAX_STREAMED])
@@ -113,13 +109,9 @@ def _draw_samples(x: Float32, truth: Int64, labels: Sequence[str], conditions: S
         _, first = np.unique(truth[turn::turns], return_index=True)
         chosen.append([(turn + turns * int(place), conditions[turn]) for place in first[:MAX_EXAMPLES]])
     listed = list(chain.from_iterable(chosen))
-    titles = [f"{_short(labels[truth[place]])}, {condition}" for place, condition in listed]
+    titles = [f"{plots.shorten(labels[truth[place]])}, {condition}" for place, condition in listed]
     columns = max(len(each) for each in chosen)
     return plots.show_grid(x[[place for place, _ in listed]], titles, columns)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _MAX_LABEL else f"{label[: _MAX_LABEL - 1]}…"
 
 
 def answers_by_row(model: Any, x: Float32) -> Float32 | None:
