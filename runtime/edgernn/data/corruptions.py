@@ -93,7 +93,8 @@ def _blur(pictures: Float32, _: np.random.Generator) -> Float32:
 
 def _lower_contrast(pictures: Float32, _: np.random.Generator) -> Float32:
     means = pictures.mean(axis=(1, 2), keepdims=True)
-    return means + np.float32(CONTRAST) * (pictures - means)
+    lowered: Float32 = means + np.float32(CONTRAST) * (pictures - means)
+    return lowered
 
 
 def _add_salt_and_pepper(pictures: Float32, rng: np.random.Generator) -> Float32:
