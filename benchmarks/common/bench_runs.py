@@ -149,7 +149,7 @@ MODELS = (
             None, 30_000, 0.99, 1.0, onnx_ratio=None, layout=preferred_layout(sensors.STEPS, 2 * GRU.operators)
         ),
         # The sensor data has its own noise; the recipe's noise is for pixels.
-        recipe=replace(_ROBUST, name="sensors", conditions=("clean",), fresh_noise=False),
+        recipe=replace(_ROBUST, name="sensors", conditions=("clean",), augmentation=None),
         epochs=11,
         generate=sensors.make_dataset,
     ),

@@ -72,7 +72,7 @@ def write_npz() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def trained(tiny: Dataset) -> Trained:
     """Train once by `robust`, shortly, for several tests."""
-    return fit(tiny, "robust", epochs=2, seed=3)
+    return fit(tiny, "robust", epochs=6, seed=3)
 
 
 @pytest.fixture

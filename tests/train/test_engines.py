@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from edgernn_train import Network, batches, find_recipe, fit
+from edgernn_train.architecture import SimpleRnnSettings
 from edgernn_train.batches import EpochImages
 from edgernn_train.engines import MIN_XLA_BATCHES, choose_engine
 from edgernn_train.prepared_inputs import prepare_inputs
@@ -28,6 +31,19 @@ def test_both_engines_report_the_same_figures(by_engine):
     assert set(xla) == set(fitted) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     for name, values in xla.items():
         assert values == pytest.approx(fitted[name], abs=1e-5)
+
+
+def test_both_engines_add_the_penalty_of_the_recipe_and_leave_none(tiny):
+    settings = SimpleRnnSettings(0.9, state_penalty=50.0)
+    # Four whole batches: the penalty of a batch that is not full differs.
+    recipe = dataclasses.replace(find_recipe("robust"), simple_rnn=settings, batch_size=50)
+    by_name = {name: fit(tiny, recipe, build=SMALL, epochs=2, engine=name) for name in ("xla", "fit")}
+    xla, fitted = by_name.values()
+    for name, values in xla.history.items():
+        assert values == pytest.approx(fitted.history[name], abs=1e-4)
+    assert xla.history["loss"][0] > xla.history["val_loss"][0] + 1
+    for trained in by_name.values():
+        assert trained.model.layers[0].activity_regularizer is None
 
 
 def test_long_trainings_use_xla_and_short_ones_do_not(tiny):

@@ -3,6 +3,7 @@ import pytest
 
 from edgernn.errors import SettingError
 from edgernn_train import Network, build_model
+from edgernn_train.architecture import SimpleRnnSettings, penalized
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,37 @@ def test_the_seed_of_the_dense_layer_does_not_depend_on_the_number_of_layers():
 def test_a_network_that_cannot_be_is_refused(values, message):
     with pytest.raises(SettingError, match=message):
         Network(**values)
+
+
+def test_settings_of_simple_rnn_layers_are_for_no_other_kind():
+    settings = SimpleRnnSettings(recurrent_scale=0.9, state_penalty=3.0)
+    usual = Network(units=6, layers=2)(5, 4, 3, seed=1).get_weights()
+    model = Network(units=6, layers=2)(5, 4, 3, seed=1, simple_rnn=settings)
+    for index, (ours, keras_s) in enumerate(zip(model.get_weights(), usual, strict=True)):
+        recurrent = index in (1, 4)
+        np.testing.assert_array_equal(ours, np.float32(0.9) * np.eye(6, dtype=np.float32) if recurrent else keras_s)
+    gated = Network("gru", units=6)
+    for a, b in zip(gated(5, 4, 3).get_weights(), gated(5, 4, 3, simple_rnn=settings).get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_penalty_is_the_mean_square_of_the_last_state_within_the_block():
+    settings = SimpleRnnSettings(recurrent_scale=0.9, state_penalty=3.0)
+    model = Network(units=6, layers=2)(5, 4, 3, simple_rnn=settings)
+    config = model.get_config()
+    x = np.random.default_rng(0).random((7, 5, 4), np.float32)
+    with penalized(model, settings):
+        model(x)
+        penalty = float(sum(model.losses))
+    last = model.layers[1](model.layers[0](x))
+    assert penalty == pytest.approx(3 * np.mean(np.square(last)), rel=1e-5)
+    assert model.get_config() == config
+    model(x)
+    assert sum(model.losses) == 0
+
+
+def test_other_kinds_have_no_penalty():
+    model = Network("gru", units=6)(5, 4, 3)
+    with penalized(model, SimpleRnnSettings(recurrent_scale=0.9, state_penalty=3.0)):
+        model(np.ones((2, 5, 4), np.float32))
+        assert model.losses == []

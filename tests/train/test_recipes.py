@@ -11,12 +11,13 @@ def test_seed_is_the_five_epoch_recipe():
     assert dataclasses.asdict(RECIPES["seed"]) == {
         "name": "seed",
         "conditions": ("noisy",),
-        "fresh_noise": False,
+        "augmentation": None,
         "epochs": 5,
         "batch_size": 32,
+        "optimizer_name": "adam",
         "learning_rate": 0.001,
         "cosine_decay": False,
-        "max_gradient_norm": None,
+        "simple_rnn": None,
     }
 
 
@@ -38,12 +39,13 @@ def test_the_learning_rate_of_robust_falls_to_zero_along_a_cosine():
     np.testing.assert_allclose([float(rate(step)) for step in steps], expected, atol=1e-8)
 
 
-def test_robust_clips_gradients_and_shows_clean_and_noisy_images():
-    recipe = RECIPES["robust"]
-    assert recipe.optimizer(10).clipnorm == recipe.max_gradient_norm
-    assert recipe.max_gradient_norm is not None
-    assert recipe.conditions == ("clean", "noisy")
-    assert recipe.fresh_noise
+def test_the_optimizer_of_robust_is_keras_s_muon():
+    import keras
+
+    ours = RECIPES["robust"].optimizer(100).get_config()
+    default = keras.optimizers.Muon().get_config()
+    same = {"name": "", "learning_rate": 0}
+    assert ours | same == default | same
 
 
 def test_an_unknown_recipe_is_named_with_the_known_ones():

@@ -47,7 +47,7 @@ def test_settings_say_how_it_was_trained(run, trained):
         "input": "pixel / 255",
         "recipe": "robust",
         "seed": 3,
-        "epochs": 2,
+        "epochs": 6,
         "engine": "fit",
         "cell": "simple_rnn",
         "units": 64,

@@ -1,6 +1,7 @@
 """The network: recurrent layers over the rows of an image, one Dense layer over the last state."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,23 @@ from edgernn.system.tensorflow_setup import quiet_tensorflow
 
 CELLS: Mapping[str, str] = MappingProxyType({"simple_rnn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"})
 """Keras's names of the recurrent layers, by the values of `--cell`."""
+
+
+@dataclass(frozen=True)
+class SimpleRnnSettings:
+    """Initial recurrent kernel and penalty of SimpleRNN layers; GRU and LSTM need neither.
+
+    At first each unit keeps most of its state: gradients reach the first steps (Q. Le, N. Jaitly, G. Hinton, "A Simple
+    Way to Initialize Recurrent Networks of Rectified Linear Units", 2015). Sums over many steps soon reach the limits
+    of tanh, where gradients vanish; the penalty keeps the states away from them.
+
+    Attributes:
+        recurrent_scale: factor of the identity matrix that is the initial recurrent kernel.
+        state_penalty: factor of the mean square of the last state, which is added to the loss.
+    """
+
+    recurrent_scale: float
+    state_penalty: float
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,9 @@ class Network:
         layer = f"{CELLS[self.cell]}({self.units})"
         return layer if self.layers == 1 else f"{self.layers} × {layer}"
 
-    def __call__(self, steps: int, features: int, classes: int, *, seed: int = 0) -> Any:
+    def __call__(
+        self, steps: int, features: int, classes: int, *, seed: int = 0, simple_rnn: SimpleRnnSettings | None = None
+    ) -> Any:
         """Build the model, not yet compiled.
 
         Args:
@@ -53,6 +73,7 @@ class Network:
             features: values of a time step.
             classes: number of classes.
             seed: seed of the initial weights.
+            simple_rnn: settings of SimpleRNN layers; None: Keras's initial weights.
 
         Returns:
             A `keras.Model` from float32 [batch, steps, features] to probabilities float32 [batch, classes].
@@ -69,7 +90,11 @@ class Network:
                 self.units,
                 activation="tanh",
                 kernel_initializer=keras.initializers.GlorotUniform(seeds[2 * index]),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[2 * index + 1]),
+                recurrent_initializer=(
+                    keras.initializers.Identity(simple_rnn.recurrent_scale)
+                    if simple_rnn and self.cell == "simple_rnn"
+                    else keras.initializers.Orthogonal(seed=seeds[2 * index + 1])
+                ),
                 return_sequences=index + 1 < self.layers,
                 name="rnn" if self.layers == 1 else f"rnn_{index + 1}",
             )
@@ -82,6 +107,30 @@ class Network:
             name="probabilities",
         )
         return keras.Sequential([keras.Input((steps, features), name="sequence"), *recurrent, answer], name="row_rnn")
+
+
+@contextmanager
+def penalized(model: Any, settings: SimpleRnnSettings | None) -> Iterator[None]:
+    """Add the penalty of the settings to the losses of a model that are computed or traced within the block.
+
+    The last recurrent layer of the model is penalized if it is a SimpleRNN. Outside of the block the model has no
+    penalty, so that it is saved and evaluated as it will be used.
+    """
+    with quiet_tensorflow():
+        from keras import layers, regularizers
+
+    recurrent = [layer for layer in model.layers if isinstance(layer, layers.RNN)]
+    if not settings or not recurrent or not isinstance(recurrent[-1], layers.SimpleRNN):
+        yield
+        return
+    last = recurrent[-1]
+    before = last.activity_regularizer
+    # Keras adds the sum over the units, divided by the samples of the batch.
+    last.activity_regularizer = regularizers.L2(settings.state_penalty / last.units)
+    try:
+        yield
+    finally:
+        last.activity_regularizer = before
 
 
 def build_model(steps: int, features: int, classes: int, units: int = 64, seed: int = 0) -> Any:

@@ -8,7 +8,6 @@ from math import ceil
 import numpy as np
 
 from edgernn.arrays import Float32, Int64
-from edgernn.data.noise import add_noise
 from edgernn_train.prepared_inputs import Inputs, one_hot
 from edgernn_train.recipes import Recipe
 
@@ -17,7 +16,7 @@ from edgernn_train.recipes import Recipe
 _MAX_GROUP_BATCHES = 64
 _MAX_GROUP_BYTES = 16 << 20
 # Version of the order of images and random numbers: a training that began with another one cannot go on.
-ORDER_VERSION = 1
+ORDER_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,11 @@ class Group:
 
 @dataclass(frozen=True)
 class EpochImages:
-    """Training images in the order of each epoch: every image in every condition once.
+    """Training images in the order of each epoch.
 
-    The images and their order follow from the seed and the number of the epoch alone, so that a training can go on
-    after any epoch. If the recipe has fresh noise, every epoch draws new noise.
+    An epoch has every image once, changed by the recipe's augmentation; without one, every image in every condition
+    once. The images and their order follow from the seed and the number of the epoch alone, so that a training can go
+    on after any epoch.
 
     Attributes:
         inputs: the training images.
@@ -55,7 +55,7 @@ class EpochImages:
     @property
     def count(self) -> int:
         """Images of an epoch."""
-        return len(self.inputs.train) * len(self.inputs.y_train)
+        return self._images * (1 if self.recipe.augmentation else len(self.inputs.train))
 
     @property
     def batches(self) -> int:
@@ -89,15 +89,14 @@ class EpochImages:
             yield Group(self._draw(chosen, rng), one_hot(self.inputs.y_train[chosen % self._images], self.classes))
 
     def _draw(self, chosen: Int64, rng: np.random.Generator) -> Float32:
-        """Return the chosen images; image i of condition c has the number c · images + i."""
+        """Return the chosen images; without an augmentation, image i of condition c has the number c · images + i."""
+        if self.recipe.augmentation:
+            return self.recipe.augmentation(self.inputs.x_train[chosen], rng)
         condition_of, image_of = chosen // self._images, chosen % self._images
         x = np.empty((len(chosen), *self.inputs.x_train.shape[1:]), np.float32)
-        for number, (condition, images) in enumerate(self.inputs.train.items()):
+        for number, images in enumerate(self.inputs.train.values()):
             wanted = condition_of == number
-            if condition == "noisy" and self.recipe.fresh_noise:
-                x[wanted] = add_noise(self.inputs.x_train[image_of[wanted]], rng)
-            else:
-                x[wanted] = images[image_of[wanted]]
+            x[wanted] = images[image_of[wanted]]
         return x
 
     @property

@@ -14,6 +14,7 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.errors import first_line
 from edgernn.system.tensorflow_setup import quiet_tensorflow
+from edgernn_train.architecture import penalized
 from edgernn_train.batches import EpochImages, Group
 
 EngineName = Literal["xla", "fit"]
@@ -72,7 +73,8 @@ class XlaEngine:
         self._batch, self._batches = images.recipe.batch_size, images.group_batches
         self._train = _compiled(model)
         x = np.zeros((1, *images.inputs.x_train.shape[1:]), np.float32)
-        self._run(Group(x, np.eye(1, images.classes, dtype=np.float32)), 0)
+        with penalized(model, images.recipe.simple_rnn):
+            self._run(Group(x, np.eye(1, images.classes, dtype=np.float32)), 0)
 
     def train(self, images: EpochImages, epoch: int, advance: Advance) -> Logs:
         """Train one epoch."""
@@ -89,7 +91,8 @@ class XlaEngine:
         """Train `count` batches; return the sum of the images' losses, and the number that were classified rightly.
 
         The function has one shape. The images of a batch that is not full are repeated to fill it, with weight 0; the
-        weights of the others grow as much, because Keras divides by the number of all.
+        weights of the others grow as much, because Keras divides by the number of all. A recipe's penalty, which has no
+        weights, is that of all of them.
         """
         shape = (self._batches, self._batch)
         rows = self._batches * self._batch
@@ -162,14 +165,15 @@ class FitEngine:
         callback = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: advance(batch + 1, dict(logs or {}))
         )
-        history = self._model.fit(
-            _batches(images, epoch),
-            steps_per_epoch=images.batches,
-            # The batches have a new order every epoch anyway; with shuffle on, Keras only warns.
-            shuffle=False,
-            callbacks=[callback],
-            verbose=0,
-        )
+        with penalized(self._model, images.recipe.simple_rnn):
+            history = self._model.fit(
+                _batches(images, epoch),
+                steps_per_epoch=images.batches,
+                # The batches have a new order every epoch anyway; with shuffle on, Keras only warns.
+                shuffle=False,
+                callbacks=[callback],
+                verbose=0,
+            )
         return {name: float(values[-1]) for name, values in history.history.items()}
 
 

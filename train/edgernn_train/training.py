@@ -43,7 +43,8 @@ class Trained:
         scaled: whether pixels were divided by 255.
         input_meaning: meaning of an input value, for instance "pixel / 255".
         labels: the name of each class.
-        history: loss and accuracy of every epoch, by Keras's names.
+        history: loss and accuracy of every epoch, by Keras's names. `loss` is that of the changed training images,
+            with the recipe's penalty; `val_loss` is that of the test images, without.
         results: `loss` and `accuracy` on all test images, by condition; clean images are always among the
             conditions, as the last one if the recipe does not train on them.
         first_probabilities: float32 [classes], the answer to the first test image in the first of the recipe's
@@ -175,7 +176,8 @@ def fit(
     keras.utils.set_random_seed(seed)
     classes = len(dataset.labels)
     steps, features = inputs.x_train.shape[1:]
-    model = build(steps, features, classes, seed=seed)
+    ours = {"simple_rnn": chosen.simple_rnn} if isinstance(build, Network) else {}
+    model = build(steps, features, classes, seed=seed, **ours)
     images = EpochImages(inputs, chosen, classes, seed)
     # Keras's own use of XLA compiles each batch separately, which takes longer and gains little.
     model.compile(chosen.optimizer(epochs * images.batches), LOSS, metrics=[METRIC], jit_compile=False)
