@@ -108,7 +108,15 @@ def measure_starts(programs: Mapping[str, str], path: Path, rounds: int = ROUNDS
 
 def _run(program: str, path: Path, shape: tuple[int, ...]) -> Start:
     command = [sys.executable, "-c", program, str(path), *map(str, shape)]
-    # Bytecode must be written: an installed edgernn has it, a checkout's would be compiled at every start.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout  # noqa: S603
+    output = subprocess.run(  # noqa: S603
+        command, check=True, capture_output=True, text=True, env=bytecode_environment()
+    ).stdout
     return Start(*map(float, output.split()))
+
+
+def bytecode_environment() -> dict[str, str]:
+    """Return the environment for a process whose start is timed.
+
+    It writes bytecode: an installed edgernn has bytecode, a checkout's would be compiled at every start.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

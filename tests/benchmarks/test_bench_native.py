@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from edgernn_export import cells
 from native import native_limits as limits
 from native.answer_bits import draw_samples
 from native.native_limits import MAX_RATIOS, is_avx2_machine, ratio_limit, timing_check
+from native.starts import time_first_answer
 from overhead.cold_start import load_and_predict, measure_starts
 from peers.contest import GRU, KINDS, LSTM
 
@@ -56,3 +59,9 @@ def test_the_backend_that_starts_is_the_one_asked_for() -> None:
     start = measure_starts({"litert": program}, edgernn.sample(), rounds=1)["litert"]
     assert 0 < start.numpy_seconds < start.seconds
     assert start.kib > 0
+
+
+def test_a_stream_that_gives_no_answer_is_not_timed(tmp_path: Path) -> None:
+    assert time_first_answer(edgernn.sample(), "native", b"0," * 27 + b"0\n") > 0
+    with pytest.raises(edgernn.ArtifactError, match="gave no answer"):
+        time_first_answer(tmp_path / "missing.tflite", "native", b"0\n")
