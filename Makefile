@@ -25,7 +25,7 @@ PEERS_IN := benchmarks/peers/requirements.in
 EXAMPLES := $(addprefix example-,activity-recognition keyword-spotting predictive-maintenance)
 
 .PHONY: help setup native demo wheel wheels examples $(EXAMPLES) sample test pytest test-install test-models test-post test-web test-report test-cpp test-c test-pi \
-	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-trust bench-pi readme compatibility support mutants \
+	test-native test-network fuzz lint format lock lock-peers docs bench bench-export bench-models bench-native bench-runtime bench-train bench-trust bench-pi readme compatibility support mutants \
 	clean
 
 help: ## list the targets
@@ -205,6 +205,9 @@ bench-native: $(PEERS)/.ready $(NATIVE) ## measure the native kernels beside Lit
 
 bench-runtime: $(READY) ## measure the runtime beside the bare backends, and long runs; RUN=DIR with artifacts, JSON=FILE
 	$(BIN)/python -m benchmarks runtime $(or $(RUN),runs/demo) $(if $(JSON),--json $(JSON))
+
+bench-train: $(READY) ## measure training beside plain Keras, the growth of its cost, and kills; DATA=DIR, JSON=FILE, ARGS="…"
+	$(BIN)/python -m benchmarks training $(if $(DATA),--data $(DATA)) $(if $(JSON),--json $(JSON)) $(ARGS)
 
 bench-trust: $(READY) ## measure how reliable comparisons are: an artifact with itself, N=200 times; ARTIFACT=FILE, JSON=FILE
 	$(BIN)/python -m benchmarks trust $(or $(ARTIFACT),runs/demo/digits-int8.tflite) --comparisons $(or $(N),200) \

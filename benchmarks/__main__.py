@@ -10,6 +10,7 @@ COMMANDS = {
     "peers-page": "peers.peers_page",
     "bars": "bars.bench_bars",
     "native": "native.bench_native",
+    "training": "training.bench_training",
     "runtime": "overhead.bench_runtime",
     "trust": "overhead.trust",
     "compatibility": "compatibility.compatibility_run",
