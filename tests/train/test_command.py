@@ -181,6 +181,29 @@ def test_values_that_no_recipe_takes_are_one_line(tiny, write_npz, tmp_path, out
     assert_refused(edgernn("train", "--data", file, "--out", out), message, out)
 
 
+@pytest.mark.parametrize(
+    ("count", "label", "message"),
+    [
+        (200, 7, "y_train has one class, 7, in 200 samples; expected at least 2 classes to tell apart"),
+        (1, 3, "y_train has one class, 3, in 1 samples; expected at least 2"),
+        (0, 0, "x_train has shape (0, 28, 28), expected (samples, steps, features), none of them 0"),
+    ],
+)
+def test_data_with_nothing_to_tell_apart_are_one_line(tiny, write_npz, tmp_path, out, count, label, message):
+    file = write_npz(tmp_path / "one.npz", tiny, x_train=tiny.x_train[:count], y_train=np.full(count, label))
+    assert_refused(edgernn("train", "--data", file, "--out", out), message, out)
+
+
+def test_one_test_image_and_classes_without_data_are_trained(tiny, write_npz, tmp_path, out):
+    keep = np.isin(tiny.y_train, (0, 1, 3))
+    arrays = {"x_train": tiny.x_train[keep][:, :20], "y_train": tiny.y_train[keep]}
+    file = write_npz(tmp_path / "few.npz", tiny, **arrays, x_test=tiny.x_test[:1, :20], y_test=[2])
+    result = edgernn("train", "--data", file, "--labels", "a,b,c,d", "--epochs", 1, "--units", 2, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "y_train has no sample of class c: the model will not learn it;" in result.stdout
+    assert (json.loads((out / "settings.json").read_text())["shape"]) == [20, 28]
+
+
 def test_no_network_is_one_line(out, monkeypatch):
     import keras
 
@@ -218,6 +241,6 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(tiny_npz, tmp_path)
 
 
 def test_a_missing_extra_says_how_to_install_it(tiny_npz, out, monkeypatch):
-    monkeypatch.setattr("edgernn.system.extras.find_spec", lambda name: None if name == "mlxtend" else object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "mlxtend" else object())
     result = edgernn("train", "--data", tiny_npz, "--out", out)
     assert_refused(result, 'mlxtend is not installed: pip install "keras<4,>=3.12" ', out)

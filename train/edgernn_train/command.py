@@ -21,7 +21,7 @@ from edgernn_train.architecture import CELLS, Network
 from edgernn_train.checkpoints import Checkpoints, digest_of
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say, tensorboard_callbacks
-from edgernn_train.prepared_inputs import check_values
+from edgernn_train.prepared_inputs import absent_classes_note, check_values
 from edgernn_train.recipes import RECIPES, find_recipe
 from edgernn_train.repeating import DATA_DIGEST, check_same_data, command_to_resume, read_from
 from edgernn_train.run_pictures import write_pictures
@@ -187,6 +187,8 @@ def train(
         checkpoints.check_free(overwrite)
         sequences = f"{len(dataset.x_train):,} + {len(dataset.x_test):,} sequences"
         say(console, f"recipe {recipe}, {network}, {epochs} epochs, {sequences}; loading TensorFlow ...")
+        if note := absent_classes_note(dataset):
+            say(console, note)
         with epoch_lines(console, epochs) as callback, _advising(ctx, checkpoints):
             trained = fit(
                 dataset,

@@ -9,7 +9,7 @@ from edgernn.arrays import Array, Float32, Int64
 from edgernn.data.datasets import Dataset
 from edgernn.data.noise import add_noise
 from edgernn.data.samples import Samples
-from edgernn.errors import DataError
+from edgernn.errors import DataError, list_names
 from edgernn.inputs import PIXELS, scale_pixels
 from edgernn.specs import CLIPPED_PIXEL, PIXEL
 from edgernn_train.recipes import Condition, Recipe, find_recipe
@@ -79,16 +79,28 @@ def with_noise(dataset: Dataset, seed: int = 0, scale: bool = True) -> Dataset:
 
 
 def check_values(dataset: Dataset, recipe: Recipe, scale: bool = True) -> None:
-    """Check that a recipe can add noise to the values of a data set.
+    """Check that a data set has several classes, and that a recipe can add noise to its values.
 
     Raises:
         DataError: as for `prepare_inputs`.
     """
+    _check_classes(dataset)
     if not scale:
         _check_unscaled(dataset, recipe)
     for x, name in _parts(dataset):
         if x.dtype != np.uint8:
             _check_range(x, name)
+
+
+def absent_classes_note(dataset: Dataset) -> str:
+    """Make a line about classes without training data, which a model never answers with; empty if there are none."""
+    absent = [label for number, label in enumerate(dataset.labels) if number not in dataset.y_train]
+    if not absent:
+        return ""
+    return (
+        f"y_train has no sample of class {list_names(absent)}: the model will not learn it; if the data have no such "
+        "class, pass --labels with the names of the others, numbered from 0"
+    )
 
 
 def in_condition(x: Float32, condition: Condition, rng: np.random.Generator) -> Float32:
@@ -126,6 +138,15 @@ def _scaled(x: Array, scale: bool) -> Float32:
     if x.dtype == np.uint8:
         return scale_pixels(x) if scale else x.astype(np.float32)
     return x.astype(np.float32)
+
+
+def _check_classes(dataset: Dataset) -> None:
+    """Check that there is something to tell apart."""
+    if (dataset.y_train == dataset.y_train[0]).all():
+        raise DataError(
+            f"y_train has one class, {dataset.labels[dataset.y_train[0]]}, in {len(dataset.y_train):,} samples; "
+            "expected at least 2 classes to tell apart"
+        )
 
 
 def _check_range(x: Array, name: str) -> None:

@@ -81,7 +81,8 @@ def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
     if rows is not None:
         right = rows.argmax(axis=-1) == truth[:MAX_STREAMED, np.newaxis]
         turns = len(conditions)
-        shares = {name: right[turn::turns].mean(axis=0) for turn, name in enumerate(conditions)}
+        # Fewer samples than conditions leave some without any.
+        shares = {name: right[turn::turns].mean(axis=0) for turn, name in enumerate(conditions[: len(right)])}
         yield "rows", plots.draw_rows({name: list(each) for name, each in shares.items()})
 
 
