@@ -1,6 +1,7 @@
 /* Running a program: its instructions, one after the other, each in all lanes, on the memory of one call. */
 #include "engine.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +130,8 @@ NOT_INLINE convolve(const edgernn_kernels *kernels, const instruction *i, const 
             }
         }
         if (i->type == INT8) {
-            kernels->linear_i8(&i->as.convolution.i8, (const int8_t *)window, NULL, (int8_t *)out + t * outputs, &ONE_ROW);
+            kernels->linear_i8(&i->as.convolution.i8, (const int8_t *)window, NULL, (int8_t *)out + t * outputs,
+                               &ONE_ROW);
         } else {
             kernels->linear_f32(&i->as.convolution.f32, (const float *)(const void *)window,
                                 (float *)(void *)out + t * outputs, &ONE_ROW);
@@ -450,10 +452,23 @@ static void set_input(const edgernn_program *program, call *c, const void *input
     }
 }
 
+/* True if the input of all lanes is usual. It is checked just before it is used, when it must be loaded anyway. */
+static int is_usual(const edgernn_program *program, const float *x, size_t lanes, size_t count, const float *max_square) {
+    if (!max_square) {
+        return program->kernels->all_finite(x, lanes * count);
+    }
+    for (size_t lane = 0; lane < lanes; lane++) {
+        const float square = program->kernels->sum_of_squares(x + lane * count, count);
+        if (!(square <= *max_square && square <= FLT_MAX)) { /* also NaN */
+            return 0;
+        }
+    }
+    return 1;
+}
+
 edgernn_status edgernn_run(
-    const edgernn_program *program, const void *input, size_t samples, void *output, int is_finite) {
+    const edgernn_program *program, const void *input, size_t samples, void *output, const float *max_square) {
     const size_t bytes = program->row_bytes * program->steps;
-    const int is_checked = !is_finite && program->float_input;
     void *block;
     call c = new_call(program, samples < program->lanes ? samples : program->lanes, &block);
     if (!block) {
@@ -465,8 +480,8 @@ edgernn_status edgernn_run(
     for (size_t sample = 0; sample < samples; sample += c.lanes) {
         c.lanes = samples - sample < c.lanes ? samples - sample : c.lanes;
         const uint8_t *x = (const uint8_t *)input + sample * bytes;
-        if (is_checked && !program->kernels->all_finite((const float *)(const void *)x, c.lanes * bytes / 4)) {
-            status = EDGERNN_NOT_FINITE;
+        if (program->float_input && !is_usual(program, (const float *)(const void *)x, c.lanes, bytes / 4, max_square)) {
+            status = EDGERNN_NOT_USUAL;
             break;
         }
         set_input(program, &c, x, bytes);
@@ -485,7 +500,7 @@ edgernn_status edgernn_run(
 edgernn_status edgernn_step(
     const edgernn_program *program, const void *row, void *states, void *answer, int is_finite) {
     if (!is_finite && program->float_input && !program->kernels->all_finite((const float *)row, program->row_bytes / 4)) {
-        return EDGERNN_NOT_FINITE;
+        return EDGERNN_NOT_USUAL;
     }
     void *block;
     call c = new_call(program, 1, &block);

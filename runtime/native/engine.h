@@ -26,7 +26,8 @@ A program has no variable state: all memory of a call belongs to the call, so th
 
 typedef struct edgernn_program edgernn_program;
 
-typedef enum { EDGERNN_OK, EDGERNN_NO_MEMORY, EDGERNN_NOT_FINITE } edgernn_status;
+/* NOT_USUAL: a number of the input is not finite, or a sum of squares is too large. Some samples may be answered then. */
+typedef enum { EDGERNN_OK, EDGERNN_NO_MEMORY, EDGERNN_NOT_USUAL } edgernn_status;
 
 /* Reads a program and packs its weights. NULL if the plan is not valid or there is no memory; then `*reason` says why. */
 edgernn_program *edgernn_open(
@@ -43,9 +44,10 @@ typedef struct {
 } edgernn_sizes;
 void edgernn_get_sizes(const edgernn_program *program, edgernn_sizes *sizes);
 
-/* Answers `samples` samples of `steps` rows each. `is_finite` says that the caller knows that all numbers are finite. */
+/* Answers `samples` samples of `steps` rows each. Each is checked first: whether all numbers of a float32 input are
+finite, or, with `max_square`, whether the sum of their squares is at most that. */
 edgernn_status edgernn_run(
-    const edgernn_program *program, const void *input, size_t samples, void *output, int is_finite);
+    const edgernn_program *program, const void *input, size_t samples, void *output, const float *max_square);
 
 /* Answers one row; the states, `state_bytes` long, are replaced. */
 edgernn_status edgernn_step(

@@ -110,7 +110,8 @@ NOT_INLINE tile_sums_f32(
         for (int r = 0; r < TILE_ROWS_F32; r++) {
             for (int k = 0; k < 2; k++) {
                 if (i < inputs) {
-                    even[r][k] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * x_stride + i]), _mm256_loadu_ps(w + 8 * k), even[r][k]);
+                    const __m256 last = _mm256_loadu_ps(w + 8 * k);
+                    even[r][k] = _mm256_fmadd_ps(_mm256_set1_ps(x[r * x_stride + i]), last, even[r][k]);
                 }
                 _mm256_storeu_ps(sums + COLUMNS_F32 * r + half + 8 * k, _mm256_add_ps(even[r][k], odd[r][k]));
             }
@@ -124,59 +125,19 @@ static inline __m256i rounded(__m256i sums, const float *multipliers, __m256 hig
     return _mm256_cvtps_epi32(_mm256_min_ps(scaled, high));
 }
 
-NOT_INLINE linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
-    const int8_t *weights = linear->weights;
-    const __m256i zero_point = _mm256_set1_epi16((short)linear->zero_point);
-    const __m256i low = _mm256_set1_epi8((char)linear->low), high = _mm256_set1_epi8((char)linear->high);
-    const __m256 limit = _mm256_set1_ps((float)(127 - linear->zero_point));
-    for (int first = 0; first < linear->outputs; first += COLUMNS_I8) {
-        const __m256i *bias = (const __m256i *)(const void *)(linear->bias + first);
-        const float *multipliers = linear->multipliers + first;
-        __m256i a = _mm256_loadu_si256(bias), b = _mm256_loadu_si256(bias + 1);
-        __m256i c = _mm256_loadu_si256(bias + 2), d = _mm256_loadu_si256(bias + 3);
-        for (int group = 0; group < linear->groups; group++, weights += 4 * COLUMNS_I8) {
-            int32_t four;
-            memcpy(&four, x + 4 * group, sizeof four);
-            const __m256i inputs = INPUTS(_mm256_set1_epi32(four));
-            const __m256i *w = (const __m256i *)(const void *)weights;
-            a = DOT(a, inputs, _mm256_loadu_si256(w));
-            b = DOT(b, inputs, _mm256_loadu_si256(w + 1));
-            c = DOT(c, inputs, _mm256_loadu_si256(w + 2));
-            d = DOT(d, inputs, _mm256_loadu_si256(w + 3));
-        }
-        const __m256i ab = _mm256_packs_epi32(rounded(a, multipliers, limit), rounded(b, multipliers + 8, limit));
-        const __m256i cd = _mm256_packs_epi32(rounded(c, multipliers + 16, limit), rounded(d, multipliers + 24, limit));
-        __m256i result =
-            _mm256_packs_epi16(_mm256_adds_epi16(ab, zero_point), _mm256_adds_epi16(cd, zero_point));
-        result = _mm256_min_epi8(_mm256_max_epi8(result, low), high);
-        if (addend) {
-            result = _mm256_adds_epi8(result, _mm256_loadu_si256((const __m256i *)(const void *)(addend + first)));
-        }
-        if (linear->table) {
-            result = looked_up(linear->table, result);
-        }
-        const int left = linear->outputs - first;
-        if (left >= COLUMNS_I8) {
-            _mm256_storeu_si256((__m256i *)(void *)(out + first), result);
-        } else {
-            int8_t rest[COLUMNS_I8];
-            _mm256_storeu_si256((__m256i *)(void *)rest, result);
-            memcpy(out + first, rest, (size_t)left);
-        }
-    }
-}
-
 /* Rounds the sums of a block, adds the addend, looks up the table, and writes the results of a row. */
-static inline void finish(
+static inline __attribute__((always_inline)) void finish(
     const edgernn_linear_i8 *linear, const __m256i *sums, int first, const int8_t *addend, int8_t *out) {
     const __m256i zero_point = _mm256_set1_epi16((short)linear->zero_point);
     const __m256i low = _mm256_set1_epi8((char)linear->low), high = _mm256_set1_epi8((char)linear->high);
     const __m256 limit = _mm256_set1_ps((float)(127 - linear->zero_point));
-    const float *multipliers = linear->multipliers + first;
-    const __m256i ab = _mm256_packs_epi32(rounded(sums[0], multipliers, limit), rounded(sums[1], multipliers + 8, limit));
-    const __m256i cd = _mm256_packs_epi32(rounded(sums[2], multipliers + 16, limit), rounded(sums[3], multipliers + 24, limit));
-    __m256i result =
-        _mm256_packs_epi16(_mm256_adds_epi16(ab, zero_point), _mm256_adds_epi16(cd, zero_point));
+    __m256i parts[4];
+    for (int k = 0; k < 4; k++) {
+        parts[k] = rounded(sums[k], linear->multipliers + first + 8 * k, limit);
+    }
+    const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(parts[0], parts[1]), zero_point);
+    const __m256i cd = _mm256_adds_epi16(_mm256_packs_epi32(parts[2], parts[3]), zero_point);
+    __m256i result = _mm256_packs_epi16(ab, cd);
     result = _mm256_min_epi8(_mm256_max_epi8(result, low), high);
     if (addend) {
         result = _mm256_adds_epi8(result, _mm256_loadu_si256((const __m256i *)(const void *)(addend + first)));
@@ -191,6 +152,25 @@ static inline void finish(
         int8_t rest[COLUMNS_I8];
         _mm256_storeu_si256((__m256i *)(void *)rest, result);
         memcpy(out + first, rest, (size_t)left);
+    }
+}
+
+NOT_INLINE linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
+    const int8_t *weights = linear->weights;
+    for (int first = 0; first < linear->outputs; first += COLUMNS_I8) {
+        __m256i sums[4];
+        for (int k = 0; k < 4; k++) {
+            sums[k] = _mm256_loadu_si256((const __m256i *)(const void *)(linear->bias + first) + k);
+        }
+        for (int group = 0; group < linear->groups; group++, weights += 4 * COLUMNS_I8) {
+            int32_t four;
+            memcpy(&four, x + 4 * group, sizeof four);
+            const __m256i inputs = INPUTS(_mm256_set1_epi32(four));
+            for (int k = 0; k < 4; k++) {
+                sums[k] = DOT(sums[k], inputs, _mm256_loadu_si256((const __m256i *)(const void *)weights + k));
+            }
+        }
+        finish(linear, sums, first, addend, out);
     }
 }
 

@@ -2,6 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <float.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -123,10 +124,23 @@ static int get_buffer(PyObject *object, Py_buffer *buffer, int flags, size_t cou
 static PyObject *answer_of(edgernn_status status) {
     switch (status) {
         case EDGERNN_OK: Py_RETURN_TRUE;
-        case EDGERNN_NOT_FINITE: Py_RETURN_FALSE;
+        case EDGERNN_NOT_USUAL: Py_RETURN_FALSE;
         case EDGERNN_NO_MEMORY: break;
     }
     return PyErr_NoMemory();
+}
+
+/* Runs samples, and lets other threads run beside many. */
+static edgernn_status run_samples(const Program *self, const void *x, size_t samples, void *answers,
+                                  const float *max_square) {
+    if (samples < RELEASE_FROM_SAMPLES) {
+        return edgernn_run(self->program, x, samples, answers, max_square);
+    }
+    edgernn_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = edgernn_run(self->program, x, samples, answers, max_square);
+    Py_END_ALLOW_THREADS
+    return status;
 }
 
 PyDoc_STRVAR(run_doc,
@@ -157,14 +171,7 @@ static PyObject *run(PyObject *object, PyObject *const *arguments, Py_ssize_t gi
         PyBuffer_Release(&x);
         return NULL;
     }
-    edgernn_status status;
-    if (samples < RELEASE_FROM_SAMPLES) {
-        status = edgernn_run(self->program, x.buf, count, answers.buf, 0);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        status = edgernn_run(self->program, x.buf, count, answers.buf, 0);
-        Py_END_ALLOW_THREADS
-    }
+    const edgernn_status status = run_samples(self, x.buf, count, answers.buf, NULL);
     PyBuffer_Release(&x);
     PyBuffer_Release(&answers);
     return answer_of(status);
@@ -280,17 +287,18 @@ typedef struct {
     PyObject_HEAD
     Program *program;
     PyTypeObject *array_type;
-    PyObject *new_answer; /* callable */
-    PyObject *states;     /* bytearray, or NULL */
+    PyObject *new_answer;  /* callable */
+    PyObject *new_answers; /* callable of a number of samples, or NULL */
+    PyObject *states;      /* bytearray, or NULL */
     float max_square;
 } Direct;
 
 static PyObject *new_direct(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"program", "array_type", "new_answer", "max_square", "states", NULL};
-    PyObject *program, *array_type, *new_answer, *states = NULL;
+    static char *names[] = {"program", "array_type", "new_answer", "max_square", "states", "new_answers", NULL};
+    PyObject *program, *array_type, *new_answer, *states = NULL, *new_answers = NULL;
     double max_square;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOd|O", names, &program, &array_type, &new_answer,
-                                     &max_square, &states)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOd|OO", names, &program, &array_type, &new_answer,
+                                     &max_square, &states, &new_answers)) {
         return NULL;
     }
     PyObject *module = PyImport_ImportModule("edgernn._native");
@@ -315,6 +323,7 @@ static PyObject *new_direct(PyTypeObject *type, PyObject *arguments, PyObject *k
         self->program = (Program *)Py_NewRef(program);
         self->array_type = (PyTypeObject *)Py_NewRef(array_type);
         self->new_answer = Py_NewRef(new_answer);
+        self->new_answers = Py_XNewRef(new_answers);
         self->states = Py_XNewRef(states);
         self->max_square = (float)max_square;
     }
@@ -327,45 +336,33 @@ static void delete_direct(PyObject *object) {
     Py_DECREF((PyObject *)self->program);
     Py_DECREF((PyObject *)self->array_type);
     Py_DECREF(self->new_answer);
+    Py_XDECREF(self->new_answers);
     Py_XDECREF(self->states);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);
 }
 
-/* True for a float32 buffer in the processor's byte order of `rows` rows, or of one row without that axis. */
-static int is_usual(const Direct *self, const Py_buffer *x, size_t rows, int axes) {
-    const size_t features = self->program->sizes.row_bytes / 4;
-    if (x->ndim != axes || !x->format || strcmp(x->format, "f") != 0 || (uintptr_t)x->buf % 4) {
-        return 0;
-    }
-    if ((size_t)x->shape[axes - 1] != features || (axes == 2 && (size_t)x->shape[0] != rows)) {
-        return 0;
-    }
-    const float square = self->program->kernels->sum_of_squares((const float *)x->buf, rows * features);
-    return square <= self->max_square && square <= FLT_MAX; /* false for NaN */
-}
-
-/* Gets the buffer of a usual input; 0 without an error for any other input. */
-static int get_usual(const Direct *self, PyObject *object, Py_buffer *x, size_t rows, int axes) {
-    if (Py_TYPE(object) != self->array_type || !self->program->sizes.float_input) {
+/* Gets the buffer of a float32 array in the processor's byte order; 0 without an error for any other object. */
+static int get_floats(const Direct *self, PyObject *object, Py_buffer *x) {
+    if (Py_TYPE(object) != self->array_type || !self->program->sizes.float_input || self->max_square < 0.0f) {
         return 0;
     }
     if (PyObject_GetBuffer(object, x, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
         PyErr_Clear();
         return 0;
     }
-    if (!is_usual(self, x, rows, axes)) {
+    if (x->ndim == 0 || !x->format || strcmp(x->format, "f") != 0 || (uintptr_t)x->buf % 4 ||
+        (size_t)x->shape[x->ndim - 1] != self->program->sizes.row_bytes / 4) {
         PyBuffer_Release(x);
         return 0;
     }
     return 1;
 }
 
-/* Makes a new array for an answer and gets its buffer. */
-static PyObject *get_answer(const Direct *self, Py_buffer *buffer, size_t bytes) {
-    PyObject *answer = PyObject_CallNoArgs(self->new_answer);
-    if (answer && get_buffer(answer, buffer, PyBUF_WRITABLE, 1, bytes, "answer") < 0) {
+/* Gets the buffer of a new array for answers; the reference to the array is taken, which may be NULL. */
+static PyObject *get_answer(PyObject *answer, Py_buffer *buffer, size_t count, size_t bytes) {
+    if (answer && get_buffer(answer, buffer, PyBUF_WRITABLE, count, bytes, "answer") < 0) {
         Py_CLEAR(answer);
     }
     return answer;
@@ -378,7 +375,7 @@ static PyObject *finished(PyObject *answer, Py_buffer *x, Py_buffer *buffer, edg
         return answer;
     }
     Py_DECREF(answer);
-    if (status == EDGERNN_NOT_FINITE) {
+    if (status == EDGERNN_NOT_USUAL) {
         Py_RETURN_NONE;
     }
     return PyErr_NoMemory();
@@ -386,22 +383,31 @@ static PyObject *finished(PyObject *answer, Py_buffer *x, Py_buffer *buffer, edg
 
 PyDoc_STRVAR(predict_doc,
              "predict(x) -> array | None\n--\n\n"
-             "Answer one sequence, if x is an array of the type, float32 [steps, features], contiguous, whose sum of\n"
-             "squares is at most max_square; otherwise return None.");
+             "Answer one sequence, or many, if x is an array of the type, float32 [steps, features] or\n"
+             "[samples, steps, features], contiguous, with at least one sample, and if each sample's sum of squares is at\n"
+             "most max_square; otherwise return None.");
 
 static PyObject *direct_predict(PyObject *object, PyObject *given) {
     const Direct *self = (Direct *)object;
     const edgernn_sizes *sizes = &self->program->sizes;
     Py_buffer x, buffer;
-    if (!get_usual(self, given, &x, sizes->steps, 2)) {
+    if (!get_floats(self, given, &x)) {
         Py_RETURN_NONE;
     }
-    PyObject *answer = get_answer(self, &buffer, sizes->answer_bytes);
+    const int is_batch = x.ndim == 3 && self->new_answers && x.shape[0] > 0;
+    if ((!is_batch && x.ndim != 2) || (size_t)x.shape[x.ndim - 2] != sizes->steps) {
+        PyBuffer_Release(&x);
+        Py_RETURN_NONE;
+    }
+    const size_t samples = is_batch ? (size_t)x.shape[0] : 1;
+    PyObject *made = is_batch ? PyObject_CallFunction(self->new_answers, "n", x.shape[0])
+                              : PyObject_CallNoArgs(self->new_answer);
+    PyObject *answer = get_answer(made, &buffer, samples, sizes->answer_bytes);
     if (!answer) {
         PyBuffer_Release(&x);
         return NULL;
     }
-    return finished(answer, &x, &buffer, edgernn_run(self->program->program, x.buf, 1, buffer.buf, 1));
+    return finished(answer, &x, &buffer, run_samples(self->program, x.buf, samples, buffer.buf, &self->max_square));
 }
 
 PyDoc_STRVAR(push_doc,
@@ -413,10 +419,16 @@ static PyObject *direct_push(PyObject *object, PyObject *given) {
     const Direct *self = (Direct *)object;
     const edgernn_sizes *sizes = &self->program->sizes;
     Py_buffer row, buffer;
-    if (!self->states || !get_usual(self, given, &row, 1, 1)) {
+    if (!self->states || !get_floats(self, given, &row)) {
         Py_RETURN_NONE;
     }
-    PyObject *answer = get_answer(self, &buffer, sizes->step_answer_bytes);
+    const float square =
+        row.ndim == 1 ? self->program->kernels->sum_of_squares((const float *)row.buf, sizes->row_bytes / 4) : INFINITY;
+    if (!(square <= self->max_square && square <= FLT_MAX)) { /* also NaN */
+        PyBuffer_Release(&row);
+        Py_RETURN_NONE;
+    }
+    PyObject *answer = get_answer(PyObject_CallNoArgs(self->new_answer), &buffer, 1, sizes->step_answer_bytes);
     if (!answer) {
         PyBuffer_Release(&row);
         return NULL;
@@ -437,14 +449,16 @@ static PyMethodDef direct_methods[] = {
 };
 
 PyDoc_STRVAR(direct_doc,
-             "Direct(program, array_type, new_answer, max_square, states=None)\n--\n\n"
+             "Direct(program, array_type, new_answer, max_square, states=None, new_answers=None)\n--\n\n"
              "Calls of a program with the checks of their input, for the inputs that need no closer look.\n\n"
              "Args:\n"
              "    program: the program.\n"
              "    array_type: type of arrays, numpy.ndarray; other objects, subclasses too, are not usual.\n"
              "    new_answer: called without arguments, returns a new array for an answer.\n"
-             "    max_square: largest sum of squares of a usual input.\n"
-             "    states: bytearray with the states of a stream, for `push`.");
+             "    max_square: largest sum of squares of a usual sample or row.\n"
+             "    states: bytearray with the states of a stream, for `push`.\n"
+             "    new_answers: called with a number of samples, returns a new array for their answers; without it,\n"
+             "        `predict` answers single sequences only.");
 
 static PyType_Slot direct_slots[] = {
     {Py_tp_doc, (void *)direct_doc}, {Py_tp_new, (void *)new_direct}, {Py_tp_dealloc, (void *)delete_direct},

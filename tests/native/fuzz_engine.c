@@ -117,9 +117,9 @@ static void run_program(const edgernn_program *program) {
     fill_input(x, bytes, sizes.float_input);
     running = program;
     lanes = samples;
-    edgernn_run(program, x, samples, answers, 0);
+    edgernn_run(program, x, samples, answers, NULL);
     lanes = 1;
-    edgernn_run(program, x, 1, answers, 0);
+    edgernn_run(program, x, 1, answers, NULL);
     if (sizes.streams) {
         uint8_t *states = malloc(sizes.state_bytes), *answer = malloc(sizes.step_answer_bytes);
         uint8_t *row = malloc(sizes.row_bytes);

@@ -52,7 +52,7 @@ static int is_as_alone(const edgernn_program *program, const edgernn_sizes *size
     uint8_t *answer = checked(malloc(sizes->answer_bytes));
     int same = 1;
     for (size_t sample = 0; sample < SAMPLES; sample++) {
-        edgernn_run(program, x + sample * sizes->steps * sizes->row_bytes, 1, answer, 0);
+        edgernn_run(program, x + sample * sizes->steps * sizes->row_bytes, 1, answer, NULL);
         same &= memcmp(answer, answers + sample * sizes->answer_bytes, sizes->answer_bytes) == 0;
     }
     free(answer);
@@ -79,7 +79,7 @@ static void run_plan(const char *path, const edgernn_kernels *kernels) {
     const size_t bytes = SAMPLES * sizes.steps * sizes.row_bytes, answer_bytes = SAMPLES * sizes.answer_bytes;
     uint8_t *x = checked(malloc(bytes)), *answers = checked(malloc(answer_bytes));
     fill_input(x, bytes, sizes.float_input);
-    edgernn_run(program, x, SAMPLES, answers, 0);
+    edgernn_run(program, x, SAMPLES, answers, NULL);
     if (!is_as_alone(program, &sizes, x, answers) ||
         (sizes.streams && !streams_as_whole(program, &sizes, x, answers))) {
         printf(" differs");

@@ -235,6 +235,34 @@ def test_a_batch_that_is_not_finite_is_refused_wherever_the_number_is() -> None:
             assert not engine.run(len(x), wrong, bytearray(len(x) * engine.answer_bytes))
 
 
+def test_a_model_answers_a_batch_with_the_bits_of_single_samples() -> None:
+    model = edgernn.load(edgernn.sample(), backend="native")
+    x = np.random.default_rng(0).random((35, *model.input_shape), np.float32)
+    right = np.stack([model.predict(sample) for sample in x])
+    for size in (1, 2, 15, 16, 17, 35):
+        np.testing.assert_array_equal(model.predict(x[:size]), right[:size])
+    # Inputs that the common path reads.
+    for other in (x.astype(np.float64), np.asfortranarray(x), x.tolist()):
+        np.testing.assert_array_equal(model.predict(other), right)
+    np.testing.assert_array_equal(model.predict(x[::2]), right[::2])
+
+
+def test_a_batch_that_needs_a_closer_look_gets_it() -> None:
+    model = edgernn.load(edgernn.sample(), backend="native")
+    x = np.random.default_rng(0).random((20, *model.input_shape), np.float32)
+    for number in (np.nan, np.inf, -np.inf):
+        wrong = x.copy()
+        wrong[-1, -1, -1] = number
+        with pytest.raises(InputError, match="NaN or infinity"):
+            model.predict(wrong)
+    with pytest.raises(InputError, match="shape"):
+        model.predict(x[:0])
+    with pytest.raises(InputError, match="shape"):
+        model.predict(x[:, :-1].copy())
+    with pytest.raises(InputError, match="divide by 255"):
+        model.predict(x * np.float32(255))
+
+
 # Numbers that are not finite
 
 

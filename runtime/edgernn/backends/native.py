@@ -108,7 +108,10 @@ class NativeBackend:
         """Return the engine's call with the checks of the input; see `Backend`."""
         if not (self._input.is_float and self._output.is_float):
             return None
-        return _direct(self._engine, self._answer_shape, max_square).predict
+        shape = self._answer_shape
+        return _direct(
+            self._engine, shape, max_square, new_answers=lambda samples: np.empty((samples, *shape), np.float32)
+        ).predict
 
     def start(self) -> Stepper:
         """Begin a stream; see `Backend`."""
@@ -117,12 +120,10 @@ class NativeBackend:
         return _NativeStepper(self._program, self._engine, self._input, self._output)
 
 
-def _direct(
-    engine: "EngineProgram", answer_shape: tuple[int, ...], max_square: float, *states: bytearray
-) -> "DirectCalls":
+def _direct(engine: "EngineProgram", answer_shape: tuple[int, ...], max_square: float, **others: Any) -> "DirectCalls":
     from edgernn import _native
 
-    return _native.Direct(engine, np.ndarray, partial(np.empty, answer_shape, np.float32), max_square, *states)
+    return _native.Direct(engine, np.ndarray, partial(np.empty, answer_shape, np.float32), max_square, **others)
 
 
 def _port(program: "Program", number: int) -> TensorPort:
@@ -152,7 +153,7 @@ class _NativeStepper:
     def direct_push(self, max_square: float) -> Direct | None:
         if not (self._input.is_float and self._output.is_float):
             return None
-        return _direct(self._engine, self._output.shape[1:], max_square, self._states).push
+        return _direct(self._engine, self._output.shape[1:], max_square, states=self._states).push
 
     @property
     def states(self) -> Sequence[State]:

@@ -77,14 +77,15 @@ class Backend(Protocol):
         """Set the inputs to one sample, float32 [1, *shape] each; return the library's own call that answers it."""
 
     def direct_predict(self, max_square: float) -> "Direct | None":
-        """Return a function that answers one usual sample at once; None if the backend has none.
+        """Return a function that answers usual samples at once; None if the backend has none.
 
         Args:
             max_square: largest sum of squares of a usual sample.
 
         Returns:
-            A function of any object. It returns a new array float32 [*shape], if the object is a NumPy array, float32
-            [*shape], contiguous, with at most that sum of squares; and None for all others.
+            A function of any object. If the object is a NumPy array, float32 [*shape] or [samples, *shape], contiguous,
+            and each sample has at most that sum of squares, it returns a new array float32 of their answers, and None
+            for all others.
         """
 
     def start(self) -> Stepper:
