@@ -2,7 +2,11 @@
 
 A block has 16 columns in four registers, in their order. Before it, an instruction set defines
 
-    sums_of(linear, weights, x, sums)    sets four int32x4_t to the products of a block's columns, without the bias */
+    sums_of(linear, weights, x, sums)    sets four int32x4_t to the products of a block's columns, without the bias
+
+and may define TILE_ROWS, rows that are computed together, and
+
+    tile_sums_of(linear, weights, x, x_stride, sums)    the same for each of these rows */
 
 /* Rounded to the nearest integer, ties to even, and limited to int32. */
 static inline int32x4_t rounded(float32x4_t x) {
@@ -91,33 +95,51 @@ static inline int32x4_t scaled(int32x4_t sums, const edgernn_linear_i8 *linear, 
     return rounded(vmulq_f32(vcvtq_f32_s32(total), vld1q_f32(linear->multipliers + column)));
 }
 
-static void linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
+/* Rounds the sums of a block, adds the addend, looks up the table, and writes the results of a row. */
+static inline void finish(
+    const edgernn_linear_i8 *linear, const int32x4_t *sums, int first, const int8_t *addend, int8_t *out) {
     const int16x8_t zero_point = vdupq_n_s16((int16_t)linear->zero_point);
-    const int8x16_t low = vdupq_n_s8((int8_t)linear->low), high = vdupq_n_s8((int8_t)linear->high);
+    int16x8_t half[2];
+    for (int i = 0; i < 2; i++) {
+        const int32x4_t a = scaled(sums[2 * i], linear, first + 8 * i);
+        const int32x4_t b = scaled(sums[2 * i + 1], linear, first + 8 * i + 4);
+        half[i] = vqaddq_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)), zero_point);
+    }
+    int8x16_t result = vcombine_s8(vqmovn_s16(half[0]), vqmovn_s16(half[1]));
+    result = vminq_s8(vmaxq_s8(result, vdupq_n_s8((int8_t)linear->low)), vdupq_n_s8((int8_t)linear->high));
+    if (addend) {
+        result = vqaddq_s8(result, vld1q_s8(addend + first));
+    }
+    if (linear->table) {
+        result = looked_up(linear->table, result);
+    }
+    const int left = linear->outputs - first;
+    if (left >= COLUMNS_I8) {
+        vst1q_s8(out + first, result);
+    } else {
+        int8_t rest[COLUMNS_I8];
+        vst1q_s8(rest, result);
+        memcpy(out + first, rest, (size_t)left);
+    }
+}
+
+static void linear_row_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out) {
     for (int first = 0; first < linear->outputs; first += COLUMNS_I8) {
         int32x4_t sums[4];
         sums_of(linear, linear->weights + (ptrdiff_t)first * 4 * linear->groups, x, sums);
-        int16x8_t half[2];
-        for (int i = 0; i < 2; i++) {
-            const int32x4_t a = scaled(sums[2 * i], linear, first + 8 * i);
-            const int32x4_t b = scaled(sums[2 * i + 1], linear, first + 8 * i + 4);
-            half[i] = vqaddq_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)), zero_point);
-        }
-        int8x16_t result = vcombine_s8(vqmovn_s16(half[0]), vqmovn_s16(half[1]));
-        result = vminq_s8(vmaxq_s8(result, low), high);
-        if (addend) {
-            result = vqaddq_s8(result, vld1q_s8(addend + first));
-        }
-        if (linear->table) {
-            result = looked_up(linear->table, result);
-        }
-        const int left = linear->outputs - first;
-        if (left >= COLUMNS_I8) {
-            vst1q_s8(out + first, result);
-        } else {
-            int8_t rest[COLUMNS_I8];
-            vst1q_s8(rest, result);
-            memcpy(out + first, rest, (size_t)left);
+        finish(linear, sums, first, addend, out);
+    }
+}
+
+#ifdef TILE_ROWS
+NOT_INLINE linear_tile_i8(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
+                          const edgernn_rows *rows) {
+    for (int first = 0; first < linear->outputs; first += COLUMNS_I8) {
+        int32x4_t sums[TILE_ROWS][4];
+        tile_sums_of(linear, linear->weights + (ptrdiff_t)first * 4 * linear->groups, x, rows->x, sums);
+        for (int r = 0; r < TILE_ROWS; r++) {
+            finish(linear, sums[r], first, addend ? addend + r * rows->b : NULL, out + r * rows->out);
         }
     }
 }
+#endif

@@ -46,5 +46,27 @@ static inline void sums_of(const edgernn_linear_i8 *linear, const int8_t *weight
     }
 }
 
+#define TILE_ROWS 4
+
+/* Of several rows, there are enough sums without that. */
+static inline void tile_sums_of(const edgernn_linear_i8 *linear, const int8_t *weights, const int8_t *x,
+                                ptrdiff_t x_stride, int32x4_t (*sums)[4]) {
+    int32x4_t of[TILE_ROWS][4];
+    for (int r = 0; r < TILE_ROWS; r++) {
+        of[r][0] = of[r][1] = of[r][2] = of[r][3] = vdupq_n_s32(0);
+    }
+    for (int group = 0; group < linear->groups; group++, weights += 64) {
+        const int8x16_t w[4] = {vld1q_s8(weights), vld1q_s8(weights + 16), vld1q_s8(weights + 32),
+                                vld1q_s8(weights + 48)};
+        for (int r = 0; r < TILE_ROWS; r++) {
+            const int8x16_t inputs = four_inputs(x + r * x_stride + 4 * group);
+            for (int i = 0; i < 4; i++) {
+                of[r][i] = vdotq_s32(of[r][i], inputs, w[i]);
+            }
+        }
+    }
+    memcpy(sums, of, sizeof of);
+}
+
 #include "kernels_neon_body.h"
 #include "kernels_body.h"
