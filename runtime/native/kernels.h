@@ -73,7 +73,6 @@ typedef enum {
     EDGERNN_ELU,
     EDGERNN_LEAKY_RELU,
     EDGERNN_HARD_SWISH,
-    EDGERNN_SIGN,
     EDGERNN_FUNCTIONS
 } edgernn_function;
 

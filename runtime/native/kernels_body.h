@@ -271,7 +271,6 @@ static void function_f32(edgernn_function kind, const float *parameters, const f
         case EDGERNN_ELU: EACH_FUNCTION(v < 0.0f ? expm1f(v) : v);
         case EDGERNN_LEAKY_RELU: EACH_FUNCTION(v < 0.0f ? v * p : v);
         case EDGERNN_HARD_SWISH: EACH_FUNCTION(v * fminf(fmaxf(v + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));
-        case EDGERNN_SIGN: EACH_FUNCTION(v > 0.0f ? 1.0f : v < 0.0f ? -1.0f : 0.0f);
         case EDGERNN_FUNCTIONS: break;
     }
 }

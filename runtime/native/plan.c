@@ -588,7 +588,6 @@ static void read_copy(reader *r, instruction *i) {
     const value *x = next_value(r), *out = result(r, x->type);
     set_operands(r, i, x, NULL, out);
     i->is_whole = i->is_joined = 0;
-    i->as.copy.axes = MAX_AXES;
     for (int axis = 0; axis < MAX_AXES; axis++) {
         i->as.copy.sizes[axis] = count(r, 1, MAX_ELEMENTS);
     }

@@ -103,7 +103,6 @@ typedef struct instruction {
             int64_t steps, channels, out_steps, kernel, stride, before;
         } pool;
         struct {
-            int axes;
             int64_t sizes[MAX_AXES], x_strides[MAX_AXES], out_strides[MAX_AXES];
         } copy;
         struct {
@@ -131,7 +130,7 @@ typedef struct instruction {
     int64_t b_run, b_elements;
     int b_repeats;
     size_t expanded;
-    float zero_in, scale_in; /* of x: quantize and dequantize */
+    float scale_in; /* quantize: 1 / scale of the result; dequantize: scale of x */
     int zero_point;
 } instruction;
 
@@ -147,7 +146,7 @@ struct edgernn_program {
     uint8_t *constants;
     value *values;
     int64_t value_count, input_number;
-    instruction *instructions; /* rows, step, answer, then the bodies of loops */
+    instruction *instructions; /* of rows, step and answer; the body of a loop follows its OP_REPEAT */
     int64_t instruction_count;
     int64_t rows, step, answer;
     state *states;

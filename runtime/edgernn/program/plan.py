@@ -47,7 +47,7 @@ _OPERATORS = (
 )
 _FUNCTIONS = (
     *("tanh", "logistic", "relu", "relu6", "exp", "log", "sqrt", "rsqrt", "abs", "neg", "square", "gelu", "gelu_tanh"),
-    *("elu", "leaky_relu", "hard_swish", "sign"),
+    *("elu", "leaky_relu", "hard_swish"),
 )
 _BINARIES = (
     *("add", "subtract", "multiply", "divide", "minimum", "maximum", "squared_difference"),

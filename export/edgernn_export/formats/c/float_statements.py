@@ -40,7 +40,6 @@ _FUNCTIONS = {
     "relu6": "fminf(fmaxf({x}, 0.0f), 6.0f)",
     "exp": "expf({x})",
     "log": "logf({x})",
-    "sign": "{x} > 0.0f ? 1.0f : {x} < 0.0f ? -1.0f : 0.0f",
     "abs": "fabsf({x})",
     "neg": "-{x}",
     "sqrt": "sqrtf({x})",
