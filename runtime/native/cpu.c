@@ -1,5 +1,5 @@
-/* Instruction sets, read from the processor or the kernel. __builtin_cpu_supports is not used, because it answers 0 for
-   everything in a shared library that zig links. */
+/* Instruction sets, read from the processor or the kernel. __builtin_cpu_supports is not used, because it always returns
+   0 in a shared library that zig links. */
 #include "cpu.h"
 
 #include <stddef.h>

@@ -2,7 +2,7 @@
 #ifndef EDGERNN_CPU_H
 #define EDGERNN_CPU_H
 
-/* One bit each, from slow to fast. Each name is that of the kernels' file, kernels_avx2.c; those of avx512vbmi are in
+/* One bit each, from slow to fast. The kernels of NAME are in kernels_NAME.c; those of avx512vbmi are in
 kernels_avx512vnni.c. */
 enum edgernn_instruction_set {
     EDGERNN_SCALAR = 1 << 0,     /* plain C; every processor has it */
@@ -15,10 +15,11 @@ enum edgernn_instruction_set {
 };
 #define EDGERNN_LAST_INSTRUCTION_SET EDGERNN_AVX512VBMI
 
-/* Return the bits of all that can run, always with EDGERNN_SCALAR. NEON needs a build for ARMv7 or ARMv8. */
+/* Returns the bits of the instruction sets that can run; EDGERNN_SCALAR always can. NEON needs a build for ARMv7 or
+ARMv8. */
 unsigned edgernn_instruction_sets(void);
 
-/* Return the name of one bit, such as "avx2", or NULL for another value. */
+/* Returns the name of an instruction set, such as "avx2"; NULL for a value that is not one bit. */
 const char *edgernn_instruction_set_name(unsigned instruction_set);
 
 #endif

@@ -1,24 +1,25 @@
 /* Kernels: the operators on arrays, compiled once for each instruction set.
 
-Every instruction set gives the same bits in int8. float32 sums are added in another order.
+int8 results are bit-identical with every instruction set. float32 results differ in the last bits, because each
+instruction set adds in its own order.
 
-A matrix is packed when a program is loaded, in the layout of the instruction set's `linear_i8`:
+A matrix is packed when a program is loaded, in the layout of the instruction set's `linear_i8` or `linear_f32`:
 
     [blocks of columns][groups of 4 inputs][columns of the block][4 inputs]      int8, missing columns and inputs are 0
     [blocks of columns][inputs][columns of the block]                            float32
 
-so that four neighbouring inputs are multiplied by one load of weights. */
+One load of int8 weights then serves four neighbouring inputs. */
 #ifndef EDGERNN_KERNELS_H
 #define EDGERNN_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of functions that are large, or would need many registers where they are called. */
+/* For functions that are large, or that would need many registers of their caller. */
 #define NOT_INLINE __attribute__((noinline)) static void
 
-/* A matrix of int8 weights: out = clamp(rint((x · w + bias) × multiplier) + zero_point), then plus an addend, then
-through a table. */
+/* A matrix of int8 weights: out = clamp(rint((x · w + bias) × multiplier) + zero_point). An addend may follow, which is
+added with saturation, then a table. */
 typedef struct {
     int inputs, outputs;
     int groups; /* of 4 inputs */
@@ -37,8 +38,8 @@ typedef struct {
     float low, high;
 } edgernn_linear_f32;
 
-/* Rows of operands: their number, and the elements from one row to the next. The rows of several samples need not lie
-side by side. */
+/* Number of rows of the operands, and the elements from one row to the next. Rows of several samples need not be
+contiguous. */
 typedef struct {
     int count;
     ptrdiff_t x, b, out;
@@ -91,7 +92,7 @@ typedef enum {
     EDGERNN_BINARIES
 } edgernn_binary;
 
-/* out = clamp(kind(a, b)), or with `swapped` of kind(b, a). */
+/* out = clamp(kind(a, b)), or clamp(kind(b, a)) if `swapped`. */
 typedef struct {
     edgernn_binary kind;
     int swapped;
@@ -101,14 +102,15 @@ typedef struct {
 typedef struct {
     const char *name;
     int columns_i8, columns_f32; /* columns of a block */
-    int input_offset;            /* what its int8 product adds to each input; the bias takes it off again */
+    int input_offset;            /* added to each input by its int8 product, and subtracted again in the bias */
     /* Place of a column among the packed columns of its int8 block. */
     int (*place)(int column);
     /* The addend is NULL for none. */
     void (*linear_i8)(const edgernn_linear_i8 *linear, const int8_t *x, const int8_t *addend, int8_t *out,
                       const edgernn_rows *rows);
     void (*linear_f32)(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows);
-    /* A table has 256 results by the bits of the index; `prepare_table` arranges them in EDGERNN_TABLE_BYTES zeros. */
+    /* A table has the results of -128 to 127. `prepare_table` arranges them for `table_i8`; `prepared` has
+    EDGERNN_TABLE_BYTES bytes, all zero before. */
     void (*prepare_table)(const int8_t *table, uint8_t *prepared);
     void (*table_i8)(const uint8_t *prepared, const int8_t *x, int count, int8_t *out);
     void (*sum_i8)(const edgernn_sum_i8 *sum, const int8_t *a, const int8_t *b, int columns, int8_t *out,
@@ -122,13 +124,13 @@ typedef struct {
     void (*quantize)(float inverse_scale, int zero_point, const float *x, int count, int8_t *out);
     void (*dequantize)(float scale, int zero_point, const int8_t *x, int count, float *out);
     int (*all_finite)(const float *x, size_t count);
-    /* NaN, or infinity, if a number is or if the sum is too large. */
+    /* NaN or infinity if an element is, or if the sum is too large for float32. */
     float (*sum_of_squares)(const float *x, size_t count);
 } edgernn_kernels;
 
 #define EDGERNN_TABLE_BYTES (256 + 64)
 
-/* Returns the kernels of one bit of cpu.h; NULL if they are not compiled in. */
+/* Returns the kernels of an instruction set, one bit of cpu.h; NULL if they are not compiled in. */
 const edgernn_kernels *edgernn_kernels_of(unsigned instruction_set);
 
 extern const edgernn_kernels edgernn_kernels_scalar;
@@ -138,7 +140,7 @@ extern const edgernn_kernels edgernn_kernels_avxvnni;
 extern const edgernn_kernels edgernn_kernels_avx512vnni;
 extern const edgernn_kernels edgernn_kernels_avx512vbmi; /* in kernels_avx512vnni.c */
 #endif
-/* On 32-bit Arm, only the file of these kernels is compiled for NEON. */
+/* On 32-bit Arm, kernels_neon.c alone is compiled for NEON. */
 #if defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)
 #define EDGERNN_HAS_NEON
 extern const edgernn_kernels edgernn_kernels_neon;

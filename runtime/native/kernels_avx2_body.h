@@ -1,11 +1,11 @@
 /* int8 products and tables with vectors of 32 bytes, for AVX2 and AVX-VNNI.
 
-A block has 32 columns in four registers of 8. Packing four registers of int32 to one of int8 interleaves the halves of
-the registers, so the columns are packed in the order that makes the result come out in theirs: register r has the
-columns 4r to 4r + 3 and 16 + 4r to 16 + 4r + 3.
+A block has 32 columns in four registers of 8. Packing four registers of int32 into one of int8 interleaves the halves of
+the registers. The packed matrix has the inverse order, so that results are in the order of the columns: register r has
+the columns 4r to 4r + 3 and 16 + 4r to 16 + 4r + 3.
 
-Before it, an instruction set defines DOT(sums, x, weights): adds to 8 int32 the products of 4 inputs each; and TILE_ROWS,
-the rows that are computed together, so that weights are loaded once for them. */
+The including file defines two macros before. DOT(sums, x, weights) adds the products of 4 inputs to each of 8 int32.
+TILE_ROWS is the number of rows that are computed together, with one load of the weights. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static inline __m256i table_part(const uint8_t *prepared, int part) {
 static inline __m256i looked_up(const uint8_t *prepared, __m256i x) {
     const __m256i wrapped = _mm256_xor_si256(x, _mm256_set1_epi8((char)-128));
     __m256i low = _mm256_setzero_si256(), high = low;
-/* Written out, because no subtraction needs to wait for another. */
+/* Unrolled by hand: each index is computed from x, so no subtraction waits for the one before. */
 #define LOOK_UP(i)                                                                                              \
     low = _mm256_xor_si256(                                                                                     \
         low, _mm256_shuffle_epi8(table_part(prepared, i), _mm256_sub_epi8(x, _mm256_set1_epi8(16 * (i)))));     \
@@ -62,7 +62,8 @@ static void table_i8(const uint8_t *prepared, const int8_t *x, int count, int8_t
     }
 }
 
-/* A product waits for the sum before it for four cycles, and two begin in each: even and odd inputs have their own sums. */
+/* Even and odd inputs have separate sums: a fused multiply-add has a latency of four cycles, and two can begin in each
+cycle. */
 static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
     __m256 even[4], odd[4];
     for (int k = 0; k < 4; k++) {
@@ -85,7 +86,7 @@ static void block_sums_f32(const float *x, int inputs, const float *weights, con
     }
 }
 
-/* The same for TILE_ROWS_F32 rows, half a block at once, because there are 16 registers. */
+/* The same for TILE_ROWS_F32 rows. Half a block at once fits the 16 registers. */
 NOT_INLINE tile_sums_f32(
     const float *x, ptrdiff_t x_stride, int inputs, const float *weights, const float *bias, float *sums) {
     for (int half = 0; half < COLUMNS_F32; half += COLUMNS_F32 / 2) {
@@ -120,7 +121,8 @@ NOT_INLINE tile_sums_f32(
 }
 
 static inline __m256i rounded(__m256i sums, const float *multipliers, __m256 high) {
-    /* A product below -2^31 becomes -2^31, which the packing limits; one above 2^31 would, too, so it is limited before. */
+    /* The conversion to int32 turns every product that is out of range into -2^31. For negative products this is right,
+    because the packing clamps it; positive ones are clamped before. */
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(multipliers));
     return _mm256_cvtps_epi32(_mm256_min_ps(scaled, high));
 }

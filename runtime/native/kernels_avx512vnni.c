@@ -1,9 +1,9 @@
-/* Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI: products of unsigned inputs, x + 128; and, in a second list
-of kernels, with VBMI, whose permutations of 128 bytes look up tables.
+/* Kernels for x86-64 with AVX-512 (F, BW, DQ, VL) and VNNI, which multiplies unsigned inputs, x + 128. A second list of
+kernels is for processors with VBMI as well: its permutations of 128 bytes look up tables.
 
-A block has 16 columns, one register of int32; up to four blocks are computed side by side. Of one row, each has two sums,
-because a product takes five cycles before the next can be added to it; of several rows, four are computed together, so
-that weights are loaded once for them. */
+A block has 16 columns, one register of int32; up to four blocks are computed side by side. For a single row, each block
+has two sums, because VPDPBUSD has a latency of five cycles. Of several rows, TILE_ROWS are computed together, with one
+load of the weights. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -21,8 +21,8 @@ that weights are loaded once for them. */
 
 static int column_place(int column) { return column; }
 
-/* A prepared table begins with its 256 bytes, then says whether they are in the order of the index, for VBMI, or for
-shuffles. */
+/* A prepared table has 256 bytes. The byte at IN_ORDER is 1 if they are in the order of the index, for VBMI, and 0 if
+they are arranged for shuffles. */
 #define IN_ORDER 256
 
 static void prepare_table_in_order(const int8_t *table, uint8_t *prepared) {
@@ -36,8 +36,8 @@ static inline __m512i table_part(const uint8_t *prepared, int part) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(prepared + 16 * part)));
 }
 
-/* The lower 7 bits of each index select a byte of both parts. This file is compiled without VBMI, because the compiler
-would use it elsewhere, too. */
+/* Looks up bytes by the lower 7 bits of each index. Inline assembly, because this file is compiled without VBMI: with it,
+the compiler would use VBMI in the other kernels, too. */
 static inline __m512i permuted(const uint8_t *parts, __m512i index) {
     __asm__("vpermi2b %2, %1, %0"
             : "+v"(index)
@@ -112,7 +112,7 @@ NOT_INLINE tile_sums_f32(
 /* Rounds the sums of at most 4 blocks, adds the addend, looks up the table, and writes the results of a row. */
 static inline __attribute__((always_inline)) void finish(
     const edgernn_linear_i8 *linear, const __m512i *sums, int first, int blocks, const int8_t *addend, int8_t *out) {
-    /* A product below -2^31 becomes -2^31, which the packing limits; one above 2^31 would, too, so it is limited before. */
+    /* Positive products are clamped before the conversion, as in kernels_avx2_body.h. */
     const __m512 limit = _mm512_set1_ps((float)(127 - linear->zero_point));
     const __m512i zero_point = _mm512_set1_epi16((short)linear->zero_point);
     __m512i rounded[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
@@ -124,7 +124,7 @@ static inline __attribute__((always_inline)) void finish(
     }
     const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(rounded[0], rounded[1]), zero_point);
     const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(rounded[2], rounded[3]), zero_point);
-    /* Packed, each 4 columns of a block are 16 bytes behind those before. */
+    /* Packing leaves 16 bytes between one group of 4 columns of a block and the next. */
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512i result = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
     result = _mm512_max_epi8(result, _mm512_set1_epi8((char)linear->low));
@@ -251,7 +251,7 @@ static inline __m512i extended(const int8_t *x, __mmask32 mask) {
     return _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, x));
 }
 
-/* Packs results without their zero point, which is added, in the order of `_mm512_unpacklo_epi16` and `…hi…`. */
+/* Adds the zero point, clamps and stores; `low` and `high` are ordered as by `_mm512_unpacklo_epi16` and `…hi…`. */
 static inline void store_limited(int8_t *out, __mmask32 mask, __m512i low, __m512i high, __m512i zero_point,
                                  __m256i least, __m256i most) {
     const __m512i packed = _mm512_adds_epi16(_mm512_packs_epi32(low, high), zero_point);

@@ -1,11 +1,10 @@
-/* The kernels in plain C, for the compiler to vectorize; each instruction set includes this once.
-
-Before it, an instruction set defines
+/* The kernels in plain C, for the compiler to vectorize. The file of each instruction set includes this one, after it has
+defined
 
     KERNELS, NAME      its table of kernels, for example edgernn_kernels_avx2, and its name, "avx2"
     COLUMNS_I8         columns of an int8 block
     COLUMNS_F32        columns of a float32 block
-    INPUT_OFFSET       what its product adds to each input: 128 if it multiplies unsigned inputs, otherwise 0
+    INPUT_OFFSET       `input_offset` of kernels.h: 128 if its product multiplies unsigned inputs, otherwise 0
 
 and the functions `column_place`, `linear_row_i8`, `table_i8` and `prepare_table`, see kernels.h; with
 HAS_BLOCK_SUMS_F32 also `block_sums_f32`. */
@@ -17,7 +16,7 @@ static inline int8_t clamp_i8(int32_t value, int low, int high) {
     return (int8_t)(value < low ? low : value > high ? high : value);
 }
 
-/* Rounds to the nearest integer, ties to even, for |x| < 2^22: the sum with 1.5 × 2^23 has no bits behind the point. */
+/* Rounds to the nearest integer, ties to even, for |x| < 2^22: a float32 near 1.5 × 2^23 has no fractional bits. */
 static inline float round_small(float x) {
     const float magic = 12582912.0f;
     return (x + magic) - magic;
@@ -55,8 +54,8 @@ static void linear_i8(const edgernn_linear_i8 *linear, const int8_t *x, const in
     }
 }
 
-/* Of each block, `block_sums_f32` computes bias + Σ x × weights, of an instruction set or in plain C; `tile_sums_f32`
-computes TILE_ROWS_F32 rows, with COLUMNS_F32 results behind those of the row before. */
+/* `block_sums_f32` computes bias + Σ x × weights for the columns of a block. `tile_sums_f32` does so for TILE_ROWS_F32
+rows; sums [rows][COLUMNS_F32]. Without those of an instruction set, plain C is used. */
 #ifndef HAS_BLOCK_SUMS_F32
 static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
     memcpy(sums, bias, COLUMNS_F32 * sizeof *sums);
@@ -90,7 +89,7 @@ NOT_INLINE linear_row_f32(const edgernn_linear_f32 *linear, const float *x, floa
 }
 
 #ifdef TILE_ROWS_F32
-/* Computes TILE_ROWS_F32 rows, each with the bits of `linear_row_f32`. */
+/* Computes TILE_ROWS_F32 rows; each is bit-identical to the result of `linear_row_f32`. */
 NOT_INLINE linear_tile_f32(const edgernn_linear_f32 *linear, const float *x, float *out, const edgernn_rows *rows) {
     const int inputs = linear->inputs;
     for (int block = 0; block < linear->blocks; block++) {
@@ -123,8 +122,8 @@ static void linear_f32(const edgernn_linear_f32 *linear, const float *x, float *
     }
 }
 
-/* Kernels of two operands: of one row, and of several. A loop around the loop over elements would make the compiler
-check more for operands that overlap. */
+/* Kernels of two operands have a function for one row and one for several rows. With both loops in one function, the
+compiler would check in each row whether operands overlap. */
 #define EACH_ROW(call)                                                                                 \
     for (int row = 0; row < rows->count; row++, a += rows->x, b += rows->b, out += rows->out) call
 
@@ -167,7 +166,7 @@ static void saturating_sum_i8(const int8_t *a, const int8_t *b, int columns, int
     EACH_ROW(saturating_sum_row(a, b, columns, out));
 }
 
-/* Loops that are rarely long are kept small. */
+/* Keeps the code of loops small that are rarely long. */
 #define SMALL_LOOP _Pragma("clang loop interleave(disable) unroll(disable)")
 
 #define EACH_BINARY(expression)                          \
@@ -208,8 +207,8 @@ static void binary_f32(const edgernn_binary_f32 *binary, const float *a, const f
     EACH_ROW(binary_row(binary, a, b, columns, out));
 }
 
-/* e^x, within 2 units of the last place: x = n ln 2 + r, then Taylor's series of e^r to r^7, whose rest is below 1e-9
-for |r| <= ln 2 / 2. ln 2 is in two parts, so that n ln 2 is exact. */
+/* e^x, within 2 units of the last place: x = n ln 2 + r, then the Taylor series of e^r to r^7, with an error below 1e-9
+for |r| <= ln 2 / 2. ln 2 is split into two floats, so that n ln 2 is exact. */
 static inline float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
@@ -223,13 +222,15 @@ static inline float exponential(float x) {
     y = MULTIPLY_ADD(y, r, 0.5f);
     y = MULTIPLY_ADD(y, r, 1.0f);
     y = MULTIPLY_ADD(y, r, 1.0f);
-    const int32_t bits = ((int32_t)(n == n ? n : 0.0f) + 127) * (1 << 23); /* of NaN, y is NaN */
+    /* If x is NaN, y is NaN already; the conversion of NaN to an integer would be undefined. */
+    const int32_t bits = ((int32_t)(n == n ? n : 0.0f) + 127) * (1 << 23);
     float power;
     memcpy(&power, &bits, sizeof power);
     return y * power;
 }
 
-/* tanh x = 1 - 2 / (e^2x + 1); near 0, where that cancels, Taylor's series to x^9, whose rest is below 1e-8. */
+/* tanh x = 1 - 2 / (e^2x + 1). Near 0 this subtracts almost equal numbers, so there the Taylor series to x^9 is used;
+its error is below 1e-8. */
 static inline float hyperbolic_tangent(float x) {
     const float square = x * x;
     float near = 62.0f / 2835.0f;

@@ -1,4 +1,4 @@
-/* Kernels for Arm with NEON, of 32 and 64 bits. */
+/* Kernels for 32-bit and 64-bit Arm with NEON. */
 #include <arm_neon.h>
 #include <string.h>
 
@@ -12,10 +12,10 @@
 #define INPUT_OFFSET 0
 #if defined(__aarch64__)
 #define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
-#define TOGETHER 8 /* registers of sums that are computed side by side */
+#define TOGETHER 8 /* number of registers of sums that are computed side by side */
 #else
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
-#define TOGETHER 4 /* of 16 registers, the others are needed for products */
+#define TOGETHER 4 /* there are 16 registers, and products need the others */
 #endif
 
 static int column_place(int column) { return column; }

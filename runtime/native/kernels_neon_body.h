@@ -1,6 +1,6 @@
 /* Products and tables with Arm's vectors of 16 bytes, for NEON with and without SDOT.
 
-A block has 16 columns in four registers, in their order. Before it, an instruction set defines
+A block has 16 columns in four registers, in their order. The including file defines before
 
     sums_of(linear, weights, x, sums)    sets four int32x4_t to the products of a block's columns, without the bias
 
@@ -8,12 +8,12 @@ and may define TILE_ROWS, rows that are computed together, and
 
     tile_sums_of(linear, weights, x, x_stride, sums)    the same for each of these rows */
 
-/* Rounded to the nearest integer, ties to even, and limited to int32. */
+/* Rounds to the nearest integer, ties to even, and clamps to int32. */
 static inline int32x4_t rounded(float32x4_t x) {
 #if defined(__aarch64__)
     return vcvtnq_s32_f32(x);
 #else
-    /* As round_small in kernels_body.h; what int8 cannot hold is limited before. */
+    /* As round_small in kernels_body.h. The clamp before leaves all values that int8 can have. */
     const float32x4_t magic = vdupq_n_f32(12582912.0f), limit = vdupq_n_f32(65536.0f);
     x = vmaxq_f32(vminq_f32(x, limit), vnegq_f32(limit));
     return vcvtq_s32_f32(vsubq_f32(vaddq_f32(x, magic), magic));
@@ -21,7 +21,8 @@ static inline int32x4_t rounded(float32x4_t x) {
 }
 
 #if defined(__aarch64__)
-/* TBX looks up 64 bytes and leaves the result as it was for an index beyond; the table is in the order of the index. */
+/* TBX looks up 64 bytes; where the index is out of range, it leaves the result unchanged. The table is in the order of
+the index. */
 static inline int8x16_t looked_up(const uint8_t *table, int8x16_t x) {
     const uint8x16_t index = vreinterpretq_u8_s8(x), part = vdupq_n_u8(64);
     uint8x16_t rest = vsubq_u8(index, part);
@@ -32,7 +33,7 @@ static inline int8x16_t looked_up(const uint8_t *table, int8x16_t x) {
     return vreinterpretq_s8_u8(result);
 }
 #else
-/* Without TBX of 64 bytes, single loads are as fast. */
+/* 32-bit Arm looks up at most 32 bytes at once, which is not faster than single loads. */
 static inline int8x16_t looked_up(const uint8_t *table, int8x16_t x) {
     int8_t bytes[16];
     vst1q_s8(bytes, x);
@@ -67,7 +68,7 @@ static inline float32x4_t multiply_add(float32x4_t sum, float32x4_t a, float32x4
 #endif
 }
 
-/* A product waits for the sum before it for four cycles: even and odd inputs have their own sums. */
+/* Even and odd inputs have separate sums: a multiply-add has a latency of four cycles. */
 static void block_sums_f32(const float *x, int inputs, const float *weights, const float *bias, float *sums) {
     float32x4_t even[4], odd[4];
     for (int k = 0; k < 4; k++) {

@@ -20,7 +20,7 @@ static inline int8x16_t four_inputs(const int8_t *x) {
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
 }
 
-/* Two sums for each column, because a product takes several cycles before the next can be added to it. */
+/* Each column has two sums, because SDOT has a latency of several cycles. */
 static inline void sums_of(const edgernn_linear_i8 *linear, const int8_t *weights, const int8_t *x, int32x4_t *sums) {
     int32x4_t two[2][4];
     for (int i = 0; i < 4; i++) {

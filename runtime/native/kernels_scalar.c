@@ -1,4 +1,4 @@
-/* The reference kernels, in C for any processor. Every other instruction set is compared with them. */
+/* The reference kernels, in C for any processor. Tests compare every other instruction set with them. */
 #include "kernels.h"
 
 #define KERNELS edgernn_kernels_scalar

@@ -7,19 +7,19 @@
 #include "program.h"
 
 #define MAX_ELEMENTS ((int64_t)1 << 24) /* of a value */
-#define MAX_WORK ((size_t)1 << 28)      /* bytes of a call */
+#define MAX_WORK ((size_t)1 << 28)      /* scratch bytes of a call */
 #define MAX_PACKED ((size_t)1 << 30)    /* bytes of a program */
 #define MAX_COUNT ((int64_t)1 << 20)    /* of values, states and instructions; their tables fit 32 bits */
 #define MAX_STEPS ((int64_t)1 << 20)
 #define ALIGNMENT 64
-/* Samples that run side by side: enough for the tiles of every instruction set, within the memory of one sample and this
-much more. */
+/* Maximum number of samples that run side by side. No instruction set computes more rows together. */
 #define MAX_LANES 16
+/* Maximum scratch bytes of the second and all further lanes together. */
 #define MAX_LANES_WORK ((size_t)1 << 20)
-/* Kernels may read this many bytes beyond the end of an int8 operand, never use them, and never write there. */
+/* Kernels may load this many bytes beyond the end of an int8 operand. They do not use these bytes, nor write there. */
 #define READ_BEYOND 64
 
-/* A matrix that is packed already: the steps of an unrolled sequence share their weights. */
+/* A packed matrix, kept because all steps of an unrolled sequence have the same weights. */
 typedef struct {
     const uint8_t *weights, *bias, *multipliers;
     int type, inputs, outputs, zero_point; /* the zero point is that of the input */
@@ -72,7 +72,7 @@ static int64_t count(reader *r, int64_t least, int64_t most) {
     return found;
 }
 
-/* Memory that is freed with the program, at a multiple of 64 bytes, zeros. */
+/* Allocates zeroed memory that is aligned to 64 bytes and freed with the program. */
 static void *new_block(reader *r, size_t bytes) {
     edgernn_program *program = r->program;
     if (program->block_count == program->block_room) {
@@ -85,7 +85,7 @@ static void *new_block(reader *r, size_t bytes) {
         program->blocks = blocks;
         program->block_room = room;
     }
-    /* Many instructions may share weights in the constants, but only the last matrices share them in memory. */
+    /* A small plan can need much memory: only the last KNOWN_MATRICES matrices share their packed weights. */
     if (bytes > MAX_PACKED - r->packed) {
         fail(r, "the program needs too much memory");
         return NULL;
@@ -112,7 +112,7 @@ static size_t reserve(reader *r, size_t bytes) {
     return place;
 }
 
-/* A place in the constants with `bytes` behind it. */
+/* Reads the position of a constant of `bytes` bytes. */
 static const uint8_t *constant(reader *r, size_t bytes, size_t alignment) {
     const int64_t place = word(r);
     if (place < 0 || (size_t)place > r->constant_bytes || bytes > r->constant_bytes - (size_t)place ||
@@ -167,13 +167,13 @@ static const value *result(reader *r, int type) {
     return found;
 }
 
-/* True if a value is all of its memory at a time step; `per_step` says whether that of other time steps follows. */
+/* True if a value fills its base, and the base has memory for each time step if `per_step`, for one otherwise. */
 static int is_base(const edgernn_program *program, const value *v, int per_step) {
     const value *base = program->values + v->base;
     return base->constant < 0 && base->is_per_step == per_step && v->offset == 0 && v->elements == base->elements;
 }
 
-/* True for operands that lie side by side from one time step to the next, or from one lane to the next. */
+/* True if each operand is contiguous over all time steps (`per_step`), or over all lanes (not `per_step`). */
 static int are_joined(const edgernn_program *program, const value *x, const value *b, const value *out, int per_step) {
     return is_base(program, out, per_step) && (!x || is_base(program, x, per_step)) &&
            (!b || is_base(program, b, per_step));
@@ -271,7 +271,7 @@ static const uint8_t *prepare_table(reader *r, const uint8_t *table) {
     return prepared;
 }
 
-/* Packs a matrix, or finds it among the last ones. */
+/* Packs a matrix, unless it is one of the last KNOWN_MATRICES. */
 static void pack(reader *r, const value *x, int type, int inputs, int outputs, const uint8_t *weights,
                  const uint8_t *bias, const uint8_t *multipliers, edgernn_linear_i8 *i8, edgernn_linear_f32 *f32) {
     for (size_t k = 0; k < KNOWN_MATRICES && k < r->known_count; k++) {
@@ -299,8 +299,8 @@ static void pack(reader *r, const value *x, int type, int inputs, int outputs, c
     }
 }
 
-/* Weights, bias, multipliers, limits and zero point of a product, in this order in the plan. The zero point is not that
-of `out` if a table follows. */
+/* Reads weights, bias, multipliers, limits and zero point, in this order. If the product is fused with a sum or a table,
+the zero point is that of the product's own result, not that of `out`. */
 static void read_weights(reader *r, const value *x, const value *out, int64_t inputs, int64_t outputs,
                          edgernn_linear_i8 *i8, edgernn_linear_f32 *f32) {
     if (inputs * outputs > MAX_ELEMENTS) {
@@ -370,7 +370,7 @@ static void read_operands_of_two(reader *r, instruction *i, int type) {
     if (b->elements == out->elements && i->b_run == 1) {
         return;
     }
-    /* A constant repeats also from one time step, or lane, to the next. */
+    /* A constant operand is the same at every time step and in every lane. */
     i->b_repeats = 1;
     const int is_constant = r->program->values[b->base].constant >= 0;
     i->is_whole = is_constant && are_joined(r->program, a, NULL, out, 1);
@@ -688,7 +688,7 @@ static void read_instruction(reader *r, instruction *i, int64_t left, int in_row
         }
         case OP_REPEAT:
             if (in_rows || r->section_end >= 0) {
-                fail(r, "a loop within a loop or in front of the steps");
+                fail(r, "a loop within a loop or in the section of rows");
                 return;
             }
             read_repeat(r, i, left);
@@ -742,7 +742,7 @@ static void read_values(reader *r) {
         v->constant = place;
         v->zero_point = (int)count(r, -128, 127);
         v->scale = real(r);
-        /* So the inverse is finite, too. */
+        /* Within this range, the inverse is finite, too. */
         if (v->type == INT8 && !(v->scale > 1e-30f && v->scale < 1e30f)) {
             fail(r, "a scale is out of its range");
         }
@@ -761,8 +761,9 @@ static void read_values(reader *r) {
     }
 }
 
-/* Marks the values that instructions of rows compute: they have memory for each time step. The results' places among
-the arguments are needed before the instructions are read, because operands depend on them. */
+/* Marks the values that the section `rows` computes: they have memory for each time step. This happens before the
+instructions are read, because the positions of all operands depend on it. `results` has the index of the result among the
+arguments of each operator. */
 static void mark_rows(reader *r) {
     edgernn_program *program = r->program;
     const size_t start = r->next;
@@ -889,7 +890,7 @@ static void read_plan(reader *r) {
     program->row_bytes = streams ? bytes : bytes / program->steps;
     program->step_answer_bytes = (size_t)output->elements * size_of(output->type);
     program->work_bytes = r->work + READ_BEYOND;
-    /* So all lanes together have at most MAX_LANES_WORK more than one: numbers of their elements fit 32 bits. */
+    /* The limit also keeps the number of elements in all lanes within 32 bits. */
     const size_t more = MAX_LANES_WORK / program->work_bytes;
     program->lanes = 1 + (more < MAX_LANES - 1 ? more : MAX_LANES - 1);
 }

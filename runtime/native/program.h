@@ -7,9 +7,9 @@
 /* Memory that an operand lies in. A float32 input stays in the caller's memory. */
 typedef enum { IN_WORK, IN_CONSTANTS, IN_INPUT, MEMORIES } memory;
 
-/* Where an operand is: at which byte, `stride` bytes further at each time step and `lane` bytes further in each lane.
-Several samples run side by side, each in a lane. Of every base, the lanes follow each other: with another number of
-lanes than one, the base is at `base` × lanes, not at `base`. */
+/* Where an operand is: `place` is its first byte, `stride` the bytes from one time step to the next, `lane` the bytes
+from one lane to the next. Samples of a batch run side by side, each in a lane. The lanes of a base follow each other, so
+with several lanes the base begins at `base` × lanes; `place` and `base` are those of a single lane. */
 typedef struct {
     memory memory;
     size_t place, stride, base, lane;
@@ -22,8 +22,8 @@ typedef struct {
     int64_t constant; /* place in the constants, -1 for none */
     int zero_point;
     float scale;
-    int is_per_step; /* has memory for each time step, because it is computed from rows alone */
-    size_t place;    /* in the memory of one lane, for a base */
+    int is_per_step; /* has memory for each time step, because the section `rows` computes it */
+    size_t place;    /* of a base: its first byte in the scratch memory of one lane */
 } value;
 
 enum { INT8, FLOAT32 };
@@ -57,8 +57,8 @@ enum { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX };
 typedef struct instruction {
     operation op;
     int type; /* of the result */
-    int is_whole; /* of rows: operands of all time steps lie side by side, so it runs once for all */
-    int is_joined; /* the operands of all lanes lie side by side, so it runs once for all */
+    int is_whole;  /* the operands of all time steps are contiguous: one kernel call for all time steps */
+    int is_joined; /* the operands of all lanes are contiguous: one kernel call for all lanes */
     int has_rows;  /* its kernel takes the lanes as rows; `lanes` has the elements from one lane to the next */
     edgernn_rows lanes;
     operand x, b, out;
@@ -96,7 +96,7 @@ typedef struct instruction {
             edgernn_linear_f32 f32;
             int64_t steps, channels, out_steps, kernel, stride, dilation, before;
             int zero_point;
-            size_t window; /* place of a window's memory */
+            size_t window; /* first byte of the scratch memory of a window */
         } convolution;
         struct {
             int kind;
@@ -115,18 +115,19 @@ typedef struct instruction {
             operand condition;
         } select;
         struct {
-            const int32_t *a_table, *b_table; /* of -128 to 127, at most 2^14 */
+            const int32_t *a_table, *b_table; /* of the int8 values -128 to 127; entries within ±2^14 */
             int64_t multiplier;
             int shift, zero_point;
         } squares;
         struct {
             int64_t rounds, body, block_bytes, answer_bytes, carried;
             operand blocks, block, answers, answer;
-            operand *pairs; /* before and after of each carried value */
+            operand *pairs; /* of each state: its value at the start of a round, then that at the end */
             int64_t *pair_bytes;
         } repeat;
     } as;
-    /* Of an operand that repeats: element i takes element (i / b_run) % b_elements of b. It is expanded there. */
+    /* If b_repeats, element i of the result takes element (i / b_run) % b_elements of operand b. The engine writes the
+    repeated operand into scratch memory, from byte `expanded` on. */
     int64_t b_run, b_elements;
     int b_repeats;
     size_t expanded;
@@ -151,11 +152,12 @@ struct edgernn_program {
     int64_t rows, step, answer;
     state *states;
     int64_t state_count;
-    size_t steps, work_bytes, row_bytes, step_answer_bytes, state_bytes; /* work: of one lane */
-    size_t lanes; /* samples of a batch that run side by side */
+    size_t steps, row_bytes, step_answer_bytes, state_bytes;
+    size_t work_bytes; /* scratch memory of one lane */
+    size_t lanes;      /* maximum number of samples that run side by side */
     int answers_every_step, float_input, float_output;
     operand input, output;
-    void **blocks; /* memory to free */
+    void **blocks; /* memory that edgernn_close frees */
     size_t block_count, block_room;
 };
 
