@@ -164,7 +164,7 @@ def test_a_sum_with_a_small_constant_has_the_bits_of_tflite(swapped: bool) -> No
         addend = Port((), (small,), integers().item(), data=integers(low=-128))
         check_bits(make_file("ADD", [x, addend][:: -1 if swapped else 1], out), integers(30, 1, 7, low=-128))
     more = (replace(each, shape=(1, 1, 8)) for each in (x, out))
-    with pytest.raises(UnsupportedError, match="ADD of scales whose quotient is"):
+    with pytest.raises(UnsupportedError, match="ADD with a quotient of scales of"):
         read_program(make_file("ADD", [next(more), addend], next(more)))
 
 
@@ -269,7 +269,12 @@ REFUSED: Mapping[str, tuple[str, Sequence[Port | None], Port, str]] = {
     "dynamic": ("FULLY_CONNECTED", [FLOAT, WEIGHTS, None], Port((1, 4, 7)), "of float32 with constant int8 weights"),
     "an operator": ("COS", [FLOAT], FLOAT, "operator COS"),
     "weights of -128": ("FULLY_CONNECTED", [QUANTIZED, LOWEST, None], ANSWERS, "weights of -128"),
-    "scales": ("ADD", [Port(X_SHAPE, (2.0,)), ADDEND], Port(X_SHAPE, (0.001,)), "ADD of scales whose quotient is 2000"),
+    "scales": (
+        "ADD",
+        [Port(X_SHAPE, (2.0,)), ADDEND],
+        Port(X_SHAPE, (0.001,)),
+        "ADD with a quotient of scales of 2000",
+    ),
     "a bias without a scale": (
         "FULLY_CONNECTED",
         [QUANTIZED, WEIGHTS, Port((7,), data=np.zeros(7, np.int32))],

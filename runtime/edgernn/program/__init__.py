@@ -1,1 +1,1 @@
-"""Programs: what a .tflite file computes, read from the file alone."""
+"""Programs: the computation of a .tflite file, read from the file alone."""

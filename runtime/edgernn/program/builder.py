@@ -1,4 +1,4 @@
-"""A program under construction: values made from a graph's tensors, operators appended."""
+"""Builder of programs: makes values from a graph's tensors, and appends operators."""
 
 import math
 from array import array
@@ -18,7 +18,7 @@ _NONE, _RELU, _RELU_N1_TO_1, _RELU6 = 0, 1, 2, 3
 
 
 class ProgramMemory:
-    """The values of a program and the content of its constants, which all its graphs share."""
+    """The values of a program and the content of its constants; the graphs of loops share them."""
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -27,14 +27,14 @@ class ProgramMemory:
         self._contents: dict[int, tuple[memoryview, bytes]] = {}
 
     def content(self, constant: memoryview) -> bytes:
-        """Return the bytes of a constant; operators that share it share the bytes."""
+        """Return the bytes of a constant, the same object at each call."""
         known = self._contents.get(id(constant))
         if known is None:
             known = self._contents[id(constant)] = constant, bytes(constant)
         return known[1]
 
     def add(self, shape: tuple[int, ...], like: Value) -> int:
-        """Add a value with memory; its type and scale are those of another one."""
+        """Add a value with memory, and with the type, scale and zero point of the value `like`."""
         number = len(self.values)
         self._bytes += math.prod(shape) * (1 if like.type == INT8 else 4)
         if self._bytes > MAX_VALUE_BYTES:
@@ -44,11 +44,11 @@ class ProgramMemory:
 
 
 class Builder:
-    """Operators of one graph, on values of a shared memory.
+    """Operators of one graph, on values that other graphs share.
 
     Args:
-        graph: the graph that the operators come from.
-        memory: the values.
+        graph: the file's graph.
+        memory: the values of the program.
     """
 
     def __init__(self, graph: Subgraph, memory: ProgramMemory) -> None:
@@ -57,7 +57,7 @@ class Builder:
         self._numbers: dict[int, int] = {}
 
     def tensor(self, number: int) -> Tensor:
-        """Return a tensor; the number is checked."""
+        """Return a tensor; `file_graph` has checked the number."""
         return self.graph.tensors[number]
 
     def input(self, operator: GraphOperator, place: int) -> int:
@@ -99,20 +99,29 @@ class Builder:
         return self.add(operator.outputs[0])
 
     def alias(self, tensor_number: int, source: int, offset: int) -> None:
-        """Let a tensor share the memory of a value, from an element on."""
+        """Make a tensor a part of a value, without a copy.
+
+        Args:
+            tensor_number: the tensor.
+            source: the value.
+            offset: first element of the part.
+        """
         described, value = self.described(tensor_number), self.memory.values[source]
         shape = self.tensor(tensor_number).shape
         if offset < 0 or offset + math.prod(shape) > math.prod(value.shape):
-            raise ArtifactError(f"damaged: tensor {tensor_number} is larger than what it is a part of")
+            raise ArtifactError(
+                f"damaged: tensor {tensor_number} of shape {shape}, from element {offset:,} on, exceeds its source of "
+                f"shape {value.shape}"
+            )
         if (described.type, described.scale, described.zero_point) != (value.type, value.scale, value.zero_point):
-            raise UnsupportedError("a reshaped or split tensor has another type or scale than its source")
+            raise UnsupportedError("a reshaped or split tensor whose type or scale is not that of its source")
         self.memory.values.append(
             Value(shape, value.type, value.scale, value.zero_point, value.base, value.offset + offset)
         )
         self.bind(tensor_number, len(self.memory.values) - 1)
 
     def bind(self, tensor_number: int, value: int) -> int:
-        """Let a tensor be a value."""
+        """Bind a tensor to a value; return the value."""
         if tensor_number in self._numbers:
             raise ArtifactError(f"damaged: tensor {tensor_number} is computed twice")
         self._numbers[tensor_number] = value
@@ -125,13 +134,13 @@ class Builder:
             raise UnsupportedError(f"more than {MAX_PROGRAM_OPERATORS:,} operators")
 
     def copied(self, source: int, shape: tuple[int, ...], x_strides: tuple[int, ...], x_offset: int = 0) -> int:
-        """Append a copy with other strides; return the new value, whose elements are in order."""
+        """Append a copy of a value that is read with other strides; return the copy, whose elements are in order."""
         out = self.memory.add(shape, self.memory.values[source])
         self.emit(copy(source, out, shape, x_strides, strides(shape), x_offset=x_offset))
         return out
 
     def separate(self, tensor_number: int, others: Collection[int]) -> int:
-        """Return the value of a computed tensor; a copy if it is constant or shares memory with one of other values."""
+        """Return a tensor's value, or a copy of it if it is constant or shares memory with one of `others`."""
         values, found = self.memory.values, self.value(tensor_number)
         bases = {values[each].base for each in others}
         if values[found].base in bases or values[found].base in self.memory.constants:
@@ -142,13 +151,13 @@ class Builder:
         """Return an operator's input of constant integers."""
         found = read_integers(self.tensor(tensor_number(operator, place)))
         if found is None:
-            raise UnsupportedError(f"{operator.name} with a computed shape, axis or index")
+            raise UnsupportedError(f"{operator.name} with a computed shape, axis or index; expected a constant")
         return found
 
     def described(self, tensor_number: int) -> Value:
-        """Return a value with the type and scale of a tensor."""
+        """Return the description of a tensor as a value: its shape, type, scale and zero point."""
         tensor = self.tensor(tensor_number)
-        if tensor.type == FLOAT32 or (tensor.type == "bool" and tensor.constant is None):  # truths are 1 and 0
+        if tensor.type == FLOAT32 or (tensor.type == "bool" and tensor.constant is None):  # booleans are 1 and 0
             return Value(tensor.shape, FLOAT32, 0.0, 0, 0)
         if tensor.type != INT8:
             raise UnsupportedError(f"values of type {tensor.type}; expected int8 or float32")
@@ -156,40 +165,44 @@ class Builder:
             raise UnsupportedError(f"int8 values with {len(tensor.scales)} scales, expected 1")
         scale, zero_point = check_scale(tensor.scales[0]), tensor.zero_points[0]
         if not MIN_INTEGER <= zero_point <= MAX_INTEGER:
-            raise ArtifactError(f"damaged: int8 values with zero point {zero_point}")
+            raise ArtifactError(f"damaged: int8 values with zero point {zero_point}, expected -128 to 127")
         return Value(tensor.shape, INT8, scale, zero_point, 0)
 
 
 def tensor_number(operator: GraphOperator, place: int) -> int:
-    """Return the number of an operator's input that must be there."""
+    """Return the tensor number of a required input.
+
+    Raises:
+        ArtifactError: the operator lacks this input.
+    """
     if place >= len(operator.inputs) or operator.inputs[place] < 0:
         raise ArtifactError(f"damaged: {operator.name} has no input {place}")
     return operator.inputs[place]
 
 
 def check_shape(operator: GraphOperator, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """Check a shape; axes of length 1 may differ.
+    """Check that two shapes are equal, apart from axes of length 1.
 
     Raises:
-        ArtifactError: it differs.
+        ArtifactError: they differ.
     """
     if [size for size in found if size != 1] != [size for size in expected if size != 1]:
         raise ArtifactError(f"damaged: {operator.name} returns shape {found}, expected {expected}")
 
 
 def check_scale(scale: float) -> float:
-    """Return a scale.
+    """Return a scale after a check of its range.
 
     Raises:
-        ArtifactError: it is not a positive number, or out of its range.
+        ArtifactError: it is not between `MIN_SCALE` and `MAX_SCALE`.
     """
     if not MIN_SCALE < scale < MAX_SCALE:
-        raise ArtifactError(f"damaged: a scale of {scale:g}, expected one from {MIN_SCALE:g} to {MAX_SCALE:g}")
+        raise ArtifactError(f"damaged: a scale of {scale:g}, expected {MIN_SCALE:g} to {MAX_SCALE:g}")
     return scale
 
 
 def limits(operator: GraphOperator, out: Value, activation: int) -> tuple[float, float]:
-    """Return the lowest and highest number that a fused activation leaves, in the value's own numbers."""
+    """Return the limits that a fused activation sets: integers for an int8 value, otherwise real numbers."""
     if activation not in (_NONE, _RELU, _RELU_N1_TO_1, _RELU6):
         raise UnsupportedError(f"{operator.name} with fused activation {activation}")
     low = {_RELU: 0.0, _RELU6: 0.0, _RELU_N1_TO_1: -1.0}.get(activation, -math.inf)
@@ -205,12 +218,12 @@ def _quantized(real: float, value: Value) -> int:
 
 
 def float32s(numbers: Sequence[float]) -> tuple[float, ...]:
-    """Round to float32."""
+    """Round numbers to float32."""
     return tuple(array("f", numbers))
 
 
 def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the distance between neighbours along each axis of an array in order."""
+    """Return the strides of a C-contiguous array, in elements."""
     found: list[int] = []
     step = 1
     for size in reversed(shape):
@@ -229,7 +242,7 @@ def copy(
     x_offset: int = 0,
     out_offset: int = 0,
 ) -> Copy:
-    """Return a copy with the fewest axes: axes of length 1 are left out, axes that follow each other joined."""
+    """Return a `Copy` with as few axes as possible: without those of length 1, and with contiguous ones joined."""
     axes: list[tuple[int, int, int]] = []
     for size, x_stride, out_stride in zip(sizes, x_strides, out_strides, strict=True):
         if size == 1:
@@ -240,6 +253,6 @@ def copy(
             axes.append((size, x_stride, out_stride))
     axes = axes or [(1, 1, 1)]
     if len(axes) > MAX_COPY_AXES:
-        raise UnsupportedError(f"a transposition of {len(axes)} axes, expected at most {MAX_COPY_AXES}")
+        raise UnsupportedError(f"a transposition or slice of {len(axes)} axes, expected at most {MAX_COPY_AXES}")
     sizes, x_strides, out_strides = (tuple(axis[which] for axis in axes) for which in range(3))
     return Copy(x, out, sizes, x_strides, out_strides, x_offset, out_offset)

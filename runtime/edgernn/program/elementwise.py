@@ -46,11 +46,11 @@ KINDS = {
     "LESS_EQUAL": "less_equal",
 }
 _WITH_ACTIVATION = ("add", "subtract", "multiply", "divide")
-# Quotients of scales, from … to below …: outside of these, LiteRT leaves the operator to other kernels.
+# Ranges of quotients of scales, [minimum, maximum). Outside of them, LiteRT uses other kernels.
 _SUM_SCALES, _PRODUCT_SCALES, _RESCALES = (2.0**-10, 2.0**8), (2.0**-16, 2.0**8), (2.0**-8, 2.0**7)
-# LiteRT computes every 8 numbers of such sums with vector instructions, which round in another way.
+# Maximum elements of the sums in `_table_of_sum`: LiteRT computes groups of 8 with instructions that round differently.
 _MAX_SCALAR = 7
-# Operators of one number, in the names of `Function`.
+# Operators of one operand, and their names in `Function`.
 FUNCTIONS = {
     "TANH": "tanh",
     "LOGISTIC": "logistic",
@@ -71,7 +71,7 @@ FUNCTIONS = {
 
 
 def binary(builder: Builder, operator: GraphOperator) -> None:
-    """Append an operator of two arrays."""
+    """Append an operator of two operands."""
     kind = KINDS[operator.name]
     values = builder.memory.values
     a, b = builder.input(operator, 0), builder.input(operator, 1)
@@ -98,9 +98,9 @@ def binary(builder: Builder, operator: GraphOperator) -> None:
 
 
 def _table_of_sum(builder: Builder, operator: GraphOperator, a: int, b: int, out: int) -> bytes:
-    """Return the table of a sum with one constant number whose scales XNNPACK lacks, such as the epsilon of a variance.
+    """Return the table of a sum with a constant whose scale is too small for XNNPACK; empty for other operators.
 
-    Empty for all other operators.
+    Such a constant is, for instance, the epsilon that is added to a variance. All its elements are the same number.
     """
     values, content = builder.memory.values, builder.memory.constants.get(b, b"")
     one, other, result = values[a], values[b], values[out]
@@ -120,7 +120,7 @@ def _table_of_sum(builder: Builder, operator: GraphOperator, a: int, b: int, out
 
 
 def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> None:
-    """Check that the formula of an int8 operator holds for the scales of its values."""
+    """Check that LiteRT computes an int8 operator of these scales by the formula in `Binary`."""
     kind = KINDS[operator.name]
     if kind in ("minimum", "maximum"):
         check_same(operator, a, out)
@@ -140,7 +140,7 @@ def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> No
 def _check_quotient(operator: GraphOperator, quotient: float, allowed: tuple[float, float]) -> None:
     if not allowed[0] <= quotient < allowed[1]:
         raise UnsupportedError(
-            f"{operator.name} of scales whose quotient is {quotient:g}, expected {allowed[0]:g} to {allowed[1]:g}"
+            f"{operator.name} with a quotient of scales of {quotient:g}, expected {allowed[0]:g} to {allowed[1]:g}"
         )
 
 
@@ -157,7 +157,7 @@ def _padded(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
 
 
 def _repeated(builder: Builder, value: int, shape: tuple[int, ...]) -> int:
-    """Return the value repeated along axes of length 1, so that it has a shape."""
+    """Return a value broadcast to a shape: the value if it has as many elements, otherwise a copy."""
     own = builder.memory.values[value].shape
     if math.prod(own) == math.prod(shape):
         return value
@@ -167,9 +167,9 @@ def _repeated(builder: Builder, value: int, shape: tuple[int, ...]) -> int:
 
 
 def _run(own: tuple[int, ...], shape: tuple[int, ...]) -> int | None:
-    """Return how many neighbours take the same element; None if repetition is not regular."""
+    """Return `b_run` of a `Binary` whose second operand has the shape `own`; None if it must be copied first."""
     own = _padded(own, len(shape))
-    # Axes of own from the first to the last that are not of length 1 must be those of the shape.
+    # All axes between the first and the last one that is longer than 1 must have the length of the result's axis.
     used = [axis for axis, size in enumerate(own) if size > 1]
     if not used:
         return math.prod(shape) if math.prod(shape) else 1
@@ -179,7 +179,7 @@ def _run(own: tuple[int, ...], shape: tuple[int, ...]) -> int | None:
 
 
 def quantize(builder: Builder, operator: GraphOperator) -> None:
-    """Append a QUANTIZE: from float32, or from another scale."""
+    """Append a QUANTIZE, of float32 or of int8 with another scale."""
     x = builder.input(operator, 0)
     values = builder.memory.values
     out = builder.output(operator, values[x].shape)
@@ -203,7 +203,7 @@ def dequantize(builder: Builder, operator: GraphOperator) -> None:
 
 
 def function(builder: Builder, operator: GraphOperator) -> None:
-    """Append a function of one number: a table between integers."""
+    """Append an operator of one operand; for int8, as a table."""
     x = builder.input(operator, 0)
     values = builder.memory.values
     out = builder.output(operator, values[x].shape)
@@ -284,7 +284,7 @@ def select(builder: Builder, operator: GraphOperator) -> None:
 
 
 def cast(builder: Builder, operator: GraphOperator) -> None:
-    """Let a CAST of truths to float32 share their memory: they are 1 and 0 already."""
+    """Bind the result of a CAST from bool to float32 to its operand, whose elements are 1 and 0 already."""
     x = builder.input(operator, 0)
     types = tuple(builder.tensor(each).type for each in (operator.inputs[0], operator.outputs[0]))
     if types != ("bool", FLOAT32):

@@ -1,4 +1,4 @@
-"""Graphs of a .tflite file: tensors and operators, each index, shape and size checked.
+"""Graphs of a .tflite file: tensors and operators, with every index, shape and size checked.
 
 Offsets are those of TFLite's schema (tensorflow/lite/schema/schema.fbs); `edgernn.flatbuffer` follows them.
 """
@@ -25,7 +25,7 @@ class Tensor:
         shape: size of each axis, at least 1.
         type: name of the number type, as "float32" or "int8".
         scales, zero_points: one of each, or one for each element along `axis`; empty if it is not quantized.
-        axis: of the scales.
+        axis: axis that the scales belong to.
         constant: content, little-endian, with the size that shape and type require; None if the tensor is computed.
     """
 
@@ -48,7 +48,7 @@ class Options:
 
     Attributes:
         data: the file's content.
-        table: place of the table; None if the operator has no options, so that all have their defaults.
+        table: offset of the table; None if the operator has no options, so that every field has its default.
     """
 
     data: bytes
@@ -76,7 +76,7 @@ class GraphOperator:
     """An operator of a graph.
 
     Attributes:
-        name: in the schema, as "FULLY_CONNECTED".
+        name: name in the schema, as "FULLY_CONNECTED".
         inputs: numbers of tensors; -1 for an input that is left out.
         outputs: numbers of tensors.
         options: its options.
@@ -93,7 +93,7 @@ class Subgraph:
     """A graph of a file.
 
     Attributes:
-        tensors: by number; tensors of types that programs lack are there too.
+        tensors: by number, also those of types that programs do not support.
         operators: in the order of their computation.
         inputs, outputs: numbers of tensors.
     """
@@ -111,7 +111,7 @@ class GraphFile:
         data: the content.
 
     Raises:
-        ArtifactError: the file is damaged; the methods also raise it, or one of `flatbuffer.DAMAGE`.
+        ArtifactError: the file is damaged. The methods also raise this error, or one of `flatbuffer.DAMAGE`.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -203,7 +203,7 @@ class GraphFile:
         return scales, zero_points, flatbuffer.integer(self._data, table, schema.QUANTIZATION_AXIS)
 
     def _content(self, number: int) -> memoryview:
-        """Return the content of a buffer, the same object at each call."""
+        """Return the content of a buffer, the same object at each call, so that builders can recognize it."""
         found = self._contents.get(number)
         if found is None:
             table = flatbuffer.follow(self._data, self._buffers[number])
@@ -257,7 +257,7 @@ def _integers(numbers: tuple[float, ...]) -> tuple[int, ...]:
 
 
 def read_integers(tensor: Tensor) -> tuple[int, ...] | None:
-    """Return the numbers of a constant tensor of integers; None if it is not one."""
+    """Return the elements of a constant tensor of type int32 or int64; None for any other tensor."""
     letter = {"int32": "i", "int64": "q"}.get(tensor.type)
     if tensor.constant is None or letter is None:
         return None

@@ -10,7 +10,7 @@ _ONE, _THREE_HALVES = 1 << 28, (1 << 28) + (1 << 27)  # with 3 integer bits
 
 
 def quantized_multiplier(real: float) -> tuple[int, int]:
-    """Return a multiplier of 31 bits and a shift to the left: real = multiplier × 2^(shift - 31)."""
+    """Return a 31-bit multiplier and a left shift: real = multiplier × 2^(shift - 31)."""
     fraction, shift = math.frexp(real)
     multiplier = math.floor(fraction * (1 << 31) + 0.5)
     if multiplier == 1 << 31:
@@ -19,7 +19,7 @@ def quantized_multiplier(real: float) -> tuple[int, int]:
 
 
 def multiplied(x: int, multiplier: int, shift: int) -> int:
-    """Return x × multiplier × 2^(shift - 31), rounded twice as TFLite does."""
+    """Return x × multiplier × 2^(shift - 31), rounded after each of its two steps as in TFLite."""
     return _halved(_doubled_high(x << max(shift, 0), multiplier), max(-shift, 0))
 
 
@@ -36,7 +36,10 @@ def _halved(x: int, times: int) -> int:
 
 
 def wide_sum(x: int, other: int, scale: float, other_scale: float, out_scale: float) -> int:
-    """Return the sum of two integers without zero points, as TFLite's own ADD computes it, for scales XNNPACK lacks."""
+    """Return the sum of two integers without zero points, as computed by TFLite's own ADD.
+
+    LiteRT uses this kernel for scales that XNNPACK does not support.
+    """
     largest = 2 * max(scale, other_scale)
     first, second = (
         multiplied(number << 20, *quantized_multiplier(own / largest))
@@ -48,14 +51,17 @@ def wide_sum(x: int, other: int, scale: float, other_scale: float, out_scale: fl
 def square_multipliers(
     scale: float, other_scale: float, out_scale: float
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Return multipliers and shifts of a squared difference: of both operands, 128 times larger, and of the square."""
+    """Return the multipliers and shifts of a squared difference: of both operands, and of the square.
+
+    The operands are multiplied by 128 before.
+    """
     largest = 2 * max(scale, other_scale)
     first, second = (quantized_multiplier(each / largest) for each in (scale, other_scale))
     return first, second, quantized_multiplier(largest**2 / (2**14 * out_scale))
 
 
 def inverse_square_root(x: int) -> tuple[int, int]:
-    """Return 1 / sqrt(x) of an integer from 1 as a multiplier and a shift, by five steps of Newton's method."""
+    """Return 1 / sqrt(x), for an integer x >= 1, as a multiplier and a shift, by five steps of Newton's method."""
     if x == 1:
         return _MAX, 0
     shift = 11
@@ -71,9 +77,10 @@ def inverse_square_root(x: int) -> tuple[int, int]:
 
 
 def hard_swish(x: int, scale: float, out_scale: float) -> int:
-    """Return x × min(max(x + 3, 0), 6) / 6 of an integer without zero point, in units of the scale of the result.
+    """Return x × min(max(x + 3, 0), 6) / 6 for an integer without zero point, in units of the result's scale.
 
-    In 16 bits: the factor min(max(x / 3, -1), 1) + 1, in units of 2^-15, times x in units near the result's.
+    TFLite's kernel computes the factor min(max(x / 3, -1), 1) + 1 in 16 bits, in units of 2^-15. It multiplies the
+    factor by x, which is also in 16 bits, in a unit near the result's scale.
     """
     fine = float32(float32(scale) / 128)
     (out_multiplier, out_shift), (multiplier, shift) = (
@@ -91,7 +98,7 @@ def hard_swish(x: int, scale: float, out_scale: float) -> int:
 
 
 def _short(x: int) -> int:
-    """Return x limited to 16 bits."""
+    """Return x, clamped to 16 bits."""
     return min(max(x, -(1 << 15)), (1 << 15) - 1)
 
 

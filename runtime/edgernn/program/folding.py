@@ -1,7 +1,8 @@
-"""Folding: operators that together are a function of one int8 number become one table.
+"""Folding: replaces a chain of operators that depends on one int8 value, element by element, by one table.
 
-Activations without an integer kernel are such operators: between a DEQUANTIZE and a QUANTIZE, or a selection between
-two results. Each operator is computed as LiteRT does, rounded to float32 or to integers, for all 256 numbers.
+Activations without an integer kernel are such chains: float32 operators between a DEQUANTIZE and a QUANTIZE, or a
+selection between two results. For each of the 256 integers, every operator of the chain is computed as LiteRT does,
+with its rounding to float32 or to integers.
 """
 
 import math
@@ -26,7 +27,7 @@ from edgernn.program.operators import (
 from edgernn.program.sections import needed_memory, writes
 from edgernn.program.tables import FUNCTIONS
 
-_MAX_DEPTH = 100  # operators in a chain
+_MAX_DEPTH = 100  # operators of a chain
 _ALL = range(MIN_INTEGER, MAX_INTEGER + 1)
 _BINARIES: Mapping[str, Callable[[float, float], float]] = {
     "add": lambda x, y: x + y,
@@ -42,21 +43,21 @@ _BINARIES: Mapping[str, Callable[[float, float], float]] = {
     "less_equal": lambda x, y: x <= y,
 }
 
-# The int8 value that a value is a function of, and its 256 results; -1 and one result for a constant.
+# The int8 value at the start of a chain, and the 256 results at its end; -1 and a single result for a constant.
 _Results = tuple[int, Sequence[float]]
 
 
 class _NotFoldedError(Exception):
-    """A value is not a function of one int8 number."""
+    """The elements of a value do not depend on the elements of one int8 value alone."""
 
 
 def fold(operators: Sequence[Operator], memory: ProgramMemory, results: Sequence[int]) -> list[Operator]:
-    """Fold what can be folded; operators that are no longer needed are left out.
+    """Replace chains of operators by tables, and leave out operators that are no longer needed.
 
     Args:
         operators: in the order of their computation.
-        memory: of their values.
-        results: values that others read.
+        memory: the values of the program.
+        results: values that are read after these operators.
     """
     folder = _Folder(operators, memory)
     found = [folder.folded(each) if isinstance(each, Quantize | Select) else each for each in operators]
@@ -67,7 +68,7 @@ def fold(operators: Sequence[Operator], memory: ProgramMemory, results: Sequence
 
 
 class _Folder:
-    """Values as functions of one int8 number: [256] results, or one number for a constant."""
+    """Finds the chain that ends at a value, and computes its results."""
 
     def __init__(self, operators: Sequence[Operator], memory: ProgramMemory) -> None:
         self._memory = memory
@@ -81,7 +82,7 @@ class _Folder:
         self._depth = 0
 
     def folded(self, operator: Quantize | Select) -> Operator:
-        """Return the table that an operator and those in front of it are; the operator itself if they are none."""
+        """Return the table that replaces the chain ending with this operator; the operator itself if there is none."""
         out = self._memory.values[operator.out]
         if out.type != INT8:
             return operator
@@ -98,7 +99,10 @@ class _Folder:
         return math.prod(self._memory.values[value].shape)
 
     def _function(self, value: int) -> _Results:
-        """Return a value as a function; an int8 value that is none is the source of others."""
+        """Return the results of the chain that ends at a value.
+
+        An int8 value at which no chain ends is the start of one: its results are the 256 integers.
+        """
         described = self._memory.values[value]
         base = described.base
         if self._elements(base) != self._elements(value):
@@ -118,7 +122,7 @@ class _Folder:
         return known
 
     def _computed(self, value: int) -> _Results:
-        """Return the same as `_function`, computed by the operator in front."""
+        """Return the results of the chain that ends at a value, from those at the operands of its last operator."""
         values, operator = self._memory.values, self._writers.get(value)
         constant = self._memory.constants.get(value)
         if constant is not None:
@@ -161,7 +165,7 @@ class _Folder:
         return rescale_table(self._memory.values[operator.x], self._memory.values[operator.out])
 
     def _binary(self, o: Binary, a: Sequence[float], b: Sequence[float]) -> list[float]:
-        """Return the results of an operator for the results of its operands."""
+        """Return the results of an operator of two operands, from theirs."""
         first, second, out = (self._memory.values[each] for each in (o.a, o.b, o.out))
         if first.type != INT8:
             pairs = zip(b, a, strict=True) if o.swapped else zip(a, b, strict=True)
@@ -181,10 +185,10 @@ class _Folder:
         return [min(max(each, o.low), o.high) for each in found]
 
     def _operands(self, *operands: int) -> tuple[int, list[Sequence[float]]]:
-        """Return the source of several values, and the results of each in the same number."""
+        """Return the common start of the operands' chains, and the results of each, repeated to the same length."""
         functions = [self._function(each) for each in operands]
         sources = {source for source, _ in functions if source >= 0}
-        # Elements that belong together must stand at the same place.
+        # A table works element by element, so element i of all operands must depend on element i of the start.
         sizes = {self._elements(each) for each, (source, _) in zip(operands, functions, strict=True) if source >= 0}
         if len(sources) > 1 or len(sizes) > 1:
             raise _NotFoldedError

@@ -1,6 +1,6 @@
-"""Fusion: a product, the saturating sum behind it and the table behind that become one operator.
+"""Fusion: joins a matrix product, the saturating sum that follows it, and the table that follows the sum.
 
-In a recurrent cell that is a whole step: the state's product, plus the row's, through the activation.
+In an int8 SimpleRNN this is the whole step: the product of the state, plus that of the row, through the activation.
 """
 
 import math
@@ -16,12 +16,12 @@ _NONE = -1
 
 @record(frozen=True)
 class Fused:
-    """A product with what follows it, at the place of the last one.
+    """A product with the sum and the table that follow it; it stands at the position of the last of them.
 
     Attributes:
         linear: the product.
-        addend: value that is added with saturation; -1 for none.
-        table: int8 [256] that the result goes through; empty for none.
+        addend: value that is added with saturation; -1 without a sum.
+        table: int8 [256], applied after the sum; empty without a table.
         out: value of the result.
     """
 
@@ -36,11 +36,11 @@ def fuse(operators: Sequence[Operator], program: Program) -> tuple[Operator | Fu
 
     Args:
         operators: a section of the program, or the body of a loop in it.
-        program: the program; a value that it reads in another place stays.
+        program: the program. A product is not fused if another operator reads its result, too.
     """
     reads_of = _count_reads(program)
     found: list[Operator | Fused | None] = []
-    places: dict[int, int] = {}  # of the product that computes a value, in `found`
+    places: dict[int, int] = {}  # index in `found` of the product that computes a value
     for operator in operators:
         joined: Operator | Fused = operator
         if isinstance(operator, Linear) and program.values[operator.out].type == INT8:
@@ -59,12 +59,12 @@ def fuse(operators: Sequence[Operator], program: Program) -> tuple[Operator | Fu
 
 
 def _operands(operator: Operator) -> tuple[int, ...]:
-    """Return the operands of a sum or a table, which may be a product's result."""
+    """Return the operands that may be a product's result: those of a sum or a table."""
     return reads(operator) if isinstance(operator, Binary | Table) else ()
 
 
 def _extend(product: Fused, value: int, operator: Operator, program: Program) -> Fused | None:
-    """Return a product, whose result is `value`, with the operator that reads it; None if they cannot be joined."""
+    """Join a product, whose result is `value`, and the operator that reads it; None if that is not possible."""
     if product.table:
         return None
     if isinstance(operator, Table):
@@ -76,7 +76,7 @@ def _extend(product: Fused, value: int, operator: Operator, program: Program) ->
 
 
 def _is_saturating_sum(operator: Binary, program: Program) -> bool:
-    """Return True for a sum of integers with equal scales and zero points of 0, element by element."""
+    """Return True for a sum of int8 values with equal scales, zero points of 0, and as many elements each."""
     a, b, out = (program.values[each] for each in (operator.a, operator.b, operator.out))
     if operator.kind != "add" or out.type != INT8 or (operator.low, operator.high) != (-128, 127):
         return False
@@ -86,7 +86,7 @@ def _is_saturating_sum(operator: Binary, program: Program) -> bool:
 
 
 def _count_reads(program: Program) -> Mapping[int, int]:
-    """Count how often each value is read; parts of a value count for the whole."""
+    """Count the reads of each base; a read of a part counts for its base."""
     counts = dict.fromkeys(range(len(program.values)), 0)
 
     def count(numbers: Iterable[int]) -> None:

@@ -1,7 +1,7 @@
-"""Integer arithmetic of operators on int8 values, as LiteRT with XNNPACK computes it.
+"""Arithmetic of int8 operators, as in LiteRT with XNNPACK.
 
-Scales and their quotients are float32, because the kernels' are. Sources: XNNPACK, src/params-init (sums in fixed
-point with 20 bits, products in float32), and TFLite's requantization of QUANTIZE.
+Scales and their quotients are float32, as in those kernels. Sources: XNNPACK, src/params-init (sums in fixed point with
+20 bits, products in float32), and TFLite's requantization of QUANTIZE.
 """
 
 import math
@@ -10,12 +10,12 @@ from array import array
 from edgernn.program.operators import Value
 
 _BITS = 20
-# Factors of the saturating sum of integers with equal scales and zero points of 0; see `sum_factors`.
+# Result of `sum_factors` for a saturating sum of integers.
 PLAIN_SUM = (1, 1, 0, 0)
 
 
 def float32(number: float) -> float:
-    """Round to float32; what is too large becomes infinite."""
+    """Round a number to float32; a number that is too large becomes infinite."""
     return array("f", (number,))[0]
 
 
@@ -24,13 +24,13 @@ def sum_factors(
 ) -> tuple[int, int, int, int]:
     """Return the factors of a and b, the summand and the shift of a sum or difference in fixed point.
 
-    q = ((q_a × factor_a + q_b × factor_b + summand) >> shift) + z. `PLAIN_SUM` stands for the saturating
-    sum to which that comes down with equal scales, zero points of 0 and no limits.
+    q = ((q_a × factor_a + q_b × factor_b + summand) >> shift) + z. With equal scales, zero points of 0 and no limits,
+    this equals the saturating sum of the integers; then `PLAIN_SUM` is returned.
 
     Args:
         a, b, out: the values.
         subtract: True for a - b, or b - a if `swapped`.
-        swapped: True if b stands in front of a in the file.
+        swapped: True if b is the first operand in the file.
         limits: the lowest and highest result.
     """
     is_limited = limits != (-128, 127)
@@ -47,12 +47,12 @@ def sum_factors(
 
 
 def product_multiplier(a: Value, b: Value, out: Value) -> float:
-    """Return the factor of an integer product: the scales' product over the result's scale, each step in float32."""
+    """Return the multiplier of an int8 product: s_a × s_b / s_out, rounded to float32 after each operation."""
     return float32(float32(a.scale * b.scale) / out.scale)
 
 
 def rescale_table(x: Value, out: Value) -> bytes:
-    """Return the 256 results of a change of scale: ((q - z_x) × m + 128 >> 8) + z, with m = rint(256 s_x / s_out)."""
+    """Return the results of a `Rescale` for -128, …, 127, int8 [256]."""
     multiplier = round(float32(256 * float32(x.scale / out.scale)))
     results = (((q - x.zero_point) * multiplier + 128 >> 8) + out.zero_point for q in range(-128, 128))
     return bytes(min(max(each, -128), 127) & 0xFF for each in results)

@@ -1,4 +1,4 @@
-"""Operators with weights: FULLY_CONNECTED."""
+"""FULLY_CONNECTED, and the constants of every operator with weights."""
 
 import math
 from functools import lru_cache
@@ -9,7 +9,7 @@ from edgernn.program.file_graph import GraphOperator, Tensor, read_integers
 from edgernn.program.operators import INT8, Linear, Value
 from edgernn.records import record
 
-MAX_INPUTS = 32_768  # sums of products of int8 numbers stay within 32 bits
+MAX_INPUTS = 32_768  # so that sums of int8 products fit 32 bits
 _MAX_BIAS = 1 << 30
 # XNNPACK's limits.
 _MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
@@ -82,7 +82,15 @@ def read_weights(
 def _read_bias(
     builder: Builder, operator: GraphOperator, bias: Tensor | None, outputs: int, weights: Tensor | None
 ) -> bytes:
-    """Read a bias: of integers, if there are weights of integers."""
+    """Read a bias.
+
+    Args:
+        builder: the program.
+        operator: for messages.
+        bias: the tensor; None if the operator has no bias.
+        outputs: expected number of elements.
+        weights: int8 weights; None for float32.
+    """
     if bias is None:
         return b""
     expected = "int32" if weights else "float32"
@@ -92,13 +100,12 @@ def _read_bias(
         raise ArtifactError(f"damaged: {operator.name} has a bias of {bias.elements} elements, expected {outputs}")
     content = builder.memory.content(bias.constant)
     if weights:
-        if len(bias.scales) != len(weights.scales):  # then LiteRT takes other kernels, which round in another way
-            raise UnsupportedError(
-                f"{operator.name} with a bias of {len(bias.scales)} scales, expected {len(weights.scales)} as weights"
-            )
+        if len(bias.scales) != len(weights.scales):  # LiteRT then uses other kernels, which round differently
+            expected_scales = f"expected {len(weights.scales)} as for the weights"
+            raise UnsupportedError(f"{operator.name} with a bias of {len(bias.scales)} scales, {expected_scales}")
         numbers = read_integers(bias) or (0,)
         if max(numbers) > _MAX_BIAS or min(numbers) < -_MAX_BIAS:
-            raise UnsupportedError(f"{operator.name} with a bias beyond ±{_MAX_BIAS:,}")
+            raise UnsupportedError(f"{operator.name} with a bias out of range, expected at most ±{_MAX_BIAS:,}")
     return content
 
 
@@ -120,5 +127,5 @@ def _multipliers(operator: GraphOperator, x: Value, weights: Tensor, out: Value,
         )
     found = _quotients(x.scale, scales, out.scale)
     if not all(_MIN_MULTIPLIER <= each < _MAX_MULTIPLIER for each in found):
-        raise UnsupportedError(f"{operator.name} with scales whose quotient is outside of [2^-32, 256)")
+        raise UnsupportedError(f"{operator.name} with a quotient of scales outside of [2^-32, 256)")
     return found * (outputs // len(found))

@@ -1,8 +1,8 @@
 """Loops: a WHILE over blocks of time steps becomes a `Repeat`.
 
-The graph of its body takes a counter, the blocks [rounds, …], states and, for a layer that answers each step, the
-answers so far [rounds, …]. It gathers the block of the counter, from the front or from the end, and writes the block of
-answers to the same kind of place. Integers of the graph are numbers a + b × counter.
+The body of the WHILE takes a counter, the blocks [rounds, …], the states and, for a layer that answers each step, the
+answers so far [rounds, …]. In each round it gathers one block and writes one block of answers. Their indices count up
+or down: they are integers constant + factor × counter, which this module computes from the graph of the body.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Append = Callable[[Builder, GraphOperator], None]
 
 @record(frozen=True)
 class _Number:
-    """An integer of a body's graph: constant + factor × counter."""
+    """An integer of the body: constant + factor × counter."""
 
     constant: int
     factor: int
@@ -30,7 +30,13 @@ class _Number:
 
 @record(frozen=True)
 class _Answers:
-    """Answers of a loop: the place of the carried tensor, the value of a block, and the place that it is written to."""
+    """Answers of a loop.
+
+    Attributes:
+        place: index of the answers among the tensors that the WHILE carries.
+        block: value of one block of answers.
+        written: index of the block that a round writes.
+    """
 
     place: int
     block: int
@@ -41,18 +47,21 @@ def append_loop(builder: Builder, operator: GraphOperator, file: GraphFile, appe
     """Append a WHILE.
 
     Args:
-        builder: the program around it.
+        builder: builder of the graph that contains the WHILE.
         operator: the WHILE.
-        file: with the graphs of its condition and its body.
-        append: appends an operator of the body.
+        file: the file, with the graphs of the condition and of the body.
+        append: function that appends an operator of the body.
     """
     condition, graph = (file.graph(operator.options.integer(field)) for field in (0, 1))
     carried = len(operator.inputs)
     if not carried == len(operator.outputs) == len(graph.inputs) == len(graph.outputs) == len(condition.inputs):
-        raise ArtifactError(f"damaged: WHILE of {carried} tensors with other numbers of them in its graphs")
+        raise ArtifactError(
+            f"damaged: WHILE of {carried} tensors with {len(operator.outputs)} outputs, {len(graph.inputs)} inputs and "
+            f"{len(graph.outputs)} outputs of its body, and {len(condition.inputs)} inputs of its condition"
+        )
     counter, rounds = _count_rounds(condition)
     if read_integers(builder.tensor(tensor_number(operator, counter))) != (0,):
-        raise UnsupportedError("WHILE with a counter that does not begin at 0")
+        raise UnsupportedError("WHILE with a counter that does not start at 0")
     body = _Body(builder, Builder(graph, builder.memory), rounds, counter)
     states = body.bind_inputs(operator)
     for each in graph.operators:
@@ -63,7 +72,7 @@ def append_loop(builder: Builder, operator: GraphOperator, file: GraphFile, appe
 
 
 def _count_rounds(condition: Subgraph) -> tuple[int, int]:
-    """Return which input of a condition is the counter, and the number of rounds."""
+    """Return the index of the counter among a condition's inputs, and the number of rounds."""
     operators = condition.operators
     if len(operators) == 1 and operators[0].name == "LESS" and operators[0].outputs == condition.outputs:
         counter, limit = tensor_number(operators[0], 0), tensor_number(operators[0], 1)
@@ -77,10 +86,10 @@ class _Body:
     """The body of a loop under construction.
 
     Args:
-        outside: the program around the loop.
-        inside: the operators of a round.
+        outside: builder of the graph that contains the WHILE.
+        inside: builder of the body.
         rounds: number of rounds.
-        counter: which carried tensor is the counter.
+        counter: index of the counter among the tensors that the WHILE carries.
     """
 
     def __init__(self, outside: Builder, inside: Builder, rounds: int, counter: int) -> None:
@@ -90,7 +99,7 @@ class _Body:
         self._answers: _Answers | None = None
 
     def bind_inputs(self, operator: GraphOperator) -> dict[int, int]:
-        """Bind the carried tensors; return the value of each state by its place."""
+        """Bind the carried tensors; return the value of each state, by its index among them."""
         inside, graph = self._inside, self._inside.graph
         updates = [each for each in graph.operators if each.name == "DYNAMIC_UPDATE_SLICE"]
         updated = {tensor_number(each, 0): each.outputs for each in updates}
@@ -109,7 +118,7 @@ class _Body:
         return states
 
     def _check_shared(self, operator: GraphOperator, value: int, tensor: int) -> None:
-        """Check that a value is what a tensor of the body is."""
+        """Check that a value has the shape, type and scale of a tensor of the body."""
         values, described = self._outside.memory.values, self._inside.described(tensor)
         if values[value].shape != described.shape:
             raise ArtifactError(f"damaged: WHILE carries shape {values[value].shape} as {described.shape}")
@@ -124,7 +133,7 @@ class _Body:
         return value
 
     def number(self, tensor: int) -> tuple[_Number, ...]:
-        """Return the integers of a tensor."""
+        """Return the elements of a tensor of integers."""
         found = self._numbers.get(tensor)
         if found is not None:
             return found
@@ -193,7 +202,7 @@ class _Body:
         raise UnsupportedError(f"WHILE with block {index.constant} + {index.factor} × counter")
 
     def _reversed(self, value: int) -> int:
-        """Append a copy of the blocks in reverse order, around the loop."""
+        """Append a copy of the blocks in reverse order, outside of the loop."""
         shape = self._outside.memory.values[value].shape
         steps = strides(shape)
         return self._outside.copied(value, shape, (-steps[0], *steps[1:]), (shape[0] - 1) * steps[0])

@@ -1,11 +1,11 @@
-"""The program of a .tflite file: what it computes, without the file's format.
+"""The program of a .tflite file: its computation, without the file's format.
 
 A program has values and operators. A value is an array; several values may share memory (`Value.base`). Operators are
-in three sections, by what they need:
+in three sections:
 
-    rows     only the row: may be computed for all time steps at once
-    step     row and states: gives the next states
-    answer   gives the answer, once behind the last step, or behind each step
+    rows     need only the row, so they may run for all time steps at once
+    step     need the row and the states, and compute the next states
+    answer   compute the answer, after the last step or after each step
 
 A file without a step has only `answer`, which takes the whole sequence.
 
@@ -27,11 +27,11 @@ class Value:
     """An array of a program.
 
     Attributes:
-        shape: its axes, with the leading 1 of the batch.
+        shape: size of each axis; the first axis is the batch, of size 1.
         type: "int8" or "float32".
-        scale, zero_point: meaning of its integers; 0 for float32.
+        scale, zero_point: of int8 elements; 0 for float32.
         base: number of the value whose memory it uses; its own number if it has memory.
-        offset: of its first element in that memory, in elements.
+        offset: position of its first element in that memory, in elements.
     """
 
     shape: tuple[int, ...]
@@ -81,7 +81,7 @@ class Linear:
         weights: int8 or float32 [outputs, inputs], little-endian.
         bias: int32 or float32 [outputs]; empty if there is none.
         multipliers: float32(s_x × s_w[j] / s_out) for each output; empty for float32.
-        low, high: limits of the results: integers for int8; for float32 real values, infinite without a limit.
+        low, high: limits of the results: integers for int8; real numbers for float32, infinite without a limit.
     """
 
     x: int
@@ -113,10 +113,10 @@ class Binary:
     Attributes:
         kind: "add", "subtract", "multiply", "divide", "minimum", "maximum" or "squared_difference"; for float32 also
             "greater", "greater_equal", "less", "less_equal", whose results are 1 and 0.
-        a, b, out: values; a has the elements of out. Element i of out takes element (i // b_run) % size of b, so
-            b_run = 1 repeats b along leading axes (size of b equal to that of out: no repetition).
-        b_run: number of neighbours that take the same element of b.
-        swapped: True if the file has b in front of a (for "subtract", "divide" and comparisons).
+        a, b, out: values; a has as many elements as out, b may have fewer. Element i of out is computed from element i
+            of a and element (i // b_run) % (number of elements of b) of b.
+        b_run: number of neighbouring elements of out that take the same element of b.
+        swapped: True if b is the first operand in the file (for "subtract", "divide" and comparisons).
         low, high: as in `Linear`.
     """
 
@@ -132,10 +132,10 @@ class Binary:
 
 @record(frozen=True)
 class Select:
-    """Element by element, a where the condition is not 0, otherwise b.
+    """Choice between two arrays, element by element: a where the condition is not 0, otherwise b.
 
     Attributes:
-        condition: float32; it, a and b have the elements of out.
+        condition: float32. The condition, a, b and out have equal numbers of elements.
         a, b, out: int8 or float32, all of the same type and scale.
     """
 
@@ -164,7 +164,7 @@ class Function:
 
     Attributes:
         name: "tanh", "logistic", "relu", "exp", … in TFLite's names, in small letters.
-        parameters: numbers of the function, as the slope of a leaky relu.
+        parameters: parameters of the function, as the slope of "leaky_relu".
     """
 
     x: int
@@ -265,7 +265,7 @@ class Copy:
     Attributes:
         sizes: number of elements along each axis, at most 5 axes.
         x_strides, out_strides: distance between neighbours along each axis, in elements; may be negative.
-        x_offset, out_offset: of the first element.
+        x_offset, out_offset: position of the first element.
     """
 
     x: int
@@ -279,7 +279,7 @@ class Copy:
 
 @record(frozen=True)
 class Fill:
-    """Set all elements to one number, in the value's own numbers (integers for int8)."""
+    """Assignment of one number to all elements; for int8, the number is an integer of the value."""
 
     out: int
     number: float
@@ -287,17 +287,17 @@ class Fill:
 
 @record(frozen=True)
 class Repeat:
-    """Repetition of operators, for a loop over blocks of time steps.
+    """Loop over blocks of time steps.
 
-    In round r, the value `block` is part r of the value `blocks`; with `answers`, `answer` becomes its part r. Behind
-    each round, each value of `carried` is copied from its second to its first number.
+    Before round r, block r of the value `blocks` is copied into the value `block`. After it, the value `answer` is
+    copied into block r of `answers`, and the new value of each state into its old one.
 
     Attributes:
         rounds: number of rounds.
         body: the operators of a round.
         blocks, block: values; blocks has rounds × the elements of block.
-        answers, answer: the same for the results; -1 and -1 without them.
-        carried: (value at the beginning of a round, value at its end) for each state.
+        answers, answer: values of the same kind for the results; -1 and -1 without them.
+        carried: (value at the start of a round, value at its end) for each state.
     """
 
     rounds: int
@@ -334,7 +334,7 @@ class ProgramState:
 
     Attributes:
         before, after: values.
-        zero: the number of all its elements before the first step: its zero point, or 0.
+        zero: its elements before the first step: the zero point for int8, otherwise 0.
     """
 
     before: int
@@ -347,11 +347,11 @@ class Program:
     """Computation of a .tflite file for one sample.
 
     Attributes:
-        values: all values; the number of a value is its place here.
+        values: all values; the number of a value is its index here.
         constants: content of the values that are constant, little-endian.
         rows, step, answer: the sections.
         states: the states of a step; empty for a program of whole sequences.
-        input, output: values. With a step, those of one row: input [1, 1, features], output [1, outputs], or
+        input, output: values. With a step, they are those of one row: input [1, 1, features], output [1, outputs], or
             [1, 1, outputs] for a model that answers each step.
         steps: number of time steps of a sequence.
         answers_every_step: True if a sequence has an answer for each step.

@@ -1,7 +1,7 @@
-"""Plans: programs in the form that the native engine reads, see runtime/native/engine.h.
+"""Plans: programs in the format that the native engine reads; runtime/native/engine.h describes it.
 
-A plan is a list of 32-bit integers; real numbers are in it as the bits of a float32. Products with a sum and a table
-behind them become one operator, which a kernel computes at once.
+A plan is a list of 32-bit integers; a real number is stored as the bits of its float32. A product, the sum and the
+table that follow it become one instruction, which one kernel computes.
 """
 
 import math
@@ -39,7 +39,7 @@ from edgernn.program.operators import (
 )
 from edgernn.records import record
 
-# The same numbers as in runtime/native: the head of a plan, operators, functions, binary operators, reductions.
+# Constants of runtime/native: the magic number and the format; names in the order of the enums in kernels.h, program.h.
 _MAGIC, _FORMAT = 0x4E4E5245, 1
 _OPERATORS = (
     *("quantize", "dequantize", "linear", "sum", "product", "binary", "table", "function", "softmax", "reduce"),
@@ -65,7 +65,7 @@ class EnginePlan:
 
     Attributes:
         words: the plan, int32 in the processor's byte order.
-        constants: the bytes that it refers to.
+        constants: the constants, to which the plan refers by their offsets.
     """
 
     words: bytes
@@ -79,7 +79,7 @@ def make_plan(program: Program) -> EnginePlan:
         UnsupportedError: it has an operator that the engine lacks; the message names it.
     """
     if sys.byteorder != "little":  # constants are little-endian
-        raise UnsupportedError("a processor with the highest byte first")
+        raise UnsupportedError("a big-endian processor; expected a little-endian one")
     writer = _Writer(program)
     sections = [fuse(section, program) for section in (program.rows, program.step, program.answer)]
     counts, instructions = zip(*map(writer.section, sections), strict=True)
@@ -110,7 +110,7 @@ class _Writer:
         return self.program.values[number]
 
     def constant(self, content: bytes) -> int:
-        """Add a constant at a multiple of 4 bytes, once; return its place."""
+        """Return the offset of a constant, a multiple of 4; equal constants are stored once."""
         place = self._places.get(content)
         if place is None:
             self.constants.extend(bytes(-len(self.constants) % 4))
@@ -119,7 +119,7 @@ class _Writer:
         return place
 
     def section(self, operators: Sequence[Operator | Fused]) -> "tuple[int, array[int]]":
-        """Return the number of instructions, those of loops included, and their words."""
+        """Return the number of instructions, including the bodies of loops, and their words."""
         count, words = 0, array("i")
         for operator in operators:
             inside, body = 0, array("i")
@@ -186,7 +186,7 @@ def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
 
 
 def _squares(writer: _Writer, a: Value, b: Value, out: Value) -> tuple[int, ...]:
-    """Return tables of both operands, the multiplier and the shift of the square, and the zero point."""
+    """Return the tables of both operands, the multiplier and the shift of the square, and the zero point."""
     *pairs, (multiplier, shift) = square_multipliers(a.scale, b.scale, out.scale)
     tables = [
         array("i", [multiplied(128 * (q - value.zero_point), *pair) for q in range(-128, 128)])
@@ -225,7 +225,7 @@ def _copy(_writer: _Writer, o: Copy) -> tuple[str, tuple[int, ...]]:
 
 
 def _repeat(o: Repeat, body: int) -> tuple[int, ...]:
-    """Return the arguments of a loop, whose body has that many instructions."""
+    """Return the arguments of a loop; `body` is its number of instructions."""
     pairs = [number for pair in o.carried for number in pair]
     return (o.rounds, body, o.blocks, o.block, o.answers, o.answer, len(o.carried), *pairs)
 

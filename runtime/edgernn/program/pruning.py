@@ -1,4 +1,4 @@
-"""Pruning: a program without the values and constants that nothing uses."""
+"""Pruning: removes the values and constants that no operator uses."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 from edgernn.program.operators import Operator, Program, ProgramState, Repeat
 from edgernn.program.sections import reads, writes
 
-# Fields of operators that are numbers of values.
+# Fields of operators that contain the number of a value.
 _NUMBERS = frozenset(("x", "a", "b", "condition", "out", "blocks", "block", "answers", "answer"))
 
 
 def pruned(program: Program) -> Program:
-    """Return the program with only the values that it uses, in the same order."""
+    """Return a program without unused values; the others keep their order."""
     used = {program.input, program.output}
     for state in program.states:
         used |= {state.before, state.after}

@@ -1,4 +1,4 @@
-"""Programs read from .tflite files."""
+"""Reader of programs from .tflite files."""
 
 from collections.abc import Callable, Mapping
 
@@ -46,16 +46,16 @@ OPERATORS: Mapping[str, Callable[[Builder, GraphOperator], None]] = {
 
 
 def read_program(data: bytes) -> Program:
-    """Read the program of a .tflite file: its signature `step`, or its first graph if it has none.
+    """Read the program of a .tflite file: of its signature `step`, or of its first graph if it has no `step`.
 
     Raises:
         ArtifactError: the file is damaged.
-        UnsupportedError: it has an operator or a type that programs lack; the message names it.
+        UnsupportedError: the file has an operator or a type that programs do not support; the message names it.
     """
     try:
         return _read(data)
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+        raise ArtifactError(f"damaged, or not a .tflite file: {error}") from error
 
 
 def _read(data: bytes) -> Program:
@@ -91,7 +91,7 @@ def _read_whole(file: GraphFile) -> Program:
 
 
 def _read_step(file: GraphFile, step: StepSignature) -> Program:
-    """Read the step, and how many steps a sequence has."""
+    """Read the program of the signature `step`; the number of time steps comes from the whole sequence's graph."""
     graph = _known_graph(file, step.graph_number)
     memory = ProgramMemory()
     builder = Builder(graph, memory)
@@ -129,10 +129,10 @@ def _read_step(file: GraphFile, step: StepSignature) -> Program:
 
 
 def check_state(builder: Builder, before: int, after: int) -> None:
-    """Check that a tensor is what a state is.
+    """Check that the tensor of a state's next value has the shape, type and scale of its value before the step.
 
     Raises:
-        ArtifactError: its shape, type or scale differs.
+        ArtifactError: they differ.
     """
     first, second = builder.memory.values[before], builder.described(after)
     if (first.shape, first.type, first.scale, first.zero_point) != (
@@ -148,7 +148,7 @@ def check_state(builder: Builder, before: int, after: int) -> None:
 
 
 def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) -> tuple[int, bool]:
-    """Return the number of time steps of a sequence, and whether it has an answer for each."""
+    """Return the number of time steps of a sequence, and True if each has an answer."""
     inputs, outputs = file.ports(0)
     _check_count(len(inputs), len(outputs))
     shape, answers = inputs[0].shape, outputs[0].shape
@@ -162,7 +162,10 @@ def _sequence(file: GraphFile, row: tuple[int, ...], answer: tuple[int, ...]) ->
 
 
 def _known_graph(file: GraphFile, number: int) -> Subgraph:
-    """Return a graph without missing operators: they are the clearest reason, so they are looked for first."""
+    """Return a graph after a check that all its operators are supported.
+
+    This check comes first, because the name of an operator is the clearest reason for a refusal.
+    """
     graph = file.graph(number)
     for operator in graph.operators:
         if operator.name != "WHILE" and operator.name not in OPERATORS:

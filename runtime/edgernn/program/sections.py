@@ -1,4 +1,4 @@
-"""Sections of a program: which operators need only the row, which the next states, which the answer."""
+"""Sections of a program: operators that need only the row, those that compute the next states, those of the answer."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,16 +18,16 @@ class Sections:
 def find_sections(
     operators: Sequence[Operator], values: Sequence[Value], before: Iterable[int], after: Iterable[int], answer: int
 ) -> Sections:
-    """Divide operators by what they need; operators that nothing needs are left out.
+    """Divide operators into sections, without those that neither the states nor the answer need.
 
     Args:
         operators: in the order of their computation.
-        values: of the program.
+        values: values of the program.
         before, after: values of the states.
-        answer: the value of the answer.
+        answer: value of the answer.
     """
     depends = {values[each].base for each in before}
-    # Several copies may write parts of one array, which then belong to one section.
+    # By base, not by value: copies that write parts of one base then belong to one section.
     for operator in operators:
         if any(values[each].base in depends for each in reads(operator)):
             depends.update(values[each].base for each in writes(operator))
@@ -42,7 +42,7 @@ def find_sections(
 
 
 def needed_memory(operators: Sequence[Operator], values: Sequence[Value], results: Iterable[int]) -> set[int]:
-    """Return the memory that results need, and the operators that compute them."""
+    """Return the bases that are read or written on the way to results."""
     needed = {values[each].base for each in results}
     for operator in reversed(operators):
         if any(values[each].base in needed for each in writes(operator)):

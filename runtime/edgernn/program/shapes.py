@@ -1,4 +1,4 @@
-"""Operators that only move elements: aliases where the order stays, copies otherwise."""
+"""Operators that only move elements: aliases if the elements stay contiguous and in order, copies otherwise."""
 
 import math
 import struct
@@ -11,7 +11,7 @@ from edgernn.program.operators import INT8, Fill, Value
 
 
 def reshape(builder: Builder, operator: GraphOperator) -> None:
-    """Let the output share the memory of the input; its own shape counts."""
+    """Bind the output to the input's memory, with the output's shape."""
     x = builder.input(operator, 0)
     _check_one_output(operator)
     found, expected = (
@@ -39,16 +39,16 @@ def split(builder: Builder, operator: GraphOperator) -> None:
 def part(
     builder: Builder, operator: GraphOperator, x: int, output: int, shape: tuple[int, ...], axis: int, start: int
 ) -> None:
-    """Let a tensor be a part of a value: an alias if the part is contiguous, else a copy.
+    """Bind a tensor to a part of a value: an alias if the part is contiguous, otherwise a copy.
 
     Args:
         builder: the program.
         operator: for messages.
         x: the value.
         output: number of the tensor.
-        shape: of the part, all axes as in x but one.
-        axis: that axis.
-        start: first element of the part along that axis.
+        shape: shape of the part, which differs from that of x along one axis only.
+        axis: this axis.
+        start: first element of the part along this axis.
     """
     check_shape(operator, builder.tensor(output).shape, shape)
     steps = strides(builder.memory.values[x].shape)
@@ -136,7 +136,7 @@ def pad(builder: Builder, operator: GraphOperator) -> None:
 
 
 def slice_(builder: Builder, operator: GraphOperator) -> None:
-    """Append a STRIDED_SLICE or SLICE: an alias if the part is contiguous, else a copy."""
+    """Append a STRIDED_SLICE or SLICE: an alias if the part is contiguous, otherwise a copy."""
     x = builder.input(operator, 0)
     shape = builder.memory.values[x].shape
     begins, ends, steps = _slice_bounds(builder, operator, shape)
@@ -196,7 +196,8 @@ def check_same(operator: GraphOperator, x: Value, out: Value) -> None:
         UnsupportedError: they differ.
     """
     if (x.type, x.scale, x.zero_point) != (out.type, out.scale, out.zero_point):
-        raise UnsupportedError(f"{operator.name} to another type or scale")
+        first, second = (f"{each.type} (scale {each.scale:g}, zero point {each.zero_point})" for each in (x, out))
+        raise UnsupportedError(f"{operator.name} of {first} to {second}, expected the same")
 
 
 def normalized(operator: GraphOperator, axis: int, axes: int) -> int:
@@ -207,7 +208,7 @@ def normalized(operator: GraphOperator, axis: int, axes: int) -> int:
 
 
 def fill(builder: Builder, operator: GraphOperator) -> None:
-    """Append a FILL with a constant."""
+    """Append a FILL by a constant."""
     tensor = builder.tensor(tensor_number(operator, 1))
     out = builder.output(operator, builder.integers(operator, 0))
     value = builder.memory.values[out]

@@ -1,8 +1,8 @@
-"""Tables of int8 functions: the 256 results of an operator of one number, with LiteRT's bits.
+"""Tables of int8 functions: the 256 results of an operator of one operand, bit-identical to LiteRT's.
 
-Most are the function in float64, rounded to float32, divided by the scale and rounded to the nearest integer, ties to
-even. LiteRT computes the others in its own integer arithmetic (tensorflow/lite/kernels/elementwise.cc and
-internal/reference/hard_swish.h; XNNPACK's src/reference for leaky ReLU), or rounds them down.
+Most results are the function in float64, rounded to float32, divided by the scale, and rounded to the nearest integer,
+ties to even. LiteRT computes some functions in integer arithmetic (tensorflow/lite/kernels/elementwise.cc and
+internal/reference/hard_swish.h; XNNPACK's src/reference for leaky ReLU), and rounds square roots down.
 """
 
 import math
@@ -37,13 +37,13 @@ def _gelu(x: float) -> float:
     return 0.5 * x * math.erfc(-x / math.sqrt(2))
 
 
-_MAX_EXPONENT = 700.0  # exp of more is no float64; in float32 it is infinite
+_MAX_EXPONENT = 700.0  # exp of a larger number overflows float64; in float32 both are infinite
 _MAX_QUOTIENT = 1e9
-# Whose int8 kernels are tables of the function; the others' results have other bits.
+# Functions whose int8 kernels in LiteRT are tables of the float32 function.
 _TABLES = ("tanh", "logistic", "exp", "elu", "gelu", "log")
-# Quotients of scales, times the slope: outside of these, LiteRT takes another kernel.
+# Range of the quotient of scales, and of its product with the slope. Outside of it, LiteRT uses another kernel.
 _MIN_SLOPE, _MAX_SLOPE = 2.0**-8, 2.0**7
-# Operators of one number, as functions in float64.
+# Operators of one operand, as functions in float64.
 FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "tanh": math.tanh,
     "logistic": _logistic,
@@ -65,12 +65,12 @@ def table_of(name: str, x: Value, out: Value, parameters: tuple[float, ...] = ()
     """Return the results of a function for -128, …, 127.
 
     Args:
-        name: of `operators.Function`.
+        name: as in `operators.Function`.
         x, out: int8 values.
-        parameters: of `operators.Function`.
+        parameters: as in `operators.Function`.
 
     Raises:
-        UnsupportedError: there is no such function between integers.
+        UnsupportedError: the function has no table that is bit-identical to LiteRT.
     """
     if name in ("relu", "relu6"):
         return _clamp_table(name, x, out)
@@ -105,7 +105,7 @@ def _inverse_square_roots(x: Value, out: Value) -> list[int]:
     multiplier, shift = quantized_multiplier(1 / float32(float32(math.sqrt(x.scale)) * out.scale))
     found = []
     for q in _ALL:
-        integer = MAX_INTEGER  # also for 0 and below, where there is no root
+        integer = MAX_INTEGER  # the result for 0 and negative numbers, which have no inverse root
         if q > x.zero_point:
             root, root_shift = inverse_square_root(q - x.zero_point)
             integer = multiplied(multiplied(1, root, root_shift + 20), multiplier, shift - 20) + out.zero_point
@@ -114,7 +114,7 @@ def _inverse_square_roots(x: Value, out: Value) -> list[int]:
 
 
 def _square_roots(x: Value, out: Value) -> list[int]:
-    """Return the roots rounded down; LiteRT fails on numbers below 0, for which these are 0."""
+    """Return the square roots, rounded down; 0 for negative numbers, with which LiteRT fails."""
     roots = float32s([math.sqrt(max(float32(x.scale * (q - x.zero_point)), 0.0)) for q in _ALL])
     return [math.floor(min(float32(root / out.scale), _MAX_QUOTIENT)) + out.zero_point for root in roots]
 

@@ -1,4 +1,4 @@
-"""Operators on windows of time steps: convolutions, pools, and reductions over whole axes."""
+"""Operators on windows of time steps: convolutions and pooling; and reductions over whole axes."""
 
 import math
 
@@ -42,7 +42,7 @@ def convolution(builder: Builder, operator: GraphOperator) -> None:
     expected = (1, *weights.shape[1:3], outputs) if depthwise else (outputs, *weights.shape[1:3], channels)
     if weights.shape != expected or outputs % (channels if depthwise else 1):
         raise UnsupportedError(f"{operator.name} of {channels} channels with weights of shape {weights.shape}")
-    # Fields behind the strides: the depthwise operator has a depth multiplier first.
+    # After the strides, the options of the depthwise operator have one more field, the depth multiplier.
     activation = 4 if depthwise else 3
     dilations = options.integer(activation + 1, 1), options.integer(activation + 2, 1)
     windows = _windows(operator, axis, steps, kernel, dilations)
@@ -125,7 +125,7 @@ def reduction(builder: Builder, operator: GraphOperator) -> None:
 
 
 def _time_axis(operator: GraphOperator, shape: tuple[int, ...], window: tuple[int, ...]) -> int:
-    """Return the axis along which windows move: 2 or 1; the other one has length 1."""
+    """Return the axis of time steps, along which windows move: 2 or 1. The other one must have length 1."""
     for axis, other in ((2, 1), (1, 2)):
         if shape[0] == shape[other] == window[other - 1] == 1:
             return axis
