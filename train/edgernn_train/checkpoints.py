@@ -250,7 +250,9 @@ def _simple_fields(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tu
     """Yield names and JSON values; the fields of an object follow its name, and functions have their names."""
     for name, value in settings.items():
         if is_dataclass(value):
-            yield from _simple_fields({field.name: getattr(value, field.name) for field in fields(value)}, f"{name}.")
+            yield from _simple_fields(
+                {field.name: getattr(value, field.name) for field in fields(value)}, f"{prefix}{name}."
+            )
         elif value is None or isinstance(value, str | int | float):
             yield prefix + name, value
         else:

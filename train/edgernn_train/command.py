@@ -189,7 +189,7 @@ def train(
         say(console, f"recipe {recipe}, {network}, {epochs} epochs, {sequences}; loading TensorFlow ...")
         if note := absent_classes_note(dataset):
             say(console, note)
-        with epoch_lines(console, epochs) as callback, _advising(ctx, checkpoints):
+        with _advising(ctx, checkpoints), epoch_lines(console, epochs) as callback:
             trained = fit(
                 dataset,
                 recipe,
