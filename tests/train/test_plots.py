@@ -7,10 +7,11 @@ import pytest
 
 from edgernn.data.corruptions import CORRUPTIONS, corrupt
 from edgernn.data.run_commit import PICTURES
+from edgernn.data.samples import Samples
 from edgernn.errors import DataError, OutputError
 from edgernn_train import build_model, show_digit, show_grid, write_pictures
 from edgernn_train.plots import draw_confusions, draw_curves
-from edgernn_train.run_pictures import _draw_corruptions, answers_by_row
+from edgernn_train.run_pictures import _draw_corruptions, _draw_samples, answers_by_row
 
 
 def images_of(figure):
@@ -102,6 +103,22 @@ def test_the_table_of_corruptions_has_the_accuracy_on_corrupted_pictures(trained
     blurred = corrupt(tiny.x_test / np.float32(255), "blur")
     assert texts[1 + list(CORRUPTIONS).index("blur")] == f"{trained.evaluate(blurred, tiny.y_test)['accuracy']:.1%}"
     assert not list(_draw_corruptions(dataclasses.replace(trained, scaled=False), tiny))
+
+
+def test_samples_are_clean_and_noisy_whatever_the_recipe_trains_on(trained, tiny):
+    classes = [str(label) for label in range(10)]
+    titles = [f"{label}, {condition}" for condition in ("clean", "noisy") for label in classes]
+    assert titles_of(_draw_samples(trained, tiny)) == titles
+    noisy_only = dataclasses.replace(trained.recipe, conditions=("noisy",))
+    drawn = _draw_samples(dataclasses.replace(trained, recipe=noisy_only), tiny)
+    assert titles_of(drawn) == titles
+    first = tiny.x_test[tiny.y_test == 0][0] / np.float32(255)
+    np.testing.assert_array_equal(images_of(drawn)[0], first)
+    # One sample: the other condition has none.
+    one = Samples.unnamed(
+        trained.samples.x_test, trained.samples.y_test, tiny.x_test[:1] / np.float32(255), tiny.y_test[:1]
+    )
+    assert titles_of(_draw_samples(dataclasses.replace(trained, samples=one), None)) == [f"{tiny.y_test[0]}, clean"]
 
 
 def test_a_full_disk_is_one_message(trained, tmp_path, monkeypatch):

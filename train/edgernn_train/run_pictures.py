@@ -1,14 +1,14 @@
 """Pictures of a training for its run folder: curves, confusions, mistakes, samples, and accuracy as rows arrive."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgernn.arrays import Float32, Int64
-from edgernn.data.corruptions import are_pictures, corrupted_copies
+from edgernn.arrays import Float32
+from edgernn.data.corruptions import CLEAN, are_pictures, corrupted_copies
 from edgernn.data.datasets import Dataset
 from edgernn.data.run_commit import PICTURES
 from edgernn.inputs import scale_pixels
@@ -34,9 +34,9 @@ def write_pictures(folder: Path, trained: Trained, dataset: Dataset | None = Non
     training-curves.png      loss and accuracy after each epoch
     training-confusions.png  the confusion matrix of the test samples
     training-mistakes.png    the mistakes with the highest probabilities, if there are any
-    training-samples.png     test samples in each condition, for instance clean and noisy
+    training-samples.png     test samples, clean and in each condition of the training
     training-rows.png        accuracy after each row of the sequence
-    training-corruptions.png accuracy on corrupted test pictures; only with `dataset`, if it has pictures
+    training-corruptions.png accuracy on corrupted test pictures, if there are pictures and `dataset` is given
 
     Args:
         folder: the folder that `open_run` yielded.
@@ -51,7 +51,7 @@ def write_pictures(folder: Path, trained: Trained, dataset: Dataset | None = Non
         MissingExtraError: matplotlib is not installed.
     """
     written = []
-    for name, figure in chain(_draw(trained), _draw_corruptions(trained, dataset)):
+    for name, figure in chain(_draw(trained, dataset), _draw_corruptions(trained, dataset)):
         file = folder / f"training-{name}.png"
         if file.name not in PICTURES:
             raise ValueError(f"{file.name} is not in the list of pictures that a run folder replaces")
@@ -60,7 +60,7 @@ def write_pictures(folder: Path, trained: Trained, dataset: Dataset | None = Non
     return written
 
 
-def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
+def _draw(trained: Trained, dataset: Dataset | None) -> Iterator[tuple[str, "Figure"]]:
     x, truth = trained.samples.x_test, np.asarray(trained.samples.y_test, np.int64)
     conditions = [str(condition) for condition in trained.recipe.conditions]
     answers = trained.predict(x)
@@ -76,7 +76,7 @@ def _draw(trained: Trained) -> Iterator[tuple[str, "Figure"]]:
         short = [plots.shorten(label) for label in labels]
         titles = [f"{short[truth[n]]}\nread as {short[decisions[n]]}\n{confidence[n]:.1%}" for n in mistakes]
         yield "mistakes", plots.show_grid(x[mistakes], titles)
-    yield "samples", _draw_samples(x, truth, labels, conditions)
+    yield "samples", _draw_samples(trained, dataset)
     rows = answers_by_row(trained.model, x[:MAX_STREAMED])
     if rows is not None:
         right = rows.argmax(axis=-1) == truth[:MAX_STREAMED, np.newaxis]
@@ -102,17 +102,30 @@ def _draw_corruptions(trained: Trained, dataset: Dataset | None) -> Iterator[tup
         yield "corruptions", plots.draw_shares(shares, f"accuracy on {len(truth):,} test pictures, clean and corrupted")
 
 
-def _draw_samples(x: Float32, truth: Int64, labels: Sequence[str], conditions: Sequence[str]) -> "Figure":
-    """Draw the first sample of each class, a row or more for each condition; samples alternate between conditions."""
-    turns = len(conditions)
-    chosen = []
-    for turn in range(turns):
-        _, first = np.unique(truth[turn::turns], return_index=True)
-        chosen.append([(turn + turns * int(place), conditions[turn]) for place in first[:MAX_EXAMPLES]])
-    listed = list(chain.from_iterable(chosen))
-    titles = [f"{plots.shorten(labels[truth[place]])}, {condition}" for place, condition in listed]
-    columns = max(len(each) for each in chosen)
-    return plots.show_grid(x[[place for place, _ in listed]], titles, columns)
+def _draw_samples(trained: Trained, dataset: Dataset | None) -> "Figure":
+    """Draw a row of test samples for each condition: the first of each class.
+
+    If the recipe does not train on clean samples, those of the data set are the first row.
+    """
+    x, truth = trained.samples.x_test, np.asarray(trained.samples.y_test, np.int64)
+    conditions = trained.recipe.conditions
+    groups = [
+        (str(name), x[turn :: len(conditions)], truth[turn :: len(conditions)]) for turn, name in enumerate(conditions)
+    ]
+    if dataset is not None and CLEAN not in conditions:
+        groups.insert(
+            0, (CLEAN, scale_pixels(dataset.x_test[: len(x)], trained.input_meaning), dataset.y_test[: len(x)])
+        )
+    present = [set(classes.tolist()) for _, _, classes in groups if len(classes)]
+    # A class that a condition lacks would shift the rows.
+    shown = sorted(set.intersection(*present) or present[0])[:MAX_EXAMPLES]
+    images, titles = [], []
+    for name, samples, classes in groups:
+        for each in shown:
+            if (places := np.flatnonzero(classes == each)).size:
+                images.append(samples[places[0]])
+                titles.append(f"{plots.shorten(trained.labels[each])}, {name}")
+    return plots.show_grid(np.stack(images), titles, columns=len(shown))
 
 
 def answers_by_row(model: Any, x: Float32) -> Float32 | None:
