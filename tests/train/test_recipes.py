@@ -5,6 +5,7 @@ import pytest
 
 from edgernn.errors import SettingError
 from edgernn_train import RECIPES, find_recipe
+from edgernn_train.augmentation import WindowAugmentation
 
 
 def test_seed_is_the_five_epoch_recipe():
@@ -51,3 +52,20 @@ def test_the_optimizer_of_robust_is_keras_s_muon():
 def test_an_unknown_recipe_is_named_with_the_known_ones():
     with pytest.raises(SettingError, match="unknown recipe 'sede'; expected one of seed, robust"):
         find_recipe("sede")
+
+
+def test_robust_is_another_recipe_for_windows(tiny):
+    windows = dataclasses.replace(
+        tiny, x_train=tiny.x_train.astype(np.float32) / 255, x_test=tiny.x_test.astype(np.float32) / 255
+    )
+    assert find_recipe("robust", tiny) is find_recipe("robust") is RECIPES["robust"]
+    found = find_recipe("robust", windows)
+    assert found.conditions == ("clean",)
+    assert isinstance(found.augmentation, WindowAugmentation)
+    assert (
+        dataclasses.replace(
+            found, **{name: getattr(RECIPES["robust"], name) for name in ("conditions", "augmentation")}
+        )
+        == RECIPES["robust"]
+    )
+    assert find_recipe("seed", windows) is RECIPES["seed"]

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgernn.arrays import Float32, Floats
+from edgernn.arrays import Float32
 from edgernn.data.noise import add_noise
 from edgernn.data.warping import affine_maps, warp
 
@@ -53,21 +53,19 @@ class PictureAugmentation:
 
 @dataclass(frozen=True)
 class WindowAugmentation:
-    """Changes windows of sensor values: speed, position, gain of each channel, jitter, and missing channels.
+    """Changes windows of sensor values: their position, the gain of each channel, and jitter.
 
     Each limit is that of a uniform distribution around no change. Jitter is Gaussian, with a standard deviation of the
     window's own. Means and standard deviations of a channel are those of the windows that are changed together.
 
     Attributes:
-        max_log_speed: largest logarithm of the factor between the original's speed and the changed one's.
-        max_offset: largest shift along the steps, as a share of their number; edges repeat the first or last step.
+        max_shift: largest shift along the steps, as a share of their number; the first or last step fills the gap.
         max_log_gain: largest logarithm of the factor of a channel's distance from its mean.
         max_jitter: largest standard deviation of the jitter, as a share of the channel's.
         dropped_share: share of the channels that stay at their mean.
     """
 
-    max_log_speed: float
-    max_offset: float
+    max_shift: float
     max_log_gain: float
     max_jitter: float
     dropped_share: float
@@ -75,12 +73,12 @@ class WindowAugmentation:
     def __call__(self, x: Float32, rng: np.random.Generator) -> Float32:
         """Return changed windows, float32 [windows, steps, channels]."""
         count, steps, channels = x.shape
-        mean, deviation = (x.mean(axis=(0, 1)), x.std(axis=(0, 1))) if count else (np.float32(0), np.float32(0))
-        speeds = np.exp(rng.uniform(-self.max_log_speed, self.max_log_speed, count))
-        offsets = rng.uniform(-self.max_offset, self.max_offset, count) * steps
+        mean, deviation = x.mean(axis=(0, 1)), x.std(axis=(0, 1))
         gains = np.exp(rng.uniform(-self.max_log_gain, self.max_log_gain, (count, 1, channels))).astype(np.float32)
         gains *= rng.random(gains.shape) >= self.dropped_share
-        changed = resample(x, speeds, offsets)
+        shifts = np.rint(rng.uniform(-self.max_shift, self.max_shift, (count, 1)) * steps).astype(np.int64)
+        places = np.clip(np.arange(steps) - shifts, 0, steps - 1)
+        changed = np.take_along_axis(x, places[:, :, np.newaxis], axis=1)
         jitter = rng.standard_normal(x.shape, dtype=np.float32)
         jitter *= rng.uniform(0, self.max_jitter, (count, 1, 1)).astype(np.float32) * deviation
         changed += jitter
@@ -88,22 +86,3 @@ class WindowAugmentation:
         changed *= gains
         changed += mean
         return changed
-
-
-def resample(x: Float32, speeds: Floats, offsets: Floats) -> Float32:
-    """Return windows played at other speeds about their middles, linearly interpolated.
-
-    Args:
-        x: float32 [windows, steps, channels]; steps before the first and after the last repeat these.
-        speeds: factors, [windows].
-        offsets: steps that a window is late, [windows].
-    """
-    steps = x.shape[1]
-    middle = (steps - 1) / 2
-    times = (np.arange(steps) - middle - offsets[:, np.newaxis]) * speeds[:, np.newaxis] + middle
-    times = np.clip(times, 0, steps - 1)[:, :, np.newaxis]
-    before = times.astype(np.int64)
-    after = np.minimum(before + 1, steps - 1)
-    earlier, later = (np.take_along_axis(x, index, axis=1) for index in (before, after))
-    earlier += (later - earlier) * (times - before).astype(np.float32)
-    return earlier

@@ -132,8 +132,9 @@ def train(
     values from 0 to 1; uint8 pixels are divided by 255. A model of another kind begins with `edgernn export
     model.keras`, without this command.
 
-    Recipe `robust` learns clean and noisy images together, in 30 epochs. Recipe `seed` is the original training: five
-    epochs on noisy images, so it often misreads clean ones, such as your own. With --no-scale, as in the original,
+    Recipe `robust` trains 30 epochs on images that it warps, half of them with noise, or on windows of sensor values
+    (float32) that it varies as sensors do. Recipe `seed` is the original training: five epochs on noisy images, so it
+    often misreads clean ones, such as your own. With --no-scale, as in the original,
     pixels reach 255, and the noise sets values above 1 to 1: every pixel of ink becomes 1.
 
     The state of the training is saved in DIR/checkpoints after each epoch. After a power cut, a kill or Ctrl-C, the
@@ -159,7 +160,7 @@ def train(
     console = make_console(stderr=as_json, quiet=quiet)
     network = Network(cell, units, layers)
     dataset = load_dataset(source, labels=labels or ())
-    check_values(dataset, find_recipe(recipe), not no_scale)
+    check_values(dataset, find_recipe(recipe, dataset), not no_scale)
     name = name_of(source) if name is None else name
     if fault := find_name_fault(name):
         raise click.UsageError(f"--name: {name!r} {fault}; give a name that a file can have")

@@ -1,17 +1,18 @@
 """Recipes: how a model is trained. All are in one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
+from edgernn.data.datasets import Dataset
 from edgernn.errors import SettingError
 from edgernn.suggestions import did_you_mean
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_train.architecture import SimpleRnnSettings
-from edgernn_train.augmentation import Augmentation, PictureAugmentation
+from edgernn_train.augmentation import Augmentation, PictureAugmentation, WindowAugmentation
 
 Condition = Literal["clean", "noisy"]
 
@@ -89,12 +90,24 @@ _ROBUST = Recipe(
     simple_rnn=SimpleRnnSettings(recurrent_scale=0.9, state_penalty=1.4),
 )
 
+# Windows of sensor values, whose noise and scale are not those of pictures.
+_ROBUST_WINDOWS = replace(
+    _ROBUST,
+    conditions=("clean",),
+    augmentation=WindowAugmentation(max_shift=0.05, max_log_gain=0.1, max_jitter=0.3, dropped_share=0.05),
+)
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in (_SEED, _ROBUST)})
-"""All recipes by name."""
+"""All recipes by name; `find_recipe` has that of windows, too."""
 
 
-def find_recipe(name: str) -> Recipe:
-    """Find a recipe by its name.
+def find_recipe(name: str, dataset: Dataset | None = None) -> Recipe:
+    """Find the recipe of a name for a data set.
+
+    Args:
+        name: `seed` or `robust`.
+        dataset: uint8 are pictures, float32 are windows of sensor values, for which `robust` has other conditions and
+            another augmentation; None: pictures.
 
     Raises:
         SettingError: no recipe has this name.
@@ -103,4 +116,5 @@ def find_recipe(name: str) -> Recipe:
         raise SettingError(
             f"unknown recipe {name!r}; expected one of {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}"
         )
-    return RECIPES[name]
+    windows = dataset is not None and dataset.x_train.dtype != np.uint8
+    return _ROBUST_WINDOWS if windows and name == _ROBUST.name else RECIPES[name]

@@ -161,7 +161,7 @@ def fit(
         OutputError: a checkpoint cannot be written.
         SettingError: an unknown recipe, less than one epoch, a seed out of range, or a checkpoint of another training.
     """
-    chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    chosen = find_recipe(recipe, dataset) if isinstance(recipe, str) else recipe
     epochs = chosen.epochs if epochs is None else epochs
     _check_settings(epochs, seed)
     inputs = prepare_inputs(dataset, chosen, seed, scale)
