@@ -108,6 +108,7 @@ def command(
     Devices of --for:
         pi5, pi4, pi3  Raspberry Pi, 64-bit: native, LiteRT, ONNX Runtime
         pi2            Raspberry Pi, 32-bit: native, tflite-runtime
+        pizero         Raspberry Pi 1, Zero, Zero W: native
         mcu            microcontroller: tflite-micro; the smallest file
         browser        ONNX Runtime Web
 

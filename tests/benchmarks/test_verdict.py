@@ -92,8 +92,9 @@ def test_each_device_has_its_recommendation(capsys: pytest.CaptureFixture[str]) 
     onnx = named("d-int8.onnx", 40.0, "int8", 50, 4)
     measured_here = result(KERAS, loop, int8, dynamic, onnx, task=Task("multilabel"))
     boards = dict.fromkeys(("pi5", "pi4", "pi3"), dynamic)
-    assert recommend_by_device(measured_here) == {**boards, "pi2": int8, "mcu": loop, "browser": onnx}
-    lines = ["pi5, pi4, pi3: d-dynamic.tflite", "pi2: d-int8.tflite", "mcu: d-int8-loop.tflite", "browser: d-int8.onnx"]
+    assert recommend_by_device(measured_here) == {**boards, "pi2": int8, "pizero": int8, "mcu": loop, "browser": onnx}
+    lines = ["pi5, pi4, pi3: d-dynamic.tflite", "pi2, pizero: d-int8.tflite"]
+    lines += ["mcu: d-int8-loop.tflite", "browser: d-int8.onnx"]
     assert describe_devices(measured_here) == lines
     print_result(measured_here)
     assert "\n    ".join(["By device (--for):", *lines]) + "\n" in capsys.readouterr().out
@@ -341,6 +342,7 @@ def test_artifacts_of_another_model_are_not_judged(capsys: pytest.CaptureFixture
     [
         ("pi5", {"float32", "float16", "dynamic", "int8", "int16x8"}),
         ("pi2", {"float32", "float16", "int8", "int16x8"}),
+        ("pizero", {"float32", "int8"}),
         ("mcu", {"float32", "int8", "int16x8"}),
         ("browser", set()),
     ],

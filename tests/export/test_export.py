@@ -498,7 +498,7 @@ def test_samples_that_lack_the_highest_class_are_accepted(
         (("--for", "pi4", "--no-measure"), "--for chooses by a measurement; leave out --no-measure"),
         (("--quantize", "INT9"), "'INT9' is not one of float32, float16, dynamic, int8, int16x8. Did you mean 'int8'?"),
         (("--for", "PI4", "--no-measure"), "--for chooses by a measurement"),
-        (("--for", "pi9"), "'pi9' is not one of pi5, pi4, pi3, pi2, mcu, browser. Did you mean 'pi"),
+        (("--for", "pi9"), "'pi9' is not one of pi5, pi4, pi3, pi2, pizero, mcu, browser. Did you mean 'pi"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(

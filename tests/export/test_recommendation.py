@@ -128,6 +128,7 @@ def test_compare_takes_the_artifacts_beside_the_model_and_a_device(
         ("motion-int8.onnx", "onnxruntime 1.32.0", "pi4", '"manylinux_2_17_aarch64.whl[onnx]"'),
         ("motion-int8.tflite", "native 0.1.0 avx2", "pi2", "linux_armv7l.whl"),
         ("motion-int8.tflite", "litert 2.3.0", "pi2", '"linux_armv7l.whl[tflite]"'),
+        ("motion-int8.tflite", "native 0.1.0 avx2", "pizero", "linux_armv6l.whl"),
         ("motion-int8.tflite", "native 0.1.0 avx2", "mcu", ""),
         ("motion-int8.onnx", "onnxruntime 1.32.0", "browser", ""),
     ],

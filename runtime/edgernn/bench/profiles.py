@@ -51,6 +51,7 @@ PROFILES = {
         Profile("pi4", "a Raspberry Pi 4", ("native", "litert", "onnxruntime"), machine="aarch64"),
         Profile("pi3", "a Raspberry Pi 3", ("native", "litert", "onnxruntime"), machine="aarch64"),
         Profile("pi2", "a Raspberry Pi 2", ("native", "tflite-runtime"), machine="armv7l"),
+        Profile("pizero", "a Raspberry Pi Zero", ("native",), machine="armv6l"),
         Profile("mcu", "a microcontroller", ("tflite-micro",), by_size=True, compiles=True),
         # ONNX Runtime Web reads the files of ONNX Runtime.
         Profile("browser", "a browser", ("onnxruntime",)),

@@ -82,6 +82,6 @@ device_option = click.option(
     "--for",
     "profile",
     type=Name(tuple(PROFILES)),
-    help="Device that the recommended artifact must run on: a Raspberry Pi (pi2: 32-bit), a microcontroller (mcu), "
-    "or a browser. [default: any]",
+    help="Device that the recommended artifact must run on: a Raspberry Pi (pi2: 32-bit; pizero: also Pi 1), a "
+    "microcontroller (mcu), or a browser. [default: any]",
 )
