@@ -1,7 +1,8 @@
-"""Call an artifact between marks; run in a root, by its Python and under `instructions.c`.
+"""Call artifacts between marks; run in a root, by its Python and under `instructions.c`.
 
-Command line: BACKEND ARTIFACT CALLS ROUNDS. For each of `invoke`, `predict` and `push`, in this order: ROUNDS rounds of
-two marks with CALLS calls between them.
+Command line: BACKEND CALLS ROUNDS ARTIFACT…. For each artifact, and each of `invoke`, `predict` and `push`, in this
+order: ROUNDS rounds of two marks with CALLS calls between them. It prints a line for each artifact: empty, or why the
+backend refuses it, and then there are no marks.
 """
 
 import gc
@@ -15,20 +16,32 @@ WARMUP = 50  # Python specializes its bytecode during the first calls
 
 
 def main() -> None:
+    """Count each artifact."""
+    backend, calls, rounds, *artifacts = sys.argv[1:]
+    gc.disable()  # a collection would fall into some rounds only
+    for path in artifacts:
+        try:
+            _mark(backend, path, int(calls), int(rounds))
+        except edgernn.ArtifactError as error:
+            sys.stdout.write(f"{error}\n")
+        else:
+            sys.stdout.write("\n")
+        gc.collect()
+
+
+def _mark(backend: str, path: str, calls: int, rounds: int) -> None:
     """Load, warm up, and call between marks."""
-    backend, path, calls, rounds = sys.argv[1:]
     model = edgernn.load(path, backend=backend)
     if model.card is None:  # load refuses such files
         raise edgernn.ArtifactError(f"{path}: no card")
     x = golden_inputs([0], model.input_shape, *model.card.input_range)[0]
     stream = model.stream()
-    gc.disable()  # a collection would fall into some rounds only
     for call in (model.bare_call(x), lambda: model.predict(x), lambda: stream.push(x[0])):
         for _ in range(WARMUP):
             call()
-        for _ in range(int(rounds)):
+        for _ in range(rounds):
             os.getppid()
-            for _ in range(int(calls)):
+            for _ in range(calls):
                 call()
             os.getppid()
 

@@ -29,10 +29,12 @@ from raspberry_pi.raspberry_pi_page import PAGE, instructions_tables
 from raspberry_pi.root_building import check_machine, devices, roots_locked
 from raspberry_pi.roots import ENVIRONMENT, HOME, REPOSITORY, SHARED, Device
 
-CALLS, ROUNDS = 20, 7
+CALLS, ROUNDS = 10, 5
+TIME_LIMIT_S = 1800
 # Maximum of the median round above the smallest; single rounds are larger when a library does other work.
 MAX_SPREAD = 0.01
 NAMES = ("invoke", "predict", "push")
+MARKS = 2 * ROUNDS * len(NAMES)  # of an artifact
 PLUGIN = Path(__file__).with_name("instructions.c")
 # Numbers of getppid: arch/arm/tools/syscall.tbl and include/uapi/asm-generic/unistd.h of Linux.
 _MARK = {"arm": 64, "aarch64": 173}
@@ -91,45 +93,58 @@ def build_plugin(folder: Path) -> Path:
     return plugin
 
 
-def count_instructions(device: Device, backend: str, artifact: Path, model: str, plugin: Path) -> Instructions:
-    """Count the instructions of calls of an artifact on a device.
+def count_instructions(
+    device: Device, backend: str, artifacts: Sequence[Path], model: str, plugin: Path
+) -> list[Instructions]:
+    """Count the instructions of calls of artifacts of one model on a device.
+
+    Args:
+        device: its folder SHARED has the artifacts and the program `count`.
+        backend: name of the backend.
+        artifacts: their files on this machine.
+        model: kind of the model.
+        plugin: result of `build_plugin`.
 
     Raises:
-        SettingError: it did not run there, or the rounds differ by more than 1 %.
+        SettingError: they did not run there, or the rounds differ by more than 1 %.
     """
     emulator = f"qemu-{device.root.emulator}"
     settings = f"{_PLUGINS}/{plugin.name},mark={_MARK[device.root.emulator]},out={_COUNTS}"
     libraries = {path: path for path in _LIBRARIES if path.exists()}
     mounts = {**libraries, plugin.parent: _PLUGINS, Path("/usr/bin"): _PROGRAMS}
-    words: list[str | Path] = [
-        ENVIRONMENT / "bin" / "python",
-        SHARED / Path(count.__file__).name,
-        backend,
-        SHARED / artifact.name,
-    ]
+    program = [ENVIRONMENT / "bin" / "python", SHARED / Path(count.__file__).name]
     done = device.run(
-        [*words, str(CALLS), str(ROUNDS)],
+        [*program, backend, str(CALLS), str(ROUNDS), *(SHARED / artifact.name for artifact in artifacts)],
         emulator=[_PROGRAMS / emulator, "-plugin", settings, "-E", "PYTHONHASHSEED=0"],
         mounts=mounts,
+        time_limit_s=TIME_LIMIT_S,
     )
-    what = f"{device.root.name}, {device.board.name}, {backend}, {artifact.name}"
-    result = partial(
-        Instructions,
-        root=device.root.name,
-        board=device.board.name,
-        backend=backend,
-        model=model,
-        artifact=artifact.name,
-        size_bytes=artifact.stat().st_size,
-    )
-    if done.returncode:
-        message = last_line(done)
-        if "misreads" not in message:
-            raise SettingError(f"{what}: {message}")
-        return result(invoke=0, predict=0, push=0, refused=message.partition(f"{artifact.name}: ")[2])
+    place = f"{device.root.name}, {device.board.name}, {backend}"
+    messages = done.stdout.splitlines()
+    if done.returncode or len(messages) != len(artifacts):
+        raise SettingError(f"{place}, {model}: {last_line(done)}")
     marks = [int(line) for line in (device.folder / _COUNTS.relative_to("/")).read_text().split()]
-    invoke, predict, push = per_call(marks, what)
-    return result(invoke=invoke, predict=predict, push=push)
+    rows = []
+    for artifact, message in zip(artifacts, messages, strict=True):
+        result = partial(
+            Instructions,
+            root=device.root.name,
+            board=device.board.name,
+            backend=backend,
+            model=model,
+            artifact=artifact.name,
+            size_bytes=artifact.stat().st_size,
+        )
+        what = f"{place}, {artifact.name}"
+        if not message:
+            own, marks = marks[:MARKS], marks[MARKS:]
+            invoke, predict, push = per_call(own, what)
+            rows.append(result(invoke=invoke, predict=predict, push=push))
+        elif "misreads" in message:
+            rows.append(result(invoke=0, predict=0, push=0, refused=message.partition(f"{artifact.name}: ")[2]))
+        else:
+            raise SettingError(f"{what}: {message}")
+    return rows
 
 
 def per_call(marks: Sequence[int], what: str) -> list[int]:
@@ -142,8 +157,8 @@ def per_call(marks: Sequence[int], what: str) -> list[int]:
     Raises:
         SettingError: marks are missing, or the rounds do not repeat.
     """
-    if len(marks) != 2 * ROUNDS * len(NAMES):
-        raise SettingError(f"{what}: {len(marks)} marks, expected {2 * ROUNDS * len(NAMES)}")
+    if len(marks) != MARKS:
+        raise SettingError(f"{what}: {len(marks)} marks, expected {MARKS}")
     rounds = [(after - before) / CALLS for before, after in zip(marks[::2], marks[1::2], strict=True)]
     found = []
     for index in range(0, len(rounds), ROUNDS):
@@ -180,11 +195,8 @@ def count_all(runs: Sequence[tuple[str, Path]], plugin: Path, progress: Progress
                 shutil.copy(artifact, shared)
             for (_, backend), device in places.items():
                 progress(f"{device.root.name}, {device.board.name}, {backend}: {model}")
-                rows += [
-                    count_instructions(device, backend, artifact, model, plugin)
-                    for artifact in artifacts
-                    if takes(backend, artifact.suffix, quantizations[artifact])
-                ]
+                chosen = [path for path in artifacts if takes(backend, path.suffix, quantizations[path])]
+                rows += count_instructions(device, backend, chosen, model, plugin)
     return rows
 
 
@@ -233,7 +245,7 @@ def main(folder: Path, json_file: Path | None, docs: bool) -> None:
     """Count the instructions per inference of artifacts on a Raspberry Pi's operating systems, under QEMU.
 
     RUNS has the run folders demo, gru64-0 and lstm64-0; the last two are trained if missing. The roots are those of
-    `make test-pi`. Takes a quarter of an hour.
+    `make test-pi`. Takes half an hour on two idle cores.
 
     \b
     Example:

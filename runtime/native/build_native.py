@@ -14,7 +14,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -105,12 +105,10 @@ TARGETS = {
 # For `make test-pi`, which runs Debian, not for a device. Debian has no packages for ARMv6 whose functions take floats
 # in registers of the floating-point unit. Here they take them in others; the rest is the code of armv6l.
 STAND_INS = {
-    "armv6l-armel": NativeTarget(
+    "armv6l-armel": replace(
+        TARGETS["armv6l"],
         triple="arm-linux-gnueabi.2.17",
-        tag="linux_armv6l",
-        flags="-mcpu=arm1176jzf_s -mfloat-abi=softfp",
-        kernels={},
-        bits=32,
+        flags=f"{TARGETS['armv6l'].flags} -mfloat-abi=softfp",
     )
 }
 INSTRUCTION_SETS = {name for target in TARGETS.values() for name in target.kernels}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,44 @@ def test_rounds_that_do_not_repeat_and_missing_marks_are_reported() -> None:
         per_call(marks(rounds), "here")
     with pytest.raises(SettingError, match=f"here: {6 * ROUNDS - 1} marks, expected {6 * ROUNDS}"):
         per_call(marks([[1] * ROUNDS] * 3)[1:], "here")
+
+
+class Counted:
+    """A device whose program has run: it refused the artifacts with a message, and counted the others."""
+
+    def __init__(self, folder: Path, messages: list[str], code: int = 0) -> None:
+        self.root, self.board, self.folder = ROOTS[0], PI_5, folder
+        self._done = subprocess.CompletedProcess([], code, "".join(f"{each}\n" for each in messages), "")
+        counts = folder / "home/pi/counts"
+        counts.parent.mkdir(parents=True)
+        found = marks([[1000] * ROUNDS, [2000] * ROUNDS, [500] * ROUNDS])
+        counts.write_text("".join(f"{each}\n" for message in messages if not message for each in found))
+
+    def run(self, _words: object, **_settings: object) -> "subprocess.CompletedProcess[str]":
+        return self._done
+
+
+def test_each_artifact_of_a_process_has_its_counts_or_a_reason(tmp_path: Path) -> None:
+    artifacts = [tmp_path / name for name in ("a.tflite", "b.tflite", "c.tflite")]
+    for artifact in artifacts:
+        artifact.write_bytes(b"model")
+    plugin = Path("instructions.so")
+
+    def count(name: str, messages: list[str], code: int = 0) -> list[Instructions]:
+        device: Any = Counted(tmp_path / name, messages, code)
+        return counting.count_instructions(device, "tflite-runtime", artifacts, "GRU(64)", plugin)
+
+    rows = count("refused", ["", "/mnt/b.tflite: some 1.0 misreads this artifact", ""])
+    assert [(row.artifact, row.invoke, row.predict, row.push) for row in rows] == [
+        ("a.tflite", 1000, 2000, 500),
+        ("b.tflite", 0, 0, 0),
+        ("c.tflite", 1000, 2000, 500),
+    ]
+    assert [row.refused for row in rows] == ["", "some 1.0 misreads this artifact", ""]
+    with pytest.raises(SettingError, match=r"c\.tflite: no such file"):
+        count("missing", ["", "", "/mnt/c.tflite: no such file"])
+    with pytest.raises(SettingError, match=r"tflite-runtime, GRU\(64\): "):
+        count("crashed", [""], code=139)
 
 
 @pytest.mark.parametrize(

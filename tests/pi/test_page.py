@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from edgernn.system.extras import WHEEL
+from edgernn.system.extras import NATIVE_WHEELS
 from raspberry_pi.roots import HOME, REPOSITORY, SHARED, USER, Device
 
 PAGE = (REPOSITORY / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
 UNIT = REPOSITORY / "examples" / "pi" / "edgernn-stream.service"
 # Headings of the parts with the commands of each system.
-PARTS = {"arm64-trixie": ("From a blank card, 64-bit", "At boot"), "armhf-bookworm": ("32-bit",)}
-LEFTOVERS = ("home/pi/edgernn", "home/pi/pi", f"home/pi/{WHEEL}", "home/pi/state.npz", "tmp/rows.txt", "opt/edgernn")
+PARTS = {
+    "arm64-trixie": ("From a blank card, 64-bit", "At boot"),
+    "armhf-bookworm": ("32-bit",),
+    "armel-bookworm": ("Pi 1, Zero and Zero W",),
+}
+LEFTOVERS = ("home/pi/edgernn", "home/pi/pi", "home/pi/state.npz", "tmp/rows.txt", "opt/edgernn")
 EXPOSURE = 10  # of 100, to systemd-analyze
 
 
@@ -36,11 +40,12 @@ def follow(device: Device) -> dict[str, str]:
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     }
     device = replace(device, variables=index)
-    for leftover in LEFTOVERS:
+    name = NATIVE_WHEELS[device.root.wheel_architecture]
+    for leftover in (*LEFTOVERS, f"home/pi/{name}"):
         path = device.folder / leftover
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    wheel = f"{SHARED}/wheels/{device.root.name}/{WHEEL}"
-    for source, place in ((f"{SHARED}/pi", HOME / "pi"), (wheel, HOME / WHEEL)):  # scp, from the other computer
+    wheel = f"{SHARED}/wheels/{device.root.name}/{name}"
+    for source, place in ((f"{SHARED}/pi", HOME / "pi"), (wheel, HOME / name)):  # scp, from the other computer
         copied = device.run(["cp", "-r", source, str(place)])
         assert copied.returncode == 0, copied.stderr
     outputs, before, here = dict[str, str](), list[str](), HOME
@@ -68,16 +73,22 @@ def followed(all_devices: dict[tuple[str, str], Device]) -> dict[str, str]:
 
 def test_the_page_has_its_commands() -> None:
     assert len(commands_of("arm64-trixie")) > 12
-    assert len(commands_of("armhf-bookworm")) == 6
+    assert len(commands_of("armhf-bookworm")) == len(commands_of("armel-bookworm")) == 6
 
 
-def test_the_32_bit_part_ends_with_the_demo(all_devices: dict[tuple[str, str], Device]) -> None:
-    outputs = follow(all_devices["armhf-bookworm", "Raspberry Pi 2"])
-    assert "tflite-runtime 2.14.0 runs it" in outputs["edgernn demo"]
+@pytest.mark.parametrize(
+    ("root", "board", "instruction_set"),
+    [("armhf-bookworm", "Raspberry Pi 2", "neon"), ("armel-bookworm", "Raspberry Pi Zero", "scalar")],
+)
+def test_the_32_bit_parts_end_with_the_demo(
+    all_devices: dict[tuple[str, str], Device], root: str, board: str, instruction_set: str
+) -> None:
+    outputs = follow(all_devices[root, board])
+    assert re.search(rf"^Backend: native \S+ {instruction_set}$", outputs["edgernn demo"], re.M)
 
 
 def test_every_command_prints_the_expected_output(followed: dict[str, str]) -> None:
-    assert "litert" in followed["edgernn demo"]
+    assert re.search(r"^Backend: native \S+ neondot$", followed["edgernn demo"], re.M)
     assert "int8, unrolled" in followed["edgernn info digits-int8.tflite"]
     assert followed["edgernn predict digits-int8.tflite digit-3.png"].split()[1] == "3"
     assert followed["edgernn stream digits-int8.tflite --last < /tmp/rows.txt"].split()[1] == "7"

@@ -41,7 +41,7 @@ FOLDER = HOME / "armv6l"  # of the wheel for armv6l, in Debian's armhf
 
 
 @dataclass(frozen=True)
-class Files:
+class ModelFiles:
     """Artifacts of each kind of model, in the folder that devices see, and their answers here."""
 
     paths: dict[str, Path]
@@ -57,7 +57,7 @@ def name_of(model: str, target: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def files(run: Path, shared: Path, digits: Float32) -> Files:
+def files(run: Path, shared: Path, digits: Float32) -> ModelFiles:
     """Return the files of the three kinds of models; GRU and LSTM are trained if they are not in runs/."""
     runs = dict(find_runs(REPOSITORY / "runs", print)) | {MODELS[0]: run}
     paths = {}
@@ -65,12 +65,12 @@ def files(run: Path, shared: Path, digits: Float32) -> Files:
         for target in TARGETS:
             name = name_of(model, target)
             paths[name] = Path(shutil.copy(runs[model] / target.file_name("digits"), shared / name))
-    return Files(paths, digits, {name: answer_here(path, "native", digits) for name, path in paths.items()})
+    return ModelFiles(paths, digits, {name: answer_here(path, "native", digits) for name, path in paths.items()})
 
 
 @pytest.fixture(scope="module")
 def native_answers(
-    files: Files, all_devices: dict[tuple[str, str], Device]
+    files: ModelFiles, all_devices: dict[tuple[str, str], Device]
 ) -> Callable[[str, str], dict[str, DeviceAnswers]]:
     """Return a function from a root and a board to the answers of native there."""
     kept: dict[tuple[str, str], dict[str, DeviceAnswers]] = {}
@@ -83,7 +83,7 @@ def native_answers(
     return find
 
 
-def check_answers(files: Files, there: dict[str, DeviceAnswers], instruction_set: str) -> None:
+def check_answers(files: ModelFiles, there: dict[str, DeviceAnswers], instruction_set: str) -> None:
     """Compare the answers of native on a device with those here: one by one, in a batch, and as streams."""
     assert there.keys() == files.paths.keys()
     for name, found in there.items():
@@ -102,13 +102,13 @@ def check_answers(files: Files, there: dict[str, DeviceAnswers], instruction_set
 
 @pytest.mark.parametrize("place", PLACES, ids=", ".join)
 def test_the_wheel_of_the_machine_has_the_bits_of_the_host(
-    files: Files, native_answers: Callable[[str, str], dict[str, DeviceAnswers]], place: tuple[str, str]
+    files: ModelFiles, native_answers: Callable[[str, str], dict[str, DeviceAnswers]], place: tuple[str, str]
 ) -> None:
     check_answers(files, native_answers(*place), INSTRUCTION_SETS[place[1]])
 
 
 def test_the_wheel_for_armv6l_has_the_bits_of_the_host(
-    files: Files, all_devices: dict[tuple[str, str], Device], shared: Path
+    files: ModelFiles, all_devices: dict[tuple[str, str], Device], shared: Path
 ) -> None:
     wheel = build_wheel("armv6l", cache_folder() / "wheel" / "armv6l")
     shutil.copy(wheel, shared)
@@ -126,7 +126,7 @@ def test_the_wheel_for_armv6l_has_the_bits_of_the_host(
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place[0].startswith("arm64")], ids=", ".join)
 def test_litert_differs_from_native_only_by_rounding(
-    files: Files,
+    files: ModelFiles,
     all_devices: dict[tuple[str, str], Device],
     native_answers: Callable[[str, str], dict[str, DeviceAnswers]],
     results: dict[str, Any],
