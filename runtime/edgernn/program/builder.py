@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 
 from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.file_graph import GraphOperator, Subgraph, Tensor, read_integers
-from edgernn.program.integer_arithmetic import float32
-from edgernn.program.operators import FLOAT32, INT8, Copy, Operator, Value
+from edgernn.program.integer_arithmetic import MAX_INTEGER, MIN_INTEGER, float32
+from edgernn.program.operators import ELEMENT_BYTES, FLOAT32, INT8, Copy, Operator, Value
 
 MAX_VALUE_BYTES = 64 << 20
 MAX_PROGRAM_OPERATORS = 100_000
-MIN_INTEGER, MAX_INTEGER = -128, 127
+
 MAX_COPY_AXES = 5
 MIN_SCALE, MAX_SCALE = 1e-30, 1e30  # so that the inverse of a scale is a normal float32, too
 _NONE, _RELU, _RELU_N1_TO_1, _RELU6 = 0, 1, 2, 3
@@ -36,7 +36,7 @@ class ProgramMemory:
     def add(self, shape: tuple[int, ...], like: Value) -> int:
         """Add a value with memory, and with the type, scale and zero point of the value `like`."""
         number = len(self.values)
-        self._bytes += math.prod(shape) * (1 if like.type == INT8 else 4)
+        self._bytes += math.prod(shape) * ELEMENT_BYTES[like.type]
         if self._bytes > MAX_VALUE_BYTES:
             raise UnsupportedError(f"its values need more than {MAX_VALUE_BYTES >> 20} MiB of memory")
         self.values.append(Value(shape, like.type, like.scale, like.zero_point, number))
@@ -108,7 +108,7 @@ class Builder:
         """
         described, value = self.described(tensor_number), self.memory.values[source]
         shape = self.tensor(tensor_number).shape
-        if offset < 0 or offset + math.prod(shape) > math.prod(value.shape):
+        if offset < 0 or offset + math.prod(shape) > value.elements:
             raise ArtifactError(
                 f"damaged: tensor {tensor_number} of shape {shape}, from element {offset:,} on, exceeds its source of "
                 f"shape {value.shape}"

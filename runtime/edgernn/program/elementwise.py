@@ -5,16 +5,10 @@ import struct
 from array import array
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.builder import (
-    MAX_INTEGER,
-    MIN_INTEGER,
-    Builder,
-    limits,
-    strides,
-)
+from edgernn.program.builder import Builder, limits, strides
 from edgernn.program.file_graph import GraphOperator
 from edgernn.program.fixed_point import square_multipliers, wide_sum
-from edgernn.program.integer_arithmetic import float32
+from edgernn.program.integer_arithmetic import INT8_INTEGERS, float32, int8_bytes, product_multiplier
 from edgernn.program.operators import (
     FLOAT32,
     INT8,
@@ -30,7 +24,7 @@ from edgernn.program.operators import (
     Value,
 )
 from edgernn.program.shapes import check_same
-from edgernn.program.tables import limited, table_of
+from edgernn.program.tables import table_of
 
 KINDS = {
     "ADD": "add",
@@ -80,7 +74,7 @@ def binary(builder: Builder, operator: GraphOperator) -> None:
     types = {values[a].type, values[b].type, values[out].type}
     if len(types) > 1:
         raise UnsupportedError(f"{operator.name} of {values[a].type} and {values[b].type} to {values[out].type}")
-    swapped = math.prod(values[a].shape) < math.prod(shape)
+    swapped = values[a].elements < math.prod(shape)
     if swapped:
         a, b = b, a
     if values[out].type == INT8:
@@ -108,15 +102,14 @@ def _table_of_sum(builder: Builder, operator: GraphOperator, a: int, b: int, out
     fits = all(_SUM_SCALES[0] <= each < _SUM_SCALES[1] for each in quotients)
     if operator.name != "ADD" or fits or len(set(content)) != 1 or operator.options.byte(0):
         return b""
-    elements = math.prod(result.shape)
-    if math.prod(one.shape) != elements or elements > _MAX_SCALAR or max(quotients) >= _SUM_SCALES[1]:
+    if one.elements != result.elements or one.elements > _MAX_SCALAR or max(quotients) >= _SUM_SCALES[1]:
         return b""
     (constant,) = set(array("b", content))
     sums = (
         wide_sum(q - one.zero_point, constant - other.zero_point, one.scale, other.scale, result.scale)
-        for q in range(MIN_INTEGER, MAX_INTEGER + 1)
+        for q in INT8_INTEGERS
     )
-    return limited([each + result.zero_point for each in sums])
+    return int8_bytes(each + result.zero_point for each in sums)
 
 
 def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> None:
@@ -134,7 +127,7 @@ def _check_scales(operator: GraphOperator, a: Value, b: Value, out: Value) -> No
         if square_multipliers(a.scale, b.scale, out.scale)[2][1] > 0:
             raise UnsupportedError(f"SQUARED_DIFFERENCE of scales {a.scale:g} and {b.scale:g} to {out.scale:g}")
     elif kind == "multiply":
-        _check_quotient(operator, float32(float32(a.scale * b.scale) / out.scale), _PRODUCT_SCALES)
+        _check_quotient(operator, product_multiplier(a, b, out), _PRODUCT_SCALES)
 
 
 def _check_quotient(operator: GraphOperator, quotient: float, allowed: tuple[float, float]) -> None:
@@ -264,8 +257,7 @@ def clip(builder: Builder, operator: GraphOperator) -> None:
         raise UnsupportedError(f"RELU_N1_TO_1 of {memory.values[x].type} to {memory.values[out].type}")
     limit = memory.add((), memory.values[x])
     memory.constants[limit] = struct.pack("<f", -1)
-    size = math.prod(memory.values[x].shape)
-    builder.emit(Binary("maximum", x, limit, out, size, False, -math.inf, 1.0))
+    builder.emit(Binary("maximum", x, limit, out, memory.values[x].elements, False, -math.inf, 1.0))
 
 
 def select(builder: Builder, operator: GraphOperator) -> None:

@@ -14,7 +14,7 @@ from edgernn.records import record
 MAX_AXES = 6
 MAX_ELEMENTS = 1 << 24
 MAX_TENSORS, MAX_OPERATORS = 100_000, 50_000
-ELEMENT_BYTES = {"float32": 4, "int8": 1, "int32": 4, "int64": 8, "bool": 1}
+TENSOR_ELEMENT_BYTES = {"float32": 4, "int8": 1, "int32": 4, "int64": 8, "bool": 1}
 
 
 @record(frozen=True)
@@ -217,7 +217,7 @@ class GraphFile:
         content = self._content(number)
         if not content:
             return None
-        expected = ELEMENT_BYTES.get(type_name)
+        expected = TENSOR_ELEMENT_BYTES.get(type_name)
         if expected is not None and len(content) != expected * elements:
             raise ArtifactError(
                 f"damaged: a {type_name} tensor of {elements:,} elements has {len(content):,} bytes, expected "

@@ -20,13 +20,18 @@ def quantized_multiplier(real: float) -> tuple[int, int]:
 
 def multiplied(x: int, multiplier: int, shift: int) -> int:
     """Return x × multiplier × 2^(shift - 31), rounded after each of its two steps as in TFLite."""
-    return _halved(_doubled_high(x << max(shift, 0), multiplier), max(-shift, 0))
+    return _halved(_scaled_product(x << max(shift, 0), multiplier, 31), max(-shift, 0))
 
 
-def _doubled_high(a: int, b: int) -> int:
-    """Return a × b / 2^31, rounded to the nearest integer."""
-    product = a * b + ((1 << 30) if a * b >= 0 else 1 - (1 << 30))
-    return product >> 31 if product >= 0 else -(-product >> 31)
+def _scaled_product(a: int, b: int, bits: int) -> int:
+    """Return a × b / 2^bits, rounded to the nearest integer, ties up."""
+    half = 1 << (bits - 1)
+    return _truncated(a * b + (half if a * b >= 0 else 1 - half), bits)
+
+
+def _truncated(x: int, bits: int) -> int:
+    """Return x / 2^bits, rounded toward zero."""
+    return x >> bits if x >= 0 else -(-x >> bits)
 
 
 def _halved(x: int, times: int) -> int:
@@ -70,9 +75,9 @@ def inverse_square_root(x: int) -> tuple[int, int]:
     half = _halved((x << 2 * pairs) >> 1, 1)
     root = _ONE
     for _ in range(5):
-        cube = _doubled_high(_doubled_high(root, root), root) << 6
-        root = (_doubled_high(_THREE_HALVES, root) - _doubled_high(half, cube)) << 3
-    root = _doubled_high(root, _HALF_SQRT_2)
+        cube = _scaled_product(_scaled_product(root, root, 31), root, 31) << 6
+        root = (_scaled_product(_THREE_HALVES, root, 31) - _scaled_product(half, cube, 31)) << 3
+    root = _scaled_product(root, _HALF_SQRT_2, 31)
     return (root << -shift, 0) if shift < 0 else (root, -shift)
 
 
@@ -90,11 +95,10 @@ def hard_swish(x: int, scale: float, out_scale: float) -> int:
         )
     )
     wide = x * 128
-    factor = _multiplied_halves(_short(wide << max(shift - 1, 0)), multiplier)
+    factor = _scaled_product(_short(wide << max(shift - 1, 0)), multiplier, 15)
     factor = _short(factor << 1) if shift > 0 else _halved(factor, -shift)
-    product = (factor + (1 << 15) >> 1) * _multiplied_halves(wide, out_multiplier)
-    truncated = product >> 15 if product >= 0 else -(-product >> 15)
-    return _halved(truncated, -out_shift)
+    product = (factor + (1 << 15) >> 1) * _scaled_product(wide, out_multiplier, 15)
+    return _halved(_truncated(product, 15), -out_shift)
 
 
 def _short(x: int) -> int:
@@ -105,9 +109,3 @@ def _short(x: int) -> int:
 def _upper_half(multiplier: int) -> int:
     """Return the upper 16 bits of a multiplier, rounded."""
     return min(multiplier + (1 << 15) >> 16, (1 << 15) - 1)
-
-
-def _multiplied_halves(a: int, b: int) -> int:
-    """Return a × b / 2^15 in 16 bits, rounded to the nearest integer."""
-    product = a * b + ((1 << 14) if a * b >= 0 else 1 - (1 << 14))
-    return product >> 15 if product >= 0 else -(-product >> 15)

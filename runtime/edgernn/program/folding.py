@@ -5,13 +5,20 @@ selection between two results. For each of the 256 integers, every operator of t
 with its rounding to float32 or to integers.
 """
 
-import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, ProgramMemory, float32s
-from edgernn.program.integer_arithmetic import float32, product_multiplier, rescale_table, sum_factors
+from edgernn.program.builder import ProgramMemory, float32s
+from edgernn.program.integer_arithmetic import (
+    INT8_INTEGERS,
+    MAX_INTEGER,
+    MIN_INTEGER,
+    float32,
+    product_multiplier,
+    rescale_table,
+    sum_factors,
+)
 from edgernn.program.operators import (
     INT8,
     Binary,
@@ -28,7 +35,7 @@ from edgernn.program.sections import needed_memory, writes
 from edgernn.program.tables import FUNCTIONS
 
 _MAX_DEPTH = 100  # operators of a chain
-_ALL = range(MIN_INTEGER, MAX_INTEGER + 1)
+
 _BINARIES: Mapping[str, Callable[[float, float], float]] = {
     "add": lambda x, y: x + y,
     "subtract": lambda x, y: x - y,
@@ -96,7 +103,7 @@ class _Folder:
         return Table(source, operator.out, array("b", map(int, results)).tobytes())
 
     def _elements(self, value: int) -> int:
-        return math.prod(self._memory.values[value].shape)
+        return self._memory.values[value].elements
 
     def _function(self, value: int) -> _Results:
         """Return the results of the chain that ends at a value.
@@ -108,9 +115,9 @@ class _Folder:
         if self._elements(base) != self._elements(value):
             if described.type != INT8:
                 raise _NotFoldedError
-            return value, _ALL
+            return value, INT8_INTEGERS
         if base not in self._known:
-            self._known[base] = (base, _ALL) if described.type == INT8 else None
+            self._known[base] = (base, INT8_INTEGERS) if described.type == INT8 else None
             self._depth += 1
             if self._depth <= _MAX_DEPTH:
                 with suppress(_NotFoldedError):
@@ -192,7 +199,7 @@ class _Folder:
         sizes = {self._elements(each) for each, (source, _) in zip(operands, functions, strict=True) if source >= 0}
         if len(sources) > 1 or len(sizes) > 1:
             raise _NotFoldedError
-        count = len(_ALL) if sources else 1
+        count = len(INT8_INTEGERS) if sources else 1
         return max(sources, default=-1), [
             results if len(results) == count else [results[0]] * count for _, results in functions
         ]

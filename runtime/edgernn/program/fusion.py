@@ -3,10 +3,9 @@
 In an int8 SimpleRNN this is the whole step: the product of the state, plus that of the row, through the activation.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from edgernn.program.integer_arithmetic import PLAIN_SUM, sum_factors
+from edgernn.program.integer_arithmetic import INT8_LIMITS, PLAIN_SUM, sum_factors
 from edgernn.program.operators import INT8, Binary, Linear, Operator, Program, Repeat, Table
 from edgernn.program.sections import reads
 from edgernn.records import record
@@ -78,9 +77,9 @@ def _extend(product: Fused, value: int, operator: Operator, program: Program) ->
 def _is_saturating_sum(operator: Binary, program: Program) -> bool:
     """Return True for a sum of int8 values with equal scales, zero points of 0, and as many elements each."""
     a, b, out = (program.values[each] for each in (operator.a, operator.b, operator.out))
-    if operator.kind != "add" or out.type != INT8 or (operator.low, operator.high) != (-128, 127):
+    if operator.kind != "add" or out.type != INT8 or (operator.low, operator.high) != INT8_LIMITS:
         return False
-    if len({math.prod(each.shape) for each in (a, b, out)}) > 1:
+    if len({each.elements for each in (a, b, out)}) > 1:
         return False
     return sum_factors(a, b, out, subtract=False, swapped=False) == PLAIN_SUM
 

@@ -6,9 +6,13 @@ Scales and their quotients are float32, as in those kernels. Sources: XNNPACK, s
 
 import math
 from array import array
+from collections.abc import Iterable
 
 from edgernn.program.operators import Value
 
+MIN_INTEGER, MAX_INTEGER = -128, 127
+INT8_LIMITS = MIN_INTEGER, MAX_INTEGER
+INT8_INTEGERS = range(MIN_INTEGER, MAX_INTEGER + 1)
 _BITS = 20
 # Result of `sum_factors` for a saturating sum of integers.
 PLAIN_SUM = (1, 1, 0, 0)
@@ -19,8 +23,13 @@ def float32(number: float) -> float:
     return array("f", (number,))[0]
 
 
+def int8_bytes(integers: Iterable[int]) -> bytes:
+    """Return integers as int8, clamped."""
+    return array("b", [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]).tobytes()
+
+
 def sum_factors(
-    a: Value, b: Value, out: Value, *, subtract: bool, swapped: bool, limits: tuple[float, float] = (-128, 127)
+    a: Value, b: Value, out: Value, *, subtract: bool, swapped: bool, limits: tuple[float, float] = INT8_LIMITS
 ) -> tuple[int, int, int, int]:
     """Return the factors of a and b, the summand and the shift of a sum or difference in fixed point.
 
@@ -33,7 +42,7 @@ def sum_factors(
         swapped: True if b is the first operand in the file.
         limits: the lowest and highest result.
     """
-    is_limited = limits != (-128, 127)
+    is_limited = limits != INT8_LIMITS
     first, second = (float32(each.scale / out.scale) for each in (a, b))
     if first == second == 1 and not (a.zero_point or b.zero_point or out.zero_point or subtract or is_limited):
         return PLAIN_SUM
@@ -54,5 +63,4 @@ def product_multiplier(a: Value, b: Value, out: Value) -> float:
 def rescale_table(x: Value, out: Value) -> bytes:
     """Return the results of a `Rescale` for -128, …, 127, int8 [256]."""
     multiplier = round(float32(256 * float32(x.scale / out.scale)))
-    results = (((q - x.zero_point) * multiplier + 128 >> 8) + out.zero_point for q in range(-128, 128))
-    return bytes(min(max(each, -128), 127) & 0xFF for each in results)
+    return int8_bytes(((q - x.zero_point) * multiplier + 128 >> 8) + out.zero_point for q in INT8_INTEGERS)

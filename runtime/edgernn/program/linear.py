@@ -1,6 +1,5 @@
 """FULLY_CONNECTED, and the constants of every operator with weights."""
 
-import math
 from functools import lru_cache
 
 from edgernn.errors import ArtifactError, UnsupportedError
@@ -32,11 +31,11 @@ def fully_connected(builder: Builder, operator: GraphOperator) -> None:
             f"FULLY_CONNECTED with weights of shape {weights.shape} in format {operator.options.byte(1)}"
         )
     outputs, inputs = weights.shape
-    elements = math.prod(builder.memory.values[x].shape)
+    elements = builder.memory.values[x].elements
     if elements % inputs:
         raise ArtifactError(f"damaged: FULLY_CONNECTED of {elements:,} elements with {inputs:,} inputs a row")
     out = builder.output(operator)
-    if math.prod(builder.memory.values[out].shape) != elements // inputs * outputs:
+    if builder.memory.values[out].elements != elements // inputs * outputs:
         raise ArtifactError(
             f"damaged: FULLY_CONNECTED returns shape {builder.memory.values[out].shape}, expected "
             f"{elements // inputs} rows of {outputs}"
@@ -66,7 +65,7 @@ def read_weights(
         raise UnsupportedError(f"{operator.name} of {types[0]} with {constant} {types[1]} weights to {types[2]}")
     has_bias = len(operator.inputs) > 2 and operator.inputs[2] >= 0
     bias = builder.tensor(operator.inputs[2]) if has_bias else None
-    if math.prod(weights.shape) // outputs > MAX_INPUTS:
+    if weights.elements // outputs > MAX_INPUTS:
         raise UnsupportedError(f"{operator.name} with more than {MAX_INPUTS:,} weights for each output")
     is_int8 = values[x].type == INT8
     content = builder.memory.content(weights.constant)

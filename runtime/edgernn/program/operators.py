@@ -15,11 +15,13 @@ its formula. q is an integer, s a scale, z a zero point: real value = (q - z) ×
 ties to even; all products of scales are rounded to float32.
 """
 
+import math
 from collections.abc import Mapping
 
 from edgernn.records import record
 
 INT8, FLOAT32 = "int8", "float32"
+ELEMENT_BYTES = {INT8: 1, FLOAT32: 4}
 
 
 @record(frozen=True)
@@ -40,6 +42,11 @@ class Value:
     zero_point: int
     base: int
     offset: int = 0
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
 
 
 @record(frozen=True)

@@ -4,7 +4,6 @@ A plan is a list of 32-bit integers; a real number is stored as the bits of its 
 table that follow it become one instruction, which one kernel computes.
 """
 
-import math
 import struct
 import sys
 from array import array
@@ -14,7 +13,13 @@ from typing import Any
 from edgernn.errors import UnsupportedError
 from edgernn.program.fixed_point import multiplied, square_multipliers
 from edgernn.program.fusion import Fused, fuse
-from edgernn.program.integer_arithmetic import product_multiplier, rescale_table, sum_factors
+from edgernn.program.integer_arithmetic import (
+    INT8_INTEGERS,
+    INT8_LIMITS,
+    product_multiplier,
+    rescale_table,
+    sum_factors,
+)
 from edgernn.program.operators import (
     FLOAT32,
     INT8,
@@ -89,7 +94,7 @@ def make_plan(program: Program) -> EnginePlan:
     words = array("i", head)
     for number, value in enumerate(program.values):
         constant = writer.constant(program.constants[number]) if number in program.constants else _NONE
-        words.extend((math.prod(value.shape), _TYPES.index(value.type), value.base, value.offset, constant))
+        words.extend((value.elements, _TYPES.index(value.type), value.base, value.offset, constant))
         words.extend((value.zero_point, _bits(value.scale)))
     for each in instructions:
         words.extend(each)
@@ -175,9 +180,9 @@ def _binary(writer: _Writer, o: Binary) -> tuple[str, tuple[int, ...]]:
     if o.kind == "multiply":
         multiplier = _bits(product_multiplier(a, b, out))
         return "product", (o.a, o.b, o.out, o.b_run, multiplier, *_limits(out, o.low, o.high))
-    if o.kind in ("minimum", "maximum") and (o.low, o.high) == (-128, 127):
+    if o.kind in ("minimum", "maximum") and (o.low, o.high) == INT8_LIMITS:
         return "extreme", (int(o.kind == "maximum"), o.a, o.b, o.out, o.b_run)
-    if o.kind == "squared_difference" and (o.low, o.high) == (-128, 127):
+    if o.kind == "squared_difference" and (o.low, o.high) == INT8_LIMITS:
         return "squares", (o.a, o.b, o.out, o.b_run, *_squares(writer, a, b, out))
     if o.kind not in ("add", "subtract"):
         raise UnsupportedError(f"operator {o.kind} of int8")
@@ -189,7 +194,7 @@ def _squares(writer: _Writer, a: Value, b: Value, out: Value) -> tuple[int, ...]
     """Return the tables of both operands, the multiplier and the shift of the square, and the zero point."""
     *pairs, (multiplier, shift) = square_multipliers(a.scale, b.scale, out.scale)
     tables = [
-        array("i", [multiplied(128 * (q - value.zero_point), *pair) for q in range(-128, 128)])
+        array("i", [multiplied(128 * (q - value.zero_point), *pair) for q in INT8_INTEGERS])
         for value, pair in zip((a, b), pairs, strict=True)
     ]
     return (*(writer.constant(each.tobytes()) for each in tables), multiplier, -shift, out.zero_point)

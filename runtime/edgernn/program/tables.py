@@ -6,14 +6,13 @@ internal/reference/hard_swish.h; XNNPACK's src/reference for leaky ReLU), and ro
 """
 
 import math
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from edgernn.errors import UnsupportedError
-from edgernn.program.builder import MAX_INTEGER, MIN_INTEGER, float32s
+from edgernn.program.builder import float32s
 from edgernn.program.fixed_point import hard_swish, inverse_square_root, multiplied, quantized_multiplier
-from edgernn.program.integer_arithmetic import float32
+from edgernn.program.integer_arithmetic import INT8_INTEGERS, MAX_INTEGER, float32, int8_bytes
 from edgernn.program.operators import Value
 
 
@@ -75,7 +74,7 @@ def table_of(name: str, x: Value, out: Value, parameters: tuple[float, ...] = ()
     if name in ("relu", "relu6"):
         return _clamp_table(name, x, out)
     if name in _INTEGERS:
-        return limited(_INTEGERS[name](x, out, *parameters))
+        return int8_bytes(_INTEGERS[name](x, out, *parameters))
     return _table(name, x.scale, x.zero_point, out.scale, out.zero_point)
 
 
@@ -84,27 +83,22 @@ def _table(name: str, scale: float, zero_point: int, out_scale: float, out_zero_
     function = FUNCTIONS.get(name)
     if function is None or name not in _TABLES:
         raise UnsupportedError(f"{name.upper()} of int8")
-    reals = float32s([function(each) for each in float32s([scale * (q - zero_point) for q in range(-128, 128)])])
+    reals = float32s([function(each) for each in float32s([scale * (q - zero_point) for q in INT8_INTEGERS])])
     quotients = float32s([real / out_scale for real in reals])
-    return limited([round(max(min(each, _MAX_QUOTIENT), -_MAX_QUOTIENT)) + out_zero_point for each in quotients])
-
-
-def limited(integers: Sequence[int]) -> bytes:
-    """Return integers as int8; those that are too large or small become the largest or the smallest."""
-    return array("b", [min(max(each, MIN_INTEGER), MAX_INTEGER) for each in integers]).tobytes()
+    return int8_bytes([round(max(min(each, _MAX_QUOTIENT), -_MAX_QUOTIENT)) + out_zero_point for each in quotients])
 
 
 def _clamp_table(name: str, x: Value, out: Value) -> bytes:
     if (x.scale, x.zero_point) != (out.scale, out.zero_point):
         raise UnsupportedError(f"{name.upper()} of int8 to another scale")
     high = math.inf if name == "relu" else math.floor(float32(6 / out.scale) + 0.5) + out.zero_point
-    return limited([int(min(max(q, out.zero_point), high)) for q in _ALL])
+    return int8_bytes([int(min(max(q, out.zero_point), high)) for q in INT8_INTEGERS])
 
 
 def _inverse_square_roots(x: Value, out: Value) -> list[int]:
     multiplier, shift = quantized_multiplier(1 / float32(float32(math.sqrt(x.scale)) * out.scale))
     found = []
-    for q in _ALL:
+    for q in INT8_INTEGERS:
         integer = MAX_INTEGER  # the result for 0 and negative numbers, which have no inverse root
         if q > x.zero_point:
             root, root_shift = inverse_square_root(q - x.zero_point)
@@ -115,13 +109,13 @@ def _inverse_square_roots(x: Value, out: Value) -> list[int]:
 
 def _square_roots(x: Value, out: Value) -> list[int]:
     """Return the square roots, rounded down; 0 for negative numbers, with which LiteRT fails."""
-    roots = float32s([math.sqrt(max(float32(x.scale * (q - x.zero_point)), 0.0)) for q in _ALL])
+    roots = float32s([math.sqrt(max(float32(x.scale * (q - x.zero_point)), 0.0)) for q in INT8_INTEGERS])
     return [math.floor(min(float32(root / out.scale), _MAX_QUOTIENT)) + out.zero_point for root in roots]
 
 
 def _absolutes(x: Value, out: Value) -> list[int]:
     multiplier = quantized_multiplier(float32(x.scale / out.scale))
-    sizes = [abs(q - x.zero_point) for q in _ALL]
+    sizes = [abs(q - x.zero_point) for q in INT8_INTEGERS]
     return [(each if x.scale == out.scale else multiplied(each, *multiplier)) + out.zero_point for each in sizes]
 
 
@@ -131,17 +125,16 @@ def _leaky_relus(x: Value, out: Value, slope: float) -> list[int]:
     if not all(_MIN_SLOPE <= abs(each) < _MAX_SLOPE for each in factors):
         raise UnsupportedError(f"LEAKY_RELU of int8 with a quotient of scales of {quotient:g} and slope {slope:g}")
     positive, negative = (round(256 * each) for each in factors)
-    reals = [q - x.zero_point for q in _ALL]
+    reals = [q - x.zero_point for q in INT8_INTEGERS]
     return [(each * (positive if each > 0 else negative) + 128 >> 8) + out.zero_point for each in reals]
 
 
 def _hard_swishes(x: Value, out: Value) -> list[int]:
     if float32(x.scale / 128) / out.scale >= 1:
         raise UnsupportedError(f"HARD_SWISH of int8 with scales {x.scale:g} and {out.scale:g}")
-    return [hard_swish(q - x.zero_point, x.scale, out.scale) + out.zero_point for q in _ALL]
+    return [hard_swish(q - x.zero_point, x.scale, out.scale) + out.zero_point for q in INT8_INTEGERS]
 
 
-_ALL = range(MIN_INTEGER, MAX_INTEGER + 1)
 _INTEGERS: Mapping[str, Callable[..., list[int]]] = {
     "rsqrt": _inverse_square_roots,
     "sqrt": _square_roots,

@@ -113,7 +113,7 @@ def reduction(builder: Builder, operator: GraphOperator) -> None:
     if any(shape[axis] > 1 for axis in set(range(first, last)) - axes):
         raise UnsupportedError(f"{operator.name} over axes {sorted(axes)} of {shape}, expected neighbours")
     outer, count, inner = (math.prod(part) for part in (shape[:first], shape[first:last], shape[last:]))
-    if math.prod(values[out].shape) != outer * inner:
+    if values[out].elements != outer * inner:
         raise ArtifactError(f"damaged: {operator.name} of {shape} over axes {sorted(axes)} to {values[out].shape}")
     kind = REDUCTIONS[operator.name]
     types = values[x].type, values[out].type
