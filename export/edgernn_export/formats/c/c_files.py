@@ -13,7 +13,7 @@ from edgernn.backends.tensor_port import TensorPort
 from edgernn.card import Card, read_card, seal
 from edgernn.errors import UnsupportedError
 from edgernn.golden import inputs_of
-from edgernn.program.operators import INT8, Program
+from edgernn.program.operators import Program
 from edgernn_export.formats.base import DeviceFacts
 from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.compiled import CompiledModel, compile_library, find_compiler
@@ -26,8 +26,8 @@ class CFiles:
 
     Args:
         program: with a step.
-        tflite: content of the .tflite file that it was read from; its answers are those that the test expects.
-        stem: name of the files without suffix.
+        tflite: content of the .tflite file that the program was read from. The test expects this file's answers.
+        stem: name of the files without a suffix.
 
     Raises:
         UnsupportedError: the program has an operator that C lacks.
@@ -39,13 +39,13 @@ class CFiles:
         self._compiler = find_compiler()
 
     def embed_card(self, card: bytes) -> bytes:
-        """Return the source file with a card in it."""
-        # Sealed without the file around it, so that the card's reader can check it.
+        """Return the source file with a card as a comment."""
+        # The reader of cards accepts only sealed ones, and this one is sealed later, with the whole file.
         read = read_card(seal(card))
         return write_source(self.source, read, card.decode("ascii"), f"{self._stem}.h").encode()
 
     def open(self, data: bytes) -> Backend:
-        """Compile the source file and load it; without a compiler, open the file that the program was read from.
+        """Compile the source file and load it; without a compiler, open the .tflite file of the program instead.
 
         Raises:
             ExportError: the compiler refuses the source.
@@ -54,7 +54,7 @@ class CFiles:
             return open_artifact(Path(f"{self._stem}.tflite"), self._tflite, 1)
         card = read_card(data)
         with tempfile.TemporaryDirectory() as folder:
-            # A name that no other library of this process has: the loader returns a loaded one of the same name.
+            # A new name each time: for the name of a library that is loaded already, the loader returns that one.
             library = Path(folder) / f"{Path(folder).name}.so"
             compile_library(self._compiler, self._files(data), library)
             name = f"C by {Path(self._compiler[-1]).name}"
@@ -69,8 +69,8 @@ class CFiles:
     def describe(self, data: bytes) -> DeviceFacts:
         """Measure the memory and the time of the program on a microcontroller."""
         source, files = self.source, self._files(data)
-        state = sum(each.elements * _size_of(each.type) for each in source.layout.fields)
-        numbers = (source.features + source.outputs) * _size_of(source.layout.program.values[source.layout.row].type)
+        state = sum(each.size_bytes for each in source.layout.fields)
+        numbers = (source.features + source.outputs) * source.element_bytes
         ram = f"{state + numbers:,} bytes of RAM for a stream with its row and answer"
         constants = sum(each.size_bytes for each in source.constants)
         sizes = cortex_m.measure_sizes(files, source.prefix)
@@ -83,10 +83,13 @@ class CFiles:
             parts.append(f"at most {stack:,} bytes of stack")
         instructions = cortex_m.count_instructions(files, source.prefix) if source.layout.is_int8 else None
         if instructions:
-            parts.append(f"{instructions:,} instructions a prediction on Cortex-M3")
+            parts.append(f"{instructions:,} instructions for each prediction on Cortex-M3")
         found = ["; ".join(parts)]
         if not self._compiler:
-            found.append("not compiled here, because no C compiler was found: proven by the file it was made from")
+            found.append(
+                "not compiled here: no C compiler was found, so the proof ran the .tflite file of the same program; "
+                "install gcc, clang or the package ziglang to prove the source itself"
+            )
         flash_bytes = max((each.flash_bytes for each in sizes), default=constants)
         return DeviceFacts(flash_bytes, state + numbers, tuple(found))
 
@@ -108,20 +111,19 @@ class CFiles:
         return write_test(self.source, rows, self._port(layout.answer).encode(answers), f"{self._stem}.h")
 
     def _integers(self, samples: Float32, data: bytes) -> State:
-        """Convert samples to the integers of rows, by the compiled program if float32 operators stand in front."""
+        """Quantize samples; if other float32 operators precede, let the compiled program do it."""
         layout = self.source.layout
         if len(layout.quantize.operators) == 1:
             return self._port(layout.row).encode(samples)
         opened = self.open(data)
         if not isinstance(opened, CompiledModel):
-            raise UnsupportedError("the conversion of rows without a C compiler; install one")
+            raise UnsupportedError(
+                "the quantization of rows after other operators without a C compiler; install gcc, clang or the "
+                "package ziglang"
+            )
         rows: State = opened.encode(samples)
         return rows
 
     def _port(self, number: int) -> TensorPort:
         value = self.source.layout.program.values[number]
         return TensorPort(0, value.shape, np.int8, (value.scale, value.zero_point))
-
-
-def _size_of(number_type: str) -> int:
-    return 1 if number_type == INT8 else 4

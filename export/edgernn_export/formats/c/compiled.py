@@ -1,4 +1,4 @@
-"""Generated C on this computer: compiled to a shared library, and run like any backend."""
+"""Generated C on this computer: compiled into a shared library, and run as a backend."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ from edgernn.errors import ExportError
 from edgernn.program.operators import Value
 from edgernn_export.formats.c.writer import CSource
 
-# Of a program's file, for every compiler; a fused multiply-add would round a float32 program's sums in another way.
+# For every compiler. A fused multiply-add would change the rounding of float32 sums: -ffp-contract=off.
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffp-contract=off")
 _COMPILERS = ("cc", "gcc", "clang")
 _DTYPES = {"int8": np.int8, "float32": np.float32}
@@ -38,9 +38,9 @@ def compile_library(compiler: Sequence[str], files: Mapping[str, str], path: Pat
     """Compile the .c file among files to a shared library.
 
     Args:
-        compiler: its command.
-        files: text by name.
-        path: of the library.
+        compiler: command of the compiler.
+        files: texts of the files, by name.
+        path: path of the library.
 
     Raises:
         ExportError: the compiler refuses the file.
@@ -61,9 +61,10 @@ class CompiledModel:
 
     Args:
         library: the shared library.
-        source: what was compiled.
-        name: of the backend.
-        scaled: True if the program has a scale of features; rows are scaled already, as every backend gets them.
+        source: the program that was compiled.
+        name: name of the backend.
+        scaled: True if the program has a scale of features. Backends get scaled rows, so its function
+            `quantize_scaled` is called.
     """
 
     def __init__(self, library: Path, source: CSource, name: str, *, scaled: bool) -> None:
@@ -86,7 +87,7 @@ class CompiledModel:
         self.output_shapes: tuple[tuple[int, ...], ...] = ((program.steps, *answer[2:]) if every_step else answer[1:],)
 
     def encode(self, rows: Any) -> Any:
-        """Convert real rows, [..., features], to the program's numbers."""
+        """Convert float32 rows, [..., features], to the program's type of numbers."""
         values = np.ascontiguousarray(rows, np.float32)
         if self._row.type != "int8":
             return values
@@ -99,13 +100,13 @@ class CompiledModel:
         return found.reshape(*shape, self._features)
 
     def decode(self, answers: Any) -> Any:
-        """Convert answers in the program's numbers to real ones."""
+        """Convert answers to float32."""
         if self._answer.type != "int8":
             return answers
         return (answers.astype(np.float32) - np.float32(self._answer.zero_point)) * np.float32(self._answer.scale)
 
     def predict(self, rows: Any) -> Any:
-        """Answer a batch in the program's own numbers: rows [samples, steps, features], answers [samples, ...]."""
+        """Answer a batch without conversions: rows [samples, steps, features], answers [samples, ...]."""
         answers = np.empty((len(rows), *self.output_shapes[0]), _DTYPES[self._answer.type])
         for number in range(len(rows)):
             row, answer = rows[0].size * number, answers[0].size * number
@@ -128,20 +129,20 @@ class CompiledModel:
         return CompiledStream(self)
 
     def begin(self) -> Any:
-        """Return the memory of a state at the beginning of a stream."""
+        """Return the state of a new stream."""
         state = np.zeros(sum(each.elements * _size(each.type) for each in self._fields), np.uint8)
         self._functions["init"](_address(state, 0))
         return state
 
     def step(self, state: Any, row: Any) -> Any:
-        """Answer a row in the program's own numbers; the state changes."""
+        """Answer a row without conversions, and update the state."""
         answer = np.empty(self._outputs, _DTYPES[self._answer.type])
         self._functions["step"](_address(state, 0), _address(row, 0), _address(answer, 0))
         return answer
 
     @property
     def fields(self) -> Sequence[Value]:
-        """The arrays of the state, as values."""
+        """The arrays of the state, described as values."""
         return [Value((each.elements,), each.type, 0.0, 0, 0) for each in self._fields]
 
 
@@ -161,7 +162,7 @@ class CompiledStream:
         """Return None: there is no direct call."""
 
     def reset(self) -> None:
-        """Set the states to zero."""
+        """Set the states to those before the first row."""
         self._state = self._model.begin()
 
     @property

@@ -1,7 +1,7 @@
 """Memory and instructions on Cortex-M: generated C compiled for two cores, and run on one of them under QEMU.
 
-The compiler is arm-none-eabi-gcc, or zig's from the package ziglang. Without one, or without QEMU, there are fewer
-figures.
+The compiler is arm-none-eabi-gcc, or zig's from the package ziglang. Without a compiler there are no figures; without
+QEMU there is no count of instructions.
 """
 
 import re
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-# Name of a core, and of its processor for gcc; zig writes _ in place of -, and "plus" too.
+# Name of a core, and name of its processor for gcc; zig's has _ in place of -.
 CORES = {"Cortex-M0+": "cortex-m0plus", "Cortex-M3": "cortex-m3"}
-# QEMU's board with a Cortex-M3. Its clock of 25 MHz counts the nanoseconds that QEMU counts for each instruction.
+# QEMU's board with a Cortex-M3. With -icount shift=0, an instruction takes 1 ns; a tick of the 25 MHz timer is 40 ns.
 _BOARD, _COUNTED, _INSTRUCTIONS_A_TICK = "mps2-an385", "Cortex-M3", 40
 _FLAGS = ("-std=c99", "-Os", "-ffunction-sections", "-fdata-sections", "-fstack-usage", "-ffp-contract=off")
-# zig has no C library for a machine without an operating system, but these functions.
+# zig has these functions for a machine without an operating system, but no headers that declare them.
 _STRING_H = """\
 #include <stddef.h>
 void *memcpy(void *to, const void *from, size_t size);
@@ -87,10 +87,10 @@ _SH_FLAGS_ALLOCATED, _SH_FLAGS_WRITABLE, _SH_NOBITS = 2, 1, 8
 
 @dataclass(frozen=True)
 class CoreSize:
-    """Memory of a program on a core, without what the compiler's library adds.
+    """Memory of a program on a core, without the compiler's library.
 
     Attributes:
-        core: its name.
+        core: name of the core.
         flash_bytes: code and constants, without the functions that prepare real numbers.
         stack_bytes: upper limit of `predict`'s stack; 0 if unknown.
     """
@@ -115,10 +115,10 @@ def measure_sizes(files: Mapping[str, str], prefix: str) -> list[CoreSize]:
 
     Args:
         files: its source and header.
-        prefix: of its names.
+        prefix: prefix of its names.
 
     Returns:
-        A size for each core for which there is a compiler that takes the source.
+        One size for each core; none for a core without a compiler, or whose compiler fails.
     """
     found = []
     with tempfile.TemporaryDirectory() as name:
@@ -135,11 +135,14 @@ def measure_sizes(files: Mapping[str, str], prefix: str) -> list[CoreSize]:
 
 
 def count_instructions(files: Mapping[str, str], prefix: str) -> int | None:
-    """Count the instructions of one prediction on a Cortex-M3 under QEMU, to 40 exactly; None if it cannot run here.
+    """Count the instructions of one prediction on a Cortex-M3 under QEMU, in steps of 40.
 
     Args:
         files: source and header of an int8 program.
-        prefix: of its names.
+        prefix: prefix of its names.
+
+    Returns:
+        The number, or None if there is no compiler or QEMU, or if one of them fails.
     """
     qemu, compiler = shutil.which("qemu-system-arm"), find_arm_compiler(_COUNTED)
     if not qemu or not compiler:
@@ -162,7 +165,7 @@ def count_instructions(files: Mapping[str, str], prefix: str) -> int | None:
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """Write files, and headers that zig lacks; return the names of the sources."""
+    """Write files, and for zig the headers that it lacks; return the names of the sources."""
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     include = folder / "include"
@@ -181,7 +184,7 @@ def write_headers(folder: Path) -> None:
 
 
 def _run(command: Sequence[str], folder: Path, seconds: float = 300) -> str | None:
-    """Run a program; return what it writes, or None if it fails or takes too long."""
+    """Run a program; return its output, or None if it fails or takes too long."""
     try:
         done = subprocess.run(  # noqa: S603
             command, cwd=folder, capture_output=True, text=True, check=False, timeout=seconds, stdin=subprocess.DEVNULL
@@ -199,7 +202,7 @@ def _size(core: str, folder: Path, prefix: str) -> CoreSize:
 
 
 def _stack(folder: Path, prefix: str) -> int:
-    """Add up the stack of predict, step, answer and of all helpers, which is more than any chain of calls needs."""
+    """Return the sum of the stack frames of predict, step, answer and all helpers, an upper limit for any call."""
     usage = next(iter(folder.glob("*.su")), None)
     if usage is None:
         return 0
@@ -208,7 +211,7 @@ def _stack(folder: Path, prefix: str) -> int:
 
 
 def read_sections(data: bytes) -> list[tuple[str, int]]:
-    """Return name and size of the sections of a 32-bit little-endian ELF file that a device keeps in its flash."""
+    """Return the name and size of each section in flash, of a 32-bit little-endian ELF file."""
     (offset,) = struct.unpack_from("<I", data, 32)
     size, count, names = struct.unpack_from("<HHH", data, 46)
     headers = [struct.unpack_from("<10I", data, offset + number * size) for number in range(count)]

@@ -17,7 +17,17 @@ from edgernn.program.operators import (
     Select,
     Softmax,
 )
-from edgernn_export.formats.c.emitter import Emitter, copy, float_text, loop, loop_each
+from edgernn_export.formats.c.emitter import (
+    Emitter,
+    copy,
+    float_text,
+    loop_each,
+    loop_rows,
+    output_index,
+    reduction,
+    row_index,
+    softmax,
+)
 from edgernn_export.formats.c.layout import Body, Step
 
 _OPERATIONS = {
@@ -57,7 +67,7 @@ def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
     """Return the statements of an operator, with a comment in front.
 
     Raises:
-        UnsupportedError: C has no arithmetic for it; the message names it.
+        UnsupportedError: C source does not support the operator; the message names it.
     """
     write = _WRITERS.get(type(operator))
     if write is None:
@@ -67,23 +77,13 @@ def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
 
 def _linear(emitter: Emitter, body: Body, o: Linear) -> list[str]:
     weights = emitter.constant("weights", "float", _texts(o.weights), 4, columns=o.inputs)
-    rows = emitter.count(o.x) // o.inputs
-    x, place = emitter.pointer(body, o.x, f"row_number * {o.inputs}" if rows > 1 else ""), "i"
-    if rows > 1:
-        place = f"row_number * {o.outputs} + i"
     emitter.helpers.add("dot_float")
-    total = f"dot({x}, {weights}[i], {o.inputs})"
+    total = f"dot({emitter.pointer(body, o.x, row_index(emitter, o))}, {weights}[i], {o.inputs})"
     if o.bias:
         total = f"{emitter.constant('bias', 'float', _texts(o.bias), 4)}[i] + {total}"
-    target = emitter.element(body, o.out, place)
-    inside = loop(o.outputs, f"{target} = {_limited(total, o.low, o.high)};")
-    if rows > 1:
-        inside = [
-            f"for (int row_number = 0; row_number < {rows}; row_number++) {{",
-            *(f"    {each}" for each in inside),
-            "}",
-        ]
-    return [f"/* product of {o.inputs} inputs with weights of {o.outputs} outputs */", *inside]
+    target = emitter.element(body, o.out, output_index(emitter, o))
+    lines = loop_rows(emitter, o, f"{target} = {_limited(total, o.low, o.high)};")
+    return [f"/* product of {o.inputs} inputs with the weights of {o.outputs} outputs */", *lines]
 
 
 def _texts(content: bytes) -> list[str]:
@@ -114,36 +114,19 @@ def _function(emitter: Emitter, body: Body, o: Function) -> list[str]:
 
 def _select(emitter: Emitter, body: Body, o: Select) -> list[str]:
     condition, a, b = (emitter.element(body, each, "i") for each in (o.condition, o.a, o.b))
-    # The condition is 0 or 1; a comparison with 0 would draw a warning of some compilers.
+    # The condition is 0 or 1. Some compilers warn of a float that is compared with 0 by ==.
     return ["/* choice */", *loop_each(emitter, body, o.out, f"{condition} > 0.5f ? {a} : {b}")]
 
 
 def _reduce(emitter: Emitter, body: Body, o: Reduce) -> list[str]:
-    x = emitter.element(body, o.x, f"(j * {o.count} + k) * {o.inner} + i")
-    first = emitter.element(body, o.x, f"j * {o.count * o.inner} + i")
-    joined = f"fmaxf(result, {x})" if o.kind == "max" else f"result + {x}"
+    accumulate = "fmaxf(result, {x})" if o.kind == "max" else "result + {x}"
     result = f"result / {o.count}.0f" if o.kind == "mean" else "result"
-    return [
-        f"/* {o.kind} of {o.count} */",
-        f"for (int j = 0; j < {o.outer}; j++) {{",
-        f"    for (int i = 0; i < {o.inner}; i++) {{",
-        f"        float result = {first};",
-        f"        for (int k = 1; k < {o.count}; k++) {{",
-        f"            result = {joined};",
-        "        }",
-        f"        {emitter.element(body, o.out, f'j * {o.inner} + i')} = {result};",
-        "    }",
-        "}",
-    ]
+    return reduction(emitter, body, o, "float", accumulate, result)
 
 
 def _softmax(emitter: Emitter, body: Body, o: Softmax) -> list[str]:
     emitter.helpers.add("softmax_float")
-    rows = emitter.count(o.x) // o.columns
-    index = f"i * {o.columns}" if rows > 1 else ""
-    source, target = (emitter.pointer(body, each, index) for each in (o.x, o.out))
-    call = f"softmax({source}, {o.columns}, {float_text(float32(o.beta))}, {target});"
-    return ["/* softmax */", *([call] if rows == 1 else loop(rows, call))]
+    return softmax(emitter, body, o, float_text(float32(o.beta)))
 
 
 def _quantize(emitter: Emitter, body: Body, o: Quantize) -> list[str]:
@@ -152,7 +135,7 @@ def _quantize(emitter: Emitter, body: Body, o: Quantize) -> list[str]:
     inverse = float32(1 / float32(out.scale))
     rounded = f"round_scaled({emitter.element(body, o.x, 'i')} * {float_text(inverse)})"
     zero_point = f" {'-' if out.zero_point < 0 else '+'} {abs(out.zero_point)}" if out.zero_point else ""
-    return ["/* integers */", *loop_each(emitter, body, o.out, f"clamp({rounded}{zero_point}, -128, 127)")]
+    return ["/* quantization */", *loop_each(emitter, body, o.out, f"clamp({rounded}{zero_point}, -128, 127)")]
 
 
 _WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {

@@ -12,9 +12,10 @@ from edgernn_export.proof import Tolerance
 if TYPE_CHECKING:
     from edgernn_export.source import Source
 
-# Their steps are those of the unrolled layout, and they are made faster for long sequences.
+# The .tflite file of each quantization that the source is made from. Only its step is read, which is the same in both
+# layouts; the loop layout takes less time to make for long sequences.
 _PROGRAMS = {each: Target("tflite", each, "loop") for each in ("int8", "float32")}
-# Layers that a refusal names.
+# Maximum number of layers that a refusal names.
 _MAX_NAMED = 3
 
 
@@ -54,7 +55,7 @@ class CFormat(Format):
             more = f" and {len(layers) - _MAX_NAMED} more" if len(layers) > _MAX_NAMED else ""
             origin_of = f"; this may come from layer {', '.join(layers[:_MAX_NAMED])}{more}" if layers else ""
             way_out = "; try --quantize float32" if target.quantization == "int8" else ""
-            raise UnsupportedError(f"C source lacks {error}{origin_of}{way_out}") from error
+            raise UnsupportedError(f"C source does not support {error}{origin_of}{way_out}") from error
         return replace(
             finished,
             embed_card=files.embed_card,
@@ -64,7 +65,7 @@ class CFormat(Format):
         )
 
     def file_name(self, target: Target, name: str) -> str:
-        """See `Format.file_name`; without the characters that an #include cannot have."""
+        """See `Format.file_name`; characters that an #include cannot contain are replaced."""
         return super().file_name(target, name).translate({ord('"'): "_", ord("\\"): "_"})
 
     def is_refined(self, target: Target) -> bool:

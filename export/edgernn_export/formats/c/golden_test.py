@@ -1,4 +1,4 @@
-"""NAME_test.c: a program for the device that answers samples, compares, and prints the time of an answer."""
+"""NAME_test.c: a program for the device that compares its answers with those expected, and prints their time."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from edgernn_export.formats.c.emitter import float_text
 from edgernn_export.formats.c.writer import CSource
 
 MAX_SAMPLES = 4
-# In all rows of the test together: they must fit beside the model.
+# Of all samples together, which must fit into flash beside the model.
 MAX_BYTES = 8_192
-# Largest difference of an answer: a step of a softmax is not exact in integers, everything else is.
+# Maximum difference of a float32 answer. In int8 it is 1 after a softmax, otherwise 0.
 _FLOAT_TOLERANCE = 1e-4
 
 _TEXT = """\
-/* Test of {prefix}: answers samples on this device, whole and row by row, and prints the time of one answer.
-Compile it with {header_stem}.c. {prefix}_test() returns 0 if all is right; -D{upper}_NO_MAIN leaves out main.
-Cortex-M3 and larger ones count cycles. Elsewhere <time.h> is used, unless {upper}_CLOCK (a function that returns an
-uint32_t) and {upper}_CLOCK_UNIT (a text) are defined. */
+/* Test of {prefix}: predicts samples on this device, whole and row by row, and prints the time of one prediction.
+Compile it with {header_stem}.c. {prefix}_test() returns 0 if all answers are right; -D{upper}_NO_MAIN leaves out main.
+Cortex-M3 and larger cores count cycles, others use <time.h>. To use another clock, define {upper}_CLOCK, a function
+that returns a uint32_t, and {upper}_CLOCK_UNIT, a text. */
 #include "{header}"
 
 #include <stdio.h>
@@ -56,7 +56,7 @@ static const {c_type} expected[SAMPLES][{upper}_ANSWERS * {upper}_OUTPUTS] = {{
 {expected}
 }};
 
-/* FNV-1a of the answers' bytes: equal on all cores{int8_only}. */
+/* FNV-1a hash of the answers: equal on all cores{int8_only}. */
 static uint32_t digest_of(const void *data, unsigned size, uint32_t digest)
 {{
     for (unsigned i = 0; i < size; i++) {{
@@ -102,8 +102,8 @@ int main(void)
 
 
 def count_samples(source: CSource) -> int:
-    """Return how many samples a test has."""
-    size = source.layout.program.steps * source.features * (1 if source.layout.is_int8 else 4)
+    """Return the number of samples of a test."""
+    size = source.layout.program.steps * source.features * source.element_bytes
     return max(1, min(MAX_SAMPLES, MAX_BYTES // size))
 
 

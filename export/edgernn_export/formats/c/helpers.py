@@ -1,4 +1,4 @@
-"""Static functions that generated C calls, each with what it needs; a file gets only those that it uses."""
+"""Static C functions that generated C calls; a file contains only those that it uses."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ class Helper(NamedTuple):
     """A static C function.
 
     Attributes:
-        text: its definition.
+        text: definition.
         needs: names of the helpers that it calls.
     """
 
@@ -17,13 +17,13 @@ class Helper(NamedTuple):
 
 
 CLAMP = """\
-/* Limits a value to low … high, which are within -128 … 127. */
+/* Clamps a value to low … high, which are within -128 … 127. */
 static int8_t clamp(int32_t value, int32_t low, int32_t high)
 {
     return (int8_t)(value < low ? low : value > high ? high : value);
 }
 """
-# Four products a round: without them, the loop itself takes as long as its work on a small core.
+# Unrolled by four: on a small core, the counting of a loop takes as long as one product.
 DOT = """\
 /* Sum of products. */
 static int32_t dot(const int8_t *x, const int8_t *weights, int count)
@@ -42,14 +42,14 @@ static int32_t dot(const int8_t *x, const int8_t *weights, int count)
 }
 """
 ROUND_HALF_EVEN = """\
-/* value / 2^shift, rounded to the nearest integer, halves to the even one; shift is from 1 to 25. */
+/* Returns value / 2^shift, rounded to the nearest integer, ties to even; shift is from 1 to 25. */
 static uint32_t round_half_even(uint32_t value, uint32_t shift)
 {
     return (value + (1u << (shift - 1u)) - 1u + (value >> shift & 1u)) >> shift;
 }
 """
 ROUND_SUM = """\
-/* A sum rounded to the 24 bits of a float32. */
+/* Rounds a sum to the 24 bits of a float32. */
 static int32_t round_sum(int32_t sum)
 {
     const uint32_t size = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum;
@@ -62,14 +62,14 @@ static int32_t round_sum(int32_t sum)
 }
 """
 REQUANTIZE = """\
-/* sum x multiplier as a product of float32 would be, rounded to the nearest integer, halves to the even one; 256 stands
-for anything larger. A multiplier is mantissa << 8 | shift, and means mantissa / 2^shift. A float32 product is rounded
-twice: to 24 bits, and then to an integer. This matters only near a half, which is rare. */
+/* Returns sum x multiplier, rounded to the nearest integer, ties to even; 256 if the result is larger. The multiplier
+is mantissa << 8 | shift, which means mantissa / 2^shift. The result equals that of a float32 product, which is rounded
+twice: to 24 bits, and then to an integer. The two roundings differ from one only near a half, which is rare. */
 static int32_t requantize(int32_t sum, uint32_t multiplier)
 {
     uint32_t shift = multiplier & 255u;
     uint64_t product = (uint64_t)(sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum) * (multiplier >> 8);
-    const uint64_t fixed = product >> (shift - 16u); /* 16 bits behind the point */
+    const uint64_t fixed = product >> (shift - 16u); /* 16 fractional bits */
     uint32_t result = 256;
     if (fixed >> 24 == 0) {
         result = ((uint32_t)fixed + 0x8000u) >> 16;
@@ -91,14 +91,14 @@ static int32_t requantize(int32_t sum, uint32_t multiplier)
 }
 """
 POWER = """\
-/* exp(-difference x scale) in units of 2^-22: a product of two powers, for the upper and the lower four bits. */
+/* Returns exp(-difference x scale) in units of 2^-22: the product of two powers, of the upper and the lower 4 bits. */
 static uint32_t power(const uint32_t *powers, int difference)
 {
     return (uint32_t)((uint64_t)powers[difference >> 4] * powers[16 + (difference & 15)] >> 40);
 }
 """
 SOFTMAX = """\
-/* Probabilities in steps of 1/256, from -128; within one step of float32 arithmetic. */
+/* Softmax with a scale of 1/256 and a zero point of -128; within one integer of float32 arithmetic. */
 static void softmax(const int8_t *x, int count, const uint32_t *powers, int8_t *out)
 {
     int largest = -128;
@@ -115,7 +115,7 @@ static void softmax(const int8_t *x, int count, const uint32_t *powers, int8_t *
 }
 """
 MULTIPLIED = """\
-/* value x multiplier / 2^(31 + shift), rounded to the nearest integer after 31 bits, and again at the end. */
+/* Returns value x multiplier / 2^(31 + shift), rounded to the nearest integer after each of the two shifts. */
 static int32_t multiplied(int32_t value, uint32_t multiplier, int shift)
 {
     const uint32_t size = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
@@ -125,7 +125,7 @@ static int32_t multiplied(int32_t value, uint32_t multiplier, int shift)
 }
 """
 LEVEL = """\
-/* How many of 255 ascending limits a sum reaches, from -128. */
+/* Returns the number of limits, 255 in ascending order, that a sum reaches, minus 128. */
 static int8_t level(int32_t sum, const int16_t *limits)
 {
     int low = 0, high = 255;
@@ -141,8 +141,8 @@ static int8_t level(int32_t sum, const int16_t *limits)
 }
 """
 ROUND_SCALED = """\
-/* The nearest integer, halves to the even one; 512 stands for anything larger. By the bits of the float32, so that no
-compiler can join the rounding with the product in front. */
+/* Rounds to the nearest integer, ties to even; to 512 if it is larger. It uses the bits of the float32, so that no
+compiler can contract the rounding with the product before it. */
 static int32_t round_scaled(float scaled)
 {
     uint32_t bits;
@@ -159,7 +159,7 @@ static int32_t round_scaled(float scaled)
 }
 """
 DOT_FLOAT = """\
-/* Sum of products, in two parts so that a product need not wait for the one before it. */
+/* Sum of products, in two parts, so that a product need not wait for the sum before it. */
 static float dot(const float *x, const float *weights, int count)
 {
     float even = 0.0f, odd = 0.0f;
@@ -204,7 +204,7 @@ HELPERS: dict[str, Helper] = {
 
 
 def definitions(names: Iterable[str]) -> list[str]:
-    """Return the text of helpers and of what they need, each once, in an order that C accepts."""
+    """Return the texts of helpers and of the helpers that they call, each once, in an order that C accepts."""
     needed = set(names)
     for name in reversed(HELPERS):
         if name in needed:

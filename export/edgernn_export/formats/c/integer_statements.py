@@ -1,7 +1,7 @@
 """Operators on int8 values as C statements, with integers only.
 
-The sources of each operator's arithmetic are in `edgernn.program.operators`. The float32 product of XNNPACK's
-requantization is a product of integers here, rounded half to even twice; see `helpers.REQUANTIZE`.
+`edgernn.program.operators` has the formulas. XNNPACK requantizes by a float32 product; here, a product of integers,
+rounded twice, gives the same result: see `helpers.REQUANTIZE`.
 """
 
 import math
@@ -13,22 +13,41 @@ from typing import Any
 from edgernn.errors import UnsupportedError
 from edgernn.program.fixed_point import square_multipliers
 from edgernn.program.fusion import Fused
-from edgernn.program.integer_arithmetic import PLAIN_SUM, float32, product_multiplier, rescale_table, sum_factors
+from edgernn.program.integer_arithmetic import (
+    INT8_INTEGERS,
+    INT8_LIMITS,
+    MAX_INTEGER,
+    MIN_INTEGER,
+    PLAIN_SUM,
+    float32,
+    product_multiplier,
+    rescale_table,
+    sum_factors,
+)
 from edgernn.program.operators import Binary, Copy, Fill, Linear, Reduce, Rescale, Softmax, Table, Value
-from edgernn_export.formats.c.emitter import Emitter, copy, loop, loop_each
+from edgernn_export.formats.c.emitter import (
+    Emitter,
+    copy,
+    loop,
+    loop_each,
+    loop_rows,
+    output_index,
+    reduction,
+    row_index,
+    softmax,
+)
 from edgernn_export.formats.c.layout import Body, Step
 
-MIN_INTEGER, MAX_INTEGER = -128, 127
-# A float32 has this many bits of precision; `helpers.REQUANTIZE` takes sums below 2^24.
+# Bits of precision of a float32, and maximum bits of the sums that `helpers.REQUANTIZE` takes.
 PRECISION_BITS = 24
 _MIN_SHIFT, _MAX_SHIFT = 16, 55
 _MAX_SUM_SHIFT = 30
-# Powers of e are products of two from a table, in units of 2^-31: of the upper and of the lower four bits of a
-# difference. `helpers.POWER` keeps 22 bits of each product, so that 256 times one, and the sum of this many, have less
-# than 32 bits.
+# A power of e is the product of two entries of a table, in units of 2^-31: of the upper and of the lower 4 bits of a
+# difference. `helpers.POWER` keeps 22 bits of each product, so that 256 times a power, and the sum of `MAX_CLASSES`
+# powers, fit 32 bits.
 _ONE, _LOWER = 1 << 31, 16
 MAX_CLASSES = 1_000
-# Numbers of a mean: sums of them and limits of sums have 16 bits.
+# Maximum elements of a mean: their sum fits 16 bits, as `mean_limits` do.
 MAX_MEAN = 255
 _PROBABILITY_STEP = 1 / 256
 
@@ -37,7 +56,7 @@ def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
     """Return the statements of an operator, with a comment in front.
 
     Raises:
-        UnsupportedError: there is no integer arithmetic for it; the message names it.
+        UnsupportedError: C source does not support the operator in int8; the message names it.
     """
     write = _WRITERS.get(type(operator))
     if write is None:
@@ -46,15 +65,15 @@ def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
 
 
 def pack_multiplier(multiplier: float) -> int:
-    """Return a float32 factor as `mantissa << 8 | shift`: the factor is mantissa / 2^shift, the mantissa has 24 bits.
+    """Return a float32 factor as `mantissa << 8 | shift`: factor = mantissa / 2^shift, with a mantissa of 24 bits.
 
     Raises:
-        UnsupportedError: it is outside of [2^-32, 256).
+        UnsupportedError: the factor is outside of [2^-32, 256).
     """
     fraction, exponent = math.frexp(multiplier)
     shift = PRECISION_BITS - exponent
     if not (multiplier > 0 and _MIN_SHIFT <= shift <= _MAX_SHIFT):
-        raise UnsupportedError(f"scales whose quotient is {multiplier:g}, expected one in [2^-32, 256)")
+        raise UnsupportedError(f"a quotient of scales of {multiplier:g}, expected one in [2^-32, 256)")
     return int(math.ldexp(fraction, PRECISION_BITS)) << 8 | shift
 
 
@@ -63,40 +82,26 @@ def _linear(emitter: Emitter, body: Body, o: Linear) -> list[str]:
 
 
 def _fused(emitter: Emitter, body: Body, fused: Fused) -> list[str]:
-    o, values = fused.linear, emitter.program.values
-    weights = array("b", o.weights).tolist()
-    biases = _folded_biases(o, values[o.x].zero_point)
-    emitter.helpers.add("requantize")
-    weights_name = emitter.constant("weights", "int8_t", list(map(str, weights)), 1, columns=o.inputs)
+    o, place = fused.linear, output_index(emitter, fused.linear)
+    total = _total(emitter, body, o)
     packed = [f"{pack_multiplier(each)}u" for each in o.multipliers]
     multipliers = emitter.constant("multipliers", "uint32_t", packed, 4)
-    rows = emitter.count(o.x) // o.inputs
-    x, place = emitter.pointer(body, o.x, f"row_number * {o.inputs}" if rows > 1 else ""), "i"
-    if rows > 1:
-        place = f"row_number * {o.outputs} + i"
-    total = f"dot({x}, {weights_name}[i], {o.inputs})"
-    emitter.helpers.add("dot")
-    if any(biases):
-        total = f"{emitter.constant('bias', 'int32_t', list(map(str, biases)), 4)}[i] + {total}"
-    if _largest_sum(weights, o.inputs, biases) >= 1 << PRECISION_BITS:
-        emitter.helpers.add("round_sum")
-        total = f"round_sum({total})"
     low, high, table = int(o.low), int(o.high), fused.table
     clamped = _clamp_of(table) if table and fused.addend < 0 else None
     if clamped:
         low, high, table = max(low, clamped[0]), min(high, clamped[1]), b""
-    emitter.helpers.add("clamp")
-    zero_point = values[o.out].zero_point
-    # The bounds of a sum behind are wider than those of int8, so each stage limits its own result.
+    emitter.helpers |= {"requantize", "clamp"}
+    zero_point = emitter.program.values[o.out].zero_point
+    # Each stage clamps its result, as the kernels do: the sum that follows would otherwise take values beyond int8.
     value = f"clamp(requantize({total}, {multipliers}[i]){_plus(zero_point)}, {low}, {high})"
     lines = []
     if fused.addend >= 0 or table:
         lines.append(f"int32_t value = {value};")
         value = "value"
-    words = [f"product of {o.inputs} inputs with weights of {o.outputs} outputs"]
+    words = [f"product of {o.inputs} inputs with the weights of {o.outputs} outputs"]
     if fused.addend >= 0:
         words.append("a sum")
-        limits = _clamp_of(table) or (MIN_INTEGER, MAX_INTEGER)
+        limits = _clamp_of(table) or INT8_LIMITS
         table = b"" if _clamp_of(table) else table
         lines.append(f"value = clamp(value + {emitter.element(body, fused.addend, place)}, {limits[0]}, {limits[1]});")
     if table:
@@ -104,18 +109,27 @@ def _fused(emitter: Emitter, body: Body, fused: Fused) -> list[str]:
         value = f"{_table_name(emitter, table)}[value + 128]"
     elif len(lines) > 0:
         value = "(int8_t)value"
-    inside = loop(o.outputs, *lines, f"{emitter.element(body, fused.out, place)} = {value};")
-    if rows > 1:
-        inside = [
-            f"for (int row_number = 0; row_number < {rows}; row_number++) {{",
-            *(f"    {each}" for each in inside),
-            "}",
-        ]
-    return [f"/* {', '.join(words)} */", *inside]
+    lines = loop_rows(emitter, o, *lines, f"{emitter.element(body, fused.out, place)} = {value};")
+    return [f"/* {', '.join(words)} */", *lines]
+
+
+def _total(emitter: Emitter, body: Body, o: Linear) -> str:
+    """Return the sum of output i of a row, with its bias, rounded to the precision of a float32."""
+    weights = array("b", o.weights).tolist()
+    biases = _folded_biases(o, emitter.program.values[o.x].zero_point)
+    name = emitter.constant("weights", "int8_t", list(map(str, weights)), 1, columns=o.inputs)
+    emitter.helpers.add("dot")
+    total = f"dot({emitter.pointer(body, o.x, row_index(emitter, o))}, {name}[i], {o.inputs})"
+    if any(biases):
+        total = f"{emitter.constant('bias', 'int32_t', list(map(str, biases)), 4)}[i] + {total}"
+    if _largest_sum(weights, o.inputs, biases) < 1 << PRECISION_BITS:
+        return total
+    emitter.helpers.add("round_sum")
+    return f"round_sum({total})"
 
 
 def _folded_biases(o: Linear, zero_point: int) -> list[int]:
-    """Return the biases minus the zero point of the inputs times the sum of an output's weights."""
+    """Return the biases, each minus the inputs' zero point times the sum of the output's weights."""
     biases = array("i", o.bias).tolist() if o.bias else [0] * o.outputs
     weights = array("b", o.weights)
     return [
@@ -125,7 +139,7 @@ def _folded_biases(o: Linear, zero_point: int) -> list[int]:
 
 
 def _largest_sum(weights: list[int], inputs: int, biases: list[int]) -> int:
-    """Return the largest absolute value that a sum with a bias can have."""
+    """Return the maximum absolute value of a sum with its bias."""
     sums = [sum(map(abs, weights[start : start + inputs])) for start in range(0, len(weights), inputs)]
     return max(-MIN_INTEGER * each + abs(bias) for each, bias in zip(sums, biases, strict=True))
 
@@ -143,13 +157,13 @@ def _table_name(emitter: Emitter, table: bytes) -> str:
 
 
 def _clamp_of(table: bytes) -> tuple[int, int] | None:
-    """Return the limits of a table that only limits its input; None for any other."""
+    """Return the limits of a table that only clamps; None for any other table."""
     numbers = array("b", table)
     if not numbers:
         return None
     low, high = numbers[0], numbers[-1]
-    limited = [min(max(q, low), high) for q in range(MIN_INTEGER, MAX_INTEGER + 1)]
-    return (low, high) if list(numbers) == limited else None
+    clamped = [min(max(q, low), high) for q in INT8_INTEGERS]
+    return (low, high) if list(numbers) == clamped else None
 
 
 def _table(emitter: Emitter, body: Body, o: Table | Rescale) -> list[str]:
@@ -158,7 +172,7 @@ def _table(emitter: Emitter, body: Body, o: Table | Rescale) -> list[str]:
     x, limits = emitter.element(body, o.x, "i"), _clamp_of(table)
     if limits:
         emitter.helpers.add("clamp")
-        return ["/* limits */", *loop_each(emitter, body, o.out, f"clamp({x}, {limits[0]}, {limits[1]})")]
+        return ["/* clamp */", *loop_each(emitter, body, o.out, f"clamp({x}, {limits[0]}, {limits[1]})")]
     name = "an activation" if isinstance(o, Table) else "another scale"
     return [f"/* {name} */", *loop_each(emitter, body, o.out, f"{_table_name(emitter, table)}[{x} + 128]")]
 
@@ -213,41 +227,27 @@ def _squares(emitter: Emitter, body: Body, o: Binary) -> list[str]:
 
 
 def _reduce(emitter: Emitter, body: Body, o: Reduce) -> list[str]:
-    place = emitter.element(body, o.x, f"(j * {o.count} + k) * {o.inner} + i")
-    first, joined, result = "0", f"result += {place};", "result"
     if o.kind == "max":
-        first, joined, result = str(MIN_INTEGER), f"result = {place} > result ? {place} : result;", "(int8_t)result"
-    elif o.kind == "mean":
-        emitter.helpers.add("level")
-        limits = mean_limits(emitter.program.values[o.x], emitter.program.values[o.out], o.count)
-        result = f"level(result, {emitter.constant('limits', 'int16_t', list(map(str, limits)), 2)})"
-    else:
+        return reduction(emitter, body, o, "int8_t", "{x} > result ? {x} : result", "result")
+    if o.kind != "mean":
         raise UnsupportedError(f"operator {o.kind} of int8")
-    return [
-        f"/* {o.kind} of {o.count} */",
-        f"for (int j = 0; j < {o.outer}; j++) {{",
-        f"    for (int i = 0; i < {o.inner}; i++) {{",
-        f"        int32_t result = {first};",
-        f"        for (int k = 0; k < {o.count}; k++) {{",
-        f"            {joined}",
-        "        }",
-        f"        {emitter.element(body, o.out, f'j * {o.inner} + i')} = {result};",
-        "    }",
-        "}",
-    ]
+    emitter.helpers.add("level")
+    limits = mean_limits(emitter.program.values[o.x], emitter.program.values[o.out], o.count)
+    name = emitter.constant("limits", "int16_t", list(map(str, limits)), 2)
+    return reduction(emitter, body, o, "int32_t", "result + {x}", f"level(result, {name})")
 
 
 def mean_limits(x: Value, out: Value, count: int) -> list[int]:
     """Return the smallest sum whose mean is at least q, for q from -127 to 127.
 
-    A mean is float32(float32(sum × m) + c), rounded to the nearest integer, and never falls when the sum rises. So its
-    results can be told by 255 limits of the sum.
+    A mean is float32(float32(sum × m) + c), rounded to the nearest integer. It is monotonic in the sum, so 255 limits
+    of the sum determine it.
 
     Raises:
-        UnsupportedError: a sum has more than 16 bits.
+        UnsupportedError: the mean has more than `MAX_MEAN` elements.
     """
     if count > MAX_MEAN:
-        raise UnsupportedError(f"MEAN of {count:,} numbers in int8; expected at most {MAX_MEAN}")
+        raise UnsupportedError(f"MEAN of {count:,} int8 elements, expected at most {MAX_MEAN}")
     multiplier = float32(float32(x.scale / out.scale) * float32(1 / count))
     offset = float32(out.zero_point - float32(count * x.zero_point * multiplier))
     means = [
@@ -258,25 +258,22 @@ def mean_limits(x: Value, out: Value, count: int) -> list[int]:
 
 
 def _long(number: int) -> str:
-    """Return an integer of 32 bits, also where int has 16."""
+    """Return a literal of 32 bits, also for compilers whose int has 16."""
     return f"INT32_C({number})" if number >= 0 else f"(-INT32_C({-number}))"
 
 
 def _softmax(emitter: Emitter, body: Body, o: Softmax) -> list[str]:
     x, out = emitter.program.values[o.x], emitter.program.values[o.out]
     if (out.scale, out.zero_point) != (_PROBABILITY_STEP, MIN_INTEGER):
-        raise UnsupportedError(f"SOFTMAX with steps of {out.scale:g} from {out.zero_point}, expected 1/256 from -128")
+        raise UnsupportedError(
+            f"SOFTMAX with scale {out.scale:g} and zero point {out.zero_point}, expected 1/256 and -128"
+        )
     if o.columns > MAX_CLASSES:
-        raise UnsupportedError(f"SOFTMAX of {o.columns} classes in int8; expected at most {MAX_CLASSES}")
+        raise UnsupportedError(f"SOFTMAX of {o.columns:,} classes in int8, expected at most {MAX_CLASSES:,}")
     emitter.helpers |= {"softmax", "clamp"}
     differences = [*range(0, 256, _LOWER), *range(_LOWER)]
     powers = [round(_ONE * math.exp(-x.scale * o.beta * each)) for each in differences]
-    name = emitter.constant("powers", "uint32_t", [f"{each}u" for each in powers], 4)
-    rows = emitter.count(o.x) // o.columns
-    index = f"i * {o.columns}" if rows > 1 else ""
-    source, target = (emitter.pointer(body, each, index) for each in (o.x, o.out))
-    call = f"softmax({source}, {o.columns}, {name}, {target});"
-    return ["/* softmax */", *([call] if rows == 1 else loop(rows, call))]
+    return softmax(emitter, body, o, emitter.constant("powers", "uint32_t", [f"{each}u" for each in powers], 4))
 
 
 _WRITERS: Mapping[type, Callable[[Emitter, Body, Any], list[str]]] = {

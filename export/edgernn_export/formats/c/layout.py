@@ -1,20 +1,30 @@
-"""Layout: which operators belong to which C function, and where each value of the program is kept.
+"""Layout: divides the operators of a program into C functions, and places its values.
 
-    quantize   float operators in front of the first product, and the row's change to integers (int8 only)
-    step       what only needs the row, and what the next states need
-    answer     what gives the answer
+    quantize   the row's quantization, and float32 operators before it (int8 only)
+    step       operators that need only the row, and those that compute the next states
+    answer     operators that compute the answer
 
-A value is kept in the row, in the state, in a constant array, in the output, or in a work array of a function. Work
-arrays are shared by values that are not needed at the same time.
+A value is placed in the row, in the state, in a constant array, in the output, or in a scratch array of a function.
+Values that are not needed at the same time share a scratch array.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgernn.errors import UnsupportedError
 from edgernn.program.fusion import Fused, fuse
-from edgernn.program.operators import INT8, Binary, Dequantize, Function, Operator, Program, Quantize, Table
+from edgernn.program.operators import (
+    ELEMENT_BYTES,
+    INT8,
+    Binary,
+    Dequantize,
+    Function,
+    Operator,
+    Program,
+    Quantize,
+    Table,
+    Value,
+)
 from edgernn.program.sections import reads, writes
 
 Step = Operator | Fused
@@ -36,20 +46,25 @@ class Array:
     type: str
     elements: int
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of all elements."""
+        return self.elements * ELEMENT_BYTES[self.type]
+
 
 @dataclass(frozen=True)
 class Body:
-    """Operators of a C function, and its work arrays.
+    """Operators of a C function, and its scratch arrays.
 
     Attributes:
-        operators: in order.
-        places: C expression of the array that holds a value with memory, by the value's number.
-        work: work arrays.
+        operators: in the order of their computation.
+        places: C expression of the array that contains a base, by the base's number.
+        scratch: scratch arrays.
     """
 
     operators: tuple[Step, ...]
     places: Mapping[int, str]
-    work: tuple[Array, ...]
+    scratch: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -58,11 +73,11 @@ class Layout:
 
     Attributes:
         program: the program.
-        row, answer: values of a row and of an answer, as the C functions take and give them.
-        fields: arrays of the state: the states first, then values that only the answer needs.
-        zeros: number of all elements of each field before the first row.
+        row, answer: values that the C function `step` takes and returns.
+        fields: arrays of the struct of the state: the states, then values that `answer` reads.
+        zeros: number that all elements of a field have before the first row.
         quantize, step, answer_of: the functions; `quantize` has no operators if rows are float32.
-        kept: (field, value) that the step copies into the state at its end.
+        kept: (field, value) of each copy into the state at the end of `step`.
     """
 
     program: Program
@@ -82,7 +97,7 @@ class Layout:
 
     def elements(self, number: int) -> int:
         """Return the number of elements of a value."""
-        return math.prod(self.program.values[number].shape)
+        return self.program.values[number].elements
 
 
 def make_layout(program: Program) -> Layout:
@@ -92,7 +107,7 @@ def make_layout(program: Program) -> Layout:
         UnsupportedError: it has no step, or float32 operators between integer ones.
     """
     if not program.states:
-        raise UnsupportedError("C source is made of the step of a stream, and this model has none")
+        raise UnsupportedError("a program without a step")
     front, rows, row = _divide_front(program)
     final, answer = _divide_end(program)
     step = (*fuse(rows, program), *fuse(program.step, program))
@@ -104,18 +119,17 @@ def make_layout(program: Program) -> Layout:
     held = {
         bases[state.after]: f"{STATE}->{array.name}"
         for array, state in reversed(list(zip(states, program.states, strict=True)))
-        if program.values[state.after].offset == 0
-        and math.prod(program.values[bases[state.after]].shape) == array.elements
+        if program.values[state.after].offset == 0 and program.values[bases[state.after]].elements == array.elements
     }
-    # Values of the step that the answer reads and that are no states.
+    # Values that `step` computes, that `answer` reads, and that are not states.
     before = {bases[state.before] for state in program.states}
     written = {bases[each] for operator in answer_operators for each in writes_of(operator)}
     needed = [bases[each] for operator in answer_operators for each in reads_of(operator)] + [bases[answer]]
     extra = [each for each in dict.fromkeys(needed) if each not in written | set(program.constants) | held.keys()]
     if before & set(extra):
-        raise UnsupportedError("an answer that reads the states before the step")
+        raise UnsupportedError("an answer computed from the states before the step; expected those after it")
     for number, base in enumerate(extra, start=1):
-        array = Array(f"kept_{number}", program.values[base].type, math.prod(program.values[base].shape))
+        array = Array(f"kept_{number}", program.values[base].type, program.values[base].elements)
         held[base] = f"{STATE}->{array.name}"
         kept.append((array, base))
     fixed = {bases[row]: ROW} | {
@@ -154,23 +168,21 @@ def _bases(program: Program) -> list[int]:
 
 def _fills_base(program: Program, number: int) -> bool:
     value = program.values[number]
-    return value.offset == 0 and math.prod(program.values[value.base].shape) == math.prod(value.shape)
+    return value.offset == 0 and program.values[value.base].elements == value.elements
 
 
 def _fields(program: Program) -> list[Array]:
     values = [program.values[state.before] for state in program.states]
-    return [
-        Array(f"state_{number}", value.type, math.prod(value.shape)) for number, value in enumerate(values, start=1)
-    ]
+    return [Array(f"state_{number}", value.type, value.elements) for number, value in enumerate(values, start=1)]
 
 
 def _divide_front(program: Program) -> tuple[tuple[Operator, ...], tuple[Operator, ...], int]:
-    """Return the operators from the input to the row's integers, the others of the rows, and the row's value."""
+    """Return the operators up to the row's quantization, the others of the section `rows`, and the quantized row."""
     if not any(value.type == INT8 for value in program.values):
         return (), program.rows, program.input
     quantizers = [operator for operator in program.rows if isinstance(operator, Quantize)]
     if len(quantizers) != 1:
-        raise UnsupportedError(f"rows that become integers in {len(quantizers)} places, expected 1")
+        raise UnsupportedError(f"rows that are quantized by {len(quantizers)} operators, expected 1")
     place = program.rows.index(quantizers[0])
     front = program.rows[: place + 1]
     others = tuple(operator for operator in program.rows if operator not in front)
@@ -178,13 +190,13 @@ def _divide_front(program: Program) -> tuple[tuple[Operator, ...], tuple[Operato
 
 
 def _divide_end(program: Program) -> tuple[tuple[Operator, ...], int]:
-    """Return the operators of the answer, without its change to real numbers, and the value of the answer."""
+    """Return the operators of the answer without its dequantization, and the value of the answer."""
     found = [operator for operator in program.answer if writes(operator) == (program.output,)]
     if found and isinstance(found[0], Dequantize):
         return tuple(operator for operator in program.answer if operator is not found[0]), found[0].x
     if program.values[program.output].type != program.values[program.states[0].before].type:
         before = program.values[program.states[0].before].type
-        raise UnsupportedError(f"an answer of {program.values[program.output].type} behind states of {before}")
+        raise UnsupportedError(f"an answer of {program.values[program.output].type} from states of {before}")
     return program.answer, program.output
 
 
@@ -199,8 +211,14 @@ def _check_types(program: Program, operators: Iterable[Step], row: int) -> None:
 
 
 @dataclass
-class _Work:
-    """A work array under construction."""
+class _Scratch:
+    """A scratch array under construction.
+
+    Attributes:
+        type, elements: as in `Array`.
+        free_from: index of the operator from which on it is free.
+        users: bases that it contains, one after the other.
+    """
 
     type: str
     elements: int
@@ -213,9 +231,9 @@ def _allocate(program: Program, operators: Sequence[Step], fixed: Mapping[int, s
 
     Args:
         program: the program.
-        operators: of the function.
-        fixed: places of values that are no work arrays.
-        end: values that are still needed behind the last operator.
+        operators: operators of the function.
+        fixed: C expressions of the bases that are not in scratch arrays.
+        end: bases that are read after the last operator.
     """
     bases = _bases(program)
     last: dict[int, int] = dict.fromkeys(end, len(operators))
@@ -223,26 +241,35 @@ def _allocate(program: Program, operators: Sequence[Step], fixed: Mapping[int, s
         for each in (*reads_of(operator), *writes_of(operator)):
             last[bases[each]] = max(last.get(bases[each], 0), place)
     places = dict(fixed) | {number: f"constant_{number}" for number in program.constants}
-    work: list[_Work] = []
+    scratch: list[_Scratch] = []
     for place, operator in enumerate(operators):
         for written in writes_of(operator):
             base = bases[written]
             if base in places:
                 continue
             in_place = {bases[each] for each in _in_place(program, operator) if last[bases[each]] == place}
-            chosen = _choose(work, program, base, place, in_place)
+            chosen = _choose(scratch, program.values[base], place, in_place)
             chosen.free_from = last[base] + 1
             chosen.users.append(base)
-            places[base] = f"work_{work.index(chosen) + 1}"
-    arrays = tuple(Array(f"work_{number}", each.type, each.elements) for number, each in enumerate(work, start=1))
+            places[base] = f"scratch_{scratch.index(chosen) + 1}"
+    arrays = tuple(Array(f"scratch_{number}", each.type, each.elements) for number, each in enumerate(scratch, start=1))
     return Body(tuple(operators), places, arrays)
 
 
-def _choose(work: list[_Work], program: Program, base: int, place: int, in_place: set[int]) -> _Work:
-    """Return a work array that is free for a value, or whose value the operator may overwrite; a new one if none is."""
-    value, elements = program.values[base], math.prod(program.values[base].shape)
+def _choose(scratch: list[_Scratch], value: Value, place: int, in_place: set[int]) -> _Scratch:
+    """Return a scratch array for the result of an operator: a free one, one that it may overwrite, or a new one.
+
+    Args:
+        scratch: the scratch arrays of the function; a new one is appended.
+        value: the result.
+        place: index of the operator.
+        in_place: bases that the result may overwrite.
+    """
+    elements = value.elements
     free = [
-        each for each in work if each.type == value.type and (each.free_from <= place or (each.users[-1] in in_place))
+        each
+        for each in scratch
+        if each.type == value.type and (each.free_from <= place or (each.users[-1] in in_place))
     ]
     fitting = [each for each in free if each.elements >= elements]
     if fitting:
@@ -251,12 +278,12 @@ def _choose(work: list[_Work], program: Program, base: int, place: int, in_place
         chosen = max(free, key=lambda each: each.elements)
         chosen.elements = elements
         return chosen
-    work.append(_Work(value.type, elements))
-    return work[-1]
+    scratch.append(_Scratch(value.type, elements))
+    return scratch[-1]
 
 
 def _in_place(program: Program, operator: Step) -> tuple[int, ...]:
-    """Return the operands that the result may overwrite: element i is not read behind the writing of element i."""
+    """Return the operands that the result may overwrite: none of their elements is read after it is overwritten."""
     bases = _bases(program)
     if isinstance(operator, Table | Function):
         return (operator.x,)
@@ -265,8 +292,7 @@ def _in_place(program: Program, operator: Step) -> tuple[int, ...]:
             return ()
         return (operator.addend,)
     if isinstance(operator, Binary):
-        elements = math.prod(program.values[operator.out].shape)
-        if math.prod(program.values[operator.b].shape) == elements and operator.b_run == 1:
+        if program.values[operator.b].elements == program.values[operator.out].elements and operator.b_run == 1:
             return (operator.a, operator.b)
         return (operator.a,) if bases[operator.a] != bases[operator.b] else ()
     return ()

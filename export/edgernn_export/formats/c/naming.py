@@ -1,6 +1,6 @@
-"""Names in generated C: any name of a model becomes a valid identifier."""
+"""Names in generated C: turns the name of a model into a valid identifier."""
 
-# Of C and C++: a prefix that is one of them would still be valid, but a person would stumble over it.
+# Words of C and C++. As a prefix they would be valid, but confuse readers.
 _RESERVED = frozenset(("auto", "char", "double", "float", "int", "long", "main", "short", "signed", "static", "void"))
 
 

@@ -1,11 +1,11 @@
-"""The writer: a program and its card as a C source and its header."""
+"""The writer: writes a program and its card as a C source file and a header."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from edgernn.card import Card
-from edgernn.program.operators import INT8, Program
+from edgernn.program.operators import ELEMENT_BYTES, INT8, Program
 from edgernn_export.formats.c import float_statements, integer_statements
 from edgernn_export.formats.c.emitter import C_TYPES, Constant, Emitter, float_text
 from edgernn_export.formats.c.helpers import definitions
@@ -21,11 +21,11 @@ class CSource:
     """A program as C.
 
     Attributes:
-        prefix: of all names that other files see.
-        layout: of the program.
+        prefix: prefix of all external names.
+        layout: layout of the program.
         constants: constant arrays.
-        quantize, step, answer: statements of the functions.
-        helpers: names of the static functions that they call.
+        quantize, step, answer: statements of the C functions.
+        helpers: names of the helper functions that these call.
     """
 
     prefix: str
@@ -38,29 +38,38 @@ class CSource:
 
     @property
     def c_type(self) -> str:
-        """The type of the numbers of rows and answers."""
-        return "int8_t" if self.layout.is_int8 else "float"
+        """C type of the elements of rows and answers."""
+        return C_TYPES[self._type]
+
+    @property
+    def element_bytes(self) -> int:
+        """Size of an element of rows and answers."""
+        return ELEMENT_BYTES[self._type]
+
+    @property
+    def _type(self) -> str:
+        return self.layout.program.values[self.layout.row].type
 
     @property
     def features(self) -> int:
-        """Numbers of a row."""
+        """Number of elements of a row."""
         return self.layout.elements(self.layout.row)
 
     @property
     def outputs(self) -> int:
-        """Numbers of an answer."""
+        """Number of elements of an answer."""
         return self.layout.elements(self.layout.answer)
 
 
 def make_source(program: Program, name: str) -> CSource:
-    """Write a program's functions as statements.
+    """Write the functions of a program as C statements.
 
     Args:
-        program: with a step.
-        name: of the files, without a suffix.
+        program: a program with a step.
+        name: name of the files, without a suffix.
 
     Raises:
-        UnsupportedError: the program has an operator that C lacks; the message names it.
+        UnsupportedError: C source does not support an operator; the message names it.
     """
     layout = make_layout(program)
     emitter = Emitter(program)
@@ -85,7 +94,7 @@ def _add_constant(emitter: Emitter, number: int, content: bytes) -> None:
         texts, size = [str(each) for each in view.cast("b")], 1
     else:
         texts, size = [float_text(each) for each in view.cast("f")], 4
-    # Not shared with an equal one: its name has the value's number.
+    # Appended even if an equal array exists: `Body.places` refers to it by the value's number.
     emitter.constants.append(Constant(f"constant_{number}", C_TYPES[value.type], tuple(texts), 0, size * len(texts)))
 
 
@@ -98,7 +107,7 @@ def write_header(source: CSource, card: Card) -> str:
     layout, prefix, upper = source.layout, source.prefix, source.prefix.upper()
     values = layout.program.values
     lines = [
-        f"/* {_in_comment(card.name)}, made by edgernn {card.edgernn}; the source explains its memory. */",
+        f"/* {_in_comment(card.name)}, made by edgernn {card.edgernn}; the source file explains its memory. */",
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
         "",
@@ -109,8 +118,8 @@ def write_header(source: CSource, card: Card) -> str:
         "#endif",
         "",
         f"#define {upper}_STEPS {layout.program.steps} /* rows of a sequence */",
-        f"#define {upper}_FEATURES {source.features} /* numbers of a row */",
-        f"#define {upper}_OUTPUTS {source.outputs} /* numbers of an answer */",
+        f"#define {upper}_FEATURES {source.features} /* elements of a row */",
+        f"#define {upper}_OUTPUTS {source.outputs} /* elements of an answer */",
         f"#define {upper}_ANSWERS {_answers(source)} /* answers to a sequence */",
     ]
     if layout.is_int8:
@@ -120,7 +129,7 @@ def write_header(source: CSource, card: Card) -> str:
             lines.append(f"#define {upper}_{word}_ZERO_POINT ({values[number].zero_point})")
     lines += [
         "",
-        "/* What a stream remembers; one for each stream. */",
+        "/* State of a stream: what it keeps from row to row. Each stream needs its own. */",
         "typedef struct {",
         *(f"    {C_TYPES[each.type]} {each.name}[{each.elements}];" for each in layout.fields),
         f"}} {prefix}_state;",
@@ -139,11 +148,11 @@ def write_header(source: CSource, card: Card) -> str:
 def _declarations(source: CSource, card: Card) -> list[str]:
     prefix, upper = source.prefix, source.prefix.upper()
     lines = [
-        "/* Begins a stream. */",
+        "/* Starts a stream: sets its state to that before the first row. */",
         f"{_init(source)};",
         "",
-        f"/* Takes the next row, [{upper}_FEATURES]. Writes the answer to all rows so far, [{upper}_OUTPUTS], unless",
-        "out is a null pointer, which saves the time of the answer. */",
+        f"/* Takes the next row, [{upper}_FEATURES], and writes the answer to all rows so far, [{upper}_OUTPUTS].",
+        "If out is a null pointer, no answer is computed, which saves time. */",
         f"{_step(source)};",
         "",
         f"/* Writes the answer to the rows so far, [{upper}_OUTPUTS]. */",
@@ -157,7 +166,7 @@ def _declarations(source: CSource, card: Card) -> list[str]:
     if card.labels:
         lines += [
             "",
-            f"/* Names of the outputs; compile with -D{upper}_WITH_LABELS to have them. */",
+            f"/* Names of the outputs, only with -D{upper}_WITH_LABELS. */",
             f"#ifdef {upper}_WITH_LABELS",
             f"extern const char *const {prefix}_labels[{len(card.labels)}];",
             "#endif",
@@ -166,18 +175,18 @@ def _declarations(source: CSource, card: Card) -> list[str]:
 
 
 def _prepare_functions(source: CSource, card: Card) -> list[tuple[str, str]]:
-    """Return signature and meaning of the functions that prepare a row of real numbers."""
+    """Return signature and description of the functions that prepare a row of float32 numbers."""
     prefix, scaled = source.prefix, bool(card.inputs[0].factor)
-    meaning = _in_comment(card.input_meaning) or "numbers as the model was trained with"
+    meaning = _in_comment(card.input_meaning) or "the numbers that the model was trained with"
     found = []
     if source.layout.is_int8:
         kind = "raw numbers, in the units of the training samples" if scaled else meaning
-        found.append((_quantize(source), f"Makes a row of integers of real numbers: {kind}. The only floating point."))
+        found.append((_quantize(source), f"Quantizes a row: {kind}. No other function uses floating point."))
     if scaled:
         scale = f"void {prefix}_scale(const float *{ROW}, float *scaled)"
         found.append((scale, f"Scales a row of raw numbers, in the units of the training samples; {meaning}."))
     if scaled and source.layout.is_int8:
-        found.append((_quantize(source, "_scaled"), "Makes a row of integers of a row that is scaled already."))
+        found.append((_quantize(source, "_scaled"), "Quantizes a row that is scaled already."))
     return found
 
 
@@ -187,7 +196,7 @@ def write_source(source: CSource, card: Card, card_json: str, header: str) -> st
     Args:
         source: the program.
         card: the model's card.
-        card_json: its JSON, which becomes a comment.
+        card_json: JSON of the card, which becomes a comment.
         header: name of the header file.
     """
     prefix, upper = source.prefix, source.prefix.upper()
@@ -217,24 +226,24 @@ def write_source(source: CSource, card: Card, card_json: str, header: str) -> st
 
 
 def _introduction(source: CSource, card: Card) -> str:
-    """Return the comment at the top: what this is, and where its memory is."""
+    """Return the comment at the top: the origin of the file, and its use of memory."""
     layout, prefix = source.layout, source.prefix
     constant = sum(each.size_bytes for each in source.constants)
-    state = sum(_bytes(each) for each in layout.fields)
+    state = sum(each.size_bytes for each in layout.fields)
     kind = "int8" if layout.is_int8 else "float32"
     lines = [
         f"{_in_comment(card.name)}, {kind}, made by edgernn {card.edgernn}: C99, no malloc, no static state.",
         "",
         "Memory:",
-        f"  constants   {constant:,} bytes, all const: a linker puts them into flash",
-        f"  state       {state:,} bytes, {prefix}_state, one for each stream; the caller's:",
+        f"  constants   {constant:,} bytes, all const, so that the linker puts them into flash",
+        f"  state       {state:,} bytes, {prefix}_state, one for each stream, allocated by the caller:",
         *(f"                {each.name:<10} {C_TYPES[each.type]} [{each.elements}]" for each in layout.fields),
-        f"  row         {source.features} x {source.c_type}, the caller's",
-        f"  out         {source.outputs} x {source.c_type}, the caller's",
+        f"  row         {source.features} x {source.c_type}, allocated by the caller",
+        f"  out         {source.outputs} x {source.c_type}, allocated by the caller",
     ]
     for name, body in ((f"{prefix}_step", layout.step), (f"{prefix}_answer", layout.answer_of)):
-        if body.work:
-            arrays = ", ".join(f"{each.name} {C_TYPES[each.type]} [{each.elements}]" for each in body.work)
+        if body.scratch:
+            arrays = ", ".join(f"{each.name} {C_TYPES[each.type]} [{each.elements}]" for each in body.scratch)
             lines.append(f"  stack       in {name}: {arrays}")
     lines += [
         "",
@@ -242,17 +251,16 @@ def _introduction(source: CSource, card: Card) -> str:
     ]
     if layout.is_int8:
         lines += [
-            "Biases contain the inputs' zero point. Results are sums times multipliers, rounded; see requantize. Their",
-            "bits are those of LiteRT with XNNPACK, and the same on every core; a softmax may differ from it by 1/256.",
-            "The compiler must shift negative numbers to the right with their sign, as all do for these cores.",
+            "Biases include the inputs' zero point. Results are sums times multipliers, rounded; see requantize. They",
+            "are bit-identical on every core, and to LiteRT with XNNPACK, except that a softmax may differ from LiteRT",
+            "by 1/256. The compiler must shift negative integers to the right arithmetically, as those for Cortex-M,",
+            "RISC-V and x86 do.",
         ]
     else:
-        lines.append("Sums are float32; compilers that join products and sums (-ffp-contract) change the last bits.")
+        lines.append(
+            "Sums are float32. Compile with -ffp-contract=off: fused multiply-adds would change the last bits."
+        )
     return "/* " + "\n".join(lines).rstrip() + " */"
-
-
-def _bytes(each: Array) -> int:
-    return each.elements * (1 if each.type == INT8 else 4)
 
 
 def _functions(source: CSource) -> list[str]:
@@ -268,7 +276,7 @@ def _functions(source: CSource) -> list[str]:
     ]
     step = [
         *source.step,
-        "/* the states for the next row */",
+        "/* states for the next row */",
         *kept,
         f"if ({OUT}) {{",
         f"    {source.prefix}_answer({STATE}, {OUT});",
@@ -276,14 +284,14 @@ def _functions(source: CSource) -> list[str]:
     ]
     return [
         _function(_init(source), (), reset),
-        _function(_answer(source), layout.answer_of.work, [*source.answer, *_put_answer(layout)]),
-        _function(_step(source), layout.step.work, step),
+        _function(_answer(source), layout.answer_of.scratch, [*source.answer, *_put_answer(layout)]),
+        _function(_step(source), layout.step.scratch, step),
         _function(_predict(source), (), _predict_lines(source)),
     ]
 
 
 def _put_answer(layout: Layout) -> list[str]:
-    """Return the copy of the answer into the output, unless it was computed there."""
+    """Return the copy of the answer into the output; empty if the answer is computed there."""
     pointer = Emitter(layout.program).pointer(layout.answer_of, layout.answer)
     if pointer == OUT:
         return []
@@ -304,7 +312,7 @@ def _predict_lines(source: CSource) -> list[str]:
 
 
 def _prepare_definitions(source: CSource, card: Card) -> list[str]:
-    """Return the functions that prepare a row of real numbers, see `_prepare_functions`."""
+    """Return the definitions of the functions of `_prepare_functions`."""
     spec, prefix, upper, found = card.inputs[0], source.prefix, source.prefix.upper(), []
     layout = source.layout
     if spec.factor:
@@ -321,7 +329,7 @@ def _prepare_definitions(source: CSource, card: Card) -> list[str]:
         return found
     body = [*source.quantize]
     if not spec.factor:
-        return [*found, _function(_quantize(source, parameter=INPUT), layout.quantize.work, body)]
+        return [*found, _function(_quantize(source, parameter=INPUT), layout.quantize.scratch, body)]
     both = [
         f"float scaled[{upper}_FEATURES];",
         f"{prefix}_scale({ROW}, scaled);",
@@ -329,7 +337,7 @@ def _prepare_definitions(source: CSource, card: Card) -> list[str]:
     ]
     return [
         *found,
-        _function(_quantize(source, "_scaled", parameter=INPUT), layout.quantize.work, body),
+        _function(_quantize(source, "_scaled", parameter=INPUT), layout.quantize.scratch, body),
         _function(_quantize(source, parameter=ROW), (), both),
     ]
 
@@ -360,8 +368,8 @@ def _answers(source: CSource) -> int:
     return program.steps if program.answers_every_step else 1
 
 
-def _function(signature: str, work: Iterable[Array], lines: Sequence[str]) -> str:
-    arrays = [f"    {C_TYPES[each.type]} {each.name}[{each.elements}];" for each in work]
+def _function(signature: str, scratch: Iterable[Array], lines: Sequence[str]) -> str:
+    arrays = [f"    {C_TYPES[each.type]} {each.name}[{each.elements}];" for each in scratch]
     return "\n".join([signature, "{", *arrays, *(f"    {line}" for line in lines), "}"]) + "\n"
 
 
@@ -396,7 +404,7 @@ def _in_comment(text: str) -> str:
 
 
 def _string(text: str) -> str:
-    """Return a C string literal of UTF-8 bytes; other characters than plain ones are octal numbers."""
+    """Return a C string literal of UTF-8 bytes; all but printable ASCII characters are written as octal numbers."""
     plain = (
         chr(each) if 32 <= each < 127 and chr(each) not in '"\\?' else f"\\{each:03o}" for each in text.encode("utf-8")
     )
