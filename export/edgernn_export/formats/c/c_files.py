@@ -78,7 +78,7 @@ class CFiles:
             parts = [f"{constants:,} bytes of constants", ram]
         else:
             flash = ", ".join(f"{each.flash_bytes:,} on {each.core}" for each in sizes)
-            parts = [f"bytes of flash with -Os, before the compiler's library: {flash}", ram]
+            parts = [f"bytes of flash with -Os, without the compiler's library: {flash}", ram]
         if stack := max((each.stack_bytes for each in sizes), default=0):
             parts.append(f"at most {stack:,} bytes of stack")
         instructions = cortex_m.count_instructions(files, source.prefix) if source.layout.is_int8 else None

@@ -1,18 +1,18 @@
 """The writer: writes a program and its card as a C source file and a header."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgernn.card import Card
 from edgernn.program.operators import ELEMENT_BYTES, INT8, Program
 from edgernn_export.formats.c import float_statements, integer_statements
+from edgernn_export.formats.c.c_text import constant_text, function_text, in_comment, string_literal
 from edgernn_export.formats.c.emitter import C_TYPES, Constant, Emitter, float_text
 from edgernn_export.formats.c.helpers import definitions
-from edgernn_export.formats.c.layout import INPUT, OUT, ROW, STATE, Array, Body, Layout, Step, make_layout
+from edgernn_export.formats.c.layout import INPUT, OUT, ROW, STATE, Body, Layout, Step, make_layout
 from edgernn_export.formats.c.naming import identifier
 
-_WIDTH = 110
 _MATH = re.compile(r"\b(tanhf|expf|expm1f|erff|sqrtf|fabsf|fminf|fmaxf|logf|INFINITY)\b")
 
 
@@ -107,7 +107,7 @@ def write_header(source: CSource, card: Card) -> str:
     layout, prefix, upper = source.layout, source.prefix, source.prefix.upper()
     values = layout.program.values
     lines = [
-        f"/* {_in_comment(card.name)}, made by edgernn {card.edgernn}; the source file explains its memory. */",
+        f"/* {in_comment(card.name)}, made by edgernn {card.edgernn}; the source file explains its memory. */",
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
         "",
@@ -177,7 +177,7 @@ def _declarations(source: CSource, card: Card) -> list[str]:
 def _prepare_functions(source: CSource, card: Card) -> list[tuple[str, str]]:
     """Return signature and description of the functions that prepare a row of float32 numbers."""
     prefix, scaled = source.prefix, bool(card.inputs[0].factor)
-    meaning = _in_comment(card.input_meaning) or "the numbers that the model was trained with"
+    meaning = in_comment(card.input_meaning) or "the numbers that the model was trained with"
     found = []
     if source.layout.is_int8:
         kind = "raw numbers, in the units of the training samples" if scaled else meaning
@@ -203,11 +203,11 @@ def write_source(source: CSource, card: Card, card_json: str, header: str) -> st
     functions = [*_functions(source), *_prepare_definitions(source, card)]
     helpers = definitions(source.helpers)
     uses_math = _MATH.search("\n".join((*functions, *helpers)))
-    constants = [_constant_text(each) for each in source.constants]
+    constants = [constant_text(each) for each in source.constants]
     labels = [
         f"#ifdef {upper}_WITH_LABELS",
         f"const char *const {prefix}_labels[{len(card.labels)}] = {{",
-        *(f"    {_string(each)}," for each in card.labels),
+        *(f"    {string_literal(each)}," for each in card.labels),
         "};",
         "#endif",
         "",
@@ -215,7 +215,7 @@ def write_source(source: CSource, card: Card, card_json: str, header: str) -> st
     includes = ["#include <string.h>", *(["#include <math.h>"] if uses_math else [])]
     parts = [
         _introduction(source, card),
-        f"/* The card:\n{_in_comment(card_json)}\n*/",
+        f"/* The card:\n{in_comment(card_json)}\n*/",
         "\n".join([f'#include "{header}"', "", *includes]),
         *constants,
         *helpers,
@@ -232,7 +232,7 @@ def _introduction(source: CSource, card: Card) -> str:
     state = sum(each.size_bytes for each in layout.fields)
     kind = "int8" if layout.is_int8 else "float32"
     lines = [
-        f"{_in_comment(card.name)}, {kind}, made by edgernn {card.edgernn}: C99, no malloc, no static state.",
+        f"{in_comment(card.name)}, {kind}, made by edgernn {card.edgernn}: C99, no malloc, no static state.",
         "",
         "Memory:",
         f"  constants   {constant:,} bytes, all const, so that the linker puts them into flash",
@@ -283,10 +283,10 @@ def _functions(source: CSource) -> list[str]:
         "}",
     ]
     return [
-        _function(_init(source), (), reset),
-        _function(_answer(source), layout.answer_of.scratch, [*source.answer, *_put_answer(layout)]),
-        _function(_step(source), layout.step.scratch, step),
-        _function(_predict(source), (), _predict_lines(source)),
+        function_text(_init(source), (), reset),
+        function_text(_answer(source), layout.answer_of.scratch, [*source.answer, *_put_answer(layout)]),
+        function_text(_step(source), layout.step.scratch, step),
+        function_text(_predict(source), (), _predict_lines(source)),
     ]
 
 
@@ -323,13 +323,13 @@ def _prepare_definitions(source: CSource, card: Card) -> list[str]:
         index = "i" if len(spec.factor) > 1 else "0"
         right = f"({ROW}[i] - scale_offset[{index}]) * scale_factor[{index}]"
         lines = [f"for (int i = 0; i < {upper}_FEATURES; i++) {{", f"    scaled[i] = {right};", "}"]
-        found += [_constant_text(each) for each in arrays]
-        found.append(_function(f"void {prefix}_scale(const float *{ROW}, float *scaled)", (), lines))
+        found += [constant_text(each) for each in arrays]
+        found.append(function_text(f"void {prefix}_scale(const float *{ROW}, float *scaled)", (), lines))
     if not layout.is_int8:
         return found
     body = [*source.quantize]
     if not spec.factor:
-        return [*found, _function(_quantize(source, parameter=INPUT), layout.quantize.scratch, body)]
+        return [*found, function_text(_quantize(source, parameter=INPUT), layout.quantize.scratch, body)]
     both = [
         f"float scaled[{upper}_FEATURES];",
         f"{prefix}_scale({ROW}, scaled);",
@@ -337,8 +337,8 @@ def _prepare_definitions(source: CSource, card: Card) -> list[str]:
     ]
     return [
         *found,
-        _function(_quantize(source, "_scaled", parameter=INPUT), layout.quantize.scratch, body),
-        _function(_quantize(source, parameter=ROW), (), both),
+        function_text(_quantize(source, "_scaled", parameter=INPUT), layout.quantize.scratch, body),
+        function_text(_quantize(source, parameter=ROW), (), both),
     ]
 
 
@@ -366,46 +366,3 @@ def _quantize(source: CSource, suffix: str = "", parameter: str = ROW) -> str:
 def _answers(source: CSource) -> int:
     program = source.layout.program
     return program.steps if program.answers_every_step else 1
-
-
-def _function(signature: str, scratch: Iterable[Array], lines: Sequence[str]) -> str:
-    arrays = [f"    {C_TYPES[each.type]} {each.name}[{each.elements}];" for each in scratch]
-    return "\n".join([signature, "{", *arrays, *(f"    {line}" for line in lines), "}"]) + "\n"
-
-
-def _constant_text(each: Constant) -> str:
-    rows = [each.numbers]
-    if each.columns:
-        rows = [each.numbers[start : start + each.columns] for start in range(0, len(each.numbers), each.columns)]
-    dimensions = f"[{len(rows)}][{each.columns}]" if each.columns else f"[{len(each.numbers)}]"
-    lines = [f"static const {each.type} {each.name}{dimensions} = {{"]
-    for row in rows:
-        texts = _wrapped(row)
-        if each.columns:
-            texts = [f"{{{texts[0]}", *(f" {text}" for text in texts[1:])]
-            texts[-1] = f"{texts[-1].rstrip(',')}}},"
-        lines += [f"    {text}" for text in texts]
-    return "\n".join([*lines, "};"])
-
-
-def _wrapped(numbers: Sequence[str]) -> list[str]:
-    lines, line = [], ""
-    for number in numbers:
-        if len(line) + len(number) > _WIDTH:
-            lines.append(line.rstrip())
-            line = ""
-        line += f"{number}, "
-    return [*lines, line.rstrip()]
-
-
-def _in_comment(text: str) -> str:
-    r"""Return text that neither ends nor begins a C comment; in JSON, "\/" means "/"."""
-    return text.replace("*/", "*\\/").replace("/*", "\\/*")
-
-
-def _string(text: str) -> str:
-    """Return a C string literal of UTF-8 bytes; all but printable ASCII characters are written as octal numbers."""
-    plain = (
-        chr(each) if 32 <= each < 127 and chr(each) not in '"\\?' else f"\\{each:03o}" for each in text.encode("utf-8")
-    )
-    return f'"{"".join(plain)}"'
