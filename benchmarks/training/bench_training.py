@@ -78,8 +78,8 @@ def _speed_checks(data: str, seeds: Sequence[int], say: Progress) -> tuple[list[
             row[name] = _train(data, way, recipe, seed, epochs)
         rows.append(row)
 
-    def epoch(run: Mapping[str, Any]) -> float:
-        return float(median(run["epoch_s"][1:]))  # Keras compiles in the first one
+    def epoch(run: Mapping[str, Any], times: str = "epoch_s") -> float:
+        return float(median(run[times][1:]))  # Keras compiles in the first one
 
     def ratio(divide: Callable[[Row], float]) -> float:
         return float(median(divide(row) for row in rows))
@@ -100,6 +100,21 @@ def _speed_checks(data: str, seeds: Sequence[int], say: Progress) -> tuple[list[
             f"recipe robust with compilation, beside {LONG_EPOCHS} epochs of recipe seed",
             ratio(lambda r: r["robust"]["total_s"] / r["plain_long"]["total_s"]),
             MAX_ROBUST_RATIO,
+        ),
+        ratio_check(
+            group,
+            "recipe seed: processor time of an epoch",
+            ratio(lambda row: epoch(row["ours"], "epoch_cpu_s") / epoch(row["plain"], "epoch_cpu_s")),
+        ),
+        ratio_check(
+            group,
+            f"recipe seed: processor time of {SEED_EPOCHS} epochs with compilation",
+            ratio(lambda row: row["ours"]["total_cpu_s"] / row["plain"]["total_cpu_s"]),
+        ),
+        ratio_check(
+            group,
+            "recipe robust: processor time with compilation",
+            ratio(lambda row: row["robust"]["total_cpu_s"] / row["plain_long"]["total_cpu_s"]),
         ),
         ratio_check(
             group,

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -38,22 +38,34 @@ def make_data(images: int, steps: int) -> Dataset:
     return Dataset(x_train, y_train, x_test, y_test, tuple(map(str, range(10))))
 
 
+class Moment(NamedTuple):
+    """Time of the clock, and processor time of this process, in seconds."""
+
+    time_s: float
+    cpu_s: float
+
+
+def now() -> Moment:
+    """Return this moment."""
+    return Moment(time.perf_counter(), time.process_time())
+
+
 def train_timed(request: Mapping[str, Any]) -> dict[str, Any]:
     """Train once as requested.
 
     Returns:
-        total_s, epoch_s (a list, without what is compiled before the first epoch), accuracy (on the first test
-        condition, after the last epoch).
+        total_s and total_cpu_s, epoch_s and epoch_cpu_s (lists, without what is compiled before the first epoch),
+        accuracy (on the first test condition, after the last epoch).
     """
     with quiet_tensorflow():
         import keras
 
     data = request["data"]
     dataset = load_dataset(data) if isinstance(data, str) else make_data(**data)
-    ends = []
+    ends: list[Moment] = []
     timer = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: ends.append(time.perf_counter()) if not epoch and not logs else None,
-        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()) if logs and epoch >= 0 else None,
+        on_epoch_begin=lambda epoch, logs: ends.append(now()) if not epoch and not logs else None,
+        on_epoch_end=lambda epoch, logs: ends.append(now()) if logs and epoch >= 0 else None,
     )
     epochs, seed = request["epochs"], request["seed"]
     if request["way"] in (PLAIN, PLAIN_WITHOUT_XLA):
@@ -62,7 +74,7 @@ def train_timed(request: Mapping[str, Any]) -> dict[str, Any]:
         engine = request["way"] if request["way"] in (XLA, FIT) else None
         with tempfile.TemporaryDirectory() as folder:
             checkpoints = Checkpoints(Path(folder), {"name": "timed", "labels": list(dataset.labels)})
-            started = time.perf_counter()
+            started = now()
             trained = fit(
                 dataset,
                 request["recipe"],
@@ -73,10 +85,16 @@ def train_timed(request: Mapping[str, Any]) -> dict[str, Any]:
                 checkpoints=checkpoints,
             )
         accuracy = next(iter(trained.results.values()))["accuracy"]
-    return {"total_s": ends[-1] - started, "epoch_s": np.diff(ends).tolist(), "accuracy": accuracy}
+    return {
+        "total_s": ends[-1].time_s - started.time_s,
+        "total_cpu_s": ends[-1].cpu_s - started.cpu_s,
+        "epoch_s": np.diff([end.time_s for end in ends]).tolist(),
+        "epoch_cpu_s": np.diff([end.cpu_s for end in ends]).tolist(),
+        "accuracy": accuracy,
+    }
 
 
-def _train_plainly(dataset: Dataset, way: str, epochs: int, seed: int, timer: Any) -> tuple[float, float]:
+def _train_plainly(dataset: Dataset, way: str, epochs: int, seed: int, timer: Any) -> tuple[Moment, float]:
     """Train by recipe `seed` with Keras alone; return the time at the begin, and the last accuracy."""
     import keras
 
@@ -84,7 +102,7 @@ def _train_plainly(dataset: Dataset, way: str, epochs: int, seed: int, timer: An
 
     inputs = prepare_inputs(dataset, find_recipe("seed"), seed)
     classes = len(dataset.labels)
-    started = time.perf_counter()
+    started = now()
     keras.utils.set_random_seed(seed)
     steps, features = inputs.x_train.shape[1:]
     model = build_model(steps, features, classes, seed=seed)
