@@ -173,7 +173,7 @@ def open_artifact(
     full = _preferred(path)
     if full is None:
         reasons = "; ".join([*refusals, *(f"{info.name}: {info.no_wheel()}" for info in _full_backends(path))])
-        raise ArtifactError(f"{path}: no backend runs it here; {reasons}")
+        raise ArtifactError(f"no backend runs it here; {reasons}")
     try:
         return _open(full, data, threads)
     except MissingExtraError as error:
