@@ -1,4 +1,4 @@
-/* Running a program: its instructions, one after the other, each in all lanes, on the memory of one call. */
+/* Runs a program: its instructions one after the other, each for all lanes, on the scratch memory of one call. */
 #include "engine.h"
 
 #include <float.h>
@@ -100,8 +100,8 @@ NOT_INLINE reduce_i8(const instruction *i, const int8_t *x, int8_t *out) {
     }
 }
 
-/* Copies bytes that were just written. The C library may load 64 at once, and such a load waits until smaller stores to
-them have reached the cache. */
+/* Copies bytes that were just written, 16 at a time. The C library's memcpy may load 64 at once, and such a load waits
+until the smaller stores before it have reached the cache. */
 static inline void copy_written(void *to, const void *from, size_t bytes) {
     uint8_t *target = (uint8_t *)to;
     const uint8_t *source = (const uint8_t *)from;
@@ -188,7 +188,7 @@ NOT_INLINE extreme_i8(const instruction *i, const int8_t *a, const int8_t *b, in
     }
 }
 
-/* Squares of differences, in TFLite's fixed point: rounded once to 31 bits, and once more. */
+/* Squares of differences, in TFLite's fixed point: rounded after the shift by 31 bits, and after the last shift. */
 NOT_INLINE squares_i8(const instruction *i, const int8_t *a, const int8_t *b, int8_t *out, int64_t count) {
     const int shift = i->as.squares.shift;
     for (int64_t k = 0; k < count; k++) {
@@ -241,7 +241,7 @@ __attribute__((noinline)) static const void *expand(const instruction *i, const 
     return expanded;
 }
 
-/* Copies values between operands in all lanes, `to_more` and `from_more` bytes behind their places. */
+/* Copies `bytes` bytes from one operand to another in all lanes, from `from_more` to `to_more` bytes after their places. */
 static void copy_lanes(const call *c, const operand *to, size_t to_step, size_t to_more, const operand *from,
                        size_t from_step, size_t from_more, size_t bytes) {
     for (size_t lane = 0; lane < c->lanes; lane++) {
@@ -270,8 +270,7 @@ static void run_repeat(const edgernn_program *program, const instruction *i, con
     }
 }
 
-/* Runs an instruction on `times` time steps or lanes that lie side by side, for kernels that take them in rows on each
-of these rows. */
+/* Runs an instruction on `times` contiguous time steps or lanes; kernels that take rows run on each of `rows`. */
 static inline __attribute__((always_inline)) void run_elements(
     const edgernn_program *program, const instruction *i, const call *c, size_t step, size_t lane, size_t times,
     const edgernn_rows *rows, int is_alone) {
@@ -362,7 +361,7 @@ static void run_rows_of_lanes(const edgernn_program *program, const instruction 
 
 static void run_in_lanes(const edgernn_program *program, const instruction *i, const call *c, size_t step,
                          size_t times) {
-    /* All time steps of a lane are followed by the next lane's. */
+    /* The time steps of one lane are contiguous, and followed by those of the next lane. */
     if (i->is_joined || (i->is_whole && times == program->steps)) {
         run_rows_of_lanes(program, i, c, step, 0, times * c->lanes, &ONE_ROW);
     } else if (i->has_rows && times == 1) {
@@ -376,8 +375,8 @@ static void run_in_lanes(const edgernn_program *program, const instruction *i, c
     }
 }
 
-/* Runs an instruction in all lanes, on `times` time steps that lie side by side. A sample alone has its own code, because
-the instructions of small cells are short. */
+/* Runs an instruction in all lanes, on `times` contiguous time steps. A single lane has its own code, because the
+instructions of small cells take little more time than the loop over lanes. */
 static void run_instruction(const edgernn_program *program, const instruction *i, const call *c, size_t step,
                             size_t times) {
     if (c->lanes == 1) {
@@ -443,8 +442,8 @@ static call new_call(const edgernn_program *program, size_t lanes, void **block)
     return c;
 }
 
-/* Makes samples the input of the lanes: a float32 input is read where it is, an int8 input is copied, because kernels
-read beyond its end. The input is only read, see plan.c. */
+/* Sets the input of the lanes. A float32 input stays in the caller's memory, which no instruction may write to (see
+plan.c). An int8 input is copied, because kernels load bytes beyond its end. */
 static void set_input(const edgernn_program *program, call *c, const void *input, size_t bytes) {
     c->of[IN_INPUT] = (uint8_t *)(uintptr_t)input;
     if (program->input.memory == IN_WORK) {
@@ -452,7 +451,8 @@ static void set_input(const edgernn_program *program, call *c, const void *input
     }
 }
 
-/* True if the input of all lanes is usual. It is checked just before it is used, when it must be loaded anyway. */
+/* True if the input of all lanes is usual. The check directly before the use costs least: it loads the input into the
+cache. */
 static int is_usual(const edgernn_program *program, const float *x, size_t lanes, size_t count, const float *max_square) {
     if (!max_square) {
         return program->kernels->all_finite(x, lanes * count);

@@ -1,18 +1,18 @@
 /* Engine: runs a program for the samples of a batch, several side by side.
 
-A program is read from a plan, a list of 32-bit integers in the processor's byte order, and constants, a block of bytes.
-`edgernn/program/plan.py` writes both. Everything in them is checked here once: afterwards nothing that a caller passes can
-make a kernel read or write outside of its memory.
+A program is read from a plan, which is a list of 32-bit integers in the processor's byte order, and a block of constants.
+`edgernn/program/plan.py` writes both. plan.c checks them once, when it reads them: no plan and no input can then make a
+kernel read or write outside of its memory.
 
     plan        header, values, instructions of rows, step and answer, states
     header      MAGIC, FORMAT, steps, values, states, rows, step, answer (numbers of instructions), input, output,
                 answers_every_step
-    value       elements, type (0 int8, 1 float32), base, offset (elements), place of its constant in bytes or -1,
+    value       elements, type (0 int8, 1 float32), base, offset in elements, offset of its constant in bytes or -1,
                 zero point, scale (the bits of a float32)
     instruction operator, number of arguments, arguments
     state       value before, value after, zero
 
-A program has no variable state: all memory of a call belongs to the call, so threads may run it side by side. */
+A program does not change when it runs: each call has its own scratch memory, so several threads may run a program. */
 #ifndef EDGERNN_ENGINE_H
 #define EDGERNN_ENGINE_H
 
@@ -29,18 +29,18 @@ typedef struct edgernn_program edgernn_program;
 /* NOT_USUAL: a number of the input is not finite, or a sum of squares is too large. Some samples may be answered then. */
 typedef enum { EDGERNN_OK, EDGERNN_NO_MEMORY, EDGERNN_NOT_USUAL } edgernn_status;
 
-/* Reads a program and packs its weights. NULL if the plan is not valid or there is no memory; then `*reason` says why. */
+/* Reads a program and packs its weights. Returns NULL and sets `*reason` if the plan is not valid or memory is missing. */
 edgernn_program *edgernn_open(
     const int32_t *plan, size_t words, const uint8_t *constants, size_t bytes, const edgernn_kernels *kernels,
     const char **reason);
 void edgernn_close(edgernn_program *program);
 
-/* Bytes of one row, of one sample's answer, of one step's answer, and of all states. */
+/* Sizes of a program; its sample has `steps` rows. */
 typedef struct {
     size_t steps, row_bytes, answer_bytes, step_answer_bytes, state_bytes;
     int float_input, float_output, streams;
-    size_t work_bytes; /* memory that a sample needs */
-    size_t lanes;      /* samples of a batch that run side by side */
+    size_t work_bytes; /* scratch memory of a sample */
+    size_t lanes;      /* maximum number of samples that run side by side */
 } edgernn_sizes;
 void edgernn_get_sizes(const edgernn_program *program, edgernn_sizes *sizes);
 
@@ -49,7 +49,7 @@ finite, or, with `max_square`, whether the sum of their squares is at most that.
 edgernn_status edgernn_run(
     const edgernn_program *program, const void *input, size_t samples, void *output, const float *max_square);
 
-/* Answers one row; the states, `state_bytes` long, are replaced. */
+/* Answers one row and replaces the states, `state_bytes` bytes. */
 edgernn_status edgernn_step(
     const edgernn_program *program, const void *row, void *states, void *answer, int is_finite);
 

@@ -9,7 +9,8 @@
 #include "cpu.h"
 #include "engine.h"
 
-/* Other threads may run from this number of samples on; giving the lock back and taking it again costs less than one. */
+/* From this number of samples on, a call releases Python's lock, so that other threads can run. Releasing and acquiring it
+takes less time than one sample. */
 #define RELEASE_FROM_SAMPLES 8
 
 typedef struct {
@@ -19,7 +20,7 @@ typedef struct {
     const edgernn_kernels *kernels;
 } Program;
 
-/* Finds the kernels of a name, or with an empty name the best ones. */
+/* Returns the kernels of an instruction set, of the best one if the name is empty; NULL if this machine lacks it. */
 static const edgernn_kernels *find_kernels(const char *name) {
     const unsigned found = edgernn_instruction_sets();
     const edgernn_kernels *best = NULL;
@@ -245,12 +246,12 @@ static PyGetSetDef attributes[] = {
     SIZE(answer_bytes, "Bytes of the answer to a sequence."),
     SIZE(step_answer_bytes, "Bytes of the answer to one row."),
     SIZE(state_bytes, "Bytes of all states."),
-    SIZE(work_bytes, "Memory that a sample needs in a call."),
-    SIZE(lanes, "Samples of a batch that run side by side."),
+    SIZE(work_bytes, "Bytes of scratch memory that a call needs for one sample."),
+    SIZE(lanes, "Maximum number of samples of a batch that run side by side."),
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* METH_FASTCALL functions have another type than the table's; by way of `void (*)(void)` the conversion is clean. */
+/* Casts a METH_FASTCALL function to the type in the table. Through `void (*)(void)`, the compiler does not warn. */
 #define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL
 
 static PyMethodDef methods[] = {
@@ -360,7 +361,7 @@ static int get_floats(const Direct *self, PyObject *object, Py_buffer *x) {
     return 1;
 }
 
-/* Gets the buffer of a new array for answers; the reference to the array is taken, which may be NULL. */
+/* Gets the buffer of a new array for answers. Takes over the reference to the array, which may be NULL. */
 static PyObject *get_answer(PyObject *answer, Py_buffer *buffer, size_t count, size_t bytes) {
     if (answer && get_buffer(answer, buffer, PyBUF_WRITABLE, count, bytes, "answer") < 0) {
         Py_CLEAR(answer);
@@ -450,7 +451,7 @@ static PyMethodDef direct_methods[] = {
 
 PyDoc_STRVAR(direct_doc,
              "Direct(program, array_type, new_answer, max_square, states=None, new_answers=None)\n--\n\n"
-             "Calls of a program with the checks of their input, for the inputs that need no closer look.\n\n"
+             "Fast calls of a program, which check usual inputs and return None for all others.\n\n"
              "Args:\n"
              "    program: the program.\n"
              "    array_type: type of arrays, numpy.ndarray; other objects, subclasses too, are not usual.\n"

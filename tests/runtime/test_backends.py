@@ -124,7 +124,7 @@ def test_native_says_why_it_does_not_run_a_file(artifacts: Path) -> None:
     path = artifacts / "digits-dynamic.tflite"
     with pytest.raises(ArtifactError, match=r"native does not run this file: .*; use another backend"):
         load(path, backend="native")
-    with pytest.raises(SettingError, match="2 threads; native uses only 1"):
+    with pytest.raises(SettingError, match="2 threads; backend native supports only 1"):
         load(artifacts / "digits-int8.tflite", backend="native", threads=2)
 
 

@@ -1,7 +1,7 @@
 """The native backend: edgernn's kernels in C, for .tflite files in int8 and float32.
 
-It needs no other package. int8 answers have the bits of LiteRT on x86-64, on every machine and with every instruction
-set; float32 answers differ in the last digits.
+It needs only NumPy. int8 answers are bit-identical to those of LiteRT on x86-64, on every machine and with every
+instruction set; float32 answers differ in the last digits.
 """
 
 import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgernn._native import Program as EngineProgram
     from edgernn.program.operators import Program
 
-# Environment variable with the name of an instruction set; by default the best one of the machine.
+# Environment variable that selects an instruction set by name; without it, the best one of the machine is used.
 VARIABLE = "EDGERNN_NATIVE"
 _DTYPES = {"int8": np.int8, "float32": np.float32}
 
@@ -34,19 +34,19 @@ def open_artifact(data: bytes, threads: int) -> Backend:
 
     Raises:
         ArtifactError: the file is damaged.
-        UnsupportedError: it has an operator or a type that the kernels lack.
-        SettingError: more than one thread is asked for, the kernels are not installed, or the instruction set that
-            `VARIABLE` asks for is not that of this machine.
+        UnsupportedError: the kernels do not support an operator or a type of the file.
+        SettingError: the kernels are not installed, `threads` is not 1, or the machine lacks the instruction set that
+            `VARIABLE` selects.
     """
     try:
         from edgernn import _native
     except ImportError as error:
         raise SettingError(
-            "backend native is not installed: this edgernn has no kernels in C; the wheel for this machine has them, "
-            f"{wheel_install(machine=native_machine())}, and in a checkout `make native` builds them"
+            "backend native is not installed, because this edgernn is without kernels in C; install the wheel for this "
+            f"machine, {wheel_install(machine=native_machine())}, or run `make native` in a checkout"
         ) from error
     if threads != 1:
-        raise SettingError(f"{threads} threads; native uses only 1 for each call")
+        raise SettingError(f"{threads} threads; backend native supports only 1")
     from edgernn.program.plan import make_plan
     from edgernn.program.reader import read_program
 
@@ -61,17 +61,17 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     try:
         engine = _native.Program(plan.words, plan.constants, wanted)
     except ValueError as error:
-        raise UnsupportedError(f"the kernels refuse its program: {error}") from error
+        raise UnsupportedError(f"the kernels do not support its program: {error}") from error
     return NativeBackend(f"native {__version__} {engine.instruction_set}", program, engine)
 
 
 class NativeBackend:
-    """Artifact as a program of native kernels.
+    """An artifact that native kernels run.
 
-    All memory of a call belongs to the call, so several threads may use it at once.
+    Each call has its own scratch memory, so several threads may call it at once.
 
     Args:
-        name: of the backend, with its version and instruction set.
+        name: name of the backend, with its version and instruction set.
         program: the program.
         engine: the extension's object that runs it.
     """
