@@ -241,7 +241,7 @@ __attribute__((noinline)) static const void *expand(const instruction *i, const 
     return expanded;
 }
 
-/* Copies `bytes` bytes from one operand to another in all lanes, from `from_more` to `to_more` bytes after their places. */
+/* Copies `bytes` bytes between operands in all lanes, `to_more` and `from_more` bytes after their places. */
 static void copy_lanes(const call *c, const operand *to, size_t to_step, size_t to_more, const operand *from,
                        size_t from_step, size_t from_more, size_t bytes) {
     for (size_t lane = 0; lane < c->lanes; lane++) {

@@ -29,7 +29,7 @@ typedef struct edgernn_program edgernn_program;
 /* NOT_USUAL: a number of the input is not finite, or a sum of squares is too large. Some samples may be answered then. */
 typedef enum { EDGERNN_OK, EDGERNN_NO_MEMORY, EDGERNN_NOT_USUAL } edgernn_status;
 
-/* Reads a program and packs its weights. Returns NULL and sets `*reason` if the plan is not valid or memory is missing. */
+/* Reads a program and packs its weights. If the plan is not valid or memory is missing, sets `*reason`, returns NULL. */
 edgernn_program *edgernn_open(
     const int32_t *plan, size_t words, const uint8_t *constants, size_t bytes, const edgernn_kernels *kernels,
     const char **reason);

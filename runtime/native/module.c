@@ -9,7 +9,7 @@
 #include "cpu.h"
 #include "engine.h"
 
-/* From this number of samples on, a call releases Python's lock, so that other threads can run. Releasing and acquiring it
+/* From this number of samples on, a call releases Python's lock, so that other threads can run. To release and acquire it
 takes less time than one sample. */
 #define RELEASE_FROM_SAMPLES 8
 
