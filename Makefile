@@ -45,7 +45,7 @@ $(READY): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
-	@$(BIN)/python $(BUILD_NATIVE) || echo "edgernn: no native kernels, everything else works; the compiler's errors are above"
+	@$(BIN)/python $(BUILD_NATIVE) || echo "edgernn: the native kernels were not built, everything else works; the compiler's errors are above"
 	@touch $@
 
 native: $(READY) $(NATIVE) ## compile the kernels in C for this machine, into the package

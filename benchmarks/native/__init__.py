@@ -1,1 +1,1 @@
-"""`make bench-native`: backend native beside LiteRT and other tools, as ratios that are measured in one run."""
+"""`make bench-native`: backend native compared with LiteRT and other tools, by ratios measured in one run."""

@@ -1,4 +1,4 @@
-"""Answers of backend native and of LiteRT, bit by bit: int8 files, whole sequences and streams."""
+"""Answers of backend native compared with LiteRT's, bit by bit: int8 files, whole sequences and streams."""
 
 from pathlib import Path
 
@@ -16,7 +16,12 @@ _NOISE = 0.25
 
 
 def draw_samples(x: Float32, count: int = SAMPLES) -> Float32:
-    """Repeat samples, float32 [samples, steps, features] from 0 to 1, with other noise each time, up to a number."""
+    """Repeat samples up to a number, with different noise each time.
+
+    Args:
+        x: float32 [samples, steps, features] from 0 to 1; these samples come first, without noise.
+        count: number of samples to return.
+    """
     repeated: Float32 = np.resize(x, (count, *x.shape[1:]))
     noise: Float32 = np.random.default_rng(0).random(repeated.shape, np.float32)
     noise[: len(x)] = 0.5
@@ -28,7 +33,7 @@ def answer_checks(title: str, paths: list[Path], x: Float32) -> list[Check]:
     """Count the answers of int8 files that differ from LiteRT's in any bit, whole and after every row.
 
     Args:
-        title: the model.
+        title: name of the model.
         paths: its files.
         x: float32 [samples, steps, features].
     """

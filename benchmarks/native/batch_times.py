@@ -1,4 +1,4 @@
-"""Time of a sample in a batch: backend native beside the batches of LiteRT, ONNX Runtime and MNN."""
+"""Time of a sample in a batch: backend native compared with LiteRT, ONNX Runtime and MNN."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from peers import graphs
 from peers.registry import ROUNDED, SAME, Peer, as_onnx, by_name
 from peers.tools import mnn, onnx_runtime
 
-# Samples in a call of another tool.
+# Number of samples in a call of another tool.
 PEER_SAMPLES = 40
 _METHOD = Method(rounds=15, seconds=0.75)
 _LITERT = "LiteRT int8"
@@ -49,10 +49,10 @@ PEERS = by_name(
 def batch_check(
     kind: str, title: str, path: Path, peers: Mapping[str, BareSubject], x: Float32, *, avx2: bool
 ) -> Check:
-    """Compare the time of a sample in `Model.predict` of all samples with that of the quickest peer.
+    """Compare the time of a sample in `Model.predict` of a batch with that of the fastest peer.
 
     Args:
-        kind, title: of the model.
+        kind, title: kind and name of the model.
         path: its int8 file.
         peers: files of `PEERS` by name.
         x: float32 [samples, steps, features].

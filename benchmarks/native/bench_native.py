@@ -1,4 +1,4 @@
-"""Backend native beside LiteRT and other tools: bits of answers, calls, batches, large models, starts, size."""
+"""Backend native compared with LiteRT and other tools: answers, calls, batches, large models, starts, size."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,7 +66,7 @@ def main(
 
 
 def _measure(kind: str, run: Path, folder: Path, say: Progress, *, avx2: bool) -> tuple[list[Check], Mapping[str, str]]:
-    """Export a run, have other tools make files, and measure; return the checks, and reasons for missing files."""
+    """Export a run, make other tools' files, and measure; return the checks, and reasons for missing files."""
     title = MODELS[kind].title
     say(f"{title}: exporting")
     rows = export(run, folder, targets=_TARGETS)
@@ -93,7 +93,7 @@ def _measure(kind: str, run: Path, folder: Path, say: Progress, *, avx2: bool) -
 
 
 def _make_peers(kind: str, run: Path, samples: Any, say: Progress) -> tuple[dict[str, BareSubject], Mapping[str, str]]:
-    # Of ONNX's recurrent operators, ONNX Runtime quantizes only LSTM.
+    # LSTM is the only recurrent operator that ONNX Runtime quantizes.
     dynamic = {name: peer for name, peer in onnx_runtime.PEERS.items() if "dynamic" in name and kind == LSTM}
     peers: dict[str, Peer] = {**emx.PEERS, **dynamic, **batch_times.PEERS}
     x = np.ascontiguousarray(samples.x_test[:CHECKED_SAMPLES])

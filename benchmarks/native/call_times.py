@@ -1,4 +1,4 @@
-"""Times of single calls: backend native beside LiteRT and other tools, interleaved, one sample or one row a call."""
+"""Times of calls with one sample or row, interleaved: backend native compared with LiteRT and other tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ModelFiles:
 
     Attributes:
         kind: kind of its layer.
-        title: the model, for tables.
+        title: name of the model, for tables.
         int8, float32: its artifacts.
         peers: files of other tools by name: of emx-onnx-cgen and of ONNX Runtime's dynamic quantization.
         x: one sample, float32 [1, steps, features].
@@ -44,7 +44,7 @@ class ModelFiles:
 
 
 def bare_call(path: Path, backend: str, x: Float32) -> Call:
-    """Return the shortest call of a backend that takes one sample and gives its answer.
+    """Return the call of a backend with the least overhead that answers one sample.
 
     For LiteRT: set_tensor, invoke, get_tensor. The engine of backend native reads the sample and writes the answer.
     """
@@ -65,7 +65,7 @@ def time_calls(loaders: Mapping[str, Local], method: Method) -> dict[str, float]
 
 
 def call_checks(files: ModelFiles, *, avx2: bool) -> list[Check]:
-    """Measure a model: both backends by every call, and the bare call of native beside other tools, hot and cold."""
+    """Time every call of both backends, and the bare call of native and of other tools, hot and cold."""
     peers = {name: Local(partial(_load_peer, subject, files.x)) for name, subject in files.peers.items()}
     ours = {backend: Local(partial(_load_backend, files, backend)) for backend in (NATIVE, LITERT)}
     hot = time_calls({**ours, **peers}, HOT)

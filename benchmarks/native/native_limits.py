@@ -21,7 +21,7 @@ MAX_RATIOS: Mapping[str, Mapping[str, float]] = {
     STEPS: dict.fromkeys(KINDS, 0.5),
     UNITS: dict.fromkeys(KINDS, 0.5),
 }
-# Where LiteRT's and other tools' kernels have VNNI or AVX-512 as well, or another processor's instructions.
+# On other machines, where the kernels of LiteRT and other tools use VNNI, AVX-512 or another processor's instructions.
 MAX_RATIO_ELSEWHERE = 1.0
 # On every machine.
 MAX_DIFFERING = 0
@@ -42,7 +42,7 @@ def ratio_limit(measurement: str, kind: str, *, avx2: bool) -> float | None:
 
 
 def timing_check(group: str, name: str, measurement: str, kind: str, figure: float | None, *, avx2: bool) -> Check:
-    """Return the check of a ratio; on another machine than that of `MAX_RATIOS`, its name has the limit there."""
+    """Return the check of a ratio; on other machines than that of `MAX_RATIOS`, its name includes the limit there."""
     usual, limit = MAX_RATIOS[measurement].get(kind), ratio_limit(measurement, kind, avx2=avx2)
     there = "" if avx2 or usual is None else f"; AVX2: ≤ {usual:.2f}"
     return Check(group, name + there, "ratio", figure=figure, limit=limit)

@@ -1,4 +1,4 @@
-"""Large models: 512 time steps, and 512 units; backend native beside LiteRT's quicker layout."""
+"""Large models, of 512 time steps or 512 units: backend native compared with LiteRT, each with its faster layout."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _METHOD = Method(rounds=20, seconds=1.0)
 
 
 def size_checks(kind: str, folder: Path, say: Progress, *, avx2: bool) -> list[Check]:
-    """Build, export and time an untrained model of either size.
+    """Build, export and time two untrained models, one of each size.
 
     Args:
         kind: kind of the layer.

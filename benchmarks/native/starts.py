@@ -1,4 +1,4 @@
-"""A new process: import, load, the check of golden samples, and the first answer; and the size of the extension."""
+"""Start of a new process (import, load, check of golden samples, first answer), and the extension's size."""
 
 import json
 import random
@@ -21,7 +21,7 @@ _STREAM_ROUNDS = 15
 
 
 def start_checks(title: str, path: Path) -> list[Check]:
-    """Compare new processes that answer by native and by LiteRT, with and without the time of NumPy's import."""
+    """Compare the start of new processes with native and with LiteRT, including and excluding the import of NumPy."""
     backends = (NATIVE, LITERT)
     native, litert = measure_starts({backend: load_and_predict(backend) for backend in backends}, path).values()
     group = f"{title}: a new process, native / LiteRT"
@@ -80,7 +80,7 @@ def time_first_answer(path: Path, backend: str, row: bytes) -> float:
 
 
 def extension_check() -> Check:
-    """Compress the extension of this machine, as a wheel does."""
+    """Measure the size of this machine's extension, compressed as in a wheel."""
     from edgernn import _native
 
     # hatchling writes a wheel with zipfile's default level.

@@ -1,8 +1,8 @@
-"""Frozen dataclasses that are defined fast, for classes that every start of a program defines.
+"""Frozen dataclasses that are defined fast, for the modules that every start imports.
 
-`dataclass(frozen=True)` writes and compiles source code for each class, which takes 30 times as long as to add the
-common methods of this module, and was most of the time in which a card's module is imported. `record` makes the same
-kind of class: `dataclasses.fields`, `replace` and `asdict` work as usual, and type checkers see a dataclass.
+`dataclass(frozen=True)` generates and compiles source code for each class. This took most of the time of these imports.
+`record` adds the common methods of this module instead, which is 30 times as fast. The result is the same kind of
+class: `dataclasses.fields`, `replace` and `asdict` work as usual, and type checkers see a dataclass.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def _record(*, frozen: Literal[True]) -> Callable[[type[T]], type[T]]:  # noqa: ARG001  the argument of a dataclass
-    """Make a class a frozen dataclass; its fields may have a default or a `default_factory`, and no other option."""
+    """Make a class a frozen dataclass, whose fields may have a `default` or `default_factory`, but no other option."""
     return _make
 
 
@@ -27,7 +27,7 @@ def _make(cls: type[T]) -> type[T]:
 
 
 class _SignatureOnDemand:
-    """The signature of a record, for documentation; made when it is asked for."""
+    """The signature of a record, for documentation; computed when it is read."""
 
     def __get__(self, _instance: object, owner: type[Any]) -> Any:
         from inspect import Parameter, Signature
@@ -40,7 +40,7 @@ class _SignatureOnDemand:
 
 
 class _Record:
-    """The members of a record, which are copied into the class: methods that work by the names of its fields."""
+    """The methods that are copied into each record; they read the names of its fields."""
 
     __match_args__: tuple[str, ...]
     __dataclass_fields__: dict[str, Field[Any]]

@@ -1,7 +1,7 @@
-"""Compile runtime/native/*.c into the extension edgernn._native, for this machine or for a wheel of another one.
+"""Compile runtime/native/*.c into the extension edgernn._native, for this machine or for another machine's wheel.
 
-The compiler is zig's C compiler, from the package ziglang: it also compiles for other processors, and against an old
-glibc. `make native` calls `main`; hatchling calls `NativeBuildHook` for every wheel.
+The compiler is zig's C compiler, from the package ziglang. It also compiles for other processors, and for an old glibc.
+`make native` calls `main`; hatchling calls `NativeBuildHook` for every wheel.
 """
 
 import os
@@ -21,23 +21,23 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# The environment variable that asks for a wheel with the extension, for one of `TARGETS` or `STAND_INS`.
+# Environment variable with a key of `TARGETS` or `STAND_INS`: the wheel then contains the extension for this machine.
 VARIABLE = "EDGERNN_WHEEL_PLATFORM"
 SOURCES = Path(__file__).parent
 ROOT = SOURCES.parents[1]
 NAME = "_native.abi3.so"
-# Where Python imports it from a checkout.
+# Path from which Python imports the extension in a checkout.
 IN_CHECKOUT = ROOT / "runtime" / "edgernn" / NAME
 
-# Contracting a product and a sum into one operation changes the rounding, and with it answers: -ffp-contract=off.
+# -ffp-contract=off: a fused multiply-add rounds once instead of twice, which would change answers.
 FLAGS = [
     *("-std=c99", "-O3", "-ffp-contract=off", "-fPIC"),
     *("-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"),
-    # Nothing unwinds the stack; the tables would be 5 % of the extension.
+    # Unwind tables would be 5 % of the extension, and nothing unwinds the stack.
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
     *("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"),
 ]
-# Small rather than fast: it runs once for each file, and its code is 40 % smaller.
+# plan.c runs once for each file, so it is compiled for size: its code is 40 % smaller.
 SMALL_FLAGS = {"plan": ["-Os"]}
 # Python 3.11, the oldest that edgernn supports.
 PYTHON_FLAGS = ["-DPy_LIMITED_API=0x030B0000"]
@@ -45,11 +45,11 @@ LINK_FLAGS = ["-O3", "-shared", "-s", "-Wl,--gc-sections", "-lm"]
 
 
 class NativeBuildError(Exception):
-    """The extension cannot be built here; the text says why, in one line."""
+    """The extension cannot be built here; the message gives the reason in one line."""
 
 
 class CompilerError(Exception):
-    """The compiler refused the sources; the text is the command and what the compiler wrote."""
+    """The compiler failed; the message is its command and its output."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class NativeTarget:
     """A kind of machine.
 
     Attributes:
-        triple: zig's name for processor, system and the oldest glibc.
+        triple: zig's name of the processor, the system and the oldest glibc.
         tag: platform tag of the wheel.
-        flags: the processor that every file but the kernels below may count on.
-        kernels: flags of kernels_NAME.c for each instruction set NAME of this processor family.
-        bits: 64, or 32.
+        flags: flags for the oldest processor, for all files except those of `kernels`.
+        kernels: flags of kernels_NAME.c, for each instruction set NAME of this processor family.
+        bits: 64 or 32.
     """
 
     triple: str
@@ -130,15 +130,15 @@ def build(machine: str, folder: Path) -> Path:
 
     Args:
         machine: one of `TARGETS` or `STAND_INS`.
-        folder: for the extension and the object files; created if missing.
+        folder: folder for the extension and the object files; created if missing.
 
     Raises:
         NativeBuildError: unknown machine, no compiler, or no Python headers.
-        CompilerError: see its docstring.
+        CompilerError: the compiler failed.
     """
     target = find_target(machine)
     if find_spec("ziglang") is None:
-        raise NativeBuildError("the compiler is not installed: pip install ziglang")
+        raise NativeBuildError("the compiler zig is not installed: pip install ziglang")
     folder.mkdir(parents=True, exist_ok=True)
     python_flags = [*PYTHON_FLAGS, *header_flags(target, folder)]
 
@@ -168,10 +168,10 @@ def files_and_flags(target: NativeTarget) -> Iterator[tuple[Path, list[str]]]:
 
 
 def header_flags(target: NativeTarget, folder: Path) -> list[str]:
-    """Return the flags that find Python's headers, which are those of the running Python.
+    """Return the flags to include the headers of the running Python.
 
-    Its pyconfig.h describes this machine. For a target with other sizes, a corrected copy is included first; its guard
-    then keeps the original out.
+    Their pyconfig.h describes this machine. For a target with other sizes, a corrected copy is included first; its
+    include guard then skips the original.
     """
     include = Path(sysconfig.get_path("include"))
     if not (include / "Python.h").exists():
@@ -216,14 +216,14 @@ def this_machine() -> str:
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
-    """Adds the extension to a wheel, if `VARIABLE` asks for a platform; without it the wheel is pure Python."""
+    """Adds the extension to a wheel, if `VARIABLE` is set; otherwise the wheel is pure Python."""
 
     def dependencies(self) -> list[str]:
-        """Return what the build needs besides hatchling."""
+        """Return the packages that the build needs besides hatchling."""
         return ["ziglang"] if os.environ.get(VARIABLE) else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile for the platform, add the extension, and set the wheel's tag. Editable wheels stay as they are."""
+        """Compile the extension, add it to the wheel, and set the wheel's tag; editable wheels are not changed."""
         machine = os.environ.get(VARIABLE)
         if not machine or version == "editable":
             return
@@ -239,7 +239,7 @@ class NativeBuildHook(BuildHookInterface[Any]):
 def main(words: list[str]) -> None:
     """Put the extension for this machine into the package, or with the word `platforms` print the keys of `TARGETS`.
 
-    If it cannot be built here, that is one sentence and no failure, because edgernn works without it.
+    If the extension cannot be built here, print the reason and succeed, because edgernn works without it.
     """
     if words == ["platforms"]:
         sys.stdout.write(" ".join(TARGETS) + "\n")
@@ -250,9 +250,9 @@ def main(words: list[str]) -> None:
     except CompilerError as error:
         sys.exit(str(error))
     except NativeBuildError as error:
-        sys.stderr.write(f"edgernn: no native kernels, everything else works: {error}\n")
+        sys.stderr.write(f"edgernn: the native kernels were not built, everything else works: {error}\n")
         return
-    # Renamed in one step: a running process keeps the file that it has mapped.
+    # A rename, not a copy: running processes keep the old file, which they have mapped.
     staged = shutil.copy(library, IN_CHECKOUT.with_suffix(".new"))
     Path(staged).replace(IN_CHECKOUT)
 

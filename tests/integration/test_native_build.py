@@ -84,7 +84,7 @@ def test_where_it_cannot_be_built_one_sentence_says_why(
     monkeypatch.setattr(build_native, "find_spec", lambda _: None)
     build_native.main([])
     shown = capsys.readouterr()
-    assert re.fullmatch(rf"edgernn: no native kernels, everything else works: .*{why}\n", shown.err)
+    assert re.fullmatch(rf"edgernn: the native kernels were not built, everything else works: .*{why}\n", shown.err)
     assert shown.out == ""
     assert not list(sources.iterdir())
 
