@@ -1,7 +1,7 @@
 """Answer samples with artifacts, in a batch, one by one, and row by row; run in a root, by its Python.
 
-Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and what it needs can be imported here. The result
-has, for each artifact, NAME/answers, NAME/singles, NAME/streams and NAME/backend, or NAME/refused with the message.
+Command line: BACKEND SAMPLES.npy ANSWERS.npz ARTIFACT… Only edgernn and its dependencies can be imported here. For each
+artifact, the result contains NAME/answers, NAME/singles, NAME/streams and NAME/backend, or NAME/refused with a message.
 """
 
 import sys

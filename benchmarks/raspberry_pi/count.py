@@ -1,8 +1,8 @@
 """Call artifacts between marks; run in a root, by its Python and under `instructions.c`.
 
 Command line: BACKEND CALLS ROUNDS ARTIFACT…. For each artifact, and each of `invoke`, `predict` and `push`, in this
-order: ROUNDS rounds of two marks with CALLS calls between them. It prints a line for each artifact: empty, or why the
-backend refuses it, and then there are no marks.
+order: ROUNDS rounds of two marks with CALLS calls between them. Prints a line for each artifact: an empty one, or the
+reason why the backend refuses it; a refused artifact has no marks.
 """
 
 import gc
@@ -18,7 +18,7 @@ WARMUP = 50  # Python specializes its bytecode during the first calls
 def main() -> None:
     """Count each artifact."""
     backend, calls, rounds, *artifacts = sys.argv[1:]
-    gc.disable()  # a collection would fall into some rounds only
+    gc.disable()  # a collection would add instructions to some rounds only
     for path in artifacts:
         try:
             _mark(backend, path, int(calls), int(rounds))

@@ -1,4 +1,4 @@
-"""Count instructions per inference on each root and board; QEMU counts, so the host's speed does not matter."""
+"""Count instructions per inference on each root and board, with QEMU, so that the host's speed does not matter."""
 
 import platform
 import re
@@ -38,14 +38,14 @@ MARKS = 2 * ROUNDS * len(NAMES)  # of an artifact
 PLUGIN = Path(__file__).with_name("instructions.c")
 # Numbers of getppid: arch/arm/tools/syscall.tbl and include/uapi/asm-generic/unistd.h of Linux.
 _MARK = {"arm": 64, "aarch64": 173}
-# The emulator with plugins is not static: its libraries must be at the host's paths.
+# The emulator with plugins is linked dynamically: in the root, its libraries must have the host's paths.
 _LIBRARIES = (Path("/lib64"), Path(f"/usr/lib/{platform.machine()}-linux-gnu"))
 _PROGRAMS, _PLUGINS, _COUNTS = Path("/edgernn-host"), Path("/edgernn-plugin"), HOME / "counts"
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """Instructions of a device's processor that calls of an artifact take.
+    """Numbers of instructions that calls of an artifact take on a device's processor.
 
     Attributes:
         model: kind of model, for instance GRU(64).

@@ -33,7 +33,7 @@ class DeviceAnswers:
         whole: answers to all samples in one batch, float32 [samples, classes].
         single: answers to one sample after the other, float32 [samples, classes].
         streamed: answers after the last row of each sample, float32 [samples, classes].
-        backend: what ran it, with its version, for instance "native 0.1.0 neon".
+        backend: backend that ran it, with its version, for instance "native 0.1.0 neon".
         refused: reason why it did not answer; empty if it did.
     """
 
@@ -101,14 +101,14 @@ def answer_here(path: Path, backend: str, x: Float32) -> DeviceAnswers:
 
 
 def share(folder: Path, artifacts: Sequence[Path], x: Float32) -> None:
-    """Put everything that devices need to answer `x`, float32 [samples, steps, features], into their shared folder."""
+    """Copy artifacts, samples `x`, float32 [samples, steps, features], and `answer` into the devices' shared folder."""
     np.save(folder / SAMPLES, x)
     for path in (Path(answer.__file__), *artifacts):
         shutil.copy(path, folder)
 
 
 def answers_of(device: Device, backend: str, names: Sequence[str]) -> dict[str, DeviceAnswers]:
-    """Run artifacts of the shared folder on a device with a backend; return their answers by name.
+    """Run artifacts of the shared folder on a device with a backend; return the answers of each, by its name.
 
     Raises:
         ArtifactError: the program failed there.

@@ -1,4 +1,4 @@
-"""Build the roots once and keep them: Debian under QEMU, with edgernn installed there as a user would."""
+"""Build the roots, Debian under QEMU, once, and install edgernn there as a user would."""
 
 import hashlib
 import os
@@ -46,7 +46,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def roots_locked() -> Iterator[None]:
-    """Keep other processes out of the roots, which have one home and one environment each.
+    """Lock the roots: two processes cannot use them at once, because each root has one home and one environment.
 
     Raises:
         SettingError: another process uses them.
@@ -158,7 +158,7 @@ def _bootstrap(root: Root, folder: Path) -> None:
     packages = ",".join((*PACKAGES, *root.packages))
     options = [f"--arch={root.architecture}", "--variant=minbase", f"--include={packages}"]
     signatures = ["--force-check-gpg", f"--keyring={KEYRING}"]
-    # In namespaces, so that its mounts and processes end with it, even if it is killed.
+    # In namespaces, so that its mounts and processes end when debootstrap ends, even if it is killed.
     _call([*NAMESPACES, "debootstrap", *signatures, *options, root.release, part])
     _call(["chroot", part, "useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(USER_ID), USER])
     (part / _system_mark(root)).touch()

@@ -1,4 +1,4 @@
-"""Operating systems and processors to test on, and a way to run a command there."""
+"""Operating systems and processors to test on, and commands that run there."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ class Board:
     architecture: int = 8
 
     def cpuinfo(self) -> str:
-        """Return the board's /proc/cpuinfo; emulated programs would read the host's, which makes some crash."""
+        """Return the board's /proc/cpuinfo; with the host's, some emulated programs crash."""
         lines = (
             "BogoMIPS\t: 108.00",
             f"Features\t: {self.features}",
@@ -50,7 +50,7 @@ class Board:
             f"CPU part\t: {self.part:#x}",
             f"CPU revision\t: {self.revision}",
         )
-        # As many processors as in /sys, which is the host's.
+        # The number of processors must be that of /sys, which is the host's.
         return "".join("\n".join((f"processor\t: {number}", *lines, "", "")) for number in range(os.cpu_count() or 1))
 
 
@@ -241,7 +241,7 @@ class Device:
         mounts: Mapping[Path, Path] | None = None,
         time_limit_s: int = TIME_LIMIT_S,
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command; return its output and exit code, whatever they are.
+        """Run a command; return its output and exit code.
 
         Args:
             words: the command; a name is looked up in the environment of edgernn first.
@@ -257,7 +257,7 @@ class Device:
         Raises:
             subprocess.TimeoutExpired: the command took longer.
         """
-        # The root's own env, which is emulated, too, looks names up in the root.
+        # The root's env, not the host's, finds the command in the root.
         inside: list[str | Path] = [*emulator, *words] if emulator else ["/usr/bin/env", f"--chdir={folder}", *words]
         with tempfile.TemporaryDirectory() as temporary:
             cpuinfo = Path(temporary) / "cpuinfo"
