@@ -13,7 +13,7 @@ import numpy as np
 
 from edgernn import __version__
 from edgernn.arrays import Arrays
-from edgernn.backends.protocol import Backend, Direct, State, Stepper, check_states
+from edgernn.backends.protocol import Backend, Direct, State, Stepper, check_states, split_states
 from edgernn.backends.tensor_port import TensorPort
 from edgernn.errors import InputError, NoStepError, SettingError, UnsupportedError
 from edgernn.suggestions import did_you_mean
@@ -80,11 +80,9 @@ class NativeBackend:
         self.name = name
         self._program, self._engine = program, engine
         self._input, self._output = (_port(program, number) for number in (program.input, program.output))
-        shape, answer = program.values[program.input].shape, program.values[program.output].shape
-        self.input_shapes: tuple[tuple[int, ...], ...] = ((program.steps, *shape[2:]) if program.states else shape[1:],)
-        every_step = program.states and program.answers_every_step
-        self._answer_shape = (program.steps, *answer[2:]) if every_step else answer[1:]
-        self.output_shapes: tuple[tuple[int, ...], ...] = (self._answer_shape,)
+        self._answer_shape = program.answer_shape
+        self.input_shapes: tuple[tuple[int, ...], ...] = (program.sample_shape,)
+        self.output_shapes: tuple[tuple[int, ...], ...] = (program.answer_shape,)
 
     def run(self, inputs: Arrays) -> Arrays:
         """Answer a batch; see `Backend`.
@@ -157,13 +155,7 @@ class _NativeStepper:
 
     @property
     def states(self) -> Sequence[State]:
-        states, place = [], 0
-        for spec in self._specs:
-            dtype = np.dtype(_DTYPES[spec.type])
-            count = int(np.prod(spec.shape))
-            states.append(np.frombuffer(bytes(self._states), dtype, count, place).copy())
-            place += count * dtype.itemsize
-        return states
+        return split_states(bytes(self._states), self._specs)
 
     @states.setter
     def states(self, states: Sequence[State]) -> None:

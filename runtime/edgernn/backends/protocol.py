@@ -1,12 +1,15 @@
 """The protocol of backends: the methods that `edgernn.model` and `edgernn.stream` call, and the rules for states."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from edgernn.arrays import AnyArray, Arrays, Float32
 from edgernn.errors import InputError
+
+if TYPE_CHECKING:
+    from edgernn.program.operators import Value
 
 # A state between two steps, in the artifact's number format: float32, int8 or int16 [size].
 State = AnyArray
@@ -94,6 +97,21 @@ class Backend(Protocol):
         Raises:
             NoStepError: the artifact has no step.
         """
+
+
+def split_states(content: bytes, values: "Iterable[Value]") -> list[State]:
+    """Return copies of states that follow each other in one block of memory.
+
+    Args:
+        content: the block.
+        values: the states as values of a program.
+    """
+    states, place = [], 0
+    for value in values:
+        dtype = np.dtype(value.type)
+        states.append(np.frombuffer(content, dtype, value.elements, place).copy())
+        place += states[-1].nbytes
+    return states
 
 
 def check_states(states: Iterable[State], expected: Sequence[State]) -> list[State]:

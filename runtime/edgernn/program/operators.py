@@ -374,3 +374,15 @@ class Program:
     output: int
     steps: int
     answers_every_step: bool
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample, a whole sequence."""
+        shape = self.values[self.input].shape
+        return (self.steps, *shape[2:]) if self.states else shape[1:]
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """Shape of the answer to a sample."""
+        shape = self.values[self.output].shape
+        return (self.steps, *shape[2:]) if self.states and self.answers_every_step else shape[1:]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.arrays import Arrays
-from edgernn.backends.protocol import State, Stepper, check_states
+from edgernn.backends.protocol import State, Stepper, check_states, split_states
 from edgernn.errors import ExportError
 from edgernn.program.operators import Value
 from edgernn_export.formats.c.writer import CSource
@@ -23,7 +23,6 @@ from edgernn_export.formats.c.writer import CSource
 # For every compiler. A fused multiply-add would change the rounding of float32 sums: -ffp-contract=off.
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffp-contract=off")
 _COMPILERS = ("cc", "gcc", "clang")
-_DTYPES = {"int8": np.int8, "float32": np.float32}
 
 
 def find_compiler() -> list[str]:
@@ -80,11 +79,9 @@ class CompiledModel:
         self._row, self._answer = program.values[layout.row], program.values[layout.answer]
         self._fields = layout.fields
         self._features, self._outputs = source.features, source.outputs
-        self.input_shapes: tuple[tuple[int, ...], ...] = ((program.steps, program.values[program.input].shape[2]),)
-        answer = program.values[program.output].shape
-        self.answer_shape = answer[1:]
-        every_step = program.answers_every_step
-        self.output_shapes: tuple[tuple[int, ...], ...] = ((program.steps, *answer[2:]) if every_step else answer[1:],)
+        self.input_shapes: tuple[tuple[int, ...], ...] = (program.sample_shape,)
+        self.answer_shape = program.values[program.output].shape[1:]
+        self.output_shapes: tuple[tuple[int, ...], ...] = (program.answer_shape,)
 
     def encode(self, rows: Any) -> Any:
         """Convert float32 rows, [..., features], to the program's type of numbers."""
@@ -107,7 +104,7 @@ class CompiledModel:
 
     def predict(self, rows: Any) -> Any:
         """Answer a batch without conversions: rows [samples, steps, features], answers [samples, ...]."""
-        answers = np.empty((len(rows), *self.output_shapes[0]), _DTYPES[self._answer.type])
+        answers = np.empty((len(rows), *self.output_shapes[0]), self._answer.type)
         for number in range(len(rows)):
             row, answer = rows[0].size * number, answers[0].size * number
             self._functions["predict"](_address(rows, row), _address(answers, answer))
@@ -130,13 +127,13 @@ class CompiledModel:
 
     def begin(self) -> Any:
         """Return the state of a new stream."""
-        state = np.zeros(sum(each.elements * _size(each.type) for each in self._fields), np.uint8)
+        state = np.zeros(sum(each.size_bytes for each in self._fields), np.uint8)
         self._functions["init"](_address(state, 0))
         return state
 
     def step(self, state: Any, row: Any) -> Any:
         """Answer a row without conversions, and update the state."""
-        answer = np.empty(self._outputs, _DTYPES[self._answer.type])
+        answer = np.empty(self._outputs, self._answer.type)
         self._functions["step"](_address(state, 0), _address(row, 0), _address(answer, 0))
         return answer
 
@@ -168,21 +165,12 @@ class CompiledStream:
     @property
     def states(self) -> Sequence[State]:
         """Copies of the states."""
-        states, place = [], 0
-        for each in self._model.fields:
-            count = each.shape[0]
-            states.append(np.frombuffer(self._state.tobytes(), _DTYPES[each.type], count, place).copy())
-            place += count * _size(each.type)
-        return states
+        return split_states(self._state.tobytes(), self._model.fields)
 
     @states.setter
     def states(self, states: Sequence[State]) -> None:
         content = b"".join(state.tobytes() for state in check_states(states, self.states))
         self._state = np.frombuffer(content, np.uint8).copy()
-
-
-def _size(kind: str) -> int:
-    return int(np.dtype(_DTYPES[kind]).itemsize)
 
 
 def _address(values: Any, element: int) -> ctypes.c_void_p:
