@@ -181,7 +181,7 @@ def _prepare_functions(source: CSource, card: Card) -> list[tuple[str, str]]:
     found = []
     if source.layout.is_int8:
         kind = "raw numbers, in the units of the training samples" if scaled else meaning
-        found.append((_quantize(source), f"Quantizes a row: {kind}. No other function uses floating point."))
+        found.append((_quantize(source), f"Quantizes a row: {kind}. Floating point is used only to prepare rows."))
     if scaled:
         scale = f"void {prefix}_scale(const float *{ROW}, float *scaled)"
         found.append((scale, f"Scales a row of raw numbers, in the units of the training samples; {meaning}."))
