@@ -1,4 +1,4 @@
-"""Model inputs: contiguous finite float32, scaled as the card says."""
+"""Model inputs: contiguous, aligned, finite float32, scaled as the card says."""
 
 import os
 import warnings
@@ -70,10 +70,7 @@ def as_array(x: ArrayLike) -> Array:
     """
     if type(x) is np.ndarray:  # the common case, fast
         return x
-    if hasattr(x, "mask") and hasattr(x, "filled"):
-        raise InputError(
-            "masked arrays are not supported; pass x.filled(0) or other values in place of the masked ones"
-        )
+    refuse_masked(x)
     try:
         array = np.asarray(x)
     except (ValueError, TypeError, OverflowError) as error:
@@ -82,6 +79,18 @@ def as_array(x: ArrayLike) -> Array:
         hint = "; read the file first, for instance with numpy.load" if isinstance(x, str | os.PathLike) else ""
         raise InputError(f"the input is a {type(x).__name__}, expected an array of numbers{hint}")
     return array
+
+
+def refuse_masked(x: object) -> None:
+    """Check that an array has no mask, which NumPy's functions would drop.
+
+    Raises:
+        InputError: it is a masked array.
+    """
+    if hasattr(x, "mask") and hasattr(x, "filled"):
+        raise InputError(
+            "masked arrays are not supported; pass x.filled(0) or other values in place of the masked ones"
+        )
 
 
 def scale_features(x: Float32, offset: Float32, factor: Float32) -> Float32:
@@ -128,7 +137,7 @@ class InputReader:
         return -1.0 if self._scale is not None else self._usual_sum + size * self._usual_mean
 
     def read(self, x: Array) -> Float32:
-        """Convert numbers to a backend's input: contiguous float32 in native byte order, scaled.
+        """Convert numbers to a backend's input: contiguous, aligned float32 in native byte order, scaled.
 
         Args:
             x: raw numbers if the spec has a scale; otherwise numbers as its `meaning` says, or uint8 pixels, which are
@@ -138,8 +147,9 @@ class InputReader:
             InputError: `x` contains no numbers, NaN, infinity, or unscaled pixels.
         """
         raw: Float32 = x if x.dtype is _FLOAT32 else _convert(x, self._spec)  # type: ignore[assignment]
-        if not raw.flags.c_contiguous:
-            raw = np.ascontiguousarray(raw)
+        flags = raw.flags
+        if not (flags.c_contiguous and flags.aligned):  # kernels in C read float32 only at multiples of 4 bytes
+            raw = raw.copy("C")
         values = raw
         if self._scale is not None:
             offset, factor = self._sample_scale if raw.shape[1:] == self._sample_shape else self._scale

@@ -44,14 +44,34 @@ def test_calls_leave_no_trace(model: edgernn.Model, x: np.ndarray) -> None:
     np.testing.assert_array_equal(model.predict(x[0]), kept)
 
 
+def unaligned(array: np.ndarray) -> np.ndarray:
+    """Return a read-only copy at an address that is no multiple of 4, as in a packet behind a header of one byte."""
+    return np.frombuffer(b"\0" + array.tobytes(), array.dtype, offset=1).reshape(array.shape)
+
+
 def test_uint8_pixels_lists_and_strided_arrays_are_the_same_input(model: edgernn.Model) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     scaled = pixels.astype(np.float32) / np.float32(255)
     expected = model.predict(scaled)
     big_endian = scaled.astype(">f4")
     strided = np.repeat(scaled, 2, axis=1)[:, ::2]
-    for same in (pixels, scaled.tolist(), scaled.astype(np.float64), big_endian, strided):
+    for same in (pixels, scaled.tolist(), scaled.astype(np.float64), big_endian, strided, unaligned(scaled)):
         np.testing.assert_array_equal(model.predict(same), expected)
+
+
+def test_unaligned_batches_and_rows_are_read(model: edgernn.Model, x: np.ndarray) -> None:
+    np.testing.assert_array_equal(model.predict(unaligned(x[:9])), model.predict(x[:9]))
+    stream, other = model.stream(), model.stream()
+    for row in x[0, :3]:
+        np.testing.assert_array_equal(stream.push(unaligned(row)), other.push(row))
+    np.testing.assert_array_equal(stream.push_many(unaligned(x[0])), other.push_many(x[0]))
+
+
+def test_masked_states_are_refused(model: edgernn.Model) -> None:
+    stream = model.stream()
+    masked = [np.ma.masked_array(state) for state in stream.state]
+    with pytest.raises(edgernn.InputError, match="masked arrays are not supported"):
+        stream.state = masked
 
 
 def test_classify_names_the_labels(model: edgernn.Model, x: np.ndarray) -> None:

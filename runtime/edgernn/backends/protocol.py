@@ -7,6 +7,7 @@ import numpy as np
 
 from edgernn.arrays import AnyArray, Arrays, Float32
 from edgernn.errors import InputError
+from edgernn.inputs import refuse_masked
 
 if TYPE_CHECKING:
     from edgernn.program.operators import Value
@@ -118,16 +119,20 @@ def check_states(states: Iterable[State], expected: Sequence[State]) -> list[Sta
     """Return states to continue from as arrays, if they fit the artifact.
 
     Raises:
-        InputError: they are no arrays, their number, shapes or types differ, or a number is NaN or infinite.
+        InputError: they are no arrays or masked ones, their number, shapes or types differ, or a number is NaN or
+            infinite.
     """
 
     def describe(group: Sequence[State]) -> list[str]:
         return [f"{state.dtype} {state.shape}" for state in group]
 
     try:
-        given: list[State] = [np.asarray(state) for state in states]
+        listed = list(states)
+        given: list[State] = [np.asarray(state) for state in listed]
     except (TypeError, ValueError) as error:
         raise InputError(f"states of type {type(states).__name__} given, expected {describe(expected)}") from error
+    for state in listed:
+        refuse_masked(state)
     if describe(given) != describe(expected):
         raise InputError(f"states of {describe(given)} given, expected {describe(expected)}")
     if not all(np.isfinite(state).all() for state in given):
