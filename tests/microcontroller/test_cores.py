@@ -139,6 +139,20 @@ def test_the_digits_keep_their_limits() -> None:
     assert instructions <= 1_200_000
 
 
+@pytest.mark.parametrize("missing", ["", GCC])
+def test_instructions_are_counted_beside_functions_of_other_libraries(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Add a function as that which quantizes rows behind a LayerNormalization, which calls sqrtf."""
+    files = {name: text for name, text in digits_files().items() if not name.endswith("_test.c")}
+    files["digits.c"] += (
+        "\n#include <math.h>\nfloat digits_root(float x);\nfloat digits_root(float x) { return sqrtf(x); }\n"
+    )
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == missing else which(name))
+    assert cortex_m.count_instructions(files, "digits") is not None
+
+
 # What the example programs use of each SDK.
 STUBS = {
     "arduino": {
