@@ -3,7 +3,9 @@
 import ctypes
 import math
 import re
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -370,6 +372,33 @@ def test_without_a_compiler_for_arm_there_are_no_sizes(
 def test_a_compiler_that_refuses_the_source_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"the C compiler .* refuses the file: .*error"):
         compile_library(find_compiler(), {"wrong.c": "int wrong(void) { return x; }"}, tmp_path / "wrong.so")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            "no-such-compiler -O2",
+            "the C compiler in the environment variable CC, 'no-such-compiler -O2', was not found",
+        ),
+        ("'gcc", "was not found; set CC to the C compiler of this computer, or unset it"),
+        # It makes no file, as a compiler for another machine makes none that can be loaded.
+        (f"{sys.executable} -c pass", r"cannot load the library that the C compiler made .*; set CC to the C compiler"),
+    ],
+)
+def test_a_wrong_compiler_in_the_environment_is_one_line(
+    program: Program, card: Card, monkeypatch: pytest.MonkeyPatch, wanted: str, message: str
+) -> None:
+    monkeypatch.setenv("CC", wanted)
+    with pytest.raises(ExportError, match=message):
+        files = CFiles(program, DIGITS, "digits")
+        files.open(seal(files.embed_card(card.encode())))
+
+
+def test_a_compiler_in_the_environment_may_have_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = find_compiler()
+    monkeypatch.setenv("CC", f"{shlex.join(command)} -O1")
+    assert find_compiler() == [*command, "-O1"]
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,8 @@ class CFiles:
             # A new name each time: for the name of a library that is loaded already, the loader returns that one.
             library = Path(folder) / f"{Path(folder).name}.so"
             compile_library(self._compiler, self._files(data), library)
-            name = f"C by {Path(self._compiler[-1]).name}"
+            compiler = next(word for word in reversed(self._compiler) if not word.startswith("-"))
+            name = f"C by {Path(compiler).name}"
             return CompiledModel(library, self.source, name, scaled=bool(card.inputs[0].factor))
 
     def companions(self, data: bytes) -> Mapping[str, bytes]:

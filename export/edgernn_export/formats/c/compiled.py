@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,21 +17,42 @@ import numpy as np
 
 from edgernn.arrays import Arrays
 from edgernn.backends.protocol import State, Stepper, check_states, split_states
-from edgernn.errors import ExportError
+from edgernn.errors import ExportError, first_line, printable
 from edgernn.program.operators import Value
 from edgernn_export.formats.c.writer import CSource
 
 # For every compiler. A fused multiply-add would change the rounding of float32 sums: -ffp-contract=off.
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffp-contract=off")
 _COMPILERS = ("cc", "gcc", "clang")
+_OTHER_COMPILER = "set CC to the C compiler of this computer, or unset it"
 
 
 def find_compiler() -> list[str]:
-    """Return the command of a C compiler: $CC, cc, gcc, clang, or zig's from the package ziglang; empty if none."""
-    for name in (os.environ.get("CC", ""), *_COMPILERS):
-        if name and (found := shutil.which(name)):
+    """Return the command of a C compiler: $CC, cc, gcc, clang, or zig's from the package ziglang; empty if none.
+
+    Raises:
+        ExportError: $CC is set, but names no program.
+    """
+    if wanted := os.environ.get("CC", "").strip():
+        return _find_wanted(wanted)
+    for name in _COMPILERS:
+        if found := shutil.which(name):
             return [found]
     return [sys.executable, "-m", "ziglang", "cc"] if find_spec("ziglang") else []
+
+
+def _find_wanted(wanted: str) -> list[str]:
+    """Return the command in $CC, which may have options, such as "ccache gcc"."""
+    try:
+        program, *options = shlex.split(wanted)
+    except ValueError:
+        program, options = wanted, []
+    found = shutil.which(program)
+    if not found:
+        raise ExportError(
+            f"the C compiler in the environment variable CC, {wanted!r}, was not found; {_OTHER_COMPILER}"
+        )
+    return [found, *options]
 
 
 def compile_library(compiler: Sequence[str], files: Mapping[str, str], path: Path) -> None:
@@ -42,17 +64,24 @@ def compile_library(compiler: Sequence[str], files: Mapping[str, str], path: Pat
         path: path of the library.
 
     Raises:
-        ExportError: the compiler refuses the file.
+        ExportError: the compiler cannot be run, or refuses the file.
     """
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
         sources = [name for name in files if name.endswith(".c")]
         command = [*compiler, *FLAGS, "-fPIC", "-shared", *sources, "-o", str(path), "-lm"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+        try:
+            done = subprocess.run(  # noqa: S603
+                command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+            )
+        except OSError as error:
+            raise ExportError(
+                f"the C compiler {' '.join(compiler)} cannot be run: {error.strerror}; {_OTHER_COMPILER}"
+            ) from error
     if done.returncode:
         message = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
-        raise ExportError(f"the C compiler {' '.join(compiler)} refuses the file: {message}")
+        raise ExportError(f"the C compiler {' '.join(compiler)} refuses the file: {printable(message)}")
 
 
 class CompiledModel:
@@ -64,11 +93,20 @@ class CompiledModel:
         name: name of the backend.
         scaled: True if the program has a scale of features. Backends get scaled rows, so its function
             `quantize_scaled` is called.
+
+    Raises:
+        ExportError: the library cannot be loaded, for instance because the compiler is for another machine.
     """
 
     def __init__(self, library: Path, source: CSource, name: str, *, scaled: bool) -> None:
         self.name = name
-        loaded, layout = ctypes.CDLL(str(library)), source.layout
+        try:
+            loaded, layout = ctypes.CDLL(str(library)), source.layout
+        except OSError as error:
+            reason = first_line(error).removeprefix(f"{library}: ")
+            raise ExportError(
+                f"this computer cannot load the library that the C compiler made ({name}): {reason}; {_OTHER_COMPILER}"
+            ) from error
         self._functions = {each: getattr(loaded, f"{source.prefix}_{each}") for each in ("init", "step", "predict")}
         if layout.is_int8:
             suffix = "_scaled" if scaled else ""
