@@ -64,7 +64,7 @@ def test_html_is_checked_before_anything_is_measured(
     monkeypatch.setattr("edgernn.commands.bench.run_session", None)
     words = ("bench", artifacts / "digits-int8.tflite", "--html")
     assert "expected a name that ends with .html" in refused(*words, tmp_path / "a.tflite", exit_code=2)
-    monkeypatch.setattr("edgernn.system.extras.find_spec", lambda name: None if name == "matplotlib" else name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "matplotlib" else name)
     assert refused(*words, tmp_path / "a.html").endswith(
         'pip install "jinja2>=3.1.6" "matplotlib>=3.9" "pillow>=11" "rich>=13.9"'
     )
