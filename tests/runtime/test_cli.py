@@ -186,6 +186,24 @@ def test_info_lists_the_backends(edgernn_command: Callable[..., Result], refused
     assert "either artifacts or --backends" in refused("info", exit_code=2)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the extension is built for Linux only")
+def test_info_names_the_instruction_set_of_native(
+    edgernn_command: Callable[..., Result], refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgernn import _native
+
+    for variable, expected in (("", _native.instruction_sets()[-1]), ("scalar", "scalar")):
+        monkeypatch.setenv("EDGERNN_NATIVE", variable)
+        documents = json.loads(edgernn_command("info", "--backends", "--json").stdout)
+        assert {each["backend"]: each["instruction_set"] for each in documents} == {
+            each["backend"]: expected if each["backend"] == "native" else None for each in documents
+        }
+        line, *_ = edgernn_command("info", "--backends").stdout.splitlines()
+        assert line.split() == ["native", ".tflite", version("edgernn"), expected]
+    monkeypatch.setenv("EDGERNN_NATIVE", "sclar")
+    assert "EDGERNN_NATIVE=sclar: not an instruction set of this machine" in refused("info", "--backends")
+
+
 def test_info_names_no_backend_to_install_that_has_no_wheel(
     edgernn_command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,19 +50,31 @@ def open_artifact(data: bytes, threads: int) -> Backend:
     from edgernn.program.plan import make_plan
     from edgernn.program.reader import read_program
 
+    instruction_set = choose_instruction_set()
+    program = read_program(data)
+    plan = make_plan(program)
+    try:
+        engine = _native.Program(plan.words, plan.constants, instruction_set)
+    except ValueError as error:
+        raise UnsupportedError(f"the kernels do not support its program: {error}") from error
+    return NativeBackend(f"native {__version__} {engine.instruction_set}", program, engine)
+
+
+def choose_instruction_set() -> str:
+    """Return the instruction set that `VARIABLE` selects, or the best one of the machine.
+
+    Raises:
+        SettingError: the machine lacks the one that is selected.
+    """
+    from edgernn import _native
+
     known, wanted = _native.instruction_sets(), os.environ.get(VARIABLE, "")
     if wanted and wanted not in known:
         raise SettingError(
             f"{VARIABLE}={wanted}: not an instruction set of this machine, which has {', '.join(known)}"
             f"{did_you_mean(wanted, known)}"
         )
-    program = read_program(data)
-    plan = make_plan(program)
-    try:
-        engine = _native.Program(plan.words, plan.constants, wanted)
-    except ValueError as error:
-        raise UnsupportedError(f"the kernels do not support its program: {error}") from error
-    return NativeBackend(f"native {__version__} {engine.instruction_set}", program, engine)
+    return wanted or known[-1]
 
 
 class NativeBackend:

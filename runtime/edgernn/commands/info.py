@@ -57,12 +57,14 @@ def info(artifacts: tuple[Path, ...], backends: bool, as_json: bool) -> None:
 
 def _show_backends(as_json: bool) -> None:
     versions = {known.name: known.version if known.installed else None for known in BACKENDS}
+    instruction_sets = {"native": _instruction_set()} if versions["native"] else {}
     if as_json:
         documents = [
             {
                 "backend": known.name,
                 "reads": known.suffix,
                 "version": versions[known.name],
+                "instruction_set": instruction_sets.get(known.name),
                 "extra": known.extra,
                 "no_wheel": known.no_wheel() or None,
             }
@@ -74,7 +76,14 @@ def _show_backends(as_json: bool) -> None:
         install = known.no_wheel() or known.install_command
         found = versions[known.name] or f"not installed: {install}"
         asked = "  (used only with --backend)" if known.only_asked_for and known.installed else ""
-        say(f"{known.name:<16}{known.suffix:<9}{found}{asked}")
+        kernels = f" {instruction_sets[known.name]}" if known.name in instruction_sets else ""
+        say(f"{known.name:<16}{known.suffix:<9}{found}{kernels}{asked}")
+
+
+def _instruction_set() -> str:
+    from edgernn.backends.native import choose_instruction_set  # late: it imports NumPy
+
+    return choose_instruction_set()
 
 
 def _note_of_test(path: Path) -> str:
