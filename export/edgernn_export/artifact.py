@@ -44,16 +44,22 @@ def make_artifact(source: Source, target: Target) -> ExportResult:
         ExportError: a converter fails.
         ArtifactError: the runtime refuses the artifact.
     """
-    no_stream = source.no_stream
-    if not no_stream:
+    if source.no_stream:
+        return _make_without_stream(source, target, source.no_stream)
+    try:
+        return _make_artifact(source, target, stream=True)
+    except UnsupportedError:
+        raise
+    except (ExportError, ArtifactError, ModelError) as error:
         try:
-            return _make_artifact(source, target, stream=True)
-        except UnsupportedError:
-            raise
-        except (ExportError, ArtifactError, ModelError) as error:
-            no_stream = str(error)
+            return _make_without_stream(source, target, str(error))
+        except UnsupportedError:  # by a format whose files always stream; the first error is the reason
+            raise error from error.__cause__
+
+
+def _make_without_stream(source: Source, target: Target, reason: str) -> ExportResult:
     result = _make_artifact(source, target, stream=False)
-    return result._replace(proof=replace(result.proof, no_stream=no_stream))
+    return result._replace(proof=replace(result.proof, no_stream=reason))
 
 
 def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult:

@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import edgernn
 from edgernn.backends import BACKENDS
-from edgernn.errors import SettingError
+from edgernn.errors import ExportError, SettingError, UnsupportedError
 from edgernn_export import Target, export, select_targets
+from edgernn_export.artifact import make_artifact
 from edgernn_export.formats import FORMATS, all_targets, default_targets
 from edgernn_export.formats.base import Finished, Format
 from edgernn_export.formats.tflite.compact import compact
@@ -98,3 +100,16 @@ def test_no_format_imports_another() -> None:
         others = "|".join(each for each in FORMATS if each != name)
         for path in (ROOT / "formats" / name).rglob("*.py"):
             assert not re.search(rf"formats\.({others})\b", path.read_text("utf-8")), path
+
+
+def test_a_format_that_always_streams_keeps_the_reason_of_its_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_source: Source, _target: Target, stream: bool) -> Finished:
+        if stream:
+            raise ExportError("the compiler refuses the file")
+        raise UnsupportedError("it answers row by row, which this model cannot")
+
+    monkeypatch.setattr("edgernn_export.artifact.format_of", lambda _target: Mock(convert=fail))
+    with pytest.raises(ExportError, match="the compiler refuses the file"):
+        make_artifact(Mock(no_stream=""), Target("c", "int8", "step"))
+    with pytest.raises(UnsupportedError, match="which this model cannot"):
+        make_artifact(Mock(no_stream="it looks ahead"), Target("c", "int8", "step"))
