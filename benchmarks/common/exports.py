@@ -29,6 +29,8 @@ DYNAMIC_FUSED = Target("tflite", "dynamic", "fused")
 INT16X8 = Target("tflite", "int16x8", "unrolled")
 ONNX_FLOAT32 = Target("onnx", "float32", "operator")
 ONNX_INT8 = Target("onnx", "int8", "operator")
+C_INT8 = Target("c", "int8", "step")
+C_FLOAT32 = Target("c", "float32", "step")
 
 
 @dataclass(frozen=True)

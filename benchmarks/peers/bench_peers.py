@@ -19,9 +19,10 @@ from edgernn.bench.stopwatch import cache_bytes
 from edgernn.errors import DataError
 from edgernn.system.files import write_json
 from peers import contest, growth, peers_page
+from peers.c_extensions import COMPILER
 from peers.growth import HIDDEN, STEPS
 from peers.registry import Peer
-from peers.tools import PEERS, TOOLS, emx
+from peers.tools import PEERS, TOOLS
 
 PARTS = ("models", "growth")
 # Packages that requirements.txt pins and that are called here.
@@ -201,6 +202,6 @@ def _versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    if shutil.which(emx.COMPILER):
-        found[emx.COMPILER] = run_program([emx.COMPILER, "-dumpfullversion"]).strip()
+    if shutil.which(COMPILER):
+        found[COMPILER] = run_program([COMPILER, "-dumpfullversion"]).strip()
     return found

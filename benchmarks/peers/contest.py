@@ -9,17 +9,26 @@ import numpy as np
 
 from bars.latency import CHECKED_SAMPLES
 from common import bench_runs, exports
-from common.bare_subjects import CLASSIFIER, answer_all, from_artifact
+from common.bare_subjects import CLASSIFIER, answer_all
 from common.bench_frame import Progress
 from common.side_by_side import ANSWER, Effort, measure_files, time_files
 from edgernn.arrays import Float32
 from edgernn.data.datasets import read_samples
 from edgernn.errors import ModelError
 from peers.isolated_tools import ToolResult, make_isolated
+from peers.our_files import subjects_of
 from peers.registry import Peer
 from peers.tools import PEERS
 
-OURS = (exports.INT8, exports.INT8_LOOP, exports.FLOAT32, exports.ONNX_FLOAT32, exports.ONNX_INT8)
+OURS = (
+    exports.INT8,
+    exports.INT8_LOOP,
+    exports.FLOAT32,
+    exports.ONNX_FLOAT32,
+    exports.ONNX_INT8,
+    exports.C_INT8,
+    exports.C_FLOAT32,
+)
 EDGERNN = "edgernn"
 SIMPLE_RNN, GRU, LSTM = KINDS = ("simplernn", "gru", "lstm")
 MODELS = {SIMPLE_RNN: bench_runs.DIGITS, GRU: bench_runs.GRU64, LSTM: bench_runs.LSTM64}
@@ -110,19 +119,18 @@ def choose_best(peers: Mapping[str, Peer], times: Mapping[str, float]) -> list[s
 def _export(
     run: Path, folder: Path, x: Float32, reference: Float32, say: Progress
 ) -> tuple[dict[str, ToolResult], dict[str, str]]:
-    """Export our artifacts; return them by name, and the reasons for missing ones."""
+    """Export our artifacts; return their subjects by name, native int8 first, and the reasons for missing ones."""
     say("exporting")
     rows, seconds = exports.export_timed(run, folder, OURS)
     results, missing = {}, {}
     for row in rows:
-        name = f"{EDGERNN} {row.target}"
         if not row.passed:
-            missing[name] = row.reason
+            missing[f"{EDGERNN} {row.target}"] = row.reason
             continue
-        subject = from_artifact(row.path)
-        agreement = CLASSIFIER.agreement(answer_all(subject, x), reference)
-        results[name] = ToolResult(subject, seconds[str(row.target)], agreement)
-    if f"{EDGERNN} {exports.INT8}" not in results:
+        for way, subject in subjects_of(row, reference.shape[-1]):
+            agreement = CLASSIFIER.agreement(answer_all(subject, x), reference)
+            results[f"{EDGERNN} {way}"] = ToolResult(subject, seconds[str(row.target)], agreement)
+    if not rows[0].passed:
         raise ModelError(f"{run}: int8, the base of every ratio, was not exported: {rows[0].reason}")
     return results, missing
 

@@ -20,6 +20,7 @@ from edgernn_export import Settings, keras_model
 from peers import stock
 from peers.contest import KINDS
 from peers.isolated_tools import ToolResult, make_isolated
+from peers.our_files import NATIVE, native_subject
 from peers.registry import SAME, Peer
 
 HIDDEN, STEPS = (16, 32, 64, 128, 256, 512), (28, 64, 128, 256, 512)
@@ -77,12 +78,15 @@ def measure_size(
     model, samples = folder / "model.keras", folder / "samples.npz"
     rows, seconds = exports.export_timed(model, folder, TARGETS, samples=samples, settings=settings)
     subjects = {str(row.target): from_artifact(row.path) for row in rows if row.path.is_file()}
+    native = {f"{row.target}, {NATIVE}": row for row in rows if row.target == exports.INT8 and row.path.is_file()}
+    subjects |= {name: native_subject(row.path) for name, row in native.items()}
     missing = {str(row.target): row.reason for row in rows if not row.path.is_file()}
     results, reasons = _make_others(others, folder, reference, lambda step: say(f"{size}: {step}"))
     say(f"{size}: timing")
     x, _ = waves(2, 1, size.steps)
     found = time_files({**subjects, **{name: each.subject for name, each in results.items()}}, x, effort)
     seconds |= {name: each.seconds for name, each in results.items()}
+    seconds |= {name: seconds[str(row.target)] for name, row in native.items()}
     files = [
         {**asdict(size), "target": name, "export_s": round(seconds[name], 2), **figures}
         for name, figures in found.items()

@@ -31,13 +31,16 @@ Measured on {cpu}, {cores} cores, {machine}, {system}, Python {python}; {load:.1
 
 - A call takes one float32 sample [1, steps, features] and returns its answer, from Python, on one thread, through the
   API that each tool's own documentation describes (`benchmarks/peers/tools`, with links to the pages). edgernn's
-  .tflite files run in LiteRT's bare interpreter; only its .onnx files run through edgernn, which adds the first states.
+  .tflite files run on its native kernels, with the checks of the input, and in LiteRT's bare interpreter; its .onnx
+  files run through edgernn, which adds the first states; its C source is compiled with `gcc -O3 -march=native` and
+  called as emx-onnx-cgen's.
 - Every file of every tool is first built and checked in a separate process, on {checked} samples beside Keras. A file
   that crashes, or gives another class on more than 0.1 % of them (10 % for integer and float16 files), is not timed. Of
   several files of a tool the quickest hot one counts, whatever its number format; its name includes the format.
 - All files of a table are timed side by side, in rounds of varying order. In each round a file is reloaded, warmed up
   until it gets no quicker, and called repeatedly. A time is the median of the rounds' medians. **×** is a file's time
-  divided by that of edgernn's int8 unrolled file, round by round, with its 95 % interval: above 1, edgernn is quicker.
+  divided by that of edgernn's int8 unrolled file on native kernels, round by round, with its 95 % interval: above 1,
+  edgernn is quicker.
 - **Cold**: before every call, an array twice as large as the last-level cache is read, as other work on a device would
   do. **Load**: the time from the bytes of the file to a ready model, with the library already loaded.
 - **Size**: the bytes that must be on the device besides the library; of a C extension, with its code.

@@ -5,14 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgernn
 from common import exports
-from common.bare_subjects import BareSubject
+from common.bare_subjects import BareSubject, answer_all, from_artifact
 from common.results import FORMAT
 from edgernn.errors import DataError, ModelError
 from peers import growth, stock, tools
 from peers.bench_peers import PARTS, Results
 from peers.contest import KINDS, choose_best, find_finalists
 from peers.growth_laws import LESS, LINEAR, MORE, OFFSET, find_crossover, find_law
+from peers.our_files import native_subject
 from peers.peers_page import describe, read_peers
 from peers.registry import ROUNDED, SAME, Peer
 
@@ -252,3 +254,11 @@ def test_what_is_asked_for_is_pinned_with_hashes_and_agrees_with_the_lock():
     lock = (FOLDER.parents[1] / "requirements.lock").read_text(encoding="utf-8")
     locked = set(re.findall(r"^([\w-]+)==([^\s;]+)", lock, re.M))
     assert all((name, number) in locked for name, number in pins.items() if name in dict(locked))
+
+
+def test_our_file_answers_alike_on_native_kernels_and_in_litert():
+    path = edgernn.sample()
+    x = np.load(path.with_name("digits.npy")).astype(np.float32) / np.float32(255)
+    native, litert = (answer_all(subject, x) for subject in (native_subject(path), from_artifact(path)))
+    assert native.shape == (10, 10)
+    assert np.array_equal(native, litert)
