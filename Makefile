@@ -54,7 +54,7 @@ native: $(READY) $(NATIVE) ## compile the kernels in C for this machine, into th
 $(NATIVE): $(BUILD_NATIVE) $(wildcard runtime/native/*.[ch]) | $(READY)
 	@$(BIN)/python $(BUILD_NATIVE)
 
-demo: $(READY) ## train on real digits, export, prove, compare and report, in runs/demo/
+demo: $(READY) $(NATIVE) ## train on real digits, export, prove, compare and report, in runs/demo/
 	@echo "edgernn: training on real digits, then export, proof and comparison, about three minutes; all in runs/demo/"
 	@$(BIN)/edgernn demo --out runs/demo
 

@@ -5,6 +5,8 @@ from typing import Any, SupportsIndex, final
 
 from typing_extensions import Buffer
 
+INTERFACE: int
+
 def instruction_sets() -> tuple[str, ...]: ...
 
 @final

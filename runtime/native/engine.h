@@ -23,6 +23,9 @@ A program does not change when it runs: each call has its own scratch memory, so
 
 #define EDGERNN_PLAN_MAGIC 0x4e4e5245
 #define EDGERNN_PLAN_FORMAT 1
+/* Raise it with every change of the plan or of what the extension offers to Python, together with INTERFACE in
+edgernn/backends/native.py: an extension that was compiled from other sources is then refused. */
+#define EDGERNN_INTERFACE 2
 
 typedef struct edgernn_program edgernn_program;
 

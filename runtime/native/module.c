@@ -484,7 +484,10 @@ static int add_type(PyObject *module, PyType_Spec *spec, const char *name) {
 }
 
 static int add_types(PyObject *module) {
-    return add_type(module, &program_spec, "Program") || add_type(module, &direct_spec, "Direct") ? -1 : 0;
+    if (add_type(module, &program_spec, "Program") || add_type(module, &direct_spec, "Direct")) {
+        return -1;
+    }
+    return PyModule_AddIntConstant(module, "INTERFACE", EDGERNN_INTERFACE);
 }
 
 static PyMethodDef functions[] = {

@@ -16,6 +16,7 @@ from made_up_programs import INF, Product, every_operator, float32, float_produc
 from program import batches, oracle
 
 import edgernn
+from edgernn.backends import native
 from edgernn.backends.native import VARIABLE, open_artifact
 from edgernn.errors import InputError, SettingError
 from edgernn.program.operators import FLOAT32, Binary, Dequantize, Function, Linear, Program, Quantize, Table
@@ -412,3 +413,11 @@ def test_an_unknown_instruction_set_names_those_of_the_machine(monkeypatch: pyte
     plan = make_plan(made_up_programs.recurrent())
     with pytest.raises(ValueError, match="this machine has no instruction set 'scalr'"):
         _native.Program(plan.words, plan.constants, "scalr")
+
+
+def test_kernels_compiled_from_other_sources_are_left_out_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_native, "INTERFACE", native.INTERFACE - 1)
+    assert edgernn.load(edgernn.sample()).backend.startswith("litert")
+    expected = rf"have interface {native.INTERFACE - 1}, this edgernn expects {native.INTERFACE}; run `make native`"
+    with pytest.raises(edgernn.ArtifactError, match=expected):
+        edgernn.load(edgernn.sample(), backend="native")

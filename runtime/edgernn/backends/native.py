@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Environment variable that selects an instruction set by name; without it, the best one of the machine is used.
 VARIABLE = "EDGERNN_NATIVE"
+# EDGERNN_INTERFACE of runtime/native/engine.h.
+INTERFACE = 2
 _DTYPES = {"int8": np.int8, "float32": np.float32}
 
 
@@ -34,7 +36,8 @@ def open_artifact(data: bytes, threads: int) -> Backend:
 
     Raises:
         ArtifactError: the file is damaged.
-        UnsupportedError: the kernels do not support an operator or a type of the file.
+        UnsupportedError: the kernels do not support an operator or a type of the file, or were compiled from the source
+            of another version.
         SettingError: the kernels are not installed, `threads` is not 1, or the machine lacks the instruction set that
             `VARIABLE` selects.
     """
@@ -45,6 +48,11 @@ def open_artifact(data: bytes, threads: int) -> Backend:
             "backend native is not installed, because this edgernn is without kernels in C; install the wheel for this "
             f"machine, {wheel_install(machine=native_machine())}, or run `make native` in a checkout"
         ) from error
+    if (found := getattr(_native, "INTERFACE", 1)) != INTERFACE:
+        raise UnsupportedError(
+            f"the compiled kernels have interface {found}, this edgernn expects {INTERFACE}; "
+            "run `make native` in a checkout"
+        )
     if threads != 1:
         raise SettingError(f"{threads} threads; backend native supports only 1")
     from edgernn.program.plan import make_plan
