@@ -78,7 +78,7 @@ def print_rows(
         if command := install_command(verdict.recommended.name, verdict.recommended.backend, device):
             # The command names the wheel of a machine.
             where = device.title if device else "a 64-bit Raspberry Pi"
-            console.print(f"On {where}: {command}", markup=False, soft_wrap=True)
+            console.print(f"On {where}:", f"    {command}", sep="\n", markup=False, soft_wrap=True)
 
 
 def _ship_source(row: TargetResult, profile: str) -> str:

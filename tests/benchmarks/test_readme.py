@@ -50,7 +50,7 @@ def test_generated_parts_have_the_figures_of_the_result(complete: Result) -> Non
     example, table = readme_page.example_part(complete), readme_page.table_part(complete)
     assert example.startswith("For example, `digits-int8.tflite` has ")
     assert f"![Accuracy, latency and file size of {len(complete.artifacts)} exported" in example
-    assert f"    {judge(complete).sentence}." in table.splitlines()
+    assert f" {judge(complete).sentence}. " in " ".join(table.split())
     assert complete.started in table
     assert "`!` marks" not in table
     noisy = replace(complete.subjects[2], turns={"predict": turns(20.0, rounds=10, noise=0.5)})

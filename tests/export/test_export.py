@@ -100,7 +100,8 @@ def test_export_is_repeatable_and_says_what_to_ship(
         assert path.read_bytes() == (artifacts / path.name).read_bytes()
     words = " ".join(text.split())
     assert "Left out: digits-float16.tflite, digits-int16x8.tflite: only needed where all files with" in words
-    assert 'On a 64-bit device: pip install "edgernn-' in text.splitlines()[-1]
+    wheel = "pip install edgernn-0.1.0-cp311-abi3-manylinux_2_17_aarch64.whl"
+    assert text.splitlines()[-2:] == ["On a 64-bit Raspberry Pi:", f"    {wheel}"]
     # The recommended artifact is in the first row; its sentence is before the devices and the last line.
     (best,) = re.findall(r"^Ship (\S+): [\d,]+ bytes, [\d.]+% agreement with Keras, ", text, re.MULTILINE)
     rows = re.findall(r"^ ?(digits-\S+) ", text, re.MULTILINE)
