@@ -131,7 +131,7 @@ def test_the_demo_of_a_device_is_the_one_without_tensorflow(tmp_path: Path) -> N
     # With a folder, the demo trains.
     result = run_without(missing, "demo", "--out", "here", cwd=tmp_path)
     assert result.returncode == 1
-    assert 'is not installed: pip install "keras<4,>=3.12" "mlxtend' in result.stderr
+    assert 'tensorflow is not installed: pip install "keras<4,>=3.12" ' in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
