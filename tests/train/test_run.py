@@ -79,15 +79,9 @@ def test_the_saved_model_gives_the_same_probabilities(run, trained):
     import keras
 
     loaded = keras.models.load_model(run / "model.keras")
-    for saved, kept in zip(loaded.get_weights(), trained.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(saved, kept)
-    # A product that runs in another number of threads may have other last bits.
-    np.testing.assert_allclose(
-        loaded.predict(trained.samples.x_test, verbose=0),
-        trained.model.predict(trained.samples.x_test, verbose=0),
-        rtol=0,
-        atol=1e-6,
-    )
+    # Calls, because `predict` of the shared model may have been compiled for batches of another size.
+    x = trained.samples.x_test
+    np.testing.assert_array_equal(loaded(x), trained.model(x))
 
 
 def test_a_failed_training_leaves_nothing(tmp_path):
