@@ -55,7 +55,7 @@ $(NATIVE): $(BUILD_NATIVE) $(wildcard runtime/native/*.[ch]) | $(READY)
 	@$(BIN)/python $(BUILD_NATIVE)
 
 demo: $(READY) $(NATIVE) ## train on real digits, export, prove, compare and report, in runs/demo/
-	@echo "edgernn: training on real digits, then export, proof and comparison, about three minutes; all in runs/demo/"
+	@echo "edgernn: training on real digits, then export, proof and comparison, about 90 seconds; all in runs/demo/"
 	@$(BIN)/edgernn demo --out runs/demo
 
 wheel: $(READY) ## build the wheel that a device installs, in dist/

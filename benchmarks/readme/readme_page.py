@@ -1,6 +1,7 @@
-"""Write the figures of README.md and its picture, all from one result of `edgernn compare --peers --json`."""
+"""Write the figures of README.md, in English and Korean, and its picture from one `edgernn compare --peers --json`."""
 
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,17 +22,52 @@ from edgernn_export.console import make_console
 from readme.picture import draw_picture
 
 ROOT = Path(__file__).parents[2]
-README, PICTURE = ROOT / "README.md", ROOT / "docs" / "accuracy-latency-size.svg"
+PICTURE = ROOT / "docs" / "accuracy-latency-size.svg"
 WIDTH = 120
 # Names of the generated parts.
 EXAMPLE, TABLE = "example", "table"
 FUNCTION, PREDICT = "Keras tf.function", "Keras predict"
 
 
+@dataclass(frozen=True)
+class Readme:
+    """A README of one language: its page, and the templates of its generated sentences."""
+
+    page: Path
+    example: str
+    picture: str
+    measured: str
+    unreliable: str
+
+
+ENGLISH = Readme(
+    page=ROOT / "README.md",
+    example=(
+        "For example, `{best}` has {score} {measure} (Keras: {keras_score}) in {size} bytes, and answers in {time}. The "
+        "file of TensorFlow's own converter has {stock_size} bytes and takes {stock_time}. Keras takes {function_time} as "
+        "a compiled `tf.function` and {predict_time} in `predict`:"
+    ),
+    picture="Accuracy, latency and file size of {count} exported files, their Keras model and stock conversions",
+    measured="Measured on {machine}, {started}, on {samples} test images.",
+    unreliable="`!` marks a time or speed that is unreliable: its interval is wider than ±{spread}.",
+)
+KOREAN = Readme(
+    page=ROOT / "README.ko.md",
+    example=(
+        "예를 들어 `{best}`의 {measure}는 {score}이고(Keras: {keras_score}), 크기는 {size}바이트이며, {time} 만에 답합니다. "
+        "TensorFlow의 변환기로 만든 파일은 {stock_size}바이트이고 {stock_time}가 걸립니다. Keras는 컴파일한 "
+        "`tf.function`으로 {function_time}, `predict`로 {predict_time}가 걸립니다."
+    ),
+    picture="내보낸 파일 {count}개, 그 Keras 모델, 일반 변환기로 만든 파일의 정확도, 걸리는 시간, 파일 크기",
+    measured="{machine}에서 {started}에 테스트 이미지 {samples}개로 쟀습니다.",
+    unreliable="`!`는 믿을 수 없는 시간이나 속도입니다. 그 신뢰 구간이 ±{spread}보다 넓습니다.",
+)
+
+
 @click.command()
 @click.argument("json_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(json_file: Path) -> None:
-    """Write the figures of README.md, and its picture, from a result of `edgernn compare --peers --json`.
+    """Write the figures of each README, and its picture, from a result of `edgernn compare --peers --json`.
 
     \b
     Example:
@@ -39,14 +75,16 @@ def main(json_file: Path) -> None:
         python -m benchmarks readme build/readme.json
     """
     result = read_result(json_file)
-    example, table, picture = example_part(result), table_part(result), draw_picture(result)
-    fill_in(README, EXAMPLE, example)
-    fill_in(README, TABLE, table)
+    parts = {readme: (example_part(result, readme), table_part(result, readme)) for readme in (ENGLISH, KOREAN)}
+    picture = draw_picture(result)
+    for readme, (example, table) in parts.items():
+        fill_in(readme.page, EXAMPLE, example)
+        fill_in(readme.page, TABLE, table)
     write_bytes(PICTURE, picture.encode())
-    click.echo(f"{README.name} and {PICTURE.relative_to(ROOT)} written")
+    click.echo(f"{', '.join(readme.page.name for readme in parts)} and {PICTURE.relative_to(ROOT)} written")
 
 
-def example_part(result: Result) -> str:
+def example_part(result: Result, readme: Readme = ENGLISH) -> str:
     """Return the paragraph about the recommended artifact, the stock conversion and Keras, and the picture.
 
     Raises:
@@ -65,23 +103,30 @@ def example_part(result: Result) -> str:
     def score(subject: Measured) -> str:
         return show(headline, subject.answers.measures[headline]) if subject.answers else "–"
 
-    words = (
-        f"For example, `{best.name}` has {score(best)} {MEASURES[headline]} (Keras: {score(function)}) in "
-        f"{best.size_bytes:,} bytes, and answers in {_time(best)}. The file of TensorFlow's own converter has "
-        f"{stock.size_bytes:,} bytes and takes {_time(stock)}. Keras takes {_time(function)} as a compiled "
-        f"`tf.function` and {_time(predict)} in `predict`:"
+    words = readme.example.format(
+        best=best.name,
+        score=score(best),
+        measure=MEASURES[headline],
+        keras_score=score(function),
+        size=f"{best.size_bytes:,}",
+        time=_time(best),
+        stock_size=f"{stock.size_bytes:,}",
+        stock_time=_time(stock),
+        function_time=_time(function),
+        predict_time=_time(predict),
     )
-    count = len(result.artifacts)
-    title = f"Accuracy, latency and file size of {count} exported files, their Keras model and stock conversions"
+    title = readme.picture.format(count=len(result.artifacts))
     return f"{_wrapped(words)}\n\n![{title}]({PICTURE.relative_to(ROOT)})"
 
 
-def table_part(result: Result) -> str:
+def table_part(result: Result, readme: Readme = ENGLISH) -> str:
     """Return where and when the result was measured, its table and the verdict."""
     verdict = judge(result)
-    words = f"Measured on {describe(result.machine)}, {result.started}, on {result.samples:,} test images."
+    words = readme.measured.format(
+        machine=describe(result.machine), started=result.started, samples=f"{result.samples:,}"
+    )
     if not result.believed:
-        words += f" `!` marks a time or speed that is unreliable: its interval is wider than ±{MAX_SPREAD:.1%}."
+        words += " " + readme.unreliable.format(spread=f"{MAX_SPREAD:.1%}")
     console = make_console()
     with console.capture() as captured:
         console.print(result_table(result, verdict.recommended))

@@ -32,7 +32,7 @@ class _Entry(NamedTuple):
 # The other packages are named here as text: `edgernn` imports none of them, and a device never loads them. The lines
 # are here, too, so that the list of commands imports no command.
 _COMMANDS = {
-    "demo": _Entry("edgernn.commands.demo:demo", "Train on real digits, export, prove and compare; 2 to 3 minutes."),
+    "demo": _Entry("edgernn.commands.demo:demo", "Train on real digits, export, prove and compare; 90 seconds."),
     "train": _Entry("edgernn_train.command:train", "Train a small classifier and write a run folder for export."),
     "export": _Entry(
         "edgernn_export.command:command", "Export a Keras model to TFLite and ONNX files; prove each one."

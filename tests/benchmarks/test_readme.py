@@ -16,7 +16,7 @@ from readme import readme_page
 from readme.picture import draw_picture
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+README = readme_page.ENGLISH.page
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/run.py"))
 TIME = r"[\d.,]+ (?:µs|ms|s)"
 

@@ -34,7 +34,7 @@ _SNIPPET = (
 def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
     """Train on real digits, export, prove and compare.
 
-    Takes two to three minutes, and needs no network. Writes the run folder, the artifacts and a report to DIR. Each
+    Takes about 90 seconds on two cores, and needs no network. Writes the run folder, the artifacts and a report to DIR. Each
     file of an earlier demo is replaced only when the new one is complete.
 
     Without TensorFlow, as on a device, it takes seconds: the sample artifact of edgernn predicts digits, answers one of
