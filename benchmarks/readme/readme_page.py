@@ -43,9 +43,9 @@ class Readme:
 ENGLISH = Readme(
     page=ROOT / "README.md",
     example=(
-        "For example, `{best}` has {score} {measure} (Keras: {keras_score}) in {size} bytes, and answers in {time}. The "
-        "file of TensorFlow's own converter has {stock_size} bytes and takes {stock_time}. Keras takes {function_time} as "
-        "a compiled `tf.function` and {predict_time} in `predict`:"
+        "For example, `{best}` has {score} {measure} (Keras: {keras_score}) in {size} bytes, and answers in {time}. "
+        "The file of TensorFlow's own converter has {stock_size} bytes and takes {stock_time}. Keras takes "
+        "{function_time} as a compiled `tf.function` and {predict_time} in `predict`:"
     ),
     picture="Accuracy, latency and file size of {count} exported files, their Keras model and stock conversions",
     measured="Measured on {machine}, {started}, on {samples} test images.",
@@ -54,9 +54,9 @@ ENGLISH = Readme(
 KOREAN = Readme(
     page=ROOT / "README.ko.md",
     example=(
-        "예를 들어 `{best}`의 {measure}는 {score}이고(Keras: {keras_score}), 크기는 {size}바이트이며, {time} 만에 답합니다. "
-        "TensorFlow의 변환기로 만든 파일은 {stock_size}바이트이고 {stock_time}가 걸립니다. Keras는 컴파일한 "
-        "`tf.function`으로 {function_time}, `predict`로 {predict_time}가 걸립니다."
+        "예를 들어 `{best}`의 {measure}는 {score}이고(Keras: {keras_score}), 크기는 {size}바이트이며, "
+        "{time} 만에 답합니다. TensorFlow의 변환기로 만든 파일은 {stock_size}바이트이고 {stock_time}가 걸립니다. "
+        "Keras는 컴파일한 `tf.function`으로 {function_time}, `predict`로 {predict_time}가 걸립니다."
     ),
     picture="내보낸 파일 {count}개, 그 Keras 모델, 일반 변환기로 만든 파일의 정확도, 걸리는 시간, 파일 크기",
     measured="{machine}에서 {started}에 테스트 이미지 {samples}개로 쟀습니다.",

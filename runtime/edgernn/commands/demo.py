@@ -34,8 +34,8 @@ _SNIPPET = (
 def demo(ctx: click.Context, out: Path | None, device: bool) -> None:
     """Train on real digits, export, prove and compare.
 
-    Takes about 90 seconds on two cores, and needs no network. Writes the run folder, the artifacts and a report to DIR. Each
-    file of an earlier demo is replaced only when the new one is complete.
+    Takes about 90 seconds on two cores, and needs no network. Writes the run folder, the artifacts and a report to DIR.
+    Each file of an earlier demo is replaced only when the new one is complete.
 
     Without TensorFlow, as on a device, it takes seconds: the sample artifact of edgernn predicts digits, answers one of
     them row by row, and its latency is measured.
