@@ -14,7 +14,7 @@ MERGE_MODES = ("concat", "sum", "mul", "ave")
 # Layers that see more than one step, so that a model with them cannot answer after each step.
 _ALONG_THE_STEPS = (
     *("GlobalAveragePooling1D", "GlobalMaxPooling1D", "AveragePooling1D", "MaxPooling1D", "Flatten", "Reshape"),
-    *("Conv1D",),
+    *("Conv1D", "DepthwiseConv1D", "SeparableConv1D"),
 )
 
 
@@ -54,10 +54,10 @@ def layer(kind: str, merge_mode: str = "", time_distributed: bool = False, **opt
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model with recurrent layers, and the kind of its test inputs.
+    """A model, and the kind of its test inputs.
 
     Attributes:
-        recurrent: its recurrent layers, in order.
+        recurrent: its recurrent layers, in order; none in a model of `front` and the head alone.
         front, behind: the layers in front of them and behind them, except the head.
         between: the layers between each two of them.
         sequences: whether the last recurrent layer returns its output of every step.
@@ -84,9 +84,10 @@ class Architecture:
 
     def __str__(self) -> str:
         between = f" -{', '.join(map(str, self.between))}- " if self.between else ", "
+        recurrent = [between.join(map(str, self.recurrent)) + (" every step" if self.sequences else "")]
         parts = [
             *map(str, self.front),
-            between.join(map(str, self.recurrent)) + (" every step" if self.sequences else ""),
+            *(recurrent if self.recurrent else ()),
             *map(str, self.behind),
             f"{self.head}({self.outputs})",
         ]
@@ -97,6 +98,8 @@ class Architecture:
     @property
     def causal(self) -> bool:
         """True if the states are all it must keep of earlier steps, so that it can stream."""
+        if not self.recurrent:
+            return False
         forward = not any(each.merge_mode or each.option("go_backwards", False) for each in self.recurrent)
         return forward and not any(map(_looks_along, (*self.front, *self.between, *self._behind_every_step)))
 
@@ -115,15 +118,19 @@ def traits(architecture: Architecture) -> list[str]:
     found = [trait for each in architecture.recurrent for trait in _recurrent_traits(each)]
     if len(architecture.recurrent) > 1:
         found.append("stacked")
-    places = (("in front", architecture.front), ("between", architecture.between), ("behind", architecture.behind))
+    if not architecture.recurrent:
+        found.append("no recurrent layer")
+    in_front = "in front" if architecture.recurrent else "alone"
+    places = ((in_front, architecture.front), ("between", architecture.between), ("behind", architecture.behind))
     found += [f"{_kind(each)} {place}" for place, layers in places for each in layers]
     found += [
         f"Dense activation={each.option('activation', 'linear')}"
         for each in (*architecture.front, *architecture.between, *architecture.behind)
         if each.kind == "Dense" and each.option("activation", "linear") != "linear"
     ]
-    per_step = architecture.sequences and not any(
-        each.kind.startswith("Global") or each.kind == "Flatten" for each in architecture.behind
+    every_step = architecture.sequences or not architecture.recurrent
+    per_step = every_step and not any(
+        each.kind.startswith("Global") or each.kind == "Flatten" for each in (*architecture.front, *architecture.behind)
     )
     found.append("an answer a step" if per_step else "one answer")
     found += [f"head {architecture.head}", architecture.form]

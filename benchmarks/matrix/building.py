@@ -65,6 +65,8 @@ def _make(each: LayerSpec, **more: object) -> Any:
 
 def _recurrent(architecture: Architecture) -> list[Any]:
     """Make the recurrent layers with the layers between them."""
+    if not architecture.recurrent:
+        return []
     *first, last = architecture.recurrent
     layers = []
     for each in first:
@@ -73,17 +75,21 @@ def _recurrent(architecture: Architecture) -> list[Any]:
 
 
 def _with_skip(architecture: Architecture, inputs: Any) -> Any:
-    """Return the functional model's answer: with a skip around the first recurrent layer, or a Dense if it is alone."""
+    """Return the functional model's answer: with a skip around the first recurrent layer, or a Dense if it is alone.
+
+    Without recurrent layers there is a skip around each layer that keeps the shape, as in a temporal convolution.
+    """
     import keras
 
     x = inputs
     for each in architecture.front:
-        x = _make(each)(x)
-    first, *rest = _recurrent(architecture)
-    y = first(x)
-    if len(y.shape) == 3:
+        y = _make(each)(x)
+        x = keras.layers.Add()([x, y]) if not architecture.recurrent and y.shape == x.shape else y
+    first, *rest = _recurrent(architecture) or [None]
+    y = first(x) if first else x
+    if first and len(y.shape) == 3:
         y = keras.layers.Concatenate()([y, x])
-    else:
+    elif first:
         y = keras.layers.Add()([y, keras.layers.Dense(y.shape[-1])(y)])
     for layer in [*rest, *map(_make, architecture.behind), _head(architecture)]:
         y = layer(y)

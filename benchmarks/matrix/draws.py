@@ -34,6 +34,7 @@ GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "tan
 
 _RNN, _GRU, _LSTM = (layer(kind, units=5) for kind in RECURRENT)
 _POOLED = layer("GlobalAveragePooling1D")
+_CONV = layer("Conv1D", filters=6, kernel_size=3, padding="causal", activation="relu")
 
 # The first dozen is what `make test` runs: every cell, layout and kind of head, and the most frequent problems.
 FIXED = (
@@ -67,6 +68,38 @@ FIXED = (
         front=(layer("BatchNormalization"),),
         sequences=True,
         behind=(layer("Dense", time_distributed=True, units=4, activation="tanh"),),
+    ),
+    # Without recurrent layers: convolutions with pooling, a temporal convolution with dilation, Dense alone.
+    Architecture(
+        (),
+        front=(
+            *(_CONV, layer("MaxPooling1D", pool_size=2), layer("BatchNormalization")),
+            *(layer("Conv1D", filters=5, kernel_size=3, padding="same", activation="relu"), _POOLED),
+        ),
+        steps=12,
+    ),
+    Architecture(
+        (),
+        front=tuple(
+            layer("Conv1D", filters=6, kernel_size=3, padding="causal", dilation_rate=rate, activation="relu")
+            for rate in (1, 2, 4)
+        ),
+        head=LOGITS,
+        form=FUNCTIONAL,
+        steps=16,
+    ),
+    Architecture((), front=(layer("Flatten"), layer("Dense", units=8, activation="relu")), head=BINARY, outputs=1),
+    Architecture((), front=(layer("Dense", units=8, activation="tanh"),), head=VALUES, outputs=2),
+    Architecture(
+        (),
+        front=(
+            layer("SeparableConv1D", filters=6, kernel_size=3, padding="same", activation="relu"),
+            layer("DepthwiseConv1D", kernel_size=3, padding="valid"),
+            layer("GlobalMaxPooling1D"),
+        ),
+        head=MULTILABEL,
+        outputs=3,
+        steps=10,
     ),
     # Bidirectional, with every merge mode.
     Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
@@ -135,6 +168,8 @@ def draw(number: int) -> Architecture:
 
 
 def _random(seed: int) -> Architecture:
+    if np.random.default_rng((seed, 2)).random() < _WITHOUT_RECURRENT:
+        return _random_without_recurrent(np.random.default_rng((seed, 3)), seed)
     rng = np.random.default_rng(seed)
     form = _pick(rng, FORMS, (0.6, 0.25, 0.15))
     sequences = rng.random() < 0.5
@@ -156,6 +191,28 @@ def _random(seed: int) -> Architecture:
     )
 
 
+def _random_without_recurrent(rng: np.random.Generator, seed: int) -> Architecture:
+    head = _pick(rng, HEADS)
+    return Architecture(
+        (),
+        front=(
+            *(_ALONE[rng.integers(len(_ALONE))] for _ in range(rng.integers(1, 4))),
+            *_some(rng, 0.5, _POOLS),
+            *_some(rng, 0.7, (_POOLED, layer("GlobalMaxPooling1D"), layer("Flatten"))),
+            *_some(rng, 0.4, _BEHIND),
+        ),
+        head=head,
+        outputs=1 if head == BINARY else int(rng.integers(2, 8)),
+        form=_pick(rng, FORMS, (0.6, 0.25, 0.15)),
+        steps=int(rng.integers(8, 25)),
+        features=int(rng.integers(1, 10)),
+        uniform=bool(rng.random() < 0.5),
+        seed=seed,
+    )
+
+
+# Share of the random models that have no recurrent layer.
+_WITHOUT_RECURRENT = 0.15
 _NORMS = (layer("BatchNormalization"), layer("LayerNormalization"))
 _POOLS = (layer("AveragePooling1D", pool_size=2), layer("MaxPooling1D", pool_size=2))
 _DROPOUT = layer("Dropout", rate=0.2)
@@ -164,6 +221,14 @@ _FRONT = (
     layer("Conv1D", filters=4, kernel_size=3, padding="same", activation="relu"),
     layer("Conv1D", filters=3, kernel_size=2, padding="causal"),
     *reversed(_POOLS),
+    *_NORMS,
+)
+_ALONE = (
+    *(_CONV, layer("Conv1D", filters=5, kernel_size=3, padding="same"), layer("Conv1D", filters=4, kernel_size=2)),
+    layer("Conv1D", filters=6, kernel_size=3, padding="causal", dilation_rate=2, activation="relu"),
+    layer("SeparableConv1D", filters=5, kernel_size=3, padding="same", activation="relu"),
+    layer("DepthwiseConv1D", kernel_size=3, padding="same", activation="tanh"),
+    layer("Dense", units=6, activation="relu"),
     *_NORMS,
 )
 _BETWEEN = (

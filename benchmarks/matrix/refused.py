@@ -93,7 +93,4 @@ REFUSED: Mapping[str, Refused] = {
     ),
     "two inputs": Refused(_two_inputs, ("2 inputs and 1 outputs",)),
     "two outputs": Refused(_two_outputs, ("1 inputs and 2 outputs",)),
-    "no recurrent layer": Refused(
-        _layers(lambda layers: [layers.Flatten()]), ("no recurrent layer among", "SimpleRNN, GRU, LSTM")
-    ),
 }

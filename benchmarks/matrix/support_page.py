@@ -70,7 +70,7 @@ def _sections(rows: Sequence[str]) -> Mapping[str, list[str]]:
     def section(row: str) -> str:
         if row.startswith(("activation=", "recurrent_activation=", "Dense activation=")):
             return "Activations"
-        if row.endswith((" in front", " between", " behind")):
+        if row.endswith((" in front", " between", " behind", " alone")):
             return "Other layers by position"
         if row.startswith(("head ", "an answer", "one answer", "Sequential", "functional", "nested")):
             return "Heads and forms"

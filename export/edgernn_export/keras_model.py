@@ -69,8 +69,8 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
         x: samples, float32 [samples, steps, features], on which a rebuilt model is compared.
 
     Raises:
-        ModelError: it is no Keras file, cannot be read safely, has no recurrent layer, has a part that is not
-            supported, or answers differently after it is rebuilt for another number of steps.
+        ModelError: it is no Keras file, cannot be read safely, has a part that is not supported, or answers differently
+            after it is rebuilt for another number of steps.
     """
     original = keras_file.read(path)
     try:

@@ -31,6 +31,11 @@ _SAME_SHAPE = frozenset(
     }
 )
 _POOLS = ("GlobalAveragePooling1D", "GlobalMaxPooling1D")
+# Layers that go over the steps in windows, and the option with the length of a window.
+_WINDOWS = {
+    **dict.fromkeys(("Conv1D", "SeparableConv1D", "DepthwiseConv1D"), "kernel_size"),
+    **dict.fromkeys(("AveragePooling1D", "MaxPooling1D"), "pool_size"),
+}
 
 
 @dataclass(frozen=True)
@@ -258,4 +263,23 @@ def _shape_after(node: Config, shape: Shape | None) -> Shape | None:
         return (shape[0], math.prod(sizes) if len(sizes) == len(shape) - 1 else None)
     if kind in _POOLS and len(shape) == 3 and not config.get("keepdims"):
         return (shape[0], shape[2])
-    return None
+    return _shape_after_windows(kind, config, shape) if kind in _WINDOWS and len(shape) == 3 else None
+
+
+def _shape_after_windows(kind: str, config: Config, shape: Shape) -> Shape | None:
+    """Return the shape of a convolution's or a pooling's answers; None if the steps are free or not the second axis."""
+    batch, steps, channels = shape
+    if config.get("data_format", "channels_last") != "channels_last" or not (steps and channels):
+        return None
+    size = _of_one_axis(config[_WINDOWS[kind]])
+    stride = _of_one_axis(config["strides"] if config.get("strides") is not None else size)
+    if config.get("padding") == "valid":
+        steps -= _of_one_axis(config.get("dilation_rate", 1)) * (size - 1)
+    if "depth_multiplier" in config and "filters" not in config:
+        channels *= config["depth_multiplier"]
+    return (batch, -(-steps // stride), config.get("filters", channels))
+
+
+def _of_one_axis(value: Any) -> int:
+    """Return an option of a layer with one axis, which Keras saves as a number or a list of one."""
+    return int(value[0] if isinstance(value, list) else value)

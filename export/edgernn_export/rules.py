@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError
-from edgernn_export.cells import KINDS, check_kind
+from edgernn_export.cells import check_kind
 
 Shape = tuple[int | None, ...]
 
@@ -100,11 +100,8 @@ def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
         layers: for each layer, its own facts and those of the layers inside it.
 
     Raises:
-        ModelError: none is recurrent, or one is not supported; the message has its number and its name.
+        ModelError: one is not supported; the message has its number and its name.
     """
-    if not any(part.recurrent for parts in layers for part in parts):
-        names = ", ".join(parts[0].kind for parts in layers)
-        raise ModelError(f"no recurrent layer among {names}; expected one of {', '.join(KINDS)}")
     for number, parts in enumerate(layers, start=1):
         try:
             for part in parts:

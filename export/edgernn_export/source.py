@@ -62,7 +62,9 @@ class Source:
         self.rounding_error = rounding_error_of(model, self.samples.x_test, self.test_answers)
         both = np.concatenate([self.calibration_answers, self.test_answers])
         self.task = infer_task(both, self.samples, original.labels)
-        self.cell_operators = sum(cell.operators for cell in keras_model.cells(model))
+        cells = keras_model.cells(model)
+        self.is_recurrent = bool(cells)
+        self.cell_operators = sum(cell.operators for cell in cells)
         self.refines = self._decide_refinement(model)
         self._model = model
         self._shared: dict[Hashable, Any] = {}

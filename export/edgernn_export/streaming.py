@@ -45,7 +45,10 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
     Raises:
         ModelError: a recurrent layer gets a mask or initial states.
     """
-    backwards = [layer.name for layer in recurrent_layers(model) if layer.go_backwards]
+    layers = recurrent_layers(model)
+    if not layers:
+        return "it has no recurrent layer, and other layers keep no state from one row to the next"
+    backwards = [layer.name for layer in layers if layer.go_backwards]
     if backwards:
         return f"layer {backwards[0]!r} goes through the time steps from the last to the first"
     steps, features = model.inputs[0].shape[1:]

@@ -69,6 +69,18 @@ def _models() -> dict[str, tuple[Any, bool]]:
         ),
         "flattened": (_functional(layers.LSTM(5, return_sequences=True), layers.Flatten()), False),
         "pooled": (_sequential(layers.GRU(5, return_sequences=True), layers.GlobalMaxPooling1D(), head()), True),
+        "without recurrent layers": (
+            _functional(
+                layers.Conv1D(8, 3, padding="causal", dilation_rate=2),
+                layers.MaxPooling1D(2, padding="same"),
+                layers.SeparableConv1D(5, 2, strides=2),
+                layers.DepthwiseConv1D(1, depth_multiplier=2),
+                layers.AveragePooling1D(1),
+                layers.Flatten(),
+                head(),
+            ),
+            True,
+        ),
         "a model inside": (_functional(layers.Rescaling(2.0), _sequential(layers.GRU(5)), head()), True),
         "a separate softmax": (_sequential(layers.GRU(5), head(activation=None), layers.Softmax()), True),
     }

@@ -297,7 +297,6 @@ def test_models_that_are_not_supported_are_refused(save_model: Callable[..., Pat
         return layers.Dense(4, activation="softmax")
 
     cases = {
-        save_model([layers.Flatten(), head()], "flat.keras"): "no recurrent layer among",
         save_model(
             [layers.RNN(layers.GRUCell(3), name="g"), head()], "g.keras"
         ): "layer 1 of 2: 'g' is a RNN; supported recurr",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from edgernn.errors import UnsupportedError
 from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Plan, Target
 from edgernn_export.proof import Tolerance
 
@@ -65,6 +66,8 @@ class TfliteFormat(Format):
         """See `Format.convert`."""
         from edgernn_export.formats.tflite import convert, limits
 
+        if not source.is_recurrent and target.layout != _ONLY_LAYOUT:
+            raise UnsupportedError(_NO_OTHER_LAYOUT)
         refined = source.refines and self.is_refined(target)
         quantized = source.shared(
             ("tflite", target.quantization, target.io, refined, stream),
@@ -100,6 +103,10 @@ class TfliteFormat(Format):
         """See `Format.plan`; of unrolled and loop, one may be worse than the other in time and bytes."""
         from edgernn_export.formats.tflite.layouts import preferred_layout
 
+        if not source.is_recurrent:
+            others = [target for target in self.defaults if target.layout != _ONLY_LAYOUT]
+            targets = tuple(target for target in self.defaults if target not in (*others, *_RESERVES))
+            return Plan(targets, _RESERVES, dict.fromkeys(others, _NO_OTHER_LAYOUT))
         steps = source.input_shape[0]
         if preferred_layout(steps, source.cell_operators) == "unrolled":
             return Plan(tuple(target for target in self.defaults if target not in _RESERVES), _RESERVES)
@@ -110,6 +117,9 @@ class TfliteFormat(Format):
         return Plan((*loops, *fused), _RESERVES, dict.fromkeys(unrolled, reason))
 
 
+# Layouts arrange the time steps of recurrent layers. Files of other models are named as those of the plain layout.
+_ONLY_LAYOUT = "unrolled"
+_NO_OTHER_LAYOUT = f"layouts are for recurrent layers, and the model has none; {_ONLY_LAYOUT} is its only layout"
 # float16 takes the time of float32 and more bytes than int8, int16x8 takes many times the time of int8.
 _RESERVES = (Target("tflite", "float16", "unrolled"), Target("tflite", "int16x8", "unrolled"))
 

@@ -1,0 +1,71 @@
+"""Models without recurrent layers: convolutions, pooling and Dense alone, in their only layout."""
+
+from pathlib import Path
+
+import pytest
+
+from edgernn.errors import UnsupportedError
+from edgernn.model import load_bytes
+from edgernn_export.artifact import make_artifact
+from edgernn_export.formats import plan_for
+from edgernn_export.settings import Settings
+from edgernn_export.source import Source
+from edgernn_export.targets import Target
+from matrix.architectures import Architecture, layer
+from matrix.building import original
+
+SETTINGS = Settings(refine=False, max_drop=float("inf"), min_agreement=float("-inf"))
+ARCHITECTURE = Architecture(
+    (),
+    front=(
+        layer("Conv1D", filters=6, kernel_size=3, padding="causal", dilation_rate=2, activation="relu"),
+        layer("MaxPooling1D", pool_size=2),
+        layer("GlobalAveragePooling1D"),
+    ),
+    steps=12,
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    return Source(original(ARCHITECTURE, tmp_path_factory.mktemp("convolutions")), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("target", "largest"),
+    [
+        (Target("tflite", "float32", "unrolled"), 1e-6),
+        (Target("tflite", "int8", "unrolled"), 0.05),
+        (Target("onnx", "float32", "operator"), 1e-6),
+    ],
+    ids=str,
+)
+def test_convolutions_are_proven_and_do_not_stream(source: Source, target: Target, largest: float) -> None:
+    result = make_artifact(source, target)
+    assert result.proof.difference <= largest
+    assert (
+        result.proof.no_stream == "it has no recurrent layer, and other layers keep no state from one row to the next"
+    )
+    card = load_bytes(Path(target.file_name("small")), result.data).card
+    assert card is not None
+    assert card.states == ()
+
+
+def test_the_only_layout_is_that_of_plain_file_names(source: Source) -> None:
+    plan = plan_for(source)
+    names = [target.file_name("m") for target in (*plan.targets, *plan.reserves)]
+    assert names == [
+        *("m-float32.tflite", "m-dynamic.tflite", "m-int8.tflite", "m-float32.onnx", "m-int8.onnx"),
+        *("m-float16.tflite", "m-int16x8.tflite"),
+    ]
+    assert {target.layout for target in plan.left_out} == {"loop", "fused"}
+    for target, reason in plan.left_out.items():
+        with pytest.raises(UnsupportedError, match=reason):
+            make_artifact(source, target)
+
+
+def test_c_source_is_refused_with_the_reason(source: Source) -> None:
+    with pytest.raises(
+        UnsupportedError, match="answers row by row, which this model cannot: it has no recurrent layer"
+    ):
+        make_artifact(source, Target("c", "int8", "step"))
