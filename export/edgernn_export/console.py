@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from edgernn.backends import SUFFIXES
 from edgernn.console.terminal import escaping
+from edgernn.console.text_width import cut_in_the_middle, width_of
 from edgernn.errors import printable
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table
 
     figures = [[printable(cell) for cell in row[1:]] for row in rows]
     full_names = [printable(row[0]) for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *figures, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(headings, *figures, strict=True)]
     # Columns move together before a name is shortened.
     rooms = {gap: WIDTH - sum(widths) - gap * len(widths) - 2 for gap in (2, 1)}
-    gap = 2 if max(map(len, full_names), default=0) <= rooms[2] else 1
+    gap = 2 if max(map(width_of, full_names), default=0) <= rooms[2] else 1
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False)
     table.add_column("artifact", no_wrap=True)
     for heading in headings:
@@ -51,11 +52,10 @@ def make_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table
 def fit_names(names: Sequence[str], width: int) -> list[str]:
     """Shorten names to this many columns: drop their common beginning first, and then cut them in the middle."""
     prefix = ""
-    if max(map(len, names), default=0) > width:
+    if max(map(width_of, names), default=0) > width:
         prefix = shared_prefix([name for name in names if any(suffix in name for suffix in SUFFIXES)])
     shorter = [f"…-{name.removeprefix(prefix)}" if prefix and name.startswith(prefix) else name for name in names]
-    half = (max(width, _MIN_NAME) - 1) // 2
-    return [name if len(name) <= max(width, _MIN_NAME) else f"{name[:half]}…{name[-half:]}" for name in shorter]
+    return [cut_in_the_middle(name, max(width, _MIN_NAME)) for name in shorter]
 
 
 def shared_prefix(names: Sequence[str]) -> str:

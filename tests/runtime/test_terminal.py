@@ -11,11 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from edgernn import sample
 from edgernn.cli import main
 from edgernn.console.answers import Place
+from edgernn.console.grading import Grade, describe
+from edgernn.console.measuring import columns
 from edgernn.console.terminal import say
+from edgernn.console.text_width import cut_in_the_middle, shortened, width_of
 from edgernn.errors import DataError, EdgernnError, MissingExtraError, find_unusable, printable
 from edgernn.system.files import to_json
 from edgernn_export.console import fit_names, make_console, make_table
@@ -115,6 +119,34 @@ def test_long_names_of_artifacts_stay_on_one_line(capsys: pytest.CaptureFixture[
     _, _, _, *rows = (line.rstrip() for line in capsys.readouterr().out.rstrip().split("\n"))
     assert [row.split()[0] for row in rows] == full
     assert fit_names(["a" * 30 + "-int8.tflite"], 21) == ["aaaaaaaaaa…nt8.tflite"]
+
+
+def test_characters_of_two_columns_do_not_move_the_figures_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [
+        "동작-인식-float32-loop.tflite",
+        "cafe\u0301-int8.tflite",
+        "動作認識動作認識動作認識動作認識動作認識-int8.tflite",
+    ]
+    figures = ("14,128", "93.40%", "100.00%", "9.73 µs", "±0.4%!", "76.7×")
+    make_console().print(
+        make_table(("bytes", "accuracy", "agrees", "median", "±", "speed"), [(each, *figures) for each in names])
+    )
+    _, _, _, *rows = (line.rstrip() for line in capsys.readouterr().out.rstrip().split("\n"))
+    lines = columns([("artifact", "bytes"), *((each, "14,128") for each in names[:2])], 80)[2:]
+    matrix = describe(
+        Grade(samples=2, measures={}, labels=("걷기", "서기동작감지센서"), confusion=np.eye(2, dtype=np.int64))
+    )[4:]
+    for printed, end in ((rows, "76.7×"), (lines, "14,128"), (matrix, "")):
+        assert all(row.endswith(end) for row in printed)
+        assert len({cell_len(row) for row in printed}) == 1
+        assert cell_len(printed[0]) <= 80
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "M", "Z"))), st.integers(3, 30))
+def test_a_text_is_cut_to_its_columns(text: str, width: int) -> None:
+    for cut in (shortened(text, width), cut_in_the_middle(text, width)):
+        assert width_of(cut) <= width
+        assert (cut == text) == (width_of(text) <= width)
 
 
 def calls(tree: ast.AST) -> list[str]:

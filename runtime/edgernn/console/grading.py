@@ -7,6 +7,7 @@ import numpy as np
 
 from edgernn.arrays import Array, Float32, Int64
 from edgernn.card import Card
+from edgernn.console.text_width import left_aligned, right_aligned, shortened, width_of
 from edgernn.data.array_names import find_test_truths
 from edgernn.data.named_arrays import find_idx_file
 from edgernn.data.readers import IDX_SUFFIXES, read_idx, read_npy, read_one_of_npz
@@ -21,7 +22,7 @@ from edgernn.tasks import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, Task, 
 
 WIDTH = 80
 MAX_TRUTHS = 1 << 24
-# Characters of a name in front of a row of the confusion matrix.
+# Columns of a name in front of a row of the confusion matrix.
 _NAME_WIDTH = 14
 # Confusions that are listed if there are too many classes for a matrix.
 _MAX_CONFUSIONS = 10
@@ -141,19 +142,22 @@ def describe(grade: Grade) -> list[str]:
 def _matrix(labels: Sequence[str], confusion: Int64) -> list[str]:
     """Format the confusion matrix; if it is too wide, the most frequent confusions."""
     cell = 1 + max(len(f"{confusion.max()}"), len(str(len(labels) - 1)))
-    if max(map(len, labels)) <= max(cell - 1, 5):
+    if max(map(width_of, labels)) <= max(cell - 1, 5):
         headings, names = list(labels), list(labels)
-        cell = max(cell, 1 + max(map(len, labels)))
+        cell = max(cell, 1 + max(map(width_of, labels)))
     else:  # long names fit in front of the rows only, with their numbers
         headings = [str(index) for index in range(len(labels))]
         names = [f"{index} {label}" for index, label in enumerate(labels)]
-    width = max(len("expected"), min(_NAME_WIDTH, max(map(len, names))))
+    width = max(len("expected"), min(_NAME_WIDTH, max(map(width_of, names))))
     if width + cell * len(labels) > WIDTH:
         return _most_confused(labels, confusion)
-    lines = [" " * (width + cell - 1) + "answered", "expected".ljust(width) + "".join(f"{h:>{cell}}" for h in headings)]
+    lines = [
+        " " * (width + cell - 1) + "answered",
+        "expected".ljust(width) + "".join(right_aligned(h, cell) for h in headings),
+    ]
     for name, row in zip(names, confusion, strict=True):
-        cut = name if len(name) <= width else name[: width - 1] + "…"
-        lines.append(cut.ljust(width) + "".join(f"{count or '·':>{cell}}" for count in row.tolist()))
+        cut = left_aligned(shortened(name, width), width)
+        lines.append(cut + "".join(f"{count or '·':>{cell}}" for count in row.tolist()))
     return [line.rstrip() for line in lines]
 
 

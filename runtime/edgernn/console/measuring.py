@@ -10,6 +10,7 @@ from edgernn.bench.result import Measured, Result
 from edgernn.bench.statistics import NO_DIFFERENCE, Ratio
 from edgernn.bench.stopwatch import ROUNDS, SECONDS
 from edgernn.console.options import Number
+from edgernn.console.text_width import left_aligned, right_aligned, width_of
 
 _OPTIONS = (
     click.option(
@@ -126,10 +127,12 @@ def columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
 
     A first cell that is too long for its column stands alone, in the line above its figures.
     """
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
-    figures = ["".join(f" {cell:>{size}}" for cell, size in zip(row[1:], widths, strict=True)) for row in rows]
-    room = max(0, min(width - len(figures[0]), max(len(row[0]) for row in rows)))
+    widths = [max(map(width_of, column)) for column in list(zip(*rows, strict=True))[1:]]
+    figures = [
+        "".join(f" {right_aligned(cell, size)}" for cell, size in zip(row[1:], widths, strict=True)) for row in rows
+    ]
+    room = max(0, min(width - len(figures[0]), max(width_of(row[0]) for row in rows)))
     lines = []
     for (first, *_), rest in zip(rows, figures, strict=True):
-        lines += [f"{first:<{room}}{rest}"] if len(first) <= room else [first, f"{'':{room}}{rest}"]
+        lines += [left_aligned(first, room) + rest] if width_of(first) <= room else [first, f"{'':{room}}{rest}"]
     return [lines[0], "─" * (room + len(figures[0])), *lines[1:]]

@@ -13,6 +13,7 @@ import click
 
 from edgernn.bench.stopwatch import Turn
 from edgernn.console.terminal import clear_line
+from edgernn.console.text_width import shortened
 from edgernn.errors import printable
 
 AFTER_S = 1.0
@@ -143,4 +144,4 @@ def _describe(turn: Turn, seconds: float | None, room: int) -> str:
     place = f"{turn.place} of {turn.subjects} "
     left = f", about {ceil(seconds)} s left" if seconds is not None else ""
     name, space = printable(turn.name), max(1, room - len(place) - len(left))
-    return place + (name if len(name) <= space else f"{name[: space - 1]}…") + left
+    return place + shortened(name, space) + left
