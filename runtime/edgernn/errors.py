@@ -10,6 +10,7 @@ The tree::
     ├── ModelError         a Keras model that cannot be read or is not supported
     ├── ExportError        a conversion that failed, or an artifact that did not pass its proof
     │   └── UnsupportedError   a kind of artifact that this model cannot have
+    │       └── UnknownOperatorError   an operator that programs lack for every type of numbers
     ├── SettingError       a setting that cannot be used, such as training for 0 epochs
     ├── OutputError        a file or a folder that cannot be written
     │   └── LockedError    another process writes there
@@ -77,6 +78,10 @@ class SettingError(EdgernnError):
 
 class UnsupportedError(ExportError):
     """This model cannot have an artifact of this kind."""
+
+
+class UnknownOperatorError(UnsupportedError):
+    """A program cannot have this operator, whatever the type of its numbers."""
 
 
 class OutputError(EdgernnError):

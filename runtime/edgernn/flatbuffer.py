@@ -12,6 +12,15 @@ DAMAGE = (struct.error, IndexError, UnicodeDecodeError)
 MAX_TEXT_BYTES = 1 << 20  # per name
 
 
+def describe(damage: Exception) -> str:
+    """Describe an exception of `DAMAGE` for a user; those of Python and `struct` speak of buffers and codecs."""
+    if isinstance(damage, UnicodeDecodeError):
+        return "a name in it is no UTF-8 text"
+    if isinstance(damage, struct.error) or "index out of range" in str(damage):
+        return "an offset in it points beyond its end"
+    return str(damage)
+
+
 def unsigned(data: bytes, place: int) -> int:
     """Read the unsigned 32-bit number at a place."""
     value: int = struct.unpack_from("<I", data, place)[0]

@@ -184,7 +184,8 @@ class Model:
         one = shape_matches(shape, self.input_shape)
         if not (one or shape_matches(shape[1:], self.input_shape)) or 0 in shape:
             expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
-            raise InputError(f"the input has shape {shape}, expected ({expected}) or (samples, {expected})")
+            at_least = "" if 0 not in shape[:1] else ", samples at least 1"
+            raise InputError(f"the input has shape {shape}, expected ({expected}) or (samples, {expected}){at_least}")
         return one
 
     def _guess_each(self, answers: Float32, top: int | None) -> Guesses:
@@ -265,7 +266,7 @@ def load_bytes(
     """
     check_suffix(name)
     if not (isinstance(threads, int) and 1 <= threads <= MAX_THREADS):
-        raise SettingError(f"{threads} threads; expected 1 to {MAX_THREADS}")
+        raise SettingError(f"threads={threads!r}; expected a whole number from 1 to {MAX_THREADS}")
     try:
         if unverified and not has_card(data):
             return Model(name, None, _open(name, data, threads, backend, with_partial=False))

@@ -20,7 +20,7 @@ from program import oracle
 
 import edgernn
 from edgernn.card import Card, read_card, seal
-from edgernn.errors import ExportError, UnsupportedError
+from edgernn.errors import ExportError, UnknownOperatorError, UnsupportedError
 from edgernn.program.operators import (
     Binary,
     Function,
@@ -38,7 +38,7 @@ from edgernn_export.formats.c import cortex_m
 from edgernn_export.formats.c.c_files import CFiles
 from edgernn_export.formats.c.compiled import FLAGS, CompiledModel, compile_library, find_compiler
 from edgernn_export.formats.c.emitter import float_text
-from edgernn_export.formats.c.format import CFormat
+from edgernn_export.formats.c.format import CFormat, find_origins
 from edgernn_export.formats.c.helpers import HELPERS, definitions
 from edgernn_export.formats.c.integer_statements import pack_multiplier
 from edgernn_export.formats.c.layout import make_layout
@@ -301,10 +301,19 @@ def test_integer_operators_have_the_bits_of_the_oracle(card: Card, tmp_path: Pat
         assert np.array_equal(found.reshape(200, -1), oracle.answer(program, rows).reshape(200, -1)), name
 
 
-@pytest.mark.parametrize(("quantization", "way_out"), [("int8", "; try --quantize float32"), ("float32", "")])
-def test_a_refused_int8_program_has_a_way_out(monkeypatch: pytest.MonkeyPatch, quantization: str, way_out: str) -> None:
+@pytest.mark.parametrize(
+    ("quantization", "error", "way_out"),
+    [
+        ("int8", UnsupportedError, "; try --quantize float32"),
+        ("int8", UnknownOperatorError, ""),
+        ("float32", UnsupportedError, ""),
+    ],
+)
+def test_a_refused_int8_program_has_a_way_out(
+    monkeypatch: pytest.MonkeyPatch, quantization: str, error: type[UnsupportedError], way_out: str
+) -> None:
     def refuse(*_: Any) -> None:
-        raise UnsupportedError("operator Reduce")
+        raise error("operator Reduce")
 
     made = Mock(**{"convert.return_value.embed_card.return_value": DIGITS})
     monkeypatch.setattr("edgernn_export.formats.c.format._format_of", lambda _: made)
@@ -315,6 +324,13 @@ def test_a_refused_int8_program_has_a_way_out(monkeypatch: pytest.MonkeyPatch, q
         CFormat().convert(source, Target("c", quantization, "step"), True)
     origin = "; this may come from layer 'a' (RMSNormalization), 'b' (activation celu), 'c' (ELU) and 1 more"
     assert str(caught.value) == f"C source does not support operator Reduce{origin}{way_out}"
+
+
+def test_a_layer_with_the_name_of_the_operator_is_named_first() -> None:
+    layers = "'a' (RMSNormalization)", "'b' (activation log_softmax)", "'p_re_lu' (PReLU)", "'d' (Dot)"
+    assert find_origins("operator PRELU", layers) == ["'p_re_lu' (PReLU)"]
+    assert find_origins("LOG_SOFTMAX of int8 to int8", layers) == ["'b' (activation log_softmax)"]
+    assert find_origins("operator CUMSUM", layers) == layers
 
 
 def test_the_layers_that_a_format_may_lack_are_named() -> None:

@@ -275,6 +275,12 @@ REFUSED: Mapping[str, tuple[str, Sequence[Port | None], Port, str]] = {
         Port(X_SHAPE, (0.001,)),
         "ADD with a quotient of scales of 2000",
     ),
+    "outputs of nearly 0": (
+        "FULLY_CONNECTED",
+        [QUANTIZED, WEIGHTS, None],
+        Port((1, 4, 7), (1e-9,)),
+        "a quotient of scales, .* of 200000, expected one in .*, because nearly all outputs are 0",
+    ),
     "a bias without a scale": (
         "FULLY_CONNECTED",
         [QUANTIZED, WEIGHTS, Port((7,), data=np.zeros(7, np.int32))],

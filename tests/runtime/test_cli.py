@@ -201,7 +201,7 @@ def test_info_names_the_instruction_set_of_native(
         line, *_ = edgernn_command("info", "--backends").stdout.splitlines()
         assert line.split() == ["native", ".tflite", version("edgernn"), expected]
     monkeypatch.setenv("EDGERNN_NATIVE", "sclar")
-    assert "EDGERNN_NATIVE=sclar: not an instruction set of this machine" in refused("info", "--backends")
+    assert "EDGERNN_NATIVE='sclar': not an instruction set of this machine" in refused("info", "--backends")
 
 
 def test_info_names_no_backend_to_install_that_has_no_wheel(

@@ -153,5 +153,5 @@ def test_a_path_that_is_no_artifact_has_a_way_out(tmp_path: Path, refused: Calla
     message = refused("predict", tmp_path / "digits-int8.c", tmp_path / "notes.txt")
     assert message.endswith(
         "'.c'; expected .tflite or .onnx; C source is for a compiler, and `edgernn export --to tflite` makes a file "
-        "with the same answers"
+        "of the same model"
     )

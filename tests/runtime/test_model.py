@@ -1,5 +1,7 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +88,7 @@ def test_classify_names_the_labels(model: edgernn.Model, x: np.ndarray) -> None:
     ("bad", "message"),
     [
         (np.zeros((27, 28)), r"shape \(27, 28\), expected \(28, 28\) or \(samples, 28, 28\)"),
-        (np.zeros((0, 28, 28)), "shape"),
+        (np.zeros((0, 28, 28)), r"expected \(28, 28\) or \(samples, 28, 28\), samples at least 1"),
         (np.zeros((1, 1, 28, 28)), "shape"),
         (np.full((28, 28), np.nan), "NaN or infinity"),
         (np.full((28, 28), -np.inf), "NaN or infinity"),
@@ -207,8 +209,14 @@ def test_a_stream_takes_what_predict_takes(model: edgernn.Model) -> None:
 
 @pytest.mark.parametrize("threads", [0, -1, 65, 100_000, 1.5, "2"])
 def test_a_number_of_threads_that_no_device_has_is_refused(artifacts: Path, threads: int) -> None:
-    with pytest.raises(edgernn.SettingError, match=f"{threads} threads; expected 1 to 64"):
+    with pytest.raises(edgernn.SettingError, match=f"threads={threads!r}; expected a whole number from 1 to 64"):
         edgernn.load(artifacts / NAMES[1], threads=threads)
+
+
+@pytest.mark.parametrize("backend", [3, "Native", "", b"native", ("native",)])
+def test_an_unknown_backend_of_any_type_is_refused(backend: Any) -> None:
+    with pytest.raises(edgernn.SettingError, match=re.escape(f"unknown backend {backend!r}; expected native, litert")):
+        edgernn.load(edgernn.sample(), backend=backend)
 
 
 def test_the_golden_samples_are_streamed_too(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

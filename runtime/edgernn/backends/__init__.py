@@ -203,14 +203,14 @@ def check_suffix(path: Path) -> None:
     found = repr(path.suffix) if path.suffix else "without a suffix"
     way_out = "; `edgernn export` makes one from a Keras model" if path.suffix in KERAS_SUFFIXES else ""
     if path.suffix == ".c":
-        way_out = "; C source is for a compiler, and `edgernn export --to tflite` makes a file with the same answers"
+        way_out = "; C source is for a compiler, and `edgernn export --to tflite` makes a file of the same model"
     raise ArtifactError(f"{path}: unsupported file type {found}; expected {expected}{way_out}")
 
 
 def _named(name: str, path: Path) -> BackendInfo:
     found = next((info for info in BACKENDS if info.name == name), None)
     if found is None:
-        raise SettingError(f"unknown backend {name!r}; expected {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
+        raise SettingError(f"unknown backend {name!r}; expected {', '.join(NAMES)}{did_you_mean(str(name), NAMES)}")
     if found.suffix != path.suffix:
         raise SettingError(f"{path}: backend {name} reads {found.suffix} files only")
     if not found.installed and (reason := found.no_wheel()):

@@ -79,7 +79,7 @@ def choose_instruction_set() -> str:
     known, wanted = _native.instruction_sets(), os.environ.get(VARIABLE, "")
     if wanted and wanted not in known:
         raise SettingError(
-            f"{VARIABLE}={wanted}: not an instruction set of this machine, which has {', '.join(known)}"
+            f"{VARIABLE}={wanted!r}: not an instruction set of this machine; expected {', '.join(known)}, or unset it"
             f"{did_you_mean(wanted, known)}"
         )
     return wanted or known[-1]

@@ -61,7 +61,7 @@ def step_signature(data: bytes) -> StepSignature | None:
         step = next((each for each in _signatures(data) if each.key == STEP), None)
         return None if step is None else StepSignature(step.graph_number, _names(data, step))
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
 
 
 def step_file(data: bytes) -> StepFile | None:
@@ -73,7 +73,7 @@ def step_file(data: bytes) -> StepFile | None:
     try:
         return _step_file(data)
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
 
 
 def sequence_names(data: bytes) -> PortNames | None:
@@ -85,7 +85,7 @@ def sequence_names(data: bytes) -> PortNames | None:
     try:
         return next((_names(data, each) for each in _signatures(data) if each.graph_number == 0), None)
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
 
 
 def count_ports(data: bytes) -> tuple[int, int]:
@@ -106,7 +106,7 @@ def count_ports(data: bytes) -> tuple[int, int]:
             0 if place is None else len(flatbuffer.places(data, place)) for place in lists or (None, None)
         )
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {error}") from error
+        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
     return inputs, outputs
 
 

@@ -28,7 +28,7 @@ def read_tflite(data: bytes) -> Facts:
     try:
         return _read(data)
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"a damaged .tflite file: {error}; copy the file again") from error
+        raise ArtifactError(f"a damaged .tflite file: {flatbuffer.describe(error)}; copy the file again") from error
 
 
 def _read(data: bytes) -> Facts:

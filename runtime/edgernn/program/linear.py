@@ -125,6 +125,11 @@ def _multipliers(operator: GraphOperator, x: Value, weights: Tensor, out: Value,
             f"expected 1 or {outputs} along axis {axis}, and 0"
         )
     found = _quotients(x.scale, scales, out.scale)
-    if not all(_MIN_MULTIPLIER <= each < _MAX_MULTIPLIER for each in found):
-        raise UnsupportedError(f"{operator.name} with a quotient of scales outside of [2^-32, 256)")
+    wrong = next((each for each in found if not _MIN_MULTIPLIER <= each < _MAX_MULTIPLIER), None)
+    if wrong is not None:
+        reason = "nearly all outputs are 0" if wrong >= _MAX_MULTIPLIER else "the weights are very small"
+        raise UnsupportedError(
+            f"{operator.name} with a quotient of scales, input × weights / output, of {wrong:g}, expected one in "
+            f"[2^-32, 256), because {reason}"
+        )
     return found * (outputs // len(found))

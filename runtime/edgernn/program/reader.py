@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from edgernn import flatbuffer
 from edgernn.backends.tflite_file import StepSignature, step_signature
-from edgernn.errors import ArtifactError, UnsupportedError
+from edgernn.errors import ArtifactError, UnknownOperatorError, UnsupportedError
 from edgernn.program import elementwise, linear, shapes, windows
 from edgernn.program.builder import Builder, ProgramMemory
 from edgernn.program.file_graph import GraphFile, GraphOperator, Subgraph
@@ -55,7 +55,7 @@ def read_program(data: bytes) -> Program:
     try:
         return _read(data)
     except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"damaged, or not a .tflite file: {error}") from error
+        raise ArtifactError(f"damaged, or not a .tflite file: {flatbuffer.describe(error)}") from error
 
 
 def _read(data: bytes) -> Program:
@@ -169,7 +169,7 @@ def _known_graph(file: GraphFile, number: int) -> Subgraph:
     graph = file.graph(number)
     for operator in graph.operators:
         if operator.name != "WHILE" and operator.name not in OPERATORS:
-            raise UnsupportedError(f"operator {operator.name}")
+            raise UnknownOperatorError(f"operator {operator.name}")
     return graph
 
 
@@ -193,7 +193,7 @@ def append_operator(builder: Builder, operator: GraphOperator) -> None:
     """Append an operator other than a loop."""
     append = OPERATORS.get(operator.name)
     if append is None:
-        raise UnsupportedError(f"operator {operator.name}")
+        raise UnknownOperatorError(f"operator {operator.name}")
     append(builder, operator)
 
 

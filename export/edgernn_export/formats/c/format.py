@@ -1,11 +1,12 @@
 """The C format: int8 and float32 source for microcontrollers, made from the program of a .tflite file."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from edgernn.errors import UnsupportedError
+from edgernn.errors import UnknownOperatorError, UnsupportedError
 from edgernn_export.formats.base import FLOAT32_TOLERANCE, Finished, Format, Target
 from edgernn_export.proof import Tolerance
 
@@ -51,10 +52,11 @@ class CFormat(Format):
         try:
             files = CFiles(read_program(data), data, Path(self.file_name(target, source.original.name)).stem)
         except UnsupportedError as error:
-            layers = source.special_layers
+            layers = find_origins(str(error), source.special_layers)
             more = f" and {len(layers) - _MAX_NAMED} more" if len(layers) > _MAX_NAMED else ""
             origin_of = f"; this may come from layer {', '.join(layers[:_MAX_NAMED])}{more}" if layers else ""
-            way_out = "; try --quantize float32" if target.quantization == "int8" else ""
+            float32_may_help = target.quantization == "int8" and not isinstance(error, UnknownOperatorError)
+            way_out = "; try --quantize float32" if float32_may_help else ""
             raise UnsupportedError(f"C source does not support {error}{origin_of}{way_out}") from error
         return replace(
             finished,
@@ -77,6 +79,17 @@ class CFormat(Format):
         """See `Format.is_calibrated`."""
         origin = _PROGRAMS[target.quantization]
         return _format_of(origin).is_calibrated(origin)
+
+
+def find_origins(reason: str, layers: Sequence[str]) -> Sequence[str]:
+    """Return the layers whose kind or activation has the name of an operator in a reason; all layers if none has.
+
+    Args:
+        reason: why a program is refused, as "operator PRELU".
+        layers: descriptions as of `Source.special_layers`, as "'p_re_lu' (PReLU)" or "'dense' (activation celu)".
+    """
+    words = {word.replace("_", "").lower() for word in re.findall(r"\w+", reason)}
+    return [each for each in layers if re.findall(r"\w+", each)[-1].replace("_", "").lower() in words] or layers
 
 
 def _format_of(target: Target) -> Format:
