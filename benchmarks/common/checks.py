@@ -15,7 +15,7 @@ WIDTH = 80
 FORMAT = 1
 
 _UNITS: Mapping[str, Callable[[float], str]] = {
-    **dict.fromkeys(("bytes", "lines", "operators"), lambda value: f"{value:,.0f}"),
+    **dict.fromkeys(("bytes", "lines", "operators", "instructions"), lambda value: f"{value:,.0f}"),
     "ratio": lambda value: f"{value:.3f} ×",
     "points": lambda value: f"{value:+.3f} points",
     "share": lambda value: f"{100 * value:.2f} %",
@@ -35,7 +35,8 @@ class Check:
         group: heading of its table.
         name: measured quantity.
         unit: bytes, ratio, points (hundredths of accuracy lost), share, probability (a difference of probabilities),
-            answers (number that differ), lines, operators (number of them), s, GB (1e9 bytes) or MB (1e6 bytes).
+            answers (number that differ), lines, operators or instructions (number of them), s, GB (1e9 bytes) or MB
+            (1e6 bytes).
         figure: measured value; None: it could not be measured.
         limit: maximum of the figure; None: it is only reported.
         at_least: True if the limit is a minimum.

@@ -1,4 +1,4 @@
-"""Backend native compared with LiteRT and other tools: answers, calls, batches, large models, starts, size."""
+"""Backend native and C source beside LiteRT and other tools: answers, calls, batches, large models, starts, size."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +18,12 @@ from edgernn_export import export
 from native import batch_times
 from native.answer_bits import answer_checks, draw_samples
 from native.batch_times import batch_check
+from native.c_sizes import c_checks
 from native.call_times import ModelFiles, call_checks
 from native.native_limits import is_avx2_machine
 from native.sizes import size_checks
 from native.starts import extension_check, start_checks
-from peers.contest import KINDS, LSTM, MODELS, find_run
+from peers.contest import KINDS, LSTM, MODELS, SIMPLE_RNN, find_run
 from peers.isolated_tools import make_isolated
 from peers.registry import Peer
 from peers.tools import emx, onnx_runtime
@@ -57,9 +58,15 @@ def main(
     checks, reasons = [extension_check()], []
     with measuring() as (folder, say):
         for kind in only or KINDS:
-            found, missing = _measure(kind, find_run(runs, kind, data, say), folder / kind, say, avx2=avx2)
+            run = find_run(runs, kind, data, say)
+            found, missing = _measure(kind, run, folder / kind, say, avx2=avx2)
             checks += found
             reasons += [f"{MODELS[kind].title}: {name}: {reason}" for name, reason in missing.items()]
+            if kind == SIMPLE_RNN:
+                say(f"{MODELS[kind].title}: C source for Cortex-M")
+                found, missing = c_checks(run, folder / f"{kind}-c")
+                checks += found
+                reasons += [f"{name}: {reason}" for name, reason in missing.items()]
             if sizes:
                 checks += size_checks(kind, folder / f"{kind}-sizes", say, avx2=avx2)
     finish(context, json_file, machine, checks, reasons=reasons)
