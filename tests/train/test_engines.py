@@ -1,9 +1,10 @@
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
-from edgernn_train import Network, batches, find_recipe, fit
+from edgernn_train import Network, batches, engines, find_recipe, fit
 from edgernn_train.architecture import SimpleRnnSettings
 from edgernn_train.batches import EpochImages
 from edgernn_train.engines import MIN_XLA_BATCHES, choose_engine
@@ -75,6 +76,24 @@ def test_a_model_that_xla_cannot_compile_is_trained_by_fit(tiny):
     assert note.startswith("XLA cannot compile this model (")
     assert note.endswith("); training with model.fit, which takes longer")
     assert "\n" not in note
+
+
+def test_the_main_thread_can_answer_a_signal_while_xla_compiles_and_trains(tiny, monkeypatch):
+    threads, traced = [], engines._traced
+
+    def watched(*arguments):
+        function = traced(*arguments)
+
+        def call(*values):
+            threads.append(threading.current_thread())
+            return function(*values)
+
+        return call
+
+    monkeypatch.setattr(engines, "_traced", watched)
+    fit(tiny, "seed", build=SMALL, epochs=1, engine="xla")
+    assert len(threads) == 2  # the compilation, and a group
+    assert threading.current_thread() not in threads
 
 
 def test_callbacks_can_end_a_training(tiny):

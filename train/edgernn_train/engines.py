@@ -7,6 +7,7 @@ Both do the same arithmetic on the same batches; their weights differ by roundin
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -65,16 +66,20 @@ class XlaEngine:
     """Trains groups of batches in one call each of a function that XLA has compiled.
 
     Compiling happens here, on a call of 0 batches, so that a failure leaves the model as it was.
+
+    A thread compiles and runs the function: both are single calls of native code, of seconds, and Python answers Ctrl-C
+    only between such calls of the main thread, which waits for the thread and can be interrupted.
     """
 
     name: EngineName = "xla"
 
     def __init__(self, model: Any, images: EpochImages) -> None:
         self._batch, self._batches = images.recipe.batch_size, images.group_batches
-        self._train = _compiled(model)
-        x = np.zeros((1, *images.inputs.x_train.shape[1:]), np.float32)
+        self._thread = ThreadPoolExecutor(1)
+        shape = images.inputs.x_train.shape[1:]
         with penalized(model, images.recipe.simple_rnn):
-            self._run(Group(x, np.eye(1, images.classes, dtype=np.float32)), 0)
+            self._train = _traced(model, (self._batches, self._batch), shape, images.classes)
+        self._run(Group(np.zeros((1, *shape), np.float32), np.eye(1, images.classes, dtype=np.float32)), 0)
 
     def train(self, images: EpochImages, epoch: int, advance: Advance) -> Logs:
         """Train one epoch."""
@@ -94,6 +99,8 @@ class XlaEngine:
         weights of the others grow as much, because Keras divides by the number of all. A recipe's penalty, which has no
         weights, is that of all of them.
         """
+        import tensorflow as tf
+
         shape = (self._batches, self._batch)
         rows = self._batches * self._batch
         weights = np.zeros(rows, np.float32)
@@ -103,9 +110,8 @@ class XlaEngine:
         x, y = (
             part if len(part) == rows else part[np.resize(np.arange(len(part)), rows)] for part in (group.x, group.y)
         )
-        losses, hits = self._train(
-            x.reshape(*shape, *x.shape[1:]), y.reshape(*shape, -1), weights.reshape(shape), np.int32(count)
-        )
+        arguments = (x.reshape(*shape, *x.shape[1:]), y.reshape(*shape, -1), weights.reshape(shape), np.int32(count))
+        losses, hits = self._thread.submit(self._train, *map(tf.constant, arguments)).result()
         # The loss of each batch is a mean over its images.
         images_of = np.full(count, self._batch)
         if rest and count:
@@ -113,11 +119,17 @@ class XlaEngine:
         return float(np.dot(losses.numpy()[:count].astype(float), images_of)), float(hits)
 
 
-def _compiled(model: Any) -> Any:
-    """Return a function that trains a model on the first `count` batches of a group.
+def _traced(model: Any, rows: tuple[int, int], shape: Sequence[int], classes: int) -> Any:
+    """Return a function that trains a model on the first `count` batches of a group; XLA compiles it when it is called.
 
-    Its arguments are x [batches, batch, steps, features], y [batches, batch, classes], weights [batches, batch] and
-    count. It returns the loss of each batch, and the number of images that were classified rightly.
+    Its arguments are tensors: x [batches, batch, steps, features], y [batches, batch, classes], weights [batches,
+    batch] and count. It returns the loss of each batch, and the number of images that were classified rightly.
+
+    Args:
+        model: a compiled Keras model.
+        rows: batches of a group, images of a batch.
+        shape: steps and features.
+        classes: number of classes.
     """
     with quiet_tensorflow():
         import keras
@@ -145,7 +157,13 @@ def _compiled(model: Any) -> Any:
         return batch_losses, hits
 
     # Without autograph: there is nothing to convert, and its messages name lines that are not the user's.
-    return tf.function(train_group, jit_compile=True, autograph=False)
+    function = tf.function(train_group, jit_compile=True, autograph=False)
+    return function.get_concrete_function(
+        tf.TensorSpec((*rows, *shape), tf.float32),
+        tf.TensorSpec((*rows, classes), tf.float32),
+        tf.TensorSpec(rows, tf.float32),
+        tf.TensorSpec((), tf.int32),
+    )
 
 
 class FitEngine:
