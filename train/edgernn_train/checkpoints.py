@@ -1,6 +1,5 @@
 """Checkpoints of a training: saved after each epoch, and read again to go on after it was ended."""
 
-import hashlib
 import os
 import platform
 import time
@@ -28,6 +27,8 @@ from edgernn_train.batches import ORDER_VERSION
 from edgernn_train.engines import EngineName
 
 _ENGINE, _THREADS = "engine", "threads"
+# Number of facts in a message: another recipe changes a dozen, of which its name is the first.
+_MAX_SHOWN = 3
 # Names of the facts in messages, where they are not those of options.
 _SHOWN = {"data": "SHA-256 of the data", "order": "version of the order of images"}
 
@@ -93,9 +94,11 @@ class Checkpoints:
             if name != _ENGINE and checkpoint.facts.get(name) != facts.get(name)
         ]
         if differing:
+            shown, others = differing[:_MAX_SHOWN], len(differing) - _MAX_SHOWN
+            more = f"; and {others} more" if others > 0 else ""
             raise SettingError(
-                f"{self.run}: this is not the training that was interrupted there: {'; '.join(differing)}; repeat its "
-                "command with --resume, or begin again with --overwrite"
+                f"{self.run}: this is not the training that was interrupted there: {'; '.join(shown)}{more}; repeat "
+                "its command with --resume, or begin again with --overwrite"
             )
         return checkpoint
 
@@ -128,7 +131,12 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Remove the checkpoints of a finished training; artifacts that were made of one stay."""
-        with suppress(OSError, OutputError), alone_in(self.run):
+        with suppress(OutputError), alone_in(self.run):
+            self.clear()
+
+    def clear(self) -> None:
+        """Remove the checkpoints; the caller has locked the run folder."""
+        with suppress(OSError):
             for name in (STATE_FILE, MODEL, SAMPLES):
                 (self.file.parent / name).unlink(missing_ok=True)
             self.file.parent.rmdir()  # fails if something else is in it
@@ -178,7 +186,7 @@ class Saver:
 def describe_facts(dataset: Dataset, **settings: Any) -> dict[str, Any]:
     """Return the facts that decide the weights of a training: data, settings, packages and machine."""
     return {
-        "data": digest_of(dataset),
+        "data": dataset.sha256,
         **dict(_simple_fields(settings)),
         "order": ORDER_VERSION,
         _THREADS: count_threads(),
@@ -193,16 +201,6 @@ def engine_of(checkpoint: Checkpoint | None) -> EngineName | None:
     if checkpoint is None:
         return None
     return "xla" if checkpoint.facts.get(_ENGINE) == "xla" else "fit"
-
-
-def digest_of(dataset: Dataset) -> str:
-    """Return the SHA-256 of a data set's arrays and labels, in hexadecimal digits."""
-    digest = hashlib.sha256(repr(dataset.labels).encode())
-    for name in ("x_train", "y_train", "x_test", "y_test"):
-        array = getattr(dataset, name)
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def count_threads() -> int:

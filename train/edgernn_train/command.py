@@ -18,7 +18,7 @@ from edgernn.data.run_settings import read_settings
 from edgernn.system.extras import require
 from edgernn.system.files import find_name_fault
 from edgernn_train.architecture import CELLS, Network
-from edgernn_train.checkpoints import Checkpoints, digest_of
+from edgernn_train.checkpoints import Checkpoints
 from edgernn_train.data import load_dataset
 from edgernn_train.epoch_progress import epoch_lines, make_console, say, tensorboard_callbacks
 from edgernn_train.prepared_inputs import absent_classes_note, check_values
@@ -166,11 +166,10 @@ def train(
         raise click.UsageError(f"--name: {name!r} {fault}; give a name that a file can have")
     folder = out or default_folder(name, recipe)
     epochs = find_recipe(recipe).epochs if epochs is None else epochs
-    digest = digest_of(dataset)
-    check_same_data(settings_file, digest, ctx.get_parameter_source("source"))
+    check_same_data(settings_file, dataset.sha256, ctx.get_parameter_source("source"))
     wanted = {
         "data": source,
-        DATA_DIGEST: digest,
+        DATA_DIGEST: dataset.sha256,
         "recipe": recipe,
         "epochs": epochs,
         "seed": seed,
@@ -202,7 +201,7 @@ def train(
                 checkpoints=checkpoints,
                 note=lambda text: say(console, text),
             )
-        settings = write_run(staging, trained, source, name, **{DATA_DIGEST: digest})
+        settings = write_run(staging, trained, source, name, **{DATA_DIGEST: dataset.sha256})
         write_pictures(staging, trained, dataset)
     checkpoints.remove()
     say(console, report(trained, folder))
@@ -215,11 +214,14 @@ def train(
 
 @contextmanager
 def _advising(context: click.Context, checkpoints: Checkpoints) -> Iterator[None]:
-    """If Ctrl-C or SIGTERM ends this block, say how to go on."""
+    """If Ctrl-C or SIGTERM ends this block, say how to go on; before the first epoch has ended, leave no files."""
     try:
         yield
-    except KeyboardInterrupt:
-        if epochs := checkpoints.finished_epochs():
+    except BaseException as error:
+        if not checkpoints.file.exists():
+            checkpoints.clear()
+        elif isinstance(error, KeyboardInterrupt):
+            epochs = checkpoints.finished_epochs()
             say_line(f"epochs 1 to {epochs} are saved; go on with: {command_to_resume(context)}", err=True)
         raise
 

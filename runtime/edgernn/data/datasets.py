@@ -4,11 +4,13 @@ A `Dataset` is raw: pixels as stored in the files. `Samples` are the model's inp
 samples.npz of a run folder.
 """
 
+import hashlib
 import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,16 @@ class Dataset:
                 f"x_test of {self.x_test.shape[1:]}; expected the same"
             )
         check_labels(self.labels)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the arrays and labels, in hexadecimal digits; computed once, so the arrays must not be changed."""
+        digest = hashlib.sha256(repr(self.labels).encode())
+        for name in IDX_NAMES:
+            array = getattr(self, name)
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 def read_dataset(path: Path, labels: Sequence[str] = ()) -> Dataset:
