@@ -225,7 +225,7 @@ def sensor(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         scale=folder / "scaler.npz",
         features=NAMES,
         labels=LABELS,
-        settings=Settings(min_agreement=0.9, max_drop=10),  # the model is not trained
+        settings=Settings(min_agreement=0.9, max_drop=10, refine=False),  # the model is not trained
     )
     assert all(row.passed for row in rows), [row.reason for row in rows]
     return {"folder": folder, "raw": raw, "answers": model.predict(scaled, verbose=0), "rows": rows}

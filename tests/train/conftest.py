@@ -76,6 +76,12 @@ def trained(tiny: Dataset) -> Trained:
 
 
 @pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `edgernn train` draw no pictures; test_plots.py and other tests of the command look at them."""
+    monkeypatch.setattr("edgernn_train.command.write_pictures", lambda *_: [])
+
+
+@pytest.fixture
 def tiny_npz(tiny: Dataset, write_npz: Callable[..., Path], tmp_path: Path) -> Path:
     return write_npz(tmp_path / "tiny.npz", tiny)
 

@@ -11,7 +11,7 @@ import pytest
 from edgernn.data.run_checkpoint import read_checkpoint, write_checkpoint
 from edgernn.errors import DataError, OutputError, SettingError
 from edgernn_train import Network, fit
-from edgernn_train.checkpoints import Checkpoints, digest_of
+from edgernn_train.checkpoints import Checkpoints
 
 SMALL = Network(units=4)
 EPOCHS = 3
@@ -21,11 +21,13 @@ class Killed(BaseException):
     """An end of the process that no code handles."""
 
 
-def train(tiny, folder, resume=False, end_after=None, **settings):
-    """Train for some epochs; end the training by an exception after one of them."""
+def train(tiny, folder, resume=False, end_after=None, copy_after=None, copy=None, **settings):
+    """Train for some epochs; after one of them, end by an exception, or copy the folder as a kill would leave it."""
     import keras
 
     def end(epoch, logs):  # noqa: ARG001 (Keras passes them by name)
+        if epoch + 1 == copy_after:
+            shutil.copytree(folder, copy)
         if epoch + 1 == end_after:
             raise Killed
 
@@ -70,10 +72,8 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_inter
 
 
 def test_the_engine_of_the_checkpoint_goes_on(tiny, tmp_path):
-    with pytest.raises(Killed):
-        train(tiny, tmp_path, end_after=1, engine="xla", epochs=2)
-    whole = fit(tiny, "robust", build=SMALL, epochs=2, seed=1, engine="xla")
-    assert_equal(train(tiny, tmp_path, resume=True, epochs=2), whole)
+    whole = train(tiny, tmp_path / "whole", copy_after=1, copy=tmp_path / "half", engine="xla", epochs=2)
+    assert_equal(train(tiny, tmp_path / "half", resume=True, epochs=2), whole)
     assert whole.engine == "xla"
 
 
@@ -85,11 +85,8 @@ def test_random_generators_of_the_model_go_on(tiny, tmp_path):
         layers = [keras.layers.Flatten(), keras.layers.Dropout(0.5, seed=seed), keras.layers.BatchNormalization()]
         return keras.Sequential([keras.Input((steps, features)), *layers, dense])
 
-    with pytest.raises(Killed):
-        train(tiny, tmp_path, end_after=1, build=build, epochs=2)
-    assert_equal(
-        train(tiny, tmp_path, resume=True, build=build, epochs=2), fit(tiny, "robust", build=build, epochs=2, seed=1)
-    )
+    whole = train(tiny, tmp_path / "whole", copy_after=1, copy=tmp_path / "half", build=build, epochs=2)
+    assert_equal(train(tiny, tmp_path / "half", resume=True, build=build, epochs=2), whole)
 
 
 def test_without_a_checkpoint_it_begins_at_the_first_epoch(tiny, tmp_path):
@@ -102,6 +99,7 @@ def test_without_a_checkpoint_it_begins_at_the_first_epoch(tiny, tmp_path):
         ({"seed": 2}, "seed was 1, is 2"),
         ({"epochs": 4}, "epochs was 3, is 4"),
         ({"build": Network(units=5)}, "network.units was 4, is 5"),
+        ({"recipe": "seed"}, "recipe.name was robust, is seed; .*; and [0-9]+ more; repeat its command"),
     ],
 )
 def test_another_training_does_not_go_on(tiny, copy, settings, message):
@@ -114,7 +112,7 @@ def test_other_data_do_not_go_on(tiny, copy):
     x[0, 0, 0] ^= 1
     with pytest.raises(SettingError, match="SHA-256 of the data was "):
         train(replace(tiny, x_train=x), copy, resume=True)
-    assert digest_of(tiny) != digest_of(replace(tiny, labels=("a", *tiny.labels[1:])))
+    assert tiny.sha256 != replace(tiny, labels=("a", *tiny.labels[1:])).sha256
 
 
 @pytest.mark.parametrize(

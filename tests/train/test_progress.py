@@ -1,4 +1,5 @@
 import io
+from contextlib import ExitStack
 
 import pytest
 from rich.console import Console
@@ -6,38 +7,41 @@ from rich.console import Console
 from edgernn_train import fit
 from edgernn_train.epoch_progress import epoch_line, epoch_lines
 
-
-def shown(tiny, **console):
-    file = io.StringIO()
-    with epoch_lines(Console(file=file, width=80, **console), epochs=2) as callback:
-        fit(tiny, "seed", epochs=2, callbacks=[callback])
-    return file.getvalue()
+CONSOLES = {"file": {}, "terminal": {"force_terminal": True}, "quiet": {"quiet": True}}
 
 
 @pytest.fixture(scope="module")
-def text(tiny):
-    return shown(tiny)
+def shown(tiny):
+    """Train once; return what consoles of each kind show."""
+    files = {kind: io.StringIO() for kind in CONSOLES}
+    consoles = [Console(file=file, width=80, **CONSOLES[kind]) for kind, file in files.items()]
+    with ExitStack() as stack:
+        callbacks = [stack.enter_context(epoch_lines(console, epochs=2)) for console in consoles]
+        fit(tiny, "seed", epochs=2, callbacks=callbacks)
+    return {kind: file.getvalue() for kind, file in files.items()}
 
 
-def test_away_from_a_terminal_it_is_one_plain_line_an_epoch(text):
+def test_away_from_a_terminal_it_is_one_plain_line_an_epoch(shown):
+    text = shown["file"]
     assert "\r" not in text
     assert "\x1b" not in text
     assert [line[:10] for line in text.splitlines() if line.startswith("epoch")] == ["epoch 1/2 ", "epoch 2/2 "]
 
 
-def test_the_summary_shows_the_parameters_of_each_layer(text):
+def test_the_summary_shows_the_parameters_of_each_layer(shown):
+    text = shown["file"]
     assert all(number in text for number in ("5,952", "650", "Total params: 6,602"))
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_a_terminal_sees_a_bar_too(tiny):
-    text = shown(tiny, force_terminal=True)
+def test_a_terminal_sees_a_bar_too(shown):
+    text = shown["terminal"]
     assert "\x1b" in text
     assert "14/14" in text
 
 
-def test_quiet_is_quiet(tiny):
-    assert shown(tiny, quiet=True) == ""
+def test_quiet_is_quiet(shown):
+    assert shown["quiet"] == ""
 
 
 def test_a_line_fits_a_terminal_of_80_columns():

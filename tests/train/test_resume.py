@@ -1,7 +1,9 @@
 """`edgernn train` interrupted, resumed, and repeated from its settings."""
 
+import errno
 import json
 import shlex
+import shutil
 import signal
 from importlib.util import find_spec
 
@@ -10,8 +12,11 @@ from click.testing import CliRunner
 
 from edgernn.cli import main
 from edgernn.data.run_checkpoint import read_checkpoint
+from edgernn.errors import SettingError
 from edgernn.system.interrupt import Interrupted
 from edgernn_train import command
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 WORDS = ("--recipe", "seed", "--units", "4", "--epochs", "3", "--seed", "2")
 
@@ -54,13 +59,20 @@ def figures(out):
     return settings["results"], json.loads((out / "history.json").read_text())
 
 
-def test_an_interrupt_saves_and_says_how_to_go_on(interrupted, out, tiny_npz, train):
+def test_an_interrupt_saves_and_says_how_to_go_on(interrupted, out, tiny_npz, train, tmp_path):
     assert interrupted.exit_code == 130
     line = interrupted.stderr.splitlines()[-1]
     beginning, _, resume = line.partition("; go on with: edgernn ")
     assert beginning == "epochs 1 to 2 are saved"
     assert shlex.split(resume) == ["train", "--data", str(tiny_npz), *WORDS, "--out", str(out), "--resume"]
     assert [path.name for path in out.iterdir()] == ["checkpoints"]
+
+    # It is not replaced by accident.
+    refused = train()
+    assert refused.exit_code == 1
+    assert f"{out} contains a training that was interrupted; go on with --resume" in refused.stderr
+    assert read_checkpoint(out / "checkpoints" / "last.npz").epochs == 2
+    replaced = shutil.copytree(out, tmp_path / "replaced")
 
     resumed = edgernn(*shlex.split(resume))
     assert resumed.exit_code == 0, resumed.output
@@ -69,27 +81,30 @@ def test_an_interrupt_saves_and_says_how_to_go_on(interrupted, out, tiny_npz, tr
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["3/3"]
     assert not (out / "checkpoints").exists()
 
-    # The same from the beginning has the same figures.
-    found = figures(out)
-    assert train("--overwrite", "--quiet").exit_code == 0
-    assert figures(out) == found
+    # The same from the beginning, in place of an interrupted training, has the same figures.
+    assert train("--overwrite", "--quiet", "--out", replaced).exit_code == 0
+    assert not (replaced / "checkpoints").exists()
+    assert figures(replaced) == figures(out)
 
     again = train("--resume")
     assert again.exit_code == 0
     assert again.stdout == f"{out} contains the whole run; nothing is left to train\n"
 
 
-def test_an_interrupted_training_is_not_replaced_by_accident(interrupted, out, train):
-    assert interrupted.exit_code == 130
-    refused = train()
-    assert refused.exit_code == 1
-    assert f"{out} contains a training that was interrupted; go on with --resume" in refused.stderr
-    assert read_checkpoint(out / "checkpoints" / "last.npz").epochs == 2
-    assert train("--overwrite", "--epochs", "1", "--quiet").exit_code == 0
-    assert not (out / "checkpoints").exists()
+def test_a_disk_that_is_full_before_the_first_epoch_has_ended_leaves_no_files(train, out, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("numpy.savez", refuse)
+    before = set(tmp_path.iterdir())
+    result = train("--quiet")
+    assert result.exit_code == 1
+    samples = out / "checkpoints" / "samples.npz"
+    assert result.stderr == f"error: cannot write {samples}: No space left on device\n"
+    assert set(tmp_path.iterdir()) == before
 
 
-def test_a_run_is_repeated_from_its_settings_alone(tiny_npz, tiny, write_npz, tmp_path):
+def test_a_run_is_repeated_from_its_settings_alone(tiny_npz, tiny, write_npz, tmp_path, monkeypatch):
     first, second = tmp_path / "first", tmp_path / "second"
     words = ("--cell", "gru", "--units", 3, "--no-scale", "--recipe", "seed", "--epochs", 1, "--seed", 9, "--quiet")
     labels = ",".join("abcdefghij")
@@ -102,6 +117,7 @@ def test_a_run_is_repeated_from_its_settings_alone(tiny_npz, tiny, write_npz, tm
         del settings["duration_s"], settings["sha256"]
     assert one == two
     assert one["labels"] == list("abcdefghij")
+    assert (one["cell"], one["units"], one["scaled"]) == ("gru", 3, False)
 
     x = tiny.x_train.copy()
     x[0] = 0
@@ -109,11 +125,14 @@ def test_a_run_is_repeated_from_its_settings_alone(tiny_npz, tiny, write_npz, tm
     refused = edgernn("train", "--from", first / "settings.json", "--out", tmp_path / "third")
     assert refused.exit_code == 1
     assert "tiny.npz has changed: its SHA-256 is " in refused.stderr
-    # The user chose these data.
-    allowed = edgernn(
-        "train", "--from", first / "settings.json", "--data", tiny_npz, "--out", tmp_path / "third", "--quiet"
-    )
-    assert allowed.exit_code == 0, allowed.output
+
+    # The user chose these data: the training begins.
+    def begin(*_arguments, **_settings):
+        raise SettingError("begun")
+
+    monkeypatch.setattr(command, "fit", begin)
+    begun = edgernn("train", "--from", first / "settings.json", "--data", tiny_npz, "--out", tmp_path / "third")
+    assert begun.stderr == "error: begun\n"
 
 
 def test_other_settings_are_one_line(tmp_path):
