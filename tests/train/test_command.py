@@ -194,6 +194,16 @@ def test_data_with_nothing_to_tell_apart_are_one_line(tiny, write_npz, tmp_path,
     assert_refused(edgernn("train", "--data", file, "--out", out), message, out)
 
 
+@pytest.mark.parametrize(
+    ("colors", "message"), [(1, "save x_train[..., 0]"), (3, "save x_train.mean(axis=-1).astype(x_train.dtype)")]
+)
+def test_pictures_with_colors_are_one_line(tiny, write_npz, tmp_path, out, colors, message):
+    x_train = np.stack([tiny.x_train] * colors, axis=-1)
+    file = write_npz(tmp_path / "colors.npz", tiny, x_train=x_train)
+    shape = f"x_train has shape {x_train.shape}, expected (samples, steps, features), none of them 0; of pictures, "
+    assert_refused(edgernn("train", "--data", file, "--out", out), shape + message, out)
+
+
 def test_one_test_image_and_classes_without_data_are_trained(tiny, write_npz, tmp_path, out):
     keep = np.isin(tiny.y_train, (0, 1, 3))
     arrays = {"x_train": tiny.x_train[keep][:, :20], "y_train": tiny.y_train[keep]}

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from edgernn.cli import main
 from edgernn.data.run_checkpoint import read_checkpoint
-from edgernn.errors import SettingError
+from edgernn.errors import OutputError, SettingError
 from edgernn.system.interrupt import Interrupted
 from edgernn_train import command
 
@@ -102,6 +102,18 @@ def test_a_disk_that_is_full_before_the_first_epoch_has_ended_leaves_no_files(tr
     samples = out / "checkpoints" / "samples.npz"
     assert result.stderr == f"error: cannot write {samples}: No space left on device\n"
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_disk_that_is_full_after_the_last_epoch_is_one_line(train, monkeypatch):
+    def refuse(*_, **__):
+        raise OutputError("cannot write model.keras: No space left on device")
+
+    monkeypatch.setattr(command, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(command, "write_run", refuse)
+    result = train("--quiet")
+    assert result.exit_code == 1
+    way_out = "all epochs are saved: free space there, then repeat the command with --resume"
+    assert result.stderr == f"error: cannot write model.keras: No space left on device; {way_out}\n"
 
 
 def test_a_run_is_repeated_from_its_settings_alone(tiny_npz, tiny, write_npz, tmp_path, monkeypatch):

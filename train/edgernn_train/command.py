@@ -15,6 +15,7 @@ from edgernn.console.terminal import say_json
 from edgernn.data.model_digest import model_digest
 from edgernn.data.run_commit import MODEL
 from edgernn.data.run_settings import read_settings
+from edgernn.errors import OutputError
 from edgernn.system.extras import require
 from edgernn.system.files import find_name_fault
 from edgernn_train.architecture import CELLS, Network
@@ -201,8 +202,12 @@ def train(
                 checkpoints=checkpoints,
                 note=lambda text: say(console, text),
             )
-        settings = write_run(staging, trained, source, name, **{DATA_DIGEST: dataset.sha256})
-        write_pictures(staging, trained, dataset)
+        try:
+            settings = write_run(staging, trained, source, name, **{DATA_DIGEST: dataset.sha256})
+            write_pictures(staging, trained, dataset)
+        except OutputError as error:
+            way_out = "all epochs are saved: free space there, then repeat the command with --resume"
+            raise OutputError(f"{error}; {way_out}") from error
     checkpoints.remove()
     say(console, report(trained, folder))
     left = outdated_note(folder, settings["name"], model_digest(folder / MODEL))

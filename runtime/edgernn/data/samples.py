@@ -232,7 +232,12 @@ def check_shape(x: Array, name: str) -> None:
         DataError: it is not.
     """
     if x.ndim != 3 or 0 in x.shape:
-        way_out = f"; {name}[:, :, None] is one feature a step, {name}[None] one sample" if x.ndim == 2 else ""
+        way_out = ""
+        if x.ndim == 2:
+            way_out = f"; {name}[:, :, None] is one feature a step, {name}[None] one sample"
+        elif x.ndim == 4:  # pictures with an axis of colors
+            grey = f"{name}[..., 0]" if x.shape[-1] == 1 else f"{name}.mean(axis=-1).astype({name}.dtype)"
+            way_out = f"; of pictures, save {grey}"
         raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0{way_out}")
 
 
