@@ -239,15 +239,21 @@ def _read_original(
     first, meaning = next(iter(meanings.items()), (source, ""))
     features = next((card.inputs[0].features for each in artifacts if (card := each.model.card)), ())
     labels = next((card.labels for each in artifacts if (card := each.model.card) and card.labels), ())
-    original = read_original(source, samples, scale, input_meaning=meaning, features=features)
+    outline = None if source.is_dir() else early_checks.check_model(source)
+    shape = outline.sample_shape if outline is not None else None
+
+    def read(scale: Scale | Path | None, meaning: str = "", labels: Sequence[str] = ()) -> Original:
+        return read_original(source, samples, scale, meaning, features=features, labels=labels, shape=shape)
+
+    original = read(scale, meaning)
     # The export's `--labels` may have the samples' names in another order.
     reordered = is_file and labels != original.labels and sorted(labels) == sorted(original.labels)
     labels = labels if reordered else ()
     if reordered:
-        original = read_original(source, samples, scale, input_meaning=meaning, features=features, labels=labels)
+        original = read(scale, meaning, labels)
     _check_scales(original, scales)
     if is_file and scale is None and meaning == PIXEL and original.require_samples().x_test.max() > 1:
-        original = read_original(source, samples, "pixels", features=features, labels=labels)
+        original = read("pixels", labels=labels)
     if original.input_meaning in PIXELS:
         first, meaning = source, original.input_meaning
     for path, other in meanings.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgernn.data.datasets import read_input_shapes
 from edgernn.data.run_folder import Original
 from edgernn.errors import ModelError
+from edgernn.sample_shape import SampleShape
 from edgernn_export import keras_file, rules
 from edgernn_export.outline import Outline
 from edgernn_export.settings import Settings
@@ -33,10 +34,7 @@ def check_model(path: Path) -> Outline | None:
     try:
         if outline.inputs is not None and outline.outputs is not None:
             rules.check_ports(outline.inputs, outline.outputs)
-        shape = outline.input_shape
-        # A free number of steps becomes that of the samples.
-        if shape is not None and not (len(shape) == 3 and shape[2]):
-            rules.check_input_shape(shape, [part.kind for parts in outline.layers for part in parts])
+        _ = outline.sample_shape  # raises for inputs that do not become rows
         rules.check_layers(outline.layers)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
@@ -54,11 +52,12 @@ def check_header(outline: Outline | None, samples: Path | None, settings: Settin
     Raises:
         DataError: they do not fit it. All other faults are left to the reading.
     """
-    if outline is None or outline.input_shape is None or samples is None:
+    expected = outline.sample_shape if outline is not None else None
+    if expected is None or expected.own or samples is None:
         return
     for name, shape in read_input_shapes(samples).items():
         if len(shape) == 3:
-            rules.check_sample_shape(shape[1:], _expected(outline.input_shape, settings), name, str(samples))
+            rules.check_sample_shape(shape[1:], _expected(expected, settings), name, str(samples))
 
 
 def check_samples(outline: Outline | None, original: Original, settings: Settings | None = None) -> None:
@@ -73,16 +72,19 @@ def check_samples(outline: Outline | None, original: Original, settings: Setting
         DataError: they do not fit it, or cannot be used to calibrate.
     """
     samples = original.require_samples()
-    if outline is not None and outline.input_shape is not None:
-        steps, features = _expected(outline.input_shape, settings)
+    shape = outline.sample_shape if outline is not None else None
+    if shape is not None:
+        steps, features = _expected(shape, settings)
         rules.check_sample_shapes(samples, (steps or samples.x_test.shape[1], features))
     if settings is not None:
         rules.check_calibration(samples, settings.refine)
-    answers = outline.answer_shape(*samples.x_test.shape[1:]) if outline is not None else None
+    sample = shape.own if shape is not None and shape.own else samples.x_test.shape[1:]
+    answers = outline.answer_shape(sample) if outline is not None else None
     if outline is not None and answers is not None:
         check_truths(answers, samples, original.labels, softmax=outline.softmax)
 
 
-def _expected(shape: rules.Shape, settings: Settings | None) -> rules.Shape:
+def _expected(shape: SampleShape, settings: Settings | None) -> rules.Shape:
     """Return the (steps, features) that samples must have; None for any number of steps."""
-    return ((settings.steps if settings else None) or shape[1], shape[2])
+    steps, features = shape.rows
+    return ((settings.steps if settings else None) or steps, features)

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
+from edgernn.sample_shape import SampleShape
 from edgernn_export import keras_file, rebuilding, rules, synthetic_inputs
 from edgernn_export.cells import Cell, cell_of
 
@@ -19,6 +20,9 @@ _COMMON_LAYERS = frozenset(
     ("Activation", "Dense", "Dropout", "Flatten", "ReLU", "Reshape", "Softmax", "TimeDistributed")
 )
 _COMMON_ACTIVATIONS = frozenset(("linear", "tanh", "sigmoid", "relu", "softmax"))
+_TO_OUTPUTS = "edgernn_to_outputs"
+# Layers that `_of_rows` adds, which are not part of the user's model.
+_ADDED = frozenset((rebuilding.TO_OWN_SHAPE, _TO_OUTPUTS))
 # Number of samples that Keras answers at once, which limits the memory that it takes.
 _BATCH = 500
 
@@ -30,10 +34,13 @@ class LoadedModel:
     Attributes:
         original: the model in the file.
         model: the model to export, with a fixed number of steps; `original` itself if its number fits.
+        own_shape: shape of the samples that the model in the file takes; empty if they are rows. Otherwise `original`
+            is that model behind a layer that makes its samples of rows.
     """
 
     original: Any
     model: Any
+    own_shape: tuple[int, ...]
 
     def answer(self, x: Float32) -> Float32:
         """Predict with the original, or with `model` if only that takes this number of steps."""
@@ -75,7 +82,10 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
     original = keras_file.read(path)
     try:
         original = _with_bare_tensors(original)
-        own = original.inputs[0].shape[1] if len(original.inputs[0].shape) == 3 else None
+        parts = [_facts(part) for layer in _layers(original) for part in layer._flatten_layers()]
+        shape = rules.find_sample_shape(tuple(original.inputs[0].shape), parts)
+        original = _of_rows(original, shape, steps, x)
+        own = original.inputs[0].shape[1]
         wanted = steps or own or (x.shape[1] if x is not None else None)
         changed = wanted is not None and wanted != own
         model = rebuilding.with_steps(original, wanted) if changed else original
@@ -84,7 +94,7 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
             _check_rebuilt(original, model, x)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    return LoadedModel(original, model)
+    return LoadedModel(original, model, shape.own_with(model.inputs[0].shape[1]))
 
 
 def recurrent_layers(model: Any) -> list[Any]:
@@ -107,13 +117,8 @@ def scaling_layers(model: Any) -> tuple[str, ...]:
     """Return the kinds of the layers in front of a model that scale its inputs: Normalization and Rescaling."""
     import keras
 
-    def each(model: Any) -> Iterator[Any]:
-        for layer in model.layers:
-            yield from each(layer) if isinstance(layer, keras.Model) else (layer,)
-
     kinds = (keras.layers.Normalization, keras.layers.Rescaling)
-    layers = (layer for layer in each(model) if not isinstance(layer, keras.layers.InputLayer))
-    return tuple(type(layer).__name__ for layer in takewhile(lambda layer: isinstance(layer, kinds), layers))
+    return tuple(type(layer).__name__ for layer in takewhile(lambda layer: isinstance(layer, kinds), _layers(model)))
 
 
 def special_layers(model: Any) -> tuple[str, ...]:
@@ -183,6 +188,41 @@ def _with_bare_tensors(model: Any) -> Any:
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
+def _of_rows(original: Any, shape: SampleShape, steps: int | None, x: Float32 | None) -> Any:
+    """Make a model that takes rows and answers with an axis of outputs; the model itself if it does.
+
+    Its answers are compared with those of the model first.
+
+    Args:
+        original: the model in the file.
+        shape: of its samples.
+        steps: the wanted number of steps, to compare with if the model's is free.
+        x: samples, float32 [samples, steps, features], to compare with; None for synthetic ones.
+
+    Raises:
+        ModelError: the answers differ.
+    """
+    import keras
+
+    needs_axis = len(original.outputs[0].shape) == 1
+    if not shape.own and not needs_axis:
+        return original
+    inputs = keras.Input(shape.rows, dtype=original.inputs[0].dtype)
+    samples = inputs
+    if shape.own:
+        samples = keras.layers.Reshape((-1, *shape.own[1:]), name=rebuilding.TO_OWN_SHAPE)(inputs)
+    answers = original(samples)
+    if needs_axis:
+        answers = keras.layers.Reshape((1,), name=_TO_OUTPUTS)(answers)
+    model = keras.Model(inputs, answers, name=original.name)
+    length, features = inputs.shape[1:]
+    length = length or steps or (synthetic_inputs.MIN_STEPS if x is None else x.shape[1])
+    fitting = x is not None and x.shape[2:] == (features,)
+    rows = x if x is not None and fitting else synthetic_inputs.sequences(length, features)
+    rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, length), own=shape.own_with(length))
+    return model
+
+
 def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
     """Check that a model rebuilt for another number of steps answers like the original.
 
@@ -224,7 +264,7 @@ def _layers(model: Any) -> Iterator[Any]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
+        elif not isinstance(layer, keras.layers.InputLayer) and layer.name not in _ADDED:
             yield layer
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgernn.errors import ModelError
+from edgernn.sample_shape import SampleShape
 from edgernn_export import keras2
 from edgernn_export.cells import KINDS
 from edgernn_export.keras2_graph import MODELS, Config, layers_of, parts
-from edgernn_export.rules import LayerFacts, Shape
+from edgernn_export.rules import LayerFacts, Shape, find_sample_shape
 
 # Keras's recurrent layers; those that are not in `KINDS` are refused.
 _RECURRENT = frozenset({*KINDS, "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
@@ -81,10 +82,21 @@ class Outline:
         except (ModelError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
             return None
 
-    def answer_shape(self, steps: int, features: int) -> Shape | None:
-        """Shape of the answers to inputs of `steps` and `features`, with the batch; None if it is not known."""
+    @property
+    def sample_shape(self) -> SampleShape | None:
+        """Shape of a sample in both forms; None if it is not known.
+
+        Raises:
+            ModelError: no rows can be made of the model's input.
+        """
+        if self.input_shape is None:
+            return None
+        return find_sample_shape(self.input_shape, [part for parts in self.layers for part in parts])
+
+    def answer_shape(self, sample: Shape) -> Shape | None:
+        """Shape of the answers to samples of a shape, with the batch; None if it is not known."""
         try:
-            shape = _model_shape(self._node, (None, steps, features))
+            shape = _model_shape(self._node, (None, *sample))
         except (ModelError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
             return None
         return shape if shape and all(isinstance(size, int) and size > 0 for size in shape[1:]) else None

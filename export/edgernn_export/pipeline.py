@@ -126,7 +126,8 @@ def export(
     outline = early_checks.check_model(source) if source.is_file() else None
     path = Path(samples) if samples else None
     early_checks.check_header(outline, path, settings)
-    original = read_original(source, path, scale, features=features, labels=labels)
+    shape = outline.sample_shape if outline is not None else None
+    original = read_original(source, path, scale, features=features, labels=labels, shape=shape)
     if name is not None:
         if fault := find_name_fault(name):
             raise SettingError(f"name {name!r} {fault}; give a name that a file can have")

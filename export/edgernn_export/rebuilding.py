@@ -19,6 +19,8 @@ from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.converter_errors import reason_of
 
 Change = Callable[[Any], Any]
+# Name of the layer in front of a model that takes rows, which returns samples of the model's own shape.
+TO_OWN_SHAPE = "edgernn_to_own_shape"
 
 # A rebuilt model adds in another order if Keras unrolled its steps. Ill-conditioned models amplify rounding. Scale the
 # inputs by _SHAKEN and allow ten times the change that this causes.
@@ -37,9 +39,9 @@ def with_steps(model: Any, steps: int | None) -> Any:
     Raises:
         ModelError: a layer needs the number of steps that the model was built with.
     """
-    old = model.inputs[0].shape[1]
+    old, rest = model.inputs[0].shape[1], _rest_of_own_shape(model)
     try:
-        return _rebuild(model, lambda config: _with_steps(config, old, steps))
+        return _rebuild(model, lambda config: _with_steps(config, old, steps, rest=rest))
     except ModelError as error:
         raise ModelError(f"cannot run with {steps or 'any number of'} steps: {error}") from error
 
@@ -50,8 +52,8 @@ def in_float64(model: Any) -> Any:
     Raises:
         ModelError: a layer needs float32, or the number of steps that the model was built with.
     """
-    old = model.inputs[0].shape[1]
-    return _rebuild(model, lambda config: _with_float64(_with_steps(config, old, None)))
+    old, rest = model.inputs[0].shape[1], _rest_of_own_shape(model)
+    return _rebuild(model, lambda config: _with_float64(_with_steps(config, old, None, rest=rest)))
 
 
 def for_one_sample(model: Any, unroll: bool) -> Any:
@@ -85,23 +87,33 @@ def set_weights(model: Any, weights: Sequence[AnyArray]) -> None:
             layer.load_own_variables(kept)
 
 
-def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats) -> None:
+def _rest_of_own_shape(model: Any) -> list[int] | None:
+    """Return the axes behind the steps of the samples that a model inside takes; None if it takes rows."""
+    layer = next((layer for layer in model.layers if layer.name == TO_OWN_SHAPE), None)
+    return None if layer is None else list(layer.target_shape[1:])
+
+
+def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = ()) -> None:
     """Check that a rebuilt model answers like the loaded one.
 
     Args:
         loaded: the Keras model in the file.
         rebuilt: the model rebuilt from it, of any dtype.
         x: inputs that both take, [samples, steps, features]; at most `MAX_COMPARED` of them are compared.
+        own: shape of the samples that the loaded model takes; empty if it takes those of `x`.
 
     Raises:
         ModelError: an answer differs by more than rounding explains.
     """
     chosen = x[np.linspace(0, len(x) - 1, min(len(x), MAX_COMPARED)).round().astype(int)]
+    given = chosen.reshape(-1, *own) if own else chosen
     try:
-        ask, again = _compiled(loaded, chosen), _compiled(rebuilt, chosen)
-        expected, shaken, answers = ask(chosen), ask(chosen * _SHAKEN), again(chosen)
+        ask, again = _compiled(loaded, given), _compiled(rebuilt, chosen)
+        expected, shaken, answers = ask(given), ask(given * _SHAKEN), again(chosen)
     except Exception as error:  # a layer built for another number of steps may raise any error
         raise ModelError(f"the rebuilt model cannot answer: {reason_of(error)}") from error
+    if expected.ndim == 1:
+        expected, shaken = expected[:, np.newaxis], shaken[:, np.newaxis]
     if expected.shape != answers.shape:
         raise ModelError(f"the rebuilt model answers with shape {answers.shape[1:]}, expected {expected.shape[1:]}")
     known = np.isfinite(expected) & np.isfinite(shaken)
@@ -166,13 +178,24 @@ def _walk(config: Any, change: Change) -> Any:
     return change({key: _walk(value, change) for key, value in config.items()}) if isinstance(config, dict) else config
 
 
-def _with_steps(config: Any, old: int | None, new: int | None) -> Any:
-    """Change every [batch, old, features] input of a Keras configuration to `new` steps."""
+def _with_steps(config: Any, old: int | None, new: int | None, *, rest: Sequence[int] | None = None) -> Any:
+    """Change every [batch, old, features] input of a Keras configuration to `new` steps.
+
+    Args:
+        config: the configuration.
+        old: number of steps of the inputs to change.
+        new: their new number; None leaves it free.
+        rest: axes behind the steps of the samples that a model inside takes. Its inputs are changed, too, and where a
+            layer returns `old` steps in another shape, it now returns as many as fit.
+    """
 
     def change(part: dict[str, Any]) -> dict[str, Any]:
         shape = part.get("batch_shape")
-        if shape and len(shape) == 3 and shape[1] == old:
-            part["batch_shape"] = [shape[0], new, shape[2]]
+        if shape and len(shape) > 1 and shape[1] == old and (len(shape) == 3 or shape[2:] == rest):
+            part["batch_shape"] = [shape[0], new, *shape[2:]]
+        target = part.get("target_shape")
+        if rest is not None and target and target[0] == old and -1 not in target:
+            part["target_shape"] = [-1, *target[1:]]
         # Keras can unroll only a fixed number of steps; the answers are the same without.
         return _unbuilt(part) | ({"unroll": False} if "unroll" in part else {})
 

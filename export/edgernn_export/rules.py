@@ -4,15 +4,20 @@ Each rule checks plain facts, so that it can run two times: on the outline of a 
 imported, and on the loaded model, which decides.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError
+from edgernn.sample_shape import SampleShape, fits
 from edgernn_export.cells import check_kind
 
 Shape = tuple[int | None, ...]
+
+# Names of layers that go along the steps end so, such as Conv1D and GlobalMaxPooling1D.
+_ALONG_STEPS = "1D"
 
 # With fewer samples, the held-out ones are too few to choose an epoch of a refinement.
 MIN_REFINE_SAMPLES = 20
@@ -56,6 +61,32 @@ def check_ports(inputs: int, outputs: int) -> None:
     raise ModelError(f"{inputs} inputs and {outputs} outputs, expected one of each; {way_out}")
 
 
+def find_sample_shape(shape: Shape, layers: Sequence[LayerFacts]) -> SampleShape:
+    """Find how a model's samples become rows: the first axis is the steps, all others are the features.
+
+    A vector becomes steps of one feature if a layer goes along the steps, otherwise one row.
+
+    Args:
+        shape: of the model's input, with the batch.
+        layers: its layers, and those inside them.
+
+    Raises:
+        ModelError: the model takes whole numbers for an Embedding, or an axis other than the first is free.
+    """
+    _, *own = shape
+    if len(own) == 2 and own[1]:
+        return SampleShape((own[0], own[1]))
+    kinds = [layer.kind for layer in layers]
+    along = any(layer.recurrent or layer.kind.endswith(_ALONG_STEPS) for layer in layers)
+    if "Embedding" in kinds or not own or None in own[1:] or (own == [None] and not along):
+        check_input_shape(shape, kinds)
+    if len(own) == 1:
+        rows = (own[0], 1) if along else (1, own[0] or 1)
+    else:
+        rows = (own[0], math.prod(size or 1 for size in own[1:]))
+    return SampleShape(rows, tuple(own))
+
+
 def check_input_shape(shape: Shape, kinds: Sequence[str]) -> None:
     """Check the shape of a model's input.
 
@@ -76,7 +107,10 @@ def check_input_shape(shape: Shape, kinds: Sequence[str]) -> None:
             "after it as a separate model"
         )
     else:
-        way_out = "build the model for inputs of steps and features"
+        raise ModelError(
+            f"takes inputs of shape {shape}, expected fixed sizes behind the steps; build the model for inputs of one "
+            "shape"
+        )
     raise ModelError(f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed; {way_out}")
 
 
@@ -86,11 +120,13 @@ def check_answer_shape(shape: Shape) -> None:
     Raises:
         ModelError: it is neither (None, outputs) nor (None, steps, outputs).
     """
-    if len(shape) not in (2, 3) or not all(shape[1:]):
-        raise ModelError(
-            f"answers with shape {shape}, expected (None, outputs) or (None, steps, outputs); end the model with a "
-            "Dense layer"
-        )
+    if len(shape) > 3 and all(shape[1:]):
+        way_out = f"end the model with keras.layers.Reshape(({shape[1]}, {math.prod(size or 1 for size in shape[2:])}))"
+    elif len(shape) in (2, 3) and all(shape[1:]):
+        return
+    else:
+        way_out = "end the model with a Dense layer"
+    raise ModelError(f"answers with shape {shape}, expected (None, outputs) or (None, steps, outputs); {way_out}")
 
 
 def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
@@ -157,7 +193,7 @@ def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path:
     Raises:
         DataError: it does not take them.
     """
-    if not _fits(shape, expected):
+    if not fits(shape, expected):
         where = name + (f" of {path}" if path and Path(path).name != name else "")
         raise DataError(
             f"{where}: samples of shape {shape} do not fit the model, which takes {_text(expected)}; "
@@ -195,20 +231,14 @@ def check_refinable(samples: int) -> None:
         )
 
 
-def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
-    return len(shape) == len(expected) and all(
-        other in (None, size) for size, other in zip(shape, expected, strict=True)
-    )
-
-
 def _text(shape: Shape) -> str:
     return f"({', '.join('any' if size is None else str(size) for size in shape)})"
 
 
 def _advise_on_shape(shape: tuple[int, ...], expected: Shape, name: str) -> str:
-    if _fits(shape[::-1], expected):
+    if fits(shape[::-1], expected):
         return f"{name}.transpose(0, 2, 1) has this shape"
-    if _fits(shape[1:], expected[1:]):
+    if fits(shape[1:], expected[1:]):
         return (
             f"give sequences of {expected[0]} steps (in a CSV file a blank line ends each), or export the model for "
             f"{shape[0]} with --steps {shape[0]}"

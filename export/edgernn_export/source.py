@@ -55,6 +55,7 @@ class Source:
         self._digest = model_digest(original.model)
         original.check_unchanged(sha256_of(original.model))
         self.input_shape = tuple(model.inputs[0].shape[1:])
+        self.own_shape = loaded.own_shape
         self.parameters = model.count_params()
         self._scaling_layers = keras_model.scaling_layers(model)
         self.calibration_answers = loaded.answer(self.samples.x_calibration)
@@ -121,6 +122,7 @@ class Source:
                     ranges=ranges_of(self.samples.raw_inputs("x_calibration")) if scale or features else (),
                     features=features,
                     layers=self._scaling_layers,
+                    own_shape=self.own_shape,
                 ),
             ),
             outputs=(

@@ -5,6 +5,8 @@ import numpy as np
 from edgernn.arrays import Floats
 
 _SAMPLES = 4
+# Number of steps for a model that takes any number of them, if nothing else says it.
+MIN_STEPS = 32
 _MAGNITUDES = 10.0 ** np.arange(6)
 
 

@@ -48,6 +48,7 @@ class Model:
         task: what its answers are; without a card, classification is assumed.
         backend: the library that executes it, with its version.
         input_shape: shape of one sample without the batch, (steps, features).
+        sample_shape: this shape, and that of the original Keras model where it is another one.
     """
 
     def __init__(
@@ -59,9 +60,13 @@ class Model:
         self.backend = backend.name
         self._input_spec = card.inputs[0] if card else InputSpec(shape=backend.input_shapes[0])
         self.input_shape = self._input_spec.shape
+        self.sample_shape = self._input_spec.sample_shape
         reader = InputReader(self._input_spec)
         self._read = reader.read
-        self._direct = backend.direct_predict(reader.max_square(math.prod(self.input_shape)))
+        # Vectors of the model's own shape look like one sample and its rows, so they are folded first.
+        is_vector = len(self._input_spec.own_shape) == 1
+        max_square = reader.max_square(math.prod(self.input_shape))
+        self._direct = None if is_vector else backend.direct_predict(max_square)
         self._executor = backend
         self._run = backend.run
         self._step_is_checked = False
@@ -71,9 +76,10 @@ class Model:
         """Answer one sample or many.
 
         Args:
-            x: [steps, features] or [samples, steps, features]. If the card has a scale for features, raw numbers, in
-                the units of the samples that the model was exported with; otherwise numbers as the card's
-                `input_meaning` says, or uint8 pixels, which are scaled as it says. At least one sample.
+            x: [steps, features] or [samples, steps, features], or the same in the shape of the original Keras model
+                (`sample_shape`). If the card has a scale for features, raw numbers, in the units of the samples that
+                the model was exported with; otherwise numbers as the card's `input_meaning` says, or uint8 pixels,
+                which are scaled as it says. At least one sample.
 
         Returns:
             float32 [*output_shape] or [samples, *output_shape], a new array; output_shape is (outputs,), or
@@ -86,6 +92,8 @@ class Model:
         if self._direct is not None and (found := self._direct(x)) is not None:
             return found
         array = as_array(x)
+        if self.sample_shape.own:
+            array = self.sample_shape.fold(array)
         one = array.shape == self.input_shape  # the common case, fast
         if not one:
             one = self._is_one(array.shape)
@@ -143,7 +151,7 @@ class Model:
         Raises:
             InputError: as for `predict`, or `x` is not one sample.
         """
-        array = as_array(x)
+        array = self.sample_shape.fold(as_array(x))
         if not self._is_one(array.shape):
             raise InputError(f"the input has shape {array.shape}, expected one sample of shape {self.input_shape}")
         return self._executor.bare((self._read(array[np.newaxis]),))
@@ -183,9 +191,8 @@ class Model:
         """Return True if an array of this shape is one sample, False if it is many."""
         one = shape_matches(shape, self.input_shape)
         if not (one or shape_matches(shape[1:], self.input_shape)) or 0 in shape:
-            expected = ", ".join("any" if size < 0 else str(size) for size in self.input_shape)
             at_least = "" if 0 not in shape[:1] else ", samples at least 1"
-            raise InputError(f"the input has shape {shape}, expected ({expected}) or (samples, {expected}){at_least}")
+            raise InputError(f"the input has shape {shape}, expected {self.sample_shape.describe()}{at_least}")
         return one
 
     def _guess_each(self, answers: Float32, top: int | None) -> Guesses:

@@ -24,6 +24,7 @@ from edgernn.json_values import (
 )
 from edgernn.labels import find_fault
 from edgernn.records import record
+from edgernn.sample_shape import SampleShape
 from edgernn.tasks import BINARY, Task
 
 # Names in the files that edgernn exports.
@@ -66,6 +67,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
         "ranges": [],
         "features": [],
         "layers": [],
+        "own_shape": [],
     },
     "outputs": {"name": OUTPUT, "dtype": "float32", "labels": [], "logits": False, "limits": None},
 }
@@ -111,6 +113,8 @@ class InputSpec:
         features: the names of the features; empty if not known.
         layers: the layers in front of the model that scale its inputs, "Normalization" or "Rescaling"; they are part of
             the file.
+        own_shape: shape of one sample as the Keras model takes it, such as (28, 28, 1) for rows of 28 features; empty
+            if that is `shape`.
     """
 
     name: str = INPUT
@@ -125,6 +129,12 @@ class InputSpec:
     ranges: tuple[Range, ...] = ()
     features: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    own_shape: tuple[int, ...] = ()
+
+    @cached_property
+    def sample_shape(self) -> SampleShape:
+        """Both forms of a sample's shape."""
+        return SampleShape(self.shape, self.own_shape)
 
     @cached_property
     def usual_square(self) -> float:
@@ -274,6 +284,7 @@ def _input(fields: Mapping[str, Any]) -> InputSpec:
         ranges=read_field(fields, "ranges", partial(as_each, read_range)),
         features=read_field(fields, "features", partial(_names, kind="feature")),
         layers=read_field(fields, "layers", partial(as_each, as_text)),
+        own_shape=read_field(fields, "own_shape", partial(as_each, partial(as_whole, lowest=1))),
     )
     count = spec.shape[-1]
     for name in ("offset", "factor", "ranges"):
@@ -283,6 +294,10 @@ def _input(fields: Mapping[str, Any]) -> InputSpec:
             )
     if len(spec.offset) != len(spec.factor):
         raise ValueError(f"{len(spec.offset)} offsets and {len(spec.factor)} factors, expected as many of both")
+    if spec.own_shape and (len(spec.shape) != 2 or math.prod(spec.own_shape) != math.prod(spec.shape)):
+        raise ValueError(
+            f"own_shape {list(spec.own_shape)} for shape {list(spec.shape)}, expected as many values in both"
+        )
     if len(spec.features) not in (0, count):
         raise ValueError(f"{len(spec.features)} names for {count} features, expected {count} or none")
     return spec

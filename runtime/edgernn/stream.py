@@ -32,6 +32,7 @@ class Stream:
         self._path = path
         self._stepper = stepper
         self._row_shape = input_spec.shape[-1:]
+        self._own_row_shape = input_spec.own_shape[1:] if input_spec.own_shape else self._row_shape
         # If the model answers every step, the step's graph has an axis of size 1 for its single step.
         (shape,) = stepper.answer_shapes
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1
@@ -43,8 +44,8 @@ class Stream:
         """Process one time step.
 
         Args:
-            row: [features]; raw numbers, numbers as the card's `input_meaning` says, or uint8 pixels, as for
-                `Model.predict`.
+            row: [features], or a row of the shape that the original Keras model takes; raw numbers, numbers as the
+                card's `input_meaning` says, or uint8 pixels, as for `Model.predict`.
 
         Returns:
             The answer to all rows since the beginning, float32 [*output_shape], a new array. For a model that
@@ -58,6 +59,8 @@ class Stream:
         if self._direct is not None and (found := self._direct(row)) is not None:
             return found[0] if self._every_step else found
         array = as_array(row)
+        if array.shape == self._own_row_shape:
+            array = array.reshape(self._row_shape)
         if array.shape != self._row_shape:
             raise InputError(f"the row has shape {array.shape}, expected {self._row_shape}")
         values = self._read(array)
@@ -81,6 +84,8 @@ class Stream:
             ArtifactError: as for `push`.
         """
         array = as_array(rows)
+        if array.shape[1:] == self._own_row_shape:
+            array = array.reshape(len(array), *self._row_shape)
         if array.ndim != 2 or array.shape[1:] != self._row_shape or not len(array):
             raise InputError(
                 f"the rows have shape {array.shape}, expected (rows, {self._row_shape[0]}), rows at least 1"

@@ -94,7 +94,7 @@ def test_the_outline_of_a_model_agrees_with_keras(suffix: str, tmp_path: Path) -
         outline = early_checks.check_model(path)
         assert outline is not None
         assert outline.input_shape == tuple(model.inputs[0].shape)
-        assert outline.answer_shape(STEPS, FEATURES) == tuple(model.outputs[0].shape), name
+        assert outline.answer_shape((STEPS, FEATURES)) == tuple(model.outputs[0].shape), name
         assert outline.softmax == softmax, name
 
 
@@ -107,7 +107,7 @@ def test_what_the_configuration_does_not_tell_is_left_to_keras(tmp_path: Path) -
     keras.Model(inputs, layers.Dense(CLASSES)(both)).save(tmp_path / "branches.keras")
     outline = early_checks.check_model(tmp_path / "branches.keras")
     assert outline is not None
-    assert outline.answer_shape(STEPS, FEATURES) is None
+    assert outline.answer_shape((STEPS, FEATURES)) is None
 
 
 @pytest.mark.parametrize(

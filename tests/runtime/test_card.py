@@ -230,6 +230,7 @@ def test_whatever_a_sealed_card_says_it_is_read_or_refused_in_one_line(name: str
         ({"later": json.loads("[" * 8 + "1" + "]" * 8)}, "later: nested more than 8 deep"),
         ({"later": "\u202e"}, "later: .*expected a text without control characters"),
         ({"name": "a\u200bb"}, "name: .*expected a text without control characters"),
+        (source(own_shape=[7, 3, 2]), r"inputs: own_shape \[7, 3, 2\] for shape .*expected as many values"),
         (target(labels=["a", "b", "a"]), "outputs: labels: two labels are 'a'; expected different ones"),
         (target(labels=["a", " ", "b"]), "outputs: labels: label 1 is ' '; expected one line of printable text"),
         (target(labels=["a", "b", ""]), "outputs: labels: label 2 is ''; expected one line of printable text"),

@@ -225,7 +225,7 @@ def test_wrong_csv_names_the_line(tmp_path: Path, content: str, message: str) ->
         ("[[1, 2], [3]]", r"a time step of 1 numbers \(step 1\) after one of 2"),
         ("[[1], 2]", "a value that is not a number, or too large"),
         (f"[[1{'0' * 400}]]", "a value that is not a number, or too large"),
-        ("[1, 2]", r"shape \(2,\), expected \(steps, features\)"),
+        ("3", r"shape \(\), expected \(steps, features\)"),
         ("[[]]", r"shape \(1, 0\)"),
         ("[" * 100_000, "is not JSON"),
         (f"[[{' ' * text_module.MAX_LINE_BYTES}1]]", "longer than 4,194,304 bytes"),

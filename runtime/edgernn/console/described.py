@@ -193,7 +193,8 @@ def _input(spec: InputSpec) -> str:
     low, high = spec.range
     meaning = f", {spec.meaning}" if spec.meaning else ""
     ink = ", dark ink on light ground" if spec.inverted else ""
-    return f"{spec.dtype} {list(spec.shape)}{meaning}, {low:g} to {high:g}{ink}{_cut_off(spec.limits)}"
+    own = f", samples of shape {list(spec.own_shape)}" if spec.own_shape else ""
+    return f"{spec.dtype} {list(spec.shape)}{own}{meaning}, {low:g} to {high:g}{ink}{_cut_off(spec.limits)}"
 
 
 def _features(inputs: Sequence[InputSpec]) -> dict[str, str]:

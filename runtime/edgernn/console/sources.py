@@ -99,12 +99,11 @@ def check_samples(x: Array, model: Model) -> Array:
     """
     if x.dtype.kind not in "fiu":
         raise InputError(f"the input has type {x.dtype}, expected numbers")
-    samples = x[np.newaxis] if shape_matches(x.shape, model.input_shape) else x
+    folded = model.sample_shape.fold(x)
+    samples = folded[np.newaxis] if shape_matches(folded.shape, model.input_shape) else folded
     if not shape_matches(samples.shape[1:], model.input_shape):
-        expected = ", ".join("any" if size < 0 else str(size) for size in model.input_shape)
-        raise InputError(
-            f"the input has shape {x.shape}, expected ({expected}) or (samples, {expected}){_advise(samples, model)}"
-        )
+        expected = model.sample_shape.describe()
+        raise InputError(f"the input has shape {x.shape}, expected {expected}{_advise(samples, model)}")
     if not samples.size:
         raise InputError(f"the input has shape {x.shape}, expected at least one sample")
     for start, chunk in chunks(samples):
@@ -140,7 +139,7 @@ def read_lines(stream: BinaryIO, model: Model) -> Iterator[Line]:
 
 def _parse_line(number: int, text: bytes, model: Model) -> Line:
     try:
-        sample = parse_sample(text)
+        sample = model.sample_shape.fold(parse_sample(text))
         if not shape_matches(sample.shape, model.input_shape):
             raise InputError(f"has shape {sample.shape}, expected {model.input_shape}, one sample a line")
         ((_, samples),) = chunks(check_samples(sample, model))

@@ -27,6 +27,7 @@ from edgernn.errors import DataError
 from edgernn.inputs import PIXELS, SCALES, as_rows, scale_features, scale_pixels, to_float32
 from edgernn.labels import DIGITS, check_label_count, check_labels
 from edgernn.metrics import Truth
+from edgernn.sample_shape import SampleShape
 from edgernn.specs import PIXEL, UNSCALED, FeatureScale
 
 _EXPECTED_DATA = f"an .npz with {', '.join(IDX_NAMES)}, or a folder with MNIST's four IDX files"
@@ -129,6 +130,7 @@ def read_samples(
     scale: Scale | None = None,
     features: Sequence[str] = (),
     labels: Sequence[str] = (),
+    shape: SampleShape | None = None,
 ) -> Samples:
     """Read samples to calibrate and to test with.
 
@@ -144,15 +146,26 @@ def read_samples(
             samples as `input_meaning` says, and no others.
         features: names of the features, which the columns of CSV files must have if they are named; empty if not known.
         labels: the names of the classes; by default those in `path`.
+        shape: of the model's samples, whose own shape the inputs may have; None if it is not known.
 
     Raises:
         DataError: it cannot be read, or its arrays do not fit together.
     """
     inside = path / "samples.npz"
     file = inside if inside.is_file() else path
-    arrays = read_arrays(file, features)
+    arrays = read_arrays(file, features, shape)
     with naming(file):
+        if shape is not None and shape.own:
+            arrays = {**arrays, **{part.x: _folded(arrays[part.x], part.x, shape) for part in find_parts(arrays)}}
         return _choose_samples(file, arrays, input_meaning=input_meaning, scale=scale, labels=labels)
+
+
+def _folded(x: Array, name: str, shape: SampleShape) -> Array:
+    """Fold inputs to [samples, steps, features]."""
+    folded = shape.fold(x)
+    if folded.ndim != len(("samples", *shape.rows)):
+        raise DataError(f"{name} has shape {x.shape}, expected {shape.describe()}")
+    return folded
 
 
 def read_input_shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from edgernn.data.readers import SUPPORTED, is_readable, read_array, read_idx, r
 from edgernn.data.readers.binary import MAX_BYTES
 from edgernn.errors import DataError
 from edgernn.labels import read_labels
+from edgernn.sample_shape import SampleShape
 
 IDX_NAMES = {
     "x_train": "train-images-idx3-ubyte",
@@ -20,7 +21,7 @@ IDX_NAMES = {
 LABELS_FILE = "labels.txt"
 
 
-def read_arrays(path: Path, features: Sequence[str] = ()) -> Mapping[str, Array]:
+def read_arrays(path: Path, features: Sequence[str] = (), shape: SampleShape | None = None) -> Mapping[str, Array]:
     """Read the arrays of a file or a folder, by name.
 
     Args:
@@ -29,12 +30,13 @@ def read_arrays(path: Path, features: Sequence[str] = ()) -> Mapping[str, Array]
             order of their names; each contains one sample [steps, features] or several. An array without a name gets
             the name of its file or folder.
         features: names that the columns of CSV files must have, see `read_array`.
+        shape: of the model's samples, whose own shape the files of a folder may have; None if it is not known.
 
     Raises:
         DataError: it cannot be read, or the files of a folder do not fit together.
     """
     if path.is_dir():
-        arrays = read_idx_folder(path) or {path.name: _read_folder(path, features)}
+        arrays = read_idx_folder(path) or {path.name: _read_folder(path, features, shape)}
     elif path.suffix.lower() == ".npz":
         return read_npz(path)
     else:
@@ -73,7 +75,7 @@ def find_idx_file(folder: Path, name: str) -> Path | None:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
-def _read_folder(folder: Path, features: Sequence[str]) -> Array:
+def _read_folder(folder: Path, features: Sequence[str], shape: SampleShape | None) -> Array:
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_readable(path))
     except OSError as error:
@@ -86,6 +88,7 @@ def _read_folder(folder: Path, features: Sequence[str]) -> Array:
     size = 0
     for file in files:
         array = read_array(file, features)
+        array = shape.fold(array) if shape else array
         samples = array[np.newaxis] if array.ndim == 2 else array
         if samples.ndim != 3 or 0 in samples.shape:
             raise DataError(

@@ -73,6 +73,11 @@ def read_picture(path: Path, card: Card | None) -> Uint8:
         again = "" if card.input_meaning else ", or export it again with uint8 samples"
         raise InputError(f"{path}: a picture, but the meaning of this model's inputs is {meaning}; use arrays{again}")
     steps, features = card.input_shape
+    if card.inputs[0].own_shape not in ((), (steps, features, 1)):
+        raise InputError(
+            f"{path}: pictures are read as grey levels ({steps}, {features}), and the model takes samples of shape "
+            f"{card.inputs[0].own_shape}; use arrays"
+        )
     image = _open(path, (steps, features))
     if image.mode == "L" and image.size == (features, steps):
         return np.asarray(image)

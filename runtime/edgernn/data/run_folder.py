@@ -26,6 +26,7 @@ from edgernn.data.run_settings import expected_digests, read_settings
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError, SettingError
 from edgernn.labels import check_labels, describe_count, find_fault
+from edgernn.sample_shape import SampleShape
 from edgernn.specs import MAX_DESCRIBED_FEATURES
 from edgernn.suggestions import did_you_mean_path
 from edgernn.system.files import check_file, find_name_fault, replacing
@@ -98,6 +99,7 @@ def read_original(
     input_meaning: str = "",
     features: Sequence[str] = (),
     labels: Sequence[str] = (),
+    shape: SampleShape | None = None,
 ) -> Original:
     """Read a run folder, or a bare Keras file.
 
@@ -109,6 +111,7 @@ def read_original(
         input_meaning: how uint8 samples are scaled for a .keras file, if that is known, for instance from an artifact.
         features: names of the features, which the columns of CSV files must have if they are named; empty if not known.
         labels: the names of the classes or outputs; by default those of the run folder or the samples.
+        shape: of the samples of a bare Keras file; None if it is not known.
 
     Raises:
         ModelError: there is no such file, or no model in the folder.
@@ -123,7 +126,7 @@ def read_original(
     check_exists(path)
     if not path.is_dir():
         original = _read_keras_file(
-            path, samples, scale=chosen, input_meaning=input_meaning, features=names, labels=labels
+            path, samples, scale=chosen, input_meaning=input_meaning, features=names, labels=labels, shape=shape
         )
     else:
         _check_kind(path)
@@ -159,13 +162,14 @@ def _read_keras_file(
     input_meaning: str,
     features: Sequence[str],
     labels: Sequence[str],
+    shape: SampleShape | None,
 ) -> Original:
     check_file(path, ModelError, MAX_MODEL_BYTES)
     if fault := find_name_fault(path.stem):
         raise ModelError(f"{path}: artifacts would have the name {path.stem!r}, which {fault}; rename the file")
     if samples is None:
         return Original(model=path, name=path.stem, labels=(), input_meaning="", samples=None)
-    chosen = read_samples(samples, input_meaning, scale, features, labels)
+    chosen = read_samples(samples, input_meaning, scale, features, labels, shape)
     return Original(
         model=path, name=path.stem, labels=chosen.labels, input_meaning=chosen.input_meaning, samples=chosen
     )

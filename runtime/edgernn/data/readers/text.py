@@ -82,11 +82,11 @@ def read_json_lines(path: Path) -> Array:
 
 
 def parse_sample(line: bytes) -> Array:
-    """Parse one JSON line, float64 [steps, features].
+    """Parse one JSON line, float64 [steps, features], or of any other shape, which the caller checks.
 
     Raises:
-        DataError: it is too long, not JSON, or not an array of time steps of the same length; the caller puts the
-            line's place in front of the message.
+        DataError: it is too long, not JSON, or not an array of parts of the same length; the caller puts the line's
+            place in front of the message.
     """
     expected = "expected a JSON array [[…], […], …] of time steps of the same length"
     if len(line) > MAX_LINE_BYTES:
@@ -102,7 +102,7 @@ def parse_sample(line: bytes) -> Array:
         sample = np.array(value, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise DataError(f"contains {_unequal(value)}; {expected}") from error
-    if sample.ndim != 2 or not sample.size:
+    if not sample.ndim or not sample.size:
         raise DataError(f"has shape {sample.shape}, expected (steps, features)")
     return sample
 
