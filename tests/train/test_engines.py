@@ -14,9 +14,22 @@ SMALL = Network(units=4)
 
 
 @pytest.fixture(scope="module")
-def by_engine(tiny):
+def xla_threads():
+    """Return a list of the threads in which XLA compiles and trains, filled by `by_engine`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def by_engine(tiny, xla_threads):
     """Train the same with both engines: 200 images in batches of 32, so the last batch has 8."""
+    traced = engines._traced
+
+    def watched(*arguments):
+        function = traced(*arguments)
+        return lambda *values: (xla_threads.append(threading.current_thread()), function(*values))[1]
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_traced", watched)
         patch.setattr(batches, "_MAX_GROUP_BATCHES", 3)  # 7 batches: the last group has one
         return {name: fit(tiny, "seed", build=SMALL, epochs=2, engine=name) for name in ("xla", "fit")}
 
@@ -25,6 +38,12 @@ def test_both_engines_train_the_same_weights(by_engine):
     assert {name: trained.engine for name, trained in by_engine.items()} == {"xla": "xla", "fit": "fit"}
     for a, b in zip(*(trained.model.get_weights() for trained in by_engine.values()), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.usefixtures("by_engine")
+def test_the_main_thread_can_answer_a_signal_while_xla_compiles_and_trains(xla_threads):
+    assert len(xla_threads) == 1 + 2 * 3  # the compilation, and the groups of 2 epochs
+    assert threading.current_thread() not in xla_threads
 
 
 def test_both_engines_report_the_same_figures(by_engine):
@@ -76,24 +95,6 @@ def test_a_model_that_xla_cannot_compile_is_trained_by_fit(tiny):
     assert note.startswith("XLA cannot compile this model (")
     assert note.endswith("); training with model.fit, which takes longer")
     assert "\n" not in note
-
-
-def test_the_main_thread_can_answer_a_signal_while_xla_compiles_and_trains(tiny, monkeypatch):
-    threads, traced = [], engines._traced
-
-    def watched(*arguments):
-        function = traced(*arguments)
-
-        def call(*values):
-            threads.append(threading.current_thread())
-            return function(*values)
-
-        return call
-
-    monkeypatch.setattr(engines, "_traced", watched)
-    fit(tiny, "seed", build=SMALL, epochs=1, engine="xla")
-    assert len(threads) == 2  # the compilation, and a group
-    assert threading.current_thread() not in threads
 
 
 def test_callbacks_can_end_a_training(tiny):
