@@ -151,7 +151,9 @@ class Model:
         Raises:
             InputError: as for `predict`, or `x` is not one sample.
         """
-        array = self.sample_shape.fold(as_array(x))
+        array = as_array(x)
+        if array.shape != self.input_shape:
+            array = self.sample_shape.fold(array)
         if not self._is_one(array.shape):
             raise InputError(f"the input has shape {array.shape}, expected one sample of shape {self.input_shape}")
         return self._executor.bare((self._read(array[np.newaxis]),))

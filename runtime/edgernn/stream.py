@@ -32,7 +32,8 @@ class Stream:
         self._path = path
         self._stepper = stepper
         self._row_shape = input_spec.shape[-1:]
-        self._own_row_shape = input_spec.own_shape[1:] if input_spec.own_shape else self._row_shape
+        own = input_spec.own_shape
+        self._own_row_shape = own[1:] if own[:1] == input_spec.shape[:1] else self._row_shape
         # If the model answers every step, the step's graph has an axis of size 1 for its single step.
         (shape,) = stepper.answer_shapes
         self._every_step = shape != output_shape and len(shape) == 2 and shape[0] == 1

@@ -232,7 +232,7 @@ def test_a_float_is_written_with_all_its_bits(number: float) -> None:
 
 def test_a_program_that_c_lacks_is_refused_by_name(program: Program) -> None:
     whole = replace(program, states=())
-    with pytest.raises(UnsupportedError, match="a program without a step"):
+    with pytest.raises(UnsupportedError, match="a step without states"):
         make_layout(whole)
     reduced = replace(program, answer=(Reduce("sum", 6, 7, 1, 64, 1), *program.answer[1:]))
     with pytest.raises(UnsupportedError, match="operator sum of int8"):

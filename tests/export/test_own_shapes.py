@@ -12,7 +12,7 @@ from click.testing import Result
 from edgernn import load
 from edgernn.arrays import Floats
 from edgernn.errors import InputError, ModelError
-from edgernn_export import early_checks, keras_model, rebuilding
+from edgernn_export import Target, early_checks, export, keras_model, rebuilding
 from edgernn_export.outline import Outline
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -76,6 +76,24 @@ def test_commands_take_samples_of_the_own_shape(
     np.save(keras_file.parent / "wrong.npy", np.zeros((40, 3, 8, 1), np.float32))
     message = refused("predict", exported, keras_file.parent / "wrong.npy")
     assert "has shape (40, 3, 8, 1), expected (8, 3, 1) or (samples, 8, 3, 1)" in message
+
+
+def test_a_vector_and_its_row_are_told_apart(tmp_path: Path) -> None:
+    from keras import layers
+
+    path = _saved(tmp_path, (6,), layers.Dense(5, activation="relu"), layers.Dense(3))
+    x = np.random.default_rng(2).normal(size=(40, 6)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    rows = export(path, targets=[Target("tflite", "float32", "unrolled")], samples=tmp_path / "x.npy")
+    assert [row.status for row in rows] == ["passed"]
+    model = load(rows[0].path)
+    answers = model.predict(x)
+    assert answers.shape == (40, 3)
+    np.testing.assert_allclose(model.predict(x[0]), answers[0], atol=1e-6)
+    assert model.predict(x[:1]).shape == (1, 3)
+    model.bare_call(x[:1])()
+    with pytest.raises(InputError, match="expected one sample"):
+        model.bare_call(x)
 
 
 def _saved(tmp_path: Path, shape: Sequence[int | None], *layers: Any) -> Path:

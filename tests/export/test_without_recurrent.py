@@ -64,8 +64,19 @@ def test_the_only_layout_is_that_of_plain_file_names(source: Source) -> None:
             make_artifact(source, target)
 
 
-def test_c_source_is_refused_with_the_reason(source: Source) -> None:
-    with pytest.raises(
-        UnsupportedError, match="answers row by row, which this model cannot: it has no recurrent layer"
-    ):
+def test_c_source_names_the_operator_that_it_lacks(source: Source) -> None:
+    with pytest.raises(UnsupportedError, match="C source does not support operator Convolution of int8"):
         make_artifact(source, Target("c", "int8", "step"))
+
+
+@pytest.mark.parametrize("quantization", ["int8", "float32"])
+def test_c_source_of_dense_layers_takes_a_whole_sample_as_its_row(quantization: str, tmp_path: Path) -> None:
+    behind = (layer("Flatten"), layer("Dense", units=8, activation="relu"))
+    dense = Source(original(Architecture((), front=behind), tmp_path), SETTINGS)
+    result = make_artifact(dense, Target("c", quantization, "step"))
+    assert result.proof.difference <= (0.05 if quantization == "int8" else 1e-6)
+    assert not result.proof.streamed
+    header = dict(result.companions)[f"small-{quantization}.h"].decode()
+    assert "_STEPS 1 " in header
+    assert "_FEATURES 18 " in header
+    assert "_OUTPUTS 4 " in header

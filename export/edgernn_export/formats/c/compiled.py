@@ -17,7 +17,7 @@ import numpy as np
 
 from edgernn.arrays import Arrays
 from edgernn.backends.protocol import State, Stepper, check_states, split_states
-from edgernn.errors import ExportError, first_line, printable
+from edgernn.errors import ExportError, NoStepError, first_line, printable
 from edgernn.program.operators import Value
 from edgernn_export.formats.c.writer import CSource
 
@@ -115,7 +115,7 @@ class CompiledModel:
             each.restype = None
         program = layout.program
         self._row, self._answer = program.values[layout.row], program.values[layout.answer]
-        self._fields = layout.fields
+        self._fields, self._streams = layout.fields, bool(program.states)
         self._features, self._outputs = source.features, source.outputs
         self.input_shapes: tuple[tuple[int, ...], ...] = (program.sample_shape,)
         self.answer_shape = program.values[program.output].shape[1:]
@@ -126,13 +126,10 @@ class CompiledModel:
         values = np.ascontiguousarray(rows, np.float32)
         if self._row.type != "int8":
             return values
-        shape, count = values.shape[:-1], values.size // values.shape[-1]
-        found = np.empty((count, self._features), np.int8)
-        for number in range(count):
-            self._functions["quantize"](
-                _address(values, number * values.shape[-1]), _address(found, number * self._features)
-            )
-        return found.reshape(*shape, self._features)
+        found = np.empty(values.shape, np.int8)
+        for first in range(0, values.size, self._features):
+            self._functions["quantize"](_address(values, first), _address(found, first))
+        return found
 
     def decode(self, answers: Any) -> Any:
         """Convert answers to float32."""
@@ -161,6 +158,8 @@ class CompiledModel:
 
     def start(self) -> Stepper:
         """Begin a stream; see `Backend`."""
+        if not self._streams:
+            raise NoStepError("its row is a whole sequence, so it cannot stream")
         return CompiledStream(self)
 
     def begin(self) -> Any:

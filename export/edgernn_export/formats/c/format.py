@@ -41,12 +41,16 @@ class CFormat(Format):
         from edgernn.program.reader import read_program
         from edgernn_export.formats.c.c_files import CFiles
 
-        if not stream:
+        if not stream and source.is_recurrent:
             why = f": {source.no_stream}" if source.no_stream else ""
             raise UnsupportedError(
                 f"C source answers row by row, which this model cannot{why}; --to tflite makes a file for tflite-micro"
             )
-        origin = _PROGRAMS[target.quantization]
+        origin = (
+            _PROGRAMS[target.quantization]
+            if source.is_recurrent
+            else replace(target, format="tflite", layout="unrolled")
+        )
         finished = _format_of(origin).convert(source, origin, stream)
         data = finished.embed_card(b"{}")
         try:

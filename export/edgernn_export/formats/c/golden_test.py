@@ -118,7 +118,7 @@ def write_test(source: CSource, rows: Any, answers: Any, header: str) -> str:
         header: name of the header file.
     """
     program, is_int8 = source.layout.program, source.layout.is_int8
-    softmax = any(isinstance(operator, Softmax) for operator in program.answer)
+    softmax = any(isinstance(operator, Softmax) for operator in (*program.rows, *program.answer))
     largest = str(int(softmax)) if is_int8 else float_text(_FLOAT_TOLERANCE * max(1.0, float(np.abs(answers).max())))
     number = str if is_int8 else float_text
     texts = [

@@ -9,7 +9,7 @@ Values that are not needed at the same time share a scratch array.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgernn.errors import UnsupportedError
 from edgernn.program.fusion import Fused, fuse
@@ -101,13 +101,17 @@ class Layout:
 
 
 def make_layout(program: Program) -> Layout:
-    """Divide a program with a step into C functions.
+    """Divide a program into C functions.
+
+    A program of whole sequences has one step, whose row is the whole sequence.
 
     Raises:
-        UnsupportedError: it has no step, or float32 operators between integer ones.
+        UnsupportedError: it has a step without states, or float32 operators between integer ones.
     """
     if not program.states:
-        raise UnsupportedError("a program without a step")
+        if program.rows or program.step:
+            raise UnsupportedError("a step without states")
+        program = _of_one_step(program)
     front, rows, row = _divide_front(program)
     final, answer = _divide_end(program)
     step = (*fuse(rows, program), *fuse(program.step, program))
@@ -148,6 +152,14 @@ def make_layout(program: Program) -> Layout:
         answer_of=_allocate(program, answer_operators, held | out, {bases[answer]}),
         kept=tuple(kept),
     )
+
+
+def _of_one_step(program: Program) -> Program:
+    """Return a program of whole sequences as one of a single step: all operators but the last need only the row."""
+    *rows, last = program.answer
+    if not (isinstance(last, Dequantize) and last.out == program.output):
+        rows = [*rows, last]
+    return replace(program, rows=tuple(rows), answer=program.answer[len(rows) :], steps=1, answers_every_step=False)
 
 
 def reads_of(operator: Step) -> tuple[int, ...]:
@@ -194,7 +206,7 @@ def _divide_end(program: Program) -> tuple[tuple[Operator, ...], int]:
     found = [operator for operator in program.answer if writes(operator) == (program.output,)]
     if found and isinstance(found[0], Dequantize):
         return tuple(operator for operator in program.answer if operator is not found[0]), found[0].x
-    if program.values[program.output].type != program.values[program.states[0].before].type:
+    if program.states and program.values[program.output].type != program.values[program.states[0].before].type:
         before = program.values[program.states[0].before].type
         raise UnsupportedError(f"an answer of {program.values[program.output].type} from states of {before}")
     return program.answer, program.output

@@ -320,7 +320,9 @@ def _prepare_definitions(source: CSource, card: Card) -> list[str]:
             Constant(f"scale_{word}", "float", tuple(map(float_text, numbers)), 0, 4 * len(numbers))
             for word, numbers in (("offset", spec.offset), ("factor", spec.factor))
         ]
-        index = "i" if len(spec.factor) > 1 else "0"
+        index = (
+            "0" if len(spec.factor) == 1 else "i" if len(spec.factor) == source.features else f"i % {len(spec.factor)}"
+        )
         right = f"({ROW}[i] - scale_offset[{index}]) * scale_factor[{index}]"
         lines = [f"for (int i = 0; i < {upper}_FEATURES; i++) {{", f"    scaled[i] = {right};", "}"]
         found += [constant_text(each) for each in arrays]
