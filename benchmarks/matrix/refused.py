@@ -40,10 +40,16 @@ def refusal(name: str) -> str:
     return ""
 
 
-def _return_state(keras: Any) -> Any:
+def _cell_state(keras: Any) -> Any:
     inputs = keras.Input((STEPS, FEATURES))
-    _, state = keras.layers.GRU(4, return_state=True, name="the_gru")(inputs)
+    *_, state = keras.layers.LSTM(4, return_state=True, name="the_lstm")(inputs)
     return keras.Model(inputs, keras.layers.Dense(2)(state))
+
+
+def _states_of_both(keras: Any) -> Any:
+    inputs = keras.Input((STEPS, FEATURES))
+    _, *states = keras.layers.Bidirectional(keras.layers.GRU(4, return_state=True), name="the_two")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Concatenate()(states)))
 
 
 def _two_inputs(keras: Any) -> Any:
@@ -58,11 +64,11 @@ def _two_outputs(keras: Any) -> Any:
     return keras.Model(inputs, [keras.layers.Dense(2)(state), keras.layers.Dense(3)(state)])
 
 
-def _layers(make: Callable[[Any], Sequence[Any]], batch: int | None = None) -> Callable[[Any], Any]:
+def _layers(make: Callable[[Any], Sequence[Any]]) -> Callable[[Any], Any]:
     """Return a function that makes a model of one input and these layers; Dense and softmax follow them."""
 
     def build(keras: Any) -> Any:
-        inputs = keras.Input(batch_shape=(batch, STEPS, FEATURES))
+        inputs = keras.Input((STEPS, FEATURES))
         return keras.Sequential([inputs, *make(keras.layers), keras.layers.Dense(2, activation="softmax")])
 
     return build
@@ -72,10 +78,8 @@ REFUSED: Mapping[str, Refused] = {
     "Masking": Refused(
         _layers(lambda layers: [layers.Masking(name="the_mask"), layers.GRU(4)]), ("the_mask", "masks time steps")
     ),
-    "stateful=True": Refused(
-        _layers(lambda layers: [layers.LSTM(4, stateful=True, name="the_lstm")], batch=1), ("the_lstm", "stateful=True")
-    ),
-    "return_state=True": Refused(_return_state, ("the_gru", "return_state=True")),
+    "the state c of return_state": Refused(_cell_state, ("the_lstm", "state other than its output h")),
+    "states of Bidirectional": Refused(_states_of_both, ("the_two", "passes on its states")),
     "ConvLSTM1D": Refused(
         _layers(
             lambda layers: [
@@ -86,10 +90,11 @@ REFUSED: Mapping[str, Refused] = {
         ),
         ("the_conv", "ConvLSTM1D"),
     ),
-    "RNN(cell)": Refused(_layers(lambda layers: [layers.RNN(layers.GRUCell(4), name="the_rnn")]), ("the_rnn", "RNN")),
-    "RNN([cell, cell])": Refused(
-        _layers(lambda layers: [layers.RNN([layers.LSTMCell(4), layers.LSTMCell(3)], name="the_rnn")]),
-        ("the_rnn", "RNN"),
+    "Bidirectional of RNN([cell, cell])": Refused(
+        _layers(
+            lambda layers: [layers.Bidirectional(layers.RNN([layers.LSTMCell(4), layers.LSTMCell(3)], name="the_rnn"))]
+        ),
+        ("the_rnn", "RNN of 2 cells in Bidirectional"),
     ),
     "two inputs": Refused(_two_inputs, ("2 inputs and 1 outputs",)),
     "two outputs": Refused(_two_outputs, ("1 inputs and 2 outputs",)),

@@ -65,13 +65,14 @@ def _make_without_stream(source: Source, target: Target, reason: str) -> ExportR
 def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult:
     kind = format_of(target)
     finished = kind.convert(source, target, stream)
-    tolerance = tolerance_of(target).for_model(source.rounding_error)
+    tolerance = tolerance_of(target).for_model(source.rounding_error).beyond(source.precision_gap)
     calibrated = kind.is_calibrated(target) or (source.refines and kind.is_refined(target))
     card = source.card(target, finished, calibrated)
     model = _load(target, finished, card, _embed(finished, card))
     card = replace(card, states=_states(model))
     samples, settings = source.samples, source.settings
     proof = prove(model, samples.raw_inputs("x_test"), samples.y_test, source.test_answers, streams=bool(card.states))
+    proof = replace(proof, rebuilt=source.rebuilt)
     proof.check_stream(tolerance)
     broken = proof.find_broken_limit(tolerance, settings.max_drop, settings.min_agreement)
     if samples.scale:  # golden samples are values that the file takes

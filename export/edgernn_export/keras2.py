@@ -46,6 +46,7 @@ _ALIKE = frozenset(
         *("PReLU", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D"),
         *("SimpleRNN", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "TimeDistributed"),
         *("UnitNormalization", "UpSampling1D", "ZeroPadding1D", "ZeroPadding2D"),
+        *("RNN", "StackedRNNCells", "GRUCell", "LSTMCell", "SimpleRNNCell"),
     }
 )
 # Layers with another name in Keras 3; public for `outline`.
@@ -75,15 +76,19 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
 # Defaults of Keras 2 for options that a file leaves out.
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "GRU": {"reset_after": False},
+    "GRUCell": {"reset_after": False},
     "CuDNNGRU": {"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid"},
     "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
 }
 # Options without which the layer is ambiguous: their defaults changed within Keras 2.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "GRU": ("activation", "recurrent_activation"),
+    "GRUCell": ("activation", "recurrent_activation"),
     "LSTM": ("activation", "recurrent_activation"),
+    "LSTMCell": ("activation", "recurrent_activation"),
     "LeakyReLU": ("alpha",),
     "SimpleRNN": ("activation",),
+    "SimpleRNNCell": ("activation",),
     "ThresholdedReLU": ("theta",),
 }
 # Options that change how a layer is trained, stored or executed, but not its answers.
@@ -244,8 +249,10 @@ def _option(option: str, value: Any) -> Any:
         return _activation(value)
     if isinstance(value, dict) and value.get("type") == "ndarray":  # NumPy's form in Keras 2 before TensorFlow
         return value.get("value")
-    if option in ("layer", "backward_layer") and value is not None:
+    if option in ("layer", "backward_layer", "cell") and value is not None:
         return _layer(value)
+    if option == "cells":
+        return [_layer(each) for each in value]
     return value
 
 

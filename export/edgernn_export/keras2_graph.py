@@ -5,7 +5,7 @@ arguments are `[layer, call, tensor]`. Calls of a nested model are numbered from
 construction.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -47,6 +47,36 @@ def layers_of(config: Config) -> list[Any]:
     return layers
 
 
+def cells_of(config: Config) -> list[Config]:
+    """Return the serialized cells of a serialized RNN layer's configuration; those of StackedRNNCells one by one.
+
+    Raises:
+        ModelError: a cell has no class or no configuration.
+    """
+    kind, inner = parts(config.get("cell"))
+    cells = inner.get("cells", []) if kind == "StackedRNNCells" else [config["cell"]]
+    for cell in cells:
+        parts(cell)
+    return list(cells)
+
+
+def tensors_in(value: Any, kinds: Container[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield every tensor that a nested value names.
+
+    Args:
+        value: a part of a configuration of Keras 2 or Keras 3.
+        kinds: the names of the layers whose tensors are meant.
+    """
+    if isinstance(value, list):
+        if _is_tensor(value[:3], kinds):
+            yield value[0], value[1], value[2]
+        for each in value:
+            yield from tensors_in(each, kinds)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from tensors_in(each, kinds)
+
+
 @dataclass(frozen=True)
 class Keras2Graph:
     """The calls within one model.
@@ -66,7 +96,7 @@ class Keras2Graph:
         kinds = {str(node.get("name")): parts(node)[0] for node in nodes}
         named = [node.get("inbound_nodes", []) for node in nodes] + [config.get("output_layers")]
         used: dict[str, set[int]] = {}
-        for name, number, _ in _tensors(named, kinds):
+        for name, number, _ in tensors_in(named, kinds):
             used.setdefault(name, set()).add(number)
         return cls(kinds, {name: min(used.get(name, {0})) for name, kind in kinds.items() if kind in MODELS})
 
@@ -124,7 +154,7 @@ class Keras2Graph:
         return {"class_name": "__keras_tensor__", "config": described}
 
 
-def _is_tensor(value: Any, kinds: Mapping[str, str]) -> bool:
+def _is_tensor(value: Any, kinds: Container[str]) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 3
@@ -132,15 +162,3 @@ def _is_tensor(value: Any, kinds: Mapping[str, str]) -> bool:
         and value[0] in kinds
         and all(isinstance(number, int) for number in value[1:])
     )
-
-
-def _tensors(value: Any, kinds: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
-    """Yield every tensor that a nested value names."""
-    if isinstance(value, list):
-        if _is_tensor(value[:3], kinds):
-            yield value[0], value[1], value[2]
-        for each in value:
-            yield from _tensors(each, kinds)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _tensors(each, kinds)

@@ -97,16 +97,21 @@ def _fill_model(model: Any, node: Any, tree: Tree) -> int:
     """Set the weights of all layers of a model; return how many were set."""
     folder: Tree = next((tree[name] for name in _FOLDERS if name in tree), {})
     nodes = [each for each in layers_of(parts(node)[1]) if parts(each)[0] != "InputLayer"]
+    return _fill_each([(model.get_layer(parts(each)[1]["name"]), each) for each in nodes], folder)
+
+
+def _fill_each(layers: Sequence[tuple[Any, Any]], folder: Tree) -> int:
+    """Set the weights of layers, each with its configuration, from one folder; return how many were set."""
     filled = 0
-    for kind in dict.fromkeys(parts(each)[0] for each in nodes):
-        alike = [each for each in nodes if parts(each)[0] == kind]
+    for kind in dict.fromkeys(parts(node)[0] for _, node in layers):
+        alike = [(layer, node) for layer, node in layers if parts(node)[0] == kind]
         groups = _counted(folder, _snake_case(kind))
         if groups and len(groups) != len(alike):
             raise ModelError(
                 f"weights of {len(groups)} layers of the class {kind}, expected {len(alike)}; the file is damaged"
             )
-        for each, group in zip(alike, groups, strict=False):  # layers without weights have no group
-            filled += _fill(model.get_layer(parts(each)[1]["name"]), each, group)
+        for (layer, node), group in zip(alike, groups, strict=False):  # layers without weights have no group
+            filled += _fill(layer, node, group)
     return filled
 
 
@@ -123,6 +128,9 @@ def _fill(layer: Any, node: Any, tree: Tree) -> int:
         if name == "vars" or not _holds_weights(inner):
             continue
         child = getattr(layer, name, None)
+        if name == "cells" and kind == "StackedRNNCells":
+            filled += _fill_each(list(zip(layer.cells, config["cells"], strict=True)), inner)
+            continue
         if not isinstance(child, _layer_class()):
             raise ModelError(
                 f"the file has weights of {name!r} in {layer.name!r}, which has no such layer; the file is damaged"

@@ -1,6 +1,7 @@
 """The Keras model: load it, check that it is supported, and predict with it."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import takewhile
@@ -12,8 +13,9 @@ import numpy as np
 from edgernn.arrays import Float32
 from edgernn.errors import ModelError
 from edgernn.sample_shape import SampleShape
-from edgernn_export import keras_file, rebuilding, rules, synthetic_inputs
+from edgernn_export import keras_file, plain_layers, rebuilding, rules, synthetic_inputs
 from edgernn_export.cells import Cell, cell_of
+from edgernn_export.outline import used_states
 
 # Layers and activations whose operators every format has.
 _COMMON_LAYERS = frozenset(
@@ -33,14 +35,18 @@ class LoadedModel:
 
     Attributes:
         original: the model in the file.
-        model: the model to export, with a fixed number of steps; `original` itself if its number fits.
+        model: the model to export, of plain layers and with a fixed number of steps; `original` itself if it is that.
         own_shape: shape of the samples that the model in the file takes; empty if they are rows. Otherwise `original`
             is that model behind a layer that makes its samples of rows.
+        changes: what was replaced by plain layers, in words; empty if nothing was.
+        precision: number type that the original computes in, if it has fewer digits than float32; otherwise empty.
     """
 
     original: Any
     model: Any
     own_shape: tuple[int, ...]
+    changes: str = ""
+    precision: str = ""
 
     def answer(self, x: Float32) -> Float32:
         """Predict with the original, or with `model` if only that takes this number of steps."""
@@ -68,7 +74,8 @@ def load(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> A
 def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None) -> LoadedModel:
     """Load a Keras file and check that it is a model edgernn can export.
 
-    For another number of steps the model is rebuilt, and the result compared with the loaded model first.
+    A model that is not of plain layers, or for another number of steps, is rebuilt, and the result compared with the
+    loaded model first.
 
     Args:
         path: a .keras or .h5 file, as `keras_file.read` reads it.
@@ -77,24 +84,32 @@ def load_both(path: Path, steps: int | None = None, *, x: Float32 | None = None)
 
     Raises:
         ModelError: it is no Keras file, cannot be read safely, has a part that is not supported, or answers differently
-            after it is rebuilt for another number of steps.
+            after it is rebuilt.
     """
     original = keras_file.read(path)
     try:
         original = _with_bare_tensors(original)
-        parts = [_facts(part) for layer in _layers(original) for part in layer._flatten_layers()]
-        shape = rules.find_sample_shape(tuple(original.inputs[0].shape), parts)
-        original = _of_rows(original, shape, steps, x)
+        layers = _all_facts(original)
+        shape = rules.find_sample_shape(tuple(original.inputs[0].shape), [part for parts in layers for part in parts])
+        original = plain = _of_rows(original, shape, steps, x)
+        is_plain = plain_layers.is_plain(original)
+        if not is_plain:
+            rules.check_layers(layers)
+            plain = plain_layers.rebuild(original)
+            plain_layers.check(original, plain, x)
         own = original.inputs[0].shape[1]
         wanted = steps or own or (x.shape[1] if x is not None else None)
         changed = wanted is not None and wanted != own
-        model = rebuilding.with_steps(original, wanted) if changed else original
+        model = rebuilding.with_steps(plain, wanted) if changed else plain
         _check_supported(model)
         if changed:
-            _check_rebuilt(original, model, x)
+            _check_rebuilt(plain, model, x)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    return LoadedModel(original, model, shape.own_with(model.inputs[0].shape[1]))
+    own_shape = shape.own_with(model.inputs[0].shape[1])
+    if is_plain:
+        return LoadedModel(original, model, own_shape)
+    return LoadedModel(original, model, own_shape, plain_layers.describe(original), plain_layers.precision_of(original))
 
 
 def recurrent_layers(model: Any) -> list[Any]:
@@ -143,6 +158,8 @@ def predict(model: Any, x: Float32) -> Float32:
 def predictor(model: Any) -> Callable[[Float32], Float32]:
     """Return a function like `predict` for one model, which is compiled once for all calls.
 
+    Each sequence begins with states of zero, also in a stateful model.
+
     The answers are those of Keras's own `predict`, bit for bit. That compiles twice for each number of samples, and
     each call takes about 0.1 s more, which matters for the few samples of an export.
     """
@@ -150,13 +167,12 @@ def predictor(model: Any) -> Callable[[Float32], Float32]:
 
     @cache
     def compile_for(steps: int, features: int) -> Any:
-        spec = tf.TensorSpec([None, steps, features], tf.float32)
+        spec = tf.TensorSpec([model.inputs[0].shape[0], steps, features], tf.float32)
         return tf.function(lambda x: model(x, training=False), input_signature=[spec], autograph=False)
 
     def answer(x: Float32) -> Float32:
-        function = compile_for(*x.shape[1:])
-        batches = [x[first : first + _BATCH] for first in range(0, len(x), _BATCH)]
-        return np.concatenate([np.asarray(function(batch), np.float32) for batch in batches])
+        batches = rebuilding.in_own_batches(model, compile_for(*x.shape[1:]), _BATCH)
+        return np.concatenate([np.asarray(each, np.float32) for each in batches(x)])
 
     return answer
 
@@ -207,7 +223,7 @@ def _of_rows(original: Any, shape: SampleShape, steps: int | None, x: Float32 | 
     needs_axis = len(original.outputs[0].shape) == 1
     if not shape.own and not needs_axis:
         return original
-    inputs = keras.Input(shape.rows, dtype=original.inputs[0].dtype)
+    inputs = keras.Input(batch_shape=(original.inputs[0].shape[0], *shape.rows), dtype=original.inputs[0].dtype)
     samples = inputs
     if shape.own:
         samples = keras.layers.Reshape((-1, *shape.own[1:]), name=rebuilding.TO_OWN_SHAPE)(inputs)
@@ -247,7 +263,7 @@ def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
 
 
 def _check_supported(model: Any) -> None:
-    layers = [[_facts(part) for part in layer._flatten_layers()] for layer in _layers(model)]
+    layers = _all_facts(model)
     rules.check_input_shape(tuple(model.inputs[0].shape), [part.kind for parts in layers for part in parts])
     rules.check_answer_shape(tuple(model.outputs[0].shape))
     rules.check_layers(layers)
@@ -268,17 +284,24 @@ def _layers(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _facts(layer: Any) -> rules.LayerFacts:
+def _all_facts(model: Any) -> list[list[rules.LayerFacts]]:
+    returning = any(getattr(layer, "return_state", False) for layer in model._flatten_layers())
+    used = used_states(json.loads(model.to_json())) if returning else {}
+    return [[_facts(part, used) for part in layer._flatten_layers()] for layer in _layers(model)]
+
+
+def _facts(layer: Any, used: Mapping[str, frozenset[int]]) -> rules.LayerFacts:
     import keras
 
     recurrent = isinstance(layer, keras.layers.RNN)
+    cells = getattr(layer.cell, "cells", [layer.cell]) if type(layer) is keras.layers.RNN else ()
     return rules.LayerFacts(
         kind=type(layer).__name__,
         name=layer.name,
         masks=type(layer).__name__ == "Masking" or bool(getattr(layer, "mask_zero", False)),
-        compute_dtype=layer.compute_dtype,
         recurrent=recurrent,
+        cells=tuple(type(cell).__name__ for cell in cells),
         initial_state=recurrent
         and any(node.arguments.kwargs.get("initial_state") is not None for node in layer._inbound_nodes),
-        options=tuple(each for each in ("stateful", "return_state") if recurrent and getattr(layer, each)),
+        used_states=used.get(layer.name, frozenset()),
     )

@@ -13,16 +13,13 @@ from edgernn.errors import ModelError
 from edgernn.sample_shape import SampleShape
 from edgernn_export import keras2
 from edgernn_export.cells import KINDS
-from edgernn_export.keras2_graph import MODELS, Config, layers_of, parts
+from edgernn_export.keras2_graph import MODELS, Config, cells_of, layers_of, parts, tensors_in
 from edgernn_export.rules import LayerFacts, Shape, find_sample_shape
 
 # Keras's recurrent layers; those that are not in `KINDS` are refused.
 _RECURRENT = frozenset({*KINDS, "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 # Options that contain the inner layers of a wrapper.
 _INNER = ("layer", "backward_layer")
-# Number types that a dtype policy computes in, if that is not its name.
-_COMPUTE_DTYPES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
-_OTHER_DTYPES = ("float16", "bfloat16", "float64")
 # Layers whose answers have the shape of their inputs.
 _SAME_SHAPE = frozenset(
     {
@@ -66,7 +63,8 @@ class Outline:
         """
         try:
             kind, inner = parts(config)
-            layers = tuple(tuple(_facts(node)) for node in _flat(inner))
+            used = used_states(config)
+            layers = tuple(tuple(_facts(node, used)) for node in _flat(inner))
             listed = any(part.recurrent for each in layers for part in each)
             if kind not in MODELS or _has_recurrent(config) != listed:
                 return None
@@ -112,7 +110,31 @@ def _flat(config: Config) -> Iterator[Config]:
             yield node
 
 
-def _facts(node: Config) -> Iterator[LayerFacts]:
+def used_states(config: Config) -> Mapping[str, frozenset[int]]:
+    """Find the states that a model uses of the layers that return them.
+
+    Args:
+        config: of a whole model, as Keras 2 or Keras 3 writes it.
+
+    Returns:
+        Their numbers, by the name of the layer; 1 is the layer's first state.
+    """
+    returning = set(_returning_states(config))
+    used = {name: set[int]() for name in returning}
+    for name, _, index in tensors_in(config, returning):
+        used[name].add(index)
+    return {name: frozenset(each - {0}) for name, each in used.items()}
+
+
+def _returning_states(config: Config) -> Iterator[str]:
+    for node in _flat(parts(config)[1]):
+        options = parts(node)[1]
+        inner = options.get(_INNER[0])
+        if options.get("return_state") or (isinstance(inner, dict) and parts(inner)[1].get("return_state")):
+            yield str(options.get("name"))
+
+
+def _facts(node: Config, used: Mapping[str, frozenset[int]]) -> Iterator[LayerFacts]:
     """Yield the facts of a layer and of the layers inside it."""
     saved, config = parts(node)
     kind = keras2.RENAMED.get(saved, saved)
@@ -121,15 +143,15 @@ def _facts(node: Config) -> Iterator[LayerFacts]:
         kind=kind,
         name=str(config.get("name")),
         masks=kind == "Masking" or (kind == "Embedding" and bool(config.get("mask_zero"))),
-        compute_dtype=_compute_dtype(config.get("dtype")),
         recurrent=recurrent,
+        cells=tuple(parts(cell)[0] for cell in cells_of(config)) if kind == "RNN" else (),
         initial_state=recurrent and _has_initial_state(node),
-        options=tuple(each for each in ("stateful", "return_state") if recurrent and config.get(each)),
+        used_states=used.get(str(config.get("name")), frozenset()),
     )
     for option in _INNER:
         if isinstance(inner := config.get(option), dict):
             for each in _flat(parts(inner)[1]) if parts(inner)[0] in MODELS else [inner]:
-                yield from _facts(each)
+                yield from _facts(each, used)
 
 
 def _has_recurrent(config: Any) -> bool:
@@ -138,14 +160,6 @@ def _has_recurrent(config: Any) -> bool:
         kind = str(config.get("class_name"))
         return keras2.RENAMED.get(kind, kind) in _RECURRENT or any(map(_has_recurrent, config.values()))
     return isinstance(config, list) and any(map(_has_recurrent, config))
-
-
-def _compute_dtype(dtype: Any) -> str:
-    """Return the type that a layer computes in; "float32" also for policies that only Keras can read."""
-    name = dtype["config"].get("name") if isinstance(dtype, dict) and isinstance(dtype.get("config"), dict) else dtype
-    if not isinstance(name, str):
-        return "float32"
-    return name if name in _OTHER_DTYPES else _COMPUTE_DTYPES.get(name, "float32")
 
 
 def _has_initial_state(node: Config) -> bool:
@@ -259,6 +273,8 @@ def _shape_after(node: Config, shape: Shape | None) -> Shape | None:
         return shape if all(isinstance(config.get(each), int | float) for each in ("scale", "offset")) else None
     if kind == "Dense":
         return (*shape[:-1], config["units"])
+    if config.get("return_state"):  # which of its outputs is the next layer's input is not known here
+        return None
     if kind in KINDS and len(shape) == 3:
         return (*shape[:2], config["units"]) if config.get("return_sequences") else (shape[0], config["units"])
     if kind == "Bidirectional":

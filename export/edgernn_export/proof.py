@@ -19,6 +19,26 @@ STREAM_STEPS = 60_000
 
 
 @dataclass(frozen=True)
+class PrecisionGap:
+    """Differences between a Keras model in float16 or bfloat16 and the same model in float32, on the test samples.
+
+    An artifact is made of the model rebuilt in float32, and compared with the one in the file. So it may differ from
+    that as much as the rebuilt model does, besides its own tolerance.
+
+    Attributes:
+        precision: number type of the model in the file.
+        difference: largest difference between the answers of both models, as `metrics.largest_difference`.
+        disagreement: 1 minus the agreement of the rebuilt model with the other.
+        drop: loss of the task's headline measure by rebuilding, in points; 0 if there is none or it is not known.
+    """
+
+    precision: str = ""
+    difference: float = 0.0
+    disagreement: float = 0.0
+    drop: float = 0.0
+
+
+@dataclass(frozen=True)
 class Tolerance:
     """Limits that an artifact must keep on the test samples.
 
@@ -68,6 +88,15 @@ class Tolerance:
             stream_difference=max(self.stream_difference, allowed),
         )
 
+    def beyond(self, gap: PrecisionGap) -> "Tolerance":
+        """Return the tolerance of artifacts of a model that was rebuilt in float32: wider by what that changed."""
+        return replace(
+            self,
+            difference=self.difference + gap.difference,
+            agreement=self.agreement - gap.disagreement,
+            drop=self.drop + gap.drop,
+        )
+
 
 # Allowed difference of two correct implementations, as a multiple of the measured rounding error. Up to 1.3 times was
 # measured; the rest is reserve, because a few random directions on a few samples do not show the worst case.
@@ -102,6 +131,7 @@ class Proof:
         streamed: number of samples also given row by row; 0 for an artifact that cannot stream.
         stream_agreement, stream_difference: between the stream's answers and those to whole sequences.
         no_stream: why it cannot stream; empty if it can.
+        rebuilt: how the exported model differs from the Keras model in the file, in words; empty if it is the same.
         doubt: why the samples or their truths may not belong to the Keras model; empty if they seem to.
     """
 
@@ -115,6 +145,7 @@ class Proof:
     stream_agreement: float = 1.0
     stream_difference: float = 0.0
     no_stream: str = ""
+    rebuilt: str = ""
     doubt: str = ""
 
     @property
@@ -177,6 +208,26 @@ class Proof:
                 f"expected at most {tolerance.stream_difference:.2g}; their agreement is "
                 f"{show(self.stream_agreement)}, expected at least {show(tolerance.stream_agreement)}"
             )
+
+
+def precision_gap(
+    task: Task, precision: str, reference: Float32, rebuilt: Float32, truth: Truth | None
+) -> PrecisionGap:
+    """Compare the answers of a Keras model with those of the same model in float32.
+
+    Args:
+        task: of the model.
+        precision: number type of the model in the file.
+        reference, rebuilt: the answers of the model in the file and of the rebuilt one to the test samples.
+        truth: the right answers, as `Task.measure` takes them; None if unknown.
+    """
+    before, after = (task.measure(answers, truth) for answers in (reference, rebuilt))
+    return PrecisionGap(
+        precision=precision,
+        difference=metrics.largest_difference(rebuilt, reference),
+        disagreement=1 - task.agreement(rebuilt, reference),
+        drop=max(0.0, 100 * (before[task.headline] - after[task.headline])) if before else 0.0,
+    )
 
 
 @without_warnings()

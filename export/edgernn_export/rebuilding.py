@@ -1,4 +1,4 @@
-"""Rebuilding: make the same Keras model for another number of steps, for one sample, or in float64.
+"""Rebuilding: make the same Keras model for another number of steps or samples, or in another number type.
 
 A model is saved, its configuration in the archive is changed, and it is loaded again. Every layer then saves and loads
 its whole state by its own methods, with its assets and what it derives from its weights (an adapted Normalization).
@@ -7,7 +7,7 @@ its whole state by its own methods, with its assets and what it derives from its
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ TO_OWN_SHAPE = "edgernn_to_own_shape"
 _TOLERANCE = 1e-5
 _SHAKEN = 1 + 1e-6
 MAX_COMPARED = 32
+# A model of fewer digits than float32 rounds weights, inputs and every intermediate value. Change weights and inputs of
+# the rebuilt model by at most one unit in the last place of these numbers, and allow five times the change that this
+# causes, and two units of the answers, which are rounded as well. Of 47 models (as in `sensitivity`, in float16 and
+# bfloat16) the differences beyond two units were up to 1.3 times that change, and 2.9 times with chaotic states.
+_DRAWS, _CHANGES, _ROUNDED = 3, 5, 2
+_OTHER_POLICIES = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 def with_steps(model: Any, steps: int | None) -> Any:
@@ -54,6 +60,15 @@ def in_float64(model: Any) -> Any:
     """
     old, rest = model.inputs[0].shape[1], _rest_of_own_shape(model)
     return _rebuild(model, lambda config: _with_float64(_with_steps(config, old, None, rest=rest)))
+
+
+def in_float32(model: Any) -> Any:
+    """Rebuild a model for any batch size, computing in float32, with recurrent layers that are not stateful.
+
+    Raises:
+        ModelError: a layer needs another number type, or the batch size that the model was built with.
+    """
+    return _rebuild(model, _with_float32)
 
 
 def for_one_sample(model: Any, unroll: bool) -> Any:
@@ -93,7 +108,7 @@ def _rest_of_own_shape(model: Any) -> list[int] | None:
     return None if layer is None else list(layer.target_shape[1:])
 
 
-def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = ()) -> None:
+def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = (), unit: float = 0.0) -> None:
     """Check that a rebuilt model answers like the loaded one.
 
     Args:
@@ -101,6 +116,8 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = ())
         rebuilt: the model rebuilt from it, of any dtype.
         x: inputs that both take, [samples, steps, features]; at most `MAX_COMPARED` of them are compared.
         own: shape of the samples that the loaded model takes; empty if it takes those of `x`.
+        unit: relative distance of neighbouring numbers of a loaded model with fewer digits than the rebuilt one; 0 for
+            other models.
 
     Raises:
         ModelError: an answer differs by more than rounding explains.
@@ -109,20 +126,28 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = ())
     given = chosen.reshape(-1, *own) if own else chosen
     try:
         ask, again = _compiled(loaded, given), _compiled(rebuilt, chosen)
-        expected, shaken, answers = ask(given), ask(given * _SHAKEN), again(chosen)
+        expected, answers = ask(given), again(chosen)
+        known = np.isfinite(expected)
+        if unit:
+            base, changed = answers, _answers_of_changed(rebuilt, again, chosen, unit)
+            known &= np.isfinite(answers)
+        else:
+            base, changed = expected, [ask(given * _SHAKEN)]
     except Exception as error:  # a layer built for another number of steps may raise any error
         raise ModelError(f"the rebuilt model cannot answer: {reason_of(error)}") from error
-    if expected.ndim == 1:
-        expected, shaken = expected[:, np.newaxis], shaken[:, np.newaxis]
     if expected.shape != answers.shape:
         raise ModelError(f"the rebuilt model answers with shape {answers.shape[1:]}, expected {expected.shape[1:]}")
-    known = np.isfinite(expected) & np.isfinite(shaken)
-    expected, shaken = (np.where(known, values, 0).reshape(len(chosen), -1) for values in (expected, shaken))
-    answers = np.where(known, answers, 0).reshape(len(chosen), -1)
-    largest = np.abs(expected).max(axis=1, initial=0)
+    known &= np.isfinite(changed).all(axis=0)
+
+    def flat(values: Floats) -> Floats:
+        return np.where(known, values, 0).reshape(len(chosen), -1)
+
+    largest = np.abs(flat(expected)).max(axis=1, initial=0)
+    change = np.max([np.abs(flat(each) - flat(base)).max(axis=1, initial=0) for each in changed], axis=0)
     # Relative to the largest answer to the same sample, because samples may differ by a factor of a million.
-    allowed = _TOLERANCE * np.maximum(largest, np.median(largest)) + 10 * np.abs(shaken - expected).max(axis=1)
-    off = np.abs(answers - expected).max(axis=1)
+    floor, factor = (_ROUNDED * unit, _CHANGES) if unit else (_TOLERANCE, 10)
+    allowed = floor * np.maximum(largest, np.median(largest)) + factor * change
+    off = np.abs(flat(answers) - flat(expected)).max(axis=1, initial=0)
     if not (off <= allowed).all():  # so that a NaN among the answers fails
         worst = int(np.argmax(np.nan_to_num(off - allowed, nan=np.inf)))
         raise ModelError(
@@ -131,16 +156,70 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = ())
         )
 
 
+def in_own_batches(model: Any, run: Callable[[Floats], Any], size: int) -> Callable[[Floats], Iterator[AnyArray]]:
+    """Return a function that answers inputs batch by batch, each from states of zero, as NumPy arrays.
+
+    Args:
+        model: a Keras model, which may have a fixed batch size and stateful layers.
+        run: function from a batch of the model's inputs to its answers.
+        size: samples in a batch of a model that takes any number.
+    """
+    import keras
+
+    fixed = model.inputs[0].shape[0]
+    stateful = [each for each in model._flatten_layers() if isinstance(each, keras.layers.RNN) and each.stateful]
+
+    def answer(x: Floats) -> Iterator[AnyArray]:
+        for first in range(0, len(x), fixed or size):
+            batch = x[first : first + (fixed or size)]
+            full = batch if fixed is None else np.resize(batch, (fixed, *batch.shape[1:]))
+            for state in keras.tree.flatten([layer.states for layer in stateful]):
+                state.assign(keras.ops.zeros_like(state))
+            yield np.asarray(run(full))[: len(batch)]
+
+    return answer
+
+
+def shaken(values: AnyArray, rng: np.random.Generator, unit: float) -> AnyArray:
+    """Change numbers at random by at most `unit`, relative to each; other values are returned as they are."""
+    if values.dtype.kind != "f":  # the state of a random generator is no weight
+        return values
+    changed: AnyArray = (values * (1 + unit * rng.uniform(-1, 1, values.shape))).astype(values.dtype)
+    return changed
+
+
+def _answers_of_changed(model: Any, ask: Callable[[Floats], Floats], x: Floats, unit: float) -> list[Floats]:
+    """Answer with weights and inputs that are changed at random by at most one unit in the last place."""
+    rng, weights = np.random.default_rng(0), model.get_weights()
+    try:
+        answers = []
+        for _ in range(_DRAWS):
+            set_weights(model, [shaken(weight, rng, unit) for weight in weights])
+            answers.append(ask(shaken(x, rng, unit)))
+    finally:
+        set_weights(model, weights)
+    return answers
+
+
 def _compiled(model: Any, x: Floats) -> Callable[[Floats], Floats]:
-    """Compile a model for inputs of x's shape, because many steps are slow otherwise; its answers are float64."""
+    """Compile a model for inputs of x's shape, because many steps are slow otherwise.
+
+    Its answers are float64; one number for a sample becomes an axis of one.
+    """
     import tensorflow as tf
 
     def answer(x: Any) -> Any:
         return model(x, training=False)
 
-    spec = tf.TensorSpec(x.shape, model.compute_dtype)
+    spec = tf.TensorSpec((model.inputs[0].shape[0] or len(x), *x.shape[1:]), model.compute_dtype)
     function = tf.function(answer, autograph=False).get_concrete_function(spec)
-    return lambda x: np.asarray(function(tf.constant(x, spec.dtype)), np.float64)
+    answers = in_own_batches(model, lambda x: function(tf.constant(x, spec.dtype)), len(x))
+
+    def ask(x: Floats) -> Floats:
+        found = np.concatenate([np.asarray(each, np.float64) for each in answers(x)])
+        return found[:, np.newaxis] if found.ndim == 1 else found
+
+    return ask
 
 
 def rows_of_length(x: Floats, steps: int) -> Floats:
@@ -209,6 +288,20 @@ def _with_float64(config: Any) -> Any:
         if part.get("class_name") == "DTypePolicy" and part["config"].get("name") == "float32":
             part["config"]["name"] = "float64"
         return part | ({"dtype": "float64"} if part.get("dtype") == "float32" else {})
+
+    return _walk(config, change)
+
+
+def _with_float32(config: Any) -> Any:
+    """Change every number type of a Keras configuration to float32, every batch size to any, and stateful to False."""
+
+    def change(part: dict[str, Any]) -> dict[str, Any]:
+        if part.get("class_name") == "DTypePolicy" and part["config"].get("name") in _OTHER_POLICIES:
+            part["config"]["name"] = "float32"
+        if part.get("batch_shape"):
+            part["batch_shape"] = [None, *part["batch_shape"][1:]]
+        part |= {"dtype": "float32"} if part.get("dtype") in _OTHER_POLICIES else {}
+        return _unbuilt(part) | ({"stateful": False} if "stateful" in part else {})
 
     return _walk(config, change)
 

@@ -58,8 +58,9 @@ def print_rows(
         )
     if rows[0].fed:
         console.print(f"Fed to the model: {rows[0].fed}.", markup=False)
-    if proven and proven.doubt:
-        console.print(proven.doubt, markup=False)
+    for sentence in (proven.rebuilt, proven.doubt) if proven else ():
+        if sentence:
+            console.print(sentence, markup=False)
     written = any(row.passed or (row.status == FAILED and keep_failed) for row in rows)
     place = f"In {rows[0].path.parent.absolute()}"
     console.print(place if written else "Nothing was written.", soft_wrap=True)

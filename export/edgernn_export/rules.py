@@ -12,7 +12,7 @@ from pathlib import Path
 from edgernn.data.samples import Samples
 from edgernn.errors import DataError, ModelError
 from edgernn.sample_shape import SampleShape, fits
-from edgernn_export.cells import check_kind
+from edgernn_export.cells import check_cells, check_kind
 
 Shape = tuple[int | None, ...]
 
@@ -31,19 +31,19 @@ class LayerFacts:
         kind: name of its class.
         name: its name in the model.
         masks: whether it masks time steps.
-        compute_dtype: type of numbers that it computes in, for instance "float32".
         recurrent: whether it is a recurrent layer of any kind; wrappers such as Bidirectional are not.
+        cells: the classes of the cells of an RNN layer; empty for other layers.
         initial_state: whether it is called with initial states.
-        options: those of `stateful` and `return_state` that are on.
+        used_states: numbers of its states that the model uses, if it returns them; 1 is the first.
     """
 
     kind: str
     name: str
     masks: bool = False
-    compute_dtype: str = "float32"
     recurrent: bool = False
+    cells: tuple[str, ...] = ()
     initial_state: bool = False
-    options: tuple[str, ...] = ()
+    used_states: frozenset[int] = frozenset()
 
 
 def check_ports(inputs: int, outputs: int) -> None:
@@ -142,6 +142,8 @@ def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
         try:
             for part in parts:
                 _check_layer(part)
+            if parts[0].kind == "Bidirectional":
+                _check_cells_in_both_ways(parts)
         except ModelError as error:
             raise ModelError(f"layer {number} of {len(layers)}: {error}") from error
 
@@ -151,20 +153,29 @@ def _check_layer(layer: LayerFacts) -> None:
         raise ModelError(
             f"{layer.name!r} masks time steps, which is not supported; train without a mask, on sequences of one length"
         )
-    if layer.compute_dtype != "float32":
+    is_single = layer.recurrent and len(layer.cells) <= 1
+    if layer.used_states - ({1} if is_single else set()):
+        other = "a state other than its output h" if is_single else "its states"
         raise ModelError(
-            f"{layer.name!r} computes in {layer.compute_dtype}, expected float32; build the model under "
-            "keras.config.set_dtype_policy('float32'), set its weights from this one, and save that"
+            f"{layer.name!r} passes on {other}, which is not supported; build the model to use the layer's output"
         )
     if not layer.recurrent:
         return
-    check_kind(layer.kind, layer.name)
+    if layer.kind == "RNN":
+        check_cells(layer.cells, layer.name)
+    else:
+        check_kind(layer.kind, layer.name)
     if layer.initial_state:
         raise ModelError(f"{layer.name!r} gets initial states, which are not supported; build it to begin with zeros")
-    for option in layer.options:
-        raise ModelError(
-            f"{layer.name!r} has {option}=True, which is not supported; build it without, a stream keeps the states"
-        )
+
+
+def _check_cells_in_both_ways(parts: Sequence[LayerFacts]) -> None:
+    for part in parts:
+        if len(part.cells) > 1:
+            raise ModelError(
+                f"{part.name!r} is a RNN of {len(part.cells)} cells in Bidirectional, which is not supported; build "
+                "and train a Bidirectional for each of these cells"
+            )
 
 
 def check_sample_shapes(samples: Samples, expected: Shape) -> None:

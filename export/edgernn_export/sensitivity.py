@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from edgernn import metrics
-from edgernn.arrays import AnyArray, Float32
+from edgernn.arrays import Float32
 from edgernn_export.keras_model import predictor
+from edgernn_export.rebuilding import shaken
 
 # Relative distance of neighbouring float32 numbers.
 UNIT = 2.0**-23
@@ -43,15 +44,8 @@ def rounding_error_of(model: Any, x: Float32, answers: Float32) -> float:
     try:
         changes = []
         for _ in range(_DRAWS):
-            model.set_weights([_shaken(weight, rng) for weight in weights])
-            changes.append(metrics.largest_difference(predict(_shaken(x[:count], rng)), answers[:count]))
+            model.set_weights([shaken(weight, rng, UNIT) for weight in weights])
+            changes.append(metrics.largest_difference(predict(shaken(x[:count], rng, UNIT)), answers[:count]))
     finally:
         model.set_weights(weights)
     return float("inf") if np.isnan(changes).any() else max(changes)
-
-
-def _shaken(values: AnyArray, rng: np.random.Generator) -> AnyArray:
-    if values.dtype.kind != "f":  # the state of a random generator is no weight
-        return values
-    shaken: AnyArray = (values * (1 + UNIT * rng.uniform(-1, 1, values.shape))).astype(values.dtype)
-    return shaken

@@ -17,6 +17,7 @@ from edgernn.system.files import sha256_of
 from edgernn_export import keras_model, rebuilding, rules
 from edgernn_export.formats.base import Finished, Target
 from edgernn_export.golden_samples import rounded_out
+from edgernn_export.proof import PrecisionGap, precision_gap
 from edgernn_export.refine import estimate_seconds, loss_of, refine
 from edgernn_export.sensitivity import rounding_error_of
 from edgernn_export.settings import Settings
@@ -60,9 +61,20 @@ class Source:
         self._scaling_layers = keras_model.scaling_layers(model)
         self.calibration_answers = loaded.answer(self.samples.x_calibration)
         self.test_answers = loaded.answer(self.samples.x_test)
-        self.rounding_error = rounding_error_of(model, self.samples.x_test, self.test_answers)
-        both = np.concatenate([self.calibration_answers, self.test_answers])
-        self.task = infer_task(both, self.samples, original.labels)
+        # Answers in float16 are no exact probabilities, and too coarse to measure the rounding of float32.
+        calibration, test = self.calibration_answers, self.test_answers
+        if loaded.changes:
+            calibration, test = (
+                keras_model.predict(model, x) for x in (self.samples.x_calibration, self.samples.x_test)
+            )
+        self.rounding_error = rounding_error_of(model, self.samples.x_test, test)
+        self.task = infer_task(np.concatenate([calibration, test]), self.samples, original.labels)
+        self._changes = loaded.changes
+        self.precision_gap = PrecisionGap()
+        if loaded.precision:
+            self.precision_gap = precision_gap(
+                self.task, loaded.precision, self.test_answers, test, self.samples.y_test
+            )
         cells = keras_model.cells(model)
         self.is_recurrent = bool(cells)
         self.cell_operators = sum(cell.operators for cell in cells)
@@ -72,7 +84,10 @@ class Source:
 
     def load(self, refined: bool = False) -> Any:
         """Load a new copy of the Keras model."""
-        model = keras_model.load(self.original.model, self.settings.steps, x=self.samples.x_test)
+        if self._changes:  # rebuilding and comparing it once is enough
+            model = rebuilding.copy(self._model)
+        else:
+            model = keras_model.load(self.original.model, self.settings.steps, x=self.samples.x_test)
         if refined:
             rebuilding.set_weights(model, self._refined_weights)
         return model
@@ -81,6 +96,19 @@ class Source:
     def no_stream(self) -> str:
         """Reason why the Keras model cannot answer row by row; empty if it can."""
         return why_no_stream(self._model, self.samples.x_calibration)
+
+    @property
+    def rebuilt(self) -> str:
+        """Differences of the exported model from the one in the file, in words; empty if it is the same."""
+        if not self._changes:
+            return ""
+        answers, gap = "its answers are the same up to rounding", self.precision_gap
+        if gap.precision:
+            answers = (
+                f"its answers differ by up to {gap.difference:.1g} from those in {gap.precision} (agreement "
+                f"{self.task.show_agreement(1 - gap.disagreement)}), and the limits of the proof are wider by that"
+            )
+        return f"Exported is the Keras model with {self._changes}; {answers}."
 
     @property
     def special_layers(self) -> tuple[str, ...]:

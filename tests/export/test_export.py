@@ -298,8 +298,8 @@ def test_models_that_are_not_supported_are_refused(save_model: Callable[..., Pat
 
     cases = {
         save_model(
-            [layers.RNN(layers.GRUCell(3), name="g"), head()], "g.keras"
-        ): "layer 1 of 2: 'g' is a RNN; supported recurr",
+            [layers.Bidirectional(layers.RNN([layers.GRUCell(3), layers.GRUCell(3)], name="g")), head()], "g.keras"
+        ): "layer 1 of 2: .*g' is a RNN of 2 cells in Bidirectional",
         save_model([layers.Reshape((6, 3, 1)), layers.ConvLSTM1D(3, 2), layers.Flatten(), head()], "conv.keras"): (
             "layer 2 of 4: '.*' is a ConvLSTM1D; supported recurrent layers: SimpleRNN, GRU, LSTM"
         ),

@@ -14,7 +14,7 @@ from made_up_keras2 import answer, dense, draw, drawn, functional, hard_sigmoid,
 from edgernn.backends import litert, onnxruntime
 from edgernn.data.run_folder import read_original
 from edgernn.errors import ModelError
-from edgernn_export import keras_file, keras_model
+from edgernn_export import early_checks, keras_file, keras_model
 from edgernn_export.formats.onnx import convert as onnx
 from edgernn_export.formats.tflite import convert as tflite
 from edgernn_export.formats.tflite.quantize import quantize
@@ -171,6 +171,59 @@ def test_layers_of_cudnn_become_plain_ones(kind: str, read_as: Callable[..., np.
     }
     first = [answer(kind, X, weights), answer(kind, X[:, ::-1], weights)[:, ::-1]]
     same(read_as(config, stored), answer(kind, np.concatenate(first, axis=2), backward)[:, -1])
+
+
+def cell(kind: str, name: str) -> dict[str, Any]:
+    options = {"units": keras2_files.UNITS, "activation": "tanh", "use_bias": True, "implementation": 2}
+    gates = {} if kind == "SimpleRNN" else {"recurrent_activation": "sigmoid"}
+    return layer(f"{kind}Cell", name, **options, **gates, **({"reset_after": True} if kind == "GRU" else {}))
+
+
+def rnn(inner: dict[str, Any], **options: Any) -> dict[str, Any]:
+    common = {"return_sequences": False, "return_state": False, "go_backwards": False, "stateful": False}
+    return layer("RNN", "r", **common, unroll=False, time_major=False, cell=inner, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rnn_of_a_cell_becomes_a_layer(kind: str, tmp_path: Path) -> None:
+    weights = drawn(kind)
+    path = keras2_files.write_h5(tmp_path / "m.h5", sequential(rnn(cell(kind, "c"))), {"r": named("r/c", weights)})
+    loaded = keras_model.load_both(path, x=X)
+    assert [type(each).__name__ for each in keras_model.recurrent_layers(loaded.model)] == [kind]
+    same(keras_model.predict(loaded.model, X), answer(kind, X, weights)[:, -1])
+
+
+def test_stacked_cells_of_both_formats(read_as: Callable[..., np.ndarray]) -> None:
+    kinds = ("LSTM", "GRU", "LSTM")
+    features = (keras2_files.FEATURES, keras2_files.UNITS, keras2_files.UNITS)
+    weights = [drawn(kind, size, seed=3 * n) for n, (kind, size) in enumerate(zip(kinds, features, strict=True))]
+    cells = layer("StackedRNNCells", "s", cells=[cell(kind, f"c{n}") for n, kind in enumerate(kinds)])
+    expected = X
+    for kind, each in zip(kinds, weights, strict=True):
+        expected = answer(kind, expected, each)
+    stored = [weight for n, each in enumerate(weights) for weight in named(f"r/s/c{n}", each)]
+    same(read_as(sequential(rnn(cells)), {"r": stored}), expected[:, -1])
+    groups = zip(("lstm_cell", "gru_cell", "lstm_cell_1"), weights, strict=True)
+    stored = {f"layers/rnn/cell/cells/{key}/vars/{n}": each[n] for key, each in groups for n in range(3)}
+    same(read_as(sequential(rnn(cells)), stored, keras2_files.write_keras), expected[:, -1])
+
+
+def test_a_stateful_model_of_a_fixed_batch_and_a_used_state_are_exported(tmp_path: Path) -> None:
+    weights = drawn("LSTM")
+    fixed = keras2_files.input_layer((2, keras2_files.STEPS, keras2_files.FEATURES))
+    config = functional({"r": [[["input_1", 0, 0, {}]]]}, ["r", 0, 1], recurrent("LSTM", "r", stateful=True))
+    config["config"]["layers"][0] |= {"config": fixed["config"]}
+    config["config"]["layers"][1]["config"]["return_state"] = True
+    path = keras2_files.write_h5(tmp_path / "m.h5", config, {"r": named("r", weights)})
+    loaded = keras_model.load_both(path, x=X)
+    same(loaded.answer(X), answer("LSTM", X, weights)[:, -1])
+    same(keras_model.predict(loaded.model, X), answer("LSTM", X, weights)[:, -1])
+    config["config"]["output_layers"] = [["r", 0, 2]]
+    with pytest.raises(ModelError, match="'r' passes on a state other than its output h") as late:
+        keras_model.load(keras2_files.write_h5(path, config, {"r": named("r", weights)}))
+    with pytest.raises(ModelError) as early:
+        early_checks.check_model(path)
+    assert str(early.value) == str(late.value)
 
 
 def test_one_group_is_no_group(read_as: Callable[..., np.ndarray]) -> None:

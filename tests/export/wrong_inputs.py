@@ -78,17 +78,19 @@ def _functional(layers: Sequence[Config], inputs: Sequence[str], outputs: Sequen
     return _model("Functional", layers=nodes, **ends)
 
 
-def _tensor(layer: str) -> Config:
-    return {"class_name": "__keras_tensor__", "config": {"keras_history": [layer, 0, 0]}}
+def _tensor(layer: str, index: int = 0) -> Config:
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [layer, 0, index]}}
 
 
-def _called(layer: Config, on: str, **arguments: Any) -> Config:
-    return layer | {"inbound_nodes": [{"args": [_tensor(on)], "kwargs": arguments}]}
+def _called(layer: Config, on: str, index: int = 0, **arguments: Any) -> Config:
+    return layer | {"inbound_nodes": [{"args": [_tensor(on, index)], "kwargs": arguments}]}
 
 
-def _half(layer: Config) -> Config:
-    policy = {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}
-    return layer | {"config": layer["config"] | {"dtype": policy}}
+def _cell(kind: str, **options: Any) -> Config:
+    return {"module": "keras.layers", "class_name": kind, "config": options, "registered_name": None}
+
+
+_TWO = _cell("StackedRNNCells", cells=[_cell("GRUCell", units=8), _cell("LSTMCell", units=8)])
 
 
 def _keras2(*layers: Config) -> Config:
@@ -107,13 +109,11 @@ _MODELS: Mapping[str, tuple[Config, str]] = {
             "masking": _sequential(_layer("Masking", "the_mask", mask_value=0.0), _recurrent()),
             "embedding": _sequential(_layer("Embedding", "words", input_dim=50), _recurrent(), shape=(STEPS,)),
             "conv_lstm": _sequential(_recurrent("ConvLSTM1D", filters=2), shape=(STEPS, FEATURES)),
-            "rnn_of_cell": _sequential(_recurrent("RNN", cell={})),
-            "stateful": _sequential(_recurrent("LSTM", stateful=True)),
-            "half": _sequential(_half(_recurrent())),
+            "rnn_of_cell": _sequential(_recurrent("RNN", cell=_cell("OwnCell"))),
             "lambda": _sequential(_layer("Lambda", "doubled", function=_CODE), _recurrent()),
             "own_layer": _sequential(_layer("Attend", "attend", module="my.layers"), _recurrent()),
             "own_model": _model("Mine", module="__main__"),
-            "in_both_ways": _sequential(_layer("Bidirectional", "both", layer=_recurrent("GRU", stateful=True))),
+            "in_both_ways": _sequential(_layer("Bidirectional", "both", layer=_recurrent("RNN", cell=_TWO))),
             "two_inputs": _functional(
                 [_input(6, 3, name="a"), _input(3, name="b"), _called(_recurrent(), "a"), _called(_HEAD, "the_rnn")],
                 inputs=("a", "b"),
@@ -130,7 +130,7 @@ _MODELS: Mapping[str, tuple[Config, str]] = {
                 outputs=("head",),
             ),
             "state": _functional(
-                [_input(6, 3), _called(_recurrent("GRU", return_state=True), "input"), _called(_HEAD, "the_rnn")],
+                [_input(6, 3), _called(_recurrent("LSTM", return_state=True), "input"), _called(_HEAD, "the_rnn", 2)],
                 inputs=("input",),
                 outputs=("head",),
             ),
@@ -291,17 +291,17 @@ CASES: Sequence[Wrong] = (
     _of_model("masking", "'the_mask' masks time steps", "not supported", "train without a mask"),
     _of_model("embedding", "inputs of shape (None, 6)", "expected (None, steps, features)", "look up its rows before"),
     _of_model("conv_lstm", "'the_rnn' is a ConvLSTM1D", "supported recurrent layers: SimpleRNN", "stacked or in Bidir"),
-    _of_model("rnn_of_cell", "'the_rnn' is a RNN", "supported recurrent layers: SimpleRNN", "stacked or in Bidirec"),
-    _of_model("stateful", "'the_rnn' has stateful=True", "not supported", "build it without"),
-    _of_model("in_both_ways", "layer 1 of 2: 'the_rnn' has stateful=True", "not supported", "build it without"),
-    _of_model("half", "computes in float16", "expected float32", "set_dtype_policy('float32')"),
+    _of_model("rnn_of_cell", "'the_rnn' is a RNN of OwnCell", "supported cells: SimpleRNNCell", "one or several in a"),
+    _of_model(
+        "in_both_ways", "layer 1 of 2: 'the_rnn' is a RNN of 2 cells", "not supported", "a Bidirectional for each"
+    ),
     _of_model("lambda", "layer 'doubled' (Lambda)", "contains Python code", "replace it by a Keras layer"),
     _of_model("own_layer", "'attend' is of the class Attend", "not Keras's own", "build a functional or Sequential"),
     _of_model("own_model", "'m' is of the class Mine", "not Keras's own", "build a functional or Sequential"),
     _of_model("two_inputs", "2 inputs and 1 outputs", "expected one of each", "build a model of one input"),
     _of_model("two_outputs", "1 inputs and 2 outputs", "expected one of each", "keras.Model(model.input, model.out"),
     _of_model("initial_state", "'the_rnn' gets initial states", "not supported", "build it to begin with zeros"),
-    _of_model("state", "'the_rnn' has return_state=True", "not supported", "build it without"),
+    _of_model("state", "'the_rnn' passes on a state other", "not supported", "use the layer's output"),
     _of_model("older_lambda", "'doubled' is a Lambda", "contains Python code", _USE_KERAS3),
     _of_model("older_unknown", "'zoom' is a RandomZoom", "does not read from Keras 2 files", _USE_KERAS3),
     _of_model("older_masking", "layer 1 of 3: 'the_mask'", "masks time steps", "train without a mask"),

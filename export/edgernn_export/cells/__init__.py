@@ -4,7 +4,7 @@
 writes operators.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgernn.errors import ModelError
@@ -14,8 +14,10 @@ from edgernn_export.cells.lstm import LSTM
 from edgernn_export.cells.simple_rnn import SimpleRNN
 
 KINDS: Mapping[str, type[Cell]] = {"SimpleRNN": SimpleRNN, "GRU": GRU, "LSTM": LSTM}
+# Kind of the layer that computes the same as Keras's RNN of a cell, by the cell's class.
+KIND_OF_CELL: Mapping[str, str] = {f"{kind}Cell": kind for kind in KINDS}
 
-__all__ = ["KINDS", "Cell", "cell_of", "check_kind"]
+__all__ = ["KINDS", "KIND_OF_CELL", "Cell", "cell_of", "check_cells", "check_kind"]
 
 
 def cell_of(layer: Any) -> Cell:
@@ -42,4 +44,21 @@ def check_kind(kind: str, name: str) -> None:
     if kind not in KINDS:
         raise ModelError(
             f"{name!r} is a {kind}; supported recurrent layers: {', '.join(KINDS)}, alone, stacked or in Bidirectional"
+        )
+
+
+def check_cells(kinds: Sequence[str], name: str) -> None:
+    """Check that an RNN layer is of supported cells.
+
+    Args:
+        kinds: names of the classes of its cells.
+        name: its name in the model.
+
+    Raises:
+        ModelError: it is not.
+    """
+    if not kinds or not all(kind in KIND_OF_CELL for kind in kinds):
+        raise ModelError(
+            f"{name!r} is a RNN of {', '.join(kinds) or 'no cell'}; supported cells: {', '.join(KIND_OF_CELL)}, one or "
+            "several in a list"
         )
