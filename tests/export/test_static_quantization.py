@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgernn.backends import litert
+from edgernn.program.reader import read_program
 from edgernn.rounding import MIN_SCALE
 from edgernn_export import keras_model
 from edgernn_export.formats.tflite import convert as tflite
@@ -180,22 +181,31 @@ def test_integers_in_leave_nothing_in_float32(calibrated: Callable[[str], Calibr
     st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3),
     st.lists(st.floats(0, 1e-3), min_size=3, max_size=3),
     st.floats(1e-6, 1e3),
+    st.floats(1e-6, 1e3),
     st.sampled_from([np.int8, np.int16]),
 )
-def test_any_bias_fits_beside_any_weights(bias: list[float], weights: list[float], step: float, dtype: Any) -> None:
+def test_any_bias_fits_beside_any_weights(
+    bias: list[float], weights: list[float], step: float, out_step: float, dtype: Any
+) -> None:
     values, rows = np.array(bias, np.float32), np.array([weights, weights[::-1], [0, 0, 0]], np.float32)
-    integers, scale = quantize_rows(rows, min_scale=min_scales(values, step))
+    integers, scale = quantize_rows(rows, min_scale=min_scales(values, step, out_step))
     rounded, products = quantize_bias(values, np.array(scale.scales), step, dtype)
     assert rounded.dtype == (np.int32 if dtype is np.int8 else np.int64)
-    assert np.abs(rounded).max() <= MAX_BIAS * (1 + 1e-6)
+    # Limits of the kernels, after the rounding to float32.
+    assert np.abs(rounded).max() <= MAX_BIAS
+    assert (np.float32(np.array(scale.scales, np.float32) * np.float32(step)) / np.float32(out_step) >= 2**-32).all()
     ordinary = np.abs(rows).max(axis=1) / 127
     # The error of a bias is half a step of an ordinary unit's accumulator, or negligible.
     off = np.abs(rounded * np.array(products.scales, np.float64) - values)
-    assert (off <= 0.51 * ordinary * step + 1e-6 * np.abs(values) + 2e-9 * step).all()
+    assert (off <= 0.51 * ordinary * step + 1e-6 * np.abs(values) + 2e-9 * step + 2**-31 * out_step).all()
     # The error of a product with the largest integer is ordinary, or small compared with the bias.
     largest = np.iinfo(dtype).max * step
     lost = np.abs(integers * np.array(scale.scales)[:, np.newaxis] - rows) * largest
-    allowed = np.maximum(ordinary * largest, np.abs(values) * 2**-14) + 127 * MIN_SCALE * largest
+    allowed = (
+        np.maximum(ordinary * largest, np.abs(values) * 2**-14)
+        + 127 * MIN_SCALE * largest
+        + 2**-32 * out_step / step * largest
+    )
     assert (lost <= allowed[:, np.newaxis]).all()
 
 
@@ -218,6 +228,7 @@ def test_units_with_tiny_weights_keep_their_bias(tmp_path: Path) -> None:
             layers.Dense(5, "relu"),
             layers.LSTM(6, return_sequences=True),
             layers.Dense(4),
+            layers.Dense(4, use_bias=False),
             layers.LSTM(3),
             layers.Dense(2),
         ]
@@ -225,11 +236,15 @@ def test_units_with_tiny_weights_keep_their_bias(tmp_path: Path) -> None:
     tiny(model.layers[0], [1, 3])
     tiny(model.layers[1], [0, 7, 8, 20])
     tiny(model.layers[2], [0, 2])
-    tiny(model.layers[4], [1])
+    (kernel,) = model.layers[3].get_weights()
+    model.layers[3].set_weights([kernel * np.array([1, 0, 1e-9, 1], np.float32)])
+    tiny(model.layers[5], [1])
     model.save(tmp_path / "m.keras")
-    x = inputs()[:, :, :1]
+    x = inputs()[:, :, :1].copy()
     calibrated = Calibrated.of(tmp_path / "m.keras", x)
     expected = calibrated.expected
+    # Our kernels have every product: biases and multipliers are in their range.
+    read_program(calibrated.build("int8", "float32"))
     # The second output is almost exactly its bias.
     assert np.ptp(expected[:, 1]) < 1e-6
     for name in ("int8", "int16x8"):

@@ -30,6 +30,10 @@ Value = int | Zero
 # Largest bias: half of the range of 32 bits. The other half is for the products added to it: 33,000 of the largest
 # products with int8 activations. With int16 activations, kernels add in 64 bits.
 MAX_BIAS = 2**30
+# Lowest quotient of scales, input × weights / output, that XNNPACK's and our kernels multiply by.
+MIN_MULTIPLIER = 2.0**-32
+# Part of a limit that the rounding of scales to float32 does not use up.
+_SAFE = 1 - 2.0**-20
 
 _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Operator.RELU}
 
@@ -59,7 +63,7 @@ class Float32Ops:
             # Computed nevertheless: a constant might be rounded differently from the accumulator of the kernel.
             x = self.zeros(kernel.shape[0], x.role)
         rows = self.graph.shape(x)[-2]
-        inputs = [x, *self.operands(x, kernel, bias)]
+        inputs = [x, *self.operands(x, kernel, bias, role)]
         return self._append(
             Operator.FULLY_CONNECTED, inputs, (rows, kernel.shape[1]), role, schema.FullyConnectedOptionsT()
         )
@@ -126,8 +130,8 @@ class Float32Ops:
         """Return the scale of a role's values; None for floating point."""
         return None
 
-    def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
-        """Add the kernel of a product with `x`, and its bias [outputs] if there is one, as constants."""
+    def operands(self, x: int, kernel: Float32, bias: Float32 | None, role: str) -> Sequence[int]:
+        """Add the kernel of a product with `x`, whose results have a role, and its bias [outputs] if there is one."""
         return [self.weights(kernel)] + ([] if bias is None else [self.graph.constant(bias)])
 
     def _other_activation(self, name: str, x: int, role: str) -> int:
@@ -205,13 +209,13 @@ class IntegerOps(DynamicOps):
         """Return the scale of a role's values."""
         return self._scales[role]
 
-    def operands(self, x: int, kernel: Float32, bias: Float32 | None) -> Sequence[int]:
+    def operands(self, x: int, kernel: Float32, bias: Float32 | None, role: str) -> Sequence[int]:
         """Add a kernel and a bias in the accumulator's scale: that of the input times that of the weights."""
         if bias is None:
             return [self.weights(kernel)]
-        (step,) = self.graph.scale(x).scales
+        (step,), (out_step,) = self.graph.scale(x).scales, self.scale(role).scales
         key = (id(kernel), False)
-        rows, scale = quantize_rows(_rows(kernel), min_scale=min_scales(bias, step))
+        rows, scale = quantize_rows(_rows(kernel), min_scale=min_scales(bias, step, out_step))
         if key not in self._weights:
             self._weights[key] = self.graph.constant(rows, scale)
         return [self._weights[key], self.graph.constant(*quantize_bias(bias, np.array(scale.scales), step, self.dtype))]
@@ -239,17 +243,20 @@ def quantize_rows(rows: Float32, one_scale: bool = False, min_scale: Float32 | N
     return integers, Scale(tuple(float(scale) for scale in scales[:, 0]))
 
 
-def min_scales(bias: Float32, step: float) -> Float32:
-    """Return the lowest scale of each output's weights at which its bias fits 32 bits.
+def min_scales(bias: Float32, step: float, out_step: float) -> Float32:
+    """Return the lowest scale of each output's weights at which its bias and its multiplier are in the kernels' range.
 
-    A unit with weights much smaller than its bias gets coarser weights. The error is at most half a scale times
-    the largest input: 2**-17 of the bias with 16 bits, 2**-25 with 8 bits.
+    A unit with weights much smaller than its bias, or than the results of other units, gets coarser weights. The error
+    is at most half a scale times the largest input: 2**-17 of the bias with 16 bits, 2**-25 with 8 bits, or 2**-17 of
+    the results' scale.
 
     Args:
         bias: float32 [outputs].
         step: the scale of the product's input.
+        out_step: the scale of the product's results.
     """
-    return (np.abs(bias) / (step * MAX_BIAS)).astype(np.float32)
+    lowest = MIN_MULTIPLIER * out_step / step
+    return (np.maximum(np.abs(bias) / (step * MAX_BIAS), lowest) / _SAFE).astype(np.float32)
 
 
 def quantize_bias(

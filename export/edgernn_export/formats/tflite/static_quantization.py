@@ -162,32 +162,35 @@ def _clamp(graph: Graph, front: Sequence[str], bits: int) -> None:
 
 
 def _keep_biases(floats: Graph, integers: Graph) -> None:
-    """Give a unit coarser weights if its bias, in their scale, exceeds 32 bits.
+    """Give a unit coarser weights if its bias or its multiplier is outside of the kernels' range; see `min_scales`.
 
-    litert-quantizer cuts such a bias off: a unit with zero weights and a bias of 0.5 would answer 0.0001.
+    litert-quantizer cuts such a bias off: a unit with zero weights and a bias of 0.5 would answer 0.0001. It gives zero
+    weights a scale of about 1e-11, so a pruned unit has a multiplier that kernels refuse.
     """
     given = {tensor.name: index for index, tensor in enumerate(floats.subgraph.tensors)}
     for operator in integers.subgraph.operators:
         code = integers.model.operatorCodes[operator.opcodeIndex].builtinCode
-        if code not in _PRODUCTS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        if code not in _PRODUCTS:
             continue
-        x, kernel, bias = (int(index) for index in operator.inputs[:3])
-        real = given.get(integers.subgraph.tensors[bias].name)
-        if real is None or integers.scale_or_none(x) is None or integers.scale_or_none(bias) is None:
+        x, kernel, bias = (int(index) for index in (*operator.inputs, -1)[:3])
+        if any(integers.scale_or_none(each) is None for each in (x, kernel, int(operator.outputs[0]))):
             continue
-        replaced = _coarser(integers, code, x, kernel, floats.values(real))
-        operator.inputs = [x, *(replaced or (kernel, bias))]
+        real = given.get(integers.subgraph.tensors[bias].name) if bias >= 0 else None
+        if (bias >= 0 and real is None) or not is_constant(integers.model, integers.subgraph, kernel):
+            continue
+        operator.inputs = _coarser(integers, operator, code, None if real is None else floats.values(real))
 
 
-def _coarser(graph: Graph, code: int, x: int, kernel: int, bias: Float32) -> tuple[int, int] | None:
-    """Add a coarser kernel and its bias as constants; None if the present kernel is coarse enough."""
-    (step,) = graph.scale(x).scales
+def _coarser(graph: Graph, operator: schema.OperatorT, code: int, bias: Float32 | None) -> list[int]:
+    """Return the inputs of a product, with a coarser kernel and its bias as new constants if that is needed."""
+    x, kernel = (int(index) for index in operator.inputs[:2])
+    (step,), (out_step,) = graph.scale(x).scales, graph.scale(int(operator.outputs[0])).scales
     scales = np.array(graph.subgraph.tensors[kernel].quantization.scale, np.float32)
-    needed = np.maximum(scales, min_scales(bias, step))
+    needed = np.maximum(scales, min_scales(np.zeros_like(scales) if bias is None else bias, step, out_step))
     if (needed == scales).all():
-        return None
+        return list(operator.inputs)
     axis = _PRODUCTS[code]
     units = np.moveaxis(graph.values(kernel).astype(np.float32), axis, -1)
     integers = np.moveaxis(np.round(units * scales / needed).astype(np.int8), -1, axis)
-    kernel_scale = Scale(tuple(needed), axis=axis)
-    return graph.constant(integers, kernel_scale), graph.constant(*quantize_bias(bias, needed, step, graph.dtype(x)))
+    found = [x, graph.constant(integers, Scale(tuple(needed), axis=axis))]
+    return found if bias is None else [*found, graph.constant(*quantize_bias(bias, needed, step, graph.dtype(x)))]
