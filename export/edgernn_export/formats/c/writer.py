@@ -181,7 +181,10 @@ def _prepare_functions(source: CSource, card: Card) -> list[tuple[str, str]]:
     found = []
     if source.layout.is_int8:
         kind = "raw numbers, in the units of the training samples" if scaled else meaning
-        found.append((_quantize(source), f"Quantizes a row: {kind}. Floating point is used only to prepare rows."))
+        limits = "Numbers outside of the range become -128 or 127, and so does NaN"
+        found.append(
+            (_quantize(source), f"Quantizes a row: {kind}. {limits}. Floating point is used only to prepare rows.")
+        )
     if scaled:
         scale = f"void {prefix}_scale(const float *{ROW}, float *scaled)"
         found.append((scale, f"Scales a row of raw numbers, in the units of the training samples; {meaning}."))
