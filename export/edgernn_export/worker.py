@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from edgernn.data.run_folder import Original
 from edgernn.errors import ExportError
 from edgernn.system.child import Child, ChildError, ChildTimeError
+from edgernn.system.quiet import standard_error_aside
 from edgernn_export.formats.base import Plan, Target
 from edgernn_export.settings import Settings
 
@@ -83,5 +84,12 @@ def serve(original: Original, settings: Settings) -> "Callable[[Target | None], 
 
     for name in _NOT_NEEDED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None: importing it raises ImportError
-    source = Source(original, settings)
-    return lambda target: make_artifact(source, target) if target else plan_for(source)
+    # The messages of converters would appear in the caller's notebook or log.
+    with standard_error_aside():
+        source = Source(original, settings)
+
+    def make(target: Target | None) -> "ExportResult | Plan":
+        with standard_error_aside():
+            return make_artifact(source, target) if target else plan_for(source)
+
+    return make
