@@ -1,4 +1,4 @@
-"""Checks of training: its speed beside plain Keras, the growth of its cost, and trainings that are killed."""
+"""Checks of training: what its models answer, its speed, the growth of its cost, and trainings that are killed."""
 
 import json
 import sys
@@ -14,6 +14,7 @@ from common.checks import Check, environment, ratio_check
 from common.programs import run_program
 from peers.growth_laws import find_law
 from training.kills import kill_checks
+from training.robust_models import robust_checks
 from training.timed_training import EDGERNN, FIT, PLAIN, PLAIN_WITHOUT_XLA, XLA
 
 MAX_EPOCH_RATIO, MAX_SEED_RATIO, MAX_ROBUST_RATIO = 0.25, 0.75, 1.0
@@ -22,7 +23,7 @@ SEED_EPOCHS, LONG_EPOCHS = 5, 25
 IMAGES, STEPS = (6_000, 15_000, 30_000, 60_000), (28, 56, 112, 224, 448)
 _LONG_SEQUENCES = 1_500  # images while steps grow
 Row = dict[str, Any]
-PARTS = ("speed", "accuracy", "growth", "kills")
+PARTS = ("robust", "speed", "accuracy", "growth", "kills")
 
 
 @click.command()
@@ -30,12 +31,19 @@ PARTS = ("speed", "accuracy", "growth", "kills")
 @click.option("--seeds", callback=read_integers, default="0,1,2", show_default=True, help="Seeds, one for each round.")
 @click.option("--kills", type=click.IntRange(min=1), default=20, show_default=True, help="Number of kills.")
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="Parts to measure. [default: all]")
+@click.option("--docs", is_flag=True, help="Write the table of part robust into docs/training.md.")
 @json_option
 @click.pass_context
 def main(
-    context: click.Context, data: str, seeds: list[int], kills: int, only: tuple[str, ...], json_file: Path | None
+    context: click.Context,
+    data: str,
+    seeds: list[int],
+    kills: int,
+    only: tuple[str, ...],
+    docs: bool,
+    json_file: Path | None,
 ) -> None:
-    """Measure training beside plain Keras. Exit code 1 if a check fails.
+    """Measure the models of recipe robust, and training beside plain Keras. Exit code 1 if a check fails.
 
     Every training is in a new process. Ratios are of trainings that follow each other, and their median over the seeds
     is checked.
@@ -43,6 +51,7 @@ def main(
     \b
     Example:
         python -m benchmarks training --data mnist
+        python -m benchmarks training --data mnist --only robust --docs
         python -m benchmarks training --only kills --json checks.json
     """
     machine = environment()
@@ -50,6 +59,7 @@ def main(
     raw: dict[str, Any] = {}
     with measuring() as (folder, say):
         parts: dict[str, Callable[[], tuple[list[Check], Any]]] = {
+            "robust": lambda: robust_checks(data, seeds, folder, docs, say),
             "speed": lambda: _speed_checks(data, seeds, say),
             "accuracy": lambda: _accuracy_checks(data, say),
             "growth": lambda: _growth_checks(say),
