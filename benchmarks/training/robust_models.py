@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 import edgernn
 from common import exports
