@@ -75,9 +75,6 @@ def _layers(make: Callable[[Any], Sequence[Any]]) -> Callable[[Any], Any]:
 
 
 REFUSED: Mapping[str, Refused] = {
-    "Masking": Refused(
-        _layers(lambda layers: [layers.Masking(name="the_mask"), layers.GRU(4)]), ("the_mask", "masks time steps")
-    ),
     "the state c of return_state": Refused(_cell_state, ("the_lstm", "state other than its output h")),
     "states of Bidirectional": Refused(_states_of_both, ("the_two", "passes on its states")),
     "ConvLSTM1D": Refused(

@@ -27,6 +27,7 @@ from edgernn.golden import (
     spread,
     write_digits,
 )
+from edgernn.inputs import is_masked
 from edgernn.kernels import kernels_of
 from edgernn.metrics import scale_of
 from edgernn.model import Model
@@ -70,7 +71,8 @@ def make_golden(model: Model, card: Card, data: bytes, *, x: Float32, tolerance:
     count = max(1, min(usual, max(MIN_SAMPLES, MAX_STEPS // steps), loadable))
     kept = min(size, (MAX_EXACT_NUMBERS if exact else MAX_NUMBERS) // count)
     tried = np.arange(min(MAX_EXACT_TRIED if exact else MAX_TRIED, max(MIN_TRIED, MAX_TRIED_STEPS // steps)))
-    ranges = feature_ranges(x)
+    mask_value = card.inputs[0].mask_value
+    ranges = feature_ranges(x if mask_value is None else x[~is_masked(x, mask_value)])
     golden = Golden(
         seeds=write_digits(tried, SEED_DIGITS),
         outputs=(),
@@ -102,7 +104,7 @@ def feature_ranges(x: Float32) -> tuple[tuple[float, float], ...]:
     """Measure the range of most values, for each block of neighbouring features; one block if all ranges are similar.
 
     Args:
-        x: the calibration set, float32 [samples, steps, features].
+        x: the calibration set, float32 [samples, steps, features], or only its rows, [rows, features].
     """
     rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
     mean, width = rows.mean(axis=0), _WIDTH * rows.std(axis=0)

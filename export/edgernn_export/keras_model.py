@@ -298,7 +298,7 @@ def _facts(layer: Any, used: Mapping[str, frozenset[int]]) -> rules.LayerFacts:
     return rules.LayerFacts(
         kind=type(layer).__name__,
         name=layer.name,
-        masks=type(layer).__name__ == "Masking" or bool(getattr(layer, "mask_zero", False)),
+        masks=bool(getattr(layer, "mask_zero", False)),
         recurrent=recurrent,
         cells=tuple(type(cell).__name__ for cell in cells),
         initial_state=recurrent

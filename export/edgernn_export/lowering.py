@@ -7,6 +7,7 @@ so load a new copy each time.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,8 +15,8 @@ from edgernn.errors import ModelError, UnsupportedError
 from edgernn_export.cells import Cell, cell_of
 from edgernn_export.keras_model import recurrent_layers
 
-# A call of a recurrent layer: x [batch, steps, features] to its output.
-Call = Callable[[Any], Any]
+# A call of a recurrent layer: x [batch, steps, features] and its mask, bool [batch, steps], or None, to its output.
+Call = Callable[[Any, Any], Any]
 
 # Each sequence of a sample has its own operators in the file, so more would make it large.
 MAX_SEQUENCES = 16
@@ -31,6 +32,7 @@ class RecurrentPlaceholder:
         cell: the computation of the layer at each step.
         return_sequences: whether it returns the output of every step, or only the last one.
         backwards: whether it goes through the steps from the last to the first.
+        zero_output: whether its output at a masked step is zero, or that of the step before.
     """
 
     name: str
@@ -38,6 +40,20 @@ class RecurrentPlaceholder:
     cell: Cell
     return_sequences: bool
     backwards: bool
+    zero_output: bool = False
+
+
+@dataclass(frozen=True)
+class PlacedCell:
+    """The cell of a placeholder in ONNX.
+
+    Attributes:
+        cell: the computation of the layer at each step.
+        masked: whether its samples have lengths: the rows of the layer's input that a mask keeps come first.
+    """
+
+    cell: Cell
+    masked: bool
 
 
 def put_composites(model: Any) -> Mapping[str, RecurrentPlaceholder]:
@@ -55,6 +71,7 @@ def put_composites(model: Any) -> Mapping[str, RecurrentPlaceholder]:
             cell=cell_of(layer),
             return_sequences=layer.return_sequences,
             backwards=layer.go_backwards,
+            zero_output=layer.zero_output_for_mask,
         )
         rebind(layer, _composite(placeholders[name]))
     _unwrap(model)
@@ -66,31 +83,34 @@ def _composite(placeholder: RecurrentPlaceholder) -> Call:
 
     implements = f'name: "{placeholder.name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
 
-    def call(x: Any) -> Any:
+    def call(x: Any, *masks: Any) -> Any:
         shape = [1, x.shape[1], placeholder.cell.units] if placeholder.return_sequences else [1, placeholder.cell.units]
 
-        # Never run. It has the right shape, and depends on x so that the converter keeps x.
-        composite = tf.function(
-            lambda x: tf.zeros(shape) + tf.reduce_sum(x), autograph=False, experimental_implements=implements
-        )
-        return composite(x)
+        def stand_in(*operands: Any) -> Any:
+            # Never run. It has the right shape, and depends on its operands so that the converter keeps them.
+            return tf.zeros(shape) + sum(tf.reduce_sum(tf.cast(each, tf.float32)) for each in operands)
 
-    def call_each(x: Any) -> Any:
+        # A mask is an operand of its own: together with x it would have one scale.
+        return tf.function(stand_in, autograph=False, experimental_implements=implements)(x, *masks)
+
+    def call_each(x: Any, mask: Any) -> Any:
         # A model that folds windows of steps into the batch has several sequences for one sample.
         sequences = x.shape[0]
         if sequences == 1:
-            return call(x)
+            return call(x) if mask is None else call(x, mask)
         if sequences is None or sequences > MAX_SEQUENCES:
             raise UnsupportedError(
                 f"layer {placeholder.layer!r} runs over {sequences or 'an unknown number of'} sequences of each "
                 f"sample, expected at most {MAX_SEQUENCES} in a .tflite file; use larger windows, or export to ONNX"
             )
-        return tf.concat([call(each) for each in tf.split(x, sequences)], axis=0)
+        operands = (x,) if mask is None else (x, mask)
+        parts = zip(*(tf.split(each, sequences) for each in operands), strict=True)
+        return tf.concat([call(*each) for each in parts], axis=0)
 
     return call_each
 
 
-def put_placeholders(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, Cell]]:
+def put_placeholders(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, PlacedCell]]:
     """Put a placeholder operator in place of each recurrent layer; `onnx` replaces it by ONNX's own operator.
 
     Returns:
@@ -100,16 +120,17 @@ def put_placeholders(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], 
     """
     layers = recurrent_layers(model)
     cells = [cell_of(layer) for layer in layers]
-    placed: dict[str, Cell] = {}
+    placed: dict[str, PlacedCell] = {}
     first: list[tuple[Any, ...]] = [()] * len(cells)
     last: list[tuple[Any, ...]] = [()] * len(cells)
 
     def place(index: int) -> Call:
-        def call(x: Any) -> Any:
+        def call(x: Any, mask: Any) -> Any:
             # Count calls, not layers: a layer may be called more than once.
             name = f"edgernn_cell_{len(placed)}"
-            placed[name] = cells[index]
-            output, last[index] = _placeholder(cells[index], layers[index], name, x, first[index])
+            placed[name] = PlacedCell(cells[index], masked=mask is not None)
+            place_layer = _placeholder if mask is None else partial(_masked_placeholder, mask)
+            output, last[index] = place_layer(cells[index], layers[index], name, x, first[index])
             return output
 
         return call
@@ -129,14 +150,13 @@ def put_placeholders(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], 
 def rebind(layer: Any, call: Call) -> None:
     """Replace the call of a layer.
 
-    The new call raises a ModelError if it gets a mask or initial states.
+    The new call raises a ModelError if it gets initial states.
     """
 
     def call_alone(x: Any, initial_state: Any = None, mask: Any = None, **_options: Any) -> Any:
-        for given, what in ((initial_state, "initial states"), (mask, "a mask")):
-            if given is not None:
-                raise ModelError(f"layer {layer.name!r} gets {what}, which is not supported")
-        return call(x)
+        if initial_state is not None:
+            raise ModelError(f"layer {layer.name!r} gets initial states, which is not supported")
+        return call(x, mask)
 
     layer.call = call_alone
 
@@ -150,7 +170,11 @@ def _unwrap(model: Any) -> None:
 
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.TimeDistributed) and isinstance(layer.layer, keras.layers.Dense):
-            rebind(layer, layer.layer)
+            rebind(layer, _without_mask(layer.layer))
+
+
+def _without_mask(layer: Any) -> Call:
+    return lambda x, _mask: layer(x)
 
 
 def _placeholder(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
@@ -168,21 +192,62 @@ def _placeholder(cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, .
     if layer.go_backwards:
         time_major = tf.reverse(time_major, axis=[0])
     batch, steps = tf.shape(x)[0], tf.shape(x)[1]
+    outputs, last = _cudnn_rnn(cell, name, time_major, states, tf.fill([batch], steps), batch)
+    if not layer.return_sequences:
+        return last[0], last
+    outputs = tf.ensure_shape(outputs, [x.shape[1], None, cell.units])
+    return tf.transpose(outputs, [1, 0, 2]), last
+
+
+def _masked_placeholder(
+    mask: Any, cell: Cell, layer: Any, name: str, x: Any, states: tuple[Any, ...]
+) -> tuple[Any, tuple[Any, ...]]:
+    """Make the placeholder of one call with a mask, bool [batch, steps]; otherwise as `_placeholder`.
+
+    The rows that the mask keeps are moved to the front and run with their number as the sample's length. Then the
+    outputs are moved back, and those of masked steps are filled in.
+    """
+    import tensorflow as tf
+
+    is_real = tf.cast(mask, tf.int32)
+    if layer.go_backwards:
+        x, is_real = (tf.reverse(each, axis=[1]) for each in (x, is_real))
+    steps, count = tf.shape(x)[1], tf.reduce_sum(is_real, axis=1)
+    # The key of a kept row is larger than that of any masked one, and than that of any later one.
+    order = tf.math.top_k(is_real * steps - tf.range(steps), k=steps).indices
+    rows = tf.transpose(tf.gather(x, order, batch_dims=1), [1, 0, 2])
+    outputs, ends = _cudnn_rnn(cell, name, rows, states, count, tf.shape(x)[0])
+    before = states or tuple(tf.zeros_like(end) for end in ends)
+    # ONNX Runtime answers a sample of length 0 with zeros, not with its first states.
+    last = tuple(tf.where(count[:, tf.newaxis] > 0, *pair) for pair in zip(ends, before, strict=True))
+    if not layer.return_sequences:
+        return (tf.where(mask[:, -1:], last[0], 0.0) if layer.zero_output_for_mask else last[0]), last
+    # Output 0 is that before the first kept row. A state may have one row for all samples; this repeats it.
+    first, places = tf.where(count[:, tf.newaxis] < 0, ends[0], before[0]), tf.cumsum(is_real, axis=1)
+    if layer.zero_output_for_mask:
+        first, places = tf.zeros_like(ends[0]), places * is_real
+    padded = tf.concat([first[:, tf.newaxis], tf.transpose(outputs, [1, 0, 2])], axis=1)
+    restored = tf.gather(padded, places, batch_dims=1)
+    return tf.ensure_shape(restored, [None, x.shape[1], cell.units]), last
+
+
+def _cudnn_rnn(
+    cell: Cell, name: str, time_major: Any, states: tuple[Any, ...], lengths: Any, batch: Any
+) -> tuple[Any, tuple[Any, ...]]:
+    """Make the operator that tf2onnx's handler replaces; return all outputs, [steps, batch, units], and last states."""
+    import tensorflow as tf
+
     zeros = tf.zeros([1, batch, cell.units])
     h, c, *_ = *(tf.reshape(state, [1, -1, cell.units]) for state in states), zeros, zeros
-    # Never run. It only passes shapes through tf2onnx, whose handler replaces it.
+    # Never run. It only passes shapes through tf2onnx.
     placeholder = tf.raw_ops.CudnnRNNV3(
         input=time_major,
         input_h=h,
         input_c=c,
         params=tf.zeros([1]),
-        sequence_lengths=tf.fill([batch], steps),
+        sequence_lengths=lengths,
         rnn_mode="lstm",  # the mode with two states
         name=name,
     )
     ends = (placeholder.output_h, placeholder.output_c)[: len(cell.states)]
-    last = tuple(tf.reshape(end, [-1, cell.units]) for end in ends)
-    if not layer.return_sequences:
-        return last[0], last
-    outputs = tf.ensure_shape(placeholder.output, [x.shape[1], None, cell.units])
-    return tf.transpose(outputs, [1, 0, 2]), last
+    return placeholder.output, tuple(tf.reshape(end, [-1, cell.units]) for end in ends)

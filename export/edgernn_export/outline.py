@@ -24,8 +24,8 @@ _INNER = ("layer", "backward_layer")
 _SAME_SHAPE = frozenset(
     {
         *("Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout", "ELU"),
-        *("GaussianDropout", "GaussianNoise", "Identity", "LayerNormalization", "LeakyReLU", "PReLU", "ReLU"),
-        *("Softmax", "SpatialDropout1D", "UnitNormalization"),
+        *("GaussianDropout", "GaussianNoise", "Identity", "LayerNormalization", "LeakyReLU", "Masking", "PReLU"),
+        *("ReLU", "Softmax", "SpatialDropout1D", "UnitNormalization"),
     }
 )
 _POOLS = ("GlobalAveragePooling1D", "GlobalMaxPooling1D")
@@ -142,7 +142,7 @@ def _facts(node: Config, used: Mapping[str, frozenset[int]]) -> Iterator[LayerFa
     yield LayerFacts(
         kind=kind,
         name=str(config.get("name")),
-        masks=kind == "Masking" or (kind == "Embedding" and bool(config.get("mask_zero"))),
+        masks=kind == "Embedding" and bool(config.get("mask_zero")),
         recurrent=recurrent,
         cells=tuple(parts(cell)[0] for cell in cells_of(config)) if kind == "RNN" else (),
         initial_state=recurrent and _has_initial_state(node),

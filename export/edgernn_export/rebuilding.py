@@ -17,6 +17,7 @@ from edgernn.arrays import AnyArray, Floats
 from edgernn.errors import ModelError
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.converter_errors import reason_of
+from edgernn_export.masking import keep_masked
 
 Change = Callable[[Any], Any]
 # Name of the layer in front of a model that takes rows, which returns samples of the model's own shape.
@@ -132,7 +133,7 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = (),
             base, changed = answers, _answers_of_changed(rebuilt, again, chosen, unit)
             known &= np.isfinite(answers)
         else:
-            base, changed = expected, [ask(given * _SHAKEN)]
+            base, changed = expected, [ask(keep_masked(loaded, given, given * _SHAKEN))]
     except Exception as error:  # a layer built for another number of steps may raise any error
         raise ModelError(f"the rebuilt model cannot answer: {reason_of(error)}") from error
     if expected.shape != answers.shape:
@@ -195,7 +196,7 @@ def _answers_of_changed(model: Any, ask: Callable[[Floats], Floats], x: Floats, 
         answers = []
         for _ in range(_DRAWS):
             set_weights(model, [shaken(weight, rng, unit) for weight in weights])
-            answers.append(ask(shaken(x, rng, unit)))
+            answers.append(ask(keep_masked(model, x, shaken(x, rng, unit))))
     finally:
         set_weights(model, weights)
     return answers

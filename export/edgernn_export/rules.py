@@ -30,7 +30,7 @@ class LayerFacts:
     Attributes:
         kind: name of its class.
         name: its name in the model.
-        masks: whether it masks time steps.
+        masks: whether it masks time steps in a way that is not supported; a Masking layer is.
         recurrent: whether it is a recurrent layer of any kind; wrappers such as Bidirectional are not.
         cells: the classes of the cells of an RNN layer; empty for other layers.
         initial_state: whether it is called with initial states.
@@ -151,7 +151,8 @@ def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
 def _check_layer(layer: LayerFacts) -> None:
     if layer.masks:
         raise ModelError(
-            f"{layer.name!r} masks time steps, which is not supported; train without a mask, on sequences of one length"
+            f"{layer.name!r} masks time steps by ids, which is not supported; look up the rows before the model, and "
+            "mask them by a Masking layer"
         )
     is_single = layer.recurrent and len(layer.cells) <= 1
     if layer.used_states - ({1} if is_single else set()):

@@ -17,6 +17,7 @@ import numpy as np
 from edgernn import metrics
 from edgernn.arrays import Float32
 from edgernn_export.keras_model import predictor
+from edgernn_export.masking import keep_masked
 from edgernn_export.rebuilding import shaken
 
 # Relative distance of neighbouring float32 numbers.
@@ -45,7 +46,8 @@ def rounding_error_of(model: Any, x: Float32, answers: Float32) -> float:
         changes = []
         for _ in range(_DRAWS):
             model.set_weights([shaken(weight, rng, UNIT) for weight in weights])
-            changes.append(metrics.largest_difference(predict(shaken(x[:count], rng, UNIT)), answers[:count]))
+            changed = keep_masked(model, x[:count], shaken(x[:count], rng, UNIT))
+            changes.append(metrics.largest_difference(predict(changed), answers[:count]))
     finally:
         model.set_weights(weights)
     return float("inf") if np.isnan(changes).any() else max(changes)

@@ -14,7 +14,7 @@ from edgernn.data.run_folder import Original
 from edgernn.inputs import PIXELS
 from edgernn.specs import INPUT, MAX_DESCRIBED_FEATURES, OUTPUT, InputSpec, OutputSpec, Range
 from edgernn.system.files import sha256_of
-from edgernn_export import keras_model, rebuilding, rules
+from edgernn_export import keras_model, masking, rebuilding, rules
 from edgernn_export.formats.base import Finished, Target
 from edgernn_export.golden_samples import rounded_out
 from edgernn_export.proof import PrecisionGap, precision_gap
@@ -59,6 +59,7 @@ class Source:
         self.own_shape = loaded.own_shape
         self.parameters = model.count_params()
         self._scaling_layers = keras_model.scaling_layers(model)
+        self._mask_value = masking.mask_value_of(model)
         self.calibration_answers = loaded.answer(self.samples.x_calibration)
         self.test_answers = loaded.answer(self.samples.x_test)
         # Answers in float16 are no exact probabilities, and too coarse to measure the rounding of float32.
@@ -151,6 +152,7 @@ class Source:
                     features=features,
                     layers=self._scaling_layers,
                     own_shape=self.own_shape,
+                    mask_value=self._mask_value,
                 ),
             ),
             outputs=(

@@ -1,6 +1,6 @@
 """Streaming: decide whether a model answers row by row as for a whole sequence."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from edgernn.arrays import Floats
 from edgernn.errors import ModelError
-from edgernn_export import rebuilding, synthetic_inputs
+from edgernn_export import masking, rebuilding, synthetic_inputs
 from edgernn_export.converter_errors import reason_of
 from edgernn_export.keras_model import recurrent_layers
 from edgernn_export.lowering import Call, rebind
@@ -43,7 +43,7 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
         x: samples, float32 [samples, steps, features]; some are tried, besides noise of many magnitudes.
 
     Raises:
-        ModelError: a recurrent layer gets a mask or initial states.
+        ModelError: a recurrent layer gets initial states.
     """
     layers = recurrent_layers(model)
     if not layers:
@@ -53,7 +53,7 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
         return f"layer {backwards[0]!r} goes through the time steps from the last to the first"
     steps, features = model.inputs[0].shape[1:]
     rows = synthetic_inputs.sequences(max(_MIN_STEPS, min(2 * steps, max(steps, _MAX_DOUBLED))), features, x)
-    rows = _within_type(rows, model.inputs[0].dtype)
+    rows = masking.with_masked_rows(model, _within_type(rows, model.inputs[0].dtype))
     try:
         free = rebuilding.in_float64(model)
         rebuilding.check_rebuilt(model, free, rebuilding.rows_of_length(rows if x is None else x, steps))
@@ -90,10 +90,10 @@ def _answer_whole(model: Any, rows: Floats) -> tuple[_CallRecord, list[Floats]]:
 
     calls: list[tuple[str, Any]] = []
 
-    def note(layer: Any, original: Call) -> Call:
-        def call(x: Any) -> Any:
+    def note(layer: Any, original: Callable[..., Any]) -> Call:
+        def call(x: Any, mask: Any) -> Any:
             calls.append((layer.name, x))
-            return original(x)
+            return original(x, mask=mask)
 
         return call
 
@@ -119,11 +119,16 @@ def _answer_stepped(model: Any, rows: Floats) -> list[_CallRecord]:
     states = [layer.cell.get_initial_state(batch_size=len(rows)) for layer in layers]
 
     def advance(index: int) -> Call:
-        def call(x: Any) -> Any:
+        def call(x: Any, mask: Any) -> Any:
             layer, outputs = layers[index], []
             calls.append((layer.name, x))
-            for row in tf.unstack(x, axis=1):
-                output, states[index] = layer.cell(row, states[index], training=False)
+            for number, row in enumerate(tf.unstack(x, axis=1)):
+                output, after = layer.cell(row, states[index], training=False)
+                if mask is not None:
+                    real = mask[:, number, tf.newaxis]
+                    after = [tf.where(real, *pair) for pair in zip(after, states[index], strict=True)]
+                    output = tf.where(real, output, 0) if layer.zero_output_for_mask else after[0]
+                states[index] = after
                 outputs.append(output)
             return tf.stack(outputs, axis=1) if layer.return_sequences else outputs[-1]
 

@@ -71,9 +71,22 @@ def inputs_of(golden: Golden, card: Card) -> Arrays:
         ranges = np.array(golden.ranges[number] if golden.ranges else [spec.range], np.float32)
         features = spec.shape[-1]
         low, high = ranges[np.arange(features) * len(ranges) // features].T
-        inputs.append(golden_inputs(seeds, spec.shape, low=low, high=high, first=first))
+        values = golden_inputs(seeds, spec.shape, low=low, high=high, first=first)
+        inputs.append(values if spec.mask_value is None else _masked(values, seeds, spec.mask_value))
         first += _count_hashes(spec.shape)
     return tuple(inputs)
+
+
+def _masked(inputs: Float32, seeds: Int64, mask_value: float) -> Float32:
+    """Fill rows of samples with odd seeds, so that the model masks them.
+
+    Of a sample with the seed s, 1 + (s >> 2) % steps rows are kept, and the rest is filled. If s is 3 modulo 4, the
+    second row is filled, too.
+    """
+    steps = np.arange(inputs.shape[1])
+    kept = 1 + (seeds[:, np.newaxis] >> 2) % len(steps)
+    filled = (seeds[:, np.newaxis] % 2 == 1) & ((steps >= kept) | ((seeds[:, np.newaxis] % 4 == 3) & (steps == 1)))
+    return np.where(filled[..., np.newaxis], np.float32(mask_value), inputs)
 
 
 def digits_of(tolerance: float) -> int:

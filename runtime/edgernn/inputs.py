@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from edgernn.arrays import Array, ArrayLike, Float32
+from edgernn.arrays import AnyArray, Array, ArrayLike, Bools, Float32
 from edgernn.errors import DataError, InputError, InputWarning, first_line, printable
 from edgernn.specs import CLIPPED_PIXEL, MAX_NUMBER, PIXEL, SCALED, UNSCALED, InputSpec, widened
 
@@ -91,6 +91,12 @@ def refuse_masked(x: object) -> None:
         raise InputError(
             "masked arrays are not supported; pass x.filled(0) or other values in place of the masked ones"
         )
+
+
+def is_masked(x: AnyArray, mask_value: float) -> Bools:
+    """Find the rows of inputs that a model masks: bool [...] for inputs [..., features]."""
+    masked: Bools = (x == x.dtype.type(mask_value)).all(axis=-1)
+    return masked
 
 
 def scale_features(x: Float32, offset: Float32, factor: Float32) -> Float32:

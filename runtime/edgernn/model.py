@@ -17,6 +17,7 @@ from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import InputReader, as_array
+from edgernn.sequences import read_shorter
 from edgernn.specs import InputSpec, OutputSpec, explain_count
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
@@ -79,7 +80,8 @@ class Model:
             x: [steps, features] or [samples, steps, features], or the same in the shape of the original Keras model
                 (`sample_shape`). If the card has a scale for features, raw numbers, in the units of the samples that
                 the model was exported with; otherwise numbers as the card's `input_meaning` says, or uint8 pixels,
-                which are scaled as it says. At least one sample.
+                which are scaled as it says. At least one sample. If the model masks rows, sequences may be shorter,
+                and a list may have sequences of different lengths.
 
         Returns:
             float32 [*output_shape] or [samples, *output_shape], a new array; output_shape is (outputs,), or
@@ -91,13 +93,7 @@ class Model:
         """
         if self._direct is not None and (found := self._direct(x)) is not None:
             return found
-        array = as_array(x)
-        if self.sample_shape.own:
-            array = self.sample_shape.fold(array)
-        one = array.shape == self.input_shape  # the common case, fast
-        if not one:
-            one = self._is_one(array.shape)
-        values = self._read(array[np.newaxis] if one else array)
+        values, one = self._read_samples(x)
         try:
             (answers,) = self._run((values,))
         except ArtifactError as error:
@@ -188,6 +184,28 @@ class Model:
     def _check_classes(self) -> None:
         if self.task.kind == REGRESSION:
             raise ArtifactError(f"{self.path}: its answers are values, not classes; use `predict`")
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Return True if a sample may have this shape: the model's own, or fewer steps if it masks rows."""
+        if shape_matches(shape, self.input_shape):
+            return True
+        shorter = self._input_spec.mask_value is not None and len(shape) == len(self.input_shape) == 2
+        return shorter and 0 < shape[0] < self.input_shape[0] and shape[1] == self.input_shape[1]
+
+    def _read_samples(self, x: ArrayLike) -> tuple[Float32, bool]:
+        """Return samples as the backend takes them, [samples, *input_shape], and True if `x` is a single one."""
+        mask_value = self._input_spec.mask_value
+        if mask_value is not None and len(self.input_shape) == 2:
+            shorter = read_shorter(x, self._input_spec, self._read, mask_value)
+            if shorter is not None:
+                return shorter
+        array = as_array(x)
+        if self.sample_shape.own:
+            array = self.sample_shape.fold(array)
+        one = array.shape == self.input_shape  # the common case, fast
+        if not one:
+            one = self._is_one(array.shape)
+        return self._read(array[np.newaxis] if one else array), one
 
     def _is_one(self, shape: tuple[int, ...]) -> bool:
         """Return True if an array of this shape is one sample, False if it is many."""

@@ -68,6 +68,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
         "features": [],
         "layers": [],
         "own_shape": [],
+        "mask_value": None,
     },
     "outputs": {"name": OUTPUT, "dtype": "float32", "labels": [], "logits": False, "limits": None},
 }
@@ -115,6 +116,8 @@ class InputSpec:
             the file.
         own_shape: shape of one sample as the Keras model takes it, such as (28, 28, 1) for rows of 28 features; empty
             if that is `shape`.
+        mask_value: the number that fills the rows which the model masks, as the file takes it; None if it masks none.
+            Shorter sequences are padded with such rows.
     """
 
     name: str = INPUT
@@ -130,6 +133,7 @@ class InputSpec:
     features: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     own_shape: tuple[int, ...] = ()
+    mask_value: float | None = None
 
     @cached_property
     def sample_shape(self) -> SampleShape:
@@ -285,6 +289,7 @@ def _input(fields: Mapping[str, Any]) -> InputSpec:
         features=read_field(fields, "features", partial(_names, kind="feature")),
         layers=read_field(fields, "layers", partial(as_each, as_text)),
         own_shape=read_field(fields, "own_shape", partial(as_each, partial(as_whole, lowest=1))),
+        mask_value=read_field(fields, "mask_value", partial(as_optional, reader=partial(_bounded, lowest=-MAX_NUMBER))),
     )
     count = spec.shape[-1]
     for name in ("offset", "factor", "ranges"):

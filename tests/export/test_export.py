@@ -305,7 +305,6 @@ def test_models_that_are_not_supported_are_refused(save_model: Callable[..., Pat
         ),
         save_model([layers.SimpleRNN(3), head()], "free.keras", None): "a free number of steps is fixed by --steps",
         save_model([layers.SimpleRNN(3), layers.Reshape((1, 1, 3))], "deep.keras"): r"expected \(None, outputs\) or",
-        save_model([layers.Masking(), layers.SimpleRNN(3), head()], "mask.keras"): "masks time steps, which is not",
     }
     for path, message in cases.items():
         with pytest.raises(edgernn.ModelError, match=message):

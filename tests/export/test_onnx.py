@@ -225,13 +225,6 @@ def test_the_last_row_of_a_sequence_and_branches_stream(tmp_path: Path) -> None:
     np.testing.assert_allclose(answers[-1], expected, atol=TOLERANCE)
 
 
-def test_masks_are_refused(save_model: Callable[..., Path]) -> None:
-    from keras import layers
-
-    with pytest.raises(ModelError, match=r"layer 1 of 3: 'masking.*' masks time steps, which is not supported"):
-        convert(save_model([layers.Masking(), layers.SimpleRNN(5), layers.Dense(4)]))
-
-
 @pytest.mark.parametrize("kind", ["stacked", "backwards below"])
 @pytest.mark.parametrize("finish", [lambda data: data, quantize_weights], ids=["float32", "int8"])
 def test_the_graph_is_onnx_own(kind: str, finish: Callable[[bytes], bytes], converted: Callable[[str], bytes]) -> None:

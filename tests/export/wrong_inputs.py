@@ -106,7 +106,7 @@ _MODELS: Mapping[str, tuple[Config, str]] = {
         "3.12.0": {
             "ok": _sequential(_recurrent()),
             "each_step": _sequential(_recurrent(return_sequences=True)),
-            "masking": _sequential(_layer("Masking", "the_mask", mask_value=0.0), _recurrent()),
+            "masking": _sequential(_layer("Embedding", "the_mask", mask_zero=True), _recurrent()),
             "embedding": _sequential(_layer("Embedding", "words", input_dim=50), _recurrent(), shape=(STEPS,)),
             "conv_lstm": _sequential(_recurrent("ConvLSTM1D", filters=2), shape=(STEPS, FEATURES)),
             "rnn_of_cell": _sequential(_recurrent("RNN", cell=_cell("OwnCell"))),
@@ -138,7 +138,7 @@ _MODELS: Mapping[str, tuple[Config, str]] = {
         "2.15.0": {
             "older_lambda": _keras2(_layer("Lambda", "doubled"), _recurrent()),
             "older_unknown": _keras2(_layer("RandomZoom", "zoom"), _recurrent()),
-            "older_masking": _keras2(_layer("Masking", "the_mask"), _recurrent()),
+            "older_masking": _keras2(_layer("Embedding", "the_mask", mask_zero=True), _recurrent()),
         },
         "1.2.0": {"oldest": _keras2(_recurrent())},
     }.items()
@@ -288,7 +288,7 @@ CASES: Sequence[Wrong] = (
     Wrong("export zip.keras", "without config.json", "expected a model", "model.save(…) writes it"),
     Wrong("export no_json.keras", "line 1 column 2", "the configuration is not JSON", "the file is damaged"),
     # Models that are not supported.
-    _of_model("masking", "'the_mask' masks time steps", "not supported", "train without a mask"),
+    _of_model("masking", "'the_mask' masks time steps", "not supported", "a Masking layer"),
     _of_model("embedding", "inputs of shape (None, 6)", "expected (None, steps, features)", "look up its rows before"),
     _of_model("conv_lstm", "'the_rnn' is a ConvLSTM1D", "supported recurrent layers: SimpleRNN", "stacked or in Bidir"),
     _of_model("rnn_of_cell", "'the_rnn' is a RNN of OwnCell", "supported cells: SimpleRNNCell", "one or several in a"),
@@ -304,7 +304,7 @@ CASES: Sequence[Wrong] = (
     _of_model("state", "'the_rnn' passes on a state other", "not supported", "use the layer's output"),
     _of_model("older_lambda", "'doubled' is a Lambda", "contains Python code", _USE_KERAS3),
     _of_model("older_unknown", "'zoom' is a RandomZoom", "does not read from Keras 2 files", _USE_KERAS3),
-    _of_model("older_masking", "layer 1 of 3: 'the_mask'", "masks time steps", "train without a mask"),
+    _of_model("older_masking", "layer 1 of 3: 'the_mask'", "masks time steps", "a Masking layer"),
     _of_model("oldest", "written by Keras 1.2.0", "expected Keras 2 or 3", "load it with Keras 2.2 and save it again"),
     # Samples for an export.
     Wrong("export ok.keras", "no samples", "to prove and compare with", "pass --samples with real inputs"),
@@ -376,7 +376,7 @@ CASES: Sequence[Wrong] = (
     # Comparisons and their results.
     Wrong("compare ok.keras", "no artifact of ok.keras", "give .tflite or .onnx files", "edgernn export ok.keras"),
     Wrong("compare digits.tflite digits.tflite", "an artifact", "is the Keras model", "edgernn bench digits.tflite"),
-    Wrong("compare masking.keras digits.tflite", "'the_mask'", "masks time steps", "train without a mask"),
+    Wrong("compare masking.keras digits.tflite", "'the_mask'", "masks time steps", "a Masking layer"),
     Wrong("compare ok.keras digits.tflite", "no samples", "to prove and compare with", "pass --samples"),
     Wrong("compare ok.keras digits.tflite --samples narrow.npz", "(6, 2)", "takes (6, 3)", "with the 3 features"),
     Wrong("compare ok.keras digits.tflite --samples hot.npz", "y is one-hot", "whole number", "y.argmax(axis=-1)"),

@@ -53,6 +53,13 @@ class Cell(ABC):
     def step(self, ops: Ops, projected: tuple[Any, ...], states: States) -> States:
         """Compute one time step: its row of `project` and the states, [1, …] each, to the new states."""
 
+    def masked_step(self, ops: Ops, projected: tuple[Any, ...], states: States, mask: Any) -> States:
+        """Compute one time step that leaves the states as they are if its mask, one boolean, is false."""
+        after = self.step(ops, projected, states)
+        return tuple(
+            ops.select(mask, new, old, role) for role, new, old in zip(self.states, after, states, strict=True)
+        )
+
     @abstractmethod
     def onnx_operator(self) -> OnnxOperator:
         """Make ONNX's own operator.

@@ -67,6 +67,9 @@ class Ops(Protocol):
     def split(self, x: Any, count: int) -> Sequence[Any]:
         """Split values [rows, count × units] into `count` pieces, each [rows, units]."""
 
+    def select(self, mask: Any, new: Any, old: Any, role: str) -> Any:
+        """Take `new` where the mask, one boolean, is true, otherwise `old`; both are of one role."""
+
 
 # Activations of all values of a row together: the result depends on which values share a row.
 _OF_ALL_UNITS = ("softmax", "log_softmax", "sparsemax")
@@ -105,6 +108,10 @@ class NumpyOps:
     def split(self, x: Any, count: int) -> Sequence[Any]:
         """Split values [rows, count × units] into `count` pieces, each [rows, units]."""
         return np.split(x, count, axis=-1)
+
+    def select(self, mask: Any, new: Any, old: Any, _role: str) -> Any:
+        """Take `new` where the mask, one boolean, is true, otherwise `old`; both are of one role."""
+        return np.where(mask, new, old)
 
 
 def keras_activation(name: str) -> Callable[[Any], Any]:

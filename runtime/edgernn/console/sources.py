@@ -18,7 +18,7 @@ from edgernn.data.readers import is_readable, parse_sample, read_array
 from edgernn.data.readers.text import BOM, MAX_LINE_BYTES
 from edgernn.errors import DataError, InputError, list_names
 from edgernn.inputs import SCALING_ADVICE
-from edgernn.model import Model, shape_matches
+from edgernn.model import Model
 from edgernn.specs import SCALED
 
 # Limits for one call of a backend: large enough to make the cost of calls small, small enough to bound memory.
@@ -100,8 +100,8 @@ def check_samples(x: Array, model: Model) -> Array:
     if x.dtype.kind not in "fiu":
         raise InputError(f"the input has type {x.dtype}, expected numbers")
     folded = model.sample_shape.fold(x)
-    samples = folded[np.newaxis] if shape_matches(folded.shape, model.input_shape) else folded
-    if not shape_matches(samples.shape[1:], model.input_shape):
+    samples = folded[np.newaxis] if model.takes(folded.shape) else folded
+    if not model.takes(samples.shape[1:]):
         expected = model.sample_shape.describe()
         raise InputError(f"the input has shape {x.shape}, expected {expected}{_advise(samples, model)}")
     if not samples.size:
@@ -140,7 +140,7 @@ def read_lines(stream: BinaryIO, model: Model) -> Iterator[Line]:
 def _parse_line(number: int, text: bytes, model: Model) -> Line:
     try:
         sample = model.sample_shape.fold(parse_sample(text))
-        if not shape_matches(sample.shape, model.input_shape):
+        if not model.takes(sample.shape):
             raise InputError(f"has shape {sample.shape}, expected {model.input_shape}, one sample a line")
         ((_, samples),) = chunks(check_samples(sample, model))
         return Line(number, samples)

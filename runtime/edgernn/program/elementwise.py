@@ -91,6 +91,24 @@ def binary(builder: Builder, operator: GraphOperator) -> None:
     builder.emit(Binary(kind, a, b, out, run, swapped, low, high))
 
 
+def not_equal(builder: Builder, operator: GraphOperator) -> None:
+    """Append a NOT_EQUAL of float32: the larger of less and greater, whose results are 1 and 0."""
+    values = builder.memory.values
+    a, b = builder.input(operator, 0), builder.input(operator, 1)
+    shape = _common_shape(operator, values[a], values[b])
+    out = builder.output(operator, shape)
+    if {values[a].type, values[b].type} != {FLOAT32}:
+        raise UnsupportedError(f"NOT_EQUAL of {values[a].type} and {values[b].type}, expected float32")
+    a, b = (_repeated(builder, each, shape) for each in (a, b))
+    less, greater = (builder.memory.add(shape, values[out]) for _ in range(2))
+    for kind, first, second, result in (
+        ("less", a, b, less),
+        ("greater", a, b, greater),
+        ("maximum", less, greater, out),
+    ):
+        builder.emit(Binary(kind, first, second, result, 1, False, -math.inf, math.inf))
+
+
 def _table_of_sum(builder: Builder, operator: GraphOperator, a: int, b: int, out: int) -> bytes:
     """Return the table of a sum with a constant whose scale is too small for XNNPACK; empty for other operators.
 

@@ -36,6 +36,17 @@ def split(builder: Builder, operator: GraphOperator) -> None:
         part(builder, operator, x, output, (*shape[:axis], size, *shape[axis + 1 :]), axis, number * size)
 
 
+def unpack(builder: Builder, operator: GraphOperator) -> None:
+    """Append an UNPACK: a SPLIT into parts without the axis that it goes along."""
+    x = builder.input(operator, 0)
+    shape = builder.memory.values[x].shape
+    axis = normalized(operator, operator.options.integer(1), len(shape))
+    if len(operator.outputs) != shape[axis]:
+        raise ArtifactError(f"damaged: UNPACK of {shape[axis]} elements into {len(operator.outputs)} parts")
+    for number, output in enumerate(operator.outputs):
+        part(builder, operator, x, output, (*shape[:axis], 1, *shape[axis + 1 :]), axis, number)
+
+
 def part(
     builder: Builder, operator: GraphOperator, x: int, output: int, shape: tuple[int, ...], axis: int, start: int
 ) -> None:

@@ -14,7 +14,8 @@ _SAME, _VALID = 0, 1
 _MAX_WINDOW = 4_096
 MAX_REDUCED = 65_536  # sums of int8 numbers are exact in float32
 POOLS = {"MAX_POOL_2D": "max", "AVERAGE_POOL_2D": "mean"}
-REDUCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max"}
+# Booleans are 1 and 0, so any of them is the largest.
+REDUCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max", "REDUCE_ANY": "max"}
 
 
 @record(frozen=True)
@@ -102,7 +103,7 @@ def pool(builder: Builder, operator: GraphOperator) -> None:
 
 
 def reduction(builder: Builder, operator: GraphOperator) -> None:
-    """Append a MEAN, SUM or REDUCE_MAX over neighbouring axes."""
+    """Append a MEAN, SUM, REDUCE_MAX or REDUCE_ANY over neighbouring axes."""
     x = builder.input(operator, 0)
     out = builder.output(operator)
     values = builder.memory.values

@@ -19,8 +19,8 @@ from edgernn.errors import ExportError
 from edgernn.specs import INPUT, OUTPUT
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering, rebuilding
-from edgernn_export.cells import Cell
 from edgernn_export.converter_errors import ours_in, reason_of
+from edgernn_export.lowering import PlacedCell
 from edgernn_export.streaming import streams
 
 # The oldest operator set whose DequantizeLinear takes one scale a channel.
@@ -156,16 +156,18 @@ def _without_captures(answer: Callable[..., dict[str, Any]], spec: Sequence[Any]
 
 
 def _replace_placeholder(
-    cells: Mapping[str, Cell], with_states: bool, graph: Any, node: Any, name: str, _arguments: Any
+    cells: Mapping[str, PlacedCell], with_states: bool, graph: Any, node: Any, name: str, _arguments: Any
 ) -> None:
     """Replace a placeholder by ONNX's own operator; tf2onnx calls this for each placeholder."""
-    cell = cells[name.rpartition("/")[2]]
+    placed = cells[name.rpartition("/")[2]]
+    cell = placed.cell
     operator = cell.onnx_operator()
     constants = [graph.make_const(f"{name}/{part}", getattr(operator, part)).output[0] for part in ("w", "r", "b")]
     states = len(cell.states)
-    # After the weights there is an input for the samples' lengths, left out, and then the first states. Missing states
-    # are zeros.
-    first = ["", *node.input[1 : 1 + states]] if with_states else []
+    # After the weights there is an input for the samples' lengths, left out if all steps count, and then the first
+    # states. Missing states are zeros.
+    lengths = node.input[4] if placed.masked else ""
+    first = [lengths, *node.input[1 : 1 + states]] if with_states else [lengths] * placed.masked
     source, (sequence, *last) = node.input[0], node.output[: 1 + states]
     shapes = [graph.get_shape(output) for output in (sequence, *last)]
     graph.remove_node(name)

@@ -97,6 +97,12 @@ class Float32Ops:
             return self._append(_ACTIVATIONS[name], (x,), self.graph.shape(x), role)
         return self._other_activation(name, x, role)
 
+    def select(self, mask: int, new: Value, old: Value, role: str) -> int:
+        """Take `new` where the mask, one boolean, is true, otherwise `old`; both are of one role."""
+        (shape,) = {self.graph.shape(value) for value in (new, old) if isinstance(value, int)}
+        values = [self.zeros(shape[-1], value.role) if isinstance(value, Zero) else value for value in (new, old)]
+        return self._append(Operator.SELECT_V2, (mask, *values), shape, role, schema.SelectV2OptionsT())
+
     def split(self, x: int, count: int) -> Sequence[int]:
         """Split values [rows, count × units] into `count` pieces, each [rows, units]."""
         return self._split(x, count, axis=1)
@@ -104,6 +110,16 @@ class Float32Ops:
     def rows(self, x: int) -> Sequence[int]:
         """Split values [steps, units] into rows, each [1, units]."""
         return self._split(x, self.graph.shape(x)[0], axis=0)
+
+    def masks(self, mask: int) -> Sequence[int]:
+        """Split a mask, bool [1, steps], into that of each step, [1]."""
+        steps = self.graph.shape(mask)[1]
+        if steps == 1:
+            return (mask,)
+        pieces = [self.graph.tensor((1,), TensorType.BOOL) for _ in range(steps)]
+        # Not SPLIT, whose kernel has no booleans.
+        self.graph.operator(Operator.UNPACK, (mask,), pieces, schema.UnpackOptionsT(num=steps, axis=1))
+        return pieces
 
     def state(self, size: int, role: str) -> int:
         """Add a tensor [1, size] for a state."""

@@ -6,18 +6,23 @@ is recognized by the name of its output.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgernn.errors import ExportError
 from edgernn_export.formats.tflite.arithmetic import Float32Ops, Value
 from edgernn_export.formats.tflite.graph import Graph, Operator, read, write
 from edgernn_export.formats.tflite.layouts import Layer, fuse, loop, unroll
+from edgernn_export.formats.tflite.real_rows import over_real_rows
 from edgernn_export.lowering import RecurrentPlaceholder
 
 SEQUENCE, STEP = "sequence", "step"
 STATE = "state_{}"
+# The name of a mask within that of a placeholder's weights; the quantizer may append to it.
+_MASK, _MASK_END = "/mask(", ")"
 
 
 # From a graph and the name of a placeholder to the arithmetic of a number format.
@@ -45,11 +50,17 @@ def _disguise(graph: Graph, operator: schema.OperatorT, placeholder: RecurrentPl
     graph.subgraph.tensors[target].name = name.encode()
     _, steps, features = graph.shape(source)
     width = features if placeholder.return_sequences else steps * features
-    weights = np.ones((placeholder.cell.units, width), np.float32)
+    ones = np.ones((placeholder.cell.units, width), np.float32)
+    # A product cannot have the mask as an operand, so the name of its weights refers to it.
+    masks = [(graph.subgraph.tensors[int(index)].name or b"").decode() for index in operator.inputs[1:]]
+    weights = graph.constant(ones, name="".join([f"{name}/w", *(f"{_MASK}{mask}{_MASK_END}" for mask in masks)]))
     options = schema.FullyConnectedOptionsT(keepNumDims=placeholder.return_sequences)
-    graph.operator(
-        Operator.FULLY_CONNECTED, (source, graph.constant(weights, name=f"{name}/w"), -1), (target,), options
-    )
+    graph.operator(Operator.FULLY_CONNECTED, (source, weights, -1), (target,), options)
+
+
+def has_mask(data: bytes) -> bool:
+    """Return True if a placeholder in a disguised file has a mask."""
+    return _MASK.encode() in data
 
 
 def insert_cells(
@@ -86,7 +97,10 @@ def insert_cells(
             elif number in chains:
                 graph = Graph(model, subgraph)
                 source = int(subgraph.operators[chains[number][0]].inputs[0])
-                layers = [_layer(places[each], make_ops) for each in chains[number]]
+                layers = [
+                    _layer(places[each], make_ops, _mask_of(subgraph, subgraph.operators[each]))
+                    for each in chains[number]
+                ]
                 states += _build(graph, layers, source, int(operator.outputs[0]), layout, streaming)
                 operators += graph.operators
         subgraph.operators = operators
@@ -103,9 +117,10 @@ def _chains(subgraph: schema.SubGraphT, places: Mapping[int, RecurrentPlaceholde
         before = [
             chain
             for chain in chains
+            if int(subgraph.operators[chain[-1]].outputs[0]) == source
             # All layers in a loop go through the steps forward, except the first.
-            if not (layout == "loop" and placeholder.backwards)
-            and int(subgraph.operators[chain[-1]].outputs[0]) == source
+            and not (layout == "loop" and placeholder.backwards)
+            and (layout == "unrolled" or _run_together(subgraph, chain[-1], number, places, layout))
         ]
         users = [each for each in subgraph.operators if source in map(int, each.inputs)]
         if before and len(users) == 1 and source not in map(int, subgraph.outputs):
@@ -115,13 +130,35 @@ def _chains(subgraph: schema.SubGraphT, places: Mapping[int, RecurrentPlaceholde
     return chains
 
 
-def _layer(placeholder: RecurrentPlaceholder, make_ops: MakeCellOps) -> Layer:
+def _mask_of(subgraph: schema.SubGraphT, operator: schema.OperatorT) -> int | None:
+    """Return the tensor of a placeholder's mask; None if it has none."""
+    weights = subgraph.tensors[int(operator.inputs[1])].name.decode()
+    _, found, mask = weights.partition(_MASK)
+    if not found:
+        return None
+    names = [(tensor.name or b"").decode() for tensor in subgraph.tensors]
+    return names.index(mask.rpartition(_MASK_END)[0])
+
+
+def _run_together(
+    subgraph: schema.SubGraphT, before: int, number: int, places: Mapping[int, RecurrentPlaceholder], layout: str
+) -> bool:
+    """Return True if a layer may run over the rows of the layer before it: both without a mask, or with the same."""
+    masks = [_mask_of(subgraph, subgraph.operators[each]) for each in (before, number)]
+    if masks == [None, None]:
+        return True
+    return layout == "loop" and masks[0] == masks[1] and not places[before].backwards
+
+
+def _layer(placeholder: RecurrentPlaceholder, make_ops: MakeCellOps, mask: int | None) -> Layer:
     return Layer(
         name=placeholder.layer,
         cell=placeholder.cell,
         return_sequences=placeholder.return_sequences,
         backwards=placeholder.backwards,
         make_ops=lambda graph: make_ops(graph, placeholder.name),
+        mask=mask,
+        zero_output=placeholder.zero_output,
     )
 
 
@@ -129,8 +166,17 @@ def _build(
     graph: Graph, layers: Sequence[Layer], source: int, target: int, layout: str, streaming: bool
 ) -> list[tuple[int, int]]:
     """Build the layers of a chain; for a stream, return the tensors of their first and last states."""
+    masked = layers[0].mask is not None
     if layout == "loop" and not streaming:
-        _connect(graph, loop(graph, layers, source), target)
+        looped = partial(loop, graph)
+        _connect(graph, over_real_rows(graph, layers, source, looped) if masked else looped(layers, source), target)
+        return []
+    if layout == "fused" and masked:
+        if streaming:
+            raise ExportError(
+                f"layer {layers[0].name!r}: TFLite's fused operator changes its states at every row, also a masked one"
+            )
+        _connect(graph, over_real_rows(graph, layers, source, partial(_fuse_alone, graph)), target)
         return []
     build_layer = fuse if layout == "fused" else unroll
     values, pairs = source, list[tuple[Value, Value]]()
@@ -142,6 +188,13 @@ def _build(
         pairs += zip(first, last, strict=True)
     output = _connect(graph, values, target)
     return [(a, output if b == values else b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
+
+
+def _fuse_alone(graph: Graph, layers: Sequence[Layer], x: int) -> int:
+    """Add the fused operator of one layer, from zero states."""
+    (layer,) = layers
+    output, _ = fuse(layer.make_ops(graph), layer, x, layer.zero_states)
+    return output
 
 
 def _connect(graph: Graph, source: int, target: int) -> int:

@@ -32,6 +32,8 @@ class Layer:
         return_sequences: whether it returns the output of every step, or only the last one.
         backwards: whether it goes through the steps from the last to the first; its outputs are in that order.
         make_ops: its arithmetic in a graph.
+        mask: tensor of its mask, bool [1, steps], in the graph of its input; None without one.
+        zero_output: whether its output at a masked step is zero, or that of the step before.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Layer:
     return_sequences: bool
     backwards: bool
     make_ops: Callable[[Graph], Float32Ops]
+    mask: int | None = None
+    zero_output: bool = False
 
     @property
     def zero_states(self) -> tuple[Zero, ...]:
@@ -71,11 +75,16 @@ def unroll(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, 
     Returns:
         The output, and the last states.
     """
-    rows = list(zip(*(ops.rows(values) for values in layer.cell.project(ops, x)), strict=True))
-    outputs = []
-    for row in reversed(rows) if layer.backwards else rows:
-        states = layer.cell.step(ops, row, states)
-        outputs.append(_computed(states[0]))
+    cell, outputs = layer.cell, []
+    rows = list(zip(*(ops.rows(values) for values in cell.project(ops, x)), strict=True))
+    masks = [None] * len(rows) if layer.mask is None else ops.masks(layer.mask)
+    steps = list(zip(rows, masks, strict=True))
+    for row, mask in reversed(steps) if layer.backwards else steps:
+        states = cell.step(ops, row, states) if mask is None else cell.masked_step(ops, row, states, mask)
+        output = _computed(states[0])
+        if mask is not None and layer.zero_output:
+            output = ops.select(mask, output, Zero(cell.states[0]), cell.states[0])
+        outputs.append(output)
     return _join(ops.graph, outputs if layer.return_sequences else outputs[-1:]), states
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from edgernn.arrays import Float32
 from edgernn.backends import open_artifact
+from edgernn.errors import UnsupportedError
 from edgernn.specs import Range
 from edgernn_export.cells.ops import PreActivation
 from edgernn_export.formats.tflite.arithmetic import DynamicOps, Float16Ops, Float32Ops, IntegerOps
 from edgernn_export.formats.tflite.convert import Converted
 from edgernn_export.formats.tflite.graph import Graph, Scale, read
-from edgernn_export.formats.tflite.insert_cells import MakeCellOps, insert_cells
+from edgernn_export.formats.tflite.insert_cells import MakeCellOps, has_mask, insert_cells
 from edgernn_export.formats.tflite.layouts import preferred_layout
 from edgernn_export.formats.tflite.litert_quantizer import dynamic, float16, run_quantizer
 from edgernn_export.formats.tflite.ranges import measure, role_scales, span, with_headroom
@@ -71,6 +72,7 @@ def quantize(converted: Converted, quantization: str, io_type: str, x: Float32, 
 
     Raises:
         ExportError: the quantizer fails.
+        UnsupportedError: the model masks rows, but its inputs are to be integers.
     """
     if quantization == "float32":
         return Quantized(converted, converted.data, lambda graph, _name: Float32Ops(graph))
@@ -78,6 +80,10 @@ def quantize(converted: Converted, quantization: str, io_type: str, x: Float32, 
         return Quantized(converted, run_quantizer(converted.data, float16), lambda graph, _name: Float16Ops(graph))
     if quantization == "dynamic":
         return Quantized(converted, run_quantizer(converted.data, dynamic), lambda graph, _name: DynamicOps(graph))
+    if io_type != "float32" and has_mask(converted.data):
+        raise UnsupportedError(
+            f"a mask compares rows before they are rounded, so the input cannot be {io_type}; leave out --io"
+        )
     return _search(converted, 8 if quantization == "int8" else 16, io_type, x, reference)
 
 

@@ -39,6 +39,8 @@ _BENDING = (
     *(Operator.SQUARE, Operator.SQUARED_DIFFERENCE, Operator.POW, Operator.EXP, Operator.LOG),
     *(Operator.SQRT, Operator.RSQRT, Operator.DIV),
 )
+# Operators of a Masking layer, which compares rows before they are rounded: otherwise small numbers would equal 0.
+_MASKING = (Operator.NOT_EQUAL, Operator.REDUCE_ANY, Operator.SELECT_V2, Operator.CAST)
 # Operators with a bias, each with the axis of its kernel's units.
 _PRODUCTS = {Operator.FULLY_CONNECTED: 0, Operator.CONV_2D: 0, Operator.DEPTHWISE_CONV_2D: 3}
 
@@ -131,9 +133,11 @@ def _front(model: schema.ModelT) -> list[str]:
     The list is empty if nothing is computed there; then the input itself is rounded.
     """
     names = []
+    masked = any(code.builtinCode == Operator.NOT_EQUAL for code in model.operatorCodes)
+    codes = (*_WEIGHTLESS, *MOVING, *JOINING, *(_MASKING if masked else ()))
     for graph in model.subgraphs:
         start = int(graph.inputs[0])
-        indices = computed_from(model, graph, start, (*_WEIGHTLESS, *MOVING, *JOINING))
+        indices = computed_from(model, graph, start, codes)
         if set(indices) - set(computed_from(model, graph, start, (*MOVING, *JOINING))):
             names += [graph.tensors[index].name.decode() for index in indices]
     return names
