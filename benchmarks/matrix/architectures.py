@@ -104,6 +104,12 @@ class Architecture:
         return forward and not any(map(_looks_along, (*self.front, *self.between, *self._behind_every_step)))
 
     @property
+    def mask_value(self) -> float | None:
+        """The number that fills masked rows; None without a Masking layer."""
+        values = [each.option("mask_value", 0.0) for each in self.front if each.kind == "Masking"]
+        return float(str(values[0])) if values else None
+
+    @property
     def _behind_every_step(self) -> tuple[LayerSpec, ...]:
         """The layers behind that receive all steps."""
         return self.behind if self.sequences else ()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.arrays import AnyArray, Float32
+from edgernn.arrays import AnyArray, Bools, Float32
 from edgernn.data.run_folder import Original
 from edgernn.data.samples import Samples
 from edgernn.system.tensorflow_setup import quiet_tensorflow
@@ -127,6 +127,21 @@ def _gains(layer: Any) -> Iterator[tuple[Any, float]]:
             yield weight, _GAINS.get(layer.activation.__name__, _GAIN)
 
 
+def _masked_rows(rng: np.random.Generator, count: int, steps: int) -> Bools:
+    """Draw masked rows, [samples, steps]: none, the last, the first or any, but never all of a sample."""
+    lengths, places = rng.integers(1, steps + 1, (count, 1)), np.arange(steps)
+    kinds = np.stack(
+        [
+            np.zeros((count, steps), np.bool_),
+            np.broadcast_to(places >= lengths, (count, steps)),
+            np.broadcast_to(places < steps - lengths, (count, steps)),
+            (rng.random((count, steps)) < 0.4) & (places != lengths - 1),
+        ]
+    )
+    masked: Bools = kinds[np.arange(count) % len(kinds), np.arange(count)]
+    return masked
+
+
 def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
     """Draw random samples; `answer` is the shape of one answer, [outputs] or [steps, outputs].
 
@@ -137,7 +152,10 @@ def _samples(architecture: Architecture, answer: tuple[int, ...]) -> Samples:
 
     def inputs(count: int) -> Float32:
         shape = (count, architecture.steps, architecture.features)
-        return rng.random(shape, np.float32) if architecture.uniform else rng.normal(size=shape).astype(np.float32)
+        x = rng.random(shape, np.float32) if architecture.uniform else rng.normal(size=shape).astype(np.float32)
+        if architecture.mask_value is not None:
+            x[_masked_rows(rng, count, architecture.steps)] = architecture.mask_value
+        return x
 
     def truth(count: int) -> AnyArray:
         if architecture.head == VALUES:

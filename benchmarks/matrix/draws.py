@@ -1,6 +1,7 @@
 """Drawing of architectures: first a fixed list that has each feature at least once, then random ones from a seed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,6 +35,7 @@ GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "tan
 
 _RNN, _GRU, _LSTM = (layer(kind, units=5) for kind in RECURRENT)
 _POOLED = layer("GlobalAveragePooling1D")
+_MASK = layer("Masking", mask_value=-1.0)
 _CONV = layer("Conv1D", filters=6, kernel_size=3, padding="causal", activation="relu")
 
 # The first dozen is what `make test` runs: every cell, layout and kind of head, and the most frequent problems.
@@ -101,6 +103,13 @@ FIXED = (
         outputs=3,
         steps=10,
     ),
+    # Masked rows, at the end, in front and between.
+    Architecture((_LSTM, _GRU), front=(_MASK,), sequences=True),
+    Architecture((layer("GRU", "concat", units=4), layer("LSTM", "sum", units=3)), front=(_MASK,), head=LOGITS),
+    Architecture((_RNN, _LSTM), front=(layer("Masking", mask_value=0.0), layer("Dense", units=4)), uniform=True),
+    Architecture((layer("LSTM", units=4, go_backwards=True), _RNN), front=(_MASK,), steps=9),
+    Architecture((_GRU,), front=(_MASK,), sequences=True, behind=(_POOLED,), head=VALUES, outputs=2),
+    Architecture((_GRU,), front=(_MASK,), form=FUNCTIONAL),
     # Bidirectional, with every merge mode.
     Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
     Architecture((layer("LSTM", "ave", units=4), layer("LSTM", "sum", units=3)), head=LOGITS),
@@ -175,7 +184,7 @@ def _random(seed: int) -> Architecture:
     sequences = rng.random() < 0.5
     head = _pick(rng, HEADS)
     steps = int(rng.integers(4, 25))
-    return Architecture(
+    drawn = Architecture(
         recurrent=tuple(_random_recurrent(rng) for _ in range(rng.integers(1, 4))),
         front=_some(rng, 0.35, _FRONT),
         between=_some(rng, 0.3, _BETWEEN),
@@ -189,6 +198,10 @@ def _random(seed: int) -> Architecture:
         uniform=bool(rng.random() < 0.5),
         seed=seed,
     )
+    # Most layers along the steps drop a mask, and Keras warns of it.
+    plain = not drawn.front and drawn.form != FUNCTIONAL and not set(drawn.behind) & set(_ALONG)
+    masked = plain and np.random.default_rng((seed, 4)).random() < _MASKED
+    return replace(drawn, front=(_MASK,)) if masked else drawn
 
 
 def _random_without_recurrent(rng: np.random.Generator, seed: int) -> Architecture:
@@ -211,6 +224,8 @@ def _random_without_recurrent(rng: np.random.Generator, seed: int) -> Architectu
     )
 
 
+# Share of the random models that could have a Masking layer, and do.
+_MASKED = 0.4
 # Share of the random models that have no recurrent layer.
 _WITHOUT_RECURRENT = 0.15
 _NORMS = (layer("BatchNormalization"), layer("LayerNormalization"))
