@@ -90,7 +90,7 @@ def _composite(placeholder: RecurrentPlaceholder) -> Call:
             # Never run. It has the right shape, and depends on its operands so that the converter keeps them.
             return tf.zeros(shape) + sum(tf.reduce_sum(tf.cast(each, tf.float32)) for each in operands)
 
-        # A mask is an operand of its own: together with x it would have one scale.
+        # The mask is a second operand: joined with x, both would have one scale.
         return tf.function(stand_in, autograph=False, experimental_implements=implements)(x, *masks)
 
     def call_each(x: Any, mask: Any) -> Any:

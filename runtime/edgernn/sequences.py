@@ -16,8 +16,7 @@ def read_shorter(
     """Read and pad shorter sequences.
 
     Args:
-        x: a sequence [any number of steps, features], an array of several, or a list of several, each of its own
-            length.
+        x: a sequence [any number of steps, features], an array of several, or a list of several of different lengths.
         spec: the input that they are for.
         read: converts numbers, [samples, steps, features], to those that the file takes.
         mask_value: the number that fills the rows which the model masks.
