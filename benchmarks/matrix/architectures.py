@@ -14,7 +14,7 @@ MERGE_MODES = ("concat", "sum", "mul", "ave")
 # Layers that see more than one step, so that a model with them cannot answer after each step.
 _ALONG_THE_STEPS = (
     *("GlobalAveragePooling1D", "GlobalMaxPooling1D", "AveragePooling1D", "MaxPooling1D", "Flatten", "Reshape"),
-    *("Conv1D", "DepthwiseConv1D", "SeparableConv1D"),
+    *("Conv1D", "DepthwiseConv1D", "SeparableConv1D", "Conv2D", "MaxPooling2D"),
 )
 
 
@@ -65,6 +65,7 @@ class Architecture:
         outputs: number of outputs of the head.
         form: one of `FORMS`.
         steps, features: shape of a sample.
+        own: shape of a sample as the model takes it; empty if it is (steps, features).
         uniform: whether inputs are uniform in 0 to 1; otherwise they are normally distributed.
         seed: seed of the weights and of the samples.
     """
@@ -79,6 +80,7 @@ class Architecture:
     form: str = SEQUENTIAL
     steps: int = 6
     features: int = 3
+    own: tuple[int, ...] = ()
     uniform: bool = False
     seed: int = 0
 
@@ -93,7 +95,7 @@ class Architecture:
         ]
         form = "" if self.form == SEQUENTIAL else f"{self.form}, "
         inputs = "uniform" if self.uniform else "normal"
-        return f"{form}{inputs} [{self.steps}, {self.features}]: {', '.join(parts)}; seed {self.seed}"
+        return f"{form}{inputs} {list(self.own) or [self.steps, self.features]}: {', '.join(parts)}; seed {self.seed}"
 
     @property
     def causal(self) -> bool:
@@ -101,7 +103,13 @@ class Architecture:
         if not self.recurrent:
             return False
         forward = not any(each.merge_mode or each.option("go_backwards", False) for each in self.recurrent)
-        return forward and not any(map(_looks_along, (*self.front, *self.between, *self._behind_every_step)))
+        layers = (*self.front, *self.between, *self._behind_every_step)
+        return forward and not any(_looks_along(each) for each in layers if not self._makes_rows(each))
+
+    def _makes_rows(self, each: LayerSpec) -> bool:
+        """Return True for the layer that makes rows of samples of the model's own shape."""
+        rows = ((self.steps, self.features), (-1, self.features))
+        return bool(self.own) and each.kind == "Reshape" and each.option("target_shape", ()) in rows
 
     @property
     def mask_value(self) -> float | None:
@@ -126,6 +134,8 @@ def traits(architecture: Architecture) -> list[str]:
         found.append("stacked")
     if not architecture.recurrent:
         found.append("no recurrent layer")
+    if axes := len(architecture.own):
+        found.append(f"input of {axes} {'axis' if axes == 1 else 'axes'}")
     in_front = "in front" if architecture.recurrent else "alone"
     places = ((in_front, architecture.front), ("between", architecture.between), ("behind", architecture.behind))
     found += [f"{_kind(each)} {place}" for place, layers in places for each in layers]
@@ -134,7 +144,7 @@ def traits(architecture: Architecture) -> list[str]:
         for each in (*architecture.front, *architecture.between, *architecture.behind)
         if each.kind == "Dense" and each.option("activation", "linear") != "linear"
     ]
-    every_step = architecture.sequences or not architecture.recurrent
+    every_step = architecture.sequences or not (architecture.recurrent or architecture.own)
     per_step = every_step and not any(
         each.kind.startswith("Global") or each.kind == "Flatten" for each in (*architecture.front, *architecture.behind)
     )

@@ -28,7 +28,7 @@ def build(architecture: Architecture) -> Any:
     with quiet_tensorflow():
         import keras
 
-    inputs = keras.Input((architecture.steps, architecture.features))
+    inputs = keras.Input(architecture.own or (architecture.steps, architecture.features))
     if architecture.form == FUNCTIONAL:
         model = keras.Model(inputs, _with_skip(architecture, inputs))
     else:

@@ -110,6 +110,21 @@ FIXED = (
     Architecture((layer("LSTM", units=4, go_backwards=True), _RNN), front=(_MASK,), steps=9),
     Architecture((_GRU,), front=(_MASK,), sequences=True, behind=(_POOLED,), head=VALUES, outputs=2),
     Architecture((_GRU,), front=(_MASK,), form=FUNCTIONAL),
+    # Inputs of another shape: vectors, series, images, rows that arrive one by one.
+    Architecture((), front=(layer("Dense", units=8, activation="relu"),), steps=1, features=10, own=(10,)),
+    Architecture((_GRU,), front=(layer("Reshape", target_shape=(9, 1)),), steps=9, features=1, own=(9,)),
+    Architecture((_LSTM,), front=(layer("Reshape", target_shape=(-1, 4)),), features=4, own=(6, 4, 1), head=LOGITS),
+    Architecture(
+        (),
+        front=(
+            *(layer("Conv2D", filters=4, kernel_size=3, activation="relu"), layer("MaxPooling2D", pool_size=2)),
+            *(layer("BatchNormalization"), layer("Flatten")),
+        ),
+        steps=8,
+        features=24,
+        own=(8, 8, 3),
+        uniform=True,
+    ),
     # Bidirectional, with every merge mode.
     Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
     Architecture((layer("LSTM", "ave", units=4), layer("LSTM", "sum", units=3)), head=LOGITS),

@@ -72,11 +72,11 @@ def _sections(rows: Sequence[str]) -> Mapping[str, list[str]]:
             return "Activations"
         if row.endswith((" in front", " between", " behind", " alone")):
             return "Other layers by position"
-        if row.startswith(("head ", "an answer", "one answer", "Sequential", "functional", "nested")):
-            return "Heads and forms"
+        if row.startswith(("input of ", "head ", "an answer", "one answer", "Sequential", "functional", "nested")):
+            return "Inputs, heads and forms"
         return "Recurrent layers"
 
-    titles = ("Recurrent layers", "Heads and forms", "Other layers by position", "Activations")
+    titles = ("Recurrent layers", "Inputs, heads and forms", "Other layers by position", "Activations")
     grouped = {title: [row for row in rows if section(row) == title] for title in titles}
     return {title: sorted(chosen) if title != titles[0] else chosen for title, chosen in grouped.items() if chosen}
 

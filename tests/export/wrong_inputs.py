@@ -108,6 +108,7 @@ _MODELS: Mapping[str, tuple[Config, str]] = {
             "each_step": _sequential(_recurrent(return_sequences=True)),
             "masking": _sequential(_layer("Embedding", "the_mask", mask_zero=True), _recurrent()),
             "embedding": _sequential(_layer("Embedding", "words", input_dim=50), _recurrent(), shape=(STEPS,)),
+            "unfixed": _sequential(_layer("GlobalAveragePooling2D", "pool"), shape=(STEPS, None, FEATURES)),
             "conv_lstm": _sequential(_recurrent("ConvLSTM1D", filters=2), shape=(STEPS, FEATURES)),
             "rnn_of_cell": _sequential(_recurrent("RNN", cell=_cell("OwnCell"))),
             "lambda": _sequential(_layer("Lambda", "doubled", function=_CODE), _recurrent()),
@@ -290,6 +291,7 @@ CASES: Sequence[Wrong] = (
     # Models that are not supported.
     _of_model("masking", "'the_mask' masks time steps", "not supported", "a Masking layer"),
     _of_model("embedding", "inputs of shape (None, 6)", "expected (None, steps, features)", "look up its rows before"),
+    _of_model("unfixed", "shape (None, 6, None, 3)", "expected fixed sizes behind the steps", "inputs of one shape"),
     _of_model("conv_lstm", "'the_rnn' is a ConvLSTM1D", "supported recurrent layers: SimpleRNN", "stacked or in Bidir"),
     _of_model("rnn_of_cell", "'the_rnn' is a RNN of OwnCell", "supported cells: SimpleRNNCell", "one or several in a"),
     _of_model(
