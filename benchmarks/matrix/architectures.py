@@ -1,6 +1,6 @@
 """An architecture as data: a model's layers, its description, and whether it can stream."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 Option = str | int | float | bool | tuple[int, ...]
@@ -11,10 +11,10 @@ SOFTMAX, BINARY, MULTILABEL, LOGITS, VALUES = HEADS = ("softmax", "binary", "mul
 SEQUENTIAL, FUNCTIONAL, NESTED = FORMS = ("Sequential", "functional with a skip connection", "nested")
 MERGE_MODES = ("concat", "sum", "mul", "ave")
 
-# Layers that see more than one step, so that a model with them cannot answer after each step.
+# Layers that see more than one step, so that a model with them cannot answer after each step, unless they are causal.
 _ALONG_THE_STEPS = (
     *("GlobalAveragePooling1D", "GlobalMaxPooling1D", "AveragePooling1D", "MaxPooling1D", "Flatten", "Reshape"),
-    *("Conv1D", "DepthwiseConv1D", "SeparableConv1D", "Conv2D", "MaxPooling2D"),
+    *("Conv1D", "DepthwiseConv1D", "SeparableConv1D", "ZeroPadding1D", "Conv2D", "MaxPooling2D"),
 )
 
 
@@ -99,12 +99,13 @@ class Architecture:
 
     @property
     def causal(self) -> bool:
-        """True if the states are all it must keep of earlier steps, so that it can stream."""
-        if not self.recurrent:
-            return False
+        """True if states are all it must keep of earlier steps, so that it can stream."""
         forward = not any(each.merge_mode or each.option("go_backwards", False) for each in self.recurrent)
-        layers = (*self.front, *self.between, *self._behind_every_step)
-        return forward and not any(_looks_along(each) for each in layers if not self._makes_rows(each))
+        places = [list(_without_causal(each)) for each in (self.front, self.between, self._behind_every_step)]
+        if not self.recurrent and list(self.front) == places[0]:
+            return False  # nothing has states
+        layers = [each for place in places for each in place if not self._makes_rows(each)]
+        return forward and not any(map(_looks_along, layers))
 
     def _makes_rows(self, each: LayerSpec) -> bool:
         """Return True for the layer that makes rows of samples of the model's own shape."""
@@ -121,6 +122,22 @@ class Architecture:
     def _behind_every_step(self) -> tuple[LayerSpec, ...]:
         """The layers behind that receive all steps."""
         return self.behind if self.sequences else ()
+
+
+def _without_causal(layers: Sequence[LayerSpec]) -> Iterator[LayerSpec]:
+    """Yield the layers except causal convolutions; some are a ZeroPadding1D with a convolution behind it."""
+    left = list(layers)
+    while left:
+        each = left.pop(0)
+        if each.kind == "ZeroPadding1D" and left and each.option("padding", 1) == (_rows_looked_back(left[0]), 0):
+            left.pop(0)
+        elif each.option("padding", "valid") != "causal" or each.option("strides", 1) != 1:
+            yield each
+
+
+def _rows_looked_back(each: LayerSpec) -> int:
+    dilation, size = each.option("dilation_rate", 1), each.option("kernel_size", 1)
+    return dilation * (size - 1) if isinstance(dilation, int) and isinstance(size, int) else 0
 
 
 def _looks_along(each: LayerSpec) -> bool:

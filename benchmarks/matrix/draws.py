@@ -125,6 +125,24 @@ FIXED = (
         own=(8, 8, 3),
         uniform=True,
     ),
+    # Causal convolutions in front of, between and behind recurrent layers, with dilation and a skip around them.
+    Architecture(
+        (_GRU, _LSTM),
+        front=(layer("BatchNormalization"), _CONV),
+        between=(layer("Conv1D", filters=4, kernel_size=3, padding="causal", dilation_rate=2),),
+        steps=12,
+    ),
+    Architecture(
+        (_RNN,),
+        front=(layer("ZeroPadding1D", padding=(4, 0)), layer("DepthwiseConv1D", kernel_size=3, dilation_rate=2)),
+        behind=(
+            layer("ZeroPadding1D", padding=(2, 0)),
+            layer("SeparableConv1D", filters=5, kernel_size=3, activation="relu"),
+        ),
+        sequences=True,
+        form=FUNCTIONAL,
+        steps=12,
+    ),
     # Bidirectional, with every merge mode.
     Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
     Architecture((layer("LSTM", "ave", units=4), layer("LSTM", "sum", units=3)), head=LOGITS),
@@ -263,6 +281,7 @@ _ALONE = (
 )
 _BETWEEN = (
     *(layer("Dense", units=4, activation="tanh"), layer("Dense", units=5, time_distributed=True)),
+    layer("Conv1D", filters=4, kernel_size=2, padding="causal", dilation_rate=3, activation="relu"),
     *(_DROPOUT, *_NORMS),
 )
 _ALONG = (layer("GlobalAveragePooling1D"), layer("GlobalMaxPooling1D"), layer("Flatten"), *_POOLS)

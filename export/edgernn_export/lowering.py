@@ -5,13 +5,14 @@ Keras's own. This reaches layers inside nested models, which `clone_model` does 
 so load a new copy each time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from edgernn.errors import ModelError, UnsupportedError
+from edgernn_export.causal_padding import CausalPadding, LookBack, causal_paddings
 from edgernn_export.cells import Cell, cell_of
 from edgernn_export.keras_model import recurrent_layers
 
@@ -110,41 +111,71 @@ def _composite(placeholder: RecurrentPlaceholder) -> Call:
     return call_each
 
 
-def put_placeholders(model: Any) -> tuple[Callable[..., tuple[Any, list[Any]]], Mapping[str, PlacedCell]]:
+@dataclass(frozen=True)
+class PlacedModel:
+    """A model with a placeholder operator in place of each recurrent layer, for `onnx`.
+
+    Attributes:
+        run: the model as a function of x [batch, steps, features] and of the first states, each [batch, size]; it
+            returns the answer and the last states. It may be called without states, which are zeros then.
+        state_sizes: size of each state, in the order of the layers.
+        cells: the cell of each placeholder, by the last part of the operator's name; filled in while `run` is traced.
+    """
+
+    run: Callable[..., tuple[Any, list[Any]]]
+    state_sizes: Sequence[int]
+    cells: Mapping[str, PlacedCell]
+
+
+def put_placeholders(model: Any, with_states: bool) -> PlacedModel:
     """Put a placeholder operator in place of each recurrent layer; `onnx` replaces it by ONNX's own operator.
 
-    Returns:
-        The model as a function of x [batch, steps, features] and, if it streams, of the first states of all
-        layers, each [batch, size]. It returns the answer and the last states. And the cell of each placeholder, by
-        the last part of the operator's name; they are filled in while that function is traced.
+    Args:
+        model: changed permanently.
+        with_states: whether `run` will get states; then the rows that causal convolutions look back on are states too.
     """
-    layers = recurrent_layers(model)
-    cells = [cell_of(layer) for layer in layers]
-    placed: dict[str, PlacedCell] = {}
-    first: list[tuple[Any, ...]] = [()] * len(cells)
-    last: list[tuple[Any, ...]] = [()] * len(cells)
+    import tensorflow as tf
 
-    def place(index: int) -> Call:
+    cells = {layer: cell_of(layer) for layer in recurrent_layers(model)}
+    paddings = {padding.layer: padding for padding in causal_paddings(model)} if with_states else {}
+    sizes = {layer: [cell.units] * len(cell.states) for layer, cell in cells.items()}
+    sizes |= {layer: [padding.rows * padding.features] for layer, padding in paddings.items()}
+    placed: dict[str, PlacedCell] = {}
+    first: dict[Any, tuple[Any, ...]] = dict.fromkeys(sizes, ())
+    last: dict[Any, tuple[Any, ...]] = {layer: () for layer in model._flatten_layers() if layer in sizes}
+
+    def place(layer: Any) -> Call:
         def call(x: Any, mask: Any) -> Any:
             # Count calls, not layers: a layer may be called more than once.
             name = f"edgernn_cell_{len(placed)}"
-            placed[name] = PlacedCell(cells[index], masked=mask is not None)
-            place_layer = _placeholder if mask is None else partial(_masked_placeholder, mask)
-            output, last[index] = place_layer(cells[index], layers[index], name, x, first[index])
+            placed[name] = PlacedCell(cells[layer], masked=mask is not None)
+            place_cell = _placeholder if mask is None else partial(_masked_placeholder, mask)
+            output, last[layer] = place_cell(cells[layer], layer, name, x, first[layer])
             return output
 
         return call
 
+    def look_back(padding: CausalPadding) -> LookBack:
+        def join(x: Any) -> Any:
+            (state,) = first[padding.layer]
+            joined = tf.concat([tf.reshape(state, [-1, padding.rows, padding.features]), x], axis=1)
+            last[padding.layer] = (tf.reshape(joined[:, -padding.rows :], [-1, padding.rows * padding.features]),)
+            return joined
+
+        return join
+
     def run(x: Any, *states: Any) -> tuple[Any, list[Any]]:
         given = iter(states)
-        first[:] = [tuple(islice(given, len(cell.states))) for cell in cells]
+        first.update((layer, tuple(islice(given, len(sizes[layer])))) for layer in last)
         answer = model(x, training=False)
-        return answer, [state for group in last for state in group]
+        return answer, [state for group in last.values() for state in group]
 
-    for index, layer in enumerate(layers):
-        rebind(layer, place(index))
+    for layer in cells:
+        rebind(layer, place(layer))
+    for padding in paddings.values():
+        padding.rebind(look_back(padding))
     _unwrap(model)
-    return run, placed
+    return PlacedModel(run, [size for layer in last for size in sizes[layer]] if with_states else [], placed)
 
 
 def rebind(layer: Any, call: Call) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from edgernn.arrays import Floats
 from edgernn.errors import ModelError
 from edgernn_export import masking, rebuilding, synthetic_inputs
+from edgernn_export.causal_padding import LookBack, causal_paddings, way_out
 from edgernn_export.converter_errors import reason_of
 from edgernn_export.keras_model import recurrent_layers
 from edgernn_export.lowering import Call, rebind
@@ -25,18 +26,18 @@ _ZERO = 1e-9
 
 
 def streams(model: Any, x: Floats | None = None) -> bool:
-    """Return True if the states of the recurrent layers are all that the model must keep between time steps."""
+    """Return True if the recurrent layers' states and some rows are all that the model must keep between time steps."""
     return not why_no_stream(model, x)
 
 
 def why_no_stream(model: Any, x: Floats | None = None) -> str:
     """Find the reason why a model cannot stream; empty if it can.
 
-    A model streams if the states of its recurrent layers are all that it must keep between time steps. This is tested
-    in Keras in float64: the inputs of each recurrent layer, and the answers to the first rows of a sequence, must be
-    the same for whole sequences and row by row. The test needs no list of layer kinds (pooling, convolutions,
-    attention, flattening, a layer that is used twice). Only layers that go backwards, as in Bidirectional, are
-    recognized by their option.
+    A model streams if it must keep only the states of its recurrent layers between time steps, and the rows that causal
+    convolutions look back on. This is tested in Keras in float64: the inputs of each recurrent layer, and the answers
+    to the first rows of a sequence, must be the same for whole sequences and row by row. The test needs no list of
+    layer kinds (pooling, other convolutions, attention, flattening, a layer that is used twice). Only layers that go
+    backwards, as in Bidirectional, and causal padding are recognized by their options.
 
     Args:
         model: as `keras_model.load` returns it; it is not changed.
@@ -45,9 +46,14 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
     Raises:
         ModelError: a recurrent layer gets initial states.
     """
+    reason = _find_reason(model, x)
+    return f"{reason}{way_out(model)}" if reason else ""
+
+
+def _find_reason(model: Any, x: Floats | None) -> str:
     layers = recurrent_layers(model)
-    if not layers:
-        return "it has no recurrent layer, and other layers keep no state from one row to the next"
+    if not layers and not causal_paddings(model):
+        return "it has no recurrent layer and no causal convolution, and so no state from one row to the next"
     backwards = [layer.name for layer in layers if layer.go_backwards]
     if backwards:
         return f"layer {backwards[0]!r} goes through the time steps from the last to the first"
@@ -111,12 +117,13 @@ def _answer_whole(model: Any, rows: Floats) -> tuple[_CallRecord, list[Floats]]:
 
 
 def _answer_stepped(model: Any, rows: Floats) -> list[_CallRecord]:
-    """Call the model row by row with the last states; the calls of its recurrent layers stay replaced."""
+    """Call the model row by row with the last states; the calls of layers with states stay replaced."""
     import tensorflow as tf
 
-    layers = recurrent_layers(model)
+    layers, paddings = recurrent_layers(model), causal_paddings(model)
     calls: list[tuple[str, Any]] = []
     states = [layer.cell.get_initial_state(batch_size=len(rows)) for layer in layers]
+    states += [tf.zeros([len(rows), each.rows, each.features], each.layer.compute_dtype) for each in paddings]
 
     def advance(index: int) -> Call:
         def call(x: Any, mask: Any) -> Any:
@@ -134,6 +141,14 @@ def _answer_stepped(model: Any, rows: Floats) -> list[_CallRecord]:
 
         return call
 
+    def look_back(index: int, kept: int) -> LookBack:
+        def join(x: Any) -> Any:
+            joined = tf.concat([states[index], x], axis=1)
+            states[index] = joined[:, -kept:]
+            return joined
+
+        return join
+
     def step(row: Any, before: list[Any]) -> tuple[list[Any], Any, list[Any]]:
         calls.clear()
         states[:] = before
@@ -142,6 +157,8 @@ def _answer_stepped(model: Any, rows: Floats) -> list[_CallRecord]:
 
     for index, layer in enumerate(layers):
         rebind(layer, advance(index))
+    for index, padding in enumerate(paddings, start=len(layers)):
+        padding.rebind(look_back(index, padding.rows))
     last, answers = [*states], list[_CallRecord]()
     run = tf.function(step, autograph=False).get_concrete_function(tf.constant(rows[:, :1]), last)
     for number in range(rows.shape[1]):
@@ -164,7 +181,7 @@ def _why_different(whole: _CallRecord, beginnings: Sequence[Floats], stepped: Se
     if whole.answer.ndim == 3 and whole.answer.shape[1] == len(answers):
         pairs = [(whole.answer, np.concatenate(answers, axis=1))]
     if not all(_same(*pair) for pair in pairs):
-        return "its answer depends on more than the newest row and the states of its recurrent layers"
+        return "its answer depends on more than the newest row and the states of its layers"
     if not any(np.isfinite(sequence).all() for sequence in whole.answer):
         return "its answers to all tried rows contain NaN or infinity"
     return ""

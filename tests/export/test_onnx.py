@@ -42,6 +42,11 @@ def layers_of(kind: str) -> Sequence[Any]:
         "gru and lstm": [layers.GRU(5, return_sequences=True), layers.LSTM(4), head],
         "each step": [sequence, layers.Dense(4)],
         "raw": [layers.Rescaling(1 / 255), rnn(5), head],
+        "causal": [
+            *(layers.Conv1D(4, 3, padding="causal"), rnn(5, return_sequences=True)),
+            *(layers.Conv1D(3, 2, padding="causal", dilation_rate=2, activation="relu"), layers.LSTM(4), head),
+        ],
+        "causal alone": [layers.ZeroPadding1D((2, 0)), layers.SeparableConv1D(4, 3), head],
         # These use more of the sequence than the newest row and their states.
         "backwards": [rnn(5, go_backwards=True), head],
         "backwards below": [rnn(5, go_backwards=True, return_sequences=True), rnn(3), head],
@@ -54,7 +59,7 @@ def layers_of(kind: str) -> Sequence[Any]:
     }[kind]
 
 
-STREAMING = ("plain", "stacked", "between", "nested", "unrolled by keras", "many")
+STREAMING = ("plain", "stacked", "between", "nested", "unrolled by keras", "many", "causal")
 WHOLE_ONLY = ("backwards", "backwards below", "flattened", "averaged", "convolved", "other steps", "looping")
 
 
@@ -146,7 +151,7 @@ def test_every_state_goes_in_and_out_in_the_order_of_the_layers(converted: Calla
     assert list(outputs)[1:] == [f"{name}_out" for name in states]
 
 
-@pytest.mark.parametrize("kind", ["stacked", "gru and lstm", "each step"])
+@pytest.mark.parametrize("kind", ["stacked", "gru and lstm", "each step", "causal", "causal alone"])
 def test_states_are_optional_for_onnx_runtime(kind: str, converted: Callable[[str], bytes]) -> None:
     """Call the file like other programs, with the first input alone; then stream in two halves."""
     data, x = converted(kind), samples(7)

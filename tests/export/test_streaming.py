@@ -29,16 +29,26 @@ def fronts() -> dict[str, tuple[Callable[[], Any], int, bool]]:
     def pressure(x: Any) -> Any:
         return look_ahead(activation="tanh")(layers.Normalization(mean=[1013.0] * 3, variance=[25.0] * 3)(x))
 
-    def causal(dilation: int) -> Callable[[Any], Any]:
-        return layers.Conv1D(4, 2, dilation_rate=dilation, padding="causal")
+    def causal(dilation: int, **options: Any) -> Callable[[Any], Any]:
+        return layers.Conv1D(4, 2, dilation_rate=dilation, padding="causal", **options)
+
+    def gated(x: Any) -> Any:
+        return layers.Multiply()([causal(2, activation="tanh")(x), causal(2, activation="sigmoid")(x)])
+
+    def padded(rows: int) -> Callable[[Any], Any]:
+        return lambda x: layers.DepthwiseConv1D(3)(layers.ZeroPadding1D((rows, 0))(x))
 
     return {
         "raw counts, looking ahead": (counts, 16, False),
         "pressure, looking ahead": (pressure, 16, False),
         "a dead relu": (look_ahead(bias_initializer=initializers.Constant(-9.0)), 8, False),
         "hardly anything of the mean": (hardly, 8, False),
-        "looking back 10 of 16": (causal(10), 16, False),
-        "looking back further than a sample": (causal(20), 16, False),
+        "looking back 10 of 16": (causal(10), 16, True),
+        "looking back further than a sample": (causal(20), 16, True),
+        "causal convolutions, multiplied": (gated, 8, True),
+        "padded as far as the convolution looks back": (padded(2), 8, True),
+        "padded further": (padded(3), 8, False),
+        "every second step": (causal(1, strides=2), 8, False),
         "a difference to the row before": (lambda x: x - ops.pad(x, [[0, 0], [1, 0], [0, 0]])[:, :-1], 8, False),
         "logarithm": (lambda x: ops.log(x + 1e-3), 8, True),
         "root": (ops.sqrt, 8, True),
@@ -54,7 +64,9 @@ def fronts() -> dict[str, tuple[Callable[[], Any], int, bool]]:
     "kind",
     [
         *("raw counts, looking ahead", "pressure, looking ahead", "a dead relu", "hardly anything of the mean"),
-        *("looking back 10 of 16", "looking back further than a sample", "a difference to the row before"),
+        *("looking back 10 of 16", "looking back further than a sample", "causal convolutions, multiplied"),
+        *("padded as far as the convolution looks back", "padded further", "every second step"),
+        "a difference to the row before",
         *("logarithm", "root", "logit", "sine", "thresholds", "convolution of one row", "normed"),
     ],
 )
@@ -112,3 +124,31 @@ def test_what_comes_behind_the_recurrent_layer_counts(kind: str, tmp_path: Path)
     }[kind]
     keras.Model(given, answer()).save(tmp_path / "m.keras")
     assert (why_no_stream(keras_model.load(tmp_path / "m.keras")) == "") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "way_out"),
+    [
+        ("Conv1D", {"filters": 4, "padding": "same"}, "layer 'c' has padding='same', padding='causal' would stream"),
+        ("Conv1D", {"filters": 4}, "layer 'c' has padding='valid', padding='causal' would stream"),
+        (
+            "DepthwiseConv1D",
+            {"padding": "same", "dilation_rate": 2},
+            "layer 'c' has padding='same', ZeroPadding1D((4, 0)) in front of it and padding='valid' would stream",
+        ),
+        ("MaxPooling1D", {}, ""),
+    ],
+)
+def test_the_reason_names_the_padding_that_would_stream(
+    kind: str, options: dict[str, Any], way_out: str, tmp_path: Path
+) -> None:
+    import keras
+    from keras import layers
+
+    size = {} if kind == "MaxPooling1D" else {"kernel_size": 3}
+    front = getattr(layers, kind)(name="c", **size, **options)
+    keras.Sequential([keras.Input((8, FEATURES)), front, layers.GRU(3)]).save(tmp_path / "m.keras")
+    reason = why_no_stream(keras_model.load(tmp_path / "m.keras"))
+    assert reason
+    assert reason.endswith(way_out)
+    assert bool(way_out) == ("would stream" in reason)

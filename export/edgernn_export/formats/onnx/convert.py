@@ -14,13 +14,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgernn.arrays import AnyArray
 from edgernn.card import NAME as CARD_NAME
 from edgernn.errors import ExportError
 from edgernn.specs import INPUT, OUTPUT
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export import keras_model, lowering, rebuilding
 from edgernn_export.converter_errors import ours_in, reason_of
-from edgernn_export.lowering import PlacedCell
+from edgernn_export.lowering import PlacedCell, PlacedModel
 from edgernn_export.streaming import streams
 
 # The oldest operator set whose DequantizeLinear takes one scale a channel.
@@ -34,9 +35,9 @@ _DIRECTION_AXIS = np.array([1], np.int64)
 def convert(model: Any, stream: bool | None = None, *, static: bool = False) -> bytes:
     """Convert a Keras model to float32 ONNX.
 
-    By default the batch is free. A model that streams also has a free number of steps and, for each recurrent state in
-    the order of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. A missing
-    state is zeros, as at the beginning of a sequence. Any other model has a fixed number of steps and no states.
+    By default the batch is free. A model that streams also has a free number of steps and, for each state in the order
+    of the layers, an input `state_0` … and an output `state_0_out` …, float32 [batch, size]. A missing state is zeros,
+    as at the beginning of a sequence. Any other model has a fixed number of steps and no states.
 
     Args:
         model: as `keras_model.load` returns it; unusable afterwards, because its layers may be rebound.
@@ -69,11 +70,11 @@ def embed_card(data: bytes, card: bytes) -> bytes:
 
 def _convert(model: Any, with_states: bool = False, batch: int | None = None) -> bytes:
     """Convert a model for its own number of steps, with this batch or a free one."""
-    sizes = [cell.units for cell in keras_model.cells(model) for _ in cell.states] if with_states else []
-    proto = _trace(model, sizes, batch)
+    placed = lowering.put_placeholders(model, with_states)
+    proto = _trace(placed, [batch, *model.inputs[0].shape[1:]])
     _tidy(proto)
-    if sizes:
-        _make_states_optional(proto.graph, sizes)
+    if with_states:
+        _make_states_optional(proto.graph, placed.state_sizes)
     if batch:
         _fix_output(proto)
     return finish(proto)
@@ -93,24 +94,24 @@ def finish(proto: onnx.ModelProto) -> bytes:
     return data
 
 
-def _trace(model: Any, state_sizes: Sequence[int], batch: int | None) -> onnx.ModelProto:
-    """Trace the model, with one input and one output for each state size."""
+def _trace(placed: PlacedModel, shape: Sequence[int | None]) -> onnx.ModelProto:
+    """Trace the model for an input of this shape, with one input and one output for each state."""
     with quiet_tensorflow():
         import tensorflow as tf
     import tf2onnx
 
     # It logs the shapes of the placeholder's outputs, which are useless, and faults that the checks below find as well.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    run, cells = lowering.put_placeholders(model)
 
     def answer(x: Any, *states: Any) -> dict[str, Any]:
-        output, last = run(x, *states)
+        output, last = placed.run(x, *states)
         return {OUTPUT: output} | {f"state_{index}_out": last[index] for index in range(len(states))}
 
-    spec = [tf.TensorSpec([batch, *model.inputs[0].shape[1:]], tf.float32, name=INPUT)]
-    spec += [tf.TensorSpec([batch, size], tf.float32, name=f"state_{i}") for i, size in enumerate(state_sizes)]
+    sizes = enumerate(placed.state_sizes)
+    spec = [tf.TensorSpec(shape, tf.float32, name=INPUT)]
+    spec += [tf.TensorSpec([shape[0], size], tf.float32, name=f"state_{index}") for index, size in sizes]
     handlers: dict[str, tuple[Callable[..., None], list[str]]] = {
-        _PLACEHOLDER: (partial(_replace_placeholder, cells, bool(state_sizes)), []),
+        _PLACEHOLDER: (partial(_replace_placeholder, placed.cells, bool(placed.state_sizes)), []),
         "Erfc": (partial(_replace_by_difference, "Erf"), []),
         "Expm1": (partial(_replace_by_difference, "Exp"), []),
     }
@@ -207,29 +208,47 @@ def _replace_by_difference(operator: str, graph: Any, node: Any, name: str, _arg
 def _make_states_optional(graph: onnx.GraphProto, sizes: Sequence[int]) -> None:
     """Give each state a default value of zeros: an initializer with the input's name, one row for any batch.
 
-    tf2onnx reshapes a state to [1, batch, size] for the operator. That Reshape becomes an Expand, which repeats the row
-    for every sample and leaves a state of the right batch unchanged. The batch is read from the operator's input,
-    [steps, batch, features].
+    tf2onnx reshapes a recurrent state to [1, batch, size] for the operator. That Reshape becomes an Expand, which
+    repeats the row for every sample and leaves a state of the right batch unchanged. The batch is read from the
+    operator's input, [steps, batch, features]. Rows that a convolution looks back on are reshaped to
+    [batch, rows, features]; an Expand follows, with the batch of the model's input.
     """
     states = {f"state_{index}": size for index, size in enumerate(sizes)}
-    rows = next(node.input[0] for node in graph.node if node.op_type in RECURRENT)
     reshapes = [node for node in graph.node if node.op_type == "Reshape" and node.input[0] in states]
     if len(reshapes) < len(states):
         raise ExportError(
             f"tf2onnx reshapes {len(reshapes)} states, expected {len(states)}; use --static for a file without states"
         )
+    constants = {name: np.zeros((1, size), np.float32) for name, size in states.items()}
+    shapes = {constant.name: numpy_helper.to_array(constant).tolist() for constant in graph.initializer}
+    looked_back = [node for node in reshapes if shapes[node.input[1]][0] == -1]
     for node in reshapes:
-        node.op_type = "Expand"
-        node.input[1] = "state_shape"
+        if node in looked_back:
+            (target,) = node.output
+            node.output[0] = f"{target}/one"
+            graph.node.append(onnx.helper.make_node("Expand", [node.output[0], "rows_shape"], [target]))
+        else:
+            node.op_type = "Expand"
+            node.input[1] = "state_shape"
+    if looked_back:
+        constants |= _add_limited_shape(graph, INPUT, "rows_shape", (_MAX_BATCH, 1, 1))
+    if len(looked_back) < len(reshapes):
+        rows = next(node.input[0] for node in graph.node if node.op_type in RECURRENT)
+        constants |= _add_limited_shape(graph, rows, "state_shape", (1, _MAX_BATCH, 1))
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+
+
+def _add_limited_shape(
+    graph: onnx.GraphProto, value: str, name: str, limits: tuple[int, int, int]
+) -> dict[str, AnyArray]:
+    """Add the shape of a value, with each size at most its limit; return the constant with the limits."""
     graph.node.extend(
         [
-            onnx.helper.make_node("Shape", [rows], ["rows_shape"]),
-            onnx.helper.make_node("Min", ["rows_shape", "state_limits"], ["state_shape"]),
+            onnx.helper.make_node("Shape", [value], [f"{name}_of_input"]),
+            onnx.helper.make_node("Min", [f"{name}_of_input", f"{name}_limits"], [name]),
         ]
     )
-    constants = {"state_limits": np.array([1, _MAX_BATCH, 1], np.int64)}
-    constants |= {name: np.zeros((1, size), np.float32) for name, size in states.items()}
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return {f"{name}_limits": np.array(limits, np.int64)}
 
 
 def _fix_output(proto: onnx.ModelProto) -> None:

@@ -17,6 +17,7 @@ from edgernn_export.formats.tflite.arithmetic import Float32Ops, Value
 from edgernn_export.formats.tflite.graph import Graph, Operator, read, write
 from edgernn_export.formats.tflite.layouts import Layer, fuse, loop, unroll
 from edgernn_export.formats.tflite.real_rows import over_real_rows
+from edgernn_export.formats.tflite.row_buffers import add_row_buffer, is_causal_padding
 from edgernn_export.lowering import RecurrentPlaceholder
 
 SEQUENCE, STEP = "sequence", "step"
@@ -93,7 +94,12 @@ def insert_cells(
         operators = []
         for number, operator in enumerate(subgraph.operators):
             if number not in places:
-                operators.append(operator)
+                graph = Graph(model, subgraph)
+                if streaming and is_causal_padding(graph, operator):
+                    states.append(add_row_buffer(graph, operator))
+                else:
+                    graph.operators.append(operator)
+                operators += graph.operators
             elif number in chains:
                 graph = Graph(model, subgraph)
                 source = int(subgraph.operators[chains[number][0]].inputs[0])
