@@ -199,10 +199,39 @@ NOT_INLINE squares_i8(const instruction *i, const int8_t *a, const int8_t *b, in
     }
 }
 
+/* Moves an element of 1 or 4 bytes; a call of memmove for each would take most of the time. */
+static inline __attribute__((always_inline)) void move_element(uint8_t *target, const uint8_t *source, int64_t size) {
+    uint8_t bytes[4];
+    if (size == 1) {
+        *target = *source;
+    } else {
+        memcpy(bytes, source, 4);
+        memcpy(target, bytes, 4);
+    }
+}
+
+/* Repeats an element of 1 or 4 bytes. */
+static void repeat_element(uint8_t *target, const uint8_t *source, int64_t size, int64_t count) {
+    uint8_t bytes[4];
+    move_element(bytes, source, size);
+    for (int64_t k = 0; size == 4 && k < count; k++) {
+        memcpy(target + 4 * k, bytes, 4);
+    }
+    if (size == 1) {
+        memset(target, bytes[0], (size_t)count);
+    }
+}
+
 NOT_INLINE choose(const instruction *i, const float *condition, const uint8_t *a, const uint8_t *b, uint8_t *out) {
-    const int64_t size = i->type == INT8 ? 1 : 4;
+    if (i->type == INT8) {
+        for (int64_t k = 0; k < i->elements; k++) {
+            const uint8_t bits = (uint8_t)-(condition[k] != 0.0f);
+            out[k] = (uint8_t)((a[k] & bits) | (b[k] & ~bits));
+        }
+        return;
+    }
     for (int64_t k = 0; k < i->elements; k++) {
-        memcpy(out + k * size, (condition[k] != 0.0f ? a : b) + k * size, (size_t)size);
+        move_element(out + 4 * k, (condition[k] != 0.0f ? a : b) + 4 * k, 4);
     }
 }
 
@@ -210,7 +239,7 @@ NOT_INLINE copy(const instruction *i, const uint8_t *x, uint8_t *out) {
     const int64_t size = i->type == INT8 ? 1 : 4;
     const int64_t *sizes = i->as.copy.sizes, *from = i->as.copy.x_strides, *to = i->as.copy.out_strides;
     /* The innermost axis is copied at once where its elements are neighbours. */
-    const int together = from[4] == 1 && to[4] == 1;
+    const int together = from[4] == 1 && to[4] == 1, repeated = from[4] == 0 && to[4] == 1;
     for (int64_t a = 0; a < sizes[0]; a++) {
         for (int64_t b = 0; b < sizes[1]; b++) {
             for (int64_t c = 0; c < sizes[2]; c++) {
@@ -222,8 +251,12 @@ NOT_INLINE copy(const instruction *i, const uint8_t *x, uint8_t *out) {
                         memmove(target, source, (size_t)(size * sizes[4]));
                         continue;
                     }
+                    if (repeated) {
+                        repeat_element(target, source, size, sizes[4]);
+                        continue;
+                    }
                     for (int64_t e = 0; e < sizes[4]; e++) {
-                        memmove(target + size * e * to[4], source + size * e * from[4], (size_t)size);
+                        move_element(target + size * e * to[4], source + size * e * from[4], size);
                     }
                 }
             }
