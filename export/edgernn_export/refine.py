@@ -106,10 +106,23 @@ def estimate_seconds(model: Any, samples: int, *, epochs: int = EPOCHS) -> float
         samples: number of calibration samples.
         epochs: as for `refine`.
     """
-    kernels = sum(int(np.prod(weight.shape)) for weight in model.weights if _is_kernel(weight))
-    batch_steps = epochs * samples * (1 - HELD_OUT_SHARE) / BATCH_SIZE * model.inputs[0].shape[1]
+    steps = model.inputs[0].shape[1]
+    products = sum(
+        int(np.prod(weight.shape)) * max(steps, _count_places(layer))
+        for layer in model._flatten_layers()
+        for weight in layer._trainable_variables
+        if _is_kernel(weight)
+    )
+    batches = epochs * samples * (1 - HELD_OUT_SHARE) / BATCH_SIZE
     layers = len(keras_model.recurrent_layers(model))
-    return float(batch_steps * (layers * _SECONDS_A_STEP + BATCH_SIZE * kernels * _SECONDS_A_WEIGHT))
+    return float(batches * (layers * steps * _SECONDS_A_STEP + BATCH_SIZE * products * _SECONDS_A_WEIGHT))
+
+
+def _count_places(layer: Any) -> int:
+    """Count the places of a sample at which a layer is applied, such as the pixels of a convolution's answer."""
+    nodes = layer._inbound_nodes
+    shape = nodes[0].output_tensors[0].shape if nodes else ()
+    return int(np.prod([size or 1 for size in shape[1:-1]], dtype=np.int64))
 
 
 def refine(model: Any, x: Float32, reference: Float32, loss: Loss, *, epochs: int = EPOCHS) -> Refinement:

@@ -14,6 +14,7 @@ from edgernn.arrays import Floats
 from edgernn.errors import InputError, ModelError
 from edgernn_export import Target, early_checks, export, keras_model, rebuilding
 from edgernn_export.outline import Outline
+from edgernn_export.refine import estimate_seconds
 
 pytestmark = pytest.mark.usefixtures("in_process")
 OWN = (8, 3, 1)
@@ -153,6 +154,18 @@ def test_a_copy_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(rebuilding, "_compiled", answer_by_layers)
     with pytest.raises(ModelError, match="the rebuilt model's answers differ by"):
         keras_model.load(path)
+
+
+def test_the_estimate_of_a_refinement_counts_the_pixels_of_a_convolution(tmp_path: Path) -> None:
+    from keras import layers
+
+    def estimate(strides: int) -> float:
+        convolution = layers.Conv2D(2, 3, strides=strides)
+        path = _saved(tmp_path, (12, 12, 1), convolution, layers.GlobalAveragePooling2D(), layers.Dense(1))
+        return estimate_seconds(keras_model.load(path), 1000)
+
+    # Kernels of 18 and 2 weights; the first at 10 x 10 or 2 x 2 pixels, and at least as often as there are steps.
+    assert estimate(1) / estimate(5) == pytest.approx((18 * 100 + 2 * 12) / (18 * 12 + 2 * 12))
 
 
 def test_an_outline_without_a_shape_has_no_sample_shape() -> None:
