@@ -15,6 +15,7 @@ from matrix.architectures import (
     MULTILABEL,
     NESTED,
     RECURRENT,
+    SEQUENTIAL,
     SOFTMAX,
     VALUES,
     Architecture,
@@ -231,8 +232,8 @@ def _random(seed: int) -> Architecture:
         uniform=bool(rng.random() < 0.5),
         seed=seed,
     )
-    # Most layers along the steps drop a mask, and Keras warns of it.
-    plain = not drawn.front and drawn.form != FUNCTIONAL and not set(drawn.behind) & set(_ALONG)
+    # Nested models and most layers along the steps drop a mask, and Keras warns of it.
+    plain = not drawn.front and drawn.form == SEQUENTIAL and not set(drawn.behind) & set(_ALONG)
     masked = plain and np.random.default_rng((seed, 4)).random() < _MASKED
     return replace(drawn, front=(_MASK,)) if masked else drawn
 
