@@ -68,6 +68,9 @@ def test_causal_convolutions_stream_with_the_bits_of_a_sequence(tmp_path: Path) 
     assert card is not None
     # Two rows of three features, and six rows of four.
     assert card.states == ((6, "int8"), (24, "int8"))
+    in_c = make_artifact(source, Target("c", "int8", "step"))
+    assert in_c.proof.streamed
+    assert (in_c.proof.stream_difference, in_c.proof.difference) == (0.0, result.proof.difference)
 
 
 def test_the_only_layout_is_that_of_plain_file_names(source: Source) -> None:

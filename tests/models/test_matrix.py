@@ -22,8 +22,16 @@ from matrix.refused import REFUSED, refusal
 
 MODELS = int(os.environ.get("EDGERNN_MODELS", "12"))
 SMALL = int(os.environ.get("EDGERNN_SMALL_MODELS", str(max(4, MODELS // 4))))
-# Operators that programs lack: a sequence or a step in one operator, sparsemax, and integers that no kernel measures.
-WITHOUT_PROGRAM = ("UNIDIRECTIONAL_SEQUENCE_", "ZEROS_LIKE", "TOPK_V2", "of int8", "quotient")
+# Operators that programs lack: a sequence or a step in one operator, sparsemax, depthwise convolutions, and integers
+# that no kernel measures.
+WITHOUT_PROGRAM = (
+    "UNIDIRECTIONAL_SEQUENCE_",
+    "ZEROS_LIKE",
+    "TOPK_V2",
+    "a depthwise convolution",
+    "of int8",
+    "quotient",
+)
 FLOAT32 = tuple(target for target in RUNTIME_TARGETS if target.quantization == "float32" and target.layout != "fused")
 
 

@@ -205,7 +205,11 @@ def test_matrix_products(activation: int, channels: int) -> None:
     check_bits(make_file("FULLY_CONNECTED", inputs, Port((1, 4, 7), (0.05,), -100), options), X)
 
 
-@pytest.mark.parametrize(("padding", "stride", "dilation"), [(0, 1, 1), (1, 1, 1), (0, 2, 1), (1, 2, 1), (0, 1, 2)])
+# The last two have a single window: of all steps with dilation, and of the first ones.
+WINDOWS = [(0, 1, 1), (1, 1, 1), (0, 2, 1), (1, 2, 1), (0, 1, 2), (1, 1, 4), (1, 9, 1)]
+
+
+@pytest.mark.parametrize(("padding", "stride", "dilation"), WINDOWS)
 @pytest.mark.parametrize("name", ["CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"])
 def test_windows_of_time_steps(name: str, padding: int, stride: int, dilation: int) -> None:
     steps, kernel, pools = 9, 3, "POOL" in name

@@ -6,7 +6,7 @@ from edgernn.errors import ArtifactError, UnsupportedError
 from edgernn.program.builder import Builder, limits, tensor_number
 from edgernn.program.file_graph import GraphOperator
 from edgernn.program.linear import read_weights
-from edgernn.program.operators import INT8, Convolution, Pool, Reduce
+from edgernn.program.operators import INT8, Convolution, Linear, Pool, Reduce
 from edgernn.program.shapes import check_same, normalized
 from edgernn.records import record
 
@@ -50,6 +50,13 @@ def convolution(builder: Builder, operator: GraphOperator) -> None:
     _check_out(operator, out_shape, axis, windows.out_steps, outputs)
     constants = read_weights(builder, operator, x, out, outputs, 3 if depthwise else 0)
     low, high = limits(operator, values[out], options.byte(activation))
+    if not depthwise and windows.out_steps == 1 and windows.before == 0:
+        # A single window is a row of a product, as in the step of a causal convolution.
+        if kernel != steps:
+            x = builder.copied(x, (kernel, channels), (windows.dilation * channels, 1))
+        parts = constants.weights, constants.bias, constants.multipliers
+        builder.emit(Linear(x, out, kernel * channels, outputs, *parts, low, high))
+        return
     builder.emit(
         Convolution(
             x=x,
