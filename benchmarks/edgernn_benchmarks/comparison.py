@@ -293,7 +293,7 @@ def _ask(
     rules.check_sample_shapes(test, tuple(loaded.model.inputs[0].shape[1:]))
     progress.step("answering the test samples")
     answers = loaded.answer(test.x_test)
-    task = infer_task(answers, test, original.labels)
+    task = infer_task(loaded.exact_answers(test.x_test, answers), test, original.labels)
     question = Question(
         test.x_test,
         test.y_test,

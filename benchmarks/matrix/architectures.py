@@ -9,6 +9,10 @@ RECURRENT = ("SimpleRNN", "GRU", "LSTM")
 # Heads, by their kind of answers.
 SOFTMAX, BINARY, MULTILABEL, LOGITS, VALUES = HEADS = ("softmax", "binary", "multilabel", "logits", "values")
 SEQUENTIAL, FUNCTIONAL, NESTED = FORMS = ("Sequential", "functional with a skip connection", "nested")
+# Models that are rebuilt of plain float32 layers, by the name of what is replaced.
+STATEFUL, OF_CELLS, RETURN_STATE = "stateful=True with a batch size of 8", "RNN of cells", "return_state=True"
+PRECISIONS = ("float16", "float64", "mixed_float16", "mixed_bfloat16")
+REBUILT = (*PRECISIONS, STATEFUL, OF_CELLS, RETURN_STATE)
 MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 # Layers that see more than one step, so that a model with them cannot answer after each step, unless they are causal.
@@ -64,6 +68,7 @@ class Architecture:
         head: one of `HEADS`.
         outputs: number of outputs of the head.
         form: one of `FORMS`.
+        rebuilt: one of `REBUILT`; empty for plain layers. Only functional models have `RETURN_STATE`.
         steps, features: shape of a sample.
         own: shape of a sample as the model takes it; empty if it is (steps, features).
         uniform: whether inputs are uniform in 0 to 1; otherwise they are normally distributed.
@@ -78,6 +83,7 @@ class Architecture:
     head: str = SOFTMAX
     outputs: int = 4
     form: str = SEQUENTIAL
+    rebuilt: str = ""
     steps: int = 6
     features: int = 3
     own: tuple[int, ...] = ()
@@ -93,7 +99,7 @@ class Architecture:
             *map(str, self.behind),
             f"{self.head}({self.outputs})",
         ]
-        form = "" if self.form == SEQUENTIAL else f"{self.form}, "
+        form = "".join(f"{each}, " for each in (self.form, self.rebuilt) if each not in (SEQUENTIAL, ""))
         inputs = "uniform" if self.uniform else "normal"
         return f"{form}{inputs} {list(self.own) or [self.steps, self.features]}: {', '.join(parts)}; seed {self.seed}"
 
@@ -140,6 +146,13 @@ def _rows_looked_back(each: LayerSpec) -> int:
     return dilation * (size - 1) if isinstance(dilation, int) and isinstance(size, int) else 0
 
 
+def can_stack_cells(architecture: Architecture) -> bool:
+    """Return True if one RNN of several cells computes the same as the recurrent layers."""
+    first, *rest = architecture.recurrent
+    turned = any(each.option("go_backwards", False) for each in rest)
+    return bool(rest) and not (architecture.between or turned or any(each.merge_mode for each in (first, *rest)))
+
+
 def _looks_along(each: LayerSpec) -> bool:
     return each.kind in _ALONG_THE_STEPS and each.option("kernel_size", 0) != 1
 
@@ -167,6 +180,8 @@ def traits(architecture: Architecture) -> list[str]:
     )
     found.append("an answer a step" if per_step else "one answer")
     found += [f"head {architecture.head}", architecture.form]
+    if architecture.rebuilt:
+        found.append(architecture.rebuilt)
     return list(dict.fromkeys(found))
 
 

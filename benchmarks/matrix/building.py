@@ -11,9 +11,27 @@ from edgernn.data.run_folder import Original
 from edgernn.data.samples import Samples
 from edgernn.system.tensorflow_setup import quiet_tensorflow
 from edgernn_export.keras_model import recurrent_layers
-from matrix.architectures import BINARY, FUNCTIONAL, MULTILABEL, NESTED, SOFTMAX, VALUES, Architecture, LayerSpec
+from matrix.architectures import (
+    BINARY,
+    FUNCTIONAL,
+    MULTILABEL,
+    NESTED,
+    OF_CELLS,
+    PRECISIONS,
+    RETURN_STATE,
+    SOFTMAX,
+    STATEFUL,
+    VALUES,
+    Architecture,
+    LayerSpec,
+    can_stack_cells,
+)
 
 CALIBRATION_SAMPLES, TEST_SAMPLES = 100, 20
+# Not a divisor of the numbers of samples.
+_STATEFUL_BATCH = 8
+# Options of an RNN layer, which its cell does not have.
+_OF_LAYER = ("return_sequences", "go_backwards", "unroll")
 _HEAD_ACTIVATIONS = {SOFTMAX: "softmax", BINARY: "sigmoid", MULTILABEL: "sigmoid"}
 # The gain of recurrent kernels by activation: states of unbounded ones grow from step to step, of exponential most.
 _BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign", "softmax", "sparsemax", "sparse_sigmoid")
@@ -28,7 +46,21 @@ def build(architecture: Architecture) -> Any:
     with quiet_tensorflow():
         import keras
 
-    inputs = keras.Input(architecture.own or (architecture.steps, architecture.features))
+    if architecture.rebuilt in PRECISIONS:
+        usual = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(architecture.rebuilt)
+        try:
+            return _build(architecture)
+        finally:
+            keras.config.set_dtype_policy(usual)
+    return _build(architecture)
+
+
+def _build(architecture: Architecture) -> Any:
+    import keras
+
+    batch = _STATEFUL_BATCH if architecture.rebuilt == STATEFUL else None
+    inputs = keras.Input(batch_shape=(batch, *(architecture.own or (architecture.steps, architecture.features))))
     if architecture.form == FUNCTIONAL:
         model = keras.Model(inputs, _with_skip(architecture, inputs))
     else:
@@ -54,13 +86,47 @@ def original(architecture: Architecture, folder: Path) -> Original:
     )
 
 
-def _make(each: LayerSpec, **more: object) -> Any:
+def _make(each: LayerSpec) -> Any:
     import keras
 
-    layer = getattr(keras.layers, each.kind)(**dict(each.options), **more)
-    if each.merge_mode:
-        return keras.layers.Bidirectional(layer, merge_mode=each.merge_mode)
+    layer = getattr(keras.layers, each.kind)(**dict(each.options))
     return keras.layers.TimeDistributed(layer) if each.time_distributed else layer
+
+
+def _make_recurrent(each: LayerSpec, rebuilt: str, **more: object) -> Any:
+    import keras
+
+    options: dict[str, object] = dict(each.options) | more
+    if rebuilt == OF_CELLS:
+        of_layer = {name: options.pop(name) for name in _OF_LAYER if name in options}
+        layer = keras.layers.RNN(getattr(keras.layers, f"{each.kind}Cell")(**options), **of_layer)
+    else:
+        extra = {STATEFUL: {"stateful": True}, RETURN_STATE: {"return_state": True}}.get(rebuilt, {})
+        layer = getattr(keras.layers, each.kind)(**options, **extra)
+    return keras.layers.Bidirectional(layer, merge_mode=each.merge_mode) if each.merge_mode else layer
+
+
+def _make_stacked_cells(architecture: Architecture) -> Any:
+    """Make one RNN of the cells of all recurrent layers."""
+    import keras
+
+    options = [dict(each.options) for each in architecture.recurrent]
+    cells = [
+        getattr(keras.layers, f"{each.kind}Cell")(**{name: own[name] for name in own if name not in _OF_LAYER})
+        for each, own in zip(architecture.recurrent, options, strict=True)
+    ]
+    backwards = options[0].get("go_backwards", False)
+    return keras.layers.RNN(cells, return_sequences=architecture.sequences, go_backwards=backwards)
+
+
+def _output(layer: Any, x: Any) -> Any:
+    """Call a layer; of one that also returns states, take h if it is the output of the last step."""
+    y = layer(x)
+    if not isinstance(y, list | tuple):
+        return y
+    import keras
+
+    return y[1] if isinstance(layer, keras.layers.RNN) and len(y[0].shape) == 2 else y[0]
 
 
 def _recurrent(architecture: Architecture) -> list[Any]:
@@ -68,10 +134,13 @@ def _recurrent(architecture: Architecture) -> list[Any]:
     if not architecture.recurrent:
         return []
     *first, last = architecture.recurrent
+    rebuilt = architecture.rebuilt
+    if rebuilt == OF_CELLS and can_stack_cells(architecture):
+        return [_make_stacked_cells(architecture)]
     layers = []
     for each in first:
-        layers += [_make(each, return_sequences=True), *map(_make, architecture.between)]
-    return [*layers, _make(last, return_sequences=architecture.sequences)]
+        layers += [_make_recurrent(each, rebuilt, return_sequences=True), *map(_make, architecture.between)]
+    return [*layers, _make_recurrent(last, rebuilt, return_sequences=architecture.sequences)]
 
 
 def _with_skip(architecture: Architecture, inputs: Any) -> Any:
@@ -86,13 +155,13 @@ def _with_skip(architecture: Architecture, inputs: Any) -> Any:
         y = _make(each)(x)
         x = keras.layers.Add()([x, y]) if not architecture.recurrent and y.shape == x.shape else y
     first, *rest = _recurrent(architecture) or [None]
-    y = first(x) if first else x
+    y = _output(first, x) if first else x
     if first and len(y.shape) == 3:
         y = keras.layers.Concatenate()([y, x])
     elif first:
         y = keras.layers.Add()([y, keras.layers.Dense(y.shape[-1])(y)])
     for layer in [*rest, *map(_make, architecture.behind), _head(architecture)]:
-        y = layer(y)
+        y = _output(layer, y)
     return y
 
 
@@ -118,13 +187,14 @@ def _set_weights(model: Any, rng: np.random.Generator) -> None:
 
 def _gains(layer: Any) -> Iterator[tuple[Any, float]]:
     """Yield the kernels of a recurrent layer, each with its gain."""
-    gates = getattr(layer, "recurrent_activation", None)
-    unbounded = gates is not None and gates.__name__ not in _BOUNDED
-    for weight in layer.weights:
-        if unbounded and weight.name.endswith("kernel"):
-            yield weight, _GAIN_OF_OPEN_GATES
-        elif weight.name == "recurrent_kernel":
-            yield weight, _GAINS.get(layer.activation.__name__, _GAIN)
+    for cell in getattr(layer.cell, "cells", [layer.cell]):
+        gates = getattr(cell, "recurrent_activation", None)
+        unbounded = gates is not None and gates.__name__ not in _BOUNDED
+        for weight in cell.weights:
+            if unbounded and weight.name.endswith("kernel"):
+                yield weight, _GAIN_OF_OPEN_GATES
+            elif weight.name == "recurrent_kernel":
+                yield weight, _GAINS.get(cell.activation.__name__, _GAIN)
 
 
 def _masked_rows(rng: np.random.Generator, count: int, steps: int) -> Bools:

@@ -44,6 +44,8 @@ class Outcome:
         streams: whether it has a step.
         stream_difference: largest difference between its stream and its answers.
         row_difference: largest difference of its stream to Keras after any row; only of float32 with one answer.
+        precision_gap: difference between Keras in the model's own precision and in float32; it is allowed besides the
+            tolerance.
         rounding_error: change of the model's answers by float32's rounding, as `sensitivity.rounding_error_of`.
         remarks: further faults, which `Examine` found.
     """
@@ -56,6 +58,7 @@ class Outcome:
     streams: bool = False
     stream_difference: float = 0.0
     row_difference: float = 0.0
+    precision_gap: float = 0.0
     rounding_error: float = 0.0
     remarks: tuple[str, ...] = ()
 
@@ -153,8 +156,8 @@ def faults(architecture: Architecture, outcome: Outcome) -> Iterator[str]:
     limit = limit_of(architecture, outcome.target, outcome.rounding_error)
     tolerance = matrix_tolerance_of(outcome.target, outcome.rounding_error)
     # Written with `not` so that a NaN is a problem.
-    if not outcome.difference <= limit:
-        yield f"differs from Keras by {outcome.difference:.3g}, expected at most {limit:g}"
+    if not outcome.difference <= limit + outcome.precision_gap:
+        yield f"differs from Keras by {outcome.difference:.3g}, expected at most {limit + outcome.precision_gap:g}"
     if not outcome.stream_difference <= tolerance.stream:
         yield f"stream differs from answers by {outcome.stream_difference:.3g}, expected at most {tolerance.stream:g}"
     if not outcome.row_difference <= limit:
@@ -182,6 +185,7 @@ def _outcome(source: Source, target: Target, examine: Examine) -> Outcome:
         difference=result.proof.difference,
         streams=streams,
         stream_difference=result.proof.stream_difference,
+        precision_gap=source.precision_gap.difference,
         rounding_error=source.rounding_error,
         row_difference=_row_difference(source, model) if streams and target.quantization == "float32" else 0.0,
         remarks=tuple(examine(target, result.data, source.samples.x_test)),

@@ -14,9 +14,14 @@ from matrix.architectures import (
     MERGE_MODES,
     MULTILABEL,
     NESTED,
+    OF_CELLS,
+    PRECISIONS,
+    REBUILT,
     RECURRENT,
+    RETURN_STATE,
     SEQUENTIAL,
     SOFTMAX,
+    STATEFUL,
     VALUES,
     Architecture,
     LayerSpec,
@@ -144,6 +149,15 @@ FIXED = (
         form=FUNCTIONAL,
         steps=12,
     ),
+    # Rebuilt of plain float32 layers, some with masked rows.
+    *(Architecture((_LSTM, _GRU), rebuilt=each) for each in PRECISIONS),
+    *(Architecture((_RNN,), rebuilt=each, head=VALUES, outputs=2) for each in PRECISIONS),
+    Architecture((_GRU, _LSTM), rebuilt=STATEFUL, head=LOGITS),
+    Architecture((_LSTM,), rebuilt=OF_CELLS, front=(_MASK,), sequences=True),
+    Architecture((_RNN, _GRU, _LSTM), rebuilt=OF_CELLS, front=(_MASK,), sequences=True),
+    Architecture((layer("GRU", "concat", units=4, reset_after=False),), rebuilt=OF_CELLS, form=NESTED),
+    Architecture((_GRU, layer("LSTM", "sum", units=4)), rebuilt=RETURN_STATE, form=FUNCTIONAL),
+    Architecture((_LSTM,), rebuilt=RETURN_STATE, form=FUNCTIONAL, sequences=True),
     # Bidirectional, with every merge mode.
     Architecture((layer("GRU", "mul", units=4),), head=MULTILABEL, outputs=2),
     Architecture((layer("LSTM", "ave", units=4), layer("LSTM", "sum", units=3)), head=LOGITS),
@@ -227,6 +241,7 @@ def _random(seed: int) -> Architecture:
         head=head,
         outputs=1 if head == BINARY else int(rng.integers(2, 8)),
         form=form,
+        rebuilt=_random_rebuilt(np.random.default_rng((seed, 5)), form),
         steps=steps,
         features=int(rng.integers(1, 10)),
         uniform=bool(rng.random() < 0.5),
@@ -236,6 +251,12 @@ def _random(seed: int) -> Architecture:
     plain = not drawn.front and drawn.form == SEQUENTIAL and not set(drawn.behind) & set(_ALONG)
     masked = plain and np.random.default_rng((seed, 4)).random() < _MASKED
     return replace(drawn, front=(_MASK,)) if masked else drawn
+
+
+def _random_rebuilt(rng: np.random.Generator, form: str) -> str:
+    if rng.random() >= _REBUILT:
+        return ""
+    return _pick(rng, tuple(each for each in REBUILT if each != RETURN_STATE or form == FUNCTIONAL))
 
 
 def _random_without_recurrent(rng: np.random.Generator, seed: int) -> Architecture:
@@ -260,6 +281,8 @@ def _random_without_recurrent(rng: np.random.Generator, seed: int) -> Architectu
 
 # Share of the random models that could have a Masking layer, and do.
 _MASKED = 0.4
+# Share of the random models with recurrent layers that are rebuilt.
+_REBUILT = 0.2
 # Share of the random models that have no recurrent layer.
 _WITHOUT_RECURRENT = 0.15
 _NORMS = (layer("BatchNormalization"), layer("LayerNormalization"))

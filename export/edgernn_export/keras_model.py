@@ -61,6 +61,13 @@ class LoadedModel:
                     raise
         return predict(self.model, x)
 
+    def exact_answers(self, x: Float32, answers: Float32) -> Float32:
+        """Predict with `model` if it was rebuilt of plain layers; otherwise return the original's answers to `x`.
+
+        Answers in float16 or bfloat16 are no exact probabilities, and too coarse to measure the rounding of float32.
+        """
+        return predict(self.model, x) if self.changes else answers
+
     @cached_property
     def _predict_original(self) -> Callable[[Float32], Float32]:
         return predictor(self.original)

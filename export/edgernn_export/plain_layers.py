@@ -85,15 +85,15 @@ def _differences(model: Any) -> Iterator[str]:
     for name in sorted(_float_types(model) - {"float32"}):
         yield f"{name} replaced by float32"
     if model.inputs[0].shape[0] is not None:
-        yield f"the batch size of {model.inputs[0].shape[0]} by any"
+        yield f"batch size {model.inputs[0].shape[0]} replaced by any"
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.RNN):
             if layer.stateful:
-                yield "stateful=True by states of zero at the start of each sequence"
+                yield "stateful=True replaced by states of zero at the start of each sequence"
             if type(layer) is keras.layers.RNN:
-                yield "RNN of cells by layers"
+                yield "RNN of cells replaced by layers"
             if layer.return_state:
-                yield "return_state=True by the last output"
+                yield "return_state=True replaced by the last output"
 
 
 def _float_types(model: Any) -> set[str]:

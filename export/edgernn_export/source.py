@@ -62,12 +62,8 @@ class Source:
         self._mask_value = masking.mask_value_of(model)
         self.calibration_answers = loaded.answer(self.samples.x_calibration)
         self.test_answers = loaded.answer(self.samples.x_test)
-        # Answers in float16 are no exact probabilities, and too coarse to measure the rounding of float32.
-        calibration, test = self.calibration_answers, self.test_answers
-        if loaded.changes:
-            calibration, test = (
-                keras_model.predict(model, x) for x in (self.samples.x_calibration, self.samples.x_test)
-            )
+        calibration = loaded.exact_answers(self.samples.x_calibration, self.calibration_answers)
+        test = loaded.exact_answers(self.samples.x_test, self.test_answers)
         self.rounding_error = rounding_error_of(model, self.samples.x_test, test)
         self.task = infer_task(np.concatenate([calibration, test]), self.samples, original.labels)
         self._changes = loaded.changes

@@ -71,9 +71,9 @@ def model_of(kind: str) -> Any:
 
 # By kind: the words for what is replaced, and the classes of the recurrent layers in the rebuilt model.
 KINDS = {
-    "cells": ("RNN of cells by layers", ["GRU", "SimpleRNN", "SimpleRNN", "LSTM", "GRU"]),
-    "stateful": ("the batch size of 4 by any, stateful=True by states of zero", ["LSTM", "LSTM"]),
-    "states": ("return_state=True by the last output", ["LSTM", "GRU", "SimpleRNN", "SimpleRNN"]),
+    "cells": ("RNN of cells replaced by layers", ["GRU", "SimpleRNN", "SimpleRNN", "LSTM", "GRU"]),
+    "stateful": ("batch size 4 replaced by any, stateful=True replaced by states of zero", ["LSTM", "LSTM"]),
+    "states": ("return_state=True replaced by the last output", ["LSTM", "GRU", "SimpleRNN", "SimpleRNN"]),
     "float64": ("float64 replaced by float32", ["LSTM", "GRU"]),
     "float16": ("float16 replaced by float32", ["LSTM", "GRU"]),
     "mixed_bfloat16": ("bfloat16 replaced by float32", ["LSTM", "GRU"]),
