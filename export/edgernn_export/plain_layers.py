@@ -5,7 +5,7 @@
     stateful=True                                      False: each sequence begins with states of zero
     a fixed batch size                                 any batch size
     RNN(LSTMCell), RNN(GRUCell), RNN(SimpleRNNCell)    LSTM, GRU, SimpleRNN
-    RNN([cell, …]), RNN(StackedRNNCells)               a Sequential of such layers
+    RNN([cell, …]), RNN(StackedRNNCells)               such layers, one after the other
     return_state=True, of which only h is used         False; h is the last output
 
 The new model is compared with the one in the file before anything else. `rules` refuses what cannot be rebuilt.
@@ -106,55 +106,75 @@ def _float_types(model: Any) -> set[str]:
 def _of_layers(model: Any) -> Any:
     """Make a model with LSTM, GRU and SimpleRNN in place of RNN, and without return_state.
 
-    All other layers are those of the given model; a model without such layers is returned as it is.
+    All other layers are those of the given model; a model without such layers is returned as it is. Sequential models
+    become functional, so that several layers can follow each other in place of one, which keeps masks.
     """
     import keras
 
-    replaced: list[tuple[Any, Any]] = []
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    if not any(type(layer) is keras.layers.RNN or layer.return_state for layer in layers):
+        return model
+    replaced: list[tuple[Any, list[Any]]] = []
 
     def replace(layer: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return clone(layer)
         if not isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.Wrapper)):
             return layer
         node = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
-        plain = _plain_node(node)
-        if plain == node:
+        plain = _plain_nodes(node)
+        if plain == [node]:
             return layer
-        new = keras.saving.deserialize_keras_object({key: plain[key] for key in plain if key != "build_config"})
+        new = [
+            keras.saving.deserialize_keras_object({key: each[key] for key in each if key != "build_config"})
+            for each in plain
+        ]
         replaced.append((layer, new))
-        return new
+        return new[0]
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
         output = layer(*inputs, **options)
-        for old, new in replaced:
-            if new is layer and getattr(old, "return_state", False):
-                # The state h; `rules` refuses models that use another one.
-                takes_last = old.return_sequences and isinstance(old, keras.layers.RNN)
-                return [output, output[:, -1] if takes_last else output]
+        for old, (first, *others) in replaced:
+            if first is layer:
+                for each in others:
+                    output = each(output)
+                if getattr(old, "return_state", False):
+                    # The state h; `rules` refuses models that use another one.
+                    takes_last = old.return_sequences and isinstance(old, keras.layers.RNN)
+                    return [output, output[:, -1] if takes_last else output]
         return output
 
-    options = {} if isinstance(model, keras.Sequential) else {"call_function": call}
+    def clone(model: Any) -> Any:
+        if isinstance(model, keras.Sequential):
+            model = keras.Model(model.inputs, model.outputs[0], name=model.name)
+        return keras.models.clone_model(model, clone_function=replace, call_function=call)
+
     try:
-        new_model = keras.models.clone_model(model, clone_function=replace, recursive=True, **options)
+        new_model = clone(model)
         for old, new in replaced:
-            new.set_weights(old.get_weights())
+            weights = old.get_weights()
+            for each in new:
+                own, weights = weights[: len(each.get_weights())], weights[len(each.get_weights()) :]
+                each.set_weights(own)
     except Exception as error:  # Keras raises many kinds for a layer that it cannot build
         raise ModelError(reason_of(error)) from error
-    return new_model if replaced else model
+    return new_model
 
 
-def _plain_node(node: Config) -> Config:
-    """Replace RNN of cells in a serialized layer, also inside wrappers, and turn return_state off."""
+def _plain_nodes(node: Config) -> list[Config]:
+    """Return the serialized layers that replace a serialized layer: those of an RNN's cells, without return_state."""
     kind, config = str(node["class_name"]), node["config"]
-    inner = {option: _plain_node(config[option]) for option in _INNER if isinstance(config.get(option), dict)}
+    # `rules` refuses wrappers around RNN of several cells.
+    inner = {option: _plain_nodes(config[option])[0] for option in _INNER if isinstance(config.get(option), dict)}
     if kind == "RNN":
         return _layers_of_cells(config)
     if inner or (kind in KINDS and config["return_state"]):
-        return node | {"config": config | inner | ({} if inner else {"return_state": False})}
-    return node
+        return [node | {"config": config | inner | ({} if inner else {"return_state": False})}]
+    return [node]
 
 
-def _layers_of_cells(config: Config) -> Config:
-    """Return the serialized layer, or Sequential of layers, that computes the same as an RNN of cells."""
+def _layers_of_cells(config: Config) -> list[Config]:
+    """Return the serialized layers that compute the same as an RNN of cells."""
     cells = cells_of(config)
     layers = []
     for number, cell in enumerate(cells, start=1):
@@ -164,11 +184,7 @@ def _layers_of_cells(config: Config) -> Config:
         options |= {"return_sequences": config["return_sequences"] if is_last else True}
         # The first layer turns the order of the steps around; the others go on in that order.
         options |= {"go_backwards": config["go_backwards"] and number == 1}
-        layers.append(_serialized("keras.layers", KIND_OF_CELL[cell["class_name"]], cell["config"] | options))
-    if len(layers) == 1:
-        return layers[0]
-    return _serialized("keras", "Sequential", {"name": config["name"], "layers": layers})
-
-
-def _serialized(module: str, kind: str, config: Config) -> Config:
-    return {"module": module, "class_name": kind, "config": config, "registered_name": None}
+        kind = KIND_OF_CELL[cell["class_name"]]
+        plain = {"module": "keras.layers", "class_name": kind, "config": cell["config"] | options}
+        layers.append(plain | {"registered_name": None})
+    return layers

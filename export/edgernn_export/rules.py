@@ -142,8 +142,8 @@ def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
         try:
             for part in parts:
                 _check_layer(part)
-            if parts[0].kind == "Bidirectional":
-                _check_cells_in_both_ways(parts)
+            if not parts[0].recurrent:
+                _check_cells_in_wrapper(parts)
         except ModelError as error:
             raise ModelError(f"layer {number} of {len(layers)}: {error}") from error
 
@@ -170,12 +170,13 @@ def _check_layer(layer: LayerFacts) -> None:
         raise ModelError(f"{layer.name!r} gets initial states, which are not supported; build it to begin with zeros")
 
 
-def _check_cells_in_both_ways(parts: Sequence[LayerFacts]) -> None:
+def _check_cells_in_wrapper(parts: Sequence[LayerFacts]) -> None:
+    wrapper = parts[0].kind
     for part in parts:
         if len(part.cells) > 1:
             raise ModelError(
-                f"{part.name!r} is a RNN of {len(part.cells)} cells in Bidirectional, which is not supported; build "
-                "and train a Bidirectional for each of these cells"
+                f"{part.name!r} is a RNN of {len(part.cells)} cells in {wrapper}, which is not supported; build and "
+                f"train a {wrapper} for each of these cells"
             )
 
 

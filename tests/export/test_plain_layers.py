@@ -116,11 +116,13 @@ def test_the_rebuilt_model_has_plain_layers_and_the_answers_of_the_original(kind
     assert outline.answer_shape((STEPS, FEATURES)) in (None, (None, *expected.shape[1:]))
 
 
-def test_cells_for_any_number_of_steps_are_rebuilt_for_those_of_the_samples(tmp_path: Path) -> None:
+def test_masked_cells_for_any_number_of_steps_are_rebuilt_for_those_of_the_samples(tmp_path: Path) -> None:
     from keras import layers
 
     path, x = tmp_path / "free.h5", x_of()
-    model = sequential(layers.RNN([layers.GRUCell(4), layers.SimpleRNNCell(3)]), steps=None)
+    x[::2, 4:], x[::3, 1] = 0, 0
+    stack = layers.RNN([layers.GRUCell(4), layers.SimpleRNNCell(3)], return_sequences=True)
+    model = sequential(layers.Masking(), stack, layers.LSTM(3), steps=None)
     model.save(path)
     loaded = keras_model.load_both(path, x=x)
     assert loaded.model.inputs[0].shape == (None, STEPS, FEATURES)
