@@ -65,8 +65,19 @@ class LoadedModel:
         """Predict with `model` if it was rebuilt of plain layers; otherwise return the original's answers to `x`.
 
         Answers in float16 or bfloat16 are no exact probabilities, and too coarse to measure the rounding of float32.
+
+        Raises:
+            ModelError: an answer of the original is NaN or infinite, as beyond float16's range.
         """
-        return predict(self.model, x) if self.changes else answers
+        if not self.changes:
+            return answers
+        if not np.isfinite(answers).all():
+            where = f" in {self.precision}" if self.precision else ""
+            raise ModelError(
+                f"answers the samples with NaN or infinity{where}, expected numbers; use samples as the model was "
+                "trained on, or train it again in float32"
+            )
+        return predict(self.model, x)
 
     @cached_property
     def _predict_original(self) -> Callable[[Float32], Float32]:

@@ -166,3 +166,9 @@ def test_an_export_is_proven_against_the_model_in_float16_and_says_so(
     # The reference is the original: float32 alone would differ by less than 1e-6.
     assert 2e-5 < difference < TOLERANCES["float16"]
     assert model.card.measured["difference"] == pytest.approx(difference, rel=1e-3)
+
+
+def test_answers_beyond_the_range_of_float16_are_refused() -> None:
+    loaded = keras_model.LoadedModel(None, None, (), "float16 replaced by float32", "float16")
+    with pytest.raises(ModelError, match="NaN or infinity in float16, expected numbers; use samples as the model was"):
+        loaded.exact_answers(x_of(), np.full((SAMPLES, 1), np.inf, np.float32))
