@@ -87,8 +87,9 @@ def test_the_only_layout_is_that_of_plain_file_names(source: Source) -> None:
 
 
 def test_c_source_names_the_operator_that_it_lacks(source: Source) -> None:
-    with pytest.raises(UnsupportedError, match="C source does not support operator Convolution of int8"):
+    with pytest.raises(UnsupportedError, match="C source does not support operator Convolution of int8") as refused:
         make_artifact(source, Target("c", "int8", "step"))
+    assert "--quantize float32" not in str(refused.value)
 
 
 @pytest.mark.parametrize("quantization", ["int8", "float32"])

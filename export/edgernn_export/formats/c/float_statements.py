@@ -63,6 +63,11 @@ _FUNCTIONS = {
 }
 
 
+def supports(operator: Step) -> bool:
+    """Return True if C source has statements for the operator in float32."""
+    return type(operator) in _WRITERS
+
+
 def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
     """Return the statements of an operator, with a comment in front.
 

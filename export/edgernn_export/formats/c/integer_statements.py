@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgernn.errors import UnsupportedError
+from edgernn.errors import UnknownOperatorError, UnsupportedError
 from edgernn.program.fixed_point import square_multipliers
 from edgernn.program.fusion import Fused
 from edgernn.program.integer_arithmetic import (
@@ -25,6 +25,7 @@ from edgernn.program.integer_arithmetic import (
     sum_factors,
 )
 from edgernn.program.operators import Binary, Copy, Fill, Linear, Reduce, Rescale, Softmax, Table, Value
+from edgernn_export.formats.c import float_statements
 from edgernn_export.formats.c.emitter import (
     Emitter,
     copy,
@@ -56,11 +57,13 @@ def statements(emitter: Emitter, body: Body, operator: Step) -> list[str]:
     """Return the statements of an operator, with a comment in front.
 
     Raises:
-        UnsupportedError: C source does not support the operator in int8; the message names it.
+        UnsupportedError: C source does not support the operator in int8; the message names it. It is an
+            UnknownOperatorError if C source does not support it in float32 either.
     """
     write = _WRITERS.get(type(operator))
     if write is None:
-        raise UnsupportedError(f"operator {type(operator).__name__} of int8")
+        kind = UnsupportedError if float_statements.supports(operator) else UnknownOperatorError
+        raise kind(f"operator {type(operator).__name__} of int8")
     return write(emitter, body, operator)
 
 
