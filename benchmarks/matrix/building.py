@@ -66,7 +66,8 @@ def _build(architecture: Architecture) -> Any:
     else:
         layers = [*map(_make, architecture.front), *_recurrent(architecture)]
         if architecture.form == NESTED:
-            layers = [*layers[: len(architecture.front)], keras.Sequential(layers[len(architecture.front) :])]
+            first = len(architecture.front) if architecture.recurrent else 0
+            layers = [*layers[:first], keras.Sequential(layers[first:])]
         model = keras.Sequential([inputs, *layers, *map(_make, architecture.behind), _head(architecture)])
     _set_weights(model, np.random.default_rng(architecture.seed))
     return model

@@ -221,7 +221,7 @@ FIXED = (
 
 def draw(number: int) -> Architecture:
     """Return the architecture of a number: from the fixed list, behind its end a random one with that seed."""
-    return FIXED[number] if number < len(FIXED) else _random(number)
+    return FIXED[number] if number < len(FIXED) else _with_own_shape(_random(number))
 
 
 def _random(seed: int) -> Architecture:
@@ -283,6 +283,19 @@ def _random_without_recurrent(rng: np.random.Generator, seed: int) -> Architectu
 _MASKED = 0.4
 # Share of the random models with recurrent layers that are rebuilt.
 _REBUILT = 0.2
+
+
+def _with_own_shape(architecture: Architecture) -> Architecture:
+    """Return some random models with samples of a third axis, behind a layer that makes rows of them."""
+    if np.random.default_rng((architecture.seed, 4)).random() >= _WITH_OWN_SHAPE:
+        return architecture
+    steps, features = architecture.steps, architecture.features
+    rows = layer("Reshape", target_shape=(-1, features))
+    return replace(architecture, own=(steps, features, 1), front=(rows, *architecture.front))
+
+
+# Share of the random models whose samples are not (steps, features).
+_WITH_OWN_SHAPE = 0.1
 # Share of the random models that have no recurrent layer.
 _WITHOUT_RECURRENT = 0.15
 _NORMS = (layer("BatchNormalization"), layer("LayerNormalization"))
