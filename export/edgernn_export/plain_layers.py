@@ -146,7 +146,7 @@ def _of_layers(model: Any) -> Any:
 
     def clone(model: Any) -> Any:
         if isinstance(model, keras.Sequential):
-            model = keras.Model(model.inputs, model.outputs[0], name=model.name)
+            model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         return keras.models.clone_model(model, clone_function=replace, call_function=call)
 
     try:

@@ -11,6 +11,7 @@ from click.testing import Result
 import edgernn
 from edgernn.errors import ModelError
 from edgernn_export import early_checks, keras_model, plain_layers, rebuilding
+from edgernn_export.streaming import streams
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -127,6 +128,7 @@ def test_masked_cells_for_any_number_of_steps_are_rebuilt_for_those_of_the_sampl
     loaded = keras_model.load_both(path, x=x)
     assert loaded.model.inputs[0].shape == (None, STEPS, FEATURES)
     np.testing.assert_allclose(keras_model.predict(loaded.model, x), np.asarray(model(x)), atol=1e-6)
+    assert streams(loaded.model)  # also without warnings, which are errors here
 
 
 @pytest.mark.parametrize("kind", ["cells", "float16"])
