@@ -75,7 +75,7 @@ def check_samples(outline: Outline | None, original: Original, settings: Setting
     shape = outline.sample_shape if outline is not None else None
     if shape is not None:
         steps, features = _expected(shape, settings)
-        rules.check_sample_shapes(samples, (steps or samples.x_test.shape[1], features))
+        rules.check_sample_shapes(samples, (steps or samples.x_test.shape[1], features), shape.own)
     if settings is not None:
         rules.check_calibration(samples, settings.refine)
     sample = shape.own if shape is not None and shape.own else samples.x_test.shape[1:]

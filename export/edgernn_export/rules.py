@@ -180,21 +180,22 @@ def _check_cells_in_wrapper(parts: Sequence[LayerFacts]) -> None:
             )
 
 
-def check_sample_shapes(samples: Samples, expected: Shape) -> None:
+def check_sample_shapes(samples: Samples, expected: Shape, own: Shape = ()) -> None:
     """Check that a model takes samples of this shape.
 
     Args:
         samples: to calibrate and to test with.
         expected: (steps, features) of the model; None fits any number.
+        own: shape of the model's samples; empty if it is `expected`.
 
     Raises:
         DataError: it does not take them.
     """
     for name in ("x_calibration", "x_test"):
-        check_sample_shape(getattr(samples, name).shape[1:], expected, samples.origin(name).name, samples.path)
+        check_sample_shape(getattr(samples, name).shape[1:], expected, samples.origin(name).name, samples.path, own=own)
 
 
-def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path: str) -> None:
+def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path: str, own: Shape = ()) -> None:
     """Check that a model takes samples of this shape.
 
     Args:
@@ -202,6 +203,7 @@ def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path:
         expected: (steps, features) of the model; None fits any number.
         name: of their array.
         path: of their file; empty if there is none.
+        own: shape of the model's samples; empty if it is `expected`.
 
     Raises:
         DataError: it does not take them.
@@ -209,8 +211,9 @@ def check_sample_shape(shape: tuple[int, ...], expected: Shape, name: str, path:
     if not fits(shape, expected):
         where = name + (f" of {path}" if path and Path(path).name != name else "")
         raise DataError(
-            f"{where}: samples of shape {shape} do not fit the model, which takes {_text(expected)}; "
-            f"{_advise_on_shape(shape, expected, name)}"
+            f"{where}: samples of shape {shape} do not fit the model, which takes {_text(own or expected)}"
+            + (f", as rows {_text(expected)}" if own else "")
+            + f"; {_advise_on_shape(shape, expected, name)}"
         )
 
 

@@ -51,7 +51,7 @@ class Source:
         self.settings = settings
         loaded = keras_model.load_both(original.model, settings.steps, x=self.samples.x_test)
         model = loaded.model
-        rules.check_sample_shapes(self.samples, tuple(model.inputs[0].shape[1:]))
+        rules.check_sample_shapes(self.samples, tuple(model.inputs[0].shape[1:]), loaded.own_shape)
         rules.check_calibration(self.samples, settings.refine)
         self._digest = model_digest(original.model)
         original.check_unchanged(sha256_of(original.model))

@@ -77,6 +77,11 @@ def test_commands_take_samples_of_the_own_shape(
     np.save(keras_file.parent / "wrong.npy", np.zeros((40, 3, 8, 1), np.float32))
     message = refused("predict", exported, keras_file.parent / "wrong.npy")
     assert "has shape (40, 3, 8, 1), expected (8, 3, 1) or (samples, 8, 3, 1)" in message
+    np.save(keras_file.parent / "wrong.npy", np.zeros((40, 8, 4), np.float32))
+    message = refused("export", keras_file, "--samples", keras_file.parent / "wrong.npy")
+    assert (
+        "samples of shape (8, 4) do not fit the model, which takes (8, 3, 1), as rows (8, 3); give samples" in message
+    )
 
 
 def test_a_vector_and_its_row_are_told_apart(tmp_path: Path) -> None:
