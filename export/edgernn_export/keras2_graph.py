@@ -14,6 +14,8 @@ from edgernn.errors import ModelError
 Config = dict[str, Any]
 
 MODELS = ("Functional", "Model", "Sequential")
+# Options that contain the inner layers of a wrapper.
+INNER = ("layer", "backward_layer")
 # Layers whose further inputs are initial states.
 _RECURRENT = ("Bidirectional", "CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN")
 

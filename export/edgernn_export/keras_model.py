@@ -251,9 +251,8 @@ def _of_rows(original: Any, shape: SampleShape, steps: int | None, x: Float32 | 
     model = keras.Model(inputs, answers, name=original.name)
     length, features = inputs.shape[1:]
     length = length or steps or (synthetic_inputs.MIN_STEPS if x is None else x.shape[1])
-    fitting = x is not None and x.shape[2:] == (features,)
-    rows = x if x is not None and fitting else synthetic_inputs.sequences(length, features)
-    rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, length), own=shape.own_with(length))
+    rows = rebuilding.rows_of_length(synthetic_inputs.fitting_samples(x, length, features), length)
+    rebuilding.check_rebuilt(original, model, rows, own=shape.own_with(length))
     return model
 
 
@@ -266,7 +265,7 @@ def _check_rebuilt(original: Any, model: Any, x: Float32 | None) -> None:
     own, wanted = original.inputs[0].shape[1], model.inputs[0].shape[1]
     features = model.inputs[0].shape[2]
     # `rules.check_sample_shapes` refuses samples that do not fit the model later.
-    rows = synthetic_inputs.sequences(wanted, features) if x is None or x.shape[2:] != (features,) else x
+    rows = synthetic_inputs.fitting_samples(x, wanted, features)
     if own is None:
         rebuilding.check_rebuilt(original, model, rebuilding.rows_of_length(rows, wanted))
         return

@@ -13,13 +13,11 @@ from edgernn.errors import ModelError
 from edgernn.sample_shape import SampleShape
 from edgernn_export import keras2
 from edgernn_export.cells import KINDS
-from edgernn_export.keras2_graph import MODELS, Config, cells_of, layers_of, parts, tensors_in
+from edgernn_export.keras2_graph import INNER, MODELS, Config, cells_of, layers_of, parts, tensors_in
 from edgernn_export.rules import LayerFacts, Shape, find_sample_shape
 
 # Keras's recurrent layers; those that are not in `KINDS` are refused.
 _RECURRENT = frozenset({*KINDS, "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
-# Options that contain the inner layers of a wrapper.
-_INNER = ("layer", "backward_layer")
 # Layers whose answers have the shape of their inputs.
 _SAME_SHAPE = frozenset(
     {
@@ -129,7 +127,7 @@ def used_states(config: Config) -> Mapping[str, frozenset[int]]:
 def _returning_states(config: Config) -> Iterator[str]:
     for node in _flat(parts(config)[1]):
         options = parts(node)[1]
-        inner = options.get(_INNER[0])
+        inner = options.get(INNER[0])
         if options.get("return_state") or (isinstance(inner, dict) and parts(inner)[1].get("return_state")):
             yield str(options.get("name"))
 
@@ -148,7 +146,7 @@ def _facts(node: Config, used: Mapping[str, frozenset[int]]) -> Iterator[LayerFa
         initial_state=recurrent and _has_initial_state(node),
         used_states=used.get(str(config.get("name")), frozenset()),
     )
-    for option in _INNER:
+    for option in INNER:
         if isinstance(inner := config.get(option), dict):
             for each in _flat(parts(inner)[1]) if parts(inner)[0] in MODELS else [inner]:
                 yield from _facts(each, used)
@@ -278,7 +276,7 @@ def _shape_after(node: Config, shape: Shape | None) -> Shape | None:
     if kind in KINDS and len(shape) == 3:
         return (*shape[:2], config["units"]) if config.get("return_sequences") else (shape[0], config["units"])
     if kind == "Bidirectional":
-        first, second = (_shape_after(each or config["layer"], shape) for each in map(config.get, _INNER))
+        first, second = (_shape_after(each or config["layer"], shape) for each in map(config.get, INNER))
         if first is None or second is None or config.get("merge_mode") in ("sum", "mul", "ave"):
             return first
         sizes = [each[-1] or 0 for each in (first, second)]

@@ -20,13 +20,11 @@ from edgernn.errors import ModelError
 from edgernn_export import rebuilding, synthetic_inputs
 from edgernn_export.cells import KIND_OF_CELL, KINDS
 from edgernn_export.converter_errors import reason_of
-from edgernn_export.keras2_graph import Config, cells_of
+from edgernn_export.keras2_graph import INNER, Config, cells_of
 
 # Number types of fewer digits than float32, with the relative distance of neighbouring numbers.
 _UNITS: Mapping[str, float] = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 _FLOATS = ("float32", "float64", *_UNITS)
-# Options that contain the inner layers of a wrapper.
-_INNER = ("layer", "backward_layer")
 # Options of an RNN layer that its plain layers have as well.
 _SHARED = ("trainable", "dtype", "go_backwards", "unroll", "zero_output_for_mask")
 
@@ -73,9 +71,8 @@ def check(original: Any, plain: Any, x: Floats | None) -> None:
         ModelError: an answer differs by more than the precision explains.
     """
     steps, features = plain.inputs[0].shape[1:]
-    if x is None or x.shape[2:] != (features,):
-        x = synthetic_inputs.sequences(steps or rebuilding.MAX_COMPARED, features)
-    rows = rebuilding.rows_of_length(x, steps or x.shape[1])
+    samples = synthetic_inputs.fitting_samples(x, steps or synthetic_inputs.MIN_STEPS, features)
+    rows = rebuilding.rows_of_length(samples, steps or samples.shape[1])
     rebuilding.check_rebuilt(original, plain, rows, unit=_UNITS.get(precision_of(original), 0.0))
 
 
@@ -165,7 +162,7 @@ def _plain_nodes(node: Config) -> list[Config]:
     """Return the serialized layers that replace a serialized layer: those of an RNN's cells, without return_state."""
     kind, config = str(node["class_name"]), node["config"]
     # `rules` refuses wrappers around RNN of several cells.
-    inner = {option: _plain_nodes(config[option])[0] for option in _INNER if isinstance(config.get(option), dict)}
+    inner = {option: _plain_nodes(config[option])[0] for option in INNER if isinstance(config.get(option), dict)}
     if kind == "RNN":
         return _layers_of_cells(config)
     if inner or (kind in KINDS and config["return_state"]):

@@ -5,7 +5,7 @@ import numpy as np
 from edgernn.arrays import Floats
 
 _SAMPLES = 4
-# Number of steps for a model that takes any number of them, if nothing else says it.
+# Number of steps to compare a model with that takes any number, if there are no samples.
 MIN_STEPS = 32
 _MAGNITUDES = 10.0 ** np.arange(6)
 
@@ -33,6 +33,17 @@ def sequences(steps: int, features: int, x: Floats | None = None) -> Floats:
     if x is not None:
         found += _like_samples(rng, shape, np.asarray(x, np.float64))
     return np.stack(found)
+
+
+def fitting_samples(x: Floats | None, steps: int, features: int) -> Floats:
+    """Return samples to compare a model with: the given ones, or generated sequences if they do not fit the model.
+
+    Args:
+        x: samples, [samples, any number of steps, features]; None if there are none.
+        steps: number of rows in each generated sequence.
+        features: number of values in each row that the model takes.
+    """
+    return x if x is not None and x.shape[2:] == (features,) else sequences(steps, features)
 
 
 def _like_samples(rng: np.random.Generator, shape: tuple[int, int], x: Floats) -> list[Floats]:

@@ -17,6 +17,7 @@ from edgernn.card import Card, has_card, read_card
 from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import InputReader, as_array
+from edgernn.sample_shape import fits
 from edgernn.sequences import read_shorter
 from edgernn.specs import InputSpec, OutputSpec, explain_count
 from edgernn.stream import Stream
@@ -186,8 +187,8 @@ class Model:
             raise ArtifactError(f"{self.path}: its answers are values, not classes; use `predict`")
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Return True if a sample may have this shape: the model's own, or fewer steps if it masks rows."""
-        if shape_matches(shape, self.input_shape):
+        """Return True if a sample may have this shape: `input_shape`, or fewer steps if the model masks rows."""
+        if fits(shape, self.input_shape):
             return True
         shorter = self._input_spec.mask_value is not None and len(shape) == len(self.input_shape) == 2
         return shorter and 0 < shape[0] < self.input_shape[0] and shape[1] == self.input_shape[1]
@@ -209,8 +210,8 @@ class Model:
 
     def _is_one(self, shape: tuple[int, ...]) -> bool:
         """Return True if an array of this shape is one sample, False if it is many."""
-        one = shape_matches(shape, self.input_shape)
-        if not (one or shape_matches(shape[1:], self.input_shape)) or 0 in shape:
+        one = fits(shape, self.input_shape)
+        if not (one or fits(shape[1:], self.input_shape)) or 0 in shape:
             at_least = "" if 0 not in shape[:1] else ", samples at least 1"
             raise InputError(f"the input has shape {shape}, expected {self.sample_shape.describe()}{at_least}")
         return one
@@ -318,11 +319,6 @@ def load_opened(name: Path, data: bytes, open_backend: Callable[[], Backend], *,
         raise ArtifactError(f"{name}: {error}") from error
 
 
-def shape_matches(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Return True if a shape is the expected one; -1 in `expected` stands for any size."""
-    return len(shape) == len(expected) and all(b in (a, -1) for a, b in zip(shape, expected, strict=True))
-
-
 def _load_verified(file: Path, data: bytes, *, backend_name: str | None, threads: int, unfinished: bool) -> Model:
     card = _read_verified(file, data, unfinished=unfinished)
     backend = _open(file, data, threads, backend_name)
@@ -378,7 +374,7 @@ def _check_shapes(
 ) -> None:
     """Check that a file's inputs or outputs have the shapes in its card."""
     expected = [spec.shape for spec in specs]
-    if len(found) != len(expected) or not all(map(shape_matches, expected, found)):
+    if len(found) != len(expected) or not all(map(fits, expected, found)):
         raise ArtifactError(
             f"its {word} have shape {', '.join(map(str, found))}, its card says {', '.join(map(str, expected))}; "
             "export it again"

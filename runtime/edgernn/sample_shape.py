@@ -63,5 +63,7 @@ class SampleShape:
 
 
 def fits(shape: Sizes, expected: Sizes) -> bool:
-    """Return True if a shape is the expected one; None in `expected` stands for any size."""
-    return len(shape) == len(expected) and all(b in (a, None) for a, b in zip(shape, expected, strict=True))
+    """Return True if a shape is the expected one; None or a backend's -1 in `expected` stands for any size."""
+    return len(shape) == len(expected) and all(
+        wanted in (size, None, -1) for size, wanted in zip(shape, expected, strict=True)
+    )

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgernn.backends import litert
+from edgernn.program.linear import MAX_BIAS
 from edgernn.program.reader import read_program
 from edgernn.rounding import MIN_SCALE
 from edgernn_export import keras_model
 from edgernn_export.formats.tflite import convert as tflite
-from edgernn_export.formats.tflite.arithmetic import MAX_BIAS, min_scales, quantize_bias, quantize_rows
+from edgernn_export.formats.tflite.arithmetic import min_scales, quantize_bias, quantize_rows
 from edgernn_export.formats.tflite.compact import compact
 from edgernn_export.formats.tflite.convert import Converted
 from edgernn_export.formats.tflite.graph import TensorType, read

@@ -9,9 +9,11 @@ from edgernn.program.operators import INT8, Linear, Value
 from edgernn.records import record
 
 MAX_INPUTS = 32_768  # so that sums of int8 products fit 32 bits
-_MAX_BIAS = 1 << 30
-# XNNPACK's limits.
-_MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
+# Half of the range of 32 bits. The other half is for the products added to it: 33,000 of the largest products with int8
+# activations. With int16 activations, kernels add in 64 bits.
+MAX_BIAS = 1 << 30
+# Limits of XNNPACK for a multiplier: the quotient of scales, input × weights / output.
+MIN_MULTIPLIER, _MAX_MULTIPLIER = 2.0**-32, 256.0
 
 
 @record(frozen=True)
@@ -103,8 +105,8 @@ def _read_bias(
             expected_scales = f"expected {len(weights.scales)} as for the weights"
             raise UnsupportedError(f"{operator.name} with a bias of {len(bias.scales)} scales, {expected_scales}")
         numbers = read_integers(bias) or (0,)
-        if max(numbers) > _MAX_BIAS or min(numbers) < -_MAX_BIAS:
-            raise UnsupportedError(f"{operator.name} with a bias out of range, expected at most ±{_MAX_BIAS:,}")
+        if max(numbers) > MAX_BIAS or min(numbers) < -MAX_BIAS:
+            raise UnsupportedError(f"{operator.name} with a bias out of range, expected at most ±{MAX_BIAS:,}")
     return content
 
 
@@ -125,11 +127,11 @@ def _multipliers(operator: GraphOperator, x: Value, weights: Tensor, out: Value,
             f"expected 1 or {outputs} along axis {axis}, and 0"
         )
     found = _quotients(x.scale, scales, out.scale)
-    wrong = next((each for each in found if not _MIN_MULTIPLIER <= each < _MAX_MULTIPLIER), None)
+    wrong = next((each for each in found if not MIN_MULTIPLIER <= each < _MAX_MULTIPLIER), None)
     if wrong is not None:
         reason = "nearly all outputs are 0" if wrong >= _MAX_MULTIPLIER else "the weights are very small"
         raise UnsupportedError(
             f"{operator.name} with a quotient of scales, input × weights / output, of {wrong:g}, expected one in "
-            f"[2^-32, 256), because {reason}"
+            f"[2^-32, 256); {reason}"
         )
     return found * (outputs // len(found))

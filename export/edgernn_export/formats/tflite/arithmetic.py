@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgernn.arrays import Float32, Floats, Int8
+from edgernn.program.linear import MAX_BIAS, MIN_MULTIPLIER
 from edgernn.rounding import round_channels
 from edgernn_export.formats.tflite.activations import append_activation
 from edgernn_export.formats.tflite.graph import Graph, Operator, Scale, TensorType
@@ -27,12 +28,7 @@ class Zero:
 
 Value = int | Zero
 
-# Largest bias: half of the range of 32 bits. The other half is for the products added to it: 33,000 of the largest
-# products with int8 activations. With int16 activations, kernels add in 64 bits.
-MAX_BIAS = 2**30
-# Lowest quotient of scales, input × weights / output, that XNNPACK's and our kernels multiply by.
-MIN_MULTIPLIER = 2.0**-32
-# Part of a limit that the rounding of scales to float32 does not use up.
+# Share of a limit that scales may use: their rounding to float32 must not exceed the limit.
 _SAFE = 1 - 2.0**-20
 
 _ACTIVATIONS = {"tanh": Operator.TANH, "sigmoid": Operator.LOGISTIC, "relu": Operator.RELU}
@@ -147,7 +143,14 @@ class Float32Ops:
         return None
 
     def operands(self, x: int, kernel: Float32, bias: Float32 | None, role: str) -> Sequence[int]:
-        """Add the kernel of a product with `x`, whose results have a role, and its bias [outputs] if there is one."""
+        """Add the constants of a product with `x`: its kernel, and its bias [outputs] if there is one.
+
+        Args:
+            x: the product's input.
+            kernel: [inputs, outputs].
+            bias: [outputs]; None without one.
+            role: of the product's results.
+        """
         return [self.weights(kernel)] + ([] if bias is None else [self.graph.constant(bias)])
 
     def _other_activation(self, name: str, x: int, role: str) -> int:

@@ -108,6 +108,24 @@ class Graph:
             )
         )
 
+    def reshape(self, x: int, shape: Sequence[int]) -> int:
+        """Add a RESHAPE of a tensor; return its result."""
+        reshaped = self.tensor(shape, self.type(x), self.scale_or_none(x))
+        self.reshape_into(x, reshaped)
+        return reshaped
+
+    def reshape_into(self, source: int, target: int) -> None:
+        """Add a RESHAPE of a tensor whose result is another tensor of the graph."""
+        shape = self.constant(np.array(self.shape(target), np.int32))
+        self.operator(Operator.RESHAPE, (source, shape), (target,), schema.ReshapeOptionsT())
+
+    def reverse(self, x: int, axis: int) -> int:
+        """Add a REVERSE_V2 of a tensor along one axis; return its result."""
+        axes = self.constant(np.array([axis], np.int32))
+        backwards = self.tensor(self.shape(x), self.type(x), self.scale_or_none(x))
+        self.operator(Operator.REVERSE_V2, (x, axes), (backwards,), schema.ReverseV2OptionsT())
+        return backwards
+
     def shape(self, index: int) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         shape = self.subgraph.tensors[index].shape

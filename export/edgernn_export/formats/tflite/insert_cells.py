@@ -217,8 +217,7 @@ def _connect(graph: Graph, source: int, target: int) -> int:
     ours_tensor, theirs_tensor = graph.subgraph.tensors[source], graph.subgraph.tensors[target]
     theirs_tensor.quantization, theirs_tensor.name = ours_tensor.quantization, ours_tensor.name or theirs_tensor.name
     if graph.shape(source) != graph.shape(target):
-        shape = graph.constant(np.array(graph.shape(target), np.int32))
-        graph.operator(Operator.RESHAPE, (source, shape), (target,), schema.ReshapeOptionsT())
+        graph.reshape_into(source, target)
         return source
     for operator in graph.operators:
         operator.inputs = [target if index == source else index for index in operator.inputs]

@@ -100,7 +100,7 @@ def loop(graph: Graph, layers: Sequence[Layer], x: int) -> int:
     _, steps, features = graph.shape(x)
     block = block_size(steps, sum(layer.cell.operators for layer in layers))
     rounds, last = steps // block, layers[-1]
-    blocks = _reshape(graph, x, (rounds, block, features))
+    blocks = graph.reshape(x, (rounds, block, features))
     counter = graph.constant(np.array([0], np.int32))
     variables = [counter, blocks]
     for layer in layers:
@@ -115,7 +115,7 @@ def loop(graph: Graph, layers: Sequence[Layer], x: int) -> int:
     )
     graph.operator(Operator.WHILE, variables, results, options)
     if last.return_sequences:
-        return _reshape(graph, results[-1], (steps, last.cell.units))
+        return graph.reshape(results[-1], (steps, last.cell.units))
     return results[-len(last.cell.states)]
 
 
@@ -166,10 +166,7 @@ def fuse(ops: Float32Ops, layer: Layer, x: int, states: States) -> tuple[int, St
     for variable in variables:
         graph.make_variable(variable)
     if layer.backwards:
-        axis = graph.constant(np.array([1], np.int32))
-        reversed_x = graph.tensor(graph.shape(x), ops.type)
-        graph.operator(Operator.REVERSE_V2, (x, axis), (reversed_x,), schema.ReverseV2OptionsT())
-        x = reversed_x
+        x = graph.reverse(x, axis=1)
     outputs = graph.tensor((1, steps, cell.units), ops.type)
     activation = getattr(schema.ActivationFunctionType, operator.activation)
     options = getattr(schema, f"{operator.options}T")(fusedActivationFunction=activation)
@@ -243,7 +240,7 @@ def _put(graph: Graph, blocks: int, values: int, counter: int) -> int:
     start = graph.tensor((3,), TensorType.INT32)
     zeros = graph.constant(np.array([0, 0], np.int32))
     graph.operator(Operator.CONCATENATION, (counter, zeros), (start,), schema.ConcatenationOptionsT())
-    update = _reshape(graph, values, (1, block, units))
+    update = graph.reshape(values, (1, block, units))
     changed = _like(graph, graph, blocks)
     options = schema.DynamicUpdateSliceOptionsT()
     graph.operator(Operator.DYNAMIC_UPDATE_SLICE, (blocks, update, start), (changed,), options)
@@ -268,13 +265,6 @@ def _join(graph: Graph, rows: Sequence[int]) -> int:
     joined = graph.tensor(shape, graph.type(rows[0]), graph.scale_or_none(rows[0]))
     graph.operator(Operator.CONCATENATION, rows, (joined,), schema.ConcatenationOptionsT())
     return joined
-
-
-def _reshape(graph: Graph, x: int, shape: Sequence[int]) -> int:
-    reshaped = graph.tensor(shape, graph.type(x), graph.scale_or_none(x))
-    new_shape = graph.constant(np.array(shape, np.int32))
-    graph.operator(Operator.RESHAPE, (x, new_shape), (reshaped,), schema.ReshapeOptionsT())
-    return reshaped
 
 
 def _like(graph: Graph, other: Graph, index: int) -> int:

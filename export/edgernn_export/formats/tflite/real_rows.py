@@ -40,9 +40,9 @@ class RealRows:
             backwards: whether the last row comes first; this is the order of `is_real` and of outputs, too.
         """
         _, steps, _ = graph.shape(x)
-        is_real = _append(graph, Operator.CAST, (_reshaped(graph, mask, (steps,)),), (steps,), schema.CastOptionsT())
+        is_real = _append(graph, Operator.CAST, (graph.reshape(mask, (steps,)),), (steps,), schema.CastOptionsT())
         if backwards:
-            x, is_real = _reversed(graph, x, axis=1), _reversed(graph, is_real, axis=0)
+            x, is_real = graph.reverse(x, axis=1), graph.reverse(is_real, axis=0)
         # A real row's key is larger than that of any masked one, and than that of any later real one.
         keys = _append(
             graph, Operator.MUL, (is_real, graph.constant(np.array(steps, np.int32))), (steps,), schema.MulOptionsT()
@@ -70,7 +70,7 @@ class RealRows:
         # Output 0 is that of zero states, before the first real row.
         first = ops.zeros(units, layer.cell.states[0])
         padded = graph.tensor((steps + 1, units), graph.type(outputs), graph.scale_or_none(outputs))
-        rows = _reshaped(graph, outputs, (steps, units))
+        rows = outputs if graph.shape(outputs) == (steps, units) else graph.reshape(outputs, (steps, units))
         graph.operator(Operator.CONCATENATION, (first, rows), (padded,), schema.ConcatenationOptionsT())
         axis = graph.constant(np.array(0, np.int32))
         places = _append(graph, Operator.CUMSUM, (self.is_real, axis), (steps,), schema.CumsumOptionsT())
@@ -115,19 +115,3 @@ def _gathered(graph: Graph, x: int, places: int, axis: int) -> int:
     gathered = graph.tensor(shape, graph.type(x), graph.scale_or_none(x))
     graph.operator(Operator.GATHER, (x, places), (gathered,), schema.GatherOptionsT(axis=axis))
     return gathered
-
-
-def _reshaped(graph: Graph, x: int, shape: tuple[int, ...]) -> int:
-    if graph.shape(x) == shape:
-        return x
-    reshaped = graph.tensor(shape, graph.type(x), graph.scale_or_none(x))
-    new_shape = graph.constant(np.array(shape, np.int32))
-    graph.operator(Operator.RESHAPE, (x, new_shape), (reshaped,), schema.ReshapeOptionsT())
-    return reshaped
-
-
-def _reversed(graph: Graph, x: int, axis: int) -> int:
-    backwards = graph.tensor(graph.shape(x), graph.type(x), graph.scale_or_none(x))
-    axes = graph.constant(np.array([axis], np.int32))
-    graph.operator(Operator.REVERSE_V2, (x, axes), (backwards,), schema.ReverseV2OptionsT())
-    return backwards

@@ -1,12 +1,10 @@
 """Row buffers: in a step, the rows that a causal convolution looks back on, as states in place of its zero padding.
 
-TensorFlow's converter writes causal padding as a PAD of zeros in front of the steps. A step's graph has one row, and so
-the same PAD. The rows of earlier steps take the place of its zeros: a state enters, joined with the new row, and the
-newest rows leave as the next state. Before the first step the state is zeros, which is the padding of a sequence. A
-state has the scale of the padded rows, and so a stream has the bits of a sequence.
+TensorFlow's converter writes causal padding as a PAD of zeros in front of the steps. The graph of a step has the same
+PAD in front of its only row. The rows of earlier steps replace these zeros: the first state and the new row are joined,
+and the newest of these rows are the last state. Before the first step the state is zeros, as the padding of a sequence.
+A state has the scale of the padded rows, so a stream has the bits of a sequence.
 """
-
-from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -45,14 +43,9 @@ def add_row_buffer(graph: Graph, padding: schema.OperatorT) -> tuple[int, int]:
 
     first, last = tensor(1, size), tensor(1, size)
     joined, flat = tensor(1, size + features), tensor(1, features)
-    _reshape(graph, row, flat)
+    graph.reshape_into(row, flat)
     graph.operator(Operator.CONCATENATION, (first, flat), (joined,), schema.ConcatenationOptionsT(axis=1))
     begin, sizes = (graph.constant(np.array(each, np.int32)) for each in ((0, features), (1, size)))
     graph.operator(Operator.SLICE, (joined, begin, sizes), (last,), schema.SliceOptionsT())
-    _reshape(graph, joined, padded)
+    graph.reshape_into(joined, padded)
     return first, last
-
-
-def _reshape(graph: Graph, source: int, target: int) -> Any:
-    shape = graph.constant(np.array(graph.shape(target), np.int32))
-    graph.operator(Operator.RESHAPE, (source, shape), (target,), schema.ReshapeOptionsT())
