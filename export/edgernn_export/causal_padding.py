@@ -19,7 +19,7 @@ class CausalPadding:
     Attributes:
         layer: the Keras layer.
         rows: number of rows that it puts in front.
-        features: of a row.
+        features: number of values in a row.
     """
 
     layer: Any
@@ -65,11 +65,11 @@ def _rows_in_front(layer: Any) -> int:
     return 0
 
 
-def way_out(model: Any) -> str:
-    """Say which padding the first convolution that looks ahead needs to stream; empty if there is none.
+def advise_on_padding(model: Any) -> str:
+    """Find the padding with which the first convolution that looks ahead would stream.
 
     Returns:
-        The end of a message about a model that does not stream.
+        The end of a message about a model that does not stream; empty if no convolution looks ahead.
     """
     import keras
 
@@ -83,7 +83,7 @@ def way_out(model: Any) -> str:
         if tuple(layer.strides) == (1,) and (rows := _rows_looked_back(layer)):
             causal = isinstance(layer, keras.layers.Conv1D)
             other = "padding='causal'" if causal else f"ZeroPadding1D(({rows}, 0)) in front of it and padding='valid'"
-            return f"; layer {layer.name!r} has padding={layer.padding!r}, {other} would stream"
+            return f"; layer {layer.name!r} has padding={layer.padding!r}; it would stream with {other}"
     return ""
 
 

@@ -35,10 +35,10 @@ class LoadedModel:
 
     Attributes:
         original: the model in the file.
-        model: the model to export, of plain layers and with a fixed number of steps; `original` itself if it is that.
-        own_shape: shape of the samples that the model in the file takes; empty if they are rows. Otherwise `original`
-            is that model behind a layer that makes its samples of rows.
-        changes: what was replaced by plain layers, in words; empty if nothing was.
+        model: the model to export, of plain layers and with a fixed number of steps; this may be `original` itself.
+        own_shape: shape of the samples that the model in the file takes; empty if it is (steps, features). Otherwise
+            `original` is that model behind a layer that makes its samples of rows.
+        changes: what was replaced by plain layers, in words; empty if nothing was replaced.
         precision: number type that the original computes in, if it has fewer digits than float32; otherwise empty.
     """
 
@@ -223,15 +223,15 @@ def _with_bare_tensors(model: Any) -> Any:
 
 
 def _of_rows(original: Any, shape: SampleShape, steps: int | None, x: Float32 | None) -> Any:
-    """Make a model that takes rows and answers with an axis of outputs; the model itself if it does.
+    """Make a model that takes rows and answers with an axis of outputs; return the original if it does both.
 
-    Its answers are compared with those of the model first.
+    The answers of the new model are compared with those of the original.
 
     Args:
         original: the model in the file.
-        shape: of its samples.
-        steps: the wanted number of steps, to compare with if the model's is free.
-        x: samples, float32 [samples, steps, features], to compare with; None for synthetic ones.
+        shape: shape of its samples, in both forms.
+        steps: number of steps to compare with, if that of the model is free; None for that of `x`.
+        x: samples to compare with, float32 [samples, steps, features]; None for generated ones.
 
     Raises:
         ModelError: the answers differ.
@@ -315,7 +315,7 @@ def _facts(layer: Any, used: Mapping[str, frozenset[int]]) -> rules.LayerFacts:
     return rules.LayerFacts(
         kind=type(layer).__name__,
         name=layer.name,
-        masks=bool(getattr(layer, "mask_zero", False)),
+        masks_ids=bool(getattr(layer, "mask_zero", False)),
         recurrent=recurrent,
         cells=tuple(type(cell).__name__ for cell in cells),
         initial_state=recurrent

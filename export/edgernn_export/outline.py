@@ -90,7 +90,7 @@ class Outline:
         return find_sample_shape(self.input_shape, [part for parts in self.layers for part in parts])
 
     def answer_shape(self, sample: Shape) -> Shape | None:
-        """Shape of the answers to samples of a shape, with the batch; None if it is not known."""
+        """Return the shape of the answers to samples of a shape, with the batch; None if it is not known."""
         try:
             shape = _model_shape(self._node, (None, *sample))
         except (ModelError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
@@ -109,13 +109,13 @@ def _flat(config: Config) -> Iterator[Config]:
 
 
 def used_states(config: Config) -> Mapping[str, frozenset[int]]:
-    """Find the states that a model uses of the layers that return them.
+    """Find which states of layers with return_state=True a model uses.
 
     Args:
         config: of a whole model, as Keras 2 or Keras 3 writes it.
 
     Returns:
-        Their numbers, by the name of the layer; 1 is the layer's first state.
+        The numbers of the used states, by the name of the layer; 1 is the layer's first state.
     """
     returning = set(_returning_states(config))
     used = {name: set[int]() for name in returning}
@@ -140,7 +140,7 @@ def _facts(node: Config, used: Mapping[str, frozenset[int]]) -> Iterator[LayerFa
     yield LayerFacts(
         kind=kind,
         name=str(config.get("name")),
-        masks=kind == "Embedding" and bool(config.get("mask_zero")),
+        masks_ids=kind == "Embedding" and bool(config.get("mask_zero")),
         recurrent=recurrent,
         cells=tuple(parts(cell)[0] for cell in cells_of(config)) if kind == "RNN" else (),
         initial_state=recurrent and _has_initial_state(node),

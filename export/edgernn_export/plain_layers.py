@@ -8,7 +8,7 @@
     RNN([cell, …]), RNN(StackedRNNCells)               such layers, one after the other
     return_state=True, of which only h is used         False; h is the last output
 
-The new model is compared with the one in the file before anything else. `rules` refuses what cannot be rebuilt.
+The rebuilt model is first compared with the one in the file. `rules` refuses models that cannot be rebuilt.
 """
 
 import json
@@ -35,12 +35,12 @@ def is_plain(model: Any) -> bool:
 
 
 def describe(model: Any) -> str:
-    """Describe what is replaced in a model that is not plain, in words."""
+    """Describe what `rebuild` replaces in a model; empty if the model is plain."""
     return ", ".join(dict.fromkeys(_differences(model)))
 
 
 def precision_of(model: Any) -> str:
-    """Return the coarsest number type of a model's layers if it has fewer digits than float32; otherwise nothing."""
+    """Return the number type with the fewest digits in a model; empty if none has fewer than float32."""
     return max(_float_types(model) & set(_UNITS), key=_UNITS.__getitem__, default="")
 
 

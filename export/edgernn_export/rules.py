@@ -16,7 +16,7 @@ from edgernn_export.cells import check_cells, check_kind
 
 Shape = tuple[int | None, ...]
 
-# Names of layers that go along the steps end so, such as Conv1D and GlobalMaxPooling1D.
+# End of the names of layers that go along the steps, such as Conv1D and GlobalMaxPooling1D.
 _ALONG_STEPS = "1D"
 
 # With fewer samples, the held-out ones are too few to choose an epoch of a refinement.
@@ -30,7 +30,7 @@ class LayerFacts:
     Attributes:
         kind: name of its class.
         name: its name in the model.
-        masks: whether it masks time steps in a way that is not supported; a Masking layer is.
+        masks_ids: whether it masks time steps by ids, as an Embedding with mask_zero; Masking layers do not.
         recurrent: whether it is a recurrent layer of any kind; wrappers such as Bidirectional are not.
         cells: the classes of the cells of an RNN layer; empty for other layers.
         initial_state: whether it is called with initial states.
@@ -39,7 +39,7 @@ class LayerFacts:
 
     kind: str
     name: str
-    masks: bool = False
+    masks_ids: bool = False
     recurrent: bool = False
     cells: tuple[str, ...] = ()
     initial_state: bool = False
@@ -108,8 +108,8 @@ def check_input_shape(shape: Shape, kinds: Sequence[str]) -> None:
         )
     else:
         raise ModelError(
-            f"takes inputs of shape {shape}, expected fixed sizes behind the steps; build the model for inputs of one "
-            "shape"
+            f"takes inputs of shape {shape}, expected fixed sizes behind the steps; build the model with all sizes "
+            "fixed except the number of steps"
         )
     raise ModelError(f"takes inputs of shape {shape}, expected (None, steps, features) with both fixed; {way_out}")
 
@@ -120,12 +120,12 @@ def check_answer_shape(shape: Shape) -> None:
     Raises:
         ModelError: it is neither (None, outputs) nor (None, steps, outputs).
     """
-    if len(shape) > 3 and all(shape[1:]):
-        way_out = f"end the model with keras.layers.Reshape(({shape[1]}, {math.prod(size or 1 for size in shape[2:])}))"
-    elif len(shape) in (2, 3) and all(shape[1:]):
+    is_fixed = all(shape[1:])
+    if is_fixed and len(shape) in (2, 3):
         return
-    else:
-        way_out = "end the model with a Dense layer"
+    way_out = "end the model with a Dense layer"
+    if is_fixed and len(shape) > 3:
+        way_out = f"end the model with keras.layers.Reshape(({shape[1]}, {math.prod(size or 1 for size in shape[2:])}))"
     raise ModelError(f"answers with shape {shape}, expected (None, outputs) or (None, steps, outputs); {way_out}")
 
 
@@ -149,10 +149,10 @@ def check_layers(layers: Sequence[Sequence[LayerFacts]]) -> None:
 
 
 def _check_layer(layer: LayerFacts) -> None:
-    if layer.masks:
+    if layer.masks_ids:
         raise ModelError(
-            f"{layer.name!r} masks time steps by ids, which is not supported; look up the rows before the model, and "
-            "mask them by a Masking layer"
+            f"{layer.name!r} masks time steps by ids (mask_zero=True), which is not supported; build the model for "
+            "embedded rows, with a Masking layer in place of the Embedding"
         )
     is_single = layer.recurrent and len(layer.cells) <= 1
     if layer.used_states - ({1} if is_single else set()):
@@ -175,7 +175,7 @@ def _check_cells_in_wrapper(parts: Sequence[LayerFacts]) -> None:
     for part in parts:
         if len(part.cells) > 1:
             raise ModelError(
-                f"{part.name!r} is a RNN of {len(part.cells)} cells in {wrapper}, which is not supported; build and "
+                f"{part.name!r} is an RNN of {len(part.cells)} cells in {wrapper}, which is not supported; build and "
                 f"train a {wrapper} for each of these cells"
             )
 

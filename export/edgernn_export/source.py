@@ -105,7 +105,7 @@ class Source:
                 f"its answers differ by up to {gap.difference:.1g} from those in {gap.precision} (agreement "
                 f"{self.task.show_agreement(1 - gap.disagreement)}), and the limits of the proof are wider by that"
             )
-        return f"Exported is the Keras model with {self._changes}; {answers}."
+        return f"The Keras model is exported with {self._changes}; {answers}."
 
     @property
     def special_layers(self) -> tuple[str, ...]:

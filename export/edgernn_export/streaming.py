@@ -9,7 +9,7 @@ import numpy as np
 from edgernn.arrays import Floats
 from edgernn.errors import ModelError
 from edgernn_export import masking, rebuilding, synthetic_inputs
-from edgernn_export.causal_padding import LookBack, causal_paddings, way_out
+from edgernn_export.causal_padding import LookBack, advise_on_padding, causal_paddings
 from edgernn_export.converter_errors import reason_of
 from edgernn_export.keras_model import recurrent_layers
 from edgernn_export.lowering import Call, rebind
@@ -26,7 +26,7 @@ _ZERO = 1e-9
 
 
 def streams(model: Any, x: Floats | None = None) -> bool:
-    """Return True if the recurrent layers' states and some rows are all that the model must keep between time steps."""
+    """Return True if a model can answer row by row; see `why_no_stream`."""
     return not why_no_stream(model, x)
 
 
@@ -47,7 +47,7 @@ def why_no_stream(model: Any, x: Floats | None = None) -> str:
         ModelError: a recurrent layer gets initial states.
     """
     reason = _find_reason(model, x)
-    return f"{reason}{way_out(model)}" if reason else ""
+    return f"{reason}{advise_on_padding(model)}" if reason else ""
 
 
 def _find_reason(model: Any, x: Floats | None) -> str:

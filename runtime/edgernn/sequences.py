@@ -39,8 +39,7 @@ def read_shorter(
     for number, each in enumerate(several):
         if each.ndim != 2 or each.shape[1] != features or not 0 < len(each) <= steps:
             raise InputError(
-                f"sequence {number} has shape {each.shape}, expected ({features} features for each of 1 to {steps} "
-                "steps)"
+                f"sequence {number} has shape {each.shape}, expected (steps, {features}) with 1 to {steps} steps"
             )
     return np.concatenate([_padded(read(each[np.newaxis]), steps, mask_value) for each in several]), False
 

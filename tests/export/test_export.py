@@ -299,7 +299,7 @@ def test_models_that_are_not_supported_are_refused(save_model: Callable[..., Pat
     cases = {
         save_model(
             [layers.Bidirectional(layers.RNN([layers.GRUCell(3), layers.GRUCell(3)], name="g")), head()], "g.keras"
-        ): "layer 1 of 2: .*g' is a RNN of 2 cells in Bidirectional",
+        ): "layer 1 of 2: .*g' is an RNN of 2 cells in Bidirectional",
         save_model([layers.Reshape((6, 3, 1)), layers.ConvLSTM1D(3, 2), layers.Flatten(), head()], "conv.keras"): (
             "layer 2 of 4: '.*' is a ConvLSTM1D; supported recurrent layers: SimpleRNN, GRU, LSTM"
         ),

@@ -160,7 +160,7 @@ def test_an_export_is_proven_against_the_model_in_float16_and_says_so(
     result = edgernn_command("export", path, *words)
     assert result.exit_code == 0, result.output
     text = " ".join(result.output.split())
-    assert "Exported is the Keras model with float16 replaced by float32; its answers differ by up to" in text
+    assert "The Keras model is exported with float16 replaced by float32; its answers differ by up to" in text
     assert "and the limits of the proof are wider by that" in text
     model = edgernn.load(tmp_path / "half-float32.tflite")
     assert model.card is not None

@@ -129,12 +129,16 @@ def test_what_comes_behind_the_recurrent_layer_counts(kind: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("kind", "options", "way_out"),
     [
-        ("Conv1D", {"filters": 4, "padding": "same"}, "layer 'c' has padding='same', padding='causal' would stream"),
-        ("Conv1D", {"filters": 4}, "layer 'c' has padding='valid', padding='causal' would stream"),
+        (
+            "Conv1D",
+            {"filters": 4, "padding": "same"},
+            "layer 'c' has padding='same'; it would stream with padding='causal'",
+        ),
+        ("Conv1D", {"filters": 4}, "layer 'c' has padding='valid'; it would stream with padding='causal'"),
         (
             "DepthwiseConv1D",
             {"padding": "same", "dilation_rate": 2},
-            "layer 'c' has padding='same', ZeroPadding1D((4, 0)) in front of it and padding='valid' would stream",
+            "padding='same'; it would stream with ZeroPadding1D((4, 0)) in front of it and padding='valid'",
         ),
         ("MaxPooling1D", {}, ""),
     ],

@@ -291,11 +291,11 @@ CASES: Sequence[Wrong] = (
     # Models that are not supported.
     _of_model("masking", "'the_mask' masks time steps", "not supported", "a Masking layer"),
     _of_model("embedding", "inputs of shape (None, 6)", "expected (None, steps, features)", "look up its rows before"),
-    _of_model("unfixed", "shape (None, 6, None, 3)", "expected fixed sizes behind the steps", "inputs of one shape"),
+    _of_model("unfixed", "shape (None, 6, None, 3)", "expected fixed sizes behind the steps", "all sizes fixed"),
     _of_model("conv_lstm", "'the_rnn' is a ConvLSTM1D", "supported recurrent layers: SimpleRNN", "stacked or in Bidir"),
-    _of_model("rnn_of_cell", "'the_rnn' is a RNN of OwnCell", "supported cells: SimpleRNNCell", "one or several in a"),
+    _of_model("rnn_of_cell", "'the_rnn' is an RNN of OwnCell", "supported cells: SimpleRNNCell", "one or several in a"),
     _of_model(
-        "in_both_ways", "layer 1 of 2: 'the_rnn' is a RNN of 2 cells", "not supported", "a Bidirectional for each"
+        "in_both_ways", "layer 1 of 2: 'the_rnn' is an RNN of 2 cells", "not supported", "a Bidirectional for each"
     ),
     _of_model("lambda", "layer 'doubled' (Lambda)", "contains Python code", "replace it by a Keras layer"),
     _of_model("own_layer", "'attend' is of the class Attend", "not Keras's own", "build a functional or Sequential"),

@@ -48,17 +48,17 @@ def check_kind(kind: str, name: str) -> None:
 
 
 def check_cells(kinds: Sequence[str], name: str) -> None:
-    """Check that an RNN layer is of supported cells.
+    """Check that the cells of an RNN layer are supported.
 
     Args:
-        kinds: names of the classes of its cells.
-        name: its name in the model.
+        kinds: names of their classes.
+        name: the layer's name in the model.
 
     Raises:
-        ModelError: it is not.
+        ModelError: there is no cell, or one is not supported.
     """
     if not kinds or not all(kind in KIND_OF_CELL for kind in kinds):
         raise ModelError(
-            f"{name!r} is a RNN of {', '.join(kinds) or 'no cell'}; supported cells: {', '.join(KIND_OF_CELL)}, one or "
-            "several in a list"
+            f"{name!r} is an RNN of {', '.join(kinds) or 'no cell'}; supported cells: {', '.join(KIND_OF_CELL)}, one "
+            "or several in a list"
         )

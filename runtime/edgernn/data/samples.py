@@ -237,7 +237,7 @@ def check_shape(x: Array, name: str) -> None:
             way_out = f"; {name}[:, :, None] is one feature a step, {name}[None] one sample"
         elif x.ndim == 4:  # pictures with an axis of colors
             grey = f"{name}[..., 0]" if x.shape[-1] == 1 else f"{name}.mean(axis=-1).astype({name}.dtype)"
-            way_out = f"; of pictures, save {grey}"
+            way_out = f"; for pictures, save {grey}"
         raise DataError(f"{name} has shape {x.shape}, expected (samples, steps, features), none of them 0{way_out}")
 
 
