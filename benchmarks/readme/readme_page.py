@@ -31,7 +31,15 @@ FUNCTION, PREDICT = "Keras tf.function", "Keras predict"
 
 @dataclass(frozen=True)
 class Readme:
-    """A README of one language: its page, and the templates of its generated sentences."""
+    """A README of one language.
+
+    Attributes:
+        page: its file.
+        example: template of the paragraph about the recommended artifact.
+        picture: template of the picture's description.
+        measured: template of the sentence about the machine and the time of the measurement.
+        unreliable: template of the sentence about marked figures.
+    """
 
     page: Path
     example: str

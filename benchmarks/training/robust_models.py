@@ -102,7 +102,7 @@ def robust_checks(
             words = ["train", "--data", data, "--cell", cell, "--seed", str(seed), "--name", "digits", "--quiet"]
             run_program([sys.executable, "-m", "edgernn", *words, "--out", str(run)])
             exported = exports.export_run(run, run, [exports.INT8], say, cost=False, unrefined=False)
-            models.append(_measure(exported, cell, seed, tests, dataset.y_test, x, y))
+            models.append(_measure(exported, cell, seed, tests=tests, truths=dataset.y_test, x=x, y=y))
     if page:
         fill_in(PAGE, PART, results_table(models))
     return _limits(models), [asdict(model) for model in models]
@@ -112,6 +112,7 @@ def _measure(
     exported: exports.Exported,
     cell: str,
     seed: int,
+    *,
     tests: Mapping[str, Float32],
     truths: Int64,
     x: Float32,

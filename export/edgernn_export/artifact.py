@@ -65,7 +65,7 @@ def _make_without_stream(source: Source, target: Target, reason: str) -> ExportR
 def _make_artifact(source: Source, target: Target, stream: bool) -> ExportResult:
     kind = format_of(target)
     finished = kind.convert(source, target, stream)
-    tolerance = tolerance_of(target).for_model(source.rounding_error).beyond(source.precision_gap)
+    tolerance = tolerance_of(target).for_model(source.rounding_error).widened_by(source.precision_gap)
     calibrated = kind.is_calibrated(target) or (source.refines and kind.is_refined(target))
     card = source.card(target, finished, calibrated)
     model = _load(target, finished, card, _embed(finished, card))

@@ -62,21 +62,21 @@ def cells_of(config: Config) -> list[Config]:
     return list(cells)
 
 
-def tensors_in(value: Any, kinds: Container[str]) -> Iterator[tuple[str, int, int]]:
-    """Yield every tensor that a nested value names.
+def tensors_in(value: Any, layers: Container[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield every tensor that a nested value refers to, as (layer, call, tensor).
 
     Args:
         value: a part of a configuration of Keras 2 or Keras 3.
-        kinds: the names of the layers whose tensors are meant.
+        layers: names of the layers whose tensors are wanted.
     """
     if isinstance(value, list):
-        if _is_tensor(value[:3], kinds):
+        if _is_tensor(value[:3], layers):
             yield value[0], value[1], value[2]
         for each in value:
-            yield from tensors_in(each, kinds)
+            yield from tensors_in(each, layers)
     elif isinstance(value, dict):
         for each in value.values():
-            yield from tensors_in(each, kinds)
+            yield from tensors_in(each, layers)
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,11 @@ class Keras2Graph:
         return {"class_name": "__keras_tensor__", "config": described}
 
 
-def _is_tensor(value: Any, kinds: Container[str]) -> bool:
+def _is_tensor(value: Any, layers: Container[str]) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 3
         and isinstance(value[0], str)
-        and value[0] in kinds
+        and value[0] in layers
         and all(isinstance(number, int) for number in value[1:])
     )

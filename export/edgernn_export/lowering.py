@@ -50,7 +50,7 @@ class PlacedCell:
 
     Attributes:
         cell: the computation of the layer at each step.
-        masked: whether its samples have lengths: the rows of the layer's input that a mask keeps come first.
+        masked: whether its samples have lengths: the rows that a mask keeps (real rows) then come first in its input.
     """
 
     cell: Cell
@@ -235,8 +235,9 @@ def _masked_placeholder(
 ) -> tuple[Any, tuple[Any, ...]]:
     """Make the placeholder of one call with a mask, bool [batch, steps]; otherwise as `_placeholder`.
 
-    The rows that the mask keeps are moved to the front and run with their number as the sample's length. Then the
-    outputs are moved back, and those of masked steps are filled in.
+    The rows that the mask keeps (real rows) are moved to the front and run with their number as the sample's length.
+    Then the outputs are moved back, and those of masked steps are filled in. `formats.tflite.real_rows` does the same
+    with the operators of TFLite.
     """
     import tensorflow as tf
 
@@ -244,7 +245,7 @@ def _masked_placeholder(
     if layer.go_backwards:
         x, is_real = (tf.reverse(each, axis=[1]) for each in (x, is_real))
     steps, count = tf.shape(x)[1], tf.reduce_sum(is_real, axis=1)
-    # The key of a kept row is larger than that of any masked one, and than that of any later one.
+    # A real row's key is larger than that of any masked one, and than that of any later real one.
     order = tf.math.top_k(is_real * steps - tf.range(steps), k=steps).indices
     rows = tf.transpose(tf.gather(x, order, batch_dims=1), [1, 0, 2])
     outputs, ends = _cudnn_rnn(cell, name, rows, states, count, tf.shape(x)[0])
@@ -253,7 +254,7 @@ def _masked_placeholder(
     last = tuple(tf.where(count[:, tf.newaxis] > 0, *pair) for pair in zip(ends, before, strict=True))
     if not layer.return_sequences:
         return (tf.where(mask[:, -1:], last[0], 0.0) if layer.zero_output_for_mask else last[0]), last
-    # Output 0 is that before the first kept row. A state may have one row for all samples; this repeats it.
+    # Output 0 is that before the first real row. A state may have one row for all samples; this repeats it.
     first, places = tf.where(count[:, tf.newaxis] < 0, ends[0], before[0]), tf.cumsum(is_real, axis=1)
     if layer.zero_output_for_mask:
         first, places = tf.zeros_like(ends[0]), places * is_real

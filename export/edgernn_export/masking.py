@@ -9,10 +9,7 @@ from edgernn.inputs import is_masked
 
 
 def mask_value_of(model: Any) -> float | None:
-    """Return the number that fills the rows which a model masks.
-
-    None if no Masking layer takes the model's input, so that no row of an input is known to be masked.
-    """
+    """Return the number that fills the rows which a model masks; None if no Masking layer takes its input."""
     import keras
 
     source = model.inputs[0]
@@ -38,11 +35,11 @@ def keep_masked(model: Any, x: AnyArray, changed: AnyArray) -> AnyArray:
 
 
 def with_masked_rows(model: Any, x: AnyArray) -> AnyArray:
-    """Return sequences of which every second one has masked rows, if the model masks any.
+    """Mask every third row and the last two rows of every second sequence, if the model masks rows.
 
     Args:
         model: the Keras model.
-        x: sequences, [samples, steps, features]; the row after each third one is masked, and the last ones.
+        x: sequences, [samples, steps, features]; they are not changed.
     """
     value = mask_value_of(model)
     if value is None:

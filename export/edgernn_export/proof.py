@@ -22,8 +22,8 @@ STREAM_STEPS = 60_000
 class PrecisionGap:
     """Differences between a Keras model in float16 or bfloat16 and the same model in float32, on the test samples.
 
-    An artifact is made of the model rebuilt in float32, and compared with the one in the file. So it may differ from
-    that as much as the rebuilt model does, besides its own tolerance.
+    An artifact is made of the model rebuilt in float32, but compared with the one in the file. So its tolerance is
+    widened by the differences between these two models.
 
     Attributes:
         precision: number type of the model in the file.
@@ -88,8 +88,8 @@ class Tolerance:
             stream_difference=max(self.stream_difference, allowed),
         )
 
-    def beyond(self, gap: PrecisionGap) -> "Tolerance":
-        """Return the tolerance of artifacts of a model that was rebuilt in float32: wider by what that changed."""
+    def widened_by(self, gap: PrecisionGap) -> "Tolerance":
+        """Return the tolerance of artifacts of a model that was rebuilt in float32."""
         return replace(
             self,
             difference=self.difference + gap.difference,

@@ -23,10 +23,10 @@ Change = Callable[[Any], Any]
 # Name of the layer in front of a model that takes rows, which returns samples of the model's own shape.
 TO_OWN_SHAPE = "edgernn_to_own_shape"
 
-# A rebuilt model adds in another order if Keras unrolled its steps. Ill-conditioned models amplify rounding. Scale the
-# inputs by _SHAKEN and allow ten times the change that this causes.
+# A rebuilt model adds in another order if Keras unrolled its steps. Ill-conditioned models amplify rounding. Scale
+# the inputs by _PERTURBED and allow ten times the change that this causes.
 _TOLERANCE = 1e-5
-_SHAKEN = 1 + 1e-6
+_PERTURBED = 1 + 1e-6
 MAX_COMPARED = 32
 # A model of fewer digits than float32 rounds weights, inputs and every intermediate value. Change weights and inputs of
 # the rebuilt model by at most one unit in the last place of these numbers, and allow five times the change that this
@@ -133,7 +133,7 @@ def check_rebuilt(loaded: Any, rebuilt: Any, x: Floats, own: Sequence[int] = (),
             base, changed = answers, _answers_of_changed(rebuilt, again, chosen, unit)
             known &= np.isfinite(answers)
         else:
-            base, changed = expected, [ask(keep_masked(loaded, given, given * _SHAKEN))]
+            base, changed = expected, [ask(keep_masked(loaded, given, given * _PERTURBED))]
     except Exception as error:  # a layer built for another number of steps may raise any error
         raise ModelError(f"the rebuilt model cannot answer: {reason_of(error)}") from error
     if expected.shape != answers.shape:
@@ -181,8 +181,8 @@ def in_own_batches(model: Any, run: Callable[[Floats], Any], size: int) -> Calla
     return answer
 
 
-def shaken(values: AnyArray, rng: np.random.Generator, unit: float) -> AnyArray:
-    """Change numbers at random by at most `unit`, relative to each; other values are returned as they are."""
+def perturbed(values: AnyArray, rng: np.random.Generator, unit: float) -> AnyArray:
+    """Return numbers, each changed at random by at most `unit` of its size; other values are returned unchanged."""
     if values.dtype.kind != "f":  # the state of a random generator is no weight
         return values
     changed: AnyArray = (values * (1 + unit * rng.uniform(-1, 1, values.shape))).astype(values.dtype)
@@ -190,13 +190,13 @@ def shaken(values: AnyArray, rng: np.random.Generator, unit: float) -> AnyArray:
 
 
 def _answers_of_changed(model: Any, ask: Callable[[Floats], Floats], x: Floats, unit: float) -> list[Floats]:
-    """Answer with weights and inputs that are changed at random by at most one unit in the last place."""
+    """Return the answers of a model to inputs when its weights and they are changed at random, once for each draw."""
     rng, weights = np.random.default_rng(0), model.get_weights()
     try:
         answers = []
         for _ in range(_DRAWS):
-            set_weights(model, [shaken(weight, rng, unit) for weight in weights])
-            answers.append(ask(keep_masked(model, x, shaken(x, rng, unit))))
+            set_weights(model, [perturbed(weight, rng, unit) for weight in weights])
+            answers.append(ask(keep_masked(model, x, perturbed(x, rng, unit))))
     finally:
         set_weights(model, weights)
     return answers

@@ -18,7 +18,7 @@ from edgernn import metrics
 from edgernn.arrays import Float32
 from edgernn_export.keras_model import predictor
 from edgernn_export.masking import keep_masked
-from edgernn_export.rebuilding import shaken
+from edgernn_export.rebuilding import perturbed
 
 # Relative distance of neighbouring float32 numbers.
 UNIT = 2.0**-23
@@ -45,8 +45,8 @@ def rounding_error_of(model: Any, x: Float32, answers: Float32) -> float:
     try:
         changes = []
         for _ in range(_DRAWS):
-            model.set_weights([shaken(weight, rng, UNIT) for weight in weights])
-            changed = keep_masked(model, x[:count], shaken(x[:count], rng, UNIT))
+            model.set_weights([perturbed(weight, rng, UNIT) for weight in weights])
+            changed = keep_masked(model, x[:count], perturbed(x[:count], rng, UNIT))
             changes.append(metrics.largest_difference(predict(changed), answers[:count]))
     finally:
         model.set_weights(weights)

@@ -10,7 +10,7 @@ The tree::
     ├── ModelError         a Keras model that cannot be read or is not supported
     ├── ExportError        a conversion that failed, or an artifact that did not pass its proof
     │   └── UnsupportedError   a kind of artifact that this model cannot have
-    │       └── UnknownOperatorError   an operator that programs lack for every type of numbers
+    │       └── UnknownOperatorError   an operator that no program can have, in no number type
     ├── SettingError       a setting that cannot be used, such as training for 0 epochs
     ├── OutputError        a file or a folder that cannot be written
     │   └── LockedError    another process writes there

@@ -13,7 +13,7 @@ MAX_TEXT_BYTES = 1 << 20  # per name
 
 
 def describe(damage: Exception) -> str:
-    """Describe an exception of `DAMAGE` for a user; those of Python and `struct` speak of buffers and codecs."""
+    """Describe an exception of `DAMAGE` for a user, because Python's own messages are about buffers and codecs."""
     if isinstance(damage, UnicodeDecodeError):
         return "a name in it is no UTF-8 text"
     if isinstance(damage, struct.error) or "index out of range" in str(damage):

@@ -38,8 +38,8 @@ class SampleShape:
         """Return one sample or many as (steps, features) or [samples, steps, features].
 
         Args:
-            x: of the model's own shape, or flattened, [samples, all values]. If the model takes vectors, each row of
-                an array whose rows have their length is a sample. An array of another shape is returned as it is.
+            x: samples of the model's own shape, or flattened, [samples, values]. If the model takes vectors, each row
+                [values] of any array is a sample. An array of another shape is returned unchanged.
         """
         own = self.own
         if not own or not x.size:

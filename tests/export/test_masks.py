@@ -1,4 +1,4 @@
-"""Models with a mask answer as Keras in every layout and format, also with holes, and stream as they answer."""
+"""Models with a mask, whichever rows it excludes, answer as Keras in every layout and format, also row by row."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -54,7 +54,7 @@ def layers_of(kind: str) -> Sequence[Any]:
 
 
 def inputs() -> np.ndarray:
-    """Make samples: whole ones, with padding behind and in front, with holes, and one that is masked throughout."""
+    """Make samples without masked rows, and with some at the end, in front or between; in one sample all are masked."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(40, STEPS, FEATURES)).astype(np.float32)
     for number, sample in enumerate(x):

@@ -1,4 +1,4 @@
-"""Models whose samples are no (steps, features), or whose answers have no axis, are exported behind a layer of rows."""
+"""Models whose samples are not (steps, features), or whose answers have no axis, are exported as models of rows."""
 
 import json
 from collections.abc import Callable, Sequence

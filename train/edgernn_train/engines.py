@@ -67,8 +67,8 @@ class XlaEngine:
 
     Compiling happens here, on a call of 0 batches, so that a failure leaves the model as it was.
 
-    A thread compiles and runs the function: both are single calls of native code, of seconds, and Python answers Ctrl-C
-    only between such calls of the main thread, which waits for the thread and can be interrupted.
+    A thread compiles and runs the function, and the main thread waits for it. Each is one call of native code that
+    takes seconds, and Python answers Ctrl-C only between two such calls of the main thread.
     """
 
     name: EngineName = "xla"

@@ -163,7 +163,7 @@ def read_samples(
 def _folded(x: Array, name: str, shape: SampleShape) -> Array:
     """Fold inputs to [samples, steps, features]."""
     folded = shape.fold(x)
-    if folded.ndim != len(("samples", *shape.rows)):
+    if folded.ndim != 3:
         raise DataError(f"{name} has shape {x.shape}, expected {shape.describe()}")
     return folded
 

@@ -86,11 +86,12 @@ class CFormat(Format):
 
 
 def find_origins(reason: str, layers: Sequence[str]) -> Sequence[str]:
-    """Return the layers whose kind or activation has the name of an operator in a reason; all layers if none has.
+    """Find the layers from which a refused operator may come: those that the reason names, otherwise all.
 
     Args:
-        reason: why a program is refused, as "operator PRELU".
-        layers: descriptions as of `Source.special_layers`, as "'p_re_lu' (PReLU)" or "'dense' (activation celu)".
+        reason: why a program is refused, for instance "operator PRELU".
+        layers: descriptions in the form of `Source.special_layers`, for instance "'p_re_lu' (PReLU)" or "'dense'
+            (activation celu)".
     """
     words = {word.replace("_", "").lower() for word in re.findall(r"\w+", reason)}
     return [each for each in layers if re.findall(r"\w+", each)[-1].replace("_", "").lower() in words] or layers

@@ -168,7 +168,7 @@ def _replace_placeholder(
     # After the weights there is an input for the samples' lengths, left out if all steps count, and then the first
     # states. Missing states are zeros.
     lengths = node.input[4] if placed.masked else ""
-    first = [lengths, *node.input[1 : 1 + states]] if with_states else [lengths] * placed.masked
+    first = [lengths, *node.input[1 : 1 + states]] if with_states else [lengths] if placed.masked else []
     source, (sequence, *last) = node.input[0], node.output[: 1 + states]
     shapes = [graph.get_shape(output) for output in (sequence, *last)]
     graph.remove_node(name)

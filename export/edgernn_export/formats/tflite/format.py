@@ -117,7 +117,7 @@ class TfliteFormat(Format):
         return Plan((*loops, *fused), _RESERVES, dict.fromkeys(unrolled, reason))
 
 
-# Layouts arrange the time steps of recurrent layers. Files of other models are named as those of the plain layout.
+# Layouts arrange the time steps of recurrent layers. Files of a model without them have the plain names of this layout.
 _ONLY_LAYOUT = "unrolled"
 _NO_OTHER_LAYOUT = f"layouts are for recurrent layers, and the model has none; {_ONLY_LAYOUT} is its only layout"
 # float16 takes the time of float32 and more bytes than int8, int16x8 takes many times the time of int8.

@@ -83,7 +83,7 @@ class RealRows:
 
 
 def over_real_rows(graph: Graph, layers: Sequence[Layer], x: int, build: Callable[[Sequence[Layer], int], int]) -> int:
-    """Add the operators of layers with one mask.
+    """Add the operators of layers that share a mask.
 
     Args:
         graph: to add operators to.
