@@ -8,6 +8,7 @@ separate interpreter over the same bytes with two graphs exchanged. Offsets are 
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from edgernn import flatbuffer
 from edgernn import tflite_schema as schema
@@ -51,17 +52,24 @@ class StepSignature:
     names: PortNames
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise an ArtifactError if the file that is read in this block is damaged."""
+    try:
+        yield
+    except flatbuffer.DAMAGE as error:
+        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
+
+
 def step_signature(data: bytes) -> StepSignature | None:
     """Return the signature `step`; None if the file has none.
 
     Raises:
         ArtifactError: the file is damaged.
     """
-    try:
+    with _reading():
         step = next((each for each in _signatures(data) if each.key == STEP), None)
         return None if step is None else StepSignature(step.graph_number, _names(data, step))
-    except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
 
 
 def step_file(data: bytes) -> StepFile | None:
@@ -70,10 +78,8 @@ def step_file(data: bytes) -> StepFile | None:
     Raises:
         ArtifactError: the file is damaged.
     """
-    try:
+    with _reading():
         return _step_file(data)
-    except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
 
 
 def sequence_names(data: bytes) -> PortNames | None:
@@ -82,10 +88,8 @@ def sequence_names(data: bytes) -> PortNames | None:
     Raises:
         ArtifactError: the file is damaged.
     """
-    try:
+    with _reading():
         return next((_names(data, each) for each in _signatures(data) if each.graph_number == 0), None)
-    except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
 
 
 def count_ports(data: bytes) -> tuple[int, int]:
@@ -94,7 +98,7 @@ def count_ports(data: bytes) -> tuple[int, int]:
     Raises:
         ArtifactError: the file is damaged.
     """
-    try:
+    with _reading():
         subgraphs = flatbuffer.field(data, flatbuffer.unsigned(data, 0), schema.MODEL_SUBGRAPHS)
         graph = next(flatbuffer.tables(data, subgraphs), None) if subgraphs is not None else None
         lists = (
@@ -105,8 +109,6 @@ def count_ports(data: bytes) -> tuple[int, int]:
         inputs, outputs = (
             0 if place is None else len(flatbuffer.places(data, place)) for place in lists or (None, None)
         )
-    except flatbuffer.DAMAGE as error:
-        raise ArtifactError(f"not a .tflite file that can be read: {flatbuffer.describe(error)}") from error
     return inputs, outputs
 
 
