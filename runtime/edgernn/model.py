@@ -18,7 +18,7 @@ from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import InputReader, as_array
 from edgernn.sample_shape import fits
-from edgernn.sequences import read_shorter
+from edgernn.sequences import is_shorter, read_shorter
 from edgernn.specs import InputSpec, OutputSpec, explain_count
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
@@ -188,10 +188,7 @@ class Model:
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Return True if a sample may have this shape: `input_shape`, or fewer steps if the model masks rows."""
-        if fits(shape, self.input_shape):
-            return True
-        shorter = self._input_spec.mask_value is not None and len(shape) == len(self.input_shape) == 2
-        return shorter and 0 < shape[0] < self.input_shape[0] and shape[1] == self.input_shape[1]
+        return fits(shape, self.input_shape) or (len(shape) == 2 and is_shorter(shape, self._input_spec))
 
     def _read_samples(self, x: ArrayLike) -> tuple[Float32, bool]:
         """Return samples as the backend takes them, [samples, *input_shape], and True if `x` is a single one."""

@@ -10,6 +10,19 @@ from edgernn.inputs import as_array
 from edgernn.specs import InputSpec
 
 
+def is_shorter(shape: tuple[int, ...], spec: InputSpec) -> bool:
+    """Return True if an array of this shape is one sequence or many with fewer steps than those of a model with a mask.
+
+    Args:
+        shape: [steps, features] or [samples, steps, features].
+        spec: the model's input.
+    """
+    if spec.mask_value is None or len(spec.shape) != 2 or len(shape) not in (2, 3):
+        return False
+    steps, features = spec.shape
+    return 0 < shape[-2] < steps and shape[-1] == features
+
+
 def read_shorter(
     x: ArrayLike, spec: InputSpec, read: Callable[[Array], Float32], mask_value: float
 ) -> tuple[Float32, bool] | None:
@@ -32,7 +45,7 @@ def read_shorter(
     several = _with_own_lengths(x)
     if several is None:
         array = as_array(x)
-        if array.ndim not in (2, 3) or array.shape[-1] != features or not 0 < array.shape[-2] < steps:
+        if not is_shorter(array.shape, spec):
             return None
         one = array.ndim == 2
         return _padded(read(array[np.newaxis] if one else array), steps, mask_value), one
