@@ -287,7 +287,7 @@ _REBUILT = 0.2
 
 def _with_own_shape(architecture: Architecture) -> Architecture:
     """Return some random models with samples of a third axis, behind a layer that makes rows of them."""
-    if np.random.default_rng((architecture.seed, 4)).random() >= _WITH_OWN_SHAPE:
+    if np.random.default_rng((architecture.seed, 6)).random() >= _WITH_OWN_SHAPE:
         return architecture
     steps, features = architecture.steps, architecture.features
     rows = layer("Reshape", target_shape=(-1, features))
