@@ -1,9 +1,11 @@
 """Model inputs: contiguous, aligned, finite float32, scaled as the card says."""
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from edgernn.errors import DataError, InputError, InputWarning, first_line, prin
 from edgernn.specs import CLIPPED_PIXEL, MAX_NUMBER, PIXEL, SCALED, UNSCALED, InputSpec, widened
 
 _FLOAT32 = np.dtype(np.float32)
+_PACKAGE = os.fspath(Path(__file__).parent) + os.sep
 # np.vdot without the dispatch to other array libraries (NEP 18), where NumPy has it: a third of the time.
 _vdot: Callable[[Float32, Float32], np.float32] = getattr(np.vdot, "_implementation", np.vdot)
 
@@ -202,8 +205,16 @@ class InputReader:
         # count_nonzero takes a quarter of the time of any().
         if np.count_nonzero(raw < low) or np.count_nonzero(raw > high):
             self._watch(watched=False)
-            warnings.warn(_describe_far(raw, low, high, self._spec), InputWarning, stacklevel=4)
+            warnings.warn(_describe_far(raw, low, high, self._spec), InputWarning, stacklevel=_level_of_caller())
         return values
+
+
+def _level_of_caller() -> int:
+    """Return the stack level, for a warning, of the first caller outside of this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _describe_far(raw: Float32, lowest: Float32, highest: Float32, spec: InputSpec) -> str:

@@ -21,7 +21,7 @@ PROOF = Proof(Task("classification"), 10, {}, {}, 1.0, 0.0)
 
 
 def plan_of(steps: int, operators: int) -> Plan:
-    source: Any = SimpleNamespace(input_shape=(steps, 3), cell_operators=operators)
+    source: Any = SimpleNamespace(input_shape=(steps, 3), cell_operators=operators, is_recurrent=True)
     return plan_for(source)
 
 

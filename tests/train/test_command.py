@@ -200,7 +200,7 @@ def test_data_with_nothing_to_tell_apart_are_one_line(tiny, write_npz, tmp_path,
 def test_pictures_with_colors_are_one_line(tiny, write_npz, tmp_path, out, colors, message):
     x_train = np.stack([tiny.x_train] * colors, axis=-1)
     file = write_npz(tmp_path / "colors.npz", tiny, x_train=x_train)
-    shape = f"x_train has shape {x_train.shape}, expected (samples, steps, features), none of them 0; of pictures, "
+    shape = f"x_train has shape {x_train.shape}, expected (samples, steps, features), none of them 0; for pictures, "
     assert_refused(edgernn("train", "--data", file, "--out", out), shape + message, out)
 
 
