@@ -18,7 +18,7 @@ from edgernn.errors import ArtifactError, InputError, NoStepError, SettingError
 from edgernn.golden import check_golden, inputs_of
 from edgernn.inputs import InputReader, as_array
 from edgernn.sample_shape import fits
-from edgernn.sequences import is_shorter, read_shorter
+from edgernn.sequences import is_shorter, of_different_lengths, padded
 from edgernn.specs import InputSpec, OutputSpec, explain_count
 from edgernn.stream import Stream
 from edgernn.tasks import BINARY, CLASSIFICATION, REGRESSION, Task
@@ -192,14 +192,16 @@ class Model:
 
     def _read_samples(self, x: ArrayLike) -> tuple[Float32, bool]:
         """Return samples as the backend takes them, [samples, *input_shape], and True if `x` is a single one."""
-        mask_value = self._input_spec.mask_value
-        if mask_value is not None and len(self.input_shape) == 2:
-            shorter = read_shorter(x, self._input_spec, self._read, mask_value)
-            if shorter is not None:
-                return shorter
+        spec = self._input_spec
+        sequences = of_different_lengths(x, spec)
+        if sequences is not None:
+            return np.concatenate([padded(self._read(each[np.newaxis]), spec) for each in sequences]), False
         array = as_array(x)
         if self.sample_shape.own:
             array = self.sample_shape.fold(array)
+        if is_shorter(array.shape, spec):
+            one = array.ndim == 2
+            return padded(self._read(array[np.newaxis] if one else array), spec), one
         one = array.shape == self.input_shape  # the common case, fast
         if not one:
             one = self._is_one(array.shape)

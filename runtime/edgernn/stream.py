@@ -60,10 +60,10 @@ class Stream:
         if self._direct is not None and (found := self._direct(row)) is not None:
             return found[0] if self._every_step else found
         array = as_array(row)
-        if array.shape == self._own_row_shape:
-            array = array.reshape(self._row_shape)
         if array.shape != self._row_shape:
-            raise InputError(f"the row has shape {array.shape}, expected {self._row_shape}")
+            if array.shape != self._own_row_shape:
+                raise InputError(f"the row has shape {array.shape}, expected {self._row_shape}")
+            array = array.reshape(self._row_shape)
         values = self._read(array)
         try:
             (answer,) = self._stepper.step((values,))

@@ -93,15 +93,13 @@ def insert_cells(
         states: list[tuple[int, int]] = []
         operators = []
         for number, operator in enumerate(subgraph.operators):
-            if number not in places:
-                graph = Graph(model, subgraph)
-                if streaming and is_causal_padding(graph, operator):
-                    states.append(add_row_buffer(graph, operator))
-                else:
-                    graph.operators.append(operator)
+            graph = Graph(model, subgraph)
+            if streaming and is_causal_padding(graph, operator):
+                states.append(add_row_buffer(graph, operator))
                 operators += graph.operators
+            elif number not in places:
+                operators.append(operator)
             elif number in chains:
-                graph = Graph(model, subgraph)
                 source = int(subgraph.operators[chains[number][0]].inputs[0])
                 layers = [
                     _layer(places[each], make_ops, _mask_of(subgraph, subgraph.operators[each]))
