@@ -12,6 +12,7 @@ from common.programs import run_program
 from edgernn.errors import ArtifactError
 from edgernn_export import export
 from edgernn_export.formats.c import cortex_m
+from edgernn_export.formats.c.naming import identifier
 
 # Maximum bytes; those of a linked program include what it needs of the compiler's library.
 MAX_CONSTANTS, MAX_LINKED, MAX_RAM, MAX_STACK = 7_800, {"Cortex-M3": 8_900, "Cortex-M0+": 9_400}, 128, 320
@@ -47,7 +48,7 @@ def c_checks(run: Path, folder: Path) -> tuple[list[Check], Mapping[str, str]]:
     if not shutil.which(_GCC):
         return checks, {_GROUP: f"no {_GCC}, with whose library programs are linked"}
     files = {each.name: each.read_text("utf-8") for each in (row.path, row.path.with_suffix(".h"))}
-    prefix = row.path.stem.replace("-", "_")
+    prefix = identifier(row.path.stem)
     linked = {core: _link(files, prefix, core) for core in MAX_LINKED}
     checks += [Check(_GROUP, "constants", "bytes", max(each.constants for each in linked.values()), MAX_CONSTANTS)]
     checks += [

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,10 @@ def test_both_have_the_same_sections() -> None:
 
 
 @pytest.mark.parametrize("part", [code, figures, names, links])
-def test_each_section_has_the_same(part) -> None:  # type: ignore[no-untyped-def]
+def test_each_section_has_the_same(part: Callable[[str], object]) -> None:
     for (_, english), (_, korean) in zip(sections(ENGLISH), sections(KOREAN), strict=True):
         assert part(korean) == part(english)
-        assert part(english), f"no {part.__name__} in a section that has some"
+        assert part(english)
 
 
 def test_each_page_names_the_other_first() -> None:
